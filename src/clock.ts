@@ -1,0 +1,22 @@
+/** Time, injected: the engine asks this interface and nothing else, so that tests can turn the hands. */
+
+export type TimerHandle = unknown;
+
+export interface Clock {
+  /** Milliseconds on a clock that never goes backwards. */
+  now(): number;
+  setTimeout(callback: () => void, delayMs: number): TimerHandle;
+  clearTimeout(handle: TimerHandle): void;
+}
+
+/** The longest delay that Node's timers take; longer ones would fire at once. */
+export const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
+/** The process's own clock. Looks its functions up at each call, so that test tools which replace them are respected. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  clearTimeout: (handle) => {
+    clearTimeout(handle as NodeJS.Timeout);
+  },
+};

@@ -1,0 +1,94 @@
+/**
+ * Every error that Spillway makes. `code` is stable and meant to be tested against; `message` is for people.
+ */
+
+/** The stable codes of {@link BackpressureError}. */
+export type BackpressureErrorCode =
+  /** A wrong option, or two that contradict each other. */
+  | 'ERR_BACKPRESSURE_INVALID_OPTION'
+  /** A producer that ignored `false` went past `maxWaiting`. */
+  | 'ERR_BACKPRESSURE_OVERFLOW'
+  /** A producer was made to wait for longer than `maxBlockTimeMs`. */
+  | 'ERR_BACKPRESSURE_BLOCK_TIMEOUT'
+  /** The flush function failed for good, and no `onFailed` took its items. */
+  | 'ERR_BACKPRESSURE_FLUSH_FAILED'
+  /** A flush took longer than `flushTimeoutMs`, and did not answer within `abortGraceMs` either. */
+  | 'ERR_BACKPRESSURE_FLUSH_TIMEOUT'
+  /** The flush function answered with something that does not add up to its batch. */
+  | 'ERR_BACKPRESSURE_INVALID_RESULT'
+  /** A handler that the user gave (`onFailed`, `onSettled`, `shed`, `sizeOf`, a listener …) threw. */
+  | 'ERR_BACKPRESSURE_HANDLER_FAILED'
+  /** Destroyed, or stopped, while items were unsettled. */
+  | 'ERR_BACKPRESSURE_ABORTED'
+  /** `drain({ timeoutMs })` ran out of time. */
+  | 'ERR_BACKPRESSURE_DRAIN_TIMEOUT'
+  /** A call that needs a started controller. */
+  | 'ERR_BACKPRESSURE_STOPPED'
+  /** Rows that the destination cannot take as they are: the set-up of the table or the shape of the row. */
+  | 'ERR_BACKPRESSURE_COPY';
+
+export interface BackpressureErrorOptions {
+  cause?: unknown;
+  /** The items concerned; kept as a property that is not enumerable, so that rows never reach a log by accident. */
+  items?: readonly unknown[];
+}
+
+/** The base class: a stable `code`, the `cause` kept, and the items where items are concerned. */
+export class BackpressureError extends Error {
+  override readonly name: string = 'BackpressureError';
+  readonly code: BackpressureErrorCode;
+  /** The items concerned (not enumerable); empty where the error concerns none. */
+  declare readonly items: readonly unknown[];
+
+  constructor(code: BackpressureErrorCode, message: string, options: BackpressureErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    attachItems(this, options.items ?? []);
+  }
+}
+
+/** Puts `items` on an error where no logger that walks enumerable properties finds them. */
+export function attachItems(error: BackpressureError, items: readonly unknown[]): void {
+  Object.defineProperty(error, 'items', { value: items, enumerable: false, configurable: true, writable: true });
+}
+
+/** A wrong option. `option` names it. */
+export class InvalidOptionError extends BackpressureError {
+  override readonly name = 'InvalidOptionError';
+  readonly option: string;
+
+  constructor(option: string, message: string) {
+    super('ERR_BACKPRESSURE_INVALID_OPTION', message);
+    this.option = option;
+  }
+}
+
+/**
+ * Names one item of a batch that failed, in `FlushResult.errors`.
+ *
+ * `retryable` items are offered to the flush function again, by themselves, as long as `retry.attempts` allows; the others settle as
+ * failed at once.
+ */
+export class ItemError extends Error {
+  override readonly name = 'ItemError';
+  /** Place of the item in the batch, counted from 0. */
+  readonly index: number;
+  readonly retryable: boolean;
+
+  constructor(index: number, options: { retryable?: boolean; cause?: unknown; message?: string } = {}) {
+    const { cause } = options;
+    super(options.message ?? (cause instanceof Error ? cause.message : `item ${index} failed`), { cause });
+    this.index = index;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** Anything that was thrown, as an `Error`. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+}
