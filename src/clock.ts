@@ -5,6 +5,11 @@ export type TimerHandle = unknown;
 export interface Clock {
   /** Milliseconds on a clock that never goes backwards. */
   now(): number;
+  /**
+   * As `now()`, but may be as old as the piece of code that is running: what is admitted in one synchronous burst may share one reading.
+   * Too early, never too late, so an age computed from it is never too small. Default: `now()`.
+   */
+  turnNow?(): number;
   setTimeout(callback: () => void, delayMs: number): TimerHandle;
   clearTimeout(handle: TimerHandle): void;
 }
@@ -12,9 +17,22 @@ export interface Clock {
 /** The longest delay that Node's timers take; longer ones would fire at once. */
 export const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
+let turnTime = -1;
+const endTurn = () => {
+  turnTime = -1;
+};
+
 /** The process's own clock. Looks its functions up at each call, so that test tools which replace them are respected. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  turnNow: () => {
+    // Reading the clock costs as much as admitting an item: once per turn is enough.
+    if (turnTime < 0) {
+      turnTime = performance.now();
+      queueMicrotask(endTurn);
+    }
+    return turnTime;
+  },
   setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimeout: (handle) => {
     clearTimeout(handle as NodeJS.Timeout);

@@ -49,7 +49,12 @@ export class BackpressureError extends Error {
 
 /** Puts `items` on an error where no logger that walks enumerable properties finds them. */
 export function attachItems(error: BackpressureError, items: readonly unknown[]): void {
-  Object.defineProperty(error, 'items', { value: items, enumerable: false, configurable: true, writable: true });
+  Object.defineProperty(error, 'items', {
+    value: items,
+    enumerable: false,
+    configurable: true,
+    writable: true,
+  });
 }
 
 /** A wrong option. `option` names it. */

@@ -1,10 +1,116 @@
+/** What users can set. How unset values follow from set ones is in resolve-options.ts. */
+
+import type { Clock } from './clock.js';
+import type { BackpressureState, BackpressureStrategy, DropReason, StrategyInput } from './vocabulary.js';
+
+/** How the flush function is called again. */
 export interface RetryOptions {
   /** All calls of the flush function for one batch, the first included. Default 1; `copyInto` sets 5. At least 1. */
   attempts?: number;
-  /** Base of the delay before a retry, which is drawn from `0 … min(maxDelayMs, minDelayMs × 2ⁿ)` ("full jitter"). Default 200 ms. */
+  /** Base of the delay before a retry, drawn from `0 … min(maxDelayMs, minDelayMs × 2ⁿ)` ("full jitter"). Default 200 ms. */
   minDelayMs?: number;
   /** Cap of that delay. Default 30 000 ms. */
   maxDelayMs?: number;
   /** Which errors are worth another call. Default: all, except an error whose own `retryable` is `false`. */
   isRetryable?: (error: Error) => boolean;
+  /**
+   * Whether to call again after a flush that timed out and never answered. Its outcome is unknown and it may still be running, so this is
+   * for idempotent destinations only. Default `false`.
+   */
+  afterTimeout?: boolean;
 }
+
+/** An item that failed for good, as `onFailed` and the event `failed` get it. */
+export interface FailedItem<T> {
+  item: T;
+  error: Error;
+  /** Whether this very item failed is not known: its flush timed out, or named fewer items than it said had failed. */
+  ambiguous?: true;
+}
+
+/** An item's final outcome, as `onSettled` gets it. */
+export type Settlement<T> =
+  | { item: T; outcome: 'flushed' }
+  | { item: T; outcome: 'failed'; error: Error; ambiguous?: true }
+  | { item: T; outcome: 'dropped'; reason: DropReason };
+
+/** Options of everything that buffers: both streams and the controller. */
+export interface BufferOptions<T> {
+  /** Most items queued plus in flight. Default 10 000; rises with a given `batchSize`. At least 1. */
+  maxBufferSize?: number;
+  /** Share of the capacity from which the state is CRITICAL and `write()` answers `false`. Default 0.8; above 0, at most 1. */
+  highWatermark?: number;
+  /** Share of the capacity from which the state is ELEVATED, and down to which a waiting producer waits. Default 0.5; below `highWatermark`. */
+  lowWatermark?: number;
+  /** What happens to an item when there is no room. Default `'block'`. */
+  strategy?: StrategyInput;
+  /** Under `sample`: above NORMAL one of this many items is kept. Default 10; at least 1. */
+  sampleRate?: number;
+  /** Drops an item before the strategy sees it, when it answers `true`. Called once per item. */
+  shed?: (item: T, state: BackpressureState) => boolean;
+  /** Most bytes queued plus in flight, by `sizeOf`. Default: no bound in object mode, 16 MiB in byte mode. At least 1. */
+  maxBufferBytes?: number;
+  /** The size of an item in bytes. Needed by the byte bounds in object mode. */
+  sizeOf?: (item: T) => number;
+  /** Most items (in byte mode: bytes) that may wait for room. Default `maxBufferSize` (`maxBufferBytes`). At least 0. */
+  maxWaiting?: number;
+  /**
+   * How long a producer may be made to wait for room. `push()` answers `false` then, a stream fails with `ERR_BACKPRESSURE_BLOCK_TIMEOUT`.
+   * Default 5 000 ms for `push()`, no limit for a stream.
+   */
+  maxBlockTimeMs?: number;
+  /** Aborts at once, as `destroy()` does. */
+  signal?: AbortSignal;
+  /** The source of time, for tests. Default: the process's own. */
+  clock?: Clock;
+  /** The source of chance, for tests: a number from 0 to just under 1. Default `Math.random`. */
+  random?: () => number;
+}
+
+/** Options of everything that flushes: `BackpressureWritable` and `BackpressureController`. */
+export interface SinkOptions<T> extends BufferOptions<T> {
+  /** Most items of a batch. Default 100; falls with a given `maxBufferSize`. At least 1, at most `maxBufferSize`. */
+  batchSize?: number;
+  /** Most bytes of a batch, by `sizeOf`; a larger item makes a batch of its own. Default: no bound in object mode, 1 MiB in byte mode. */
+  batchBytes?: number;
+  /** Flushes at the same time. Default 1, which keeps the order. At least 1. */
+  concurrency?: number;
+  /** Where the flush interval starts, and its lower bound. Default 100 ms. */
+  minFlushIntervalMs?: number;
+  /** The upper bound of the flush interval. Default 30 000 ms. */
+  maxFlushIntervalMs?: number;
+  /** How long a flush should take; the interval follows from it. Default 500 ms. */
+  targetLatencyMs?: number;
+  /** After this long the flush's `signal` fires. Default 30 000 ms; `Infinity` for never. */
+  flushTimeoutMs?: number;
+  /** How long a flush whose signal has fired may take to answer before its slot is freed. Default 1 000 ms. */
+  abortGraceMs?: number;
+  retry?: RetryOptions;
+  /** Takes the items that failed for good. May be asynchronous. Without it such a failure is fatal and its error carries the items. */
+  onFailed?: (failures: FailedItem<T>[]) => void | PromiseLike<void>;
+  /** Learns each item's outcome, in batches, after the destination has answered. */
+  onSettled?: (settlements: Settlement<T>[]) => void;
+}
+
+/** Options of `BackpressureWritable`. */
+export interface WritableOptions<T> extends SinkOptions<T> {
+  /** Node's own option: from this many items on (in byte mode: bytes) `write()` answers `false`. `maxBufferSize` follows from it unless given. */
+  highWaterMark?: number;
+  /** `false`: items are chunks of bytes, bounded by `maxBufferBytes` instead of `maxBufferSize`. Default `true`. */
+  objectMode?: boolean;
+}
+
+/** Options of `BackpressureTransform`. */
+export interface TransformOptions<In, Out = In> extends BufferOptions<In> {
+  /** As for `BackpressureWritable`, for the writable side. */
+  highWaterMark?: number;
+  /** `false`: items are chunks of bytes on both sides. Default `true`. */
+  objectMode?: boolean;
+  /** What becomes of an item on its way out; may be asynchronous, one at a time, in order. `null` and `undefined` emit nothing. */
+  map?: (item: In) => Out | PromiseLike<Out>;
+  /** Emit arrays of this many items (the last may be shorter). Default: items one by one. At least 1. */
+  batchSize?: number;
+}
+
+/** The strategy's canonical spelling. */
+export type { BackpressureStrategy };

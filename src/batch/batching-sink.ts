@@ -1,0 +1,463 @@
+import { AdmissionQueue } from '../buffer/admission-queue.js';
+import type { Outcome } from '../buffer/admission.js';
+import { bufferMetrics } from '../buffer/buffer-metrics.js';
+import type { TimerHandle } from '../clock.js';
+import { attachItems, BackpressureError } from '../errors.js';
+import type { FlushReport, RetryReport } from '../events.js';
+import type { SinkMetrics } from '../metrics.js';
+import type { FailedItem, Settlement } from '../options.js';
+import type { ResolvedSink } from '../resolve-options.js';
+import { Stopwatch } from '../stopwatch.js';
+import type { FlushFunction, FlushReason } from '../types.js';
+import type { BackpressureState, DropReason } from '../vocabulary.js';
+import { handled, handlerFailed } from '../handlers.js';
+import { Flight, type FlightHost } from './flight.js';
+import { decideFlush } from './flush-decision.js';
+import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.js';
+import { Milestones, type Progress } from './milestones.js';
+
+/** What the sink tells the stream or controller around it. All of it may throw; the sink fails then. */
+export interface SinkObserver<T> {
+  onState(state: BackpressureState, previous: BackpressureState): void;
+  onDrop(item: T, reason: DropReason): void;
+  onFlush(report: FlushReport): void;
+  onRetry(retry: RetryReport): void;
+  onFailed(failures: FailedItem<T>[]): void;
+  /** Load has gone down: a producer that waits may be let in. */
+  onRoom(): void;
+  /** The sink cannot go on. The observer must call `abort(error, …)`. */
+  onFatal(error: Error): void;
+}
+
+/** Items that did not arrive. `first` orders them as they were admitted. */
+interface HandedBack<T> {
+  first: number;
+  items: T[];
+}
+
+/**
+ * From an admission queue to a flush function: batches, flights and settlement. The only place with timers.
+ *
+ * It is `stopped`, `running` or `aborted`; an abort is final. Flushes start in a microtask, never inside `admit`.
+ */
+export class BatchingSink<T> implements FlightHost<T> {
+  readonly queue: AdmissionQueue<T>;
+  readonly settings: ResolvedSink<T>;
+  readonly #flush: FlushFunction<T>;
+  readonly #observer: SinkObserver<T>;
+  #phase: 'stopped' | 'running' | 'aborted' = 'stopped';
+  #aborting: Promise<void> | undefined;
+  #failure: Error | undefined;
+  #draining = false;
+  /** Each with the promise of its end. */
+  readonly #flights = new Map<Flight<T>, Promise<void>>();
+  readonly #milestones = new Milestones();
+  readonly #blocked: Stopwatch;
+  #handedBack: HandedBack<T>[] = [];
+  #settlements: Settlement<T>[] = [];
+  #pumpIsScheduled = false;
+  readonly #pumpTask = () => {
+    this.#pumpIsScheduled = false;
+    this.#deliverSettlements();
+    this.#pump();
+  };
+  #timer: TimerHandle;
+  #timerAt = Infinity;
+  readonly #onTimer = () => {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    this.#pump();
+  };
+  #flushIntervalMs: number;
+  #notBefore = 0;
+  #lastFlushLatencyMs = 0;
+  #flushes: Record<FlushReason, number> = { size: 0, bytes: 0, interval: 0, drain: 0, manual: 0 };
+  #retries = 0;
+  #lateResults = 0;
+
+  constructor(flush: FlushFunction<T>, settings: ResolvedSink<T>, observer: SinkObserver<T>) {
+    this.#flush = flush;
+    this.settings = settings;
+    this.#observer = observer;
+    this.#flushIntervalMs = settings.minFlushIntervalMs;
+    this.#blocked = new Stopwatch(settings.clock);
+    this.queue = new AdmissionQueue<T>(settings, {
+      onState: (state, previous) => this.#onState(state, previous),
+      onDrop: (item, reason) => this.#onDrop(item, reason),
+    });
+  }
+
+  // ── the producer's side ──
+
+  /** Decides on an item that has arrived in the queue. Throws what the user's `sizeOf` and `shed` throw. */
+  admit(item: T): Outcome {
+    const outcome = this.queue.admit(item);
+    if (outcome === 'admitted') this.#wake();
+    return outcome;
+  }
+
+  admitAgain(item: T): Outcome {
+    const outcome = this.queue.admitAgain(item);
+    if (outcome === 'admitted') this.#wake();
+    return outcome;
+  }
+
+  /** A producer is made to wait: what is queued is flushed, for nothing else will come. */
+  setHeld(held: boolean): void {
+    if (!held) return this.#blocked.stop();
+    this.#blocked.start();
+    this.#schedulePump();
+  }
+
+  // ── life ──
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get isIdle(): boolean {
+    const { ledger } = this.queue;
+    return ledger.load === 0 && ledger.waiting === 0;
+  }
+
+  start(): void {
+    if (this.#phase !== 'stopped') return;
+    this.#phase = 'running';
+    this.#schedulePump();
+  }
+
+  /** Starts no further flush. Flights under way end as they would. */
+  stop(): void {
+    if (this.#phase !== 'running') return;
+    this.#phase = 'stopped';
+    this.#clearTimer();
+    if (this.queue.ledger.queued > 0) this.#milestones.rejectFlushes(stoppedError());
+  }
+
+  /** Settles everything that was offered before the call. */
+  flush(): Promise<void> {
+    if (this.#failure !== undefined) return handled(Promise.reject(this.#failure));
+    if (this.#phase === 'stopped' && this.queue.ledger.queued > 0)
+      return handled(Promise.reject(stoppedError()));
+    this.#schedulePump();
+    return this.#milestones.settled(this.#progress());
+  }
+
+  /** As `flush()`, but rejects with `late()` when that takes longer than `timeoutMs`. */
+  async flushWithin(timeoutMs: number, late: () => Error): Promise<void> {
+    const { clock } = this.settings;
+    const settled = this.flush();
+    if (timeoutMs === Infinity) return settled;
+    let timer: TimerHandle;
+    const expired = new Promise<never>((_resolve, reject) => {
+      timer = clock.setTimeout(() => reject(late()), timeoutMs);
+    });
+    try {
+      await Promise.race([settled, expired]);
+    } finally {
+      clock.clearTimeout(timer);
+    }
+  }
+
+  whenBelow(load: number): Promise<void> {
+    if (this.#failure !== undefined) return handled(Promise.reject(this.#failure));
+    return this.#milestones.below(load, this.#progress());
+  }
+
+  /** DRAINING: everything is flushed without delay, as long as it is on. */
+  setDraining(draining: boolean): void {
+    if (this.#draining === draining || this.#phase === 'aborted') return;
+    this.#draining = draining;
+    this.queue.setDraining(draining);
+    this.#schedulePump();
+  }
+
+  /**
+   * Ends at once: signals fire, what is queued settles as failed, what waits as dropped. Resolves when nothing is in flight any more,
+   * which takes `abortGraceMs` at the most; `takeUnsettled()` is complete then, and `error`, if it is one of ours, carries the same items.
+   */
+  abort(error: Error, waiting: T[]): Promise<void> {
+    this.#aborting ??= this.#abort(error, waiting);
+    return this.#aborting;
+  }
+
+  async #abort(error: Error, waiting: T[]): Promise<void> {
+    this.#phase = 'aborted';
+    this.#failure = error;
+    this.#clearTimer();
+    this.#blocked.stop();
+    const ends = [...this.#flights.values()];
+    for (const flight of this.#flights.keys()) flight.abort(error);
+    this.#failQueued();
+    this.#handedBack.push({ first: Infinity, items: waiting });
+    for (const item of waiting) this.queue.drop(item, 'aborted');
+    await Promise.all(ends);
+    this.#deliverSettlements();
+    this.#milestones.rejectAll(error);
+    if (error instanceof BackpressureError) attachItems(error, this.#unsettled());
+  }
+
+  #failQueued(): void {
+    const first = this.queue.head;
+    const items = this.queue.failQueued();
+    this.#handedBack.push({ first, items });
+    if (this.#records)
+      for (const item of items) this.#settlements.push({ item, outcome: 'failed', error: this.#failure! });
+  }
+
+  /** The items that did not arrive, in order, each handed out once. Complete when the abort has ended. */
+  takeUnsettled(): T[] {
+    const items = this.#unsettled();
+    this.#handedBack = [];
+    return items;
+  }
+
+  /** Copies of everything that is open, in order: in flight, then queued. */
+  openItems(): T[] {
+    const flights = [...this.#flights.keys()].toSorted((a, b) => a.first - b.first);
+    return [...flights.flatMap((flight) => flight.openItems), ...this.queue.queuedItems()];
+  }
+
+  metrics(): SinkMetrics {
+    const flushesByReason = { ...this.#flushes };
+    return {
+      ...bufferMetrics(this.queue, this.#blocked.totalMs),
+      lastFlushLatencyMs: this.#lastFlushLatencyMs,
+      currentFlushIntervalMs: this.#flushIntervalMs,
+      flushes: Object.values(flushesByReason).reduce((sum, count) => sum + count, 0),
+      flushesByReason,
+      retries: this.#retries,
+      lateResults: this.#lateResults,
+    };
+  }
+
+  // ── when to flush ──
+
+  /** After each admission: is this the item that makes a flush due, or starts its age? */
+  #wake(): void {
+    if (this.#phase === 'aborted') return this.#failQueued();
+    if (this.#pumpIsScheduled || this.#flights.size >= this.settings.concurrency) return;
+    const { queued, queuedBytes } = this.queue.ledger;
+    const { batchSize, batchBytes } = this.settings;
+    if (
+      queued === 1 ||
+      queued >= batchSize ||
+      queuedBytes >= batchBytes ||
+      this.#draining ||
+      !this.#milestones.isEmpty
+    ) {
+      this.#schedulePump();
+    }
+  }
+
+  #schedulePump(): void {
+    if (this.#pumpIsScheduled) return;
+    this.#pumpIsScheduled = true;
+    queueMicrotask(this.#pumpTask);
+  }
+
+  #pump(): void {
+    if (this.#phase !== 'running') return;
+    const { concurrency } = this.settings;
+    let due: FlushReason | number | undefined;
+    while (this.#flights.size < concurrency) {
+      due = this.#decide();
+      if (typeof due !== 'string') break;
+      this.#launch(due);
+      due = undefined;
+    }
+    if (typeof due === 'number') this.#setTimer(due);
+    else this.#clearTimer();
+  }
+
+  #decide(): FlushReason | number | undefined {
+    const { queue, settings } = this;
+    const { queued, queuedBytes } = queue.ledger;
+    if (queued === 0) return undefined;
+    return decideFlush({
+      now: settings.clock.now(),
+      queued,
+      queuedBytes,
+      batchSize: settings.batchSize,
+      batchBytes: settings.batchBytes,
+      oldestTime: queue.oldestTime,
+      flushIntervalMs: this.#flushIntervalMs,
+      notBefore: this.#notBefore,
+      draining: this.#draining,
+      manual: this.#milestones.covers(queue.head),
+      held: this.#blocked.isRunning,
+    });
+  }
+
+  #launch(reason: FlushReason): void {
+    const { queue, settings } = this;
+    const taken = queue.take(queue.batchLength(settings.batchSize, settings.batchBytes));
+    const flight = new Flight(taken, reason, this.#flush, settings, this);
+    this.#flushes[reason]++;
+    // `run` never rejects: what fails is told to `fail`.
+    this.#flights.set(flight, Promise.resolve());
+    const end = flight.run().then(() => {
+      this.#flights.delete(flight);
+      this.#checkMilestones();
+      this.#pump();
+    });
+    this.#flights.set(flight, end);
+  }
+
+  #setTimer(delayMs: number): void {
+    const { clock } = this.settings;
+    const at = clock.now() + delayMs;
+    // One that fires earlier will see to it.
+    if (this.#timerAt <= at) return;
+    this.#clearTimer();
+    this.#timerAt = at;
+    this.#timer = clock.setTimeout(this.#onTimer, Math.ceil(delayMs));
+  }
+
+  #clearTimer(): void {
+    if (this.#timerAt === Infinity) return;
+    this.settings.clock.clearTimeout(this.#timer);
+    this.#timerAt = Infinity;
+  }
+
+  // ── FlightHost: what became of a batch ──
+
+  onAttempt(report: FlushReport): void {
+    const { settings } = this;
+    const { latencyMs, transportFailure } = report;
+    this.#lastFlushLatencyMs = latencyMs;
+    // To fail fast is no sign of health.
+    if (!transportFailure || latencyMs > SLOW_FACTOR * settings.targetLatencyMs) {
+      this.#flushIntervalMs = nextFlushInterval(this.#flushIntervalMs, latencyMs, settings);
+    }
+    const spacing = spacingAfter(
+      latencyMs,
+      transportFailure,
+      this.#flushIntervalMs,
+      settings.targetLatencyMs,
+    );
+    this.#notBefore = settings.clock.now() + spacing;
+    try {
+      this.#observer.onFlush(report);
+    } catch (thrown) {
+      this.#failSoon('listener of flush', thrown);
+    }
+  }
+
+  onRetry(error: Error, attempt: number, delayMs: number, items: number): void {
+    this.#retries++;
+    try {
+      this.#observer.onRetry({ error, attempt, delayMs, items });
+    } catch (thrown) {
+      this.#failSoon('listener of retry', thrown);
+    }
+  }
+
+  onFlushed(items: T[], bytes: number): void {
+    this.queue.settle(items.length, 0, bytes);
+    if (this.#records) for (const item of items) this.#settlements.push({ item, outcome: 'flushed' });
+    this.#afterSettlement();
+  }
+
+  onFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void {
+    this.queue.settle(toldFlushed, failures.length - toldFlushed, bytes);
+    if (this.#records)
+      for (const failed of failures) this.#settlements.push({ ...failed, outcome: 'failed' });
+    try {
+      this.#observer.onFailed(failures);
+    } catch (thrown) {
+      this.#failSoon('listener of failed', thrown);
+    }
+    this.#afterSettlement();
+  }
+
+  onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void {
+    this.#handedBack.push({ first, items: failures.map(({ item }) => item) });
+    this.onFailed(failures, toldFlushed, bytes);
+  }
+
+  onLateResult(): void {
+    this.#lateResults++;
+  }
+
+  fail(error: Error): void {
+    if (this.#phase !== 'aborted') this.#observer.onFatal(error);
+  }
+
+  /** Not at once: whoever called the handler is in the middle of something. */
+  #failSoon(handler: string, thrown: unknown): void {
+    const error = handlerFailed(handler, thrown);
+    queueMicrotask(() => this.fail(error));
+  }
+
+  #afterSettlement(): void {
+    this.#deliverSettlements();
+    this.#checkMilestones();
+    if (this.#phase !== 'aborted') this.#observer.onRoom();
+  }
+
+  get #records(): boolean {
+    return this.settings.onSettled !== undefined;
+  }
+
+  #deliverSettlements(): void {
+    if (this.#settlements.length === 0) return;
+    const settlements = this.#settlements;
+    this.#settlements = [];
+    try {
+      this.settings.onSettled!(settlements);
+    } catch (thrown) {
+      this.#failSoon('onSettled', thrown);
+    }
+  }
+
+  #onDrop(item: T, reason: DropReason): void {
+    if (this.#records) {
+      this.#settlements.push({ item, outcome: 'dropped', reason });
+      this.#schedulePump();
+    }
+    try {
+      this.#observer.onDrop(item, reason);
+    } catch (thrown) {
+      this.#failSoon('listener of drop', thrown);
+    }
+    // An eviction may be what a flush() was waiting for.
+    this.#checkMilestones();
+  }
+
+  #onState(state: BackpressureState, previous: BackpressureState): void {
+    try {
+      this.#observer.onState(state, previous);
+    } catch (thrown) {
+      this.#failSoon('listener of state', thrown);
+    }
+  }
+
+  #checkMilestones(): void {
+    if (!this.#milestones.isEmpty) this.#milestones.check(this.#progress());
+  }
+
+  #progress(): Progress {
+    const { queue } = this;
+    let settledBelow = queue.head;
+    for (const flight of this.#flights.keys()) settledBelow = Math.min(settledBelow, flight.first);
+    return {
+      lined: queue.lined,
+      decided: queue.decided,
+      admitted: queue.ledger.accepted,
+      settledBelow,
+      load: queue.ledger.load,
+    };
+  }
+
+  #unsettled(): T[] {
+    return this.#handedBack.toSorted((a, b) => a.first - b.first).flatMap(({ items }) => items);
+  }
+}
+
+function stoppedError(): BackpressureError {
+  return new BackpressureError(
+    'ERR_BACKPRESSURE_STOPPED',
+    'the controller is stopped, so nothing is flushed: call start() first',
+  );
+}

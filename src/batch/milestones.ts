@@ -1,0 +1,90 @@
+/** The promises of `flush()`, `drain()` and `whenBelow()`: kept until what they wait for has come. */
+
+/** Where the engine stands. */
+export interface Progress {
+  /** Items that have ever stood in line, waiting. */
+  lined: number;
+  /** Items that have left that line, first come first served, whatever became of them. */
+  decided: number;
+  /** Ordinal that the next admitted item will get. */
+  admitted: number;
+  /** Every admitted item below this ordinal has settled. */
+  settledBelow: number;
+  /** Queued plus in flight. */
+  load: number;
+}
+
+interface Milestone {
+  /** Offered items that it covers; once they are decided, `admittedMark` is known. */
+  decidedMark: number;
+  admittedMark: number | undefined;
+  /** Or: the load that it waits to be below. */
+  below: number | undefined;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+export class Milestones {
+  #open: Milestone[] = [];
+
+  get isEmpty(): boolean {
+    return this.#open.length === 0;
+  }
+
+  /** Resolves when everything offered so far has settled. */
+  settled(progress: Progress): Promise<void> {
+    return this.#add({ decidedMark: progress.lined, admittedMark: undefined, below: undefined }, progress);
+  }
+
+  below(load: number, progress: Progress): Promise<void> {
+    return this.#add({ decidedMark: 0, admittedMark: undefined, below: load }, progress);
+  }
+
+  /** Whether somebody waits for an item with this ordinal, which is queued. */
+  covers(head: number): boolean {
+    return this.#open.some(
+      ({ below, admittedMark }) => below === undefined && (admittedMark === undefined || admittedMark > head),
+    );
+  }
+
+  check(progress: Progress): void {
+    if (this.#open.length === 0) return;
+    const reached = this.#open.filter((milestone) => isReached(milestone, progress));
+    if (reached.length === 0) return;
+    this.#open = this.#open.filter((milestone) => !reached.includes(milestone));
+    for (const milestone of reached) milestone.resolve();
+  }
+
+  rejectAll(error: Error): void {
+    const open = this.#open;
+    this.#open = [];
+    for (const milestone of open) milestone.reject(error);
+  }
+
+  /** Those of `flush()`, which nothing will fulfil any more. */
+  rejectFlushes(error: Error): void {
+    const flushes = this.#open.filter((milestone) => milestone.below === undefined);
+    this.#open = this.#open.filter((milestone) => milestone.below !== undefined);
+    for (const milestone of flushes) milestone.reject(error);
+  }
+
+  #add(marks: Pick<Milestone, 'decidedMark' | 'admittedMark' | 'below'>, progress: Progress): Promise<void> {
+    const promise = new Promise<void>((resolve, reject) => {
+      const milestone = { ...marks, resolve, reject };
+      if (isReached(milestone, progress)) resolve();
+      else this.#open.push(milestone);
+    });
+    // The failure is told by the stream's error or the next call; one who does not await this promise needs no second report.
+    promise.catch(() => undefined);
+    return promise;
+  }
+}
+
+function isReached(milestone: Milestone, progress: Progress): boolean {
+  if (milestone.below !== undefined) return progress.load < milestone.below;
+  if (milestone.admittedMark === undefined && progress.decided >= milestone.decidedMark) {
+    // Items are decided in the order in which they came: those admitted by now are the ones that were meant.
+    milestone.admittedMark = progress.admitted;
+  }
+  return milestone.admittedMark !== undefined && progress.settledBelow >= milestone.admittedMark;
+}

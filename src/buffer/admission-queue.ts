@@ -1,0 +1,338 @@
+import type { Clock } from '../clock.js';
+import { BackpressureError } from '../errors.js';
+import { show } from '../validate.js';
+import { BackpressureState, type DropReason } from '../vocabulary.js';
+import {
+  createAdmission,
+  type Admission,
+  type AdmissionSettings,
+  type AdmissionStore,
+  type Outcome,
+} from './admission.js';
+import { Ledger } from './ledger.js';
+import { LEVEL_STATES, PressureGauge, pressureThresholds } from './pressure.js';
+import { RingBuffer } from './ring-buffer.js';
+
+/** What the queue needs to know, as resolve-options.ts works it out. */
+export interface QueueSettings<T> extends AdmissionSettings {
+  /** Most items queued plus in flight; `Infinity` in byte mode. */
+  capacity: number;
+  /** Most bytes queued plus in flight; `Infinity` where bytes are not bounded. */
+  capacityBytes: number;
+  marks: ProducerMarks;
+  lowWatermark: number;
+  highWatermark: number;
+  sizeOf: ((item: T) => number) | undefined;
+  shed: ((item: T, state: BackpressureState) => boolean) | undefined;
+  clock: Clock;
+}
+
+/** A producer is made to wait from `pauseAt` on and released at `resumeAt`; both measure queued plus in flight. */
+export interface ProducerMarks {
+  pauseAt: number;
+  resumeAt: number;
+  pauseAtBytes: number;
+  resumeAtBytes: number;
+  /** What `writableHighWaterMark` tells. */
+  highWaterMark: number;
+}
+
+export interface QueueObserver<T> {
+  onState(state: BackpressureState, previous: BackpressureState): void;
+  onDrop(item: T, reason: DropReason): void;
+}
+
+/** Items that were taken out together and are now in flight. */
+export interface TakenItems<T> {
+  items: T[];
+  /** Ordinal of the first one among all admitted items, counted from 0. */
+  first: number;
+  sizes: Float64Array | undefined;
+  weights: Float64Array | undefined;
+  bytes: number;
+}
+
+/**
+ * The queue behind an admission decision: what every stream and the controller stand on. Sole owner of the ledger and of the state.
+ *
+ * An item arrives (`arrive`), is admitted, dropped, or stays with the producer (`admit`), is taken (`take`) and settles (`settle`).
+ * Capacity is released by `settle`, not by `take`.
+ */
+export class AdmissionQueue<T> implements AdmissionStore<T> {
+  readonly ledger = new Ledger();
+  readonly settings: QueueSettings<T>;
+  readonly marks: ProducerMarks;
+  unrepresented = 0;
+  readonly #ring: RingBuffer<T>;
+  readonly #observer: QueueObserver<T>;
+  readonly #admission: Admission<T>;
+  readonly #items: PressureGauge | undefined;
+  readonly #bytes: PressureGauge | undefined;
+  readonly #now: () => number;
+  #refused = 0;
+  #draining = false;
+  #state: BackpressureState = BackpressureState.NORMAL;
+  #stateSince: number;
+  readonly #timeInStateMs: Record<BackpressureState, number> = {
+    normal: 0,
+    elevated: 0,
+    critical: 0,
+    blocked: 0,
+    draining: 0,
+  };
+
+  constructor(settings: QueueSettings<T>, observer: QueueObserver<T>) {
+    this.settings = settings;
+    this.marks = settings.marks;
+    this.#observer = observer;
+    const { capacity, capacityBytes, lowWatermark, highWatermark, clock } = settings;
+    this.#ring = new RingBuffer<T>({
+      times: true,
+      bytes: settings.sizeOf !== undefined,
+      weights: settings.strategy === 'sample',
+    });
+    const gauge = (limit: number) =>
+      limit === Infinity
+        ? undefined
+        : new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
+    this.#items = gauge(capacity);
+    this.#bytes = gauge(capacityBytes);
+    this.#admission = createAdmission<T>(this, settings);
+    this.#now = clock.turnNow === undefined ? () => clock.now() : () => clock.turnNow!();
+    this.#stateSince = clock.now();
+  }
+
+  get state(): BackpressureState {
+    return this.#state;
+  }
+
+  /** The fuller of items and bytes, 0 to 1 (above 1 only while an item larger than the byte budget is in, alone). */
+  get utilization(): number {
+    const { capacity, capacityBytes } = this.settings;
+    return Math.max(this.ledger.load / capacity, this.ledger.loadBytes / capacityBytes);
+  }
+
+  /** Ordinal of the oldest queued item, or of the next one where none is queued. */
+  get head(): number {
+    return this.ledger.accepted - this.ledger.queued;
+  }
+
+  /** When the oldest queued item was admitted. Only where one is queued. */
+  get oldestTime(): number {
+    return this.#ring.oldestTime();
+  }
+
+  /** Counts an item that a producer offers; it waits until `admit` decides on it. */
+  arrive(): void {
+    this.ledger.offered++;
+    this.ledger.waiting++;
+  }
+
+  /** Takes `arrive` back: the offer itself was refused with an exception. */
+  retract(): void {
+    this.ledger.offered--;
+    this.ledger.waiting--;
+  }
+
+  /** Drops an item that a producer offers before it stands in line. */
+  refuse(item: T, reason: DropReason): void {
+    this.arrive();
+    this.#refused++;
+    this.drop(item, reason);
+  }
+
+  /** Items that have ever stood in line, and those of them that have been decided on, in the order in which they came. */
+  get lined(): number {
+    return this.ledger.offered - this.#refused;
+  }
+
+  get decided(): number {
+    return this.lined - this.ledger.waiting;
+  }
+
+  /** Decides on an item that arrived. Throws what `sizeOf` or `shed` throw; the item then still waits. */
+  admit(item: T): Outcome {
+    const { shed, sizeOf } = this.settings;
+    if (shed?.(item, this.#state)) return this.drop(item, 'shed');
+    return this.#admission(item, sizeOf === undefined ? 0 : checkSize(sizeOf(item)));
+  }
+
+  /** As `admit`, for an item that was `full` before: `shed` has been asked already. */
+  admitAgain(item: T): Outcome {
+    const { sizeOf } = this.settings;
+    return this.#admission(item, sizeOf === undefined ? 0 : checkSize(sizeOf(item)));
+  }
+
+  /** From here on a producer under `block` is to wait, */
+  get mustPause(): boolean {
+    const { ledger, marks } = this;
+    return (
+      ledger.queued + ledger.inFlight >= marks.pauseAt ||
+      ledger.queuedBytes + ledger.inFlightBytes >= marks.pauseAtBytes
+    );
+  }
+
+  /** and here it is let in again. */
+  get mayResume(): boolean {
+    const { ledger, marks } = this;
+    return ledger.load <= marks.resumeAt && ledger.loadBytes <= marks.resumeAtBytes;
+  }
+
+  /** Takes the oldest item out, for somebody who will say at once what became of it (`settle`). */
+  takeOne(): T {
+    const { ledger } = this;
+    const bytes = this.#ring.bytesAt(0);
+    ledger.queued--;
+    ledger.inFlight++;
+    ledger.queuedBytes -= bytes;
+    ledger.inFlightBytes += bytes;
+    return this.#ring.shift();
+  }
+
+  /** How many of the oldest items make a batch of at most `maxItems` and `maxBytes`: at least one. */
+  batchLength(maxItems: number, maxBytes: number): number {
+    const most = Math.min(maxItems, this.ledger.queued);
+    if (maxBytes >= this.ledger.queuedBytes) return most;
+    let bytes = this.#ring.bytesAt(0);
+    let length = 1;
+    while (length < most && (bytes += this.#ring.bytesAt(length)) <= maxBytes) length++;
+    return length;
+  }
+
+  take(count: number): TakenItems<T> {
+    const { ledger } = this;
+    const first = this.head;
+    const sizes = this.#ring.copyBytes(count);
+    const weights = this.#ring.copyWeights(count);
+    const items = this.#ring.take(count);
+    const bytes = sizes === undefined ? 0 : sumOf(sizes);
+    ledger.queued -= count;
+    ledger.inFlight += count;
+    ledger.queuedBytes -= bytes;
+    ledger.inFlightBytes += bytes;
+    return { items, first, sizes, weights, bytes };
+  }
+
+  /** Items in flight have settled: their capacity is free. */
+  settle(flushed: number, failed: number, bytes: number): void {
+    const { ledger } = this;
+    ledger.inFlight -= flushed + failed;
+    ledger.inFlightBytes -= bytes;
+    ledger.flushed += flushed;
+    ledger.failed += failed;
+    this.#updateState();
+  }
+
+  /** Everything queued settles as failed, and is handed back. */
+  failQueued(): T[] {
+    const taken = this.take(this.ledger.queued);
+    this.settle(0, taken.items.length, taken.bytes);
+    return taken.items;
+  }
+
+  /** DRAINING is laid over the level, or lifted again. */
+  setDraining(draining: boolean): void {
+    this.#draining = draining;
+    this.#updateState();
+  }
+
+  /** A copy. */
+  queuedItems(): T[] {
+    return this.#ring.toArray();
+  }
+
+  timeInStateMs(): Record<BackpressureState, number> {
+    const times = { ...this.#timeInStateMs };
+    times[this.#state] += this.settings.clock.now() - this.#stateSince;
+    return times;
+  }
+
+  // ── AdmissionStore: what the strategies can see and do ──
+
+  fits(bytes: number): boolean {
+    const { ledger, settings } = this;
+    if (ledger.queued + ledger.inFlight >= settings.capacity) return false;
+    const loadBytes = ledger.queuedBytes + ledger.inFlightBytes;
+    // Larger than the whole budget: alone, or never.
+    return (
+      loadBytes + bytes <= settings.capacityBytes || (ledger.load === 0 && settings.strategy === 'block')
+    );
+  }
+
+  isOversized(bytes: number): boolean {
+    return bytes > this.settings.capacityBytes;
+  }
+
+  isPressed(): boolean {
+    return (this.#items?.level ?? 0) > 0 || (this.#bytes?.level ?? 0) > 0;
+  }
+
+  enqueue(item: T, bytes: number, weight: number): Outcome {
+    const { ledger } = this;
+    this.#ring.push(item, this.#now(), bytes, weight);
+    ledger.waiting--;
+    ledger.accepted++;
+    ledger.queued++;
+    ledger.queuedBytes += bytes;
+    this.#updateState();
+    return 'admitted';
+  }
+
+  evictOldest(): boolean {
+    const { ledger } = this;
+    if (ledger.queued === 0) return false;
+    const bytes = this.#ring.bytesAt(0);
+    const item = this.#ring.shift();
+    ledger.queued--;
+    ledger.queuedBytes -= bytes;
+    ledger.drops.evicted++;
+    this.#observer.onDrop(item, 'evicted');
+    return true;
+  }
+
+  /** An item that waits is dropped. */
+  drop(item: T, reason: DropReason): Outcome {
+    this.ledger.waiting--;
+    this.ledger.drops[reason]++;
+    this.#observer.onDrop(item, reason);
+    return 'dropped';
+  }
+
+  #updateState(): void {
+    const { ledger } = this;
+    let changed = this.#items?.update(ledger.queued + ledger.inFlight) ?? false;
+    if (this.#bytes?.update(ledger.queuedBytes + ledger.inFlightBytes)) changed = true;
+    if (changed || this.#draining !== (this.#state === BackpressureState.DRAINING)) this.#deriveState();
+  }
+
+  #deriveState(): void {
+    const level = Math.max(this.#items?.level ?? 0, this.#bytes?.level ?? 0) as 0 | 1 | 2 | 3;
+    const state = this.#draining ? BackpressureState.DRAINING : LEVEL_STATES[level];
+    if (state !== this.#state) this.#setState(state);
+  }
+
+  /** The only place where the state changes. */
+  #setState(state: BackpressureState): void {
+    const previous = this.#state;
+    const now = this.settings.clock.now();
+    this.#timeInStateMs[previous] += now - this.#stateSince;
+    this.#stateSince = now;
+    this.#state = state;
+    this.#observer.onState(state, previous);
+  }
+}
+
+function sumOf(sizes: Float64Array): number {
+  let sum = 0;
+  for (const size of sizes) sum += size;
+  return sum;
+}
+
+function checkSize(size: unknown): number {
+  // Rounded up: sums of whole numbers come back to exactly 0.
+  if (typeof size === 'number' && size >= 0 && size < Infinity) return Math.ceil(size);
+  throw new BackpressureError(
+    'ERR_BACKPRESSURE_HANDLER_FAILED',
+    `sizeOf must answer with a number of bytes of at least 0; got ${show(size)}`,
+  );
+}

@@ -1,0 +1,90 @@
+/** The strategies. Each becomes one function, once, at construction: no `switch` per item. */
+
+import type { BackpressureStrategy, DropReason } from '../vocabulary.js';
+
+/** `admitted`; `full` (only `block` says so: the item stays with the producer); `dropped`. */
+export type Outcome = 'admitted' | 'full' | 'dropped';
+
+/** What a strategy can see and do. */
+export interface AdmissionStore<T> {
+  /** Whether an item of so many bytes may be admitted now. */
+  fits(bytes: number): boolean;
+  /** Whether it never will be, except alone. */
+  isOversized(bytes: number): boolean;
+  /** Whether the state is above NORMAL. */
+  isPressed(): boolean;
+  enqueue(item: T, bytes: number, weight: number): Outcome;
+  /** Drops the oldest queued item; `false` where none is queued. */
+  evictOldest(): boolean;
+  drop(item: T, reason: DropReason): Outcome;
+  /** Offered items that the next kept one will stand for, beside itself. */
+  unrepresented: number;
+}
+
+export type Admission<T> = (item: T, bytes: number) => Outcome;
+
+export interface AdmissionSettings {
+  strategy: BackpressureStrategy;
+  sampleRate: number;
+  random: () => number;
+}
+
+export function createAdmission<T>(store: AdmissionStore<T>, settings: AdmissionSettings): Admission<T> {
+  switch (settings.strategy) {
+    case 'block':
+      return (item, bytes) => (store.fits(bytes) ? store.enqueue(item, bytes, 1) : 'full');
+    case 'drop_oldest':
+      return dropOldest(store);
+    case 'drop_newest':
+      return (item, bytes) => {
+        if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
+        return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
+      };
+    case 'sample':
+      return sample(store, settings.sampleRate, settings.random);
+    default:
+      return settings.strategy satisfies never;
+  }
+}
+
+function dropOldest<T>(store: AdmissionStore<T>): Admission<T> {
+  return (item, bytes) => {
+    if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
+    // An item that cannot fit must not empty the buffer in vain.
+    if (store.isOversized(bytes)) return store.drop(item, 'oversized');
+    while (store.evictOldest()) {
+      if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
+    }
+    // Everything is in flight: nothing can be evicted.
+    return store.drop(item, 'rejected');
+  };
+}
+
+/**
+ * Keeps one item of each window of `sampleRate`, at a random place in it: always the first would be blind to whatever repeats with the
+ * same period. A kept item's weight is 1 plus the items sampled out or rejected since the last kept one.
+ */
+function sample<T>(store: AdmissionStore<T>, sampleRate: number, random: () => number): Admission<T> {
+  let place = 0;
+  let chosen = 0;
+  return (item, bytes) => {
+    if (store.isPressed()) {
+      if (place === 0) chosen = Math.floor(random() * sampleRate);
+      const kept = place === chosen;
+      place = place + 1 === sampleRate ? 0 : place + 1;
+      if (!kept) {
+        store.unrepresented++;
+        return store.drop(item, 'sampled');
+      }
+    } else {
+      place = 0;
+    }
+    if (!store.fits(bytes)) {
+      store.unrepresented++;
+      return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
+    }
+    const weight = 1 + store.unrepresented;
+    store.unrepresented = 0;
+    return store.enqueue(item, bytes, weight);
+  };
+}

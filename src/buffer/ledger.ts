@@ -1,0 +1,43 @@
+/** The counters behind the promise that every item is accounted for. */
+
+import { DROP_REASONS, type DropReason } from '../vocabulary.js';
+
+/**
+ * At every instant
+ *
+ *     offered  = waiting + queued + inFlight + flushed + failed + dropped
+ *     accepted = queued + inFlight + flushed + failed + drops.evicted
+ *
+ * where `dropped` is the sum of `drops`. Each is counted where it happens; none is computed from the others.
+ */
+export class Ledger {
+  offered = 0;
+  accepted = 0;
+  /** Offered, not yet admitted. */
+  waiting = 0;
+  queued = 0;
+  inFlight = 0;
+  flushed = 0;
+  failed = 0;
+  readonly drops: Record<DropReason, number> = Object.fromEntries(
+    DROP_REASONS.map((reason) => [reason, 0]),
+  ) as Record<DropReason, number>;
+
+  queuedBytes = 0;
+  inFlightBytes = 0;
+
+  get dropped(): number {
+    let sum = 0;
+    for (const reason of DROP_REASONS) sum += this.drops[reason];
+    return sum;
+  }
+
+  /** What the bounds and the state measure. */
+  get load(): number {
+    return this.queued + this.inFlight;
+  }
+
+  get loadBytes(): number {
+    return this.queuedBytes + this.inFlightBytes;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * First in, first out, in an array that wraps around. Storage only: it asserts, it never decides.
+ *
+ * It grows by doubling, so that a large capacity costs memory only when it is used. Numbers that travel with an item (when it was
+ * admitted, its bytes, its weight) lie in typed arrays beside the items: no object per item.
+ */
+
+const INITIAL_SLOTS = 16;
+
+/** Which numbers are kept per item. */
+export interface RingLanes {
+  times?: boolean;
+  bytes?: boolean;
+  weights?: boolean;
+}
+
+export class RingBuffer<T> {
+  #items: (T | undefined)[] = [];
+  #times: Float64Array | undefined;
+  #bytes: Float64Array | undefined;
+  #weights: Float64Array | undefined;
+  #head = 0;
+  #size = 0;
+  #mask = INITIAL_SLOTS - 1;
+
+  constructor(lanes: RingLanes = {}) {
+    // Pushed one by one: `new Array(n)` would be a holey array, and so would every batch cut out of it.
+    for (let slot = 0; slot < INITIAL_SLOTS; slot++) this.#items.push(undefined);
+    if (lanes.times) this.#times = new Float64Array(INITIAL_SLOTS);
+    if (lanes.bytes) this.#bytes = new Float64Array(INITIAL_SLOTS);
+    if (lanes.weights) this.#weights = new Float64Array(INITIAL_SLOTS);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  push(item: T, time = 0, bytes = 0, weight = 1): void {
+    if (this.#size > this.#mask) this.#grow();
+    const slot = (this.#head + this.#size) & this.#mask;
+    this.#items[slot] = item;
+    if (this.#times !== undefined) this.#times[slot] = time;
+    if (this.#bytes !== undefined) this.#bytes[slot] = bytes;
+    if (this.#weights !== undefined) this.#weights[slot] = weight;
+    this.#size++;
+  }
+
+  /** The oldest item, taken out. Assert `size > 0` first: `undefined` may be an item. */
+  shift(): T {
+    const slot = this.#head;
+    const item = this.#items[slot] as T;
+    this.#items[slot] = undefined;
+    this.#head = (slot + 1) & this.#mask;
+    this.#size--;
+    return item;
+  }
+
+  /** When the oldest item was admitted. */
+  oldestTime(): number {
+    return this.#times![this.#head]!;
+  }
+
+  bytesAt(index: number): number {
+    return this.#bytes === undefined ? 0 : this.#bytes[(this.#head + index) & this.#mask]!;
+  }
+
+  /** The sizes of the `count` oldest items, or nothing where sizes are not kept. */
+  copyBytes(count: number): Float64Array | undefined {
+    return this.#bytes && this.#copyLane(this.#bytes, count);
+  }
+
+  copyWeights(count: number): Float64Array | undefined {
+    return this.#weights && this.#copyLane(this.#weights, count);
+  }
+
+  /** Takes the `count` oldest items out; `count` must not exceed `size`. */
+  take(count: number): T[] {
+    const end = this.#head + count;
+    const slots = this.#mask + 1;
+    let taken: (T | undefined)[];
+    if (end <= slots) {
+      taken = this.#items.slice(this.#head, end);
+      this.#items.fill(undefined, this.#head, end);
+    } else {
+      taken = this.#items.slice(this.#head, slots).concat(this.#items.slice(0, end - slots));
+      this.#items.fill(undefined, this.#head, slots);
+      this.#items.fill(undefined, 0, end - slots);
+    }
+    this.#head = end & this.#mask;
+    this.#size -= count;
+    return taken as T[];
+  }
+
+  /** A copy of everything, oldest first. */
+  toArray(): T[] {
+    return Array.from(
+      { length: this.#size },
+      (_, index) => this.#items[(this.#head + index) & this.#mask] as T,
+    );
+  }
+
+  #copyLane(lane: Float64Array, count: number): Float64Array {
+    const copy = new Float64Array(count);
+    const untilWrap = Math.min(count, this.#mask + 1 - this.#head);
+    copy.set(lane.subarray(this.#head, this.#head + untilWrap));
+    if (untilWrap < count) copy.set(lane.subarray(0, count - untilWrap), untilWrap);
+    return copy;
+  }
+
+  #grow(): void {
+    const size = this.#size;
+    const slots = (this.#mask + 1) * 2;
+    const grow = (lane: Float64Array | undefined) => {
+      if (lane === undefined) return undefined;
+      const grown = new Float64Array(slots);
+      grown.set(this.#copyLane(lane, size));
+      return grown;
+    };
+    this.#times = grow(this.#times);
+    this.#bytes = grow(this.#bytes);
+    this.#weights = grow(this.#weights);
+    const items: (T | undefined)[] = this.#items.slice(this.#head).concat(this.#items.slice(0, this.#head));
+    for (let slot = size; slot < slots; slot++) items.push(undefined);
+    this.#items = items;
+    this.#head = 0;
+    this.#mask = slots - 1;
+  }
+}

@@ -1,0 +1,228 @@
+import { EventEmitter } from 'node:events';
+import { BatchingSink } from './batch/batching-sink.js';
+import { BackpressureError } from './errors.js';
+import type { SinkEvents } from './events.js';
+import { handled, handlerFailed } from './handlers.js';
+import type { SinkMetrics } from './metrics.js';
+import type { SinkOptions } from './options.js';
+import { DEFAULTS, resolveSink } from './resolve-options.js';
+import type { FlushFunction } from './types.js';
+import { checkDuration, checkInteger } from './validate.js';
+import { WaitingLine } from './waiting-line.js';
+
+const ADMITTED = Promise.resolve(true);
+const DROPPED = Promise.resolve(false);
+
+/**
+ * The engine without a stream around it: items are pushed, batches go to `flush`.
+ *
+ * Flushing begins with `start()`; `await drain(); stop()` is the way to end. When a flush fails for good and no `onFailed` takes its
+ * items, every pending and later call rejects with that error. Emits `state`, `drop`, `flush`, `retry` and `failed`; never `error`.
+ *
+ * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
+ */
+export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents<T>> {
+  readonly #sink: BatchingSink<T>;
+  readonly #line: WaitingLine<T>;
+  #drains = 0;
+  #releasing = false;
+  readonly #onSignal = () => {
+    this.#abort(abortError(this.#sink.settings.signal!));
+  };
+
+  constructor(flush: FlushFunction<T>, options: SinkOptions<T> = {}) {
+    super();
+    const settings = resolveSink(flush, options, 'BackpressureController');
+    this.#sink = new BatchingSink<T>(flush, settings, {
+      onState: (state, previous) => this.emit('state', state, previous),
+      onDrop: (item, reason) => this.emit('drop', item, reason),
+      onFlush: (report) => this.emit('flush', report),
+      onRetry: (retry) => this.emit('retry', retry),
+      onFailed: (failures) => this.emit('failed', failures),
+      onRoom: () => this.#onRoom(),
+      onFatal: (error) => this.#abort(error),
+    });
+    const maxBlockTimeMs = settings.maxBlockTimeMs ?? DEFAULTS.maxBlockTimeMs;
+    this.#line = new WaitingLine<T>(settings.clock, maxBlockTimeMs, (item) => {
+      this.#sink.queue.drop(item, 'timeout');
+      if (this.#line.length === 0) this.#sink.setHeld(false);
+    });
+    this.#listen();
+  }
+
+  /** Begins, or goes on, flushing. */
+  start(): void {
+    this.#listen();
+    this.#sink.start();
+  }
+
+  /** Starts no further flush and keeps what is queued. A `flush()` or `drain()` that still waits for one rejects. */
+  stop(): void {
+    this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
+    this.#sink.stop();
+  }
+
+  /**
+   * Offers an item. Resolves to `true` once it is admitted (not: flushed), to `false` when it was dropped: by the strategy, while the
+   * controller drains, or, under `block`, after it has waited for `maxBlockTimeMs`.
+   *
+   * Rejects with the error that ended the controller, and with `ERR_BACKPRESSURE_OVERFLOW` when `maxWaiting` pushes wait already.
+   */
+  push(item: T): Promise<boolean> {
+    const { queue, failure } = this.#sink;
+    if (failure !== undefined) {
+      queue.refuse(item, 'aborted');
+      return handled(Promise.reject(failure));
+    }
+    if (this.#drains > 0) return this.#refuse(item);
+    if (this.#line.length > 0) return this.#wait(item);
+    queue.arrive();
+    try {
+      const outcome = this.#sink.admit(item);
+      if (outcome === 'admitted') return ADMITTED;
+      if (outcome === 'dropped') return DROPPED;
+    } catch (thrown) {
+      return handled(Promise.reject(this.#handlerThrew(item, thrown)));
+    }
+    queue.retract();
+    return this.#wait(item);
+  }
+
+  /**
+   * Offers an item without waiting for room: `false` means that it was dropped, and counted as such.
+   *
+   * @throws the error that ended the controller.
+   */
+  tryPush(item: T): boolean {
+    const { queue, failure } = this.#sink;
+    if (failure !== undefined) {
+      queue.refuse(item, 'aborted');
+      throw failure;
+    }
+    // Those who wait came first.
+    if (this.#drains > 0 || this.#line.length > 0) {
+      queue.refuse(item, 'rejected');
+      return false;
+    }
+    queue.arrive();
+    try {
+      const outcome = this.#sink.admit(item);
+      if (outcome === 'full') this.#sink.queue.drop(item, 'rejected');
+      return outcome === 'admitted';
+    } catch (thrown) {
+      throw this.#handlerThrew(item, thrown);
+    }
+  }
+
+  /**
+   * Flushes without delay what was pushed before the call. Resolves when all of it has settled, retries included; resolves at once where
+   * there is nothing. Does not promise that every item arrived: see `onFailed`. Rejects with the error that ended the controller, or with
+   * `ERR_BACKPRESSURE_STOPPED`.
+   */
+  flush(): Promise<void> {
+    return this.#sink.flush();
+  }
+
+  /**
+   * As `flush()`, in the state DRAINING: pushes are refused until it is over.
+   *
+   * @param options.timeoutMs How long it may take; unlimited by default. Then it rejects with `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose
+   *   `items` are copies of what is still open; the controller goes on.
+   */
+  async drain(options: { timeoutMs?: number } = {}): Promise<void> {
+    const { timeoutMs = Infinity } = options;
+    checkDuration('timeoutMs', timeoutMs, 0, true);
+    this.#drains++;
+    this.#sink.setDraining(true);
+    try {
+      await this.#sink.flushWithin(timeoutMs, () => {
+        const items = [...this.#sink.openItems(), ...this.#line.items()];
+        const message = `drain took longer than timeoutMs (${timeoutMs} ms): ${items.length} items are open`;
+        return new BackpressureError('ERR_BACKPRESSURE_DRAIN_TIMEOUT', message, { items });
+      });
+    } finally {
+      if (--this.#drains === 0) this.#sink.setDraining(false);
+    }
+  }
+
+  /** Resolves when fewer than `count` items are queued plus in flight. */
+  whenBelow(count: number): Promise<void> {
+    return this.#sink.whenBelow(checkInteger('count', count, 1));
+  }
+
+  /** A snapshot of counters and state; synchronous, and right at any instant. */
+  getMetrics(): SinkMetrics {
+    return this.#sink.metrics();
+  }
+
+  /** After a fatal failure or an abort by `signal`: the items that did not arrive, in order, each handed out once. */
+  takeUnsettled(): T[] {
+    return this.#sink.takeUnsettled();
+  }
+
+  /** Drains and stops. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+    this.stop();
+  }
+
+  #refuse(item: T): Promise<boolean> {
+    this.#sink.queue.refuse(item, 'rejected');
+    return DROPPED;
+  }
+
+  #wait(item: T): Promise<boolean> {
+    const { queue, settings } = this.#sink;
+    if (this.#line.length >= settings.maxWaiting) {
+      queue.refuse(item, 'overflow');
+      const message = `maxWaiting (${settings.maxWaiting}) pushes wait already`;
+      return handled(
+        Promise.reject(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message, { items: [item] })),
+      );
+    }
+    queue.arrive();
+    const promise = handled(this.#line.add(item));
+    this.#sink.setHeld(true);
+    return promise;
+  }
+
+  #onRoom(): void {
+    if (this.#releasing || this.#line.length === 0) return;
+    // The state changes that a release causes may bring us back here.
+    this.#releasing = true;
+    try {
+      this.#line.release((item) => this.#sink.admitAgain(item) === 'admitted');
+    } catch (thrown) {
+      this.#abort(handlerFailed('sizeOf', thrown));
+    } finally {
+      this.#releasing = false;
+    }
+    if (this.#line.length === 0) this.#sink.setHeld(false);
+  }
+
+  /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */
+  #handlerThrew(item: T, thrown: unknown): Error {
+    const error = handlerFailed('sizeOf or shed', thrown);
+    this.#sink.queue.drop(item, 'aborted');
+    this.#abort(error);
+    return error;
+  }
+
+  #abort(error: Error): void {
+    void this.#sink.abort(error, this.#line.rejectAll(error));
+  }
+
+  #listen(): void {
+    const { signal } = this.#sink.settings;
+    if (signal?.aborted) this.#onSignal();
+    else signal?.addEventListener('abort', this.#onSignal, { once: true });
+  }
+}
+
+/** As Node makes it where a stream is aborted by its signal. */
+function abortError(signal: AbortSignal): Error {
+  return Object.assign(new Error('The operation was aborted', { cause: signal.reason }), {
+    name: 'AbortError',
+    code: 'ABORT_ERR',
+  });
+}

@@ -1,0 +1,42 @@
+/** The events of the streams and the controller, beside Node's own. */
+
+import type { FailedItem } from './options.js';
+import type { FlushReason } from './types.js';
+import type { BackpressureState, DropReason } from './vocabulary.js';
+
+/** How one call of the flush function went. */
+export interface FlushReport {
+  /** 1 for the first call of a batch. */
+  attempt: number;
+  reason: FlushReason;
+  /** Items of the call, and what became of them in it. */
+  items: number;
+  success: number;
+  failed: number;
+  latencyMs: number;
+  /** The call failed as a whole, in a way that says something about the destination rather than about a row. */
+  transportFailure: boolean;
+}
+
+/** A batch, or what is left of it, will be called again. */
+export interface RetryReport {
+  error: Error;
+  /** Calls made so far. */
+  attempt: number;
+  delayMs: number;
+  items: number;
+}
+
+/** Event names, with the arguments of their listeners. */
+export interface BufferEvents<T> {
+  state: [state: BackpressureState, previous: BackpressureState];
+  drop: [item: T, reason: DropReason];
+}
+
+export interface SinkEvents<T> extends BufferEvents<T> {
+  /** After each call of the flush function. */
+  flush: [report: FlushReport];
+  retry: [retry: RetryReport];
+  /** Items have failed for good. */
+  failed: [failures: FailedItem<T>[]];
+}

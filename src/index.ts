@@ -1,0 +1,23 @@
+/** Public exports of the core, nothing else. */
+
+export { BackpressureWritable } from './stream/backpressure-writable.js';
+export { BackpressureTransform } from './stream/backpressure-transform.js';
+export { BackpressureController } from './controller.js';
+export { BoundedBuffer } from './buffer/bounded-buffer.js';
+export { BackpressureState, BackpressureStrategy } from './vocabulary.js';
+export type { DropReason, StrategyInput } from './vocabulary.js';
+export { BackpressureError, InvalidOptionError, ItemError } from './errors.js';
+export type { BackpressureErrorCode } from './errors.js';
+export type { FlushContext, FlushDefaults, FlushFunction, FlushReason, FlushResult } from './types.js';
+export type {
+  BufferOptions,
+  FailedItem,
+  RetryOptions,
+  Settlement,
+  SinkOptions,
+  TransformOptions,
+  WritableOptions,
+} from './options.js';
+export type { BufferMetrics, SinkMetrics } from './metrics.js';
+export type { BufferEvents, FlushReport, RetryReport, SinkEvents } from './events.js';
+export type { Clock, TimerHandle } from './clock.js';

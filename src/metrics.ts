@@ -1,0 +1,45 @@
+import type { FlushReason } from './types.js';
+import type { BackpressureState, DropReason } from './vocabulary.js';
+
+/** What every buffer tells of itself, at any instant. Counts are since construction. */
+export interface BufferMetrics {
+  state: BackpressureState;
+  /** Items queued. */
+  bufferSize: number;
+  /** Queued plus in flight as a share of the capacity; where bytes are bounded too, the larger share. */
+  bufferUtilization: number;
+  eventsOffered: number;
+  eventsAccepted: number;
+  /** The sum of `dropsByReason`. */
+  eventsDropped: number;
+  dropsByReason: Record<DropReason, number>;
+  /** A transform: handed to the reader. */
+  eventsFlushed: number;
+  eventsFailed: number;
+  /** Items in flight, those that wait for a retry included. */
+  inFlight: number;
+  /** Items offered, but not admitted yet. */
+  waiting: number;
+  /** Age of the oldest queued item in milliseconds; 0 where none is queued. */
+  oldestItemAgeMs: number;
+  timeInStateMs: Record<BackpressureState, number>;
+  /** How long producers were made to wait, in milliseconds. */
+  producerBlockedMs: number;
+  /** Under `sample`: offered items that no kept item stands for yet. */
+  unrepresented: number;
+  /** Where bytes are measured: bytes queued and in flight. */
+  bufferBytes?: number;
+  inFlightBytes?: number;
+}
+
+export interface SinkMetrics extends BufferMetrics {
+  /** Of the last call of the flush function; 0 before the first. */
+  lastFlushLatencyMs: number;
+  currentFlushIntervalMs: number;
+  /** Batches begun. Retries are counted in `retries`. */
+  flushes: number;
+  flushesByReason: Record<FlushReason, number>;
+  retries: number;
+  /** Answers of flush functions that came after their batch had been given up. */
+  lateResults: number;
+}

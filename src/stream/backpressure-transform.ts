@@ -1,0 +1,310 @@
+import { addAbortSignal, Duplex, finished } from 'node:stream';
+import { AdmissionQueue } from '../buffer/admission-queue.js';
+import { bufferMetrics } from '../buffer/buffer-metrics.js';
+import type { Outcome } from '../buffer/admission.js';
+import { attachItems, BackpressureError, toError } from '../errors.js';
+import type { BufferEvents } from '../events.js';
+import { handlerFailed } from '../handlers.js';
+import type { BufferMetrics } from '../metrics.js';
+import type { TransformOptions } from '../options.js';
+import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
+import { Stopwatch } from '../stopwatch.js';
+import { defineWritableGetters, nativeWritableLength } from './native-length.js';
+import { ProducerGate, type Gated } from './producer-gate.js';
+
+type WriteCallback = (error?: Error | null) => void;
+
+// eslint-disable-next-line @typescript-eslint/no-unused-vars -- merged with the class, whose type parameters it must repeat
+export interface BackpressureTransform<In, Out = In> {
+  on<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  once<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
+  off<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
+  off(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+/**
+ * A bounded buffer with a strategy between two stages of a pipeline. With `block` it smooths bursts; with a dropping strategy a slow
+ * reader sees what the strategy keeps, and the producer never stalls.
+ *
+ * An item settles when it is handed to the reader. `'finish'` means that all input has been admitted, `'end'` that all of it has been read.
+ * Emits, beside Node's events, `state` and `drop`.
+ *
+ * A Duplex and not a Transform: Transform ends its readable side as soon as its writable side has finished, with items still in the buffer.
+ *
+ * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
+ */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- see above
+export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
+  readonly #queue: AdmissionQueue<In>;
+  readonly #settings: ResolvedTransform<In, Out>;
+  readonly #gate: ProducerGate<In>;
+  readonly #blocked: Stopwatch;
+  /** The reader has asked for more than it was given. */
+  #wanted = false;
+  /** All input has been admitted. */
+  #finished = false;
+  #deliveryIsScheduled = false;
+  /** Items that an asynchronous `map` is at work on. */
+  #mapping: In[] | undefined;
+  #unsettled: In[] = [];
+  readonly #deliverTask = () => {
+    this.#deliveryIsScheduled = false;
+    this.#deliver();
+  };
+
+  constructor(options: TransformOptions<In, Out> = {}) {
+    const settings = resolveTransform(options);
+    super({
+      objectMode: settings.objectMode,
+      writableHighWaterMark: settings.strategy === 'block' ? 1 : Number.MAX_SAFE_INTEGER,
+      // Whatever the readable side held would be out of reach of drop_oldest, and older than what it keeps.
+      readableHighWaterMark: 0,
+    });
+    this.#settings = settings;
+    this.#queue = new AdmissionQueue<In>(settings, {
+      onState: (state, previous) => this.#tell('state', state, previous),
+      onDrop: (item, reason) => this.#tell('drop', item, reason),
+    });
+    this.#blocked = new Stopwatch(settings.clock);
+    const gated: Gated<In> = {
+      queue: this.#queue,
+      admit: (item) => this.#onAdmission(this.#queue.admit(item)),
+      admitAgain: (item) => this.#onAdmission(this.#queue.admitAgain(item)),
+      setHeld: (held) => this.#setHeld(held),
+    };
+    this.#gate = new ProducerGate<In>(this, gated, settings, () => nativeWritableLength(this));
+    if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
+  }
+
+  /** A snapshot of counters and state; synchronous, and right at any instant. */
+  getMetrics(): BufferMetrics {
+    return bufferMetrics(this.#queue, this.#blocked.totalMs);
+  }
+
+  /** After `'close'`: the items that the reader did not get, in order, each handed out once. */
+  takeUnsettled(): In[] {
+    const items = this.#unsettled;
+    this.#unsettled = [];
+    return items;
+  }
+
+  /** Ends the writable side and waits until the reader has got everything. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.writableEnded && !this.destroyed) this.end();
+    await new Promise<void>((resolve, reject) => {
+      finished(this, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  #setHeld(held: boolean): void {
+    if (!held) return this.#blocked.stop();
+    this.#blocked.start();
+    this.#scheduleDelivery();
+  }
+
+  #onAdmission(outcome: Outcome): Outcome {
+    if (outcome === 'admitted' && this.#wanted) this.#scheduleDelivery();
+    return outcome;
+  }
+
+  // ── what Node's Duplex is told ──
+
+  static {
+    defineWritableGetters<BackpressureTransform>(this.prototype, {
+      // While Node's own constructor runs, there is no gate yet.
+      writableLength: (stream) => (#gate in stream ? stream.#gate.length : 0),
+      writableHighWaterMark: (stream) => stream.#settings.marks.highWaterMark,
+    });
+  }
+
+  // Its overloads and rules are Node's own; only the count is ours.
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    const offered = this.#gate.onOffer(chunk);
+    try {
+      const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
+      if (!mayGoOn) this.#gate.onRefusal();
+      return mayGoOn;
+    } catch (thrown) {
+      if (offered) this.#queue.retract();
+      throw thrown;
+    }
+  }
+
+  // `end(chunk)` does not pass through `write`.
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    try {
+      super.end(chunk, encoding as BufferEncoding, callback as () => void);
+    } catch (thrown) {
+      if (offered) this.#queue.retract();
+      throw thrown;
+    }
+    this.#gate.onEnd();
+    if (!this.destroyed) this.#queue.setDraining(true);
+    return this;
+  }
+
+  override cork(): void {
+    // Writes that Node holds back are beyond the reach of a dropping strategy.
+    if (this.#settings.strategy === 'block') super.cork();
+  }
+
+  override _write(chunk: In, _encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#gate.admit(chunk, callback);
+  }
+
+  override _final(callback: WriteCallback): void {
+    // Not at once: 'finish' must not follow a destroy() that comes in the same tick.
+    process.nextTick(() => {
+      this.#finished = true;
+      this.#scheduleDelivery();
+      callback();
+    });
+  }
+
+  override _read(): void {
+    // Node does not ask again before it has been given something.
+    this.#wanted = true;
+    this.#scheduleDelivery();
+  }
+
+  override _destroy(error: Error | null, callback: WriteCallback): void {
+    const queue = this.#queue;
+    const isIdle = queue.ledger.load === 0 && queue.ledger.waiting === 0;
+    const reason =
+      error ??
+      (isIdle ? null : new BackpressureError('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled'));
+    const waiting = this.#gate.close(reason);
+    this.#blocked.stop();
+    const mapping = this.#mapping ?? [];
+    this.#mapping = undefined;
+    queue.settle(0, mapping.length, queue.ledger.inFlightBytes);
+    this.#unsettled = [...mapping, ...queue.failQueued(), ...waiting];
+    for (const item of waiting) queue.drop(item, 'aborted');
+    if (reason instanceof BackpressureError) attachItems(reason, this.#unsettled);
+    callback(reason);
+  }
+
+  // ── from the buffer to the reader ──
+
+  /** From one loop outside `_read`: a push from within it would cost a tick each. */
+  #scheduleDelivery(): void {
+    if (this.#deliveryIsScheduled) return;
+    this.#deliveryIsScheduled = true;
+    process.nextTick(this.#deliverTask);
+  }
+
+  #deliver(): void {
+    const queue = this.#queue;
+    const { batchSize } = this.#settings;
+    while (this.#wanted && this.#mapping === undefined && !this.destroyed) {
+      const { queued } = queue.ledger;
+      if (queued === 0) break;
+      if (batchSize === undefined) this.#handOverOne();
+      // A short array where nothing more will come: at the end, or because the producer waits for room.
+      else if (queued >= batchSize || this.#finished || this.#gate.isHeld)
+        this.#handOver(Math.min(batchSize, queued));
+      else break;
+    }
+    if (this.#finished && queue.ledger.load === 0 && !this.destroyed) this.push(null);
+  }
+
+  #handOverOne(): void {
+    const queue = this.#queue;
+    const { map } = this.#settings;
+    if (map !== undefined) return this.#handOver(1);
+    const bytes = queue.ledger.queuedBytes;
+    const item = queue.takeOne();
+    queue.settle(1, 0, bytes - queue.ledger.queuedBytes);
+    this.#give(item);
+  }
+
+  #handOver(count: number): void {
+    const { items, bytes } = this.#queue.take(count);
+    const { map } = this.#settings;
+    if (map === undefined) return this.#giveAll(items as unknown as Out[], count, bytes);
+    this.#mapping = items;
+    const done = (results: Out[]) => {
+      if (this.#mapping !== items) return;
+      this.#mapping = undefined;
+      this.#giveAll(results, count, bytes);
+    };
+    try {
+      const results = mapInOrder(items, map);
+      if (results instanceof Promise) {
+        results.then(
+          (mapped) => {
+            done(mapped);
+            this.#scheduleDelivery();
+          },
+          (thrown: unknown) => this.destroy(toError(thrown)),
+        );
+      } else {
+        done(results);
+      }
+    } catch (thrown) {
+      this.destroy(toError(thrown));
+    }
+  }
+
+  #giveAll(results: Out[], count: number, bytes: number): void {
+    this.#queue.settle(count, 0, bytes);
+    // As in Node's Transform, null and undefined emit nothing; a pushed null would end the stream.
+    const kept =
+      this.#settings.map === undefined
+        ? results
+        : results.filter((result) => result !== null && result !== undefined);
+    if (kept.length === 0) this.#gate.onRoom();
+    else this.#give(this.#settings.batchSize === undefined ? kept[0] : kept);
+  }
+
+  #give(value: unknown): void {
+    this.#wanted = this.push(value);
+    if (this.#gate.isHeld) this.#gate.onRoom();
+  }
+
+  #tell(event: string, ...args: unknown[]): void {
+    try {
+      this.emit(event, ...args);
+    } catch (thrown) {
+      // Not at once: whoever caused the event is in the middle of something.
+      process.nextTick(() => this.destroy(handlerFailed(`listener of ${event}`, thrown)));
+    }
+  }
+}
+
+/** One at a time, in order; without a promise as long as `map` answers at once. */
+function mapInOrder<In, Out>(items: In[], map: (item: In) => Out | PromiseLike<Out>): Out[] | Promise<Out[]> {
+  const results: Out[] = [];
+  for (const [index, item] of items.entries()) {
+    const result = map(item);
+    if (isThenable(result)) return mapTheRest(result, items.slice(index + 1), map, results);
+    results.push(result);
+  }
+  return results;
+}
+
+async function mapTheRest<In, Out>(
+  first: PromiseLike<Out>,
+  items: In[],
+  map: (item: In) => Out | PromiseLike<Out>,
+  results: Out[],
+): Promise<Out[]> {
+  results.push(await first);
+  for (const item of items) results.push(await map(item));
+  return results;
+}
+
+function isThenable<V>(value: V | PromiseLike<V>): value is PromiseLike<V> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
+}

@@ -1,0 +1,163 @@
+import { addAbortSignal, finished, Writable } from 'node:stream';
+import { BatchingSink } from '../batch/batching-sink.js';
+import { BackpressureError } from '../errors.js';
+import type { SinkEvents } from '../events.js';
+import type { SinkMetrics } from '../metrics.js';
+import type { WritableOptions } from '../options.js';
+import { resolveSink } from '../resolve-options.js';
+import type { FlushFunction } from '../types.js';
+import { defineWritableGetters, nativeWritableLength } from './native-length.js';
+import { ProducerGate } from './producer-gate.js';
+
+type WriteCallback = (error?: Error | null) => void;
+
+export interface BackpressureWritable<T> {
+  on<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  once<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
+  off<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
+  off(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+/**
+ * A `Writable` in front of a slow destination: a bounded buffer with a strategy, pressure states, and batches that go to `flush`.
+ *
+ * The callback of `write()` means *admitted*, not flushed; `'finish'` means that every item has settled. `await stream.flush()` waits for
+ * what was written before. Emits, beside Node's events, `state`, `drop`, `flush`, `retry` and `failed`.
+ *
+ * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
+ */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- see above
+export class BackpressureWritable<T = unknown> extends Writable {
+  readonly #sink: BatchingSink<T>;
+  readonly #gate: ProducerGate<T>;
+
+  constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
+    const settings = resolveSink(flush, options, 'BackpressureWritable');
+    const blocks = settings.strategy === 'block';
+    super({
+      objectMode: settings.objectMode,
+      // Under `block` the held callback of `_write` says when to wait; a dropping strategy never says it.
+      highWaterMark: blocks ? 1 : Number.MAX_SAFE_INTEGER,
+    });
+    this.#sink = new BatchingSink<T>(flush, settings, {
+      onState: (state, previous) => this.emit('state', state, previous),
+      onDrop: (item, reason) => this.emit('drop', item, reason),
+      onFlush: (report) => this.emit('flush', report),
+      onRetry: (retry) => this.emit('retry', retry),
+      onFailed: (failures) => this.emit('failed', failures),
+      onRoom: () => this.#gate.onRoom(),
+      onFatal: (error) => this.destroy(error),
+    });
+    this.#gate = new ProducerGate<T>(this, this.#sink, settings, () => nativeWritableLength(this));
+    this.#sink.start();
+    if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
+  }
+
+  // ── what is ours ──
+
+  /** A snapshot of counters and state; synchronous, and right at any instant. */
+  getMetrics(): SinkMetrics {
+    return this.#sink.metrics();
+  }
+
+  /**
+   * Flushes without delay what was written before the call. Resolves when all of it has settled, retries included, which does not promise
+   * that every item arrived: see `onFailed` and the strategy. Rejects with the error that destroys the stream.
+   */
+  flush(): Promise<void> {
+    return this.#sink.flush();
+  }
+
+  /** Resolves when fewer than `count` items are queued plus in flight. */
+  whenBelow(count: number): Promise<void> {
+    return this.#sink.whenBelow(count);
+  }
+
+  /**
+   * After `'close'`: the items that did not arrive, in order, each handed out once. Those of a flush that did not answer may have arrived
+   * all the same.
+   */
+  takeUnsettled(): T[] {
+    return this.#sink.takeUnsettled();
+  }
+
+  /** Ends the stream and waits until everything has settled. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.writableEnded && !this.destroyed) this.end();
+    await new Promise<void>((resolve, reject) => {
+      finished(this, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  // ── what Node's Writable is told ──
+
+  static {
+    defineWritableGetters<BackpressureWritable>(this.prototype, {
+      // While Node's own constructor runs, there is no gate yet.
+      writableLength: (stream) => (#gate in stream ? stream.#gate.length : 0),
+      writableHighWaterMark: (stream) => stream.#sink.settings.marks.highWaterMark,
+    });
+  }
+
+  // Its overloads and rules are Node's own; only the count is ours.
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    const offered = this.#gate.onOffer(chunk);
+    try {
+      const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
+      if (!mayGoOn) this.#gate.onRefusal();
+      return mayGoOn;
+    } catch (thrown) {
+      if (offered) this.#sink.queue.retract();
+      throw thrown;
+    }
+  }
+
+  // `end(chunk)` does not pass through `write`.
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    try {
+      super.end(chunk, encoding as BufferEncoding, callback as () => void);
+    } catch (thrown) {
+      if (offered) this.#sink.queue.retract();
+      throw thrown;
+    }
+    this.#gate.onEnd();
+    if (!this.destroyed) this.#sink.setDraining(true);
+    return this;
+  }
+
+  override cork(): void {
+    // Writes that Node holds back are beyond the reach of a dropping strategy; and batches are made here in any case.
+    if (this.#sink.settings.strategy === 'block') super.cork();
+  }
+
+  override _write(chunk: T, _encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#gate.admit(chunk, callback);
+  }
+
+  override _final(callback: WriteCallback): void {
+    this.#sink.flush().then(() => callback(), callback);
+  }
+
+  override _destroy(error: Error | null, callback: WriteCallback): void {
+    if (error === null && this.#sink.isIdle) {
+      this.#gate.close(null);
+      this.#sink.stop();
+      callback(null);
+      return;
+    }
+    // To end with items unsettled is never a success, whatever end-of-stream makes of it.
+    const reason =
+      error ?? new BackpressureError('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled');
+    const waiting = this.#gate.close(reason);
+    void this.#sink.abort(reason, waiting).then(() => callback(reason));
+  }
+}

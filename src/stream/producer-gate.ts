@@ -1,0 +1,157 @@
+import type { Writable } from 'node:stream';
+import type { AdmissionQueue } from '../buffer/admission-queue.js';
+import type { Outcome } from '../buffer/admission.js';
+import type { TimerHandle } from '../clock.js';
+import { BackpressureError } from '../errors.js';
+import { handlerFailed } from '../handlers.js';
+import type { ResolvedBuffer } from '../resolve-options.js';
+
+type WriteCallback = (error?: Error | null) => void;
+
+/** What stands behind the gate: a batching sink, or a transform. */
+export interface Gated<T> {
+  readonly queue: AdmissionQueue<T>;
+  admit(item: T): Outcome;
+  admitAgain(item: T): Outcome;
+  /** A producer is made to wait, or no longer. */
+  setHeld(held: boolean): void;
+}
+
+/**
+ * The writable side of both streams. Under `block` it makes the producer wait by holding the callback of `_write`: Node then queues
+ * further writes itself and answers `false`, and emits `'drain'` once the callback has been released and that queue is empty.
+ */
+export class ProducerGate<T> {
+  readonly #stream: Writable;
+  readonly #gated: Gated<T>;
+  readonly #settings: ResolvedBuffer<T>;
+  /** Length of Node's own queue, the chunk being written included. */
+  readonly #nativeLength: () => number;
+  readonly #blocks: boolean;
+  #open = true;
+  #held: WriteCallback | undefined;
+  #heldLength = 0;
+  /** The chunk of the held callback, while there is no room even for that one. */
+  #pending: { chunk: T } | undefined;
+  #blockTimer: TimerHandle;
+
+  constructor(stream: Writable, gated: Gated<T>, settings: ResolvedBuffer<T>, nativeLength: () => number) {
+    this.#stream = stream;
+    this.#gated = gated;
+    this.#settings = settings;
+    this.#nativeLength = nativeLength;
+    this.#blocks = settings.strategy === 'block';
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** Everything that was written and has not settled: items, or bytes in byte mode. */
+  get length(): number {
+    const { ledger } = this.#gated.queue;
+    return this.#settings.objectMode ? ledger.load + ledger.waiting : ledger.loadBytes + this.#waitingLength;
+  }
+
+  get #waitingLength(): number {
+    if (this.#settings.objectMode) return this.#gated.queue.ledger.waiting;
+    const native = this.#nativeLength();
+    return this.#held !== undefined && this.#pending === undefined ? native - this.#heldLength : native;
+  }
+
+  /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
+  onOffer(chunk: unknown): boolean {
+    if (!this.#open || chunk === null) return false;
+    this.#gated.queue.arrive();
+    return true;
+  }
+
+  /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
+  onRefusal(): void {
+    if (this.#waitingLength <= this.#settings.maxWaiting || this.#stream.destroyed) return;
+    const unit = this.#settings.objectMode ? 'items' : 'bytes';
+    const message = `the producer ignored write() answering false: more than maxWaiting (${this.#settings.maxWaiting}) ${unit} wait`;
+    this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message));
+  }
+
+  /** No more chunks are offered: `end` was called. */
+  onEnd(): void {
+    this.#open = false;
+  }
+
+  /** `_write`. */
+  admit(chunk: T, callback: WriteCallback): void {
+    let outcome: Outcome;
+    try {
+      outcome = this.#gated.admit(chunk);
+    } catch (thrown) {
+      this.#pending = { chunk };
+      callback(handlerFailed('sizeOf or shed', thrown));
+      return;
+    }
+    if (outcome === 'full') this.#pending = { chunk };
+    else if (!this.#blocks || !this.#gated.queue.mustPause) return callback();
+    this.#hold(chunk, callback);
+  }
+
+  /** Load has gone down. */
+  onRoom(): void {
+    if (this.#held === undefined) return;
+    const { queue } = this.#gated;
+    if (this.#pending !== undefined) {
+      let outcome: Outcome;
+      try {
+        outcome = this.#gated.admitAgain(this.#pending.chunk);
+      } catch (thrown) {
+        this.#stream.destroy(handlerFailed('sizeOf', thrown));
+        return;
+      }
+      if (outcome === 'full') return;
+      this.#pending = undefined;
+      if (!queue.mustPause) this.#release();
+    } else if (queue.mayResume) {
+      this.#release();
+    }
+  }
+
+  /** The stream is destroyed. Answers with the chunks that were never admitted. */
+  close(reason: Error | null): T[] {
+    this.#open = false;
+    const { writableBuffer } = this.#stream as Writable & { writableBuffer?: { chunk: T }[] };
+    const waiting = [
+      ...(this.#pending ? [this.#pending.chunk] : []),
+      ...(writableBuffer ?? []).map(({ chunk }) => chunk),
+    ];
+    const admitted = this.#pending === undefined;
+    this.#pending = undefined;
+    // Node answers the callbacks of the other writes only once this one has been called.
+    if (this.#held !== undefined) this.#release(admitted ? null : reason);
+    return waiting;
+  }
+
+  #hold(chunk: T, callback: WriteCallback): void {
+    const { clock, maxBlockTimeMs, objectMode } = this.#settings;
+    this.#held = callback;
+    this.#heldLength = objectMode ? 1 : (chunk as Uint8Array).byteLength;
+    this.#gated.setHeld(true);
+    if (maxBlockTimeMs !== undefined && maxBlockTimeMs !== Infinity) {
+      this.#blockTimer = clock.setTimeout(() => {
+        const message = `no room for longer than maxBlockTimeMs (${maxBlockTimeMs} ms)`;
+        this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
+      }, maxBlockTimeMs);
+    }
+  }
+
+  #release(error: Error | null = null): void {
+    const callback = this.#held!;
+    this.#held = undefined;
+    this.#gated.setHeld(false);
+    this.#settings.clock.clearTimeout(this.#blockTimer);
+    try {
+      callback(error);
+    } catch (thrown) {
+      // Node calls the producer's listeners from here.
+      this.#stream.destroy(handlerFailed("listener of 'drain'", thrown));
+    }
+  }
+}

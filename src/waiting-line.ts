@@ -1,0 +1,98 @@
+import type { Clock, TimerHandle } from './clock.js';
+
+interface Waiter<T> {
+  item: T;
+  /** When it stops waiting. */
+  deadline: number;
+  answer: (admitted: boolean) => void;
+  reject: (error: Error) => void;
+}
+
+/** Producers that wait for room, first come first served. All wait equally long, so the first one is also the first to give up. */
+export class WaitingLine<T> {
+  readonly #clock: Clock;
+  readonly #maxBlockTimeMs: number;
+  readonly #onTimeout: (item: T) => void;
+  #waiters: Waiter<T>[] = [];
+  #head = 0;
+  #timer: TimerHandle;
+
+  constructor(clock: Clock, maxBlockTimeMs: number, onTimeout: (item: T) => void) {
+    this.#clock = clock;
+    this.#maxBlockTimeMs = maxBlockTimeMs;
+    this.#onTimeout = onTimeout;
+  }
+
+  get length(): number {
+    return this.#waiters.length - this.#head;
+  }
+
+  add(item: T): Promise<boolean> {
+    return new Promise((answer, reject) => {
+      this.#waiters.push({ item, deadline: this.#clock.now() + this.#maxBlockTimeMs, answer, reject });
+      if (this.length === 1) this.#setTimer();
+    });
+  }
+
+  /** Offers the waiting items in order, for as long as `decide` takes them. */
+  release(decide: (item: T) => boolean): void {
+    if (this.length === 0) return;
+    while (this.length > 0) {
+      const waiter = this.#waiters[this.#head]!;
+      let admitted: boolean;
+      try {
+        admitted = decide(waiter.item);
+      } catch (thrown) {
+        this.#setTimer();
+        throw thrown;
+      }
+      if (!admitted) break;
+      this.#removeFirst();
+      waiter.answer(true);
+    }
+    this.#setTimer();
+  }
+
+  /** Everybody's push rejects. Answers with their items. */
+  rejectAll(error: Error): T[] {
+    const waiters = this.#waiters.slice(this.#head);
+    this.#waiters = [];
+    this.#head = 0;
+    this.#setTimer();
+    for (const waiter of waiters) waiter.reject(error);
+    return waiters.map(({ item }) => item);
+  }
+
+  items(): T[] {
+    return this.#waiters.slice(this.#head).map(({ item }) => item);
+  }
+
+  #removeFirst(): Waiter<T> {
+    const waiter = this.#waiters[this.#head]!;
+    this.#waiters[this.#head++] = undefined as never;
+    // Moved down only when half is gone: O(1) per waiter.
+    if (this.#head * 2 > this.#waiters.length) {
+      this.#waiters = this.#waiters.slice(this.#head);
+      this.#head = 0;
+    }
+    return waiter;
+  }
+
+  #setTimer(): void {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.length === 0 || this.#maxBlockTimeMs === Infinity) return;
+    const delayMs = Math.max(0, this.#waiters[this.#head]!.deadline - this.#clock.now());
+    this.#timer = this.#clock.setTimeout(() => this.#onTimer(), Math.ceil(delayMs));
+  }
+
+  #onTimer(): void {
+    const now = this.#clock.now();
+    while (this.length > 0 && this.#waiters[this.#head]!.deadline <= now) {
+      const { item, answer } = this.#removeFirst();
+      this.#onTimeout(item);
+      answer(false);
+    }
+    this.#setTimer();
+  }
+}
