@@ -58,7 +58,8 @@ export class ManualClock implements Clock {
     let next: Timer | undefined;
     for (const timer of this.#timers.values()) {
       if (timer.at > until) continue;
-      if (next === undefined || timer.at < next.at || (timer.at === next.at && timer.order < next.order)) next = timer;
+      if (next === undefined || timer.at < next.at || (timer.at === next.at && timer.order < next.order))
+        next = timer;
     }
     return next;
   }
