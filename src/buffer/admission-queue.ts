@@ -233,7 +233,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** DRAINING is laid over the level, or lifted again. */
   setDraining(draining: boolean): void {
     this.#draining = draining;
-    this.#updateState();
+    this.#deriveState();
   }
 
   /** A copy. */
@@ -300,9 +300,10 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   #updateState(): void {
     const { ledger } = this;
-    let changed = this.#items?.update(ledger.queued + ledger.inFlight) ?? false;
-    if (this.#bytes?.update(ledger.queuedBytes + ledger.inFlightBytes)) changed = true;
-    if (changed || this.#draining !== (this.#state === BackpressureState.DRAINING)) this.#deriveState();
+    let changed = this.#items !== undefined && this.#items.update(ledger.queued + ledger.inFlight);
+    if (this.#bytes !== undefined && this.#bytes.update(ledger.queuedBytes + ledger.inFlightBytes))
+      changed = true;
+    if (changed) this.#deriveState();
   }
 
   #deriveState(): void {

@@ -127,6 +127,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   // Its overloads and rules are Node's own; only the count is ours.
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    if (encoding === undefined && callback === undefined && this.#gate.take(chunk as In)) return true;
     const offered = this.#gate.onOffer(chunk);
     try {
       const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
@@ -154,7 +155,14 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   override cork(): void {
     // Writes that Node holds back are beyond the reach of a dropping strategy.
-    if (this.#settings.strategy === 'block') super.cork();
+    if (this.#settings.strategy !== 'block') return;
+    super.cork();
+    this.#gate.setCorked(true);
+  }
+
+  override uncork(): void {
+    super.uncork();
+    this.#gate.setCorked(this.writableCorked > 0);
   }
 
   override _write(chunk: In, _encoding: BufferEncoding, callback: WriteCallback): void {

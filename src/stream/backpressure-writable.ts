@@ -109,6 +109,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   // Its overloads and rules are Node's own; only the count is ours.
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T)) return true;
     const offered = this.#gate.onOffer(chunk);
     try {
       const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
@@ -135,8 +136,15 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   override cork(): void {
-    // Writes that Node holds back are beyond the reach of a dropping strategy; and batches are made here in any case.
-    if (this.#sink.settings.strategy === 'block') super.cork();
+    // Writes that Node holds back are beyond the reach of a dropping strategy.
+    if (this.#sink.settings.strategy !== 'block') return;
+    super.cork();
+    this.#gate.setCorked(true);
+  }
+
+  override uncork(): void {
+    super.uncork();
+    this.#gate.setCorked(this.writableCorked > 0);
   }
 
   override _write(chunk: T, _encoding: BufferEncoding, callback: WriteCallback): void {
