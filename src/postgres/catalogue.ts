@@ -1,0 +1,116 @@
+/** What the server knows about the table: its columns and their types. Asked once, by one query. */
+
+import { CopyError } from './copy-error.js';
+import { quoteTable } from './identifiers.js';
+import type { CopyClient } from './pool.js';
+import type { ColumnType } from './text-encoders.js';
+
+export interface TableColumn {
+  name: string;
+  /** As the server writes it, for messages: `numeric(10,2)`. */
+  typeName: string;
+  type: ColumnType;
+  /** Computed by the server (`GENERATED ALWAYS AS (…)`): COPY must leave it out. */
+  isGenerated: boolean;
+}
+
+export interface TableDescription {
+  schema: string;
+  table: string;
+  /** In the table's order. */
+  columns: readonly TableColumn[];
+}
+
+interface CatalogueColumn {
+  name: string;
+  type: string;
+  typeName: string;
+  isGenerated: boolean;
+}
+
+interface CatalogueType {
+  oid: string;
+  /** '' outside of `pg_catalog`. */
+  name: string;
+  category: string;
+  delimiter: string;
+  /** Base type of a domain. */
+  base: string | null;
+  element: string | null;
+}
+
+/**
+ * Types are followed down: a domain to what it stands on, an array to its element. As JSON in text columns, so that type parsers which the
+ * user has set in node-postgres change nothing here. Without a schema the search path decides, as in `COPY` itself.
+ */
+const DESCRIBE_TABLE = `
+WITH RECURSIVE target AS (
+  SELECT c.oid, n.nspname, c.relname
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.oid = pg_catalog.to_regclass($1)
+), attribute AS (
+  SELECT a.attnum, a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.attgenerated <> '' AS is_generated
+  FROM pg_catalog.pg_attribute a JOIN target ON a.attrelid = target.oid
+  WHERE a.attnum > 0 AND NOT a.attisdropped
+), needed(oid, base, element) AS (
+  SELECT t.oid, nullif(t.typbasetype, 0), CASE WHEN t.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN nullif(t.typelem, 0) END
+  FROM pg_catalog.pg_type t JOIN attribute ON t.oid = attribute.atttypid
+  UNION
+  SELECT t.oid, nullif(t.typbasetype, 0), CASE WHEN t.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN nullif(t.typelem, 0) END
+  FROM pg_catalog.pg_type t JOIN needed ON t.oid = coalesce(needed.base, needed.element)
+)
+SELECT nspname::text AS schema, relname::text AS "table",
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', attname, 'type', atttypid::text, 'typeName', type_name, 'isGenerated', is_generated) ORDER BY attnum) FROM attribute)::text AS columns,
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'oid', t.oid::text, 'name', CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN t.typname ELSE '' END,
+      'category', t.typcategory, 'delimiter', t.typdelim, 'base', needed.base::text, 'element', needed.element::text))
+    FROM needed JOIN pg_catalog.pg_type t ON t.oid = needed.oid)::text AS types
+FROM target`;
+
+/** @throws {CopyError} `setup`, where there is no such table */
+export async function describeTable(
+  client: CopyClient,
+  schema: string | undefined,
+  table: string,
+): Promise<TableDescription> {
+  const { rows } = await client.query(DESCRIBE_TABLE, [quoteTable(schema, table)]);
+  const found = rows[0] as
+    { schema: string; table: string; columns: string | null; types: string | null } | undefined;
+  // A name too long is cut by the server, and would then find another table.
+  if (found?.table !== table) throw noSuchTable(schema, table);
+  const types = new Map(
+    (JSON.parse(found.types ?? '[]') as CatalogueType[]).map((type) => [type.oid, type] as const),
+  );
+  const columns = (JSON.parse(found.columns ?? '[]') as CatalogueColumn[]).map((column) => ({
+    name: column.name,
+    typeName: column.typeName,
+    type: resolveType(column.type, types),
+    isGenerated: column.isGenerated,
+  }));
+  return { schema: found.schema, table: found.table, columns };
+}
+
+function resolveType(oid: string, types: ReadonlyMap<string, CatalogueType>): ColumnType {
+  const type = types.get(oid);
+  if (type === undefined) return { kind: 'scalar', name: '', category: '' };
+  if (type.base !== null) return resolveType(type.base, types);
+  if (type.element !== null) {
+    return { kind: 'array', element: resolveType(type.element, types), delimiter: type.delimiter };
+  }
+  return { kind: 'scalar', name: type.name, category: type.category };
+}
+
+function noSuchTable(schema: string | undefined, table: string): CopyError {
+  const place = schema === undefined ? 'on the search path' : `in schema ${JSON.stringify(schema)}`;
+  const dot = table.indexOf('.');
+  const hint =
+    schema === undefined && dot > 0
+      ? `; 'table' is one name: did you mean { schema: ${JSON.stringify(table.slice(0, dot))}, table: ${JSON.stringify(table.slice(dot + 1))} }?`
+      : '';
+  return new CopyError(`there is no table ${JSON.stringify(table)} ${place}${hint}`, {
+    failureClass: 'setup',
+    sqlState: '42P01',
+    table,
+  });
+}

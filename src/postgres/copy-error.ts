@@ -1,0 +1,69 @@
+/** The error of a batch that could not be copied. */
+
+import { attachItems, BackpressureError } from '../errors.js';
+
+/**
+ * What kind of failure it was:
+ *
+ * - `transport`: the connection, or trouble of the server's that passes. Worth another attempt.
+ * - `row`: a row that the table cannot take. Another attempt would end alike.
+ * - `setup`: table, columns, privileges, password … Nothing will arrive until somebody changes them.
+ * - `aborted`: the batch's signal fired.
+ */
+export type CopyFailureClass = 'transport' | 'row' | 'setup' | 'aborted';
+
+export interface CopyErrorDetails {
+  failureClass: CopyFailureClass;
+  retryable?: boolean;
+  ambiguous?: boolean;
+  sqlState?: string | undefined;
+  table?: string | undefined;
+  column?: string | undefined;
+  constraint?: string | undefined;
+  row?: number | undefined;
+  cause?: unknown;
+  items?: readonly unknown[];
+}
+
+/**
+ * A batch that `copyInto` could not deliver. Its message names table, row and column, never the rest of the row; `items` is not
+ * enumerable, and neither are the parts of the server's own error (`cause`) that quote the row.
+ */
+export class CopyError extends BackpressureError {
+  override readonly name = 'CopyError';
+  readonly failureClass: CopyFailureClass;
+  /** Whether another attempt may succeed. */
+  readonly retryable: boolean;
+  /** The connection was lost between COMMIT and its answer: the batch may have arrived, and another attempt may write it twice. */
+  readonly ambiguous: boolean;
+  /** The server's SQLSTATE; for what is noticed before sending, the one that the server has for it. */
+  readonly sqlState: string | undefined;
+  readonly table: string | undefined;
+  readonly column: string | undefined;
+  readonly constraint: string | undefined;
+  /** Place in the batch of the row at fault, from 0; `undefined` where the server does not tell (a foreign key, a deferred constraint). */
+  readonly row: number | undefined;
+
+  constructor(message: string, details: CopyErrorDetails) {
+    super('ERR_BACKPRESSURE_COPY', message, 'cause' in details ? { cause: hideRow(details.cause) } : {});
+    this.failureClass = details.failureClass;
+    this.retryable = details.retryable ?? details.failureClass === 'transport';
+    this.ambiguous = details.ambiguous ?? false;
+    this.sqlState = details.sqlState;
+    this.table = details.table;
+    this.column = details.column;
+    this.constraint = details.constraint;
+    this.row = details.row;
+    if (details.items !== undefined) attachItems(this, details.items);
+  }
+}
+
+/** PostgreSQL quotes the row in `detail` ("Failing row contains …") and `where`: kept, but not where a logger finds them. */
+function hideRow(cause: unknown): unknown {
+  if (!(cause instanceof Error)) return cause;
+  for (const name of ['detail', 'where']) {
+    const property = Object.getOwnPropertyDescriptor(cause, name);
+    if (property?.configurable) Object.defineProperty(cause, name, { ...property, enumerable: false });
+  }
+  return cause;
+}

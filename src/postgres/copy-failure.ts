@@ -1,0 +1,138 @@
+/** From whatever went wrong with a batch to the `CopyError` that tells it. Pure. */
+
+import type { BatchFailure } from './batch-transaction.js';
+import { CopyError, type CopyFailureClass } from './copy-error.js';
+import { findErrorPosition, type ErrorPosition } from './error-position.js';
+import { AbortFault } from './patience.js';
+import type { RowLayout } from './row-layout.js';
+import { RowFault, sentText } from './row-writer.js';
+import { classify, isSqlState, leavesConnectionUsable } from './sqlstate.js';
+
+const LONGEST_MESSAGE = 500;
+
+/** The fields of node-postgres' `DatabaseError` that are used here. */
+interface ServerError extends Error {
+  code?: unknown;
+  severity?: unknown;
+  where?: unknown;
+  column?: unknown;
+  constraint?: unknown;
+}
+
+/** Failures before there is a layout: no connection, no such table, no such column. */
+export function describeSetupFailure(error: Error, table: string): CopyError {
+  if (error instanceof CopyError) return error;
+  if (error instanceof AbortFault) return aborted(error, table, false);
+  return new CopyError(`cannot look up table ${JSON.stringify(table)}: ${messageOf(error)}`, {
+    failureClass: classOf(error, undefined),
+    sqlState: sqlStateOf(error),
+    table,
+    cause: error,
+  });
+}
+
+export function describeBatchFailure(
+  { stage, cause: error }: BatchFailure,
+  layout: RowLayout,
+  items: readonly unknown[],
+): CopyError {
+  const { table } = layout;
+  if (error instanceof AbortFault) return aborted(error, table, stage === 'commit');
+  if (error instanceof RowFault) return describeRowFault(error, layout, items);
+  const server = error as ServerError;
+  const position = positionOf(server, layout, items);
+  const failureClass = classOf(server, position);
+  const isAmbiguous = stage === 'commit' && failureClass === 'transport' && !leavesConnectionUsable(server);
+  const column = position?.column ?? textOr(server.column);
+  return new CopyError(
+    [
+      `COPY into ${target(layout)} failed`,
+      stage === 'beforeCommit' ? ' in beforeCommit' : '',
+      place(position?.row, column),
+      isAmbiguous ? ' after COMMIT was sent, so the batch may have arrived or not' : '',
+      `: ${messageOf(server)}`,
+    ].join(''),
+    {
+      failureClass,
+      ambiguous: isAmbiguous,
+      sqlState: sqlStateOf(server),
+      table,
+      column,
+      constraint: textOr(server.constraint),
+      row: position?.row,
+      cause: server,
+      items: position === undefined ? items : [items[position.row]],
+    },
+  );
+}
+
+function describeRowFault(fault: RowFault, layout: RowLayout, items: readonly unknown[]): CopyError {
+  return new CopyError(
+    `COPY into ${target(layout)} failed: row ${fault.row} of the batch: ${fault.message}`,
+    {
+      failureClass: 'row',
+      sqlState: fault.sqlState,
+      table: layout.table,
+      column: fault.column,
+      row: fault.row,
+      cause: fault,
+      items: [items[fault.row]],
+    },
+  );
+}
+
+function aborted(fault: AbortFault, table: string, isAmbiguous: boolean): CopyError {
+  const outcome = isAmbiguous
+    ? 'after COMMIT was sent, so the batch may have arrived or not'
+    : 'and rolled back';
+  return new CopyError(`COPY into table ${JSON.stringify(table)} was aborted ${outcome}`, {
+    failureClass: 'aborted',
+    retryable: !isAmbiguous,
+    ambiguous: isAmbiguous,
+    table,
+    cause: fault.cause,
+  });
+}
+
+function positionOf(
+  error: ServerError,
+  layout: RowLayout,
+  items: readonly unknown[],
+): ErrorPosition | undefined {
+  return findErrorPosition(textOr(error.where), layout.table, layout.names, items.length, (row, column) =>
+    sentText(layout, items, row, column),
+  );
+}
+
+/** What no table names is a row's fault where the server named the row (an error code of a trigger's own), else the set-up's. */
+function classOf(error: ServerError, position: ErrorPosition | undefined): CopyFailureClass {
+  const found = classify(error);
+  if (found !== 'unknown') return found;
+  return position === undefined ? 'setup' : 'row';
+}
+
+function sqlStateOf(error: ServerError): string | undefined {
+  return isSqlState(error.code) ? error.code : undefined;
+}
+
+function textOr(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function target({ schema, table }: RowLayout): string {
+  return `"${schema}"."${table}"`;
+}
+
+function place(row: number | undefined, column: string | undefined): string {
+  const parts: string[] = [];
+  if (row !== undefined) parts.push(`row ${row} of the batch`);
+  if (column !== undefined) parts.push(`column ${JSON.stringify(column)}`);
+  return parts.length === 0 ? '' : ` at ${parts.join(', ')}`;
+}
+
+/** A host with several addresses fails with an error that holds one for each and says nothing itself. */
+function messageOf(error: Error): string {
+  const inner: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
+  const message = error.message !== '' ? error.message : inner instanceof Error ? inner.message : error.name;
+  return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;
+}

@@ -1,0 +1,103 @@
+/**
+ * One `COPY … FROM STDIN`: the stream of pg-copy-streams, with its traps closed.
+ *
+ * - After an error of the server's the stream is neither destroyed nor closed, and writes to it throw or are never answered: every write
+ *   is guarded, nothing here waits for 'close', and the stream is destroyed at once, or its listener on the socket would throw later.
+ * - A failing stream is never ended: the server would take what it has for the whole.
+ * - A server that has stopped answering gives no event at all: every wait here ends with the first error, and the caller can be that.
+ */
+
+import type { Writable } from 'node:stream';
+import { from } from 'pg-copy-streams';
+import type { CopyClient } from './pool.js';
+
+/** How much may wait for the socket; so far, rows are also encoded ahead while the server is still opening the COPY. */
+const AHEAD_BYTES = 1024 * 1024;
+/** A row larger than this goes out in pieces: the server takes no message of more than 1 GiB. */
+const LARGEST_WRITE_BYTES = 4 * 1024 * 1024;
+
+interface Waiter {
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+export class CopyInput {
+  readonly #stream: Writable;
+  #failure: Error | undefined;
+  #waiter: Waiter | undefined;
+  #stage: 'open' | 'ending' | 'finished' = 'open';
+  /** Settles when the server has answered a COPY that failed or was given up. */
+  readonly #answer: Promise<Error | undefined>;
+
+  /** Sends `statement` at once; rows may follow before the server has answered. */
+  constructor(client: CopyClient, statement: string) {
+    const stream = from(statement, { highWaterMark: AHEAD_BYTES });
+    this.#stream = stream;
+    this.#answer = new Promise((resolve) => {
+      stream.once('error', resolve);
+      stream.once('close', () => {
+        resolve(undefined);
+      });
+    });
+    stream.on('error', (error: Error) => {
+      this.fail(error);
+      // After the stream's own clean-up, for it forgets its connection only then.
+      process.nextTick(() => stream.destroy());
+    });
+    stream.on('drain', () => this.#waiter?.resolve());
+    stream.on('finish', () => {
+      this.#stage = 'finished';
+      this.#waiter?.resolve();
+    });
+    (client.query as unknown as (this: CopyClient, stream: Writable) => unknown).call(client, stream);
+  }
+
+  /** Answers a promise where the caller has to wait before it goes on. @throws what made the COPY fail */
+  write(bytes: Buffer): Promise<void> | undefined {
+    let mayGoOn = true;
+    for (let start = 0; start < bytes.length; start += LARGEST_WRITE_BYTES) {
+      if (this.#failure !== undefined) throw this.#failure;
+      try {
+        mayGoOn = this.#stream.write(bytes.subarray(start, start + LARGEST_WRITE_BYTES));
+      } catch (error) {
+        this.fail(error as Error);
+      }
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    return mayGoOn ? undefined : this.#wait();
+  }
+
+  /** Ends the data, and waits until the server has taken all of it and is ready for the next statement. */
+  async finish(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#stage = 'ending';
+    this.#stream.end();
+    await this.#wait(() => this.#stage === 'finished');
+  }
+
+  /** Ends every wait with `error`. The first one stays. */
+  fail(error: Error): void {
+    if (this.#stage === 'finished') return;
+    this.#failure ??= error;
+    this.#waiter?.reject(this.#failure);
+  }
+
+  /**
+   * Gives up a COPY that failed on our side: tells the server, and answers what it says to that. Waits for as long as the server is
+   * silent. Nothing comes after the data's end was sent, for then there is no way left to tell the server but to hang up.
+   */
+  async abandon(): Promise<Error | undefined> {
+    if (this.#stage !== 'open') return undefined;
+    this.#stream.destroy(new Error('the batch was given up'));
+    return this.#answer;
+  }
+
+  async #wait(isOver?: () => boolean): Promise<void> {
+    do {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiter = { resolve, reject };
+      });
+      this.#waiter = undefined;
+    } while (isOver !== undefined && !isOver());
+  }
+}

@@ -1,0 +1,11 @@
+/** A name as an SQL identifier: quoted, so that it can be anything. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** `"schema"."table"`, or the table alone where it is to be found on the search path. */
+export function quoteTable(schema: string | undefined, table: string): string {
+  return schema === undefined
+    ? quoteIdentifier(table)
+    : `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+}

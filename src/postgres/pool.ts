@@ -1,0 +1,16 @@
+/** What `copyInto` needs of node-postgres, so that its types need no import of `pg`. A `pg.Pool` fits as it is. */
+
+/** A client that a pool lends. Its whole interface stays visible to `beforeCommit`. */
+export interface CopyClient {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; command: string }>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
+  /** With an error (or `true`) the pool ends the connection in place of lending it again. */
+  release(error?: Error | boolean): void;
+}
+
+/** A `pg.Pool`, or anything that lends its clients in the same way. */
+export interface CopyPool<Client extends CopyClient = CopyClient> {
+  connect(): Promise<Client>;
+  readonly options?: { readonly max?: number | undefined };
+}

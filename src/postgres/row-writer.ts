@@ -1,0 +1,183 @@
+/** Rows into chunks, by a layout. What it cannot write is a fault of one row, named by its place and column. */
+
+import { show } from '../validate.js';
+import { CHUNK_BYTES, ChunkWriter } from './chunk-writer.js';
+import type { RowLayout } from './row-layout.js';
+import { ValueFault } from './value-fault.js';
+
+/** A row that cannot be written. */
+export class RowFault extends Error {
+  override readonly name = 'RowFault';
+  readonly row: number;
+  readonly column: string | undefined;
+  readonly sqlState: string;
+
+  constructor(row: number, column: string | undefined, sqlState: string, message: string) {
+    super(message);
+    this.row = row;
+    this.column = column;
+    this.sqlState = sqlState;
+  }
+}
+
+export class RowWriter {
+  readonly #layout: RowLayout;
+  readonly #names: ReadonlySet<string>;
+  readonly #writer = new ChunkWriter();
+
+  constructor(layout: RowLayout) {
+    this.#layout = layout;
+    this.#names = new Set(layout.names);
+  }
+
+  /** Writes rows from `start` on until a chunk is full. Answers the next row. @throws {RowFault} */
+  fill(rows: readonly unknown[], start: number): number {
+    let row = start;
+    for (; row < rows.length && this.#writer.length < CHUNK_BYTES; row += 1) {
+      const values = rows[row];
+      if (Array.isArray(values)) this.#writeArray(values, row);
+      else if (typeof values === 'object' && values !== null)
+        this.#writeObject(values as Record<string, unknown>, row);
+      else
+        throw new RowFault(
+          row,
+          undefined,
+          '22P02',
+          `a row must be an object or an array; got ${show(values)}`,
+        );
+    }
+    return row;
+  }
+
+  take(): Buffer {
+    return this.#writer.take();
+  }
+
+  #writeObject(values: Record<string, unknown>, row: number): void {
+    const { columns, source } = this.#layout;
+    const writer = this.#writer;
+    let present = 0;
+    for (let index = 0; index < columns.length; index += 1) {
+      const { name, encoder } = columns[index]!;
+      const value = values[name];
+      if (value === undefined) writer.writeNull();
+      else {
+        present += 1;
+        if (value === null) writer.writeNull();
+        else {
+          try {
+            encoder.write(writer, value);
+          } catch (error) {
+            throw this.#fault(row, index, error);
+          }
+        }
+      }
+      writer.endField();
+    }
+    writer.endRow();
+    if (source === 'option') {
+      // Nothing of it was found: then it is perhaps no row at all (a Map, a Date …).
+      if (present === 0) this.#checkIsRow(values, row);
+    } else {
+      // As many keys as columns, and all of them found: none is left over.
+      if (present !== columns.length || countKeys(values) !== columns.length) this.#checkKeys(values, row);
+    }
+  }
+
+  #writeArray(values: readonly unknown[], row: number): void {
+    const { columns, source } = this.#layout;
+    if (source === 'keys') {
+      throw new RowFault(
+        row,
+        undefined,
+        '22P04',
+        "is an array, but the first row was an object: name the arrays' columns by the option 'columns'",
+      );
+    }
+    if (values.length !== columns.length) {
+      throw new RowFault(
+        row,
+        undefined,
+        '22P04',
+        `has ${values.length} values for ${columns.length} columns`,
+      );
+    }
+    const writer = this.#writer;
+    for (let index = 0; index < columns.length; index += 1) {
+      const value = values[index];
+      if (value === null || value === undefined) writer.writeNull();
+      else {
+        try {
+          columns[index]!.encoder.write(writer, value);
+        } catch (error) {
+          throw this.#fault(row, index, error);
+        }
+      }
+      writer.endField();
+    }
+    writer.endRow();
+  }
+
+  #checkIsRow(values: object, row: number): void {
+    const prototype: unknown = Object.getPrototypeOf(values);
+    if (prototype === Object.prototype || prototype === null || Object.keys(values).length > 0) return;
+    if (
+      values instanceof Map ||
+      values instanceof Set ||
+      values instanceof Date ||
+      ArrayBuffer.isView(values)
+    ) {
+      const kind = values.constructor.name;
+      throw new RowFault(row, undefined, '22P02', `a row must be an object or an array; got a ${kind}`);
+    }
+  }
+
+  #checkKeys(values: Record<string, unknown>, row: number): void {
+    this.#checkIsRow(values, row);
+    for (const key of Object.keys(values)) {
+      if (this.#names.has(key) || values[key] === undefined) continue;
+      const reason =
+        this.#layout.source === 'keys'
+          ? "the first row did not have it, and its keys fix the columns: give the option 'columns'"
+          : 'the table has no such column to fill';
+      throw new RowFault(row, key, '22P04', `has the key ${JSON.stringify(key)}: ${reason}`);
+    }
+  }
+
+  #fault(row: number, index: number, error: unknown): unknown {
+    if (!(error instanceof ValueFault)) return error;
+    const { name, typeName } = this.#layout.columns[index]!;
+    return new RowFault(
+      row,
+      name,
+      error.sqlState,
+      `column ${JSON.stringify(name)} (${typeName}) ${error.message}`,
+    );
+  }
+}
+
+/** A loop of its own, for engines walk `for … in` over objects of one shape without looking at the keys. */
+function countKeys(values: object): number {
+  let count = 0;
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- counted, not read
+  for (const _key in values) count += 1;
+  return count;
+}
+
+/** How one row was sent: its line, or one column's text before escaping. */
+export function sentText(
+  layout: RowLayout,
+  rows: readonly unknown[],
+  row: number,
+  column: string | undefined,
+): string {
+  const values = rows[row];
+  if (column === undefined) {
+    const writer = new RowWriter(layout);
+    writer.fill([values], 0);
+    return writer.take().toString('utf8').slice(0, -1);
+  }
+  const index = layout.names.indexOf(column);
+  const value: unknown = Array.isArray(values) ? values[index] : (values as Record<string, unknown>)[column];
+  return value === null || value === undefined ? '\\N' : layout.columns[index]!.encoder.toText(value);
+}

@@ -1,0 +1,119 @@
+/**
+ * From an error to its class: one table by SQLSTATE (PostgreSQL manual, appendix A), one by Node's code, and the few of node-postgres'
+ * errors that have neither, by their text. Pure.
+ */
+
+/** `unknown`: nothing here names it. Then a row is only blamed where the server named one. */
+export type ErrorClass = 'transport' | 'row' | 'setup' | 'unknown';
+
+/** The longest matching prefix decides. */
+const SQLSTATE_CLASSES: Readonly<Record<string, ErrorClass>> = {
+  // Connection exceptions. PgBouncer also reports its own time limits as 08P01.
+  '08': 'transport',
+  '09': 'row', // triggered action exception
+  '0A': 'setup', // not supported: COPY into a view, row-level security
+  '21': 'row', // cardinality violation
+  '22': 'row', // data exceptions
+  '23': 'row', // integrity constraints
+  '25': 'setup', // invalid transaction state
+  '25006': 'transport', // read only: an old primary after a failover
+  '25P03': 'transport', // idle in transaction for too long
+  '25P04': 'transport', // transaction timeout
+  '27': 'row', // triggered data change violation
+  '28': 'setup', // authorisation
+  '38': 'row', // external routine: a trigger's exception
+  '39': 'row',
+  '3D': 'setup', // no such database
+  '3F': 'setup', // no such schema
+  '40': 'transport', // rollback: serialisation failure, deadlock
+  '40002': 'row', // integrity constraint found at commit
+  '42': 'setup', // syntax, names, privileges
+  '44': 'row', // WITH CHECK OPTION violation
+  '53': 'transport', // disk full, out of memory, too many connections: never a row's fault
+  '54': 'setup', // program limits
+  '54000': 'row', // a row or an index entry that is too big
+  '55': 'setup', // object not in the state needed
+  '55006': 'transport', // object in use
+  '55P03': 'transport', // lock not available
+  '57': 'transport', // cancelled, shutting down, starting up
+  '57P04': 'setup', // database dropped
+  '58': 'transport', // system errors: input and output
+  '72': 'transport', // snapshot too old
+  P0: 'row', // raised by a trigger
+};
+
+const NODE_CODES: Readonly<Record<string, ErrorClass>> = {
+  EADDRNOTAVAIL: 'transport',
+  EAI_AGAIN: 'transport',
+  ECONNABORTED: 'transport',
+  ECONNREFUSED: 'transport',
+  ECONNRESET: 'transport',
+  EHOSTDOWN: 'transport',
+  EHOSTUNREACH: 'transport',
+  EMFILE: 'transport',
+  ENETDOWN: 'transport',
+  ENETRESET: 'transport',
+  ENETUNREACH: 'transport',
+  ENFILE: 'transport',
+  ENOBUFS: 'transport',
+  // A socket file that is not there (yet): the server is down.
+  ENOENT: 'transport',
+  ENOTCONN: 'transport',
+  ENOTFOUND: 'transport',
+  EPIPE: 'transport',
+  ETIMEDOUT: 'transport',
+  ERR_STREAM_DESTROYED: 'transport',
+  ERR_STREAM_PREMATURE_CLOSE: 'transport',
+  ERR_STREAM_WRITE_AFTER_END: 'transport',
+  EACCES: 'setup',
+  EPERM: 'setup',
+  CERT_HAS_EXPIRED: 'setup',
+  CERT_NOT_YET_VALID: 'setup',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'setup',
+  ERR_INVALID_ARG_TYPE: 'setup',
+  ERR_MODULE_NOT_FOUND: 'setup',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'setup',
+  MODULE_NOT_FOUND: 'setup',
+  SELF_SIGNED_CERT_IN_CHAIN: 'setup',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'setup',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'setup',
+};
+
+/** node-postgres gives these no code. */
+const MESSAGES: readonly (readonly [RegExp, ErrorClass])[] = [
+  [/^Connection terminated/, 'transport'],
+  [/connection error and is not queryable$/, 'transport'],
+  [/^Client was closed and is not queryable$/, 'transport'],
+  [/^timeout exceeded when trying to connect$/, 'transport'],
+  [/^timeout expired$/, 'transport'],
+  [/^Query read timeout$/, 'transport'],
+  [/^Cannot use a pool after calling end/, 'setup'],
+  [/SSL|SASL|password/, 'setup'],
+];
+
+/** A SQLSTATE: five digits and capitals. Node's codes of that length (`EPIPE`, `EPERM`) hold no digit. */
+export function isSqlState(code: unknown): code is string {
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code);
+}
+
+/** The class of an error that the server or node-postgres gave. */
+export function classify(error: { code?: unknown; message?: unknown }): ErrorClass {
+  const { code } = error;
+  if (isSqlState(code)) {
+    return SQLSTATE_CLASSES[code] ?? SQLSTATE_CLASSES[code.slice(0, 2)] ?? 'unknown';
+  }
+  if (typeof code === 'string' && Object.hasOwn(NODE_CODES, code)) return NODE_CODES[code] ?? 'unknown';
+  const message = String(error.message);
+  return MESSAGES.find(([pattern]) => pattern.test(message))?.[1] ?? 'unknown';
+}
+
+/** Whether the server answered this and the connection lives on: an ordinary error, after which a ROLLBACK cleans up. */
+export function leavesConnectionUsable(error: Error): boolean {
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
+  return isSqlState(code) && severity === 'ERROR';
+}
+
+/** The states after which what the catalogue told may be out of date: column or table gone, moved, or now generated. */
+export function hintsAtChangedTable(sqlState: string | undefined): boolean {
+  return sqlState !== undefined && ['42703', '42P01', '42P10', '3F000'].includes(sqlState);
+}

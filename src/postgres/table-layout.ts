@@ -1,0 +1,100 @@
+/** The layout of one table's batches: looked up when it is first needed, shared by all who wait for it, and again after a change. */
+
+import { toError } from '../errors.js';
+import { describeTable } from './catalogue.js';
+import { ClientLease } from './client-lease.js';
+import { CopyError } from './copy-error.js';
+import { describeSetupFailure } from './copy-failure.js';
+import { unlessAborted } from './patience.js';
+import type { CopyPool } from './pool.js';
+import { chooseColumns, planLayout, type ColumnChoice, type RowLayout } from './row-layout.js';
+
+interface LookUp {
+  layout: Promise<RowLayout>;
+  waiting: number;
+  /** Fires when nobody waits any more. */
+  abort: AbortController;
+}
+
+export class TableLayout {
+  readonly #pool: CopyPool;
+  readonly #schema: string | undefined;
+  readonly #table: string;
+  readonly #columns: readonly string[] | undefined;
+  /** Fixed by the first row that fits. */
+  #choice: ColumnChoice | undefined;
+  #known: RowLayout | undefined;
+  #lookUp: LookUp | undefined;
+
+  constructor(
+    pool: CopyPool,
+    schema: string | undefined,
+    table: string,
+    columns: readonly string[] | undefined,
+  ) {
+    this.#pool = pool;
+    this.#schema = schema;
+    this.#table = table;
+    this.#columns = columns;
+  }
+
+  /** Without a wait, where it is known. */
+  get known(): RowLayout | undefined {
+    return this.#known;
+  }
+
+  /** The next batch looks it up again. */
+  forget(layout: RowLayout): void {
+    if (this.#known === layout) this.#known = undefined;
+  }
+
+  /** @throws {CopyError} */
+  async find(firstRow: unknown, signal: AbortSignal): Promise<RowLayout> {
+    if (this.#known !== undefined) return this.#known;
+    const lookUp = (this.#lookUp ??= this.#start(firstRow));
+    lookUp.waiting += 1;
+    try {
+      return await unlessAborted(signal, lookUp.layout);
+    } catch (error) {
+      throw describeSetupFailure(toError(error), this.#table);
+    } finally {
+      lookUp.waiting -= 1;
+      if (lookUp.waiting === 0) {
+        lookUp.abort.abort();
+        if (this.#lookUp === lookUp) this.#lookUp = undefined;
+      }
+    }
+  }
+
+  #start(firstRow: unknown): LookUp {
+    const abort = new AbortController();
+    const layout = this.#run(firstRow, abort.signal);
+    // Those who wait hear of it; where nobody does any more, nobody need.
+    layout.catch(() => undefined);
+    return { layout, waiting: 0, abort };
+  }
+
+  async #run(firstRow: unknown, signal: AbortSignal): Promise<RowLayout> {
+    const choice = this.#choice ?? chooseColumns(this.#columns, firstRow);
+    if (choice.source === 'keys' && choice.names.length === 0) {
+      throw new CopyError(
+        `COPY into table ${JSON.stringify(this.#table)}: row 0 of the batch is the first and must be an object with keys, or an array`,
+        { failureClass: 'row', sqlState: '22P02', table: this.#table, row: 0, items: [firstRow] },
+      );
+    }
+    const lease = await ClientLease.take(this.#pool, signal);
+    try {
+      const description = await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table));
+      const layout = planLayout(description, choice);
+      this.#choice = choice;
+      this.#known = layout;
+      lease.release();
+      return layout;
+    } catch (error) {
+      // Ours came without harm to the connection; after any other nobody knows.
+      if (error instanceof CopyError && !lease.isLost) lease.release();
+      else lease.discard(toError(error));
+      throw error;
+    }
+  }
+}

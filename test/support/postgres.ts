@@ -1,0 +1,134 @@
+/**
+ * A real PostgreSQL for tests: the embedded server, or the one that `SPILLWAY_TEST_DATABASE_URL` names (it needs the right to create
+ * databases). Each test file has a database of its own, and each test is checked for what it left behind.
+ */
+
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { startEmbeddedServer } from '../../src/cli/embedded-server.js';
+import type { FlushContext } from '../../src/types.js';
+
+export interface TestServer {
+  /** To any database of the server. */
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** A server that forgets faster than a real one, but for what is lost when the machine goes down. */
+export async function startTestServer(): Promise<TestServer> {
+  const url = process.env['SPILLWAY_TEST_DATABASE_URL'];
+  if (url !== undefined && url !== '') return { url, stop: async () => undefined };
+  return startEmbeddedServer({ settings: { fsync: 'off', max_connections: '50' } });
+}
+
+export interface TestDatabase {
+  /** To this file's own database. */
+  readonly url: string;
+  /** A pool that the test's end closes and checks: all clients back, no backend left over. */
+  pool(config?: pg.PoolConfig): pg.Pool;
+  query<Row extends pg.QueryResultRow = Record<string, unknown>>(
+    sql: string,
+    values?: unknown[],
+  ): Promise<Row[]>;
+  /** Creates a table with a name of its own. */
+  table(columns: string): Promise<string>;
+  /** For servers that the test looks at through a proxy: the same database by another address. */
+  urlVia(host: string, port: number): string;
+}
+
+/** Sets up a database for the test file that calls it. */
+export function useTestDatabase(): TestDatabase {
+  const name = `spillway_test_${randomBytes(6).toString('hex')}`;
+  const application = `spillway-test-${name}`;
+  let server: TestServer;
+  let admin: pg.Pool;
+  let url = '';
+  let tables = 0;
+  const pools = new Set<pg.Pool>();
+
+  beforeAll(async () => {
+    server = await startTestServer();
+    await withClient(server.url, (client) =>
+      client.query(`CREATE DATABASE ${name} ENCODING 'UTF8' TEMPLATE template0`),
+    );
+    const own = new URL(server.url);
+    own.pathname = `/${name}`;
+    url = own.href;
+    admin = new pg.Pool({ connectionString: url, max: 2, application_name: 'spillway-test-admin' });
+  });
+
+  afterEach(async () => {
+    for (const pool of pools) await closePool(pool);
+    pools.clear();
+    await expectNoBackends(admin, application);
+  });
+
+  afterAll(async () => {
+    await admin.end();
+    await withClient(server.url, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+    await server.stop();
+  });
+
+  return {
+    get url() {
+      return url;
+    },
+    pool(config = {}) {
+      const pool = new pg.Pool({ connectionString: url, application_name: application, ...config });
+      pools.add(pool);
+      return pool;
+    },
+    async query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]) {
+      return (await admin.query<Row>(sql, values)).rows;
+    },
+    async table(columns) {
+      const table = `t${String((tables += 1))}`;
+      await admin.query(`CREATE TABLE ${table} (${columns})`);
+      return table;
+    },
+    urlVia(host, port) {
+      const via = new URL(url);
+      via.hostname = host;
+      via.port = String(port);
+      return via.href;
+    },
+  };
+}
+
+async function withClient(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function closePool(pool: pg.Pool): Promise<void> {
+  expect({ out: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }).toEqual({
+    out: 0,
+    waiting: 0,
+  });
+  if (!pool.ending) await pool.end();
+}
+
+/** A backend takes a moment to end after its client has. */
+export async function expectNoBackends(admin: pg.Pool, application: string): Promise<void> {
+  const deadline = Date.now() + 5_000;
+  for (;;) {
+    const { rows } = await admin.query<{ state: string; query: string }>(
+      'SELECT state, left(query, 60) AS query FROM pg_stat_activity WHERE application_name = $1',
+      [application],
+    );
+    if (rows.length === 0) return;
+    if (Date.now() > deadline) expect(rows).toEqual([]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** What a sink would give with a batch. */
+export function flushContext(signal: AbortSignal = new AbortController().signal): FlushContext {
+  return { signal, attempt: 1, reason: 'size', weights: [], represents: 0 };
+}
