@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
+import { DEFAULTS } from './defaults.js';
 import { BackpressureError } from './errors.js';
 import type { SinkEvents } from './events.js';
 import { handled, handlerFailed } from './handlers.js';
 import type { SinkMetrics } from './metrics.js';
 import type { SinkOptions } from './options.js';
-import { DEFAULTS, resolveSink } from './resolve-options.js';
+import { resolveSink } from './resolve-options.js';
 import type { FlushFunction } from './types.js';
 import { checkDuration, checkInteger } from './validate.js';
 import { WaitingLine } from './waiting-line.js';

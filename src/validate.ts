@@ -72,3 +72,15 @@ function closest(name: string, known: ReadonlySet<string>): string {
   }
   return '';
 }
+
+/** Two values that the user gave, and that exclude each other. */
+export function conflict(option: string, value: number, limit: string, limitValue: number): never {
+  throw new InvalidOptionError(
+    option,
+    `option '${option}' must be at most '${limit}' (${limitValue}); got ${value}`,
+  );
+}
+
+export function optional<V, R>(value: V | undefined, check: (value: V) => R): R | undefined {
+  return value === undefined ? undefined : check(value);
+}

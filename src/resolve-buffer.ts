@@ -1,0 +1,235 @@
+/** From what the user gave to what a buffer runs on: bounds, watermarks, and where a producer waits. */
+
+import type { ProducerMarks, QueueSettings } from './buffer/admission-queue.js';
+import { shareOf } from './buffer/pressure.js';
+import { systemClock } from './clock.js';
+import { DEFAULTS } from './defaults.js';
+import { InvalidOptionError } from './errors.js';
+import type { WritableOptions } from './options.js';
+import {
+  checkBoolean,
+  checkDuration,
+  checkFunction,
+  checkInteger,
+  checkRatio,
+  conflict,
+  optional,
+  refuse,
+} from './validate.js';
+import { BackpressureStrategy } from './vocabulary.js';
+
+export interface ResolvedBuffer<T> extends QueueSettings<T> {
+  objectMode: boolean;
+  maxWaiting: number;
+  /** `undefined` where the user set none. */
+  maxBlockTimeMs: number | undefined;
+  signal: AbortSignal | undefined;
+}
+
+const STRATEGIES: ReadonlyMap<unknown, BackpressureStrategy> = new Map<unknown, BackpressureStrategy>([
+  ...Object.values(BackpressureStrategy).map((strategy) => [strategy, strategy] as const),
+  ['drop-oldest', BackpressureStrategy.DROP_OLDEST],
+  ['drop-newest', BackpressureStrategy.DROP_NEWEST],
+]);
+
+export interface BufferContext<T> {
+  givenBatchSize: number | undefined;
+  unsetBatchSize: number;
+  concurrency: number;
+  sizeOf: ((item: T) => number) | undefined;
+  maxBufferBytes: number | undefined;
+}
+
+export function resolveBuffer<T>(
+  given: WritableOptions<T>,
+  context: BufferContext<T>,
+): ResolvedBuffer<T> & { unsetBatchSize: number } {
+  const objectMode = checkBoolean('objectMode', given.objectMode ?? DEFAULTS.objectMode);
+  const strategy = STRATEGIES.get(given.strategy ?? DEFAULTS.strategy);
+  if (strategy === undefined)
+    return refuse(
+      'strategy',
+      `one of ${[...STRATEGIES.keys()].map((name) => `'${String(name)}'`).join(', ')}`,
+      given.strategy,
+    );
+  const ratios = resolveRatios(given);
+  if (!objectMode) {
+    if (given.maxBufferSize !== undefined)
+      throw new InvalidOptionError(
+        'maxBufferSize',
+        "option 'maxBufferSize' counts items; in byte mode ('objectMode: false') the bound is 'maxBufferBytes'",
+      );
+    if (given.sizeOf !== undefined)
+      throw new InvalidOptionError(
+        'sizeOf',
+        "option 'sizeOf' has no use in byte mode ('objectMode: false'): a chunk's size is its length",
+      );
+  }
+  const sizeOf = objectMode ? optional(context.sizeOf, (value) => checkFunction('sizeOf', value)) : chunkSize;
+  const highWaterMark = optional(given.highWaterMark, checkHighWaterMark);
+  const bound = objectMode
+    ? itemBound(given, context, ratios, highWaterMark)
+    : byteBound(given, ratios, highWaterMark);
+  if (objectMode && given.maxBufferBytes !== undefined) {
+    if (sizeOf === undefined)
+      throw new InvalidOptionError(
+        'maxBufferBytes',
+        "option 'maxBufferBytes' needs 'sizeOf', which tells an item's bytes",
+      );
+    bound.capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
+  } else if (objectMode && sizeOf !== undefined && context.maxBufferBytes !== undefined) {
+    bound.capacityBytes = context.maxBufferBytes;
+  }
+  return {
+    objectMode,
+    strategy,
+    ...ratios,
+    ...bound,
+    unsetBatchSize: context.unsetBatchSize,
+    marks: producerMarks(bound, ratios, objectMode, highWaterMark),
+    sizeOf: sizeOf,
+    sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
+    shed: optional(given.shed, (value) => checkFunction('shed', value)),
+    maxWaiting: checkInteger(
+      'maxWaiting',
+      given.maxWaiting ?? (objectMode ? bound.capacity : bound.capacityBytes),
+      0,
+    ),
+    maxBlockTimeMs: optional(given.maxBlockTimeMs, (value) =>
+      checkDuration('maxBlockTimeMs', value, 0, true),
+    ),
+    signal: optional(given.signal, checkSignal),
+    clock: given.clock ?? systemClock,
+    random: optional(given.random, (value) => checkFunction('random', value)) ?? Math.random,
+  };
+}
+
+interface Ratios {
+  lowWatermark: number;
+  highWatermark: number;
+}
+
+function resolveRatios(given: WritableOptions<never>): Ratios {
+  const { highWatermark: high, lowWatermark: low } = given;
+  if (typeof high === 'number' && high > 1) {
+    throw new InvalidOptionError(
+      'highWatermark',
+      `option 'highWatermark' is a ratio above 0 and at most 1; for a count of items use 'highWaterMark'; got ${high}`,
+    );
+  }
+  if (high !== undefined) checkRatio('highWatermark', high);
+  if (low !== undefined) checkRatio('lowWatermark', low);
+  if (high !== undefined && low !== undefined && low >= high) {
+    throw new InvalidOptionError(
+      'lowWatermark',
+      `option 'lowWatermark' must be below 'highWatermark' (${high}); got ${low}`,
+    );
+  }
+  if (low === 1) return refuse('lowWatermark', 'below highWatermark, which is at most 1', low);
+  // The unset one keeps out of the way of the set one.
+  const highWatermark = high ?? Math.max(DEFAULTS.highWatermark, ((low ?? 0) + 1) / 2);
+  const lowWatermark =
+    low ?? Math.min(DEFAULTS.lowWatermark, (highWatermark * DEFAULTS.lowWatermark) / DEFAULTS.highWatermark);
+  return { lowWatermark, highWatermark };
+}
+
+interface Bound {
+  capacity: number;
+  capacityBytes: number;
+}
+
+function itemBound(
+  given: WritableOptions<never>,
+  context: BufferContext<never>,
+  ratios: Ratios,
+  highWaterMark: number | undefined,
+): Bound {
+  const { givenBatchSize, unsetBatchSize, concurrency } = context;
+  const roomFor = (batchSize: number) => Math.ceil(((concurrency + 1) * batchSize) / ratios.lowWatermark);
+  if (given.maxBufferSize !== undefined) {
+    const capacity = checkInteger('maxBufferSize', given.maxBufferSize, 1);
+    if (givenBatchSize !== undefined && givenBatchSize > capacity)
+      conflict('batchSize', givenBatchSize, 'maxBufferSize', capacity);
+    if (highWaterMark !== undefined && highWaterMark > capacity)
+      conflict('highWaterMark', highWaterMark, 'maxBufferSize', capacity);
+    return { capacity, capacityBytes: Infinity };
+  }
+  if (highWaterMark !== undefined) {
+    const capacity = Math.max(1, shareOf(highWaterMark, 1 / ratios.highWatermark));
+    return {
+      capacity: givenBatchSize === undefined ? capacity : Math.max(capacity, roomFor(givenBatchSize)),
+      capacityBytes: Infinity,
+    };
+  }
+  return {
+    capacity: Math.max(DEFAULTS.maxBufferSize, roomFor(givenBatchSize ?? unsetBatchSize)),
+    capacityBytes: Infinity,
+  };
+}
+
+function byteBound(given: WritableOptions<never>, ratios: Ratios, highWaterMark: number | undefined): Bound {
+  if (given.maxBufferBytes !== undefined) {
+    const capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
+    if (highWaterMark !== undefined && highWaterMark > capacityBytes)
+      conflict('highWaterMark', highWaterMark, 'maxBufferBytes', capacityBytes);
+    return { capacity: Infinity, capacityBytes };
+  }
+  const unset =
+    highWaterMark === undefined
+      ? DEFAULTS.byteMode.maxBufferBytes
+      : Math.max(1, shareOf(highWaterMark, 1 / ratios.highWatermark));
+  return {
+    capacity: Infinity,
+    capacityBytes: Math.max(
+      unset,
+      given.batchBytes === undefined ? 1 : Math.ceil((2 * given.batchBytes) / ratios.lowWatermark),
+    ),
+  };
+}
+
+function producerMarks(
+  bound: Bound,
+  ratios: Ratios,
+  objectMode: boolean,
+  highWaterMark: number | undefined,
+): ProducerMarks {
+  const pause = (limit: number, mark: number | undefined) =>
+    limit === Infinity ? Infinity : (mark ?? shareOf(limit, ratios.highWatermark));
+  const resume = (limit: number, pauseAt: number) => {
+    if (limit === Infinity) return Infinity;
+    const low = Math.min(
+      shareOf(limit, ratios.lowWatermark),
+      shareOf(pauseAt, ratios.lowWatermark / ratios.highWatermark),
+    );
+    return Math.max(0, Math.min(low, pauseAt - 1));
+  };
+  const pauseAt = pause(bound.capacity, objectMode ? highWaterMark : undefined);
+  const pauseAtBytes = pause(bound.capacityBytes, objectMode ? undefined : highWaterMark);
+  return {
+    // A mark of 0 lets one item in, as in Node.
+    pauseAt: Math.max(1, pauseAt),
+    resumeAt: resume(bound.capacity, pauseAt),
+    pauseAtBytes: Math.max(1, pauseAtBytes),
+    resumeAtBytes: resume(bound.capacityBytes, pauseAtBytes),
+    highWaterMark: objectMode ? pauseAt : pauseAtBytes,
+  };
+}
+
+/** An empty chunk counts as one byte: a bound in bytes must bound any number of them. */
+function chunkSize(chunk: unknown): number {
+  return Math.max(1, (chunk as Uint8Array).byteLength);
+}
+
+function checkHighWaterMark(value: number): number {
+  if (typeof value === 'number' && value > 0 && value < 1) {
+    throw new InvalidOptionError(
+      'highWaterMark',
+      `option 'highWaterMark' is a count of items, Node's own; for a ratio of the capacity use 'highWatermark'; got ${value}`,
+    );
+  }
+  return checkInteger('highWaterMark', value, 0);
+}
+
+function checkSignal(value: AbortSignal): AbortSignal {
+  return value instanceof AbortSignal ? value : refuse('signal', 'an AbortSignal', value);
+}
