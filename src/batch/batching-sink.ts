@@ -3,37 +3,21 @@ import type { Outcome } from '../buffer/admission.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import type { TimerHandle } from '../clock.js';
 import { attachItems, BackpressureError } from '../errors.js';
-import type { FlushReport, RetryReport } from '../events.js';
+import type { FlushReport } from '../events.js';
 import type { SinkMetrics } from '../metrics.js';
-import type { FailedItem, Settlement } from '../options.js';
+import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import { Stopwatch } from '../stopwatch.js';
 import type { FlushFunction, FlushReason } from '../types.js';
-import type { BackpressureState, DropReason } from '../vocabulary.js';
+import type { DropReason } from '../vocabulary.js';
 import { handled, handlerFailed } from '../handlers.js';
 import { Flight, type FlightHost } from './flight.js';
 import { decideFlush } from './flush-decision.js';
 import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.js';
 import { Milestones, type Progress } from './milestones.js';
-
-/** What the sink tells the stream or controller around it. All of it may throw; the sink fails then. */
-export interface SinkObserver<T> {
-  onState(state: BackpressureState, previous: BackpressureState): void;
-  onDrop(item: T, reason: DropReason): void;
-  onFlush(report: FlushReport): void;
-  onRetry(retry: RetryReport): void;
-  onFailed(failures: FailedItem<T>[]): void;
-  /** Load has gone down: a producer that waits may be let in. */
-  onRoom(): void;
-  /** The sink cannot go on. The observer must call `abort(error, …)`. */
-  onFatal(error: Error): void;
-}
-
-/** Items that did not arrive. `first` orders them as they were admitted. */
-interface HandedBack<T> {
-  first: number;
-  items: T[];
-}
+import { SettlementLog } from './settlement-log.js';
+import { guardObserver, type SinkObserver } from './sink-observer.js';
+import { Unsettled } from './unsettled.js';
 
 /**
  * From an admission queue to a flush function: batches, flights and settlement. The only place with timers.
@@ -53,12 +37,12 @@ export class BatchingSink<T> implements FlightHost<T> {
   readonly #flights = new Map<Flight<T>, Promise<void>>();
   readonly #milestones = new Milestones();
   readonly #blocked: Stopwatch;
-  #handedBack: HandedBack<T>[] = [];
-  #settlements: Settlement<T>[] = [];
+  readonly #unsettled = new Unsettled<T>();
+  readonly #settlements: SettlementLog<T>;
   #pumpIsScheduled = false;
   readonly #pumpTask = () => {
     this.#pumpIsScheduled = false;
-    this.#deliverSettlements();
+    this.#settlements.deliver();
     this.#pump();
   };
   #timer: TimerHandle;
@@ -78,11 +62,16 @@ export class BatchingSink<T> implements FlightHost<T> {
   constructor(flush: FlushFunction<T>, settings: ResolvedSink<T>, observer: SinkObserver<T>) {
     this.#flush = flush;
     this.settings = settings;
-    this.#observer = observer;
+    // Not at once: whoever called the handler is in the middle of something.
+    const failSoon = (name: string, thrown: unknown) => {
+      queueMicrotask(() => this.fail(handlerFailed(name, thrown)));
+    };
+    this.#observer = guardObserver(observer, failSoon);
+    this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
     this.#flushIntervalMs = settings.minFlushIntervalMs;
     this.#blocked = new Stopwatch(settings.clock);
     this.queue = new AdmissionQueue<T>(settings, {
-      onState: (state, previous) => this.#onState(state, previous),
+      onState: this.#observer.onState,
       onDrop: (item, reason) => this.#onDrop(item, reason),
     });
   }
@@ -189,27 +178,25 @@ export class BatchingSink<T> implements FlightHost<T> {
     const ends = [...this.#flights.values()];
     for (const flight of this.#flights.keys()) flight.abort(error);
     this.#failQueued();
-    this.#handedBack.push({ first: Infinity, items: waiting });
+    this.#unsettled.add(Infinity, waiting);
     for (const item of waiting) this.queue.drop(item, 'aborted');
     await Promise.all(ends);
-    this.#deliverSettlements();
+    this.#settlements.deliver();
     this.#milestones.rejectAll(error);
-    if (error instanceof BackpressureError) attachItems(error, this.#unsettled());
+    if (error instanceof BackpressureError) attachItems(error, this.#unsettled.all());
   }
 
   #failQueued(): void {
     const first = this.queue.head;
     const items = this.queue.failQueued();
-    this.#handedBack.push({ first, items });
-    if (this.#records)
-      for (const item of items) this.#settlements.push({ item, outcome: 'failed', error: this.#failure! });
+    this.#unsettled.add(first, items);
+    this.#settlements.failed(items.map((item) => ({ item, error: this.#failure! })));
+    this.#schedulePump();
   }
 
   /** The items that did not arrive, in order, each handed out once. Complete when the abort has ended. */
   takeUnsettled(): T[] {
-    const items = this.#unsettled();
-    this.#handedBack = [];
-    return items;
+    return this.#unsettled.take();
   }
 
   /** Copies of everything that is open, in order: in flight, then queued. */
@@ -337,42 +324,32 @@ export class BatchingSink<T> implements FlightHost<T> {
       settings.targetLatencyMs,
     );
     this.#notBefore = settings.clock.now() + spacing;
-    try {
-      this.#observer.onFlush(report);
-    } catch (thrown) {
-      this.#failSoon('listener of flush', thrown);
-    }
+    this.#observer.onFlush(report);
   }
 
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void {
     this.#retries++;
-    try {
-      this.#observer.onRetry({ error, attempt, delayMs, items });
-    } catch (thrown) {
-      this.#failSoon('listener of retry', thrown);
-    }
+    this.#observer.onRetry({ error, attempt, delayMs, items });
   }
 
   onFlushed(items: T[], bytes: number): void {
     this.queue.settle(items.length, 0, bytes);
-    if (this.#records) for (const item of items) this.#settlements.push({ item, outcome: 'flushed' });
+    this.#settlements.flushed(items);
     this.#afterSettlement();
   }
 
   onFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void {
     this.queue.settle(toldFlushed, failures.length - toldFlushed, bytes);
-    if (this.#records)
-      for (const failed of failures) this.#settlements.push({ ...failed, outcome: 'failed' });
-    try {
-      this.#observer.onFailed(failures);
-    } catch (thrown) {
-      this.#failSoon('listener of failed', thrown);
-    }
+    this.#settlements.failed(failures);
+    this.#observer.onFailed(failures);
     this.#afterSettlement();
   }
 
   onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void {
-    this.#handedBack.push({ first, items: failures.map(({ item }) => item) });
+    this.#unsettled.add(
+      first,
+      failures.map(({ item }) => item),
+    );
     this.onFailed(failures, toldFlushed, bytes);
   }
 
@@ -384,53 +361,18 @@ export class BatchingSink<T> implements FlightHost<T> {
     if (this.#phase !== 'aborted') this.#observer.onFatal(error);
   }
 
-  /** Not at once: whoever called the handler is in the middle of something. */
-  #failSoon(handler: string, thrown: unknown): void {
-    const error = handlerFailed(handler, thrown);
-    queueMicrotask(() => this.fail(error));
-  }
-
   #afterSettlement(): void {
-    this.#deliverSettlements();
+    this.#settlements.deliver();
     this.#checkMilestones();
     if (this.#phase !== 'aborted') this.#observer.onRoom();
   }
 
-  get #records(): boolean {
-    return this.settings.onSettled !== undefined;
-  }
-
-  #deliverSettlements(): void {
-    if (this.#settlements.length === 0) return;
-    const settlements = this.#settlements;
-    this.#settlements = [];
-    try {
-      this.settings.onSettled!(settlements);
-    } catch (thrown) {
-      this.#failSoon('onSettled', thrown);
-    }
-  }
-
   #onDrop(item: T, reason: DropReason): void {
-    if (this.#records) {
-      this.#settlements.push({ item, outcome: 'dropped', reason });
-      this.#schedulePump();
-    }
-    try {
-      this.#observer.onDrop(item, reason);
-    } catch (thrown) {
-      this.#failSoon('listener of drop', thrown);
-    }
+    this.#settlements.dropped(item, reason);
+    if (!this.#settlements.isEmpty) this.#schedulePump();
+    this.#observer.onDrop(item, reason);
     // An eviction may be what a flush() was waiting for.
     this.#checkMilestones();
-  }
-
-  #onState(state: BackpressureState, previous: BackpressureState): void {
-    try {
-      this.#observer.onState(state, previous);
-    } catch (thrown) {
-      this.#failSoon('listener of state', thrown);
-    }
   }
 
   #checkMilestones(): void {
@@ -448,10 +390,6 @@ export class BatchingSink<T> implements FlightHost<T> {
       settledBelow,
       load: queue.ledger.load,
     };
-  }
-
-  #unsettled(): T[] {
-    return this.#handedBack.toSorted((a, b) => a.first - b.first).flatMap(({ items }) => items);
   }
 }
 

@@ -4,8 +4,9 @@ import type { FlushReport } from '../events.js';
 import { handlerFailed } from '../handlers.js';
 import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
-import type { FlushContext, FlushFunction, FlushReason } from '../types.js';
+import type { FlushFunction, FlushReason } from '../types.js';
 import { readFlushAnswer } from './flush-answer.js';
+import { startFlushCall, type CallOutcome } from './flush-call.js';
 import { retryDelay } from './retry.js';
 
 /** What a flight tells the sink that started it. */
@@ -21,12 +22,6 @@ export interface FlightHost<T> {
   /** The sink as a whole fails. */
   fail(error: Error): void;
 }
-
-type CallOutcome =
-  | { kind: 'answered'; answer: unknown; latencyMs: number }
-  /** `interrupted`: its signal had fired before. */
-  | { kind: 'rejected'; error: Error; interrupted: boolean; latencyMs: number }
-  | { kind: 'abandoned'; error: Error; latencyMs: number };
 
 /** What is to be done after a call. */
 interface Verdict<T> {
@@ -104,52 +99,15 @@ export class Flight<T> {
     this.#interrupt?.(error);
   }
 
-  #call(): Promise<CallOutcome> {
-    const { clock, flushTimeoutMs, abortGraceMs } = this.#settings;
-    const controller = new AbortController();
-    const context = new Context(
-      controller.signal,
-      ++this.#attempt,
-      this.#reason,
-      this.#items.length,
-      this.#weights,
+  async #call(): Promise<CallOutcome> {
+    const context = { attempt: ++this.#attempt, reason: this.#reason, weights: this.#weights };
+    const call = startFlushCall(this.#flush, this.#items, context, this.#settings, () =>
+      this.#host.onLateResult(),
     );
-    return new Promise((resolve) => {
-      const startedAt = clock.now();
-      let open = true;
-      let interrupted = false;
-      let timer: unknown;
-      const latencyMs = () => clock.now() - startedAt;
-      const end = (outcome: CallOutcome) => {
-        if (!open) {
-          this.#host.onLateResult();
-          return;
-        }
-        open = false;
-        clock.clearTimeout(timer);
-        this.#interrupt = undefined;
-        resolve(outcome);
-      };
-      this.#interrupt = (error) => {
-        if (interrupted) return;
-        interrupted = true;
-        clock.clearTimeout(timer);
-        timer = clock.setTimeout(
-          () => end({ kind: 'abandoned', error, latencyMs: latencyMs() }),
-          abortGraceMs,
-        );
-        controller.abort(error);
-      };
-      if (flushTimeoutMs !== Infinity) {
-        timer = clock.setTimeout(() => this.#interrupt?.(timeoutError(flushTimeoutMs)), flushTimeoutMs);
-      }
-      // A copy: a flush function that empties its array must not empty ours.
-      callFlush(this.#flush, this.#items.slice(), context).then(
-        (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
-        (error: unknown) =>
-          end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
-      );
-    });
+    this.#interrupt = call.interrupt;
+    const outcome = await call.outcome;
+    this.#interrupt = undefined;
+    return outcome;
   }
 
   #judge(outcome: CallOutcome): Verdict<T> {
@@ -361,42 +319,6 @@ export class Flight<T> {
   }
 }
 
-/** Calls the flush function; whatever it throws becomes a rejection. */
-async function callFlush<T>(flush: FlushFunction<T>, items: T[], context: FlushContext): Promise<unknown> {
-  return flush(items, context);
-}
-
-class Context implements FlushContext {
-  readonly signal: AbortSignal;
-  readonly attempt: number;
-  readonly reason: FlushReason;
-  readonly #length: number;
-  #weights: readonly number[] | undefined;
-  readonly #taken: Float64Array | undefined;
-
-  constructor(
-    signal: AbortSignal,
-    attempt: number,
-    reason: FlushReason,
-    length: number,
-    taken: Float64Array | undefined,
-  ) {
-    this.signal = signal;
-    this.attempt = attempt;
-    this.reason = reason;
-    this.#length = length;
-    this.#taken = taken;
-  }
-
-  get weights(): readonly number[] {
-    return (this.#weights ??= this.#taken ? [...this.#taken] : new Array<number>(this.#length).fill(1));
-  }
-
-  get represents(): number {
-    return this.#taken?.reduce((sum, weight) => sum + weight, 0) ?? this.#length;
-  }
-}
-
 function failure<T>(item: T, error: Error, ambiguous: boolean): FailedItem<T> {
   return ambiguous ? { item, error, ambiguous } : { item, error };
 }
@@ -417,9 +339,4 @@ function flushFailed(failures: FailedItem<unknown>[], attempts: number): Backpre
       items,
     },
   );
-}
-
-function timeoutError(flushTimeoutMs: number): BackpressureError {
-  const message = `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`;
-  return new BackpressureError('ERR_BACKPRESSURE_FLUSH_TIMEOUT', message);
 }

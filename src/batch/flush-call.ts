@@ -1,0 +1,105 @@
+import { BackpressureError, toError } from '../errors.js';
+import type { ResolvedSink } from '../resolve-options.js';
+import type { FlushContext, FlushFunction, FlushReason } from '../types.js';
+
+/** How one call of the flush function went. */
+export type CallOutcome =
+  | { kind: 'answered'; answer: unknown; latencyMs: number }
+  /** `interrupted`: its signal had fired before. */
+  | { kind: 'rejected'; error: Error; interrupted: boolean; latencyMs: number }
+  /** Its signal fired, and it did not answer within the grace. `error` is the signal's reason. */
+  | { kind: 'abandoned'; error: Error; latencyMs: number };
+
+export interface FlushCall {
+  /** Never rejects. */
+  outcome: Promise<CallOutcome>;
+  /** Fires the call's signal; from here on it has `abortGraceMs` to answer. */
+  interrupt: (error: Error) => void;
+}
+
+/** Calls the flush function once, with a limit on its time. An answer after the call was abandoned only goes to `onLateResult`. */
+export function startFlushCall<T>(
+  flush: FlushFunction<T>,
+  items: T[],
+  context: Omit<FlushContext, 'signal' | 'weights' | 'represents'> & { weights: Float64Array | undefined },
+  settings: ResolvedSink<T>,
+  onLateResult: () => void,
+): FlushCall {
+  const { clock, flushTimeoutMs, abortGraceMs } = settings;
+  const controller = new AbortController();
+  const startedAt = clock.now();
+  const latencyMs = () => clock.now() - startedAt;
+  let open = true;
+  let interrupted = false;
+  let timer: unknown;
+  let resolve!: (outcome: CallOutcome) => void;
+  const outcome = new Promise<CallOutcome>((resolveOutcome) => {
+    resolve = resolveOutcome;
+  });
+  const end = (result: CallOutcome) => {
+    if (!open) {
+      onLateResult();
+      return;
+    }
+    open = false;
+    clock.clearTimeout(timer);
+    resolve(result);
+  };
+  const interrupt = (error: Error) => {
+    if (interrupted || !open) return;
+    interrupted = true;
+    clock.clearTimeout(timer);
+    timer = clock.setTimeout(() => end({ kind: 'abandoned', error, latencyMs: latencyMs() }), abortGraceMs);
+    controller.abort(error);
+  };
+  if (flushTimeoutMs !== Infinity) {
+    timer = clock.setTimeout(() => interrupt(timeoutError(flushTimeoutMs)), flushTimeoutMs);
+  }
+  const { attempt, reason, weights } = context;
+  invoke(flush, items, new Context(controller.signal, attempt, reason, items.length, weights)).then(
+    (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
+    (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
+  );
+  return { outcome, interrupt };
+}
+
+/** Whatever the flush function throws becomes a rejection. A copy: one that empties its array must not empty ours. */
+async function invoke<T>(flush: FlushFunction<T>, items: T[], context: FlushContext): Promise<unknown> {
+  return flush(items.slice(), context);
+}
+
+class Context implements FlushContext {
+  readonly signal: AbortSignal;
+  readonly attempt: number;
+  readonly reason: FlushReason;
+  readonly #length: number;
+  readonly #taken: Float64Array | undefined;
+  #weights: readonly number[] | undefined;
+
+  constructor(
+    signal: AbortSignal,
+    attempt: number,
+    reason: FlushReason,
+    length: number,
+    taken: Float64Array | undefined,
+  ) {
+    this.signal = signal;
+    this.attempt = attempt;
+    this.reason = reason;
+    this.#length = length;
+    this.#taken = taken;
+  }
+
+  get weights(): readonly number[] {
+    return (this.#weights ??= this.#taken ? [...this.#taken] : new Array<number>(this.#length).fill(1));
+  }
+
+  get represents(): number {
+    return this.#taken?.reduce((sum, weight) => sum + weight, 0) ?? this.#length;
+  }
+}
+
+function timeoutError(flushTimeoutMs: number): BackpressureError {
+  const message = `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`;
+  return new BackpressureError('ERR_BACKPRESSURE_FLUSH_TIMEOUT', message);
+}

@@ -1,0 +1,48 @@
+import type { FailedItem, Settlement, SinkOptions } from '../options.js';
+import type { DropReason } from '../vocabulary.js';
+
+/** So many outcomes are told without waiting for the next occasion: a long burst of drops must not pile them up. */
+const MOST_KEPT = 1_000;
+
+/** Gathers outcomes and tells them to `onSettled` in batches, in order. Does nothing, and costs nothing, where there is no such handler. */
+export class SettlementLog<T> {
+  readonly #onSettled: SinkOptions<T>['onSettled'];
+  readonly #onThrow: (name: string, thrown: unknown) => void;
+  #kept: Settlement<T>[] = [];
+
+  constructor(onSettled: SinkOptions<T>['onSettled'], onThrow: (name: string, thrown: unknown) => void) {
+    this.#onSettled = onSettled;
+    this.#onThrow = onThrow;
+  }
+
+  get isEmpty(): boolean {
+    return this.#kept.length === 0;
+  }
+
+  flushed(items: T[]): void {
+    if (this.#onSettled === undefined) return;
+    for (const item of items) this.#kept.push({ item, outcome: 'flushed' });
+  }
+
+  failed(failures: FailedItem<T>[]): void {
+    if (this.#onSettled === undefined) return;
+    for (const failure of failures) this.#kept.push({ ...failure, outcome: 'failed' });
+  }
+
+  dropped(item: T, reason: DropReason): void {
+    if (this.#onSettled === undefined) return;
+    this.#kept.push({ item, outcome: 'dropped', reason });
+    if (this.#kept.length >= MOST_KEPT) this.deliver();
+  }
+
+  deliver(): void {
+    if (this.#kept.length === 0) return;
+    const settlements = this.#kept;
+    this.#kept = [];
+    try {
+      this.#onSettled!(settlements);
+    } catch (thrown) {
+      this.#onThrow('onSettled', thrown);
+    }
+  }
+}
