@@ -5,7 +5,7 @@ import type { Ledger } from '../buffer/ledger.js';
 import type { TimerHandle } from '../clock.js';
 import { BackpressureError } from '../errors.js';
 import { handlerFailed } from '../handlers.js';
-import type { ResolvedBuffer } from '../resolve-options.js';
+import type { ResolvedBuffer } from '../resolve-buffer.js';
 
 type WriteCallback = (error?: Error | null) => void;
 
