@@ -153,16 +153,12 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return this;
   }
 
+  /**
+   * Does nothing. Corked writes would lie in Node's own queue, beyond the reach of the bound and of a dropping strategy; and to gather
+   * small writes is what this stream does in any case.
+   */
   override cork(): void {
-    // Writes that Node holds back are beyond the reach of a dropping strategy.
-    if (this.#settings.strategy !== 'block') return;
-    super.cork();
-    this.#gate.setCorked(true);
-  }
-
-  override uncork(): void {
-    super.uncork();
-    this.#gate.setCorked(this.writableCorked > 0);
+    // See above: there is nothing to hold back.
   }
 
   override _write(chunk: In, _encoding: BufferEncoding, callback: WriteCallback): void {

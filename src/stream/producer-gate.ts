@@ -29,8 +29,7 @@ export class ProducerGate<T> {
   /** Length of Node's own queue, the chunk being written included. */
   readonly #nativeLength: () => number;
   readonly #blocks: boolean;
-  readonly #mayBeShort: boolean;
-  #short: boolean;
+  readonly #short: boolean;
   readonly #pauseAt: number;
   readonly #ledger: Ledger;
   #open = true;
@@ -49,8 +48,7 @@ export class ProducerGate<T> {
     this.#ledger = gated.queue.ledger;
     this.#pauseAt = this.#blocks ? settings.marks.pauseAt : Infinity;
     // Bytes must be made of strings first; and whether they fit is not known before they are measured.
-    this.#mayBeShort = settings.objectMode && (!this.#blocks || settings.capacityBytes === Infinity);
-    this.#short = this.#mayBeShort;
+    this.#short = settings.objectMode && (!this.#blocks || settings.capacityBytes === Infinity);
   }
 
   get isHeld(): boolean {
@@ -103,11 +101,6 @@ export class ProducerGate<T> {
     const unit = this.#settings.objectMode ? 'items' : 'bytes';
     const message = `the producer ignored write() answering false: more than maxWaiting (${this.#settings.maxWaiting}) ${unit} wait`;
     this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message));
-  }
-
-  /** Corked writes belong in Node's own queue, and so does what is written after them. */
-  setCorked(corked: boolean): void {
-    this.#short = !corked && this.#mayBeShort;
   }
 
   /** No more chunks are offered: `end` was called. */
