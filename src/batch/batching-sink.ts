@@ -155,7 +155,8 @@ export class BatchingSink<T> implements FlightHost<T> {
 
   /** DRAINING: everything is flushed without delay, as long as it is on. */
   setDraining(draining: boolean): void {
-    if (this.#draining === draining || this.#phase === 'aborted') return;
+    // An abort lifts nothing by itself: who laid DRAINING over the state takes it away.
+    if (this.#draining === draining || (draining && this.#phase === 'aborted')) return;
     this.#draining = draining;
     this.queue.setDraining(draining);
     this.#schedulePump();
@@ -376,7 +377,8 @@ export class BatchingSink<T> implements FlightHost<T> {
   }
 
   #checkMilestones(): void {
-    if (!this.#milestones.isEmpty) this.#milestones.check(this.#progress());
+    // After a failure they are rejected instead, once the abort has ended.
+    if (this.#failure === undefined && !this.#milestones.isEmpty) this.#milestones.check(this.#progress());
   }
 
   #progress(): Progress {

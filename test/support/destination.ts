@@ -1,0 +1,161 @@
+import type { Clock } from '../../src/clock.js';
+import { BackpressureController } from '../../src/controller.js';
+import { ItemError } from '../../src/errors.js';
+import type { SinkOptions } from '../../src/options.js';
+import type { FlushContext, FlushFunction, FlushResult } from '../../src/types.js';
+import { ManualClock } from './manual-clock.js';
+
+/** What a destination does with one call. */
+export type Behaviour =
+  | { kind: 'ok' }
+  | { kind: 'slow'; ms: number }
+  | { kind: 'throws' }
+  | { kind: 'rejects'; ms: number; retryable?: boolean }
+  /** Bit n of `mask`: item n fails; of `retryable`: and is worth another call. `unnamed` more fail without a name. */
+  | { kind: 'partial'; ms: number; mask: number; retryable: number; unnamed: number }
+  | { kind: 'invalid'; variant: InvalidVariant }
+  /** Answers to its signal. */
+  | { kind: 'stops-on-signal' }
+  /** Ignores its signal, and answers (or fails) after `ms`; `Infinity` for never. */
+  | { kind: 'deaf'; ms: number; fails: boolean };
+
+export const INVALID_VARIANTS = [
+  'null',
+  'sum',
+  'negative',
+  'no errors',
+  'index',
+  'twice',
+  'too many',
+] as const;
+export type InvalidVariant = (typeof INVALID_VARIANTS)[number];
+
+/** One call that a destination has had. */
+export interface Call<T> {
+  items: readonly T[];
+  context: FlushContext;
+  behaviour: Behaviour;
+  at: number;
+}
+
+/** A destination that behaves as told, call by call; well once `heal` was called or the script has ended. */
+export class Destination<T> {
+  readonly calls: Call<T>[] = [];
+  readonly #clock: Clock;
+  #script: Behaviour[];
+  readonly #onCall: (call: Call<T>) => void;
+
+  constructor(
+    clock: Clock,
+    script: readonly Behaviour[] = [],
+    onCall: (call: Call<T>) => void = () => undefined,
+  ) {
+    this.#clock = clock;
+    this.#script = [...script];
+    this.#onCall = onCall;
+  }
+
+  /** The batches, in the order of their calls. */
+  get batches(): T[][] {
+    return this.calls.map(({ items }) => [...items]);
+  }
+
+  heal(): void {
+    this.#script = [];
+  }
+
+  readonly flush: FlushFunction<T> = (items, context) => {
+    const behaviour = this.#script.shift() ?? { kind: 'ok' };
+    const call = { items: [...items], context, behaviour, at: this.#clock.now() };
+    this.calls.push(call);
+    this.#onCall(call);
+    return this.#behave(behaviour, items.length, context);
+  };
+
+  async #behave(behaviour: Behaviour, length: number, context: FlushContext): Promise<FlushResult | void> {
+    switch (behaviour.kind) {
+      case 'ok':
+        return;
+      case 'slow':
+        return this.#wait(behaviour.ms);
+      case 'throws':
+        throw new Error('destination threw');
+      case 'rejects': {
+        await this.#wait(behaviour.ms);
+        throw Object.assign(new Error('destination failed'), { retryable: behaviour.retryable ?? true });
+      }
+      case 'partial':
+        await this.#wait(behaviour.ms);
+        return partialResult(behaviour, length);
+      case 'invalid':
+        return invalidResult(behaviour.variant, length);
+      case 'stops-on-signal':
+        return new Promise((_resolve, reject) => {
+          const stop = () => reject(context.signal.reason);
+          if (context.signal.aborted) stop();
+          else context.signal.addEventListener('abort', stop);
+        });
+      case 'deaf':
+        await this.#wait(behaviour.ms);
+        if (behaviour.fails) throw new Error('destination failed late');
+        return;
+      default:
+        return behaviour satisfies never;
+    }
+  }
+
+  #wait(ms: number): Promise<void> {
+    if (ms === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      if (ms !== Infinity) this.#clock.setTimeout(resolve, ms);
+    });
+  }
+}
+
+function partialResult(behaviour: Behaviour & { kind: 'partial' }, length: number): FlushResult {
+  const errors: Error[] = [];
+  for (let index = 0; index < length; index++) {
+    const bit = 1 << (index % 31);
+    if ((behaviour.mask & bit) === 0) continue;
+    errors.push(
+      new ItemError(index, { retryable: (behaviour.retryable & bit) !== 0, message: `item ${index}` }),
+    );
+  }
+  const unnamed = Math.min(behaviour.unnamed, length - errors.length);
+  const failed = errors.length + unnamed;
+  if (unnamed > 0) errors.push(new Error('some failed'));
+  return { success: length - failed, failed, errors };
+}
+
+function invalidResult(variant: InvalidVariant, length: number): FlushResult {
+  switch (variant) {
+    case 'null':
+      return null as never;
+    case 'sum':
+      return { success: length + 1, failed: 0, errors: [] };
+    case 'negative':
+      return { success: length + 1, failed: -1, errors: [] };
+    case 'no errors':
+      return { success: length, failed: 0 } as never;
+    case 'index':
+      return { success: length - 1, failed: 1, errors: [new ItemError(length)] };
+    case 'twice':
+      return { success: length - 1, failed: 1, errors: [new ItemError(0), new ItemError(0)] };
+    case 'too many':
+      return { success: length, failed: 0, errors: [new ItemError(0)] };
+  }
+}
+
+/** A started controller on a manual clock, with a scripted destination. */
+export function startController<T = number>(options: SinkOptions<T> = {}, script: readonly Behaviour[] = []) {
+  const clock = new ManualClock();
+  const destination = new Destination<T>(clock, script);
+  const controller = new BackpressureController<T>(destination.flush, { clock, ...options });
+  controller.start();
+  return { clock, destination, controller };
+}
+
+/** The numbers from `first` to `last`. */
+export function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
