@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import {
+  CONTROLLER_OPTIONS,
+  DEFAULTS,
+  RETRY_OPTIONS,
+  TRANSFORM_OPTIONS,
+  WRITABLE_OPTIONS,
+} from '../../src/defaults.js';
+import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
+import { DROP_REASONS } from '../../src/vocabulary.js';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+/** The rows of the table whose first head is `head`, as cells. */
+function table(head: string): string[][] {
+  const lines = readme.split('\n');
+  const start = lines.findIndex((line) => line.startsWith(`| ${head} |`));
+  const end = lines.findIndex((line, index) => index > start && !line.startsWith('|'));
+  return lines.slice(start + 2, end).map((line) =>
+    line
+      .slice(1, -1)
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim()),
+  );
+}
+
+const plain = (cell: string) => cell.replaceAll('`', '');
+
+describe('the tables of the README say what the code does', () => {
+  const rows = table('option').map(([name, fallback, kinds]) => ({
+    name: plain(name!),
+    fallback: plain(fallback!),
+    kinds: kinds!,
+  }));
+
+  it.each([
+    ['W', WRITABLE_OPTIONS],
+    ['C', CONTROLLER_OPTIONS],
+    ['T', TRANSFORM_OPTIONS],
+  ] as const)('every option of %s is there, and no other', (kind, options) => {
+    const expected = [...options].filter((name) => name !== 'retry');
+    if (options.has('retry')) expected.push(...[...RETRY_OPTIONS].map((name) => `retry.${name}`));
+    const documented = rows.filter(({ kinds }) => kinds.split(' ').includes(kind)).map(({ name }) => name);
+    expect(documented.toSorted()).toEqual(expected.toSorted());
+  });
+
+  it('the defaults are those of the code', () => {
+    const { retry, byteMode, ...defaults } = DEFAULTS;
+    const flat: Record<string, unknown> = { ...defaults };
+    for (const [name, value] of Object.entries(retry)) flat[`retry.${name}`] = value;
+    const documented = rows
+      .filter(({ fallback }) => fallback !== '')
+      .map(({ name, fallback }) => [name, fallback]);
+    const expected = Object.entries(flat).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? `'${value}'` : String(value),
+    ]);
+    expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(expected));
+    expect(readme).toContain(`${byteMode.maxBufferBytes / 2 ** 20} MiB unless set`);
+    expect(readme).toContain(`${byteMode.batchBytes / 2 ** 20} MiB unless set`);
+  });
+
+  it('the drop reasons and metrics are those of the code', () => {
+    for (const reason of DROP_REASONS) expect(readme).toContain(`\`${reason}\``);
+    const flush = async () => undefined;
+    for (const metrics of [
+      new BackpressureWritable(flush, { sizeOf: () => 1 }).getMetrics(),
+      new BackpressureController(flush).getMetrics(),
+      new BackpressureTransform().getMetrics(),
+    ]) {
+      for (const name of Object.keys(metrics)) expect(readme).toContain(`\`${name}\``);
+    }
+  });
+
+  it('the error codes are those of the code', () => {
+    const source = readFileSync(new URL('../../src/errors.ts', import.meta.url), 'utf8');
+    const union = source.slice(0, source.indexOf('export interface'));
+    const codes = [...union.matchAll(/'(ERR_BACKPRESSURE_\w+)'/g)].map(([, code]) => code!);
+    expect(
+      table('code')
+        .map(([code]) => plain(code!))
+        .toSorted(),
+    ).toEqual(codes.toSorted());
+  });
+});
