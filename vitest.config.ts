@@ -1,11 +1,42 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const source = (file: string) => fileURLToPath(new URL(`./src/${file}`, import.meta.url));
+
 export default defineConfig({
+  // Tests and the README's examples may name the package as users do; they need no build.
+  resolve: {
+    alias: [
+      { find: /^spillway$/, replacement: source('index.ts') },
+      { find: /^spillway\/postgres$/, replacement: source('postgres/index.ts') },
+    ],
+  },
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     // Any rejection or exception that no test awaited fails the run: the library promises that there are none.
     dangerouslyIgnoreUnhandledErrors: false,
+    pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/{unit,property}/**/*.test.ts'],
+          testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'server',
+          include: ['test/{integration,fault}/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // Most of these files start a server of their own: two at a time, and after the others.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -1,0 +1,277 @@
+/** The package as its users get it: built, packed and installed into an empty project. */
+
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { builtinModules } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const modules = path.join(root, 'node_modules');
+
+let folder: string;
+let packed: string[];
+let manifest: Record<string, unknown> & { version: string };
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'spillway-package-'));
+  // A copy, so that nobody's `dist` is pulled from under them.
+  const built = path.join(folder, 'built');
+  const texts = (await readdir(root)).filter((file) => file.endsWith('.md') || file === 'LICENSE');
+  for (const file of ['src', 'package.json', 'tsconfig.json', 'tsup.config.ts', ...texts]) {
+    await cp(path.join(root, file), path.join(built, file), { recursive: true });
+  }
+  await symlink(modules, path.join(built, 'node_modules'));
+  await run(process.execPath, [path.join(modules, 'tsup/dist/cli-default.js'), '--silent'], { cwd: built });
+  const { stdout } = await npm(built, 'pack', '--json', '--pack-destination', folder);
+  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  packed = tarball.files.map((file) => file.path);
+  await project('empty', {});
+  await npm(at('empty'), 'install', path.join(folder, tarball.filename));
+  manifest = JSON.parse(await readFile(at('empty/node_modules/spillway/package.json'), 'utf8')) as never;
+}, 120_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const at = (file: string) => path.join(folder, file);
+
+async function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
+  const quiet = ['--offline', '--no-audit', '--no-fund', '--ignore-scripts', '--update-notifier=false'];
+  return run('npm', [...args, ...quiet], { cwd });
+}
+
+/** A project that has `spillway` where it is given as one of `links`, and nothing else but the files. */
+async function project(
+  name: string,
+  files: Readonly<Record<string, string>>,
+  links: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const directory = at(name);
+  await mkdir(directory, { recursive: true });
+  const all = { 'package.json': JSON.stringify({ name: 'consumer', private: true }), ...files };
+  for (const [file, text] of Object.entries(all)) await writeFile(path.join(directory, file), text);
+  for (const [module, target] of Object.entries(links)) {
+    const link = path.join(directory, 'node_modules', module);
+    await mkdir(path.dirname(link), { recursive: true });
+    // Spillway itself is copied, for a link would let it find the packages beside the link's target.
+    if (module === 'spillway') await cp(target, link, { recursive: true });
+    else await symlink(target, link);
+  }
+  return directory;
+}
+
+const installed = () => at('empty/node_modules/spillway');
+const ours = (module: string) => path.join(modules, module);
+
+describe('contents', () => {
+  test('only what is built, and the four texts', () => {
+    const expected =
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/(?:postgres\/)?(?:index|errors-\w+|chunk-\w+)\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+    expect(packed.filter((file) => !expected.test(file))).toEqual([]);
+    expect(packed).toEqual(
+      expect.arrayContaining([
+        ...['LICENSE', 'CHANGELOG.md', 'dist/cli/main.js', 'dist/cli/THIRD-PARTY-LICENSES.txt'],
+        ...['', 'postgres/'].flatMap((entry) =>
+          ['js', 'cjs', 'd.ts', 'd.cts', 'js.map', 'cjs.map'].map((end) => `dist/${entry}index.${end}`),
+        ),
+      ]),
+    );
+  });
+
+  test('nothing is needed at run time', () => {
+    expect(manifest['dependencies']).toBeUndefined();
+    expect(manifest['optionalDependencies']).toBeUndefined();
+    expect(manifest['bundledDependencies']).toBeUndefined();
+    const optional = manifest['peerDependenciesMeta'] as Record<string, { optional: boolean }>;
+    expect(Object.keys(manifest['peerDependencies'] as object).sort()).toEqual(Object.keys(optional).sort());
+    for (const peer of Object.values(optional)) expect(peer).toEqual({ optional: true });
+  });
+
+  test('the core imports modules of Node only, the PostgreSQL entry beside them its peer', async () => {
+    expect(await importedBy('index.js')).toEqual([]);
+    expect(await importedBy('index.cjs')).toEqual([]);
+    expect(await importedBy('postgres/index.js')).toEqual(['pg-copy-streams']);
+    expect(await importedBy('postgres/index.cjs')).toEqual(['pg-copy-streams']);
+  });
+
+  test('source maps carry their sources, and none of another package', async () => {
+    const maps = packed.filter((file) => file.endsWith('.map'));
+    expect(maps.length).toBeGreaterThanOrEqual(4);
+    for (const map of maps) {
+      const text = await readFile(path.join(installed(), map), 'utf8');
+      const { sources, sourcesContent } = JSON.parse(text) as {
+        sources: string[];
+        sourcesContent: unknown[];
+      };
+      expect(sourcesContent.filter((content) => typeof content === 'string')).toHaveLength(sources.length);
+      expect(sources.filter((source) => !/^(\.\.\/){1,2}src\/[\w/-]+\.ts$/.test(source))).toEqual([]);
+    }
+  });
+
+  test('private members stay private, and CommonJS is not rewritten for old engines', async () => {
+    for (const file of ['index.js', 'index.cjs']) {
+      const code = await readFile(path.join(installed(), 'dist', file), 'utf8');
+      expect(code).toMatch(/this\.#\w+/);
+      expect(code).not.toMatch(/WeakMap|_optionalChain|_nullishCoalesce|__privateGet/);
+    }
+  });
+
+  test('the licences of all that the command line has built in', async () => {
+    const notice = await readFile(path.join(installed(), 'dist/cli/THIRD-PARTY-LICENSES.txt'), 'utf8');
+    const files = (await readdir(path.join(installed(), 'dist/cli'))).filter((file) => file.endsWith('.js'));
+    const code = await Promise.all(
+      files.map((file) => readFile(path.join(installed(), 'dist/cli', file), 'utf8')),
+    );
+    // esbuild notes where each piece of a bundle comes from.
+    const builtIn = new Set(
+      code.flatMap((text) =>
+        [...text.matchAll(/^(?:\/\/ .*| {2}".*)node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm)].map(
+          ([, name]) => name!,
+        ),
+      ),
+    );
+    expect(builtIn).toContain('commander');
+    expect([...builtIn].filter((name) => !new RegExp(`^${name} \\d`, 'm').test(notice))).toEqual([]);
+  });
+});
+
+/** The packages that a file of `dist`, and the chunks it is made of, import. */
+async function importedBy(entry: string, seen = new Set<string>()): Promise<string[]> {
+  const file = path.join(installed(), 'dist', entry);
+  if (seen.has(file)) return [];
+  seen.add(file);
+  const code = await readFile(file, 'utf8');
+  const specifiers = [
+    ...code.matchAll(/^(?:import|export)\b[^'"\n]*['"]([^'"]+)['"]/gm),
+    ...code.matchAll(/\b(?:require|import)\(\s*['"]([^'"]+)['"]\s*\)/g),
+  ].map(([, specifier]) => specifier!);
+  const found: string[] = [];
+  for (const specifier of specifiers) {
+    if (specifier.startsWith('.')) {
+      found.push(...(await importedBy(path.join(path.dirname(entry), specifier), seen)));
+    } else if (!specifier.startsWith('node:') || !builtinModules.includes(specifier.slice('node:'.length))) {
+      found.push(specifier);
+    }
+  }
+  return found;
+}
+
+const PIPELINE = `
+  const items = Array.from({ length: 2500 }, (_, index) => index);
+  const batches = [];
+  const sink = new BackpressureWritable(async (batch) => { batches.push(batch); }, { batchSize: 1000 });
+  pipeline(Readable.from(items), new BackpressureTransform(), sink).then(() => {
+    if (batches.flat().join() !== items.join()) throw new Error('the items differ');
+    if (BackpressureStrategy.BLOCK !== 'block' || BackpressureState.NORMAL !== 'normal') throw new Error('words');
+    console.log(batches.length, sink.getMetrics().eventsFlushed);
+  });`;
+
+const SAME_CLASSES = `
+  let thrown;
+  try { copyInto({ connect() {} }, {}); } catch (error) { thrown = error; }
+  console.log(
+    thrown instanceof InvalidOptionError,
+    thrown instanceof BackpressureError,
+    CopyError.prototype instanceof BackpressureError,
+  );`;
+
+describe('in an empty project', () => {
+  test('an ES module and a CommonJS script run a pipeline', async () => {
+    const names = 'BackpressureWritable, BackpressureTransform, BackpressureStrategy, BackpressureState';
+    const esm = `import { Readable } from 'node:stream';
+      import { pipeline } from 'node:stream/promises';
+      import { ${names} } from 'spillway';`;
+    const cjs = `const { Readable } = require('node:stream');
+      const { pipeline } = require('node:stream/promises');
+      const { ${names} } = require('spillway');`;
+    const directory = await project('empty', { 'run.mjs': esm + PIPELINE, 'run.cjs': cjs + PIPELINE });
+    for (const file of ['run.mjs', 'run.cjs']) {
+      const { stdout } = await run(process.execPath, ['--throw-deprecation', file], { cwd: directory });
+      expect(stdout.trim(), file).toBe('3 2500');
+    }
+  });
+
+  const npx = (...args: string[]) => run('npx', ['--no-install', 'spillway', ...args], { cwd: at('empty') });
+
+  test('the command line tells its version', async () => {
+    expect((await npx('--version')).stdout.trim()).toBe(manifest.version);
+  });
+
+  test('both entries share the classes of their errors, in either kind of module', async () => {
+    const names = ['BackpressureError, InvalidOptionError', 'copyInto, CopyError'];
+    const directory = await project(
+      'postgres',
+      {
+        'run.mjs': `import { ${names[0]!} } from 'spillway'; import { ${names[1]!} } from 'spillway/postgres'; ${SAME_CLASSES}`,
+        'run.cjs': `const { ${names[0]!} } = require('spillway'); const { ${names[1]!} } = require('spillway/postgres'); ${SAME_CLASSES}`,
+      },
+      { spillway: installed(), pg: ours('pg'), 'pg-copy-streams': ours('pg-copy-streams') },
+    );
+    for (const file of ['run.mjs', 'run.cjs']) {
+      const { stdout } = await run(process.execPath, [file], { cwd: directory });
+      expect(stdout.trim(), file).toBe('true true true');
+    }
+  });
+});
+
+describe('types', () => {
+  const core = `
+    import { BackpressureStrategy, BackpressureWritable, type FlushResult, type SinkMetrics } from 'spillway';
+    const sink = new BackpressureWritable<{ id: number }>(
+      async (items): Promise<FlushResult> => ({ success: items.length, failed: 0, errors: [] }),
+      { strategy: 'drop-oldest', onFailed: (failures) => { failures[0]?.item.id.toFixed(); } },
+    );
+    sink.on('drop', (item, reason) => { item.id.toFixed(); reason.toUpperCase(); });
+    const metrics: SinkMetrics = sink.getMetrics();
+    new BackpressureWritable(async () => {}, { strategy: BackpressureStrategy.SAMPLE, sampleRate: 2 });
+    // @ts-expect-error there is no such strategy
+    new BackpressureWritable(async () => {}, { strategy: 'drop' });
+    export { metrics };`;
+  const structural = `
+    import { copyInto, type CopyPool } from 'spillway/postgres';
+    import { BackpressureWritable } from 'spillway';
+    declare const pool: CopyPool;
+    export const sink = new BackpressureWritable<{ id: number }>(copyInto(pool, { table: 't' }));`;
+  const withPg = `
+    import pg = require('pg');
+    import { copyInto } from 'spillway/postgres';
+    export const copy = copyInto<{ id: number }, pg.PoolClient>(new pg.Pool(), {
+      table: 't',
+      beforeCommit: async (client, items) => client.query('SELECT $1::int', [items[0]?.id]),
+    });`;
+
+  const compile = async (name: string, files: Record<string, string>, packages: string[]) => {
+    const compilerOptions = {
+      ...{ module: 'nodenext', target: 'es2022', strict: true, noEmit: true, skipLibCheck: false },
+      ...{ types: ['node'], lib: ['ES2023', 'ESNext.Disposable'] },
+    };
+    const links = Object.fromEntries(packages.map((module) => [module, ours(module)]));
+    const cwd = await project(
+      name,
+      { ...files, 'tsconfig.json': JSON.stringify({ compilerOptions, files: Object.keys(files) }) },
+      { spillway: installed(), '@types/node': ours('@types/node'), ...links },
+    );
+    const result = await run(process.execPath, [path.join(modules, 'typescript/bin/tsc')], { cwd }).catch(
+      (error: unknown) => error as { stdout: string },
+    );
+    return result.stdout;
+  };
+
+  test('of both entries hold in both kinds of module, with no types of pg', async () => {
+    const files = {
+      'core.mts': core,
+      'core.cts': core,
+      'postgres.mts': structural,
+      'postgres.cts': structural,
+    };
+    expect(await compile('types', files, [])).toBe('');
+  });
+
+  test("of the PostgreSQL entry fit pg's own", async () => {
+    expect(await compile('types-pg', { 'pg.cts': withPg }, ['@types/pg'])).toBe('');
+  });
+});
