@@ -47,6 +47,8 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#line = new WaitingLine<T>(settings.clock, maxBlockTimeMs, (item) => {
       this.#sink.queue.drop(item, 'timeout');
       if (this.#line.length === 0) this.#sink.setHeld(false);
+      // There may be room for the next one: it may be smaller.
+      else this.#onRoom();
     });
     this.#listen();
   }

@@ -37,20 +37,23 @@ export class WaitingLine<T> {
   /** Offers the waiting items in order, for as long as `decide` takes them. */
   release(decide: (item: T) => boolean): void {
     if (this.length === 0) return;
-    while (this.length > 0) {
-      const waiter = this.#waiters[this.#head]!;
-      let admitted: boolean;
-      try {
-        admitted = decide(waiter.item);
-      } catch (thrown) {
-        this.#setTimer();
-        throw thrown;
+    try {
+      while (this.length > 0) {
+        // Out of the line first: what is admitted is no longer here for a listener who then ends everything.
+        const waiter = this.#waiters[this.#head++]!;
+        let admitted = false;
+        try {
+          admitted = decide(waiter.item);
+        } finally {
+          if (!admitted) this.#putBack(waiter);
+        }
+        if (!admitted) return;
+        this.#compact();
+        waiter.answer(true);
       }
-      if (!admitted) break;
-      this.#removeFirst();
-      waiter.answer(true);
+    } finally {
+      this.#setTimer();
     }
-    this.#setTimer();
   }
 
   /** Everybody's push rejects. Answers with their items. */
@@ -67,15 +70,16 @@ export class WaitingLine<T> {
     return this.#waiters.slice(this.#head).map(({ item }) => item);
   }
 
-  #removeFirst(): Waiter<T> {
-    const waiter = this.#waiters[this.#head]!;
-    this.#waiters[this.#head++] = undefined as never;
-    // Moved down only when half is gone: O(1) per waiter.
-    if (this.#head * 2 > this.#waiters.length) {
-      this.#waiters = this.#waiters.slice(this.#head);
-      this.#head = 0;
-    }
-    return waiter;
+  #putBack(waiter: Waiter<T>): void {
+    if (this.#head > 0) this.#waiters[--this.#head] = waiter;
+    else this.#waiters.unshift(waiter);
+  }
+
+  /** Moved down only when half is gone: O(1) per waiter. */
+  #compact(): void {
+    if (this.#head * 2 <= this.#waiters.length) return;
+    this.#waiters = this.#waiters.slice(this.#head);
+    this.#head = 0;
   }
 
   #setTimer(): void {
@@ -89,7 +93,8 @@ export class WaitingLine<T> {
   #onTimer(): void {
     const now = this.#clock.now();
     while (this.length > 0 && this.#waiters[this.#head]!.deadline <= now) {
-      const { item, answer } = this.#removeFirst();
+      const { item, answer } = this.#waiters[this.#head++]!;
+      this.#compact();
       this.#onTimeout(item);
       answer(false);
     }
