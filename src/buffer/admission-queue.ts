@@ -68,7 +68,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #admission: Admission<T>;
   readonly #items: PressureGauge | undefined;
   readonly #bytes: PressureGauge | undefined;
-  readonly #now: () => number;
+  readonly #clock: Clock;
+  readonly #shed: QueueSettings<T>['shed'];
+  readonly #sizeOf: QueueSettings<T>['sizeOf'];
   #refused = 0;
   #draining = false;
   #state: BackpressureState = BackpressureState.NORMAL;
@@ -97,8 +99,10 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
         : new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
     this.#items = gauge(capacity);
     this.#bytes = gauge(capacityBytes);
-    this.#admission = createAdmission<T>(this, settings);
-    this.#now = clock.turnNow === undefined ? () => clock.now() : () => clock.turnNow!();
+    this.#admission = createAdmission<T>(settings);
+    this.#clock = clock;
+    this.#shed = settings.shed;
+    this.#sizeOf = settings.sizeOf;
     this.#stateSince = clock.now();
   }
 
@@ -138,6 +142,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   refuse(item: T, reason: DropReason): void {
     this.arrive();
     this.#refused++;
+    if (reason === 'rejected' && this.settings.strategy === 'sample') this.unrepresented++;
     this.drop(item, reason);
   }
 
@@ -152,15 +157,20 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** Decides on an item that arrived. Throws what `sizeOf` or `shed` throw; the item then still waits. */
   admit(item: T): Outcome {
-    const { shed, sizeOf } = this.settings;
-    if (shed?.(item, this.#state)) return this.drop(item, 'shed');
-    return this.#admission(item, sizeOf === undefined ? 0 : checkSize(sizeOf(item)));
+    if (this.#shed !== undefined && this.#shed(item, this.#state)) return this.drop(item, 'shed');
+    return this.admitAgain(item);
+  }
+
+  /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
+  admitBehind(item: T): Outcome {
+    const { shed } = this.settings;
+    return shed?.(item, this.#state) ? this.drop(item, 'shed') : 'full';
   }
 
   /** As `admit`, for an item that was `full` before: `shed` has been asked already. */
   admitAgain(item: T): Outcome {
-    const { sizeOf } = this.settings;
-    return this.#admission(item, sizeOf === undefined ? 0 : checkSize(sizeOf(item)));
+    const bytes = this.#sizeOf === undefined ? 0 : checkSize(this.#sizeOf(item));
+    return this.#admission(this, item, bytes);
   }
 
   /** From here on a producer under `block` is to wait, */
@@ -268,8 +278,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   enqueue(item: T, bytes: number, weight: number): Outcome {
-    const { ledger } = this;
-    this.#ring.push(item, this.#now(), bytes, weight);
+    const ledger = this.ledger;
+    const clock = this.#clock;
+    this.#ring.push(item, clock.turnNow === undefined ? clock.now() : clock.turnNow(), bytes, weight);
     ledger.waiting--;
     ledger.accepted++;
     ledger.queued++;

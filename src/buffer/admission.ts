@@ -21,7 +21,8 @@ export interface AdmissionStore<T> {
   unrepresented: number;
 }
 
-export type Admission<T> = (item: T, bytes: number) => Outcome;
+/** Decides on one item. Takes the store as an argument: one function for all streams is one that the engine of V8 inlines. */
+export type Admission<T> = (store: AdmissionStore<T>, item: T, bytes: number) => Outcome;
 
 export interface AdmissionSettings {
   strategy: BackpressureStrategy;
@@ -29,45 +30,49 @@ export interface AdmissionSettings {
   random: () => number;
 }
 
-export function createAdmission<T>(store: AdmissionStore<T>, settings: AdmissionSettings): Admission<T> {
+export function createAdmission<T>(settings: AdmissionSettings): Admission<T> {
   switch (settings.strategy) {
     case 'block':
-      return (item, bytes) => (store.fits(bytes) ? store.enqueue(item, bytes, 1) : 'full');
+      return block;
     case 'drop_oldest':
-      return dropOldest(store);
+      return dropOldest;
     case 'drop_newest':
-      return (item, bytes) => {
-        if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
-        return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
-      };
+      return dropNewest;
     case 'sample':
-      return sample(store, settings.sampleRate, settings.random);
+      return createSampling(settings.sampleRate, settings.random);
     default:
       return settings.strategy satisfies never;
   }
 }
 
-function dropOldest<T>(store: AdmissionStore<T>): Admission<T> {
-  return (item, bytes) => {
+function block<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
+  return store.fits(bytes) ? store.enqueue(item, bytes, 1) : 'full';
+}
+
+function dropNewest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
+  if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
+  return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
+}
+
+function dropOldest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
+  if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
+  // An item that cannot fit must not empty the buffer in vain.
+  if (store.isOversized(bytes)) return store.drop(item, 'oversized');
+  while (store.evictOldest()) {
     if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
-    // An item that cannot fit must not empty the buffer in vain.
-    if (store.isOversized(bytes)) return store.drop(item, 'oversized');
-    while (store.evictOldest()) {
-      if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
-    }
-    // Everything is in flight: nothing can be evicted.
-    return store.drop(item, 'rejected');
-  };
+  }
+  // Everything is in flight: nothing can be evicted.
+  return store.drop(item, 'rejected');
 }
 
 /**
  * Keeps one item of each window of `sampleRate`, at a random place in it: always the first would be blind to whatever repeats with the
  * same period. A kept item's weight is 1 plus the items sampled out or rejected since the last kept one.
  */
-function sample<T>(store: AdmissionStore<T>, sampleRate: number, random: () => number): Admission<T> {
+function createSampling<T>(sampleRate: number, random: () => number): Admission<T> {
   let place = 0;
   let chosen = 0;
-  return (item, bytes) => {
+  return (store, item, bytes) => {
     if (store.isPressed()) {
       if (place === 0) chosen = Math.floor(random() * sampleRate);
       const kept = place === chosen;
