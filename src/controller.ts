@@ -59,10 +59,13 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#sink.start();
   }
 
-  /** Starts no further flush and keeps what is queued. A `flush()` or `drain()` that still waits for one rejects. */
+  /**
+   * Starts no further flush and keeps what is queued. A `flush()` or `drain()` that still waits for one rejects. With nothing open it also
+   * lets go of `signal`, until the next `start()`.
+   */
   stop(): void {
-    this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
     this.#sink.stop();
+    if (this.#sink.isIdle) this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
   }
 
   /**
@@ -77,11 +80,14 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       queue.refuse(item, 'aborted');
       return handled(Promise.reject(failure));
     }
-    if (this.#drains > 0) return this.#refuse(item);
-    if (this.#line.length > 0) return this.#wait(item);
+    if (this.#drains > 0) {
+      queue.refuse(item, 'rejected');
+      return DROPPED;
+    }
     queue.arrive();
     try {
-      const outcome = this.#sink.admit(item);
+      // Those who wait came first; but what is shed need not wait.
+      const outcome = this.#line.length > 0 ? queue.admitBehind(item) : this.#sink.admit(item);
       if (outcome === 'admitted') return ADMITTED;
       if (outcome === 'dropped') return DROPPED;
     } catch (thrown) {
@@ -132,9 +138,12 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
    * @param options.timeoutMs How long it may take; unlimited by default. Then it rejects with `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose
    *   `items` are copies of what is still open; the controller goes on.
    */
-  async drain(options: { timeoutMs?: number } = {}): Promise<void> {
+  drain(options: { timeoutMs?: number } = {}): Promise<void> {
     const { timeoutMs = Infinity } = options;
-    checkDuration('timeoutMs', timeoutMs, 0, true);
+    return handled(this.#drain(checkDuration('timeoutMs', timeoutMs, 0, true)));
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
     this.#drains++;
     this.#sink.setDraining(true);
     try {
@@ -167,11 +176,6 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
     this.stop();
-  }
-
-  #refuse(item: T): Promise<boolean> {
-    this.#sink.queue.refuse(item, 'rejected');
-    return DROPPED;
   }
 
   #wait(item: T): Promise<boolean> {

@@ -120,14 +120,14 @@ export class BatchingSink<T> implements FlightHost<T> {
     if (this.#phase !== 'running') return;
     this.#phase = 'stopped';
     this.#clearTimer();
-    if (this.queue.ledger.queued > 0) this.#milestones.rejectFlushes(stoppedError());
+    this.#milestones.rejectFlushes(this.queue.head, stoppedError());
   }
 
   /** Settles everything that was offered before the call. */
   flush(): Promise<void> {
     if (this.#failure !== undefined) return handled(Promise.reject(this.#failure));
-    if (this.#phase === 'stopped' && this.queue.ledger.queued > 0)
-      return handled(Promise.reject(stoppedError()));
+    const { queued, waiting } = this.queue.ledger;
+    if (this.#phase === 'stopped' && queued + waiting > 0) return handled(Promise.reject(stoppedError()));
     this.#schedulePump();
     return this.#milestones.settled(this.#progress());
   }

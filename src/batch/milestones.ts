@@ -42,9 +42,7 @@ export class Milestones {
 
   /** Whether somebody waits for an item with this ordinal, which is queued. */
   covers(head: number): boolean {
-    return this.#open.some(
-      ({ below, admittedMark }) => below === undefined && (admittedMark === undefined || admittedMark > head),
-    );
+    return this.#open.some((milestone) => waitsForFlush(milestone, head));
   }
 
   check(progress: Progress): void {
@@ -61,10 +59,10 @@ export class Milestones {
     for (const milestone of open) milestone.reject(error);
   }
 
-  /** Those of `flush()`, which nothing will fulfil any more. */
-  rejectFlushes(error: Error): void {
-    const flushes = this.#open.filter((milestone) => milestone.below === undefined);
-    this.#open = this.#open.filter((milestone) => milestone.below !== undefined);
+  /** Those of `flush()` that wait for an item which is queued, or not even that: no further flush will come. */
+  rejectFlushes(head: number, error: Error): void {
+    const flushes = this.#open.filter((milestone) => waitsForFlush(milestone, head));
+    this.#open = this.#open.filter((milestone) => !flushes.includes(milestone));
     for (const milestone of flushes) milestone.reject(error);
   }
 
@@ -78,6 +76,10 @@ export class Milestones {
     promise.catch(() => undefined);
     return promise;
   }
+}
+
+function waitsForFlush({ below, admittedMark }: Milestone, head: number): boolean {
+  return below === undefined && (admittedMark === undefined || admittedMark > head);
 }
 
 function isReached(milestone: Milestone, progress: Progress): boolean {
