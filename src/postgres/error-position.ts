@@ -47,18 +47,33 @@ export function findErrorPosition(
 function findCandidates(where: string, table: string, columns: readonly string[]): Candidate[] {
   const name = table.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const found: Candidate[] = [];
-  // At the start of a line; a language may have words before and after the name, but the first number after it is the line's.
-  for (const match of where.matchAll(
-    new RegExp(`(?:^|\\n)[^\\n"]{0,20}COPY ${name}\\b?[^\\d\\n"]*(\\d+)`, 'g'),
-  )) {
+  // At the start of a line. Most languages keep "COPY name, … N", Japanese and Korean put the name first; the number is next in all.
+  const line = new RegExp(`(?:^|\\n)(?:COPY )?${name}(?![A-Za-z0-9_$])[^\\d\\n"]*(\\d+)`, 'g');
+  for (const match of where.matchAll(line)) {
     const rest = where.slice(match.index + match[0].length);
-    const quote = rest.search(/["„«“「]/);
-    const words = quote < 0 ? rest.split('\n', 1)[0]! : rest.slice(0, quote);
+    const column = findColumn(rest, columns);
+    const quote = rest.slice(column?.end ?? 0).search(/["„«“「]/);
     found.push({
       row: Number(match[1]) - 1,
-      column: columns.find((column) => words.includes(` ${column}:`) || words.includes(` ${column} :`)),
-      quoted: quote < 0 ? undefined : withoutEnd(rest.slice(quote + 1)),
+      column: column?.name,
+      quoted: quote < 0 ? undefined : withoutEnd(rest.slice((column?.end ?? 0) + quote + 1)),
     });
+  }
+  return found;
+}
+
+/** `, column NAME:` in any language: the name (which may hold anything) after at most a few words, and a colon after it. */
+function findColumn(rest: string, columns: readonly string[]): { name: string; end: number } | undefined {
+  let found: { name: string; end: number } | undefined;
+  for (const name of columns) {
+    const start = rest.indexOf(` ${name}`);
+    const end = start + 1 + name.length;
+    const isNamed =
+      start >= 0 &&
+      start < 20 &&
+      !rest.slice(0, start).includes('"') &&
+      /^ ?:/.test(rest.slice(end, end + 2));
+    if (isNamed && (found === undefined || name.length > found.name.length)) found = { name, end };
   }
   return found;
 }

@@ -5,7 +5,7 @@ import { describeTable } from './catalogue.js';
 import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
 import { describeSetupFailure } from './copy-failure.js';
-import { unlessAborted } from './patience.js';
+import { AbortFault, unlessAborted } from './patience.js';
 import type { CopyPool } from './pool.js';
 import { chooseColumns, planLayout, type ColumnChoice, type RowLayout } from './row-layout.js';
 
@@ -51,6 +51,7 @@ export class TableLayout {
   /** @throws {CopyError} */
   async find(firstRow: unknown, signal: AbortSignal): Promise<RowLayout> {
     if (this.#known !== undefined) return this.#known;
+    if (signal.aborted) throw describeSetupFailure(new AbortFault(signal), this.#table);
     const lookUp = (this.#lookUp ??= this.#start(firstRow));
     lookUp.waiting += 1;
     try {

@@ -49,9 +49,13 @@ export function useTestDatabase(): TestDatabase {
 
   beforeAll(async () => {
     server = await startTestServer();
-    await withClient(server.url, (client) =>
-      client.query(`CREATE DATABASE ${name} ENCODING 'UTF8' TEMPLATE template0`),
-    );
+    await withClient(server.url, async (client) => {
+      await client.query(`CREATE DATABASE ${name} ENCODING 'UTF8' TEMPLATE template0`);
+      // Whatever the server's own settings are, values look alike.
+      for (const setting of ["timezone = 'UTC'", "lc_monetary = 'C'", "datestyle = 'ISO, YMD'"]) {
+        await client.query(`ALTER DATABASE ${name} SET ${setting}`);
+      }
+    });
     const own = new URL(server.url);
     own.pathname = `/${name}`;
     url = own.href;
@@ -106,11 +110,15 @@ async function withClient(url: string, work: (client: pg.Client) => Promise<unkn
   }
 }
 
+/** A client that was asked for and is no longer wanted may take a moment to come back. */
 async function closePool(pool: pg.Pool): Promise<void> {
-  expect({ out: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }).toEqual({
-    out: 0,
-    waiting: 0,
-  });
+  const stateOf = () => ({ out: pool.totalCount - pool.idleCount, waiting: pool.waitingCount });
+  const clean = { out: 0, waiting: 0 };
+  const deadline = Date.now() + 2_000;
+  while (JSON.stringify(stateOf()) !== JSON.stringify(clean) && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(stateOf()).toEqual(clean);
   if (!pool.ending) await pool.end();
 }
 

@@ -1,0 +1,85 @@
+/** A TCP proxy before a PostgreSQL server, through which tests cut, stall and spy on connections. */
+
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+export interface TestProxy {
+  readonly host: string;
+  readonly port: number;
+  /** Connections that are open. */
+  readonly open: number;
+  /** Bytes from the clients so far. */
+  readonly received: number;
+  /** Resets all connections, as a network does that goes away. New ones are taken. */
+  cut(): void;
+  /** Passes nothing on any more, in neither direction, without closing anything: a stopped process, a half-open connection. */
+  stall(): void;
+  /** Passes on what was held. */
+  resume(): void;
+  /** Calls back with each chunk of a client's before it is passed on; `'drop'` keeps it and all that follows. */
+  onData: (chunk: Buffer) => 'drop' | undefined;
+  /** The same with the server's. */
+  onAnswer: (chunk: Buffer) => 'drop' | undefined;
+  close(): Promise<void>;
+}
+
+export async function startProxy(targetUrl: string): Promise<TestProxy> {
+  const target = new URL(targetUrl);
+  const pairs = new Set<[Socket, Socket]>();
+  let isStalled = false;
+  let received = 0;
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname);
+    const pair: [Socket, Socket] = [client, upstream];
+    pairs.add(pair);
+    const pass = (from: Socket, to: Socket, watch: () => (chunk: Buffer) => 'drop' | undefined) => {
+      let isDropping = false;
+      from.on('data', (chunk: Buffer) => {
+        if (from === client) received += chunk.length;
+        isDropping ||= watch()(chunk) === 'drop';
+        if (!isDropping) to.write(chunk);
+      });
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        pairs.delete(pair);
+        if (!isStalled) to.destroy();
+      });
+    };
+    pass(client, upstream, () => proxy.onData);
+    pass(upstream, client, () => proxy.onAnswer);
+    if (isStalled) for (const socket of pair) socket.pause();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  const proxy: TestProxy = {
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    get open() {
+      return pairs.size;
+    },
+    get received() {
+      return received;
+    },
+    cut() {
+      for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
+    },
+    stall() {
+      isStalled = true;
+      for (const pair of pairs) for (const socket of pair) socket.pause();
+    },
+    resume() {
+      isStalled = false;
+      for (const pair of pairs) for (const socket of pair) socket.resume();
+    },
+    onData: () => undefined,
+    onAnswer: () => undefined,
+    async close() {
+      server.close();
+      for (const pair of pairs) for (const socket of pair) socket.destroy();
+      await once(server, 'close');
+    },
+  };
+  return proxy;
+}
