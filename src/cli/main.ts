@@ -1,0 +1,97 @@
+/** The program `spillway`: hands over to a command, and turns what comes back into lines and an exit code. */
+
+import { readFile } from 'node:fs/promises';
+import { CliError, ExitCode, oneLine, UsageError } from './errors.js';
+import type { StopSignal, Terminal } from './load.js';
+import { parseArguments, type Invocation } from './options.js';
+
+async function main(argv: string[]): Promise<ExitCode> {
+  ignoreClosedPipes();
+  let invocation: Invocation | undefined;
+  try {
+    invocation = parseArguments(argv);
+    return await run(invocation);
+  } catch (error) {
+    const command = invocation === undefined ? argv[0] : invocation.command;
+    return fail(error, command);
+  }
+}
+
+async function run(invocation: Invocation): Promise<ExitCode> {
+  switch (invocation.command) {
+    case 'help':
+      process.stdout.write(invocation.text);
+      return ExitCode.OK;
+    case 'version':
+      process.stdout.write(`${await version()}\n`);
+      return ExitCode.OK;
+    case 'load': {
+      const { load } = await import('./load.js');
+      const { options } = invocation;
+      const summary = await load(options, terminal);
+      if (!options.quiet) for (const line of summary.lines) process.stderr.write(`${line}\n`);
+      if (summary.error !== undefined) process.stderr.write(`spillway: ${summary.error}\n`);
+      if (options.json) process.stdout.write(`${JSON.stringify(summary.json)}\n`);
+      return summary.exitCode;
+    }
+    case 'query': {
+      const { query } = await import('./query.js');
+      await query(invocation.options, terminal);
+      return ExitCode.OK;
+    }
+    default:
+      return invocation satisfies never;
+  }
+}
+
+/** One line for what a user can mend; a bug of ours shows where it is. */
+function fail(error: unknown, command: string | undefined): ExitCode {
+  if (!(error instanceof CliError)) {
+    const report = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`spillway: unexpected error, please report it: ${report}\n`);
+    return ExitCode.FAILED;
+  }
+  const help = command === 'load' || command === 'query' ? `spillway ${command} --help` : 'spillway --help';
+  const hint = error instanceof UsageError ? ` (see "${help}")` : '';
+  process.stderr.write(`spillway: ${oneLine(error.message)}${hint}\n`);
+  return error.exitCode;
+}
+
+async function version(): Promise<string> {
+  // The same number of levels from src/cli and from dist/cli.
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+const terminal: Terminal = {
+  environment: process.env,
+  // Looked at only by a command that reads it: the mere access opens it.
+  get stdin() {
+    return process.stdin;
+  },
+  stdout: process.stdout,
+  stderr: process.stderr,
+  onStopSignal(stop: (signal: StopSignal) => void): () => void {
+    let isStopping = false;
+    const handle = (signal: StopSignal): void => {
+      if (isStopping) process.exit(signal === 'SIGINT' ? ExitCode.INTERRUPTED : ExitCode.TERMINATED);
+      isStopping = true;
+      stop(signal);
+    };
+    process.on('SIGINT', handle).on('SIGTERM', handle);
+    return () => {
+      process.off('SIGINT', handle).off('SIGTERM', handle);
+    };
+  },
+};
+
+/** Whoever read our output has gone: no reason to fail, and none to complain. */
+function ignoreClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

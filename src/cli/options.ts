@@ -1,0 +1,286 @@
+/** From argv to typed options. Pure: it reads neither the environment nor a file, and it never ends the process. */
+
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { BackpressureStrategy } from '../vocabulary.js';
+import { UsageError } from './errors.js';
+import { LOAD_HELP, QUERY_HELP, TOP_HELP } from './help.js';
+import { parseTableName, type TableName } from './table-name.js';
+
+export type Format = 'csv' | 'ndjson';
+
+export interface LoadOptions {
+  /** Paths; `-` is standard input. Empty where none was given. */
+  files: string[];
+  table: TableName;
+  to: string | undefined;
+  format: Format;
+  /** Names of the fields in their order (CSV; an empty one leaves its field out) or the keys to load (NDJSON). */
+  columns: string[] | undefined;
+  delimiter: string;
+  nullText: string;
+  header: boolean;
+  create: boolean;
+  truncate: boolean;
+  batchSize: number | undefined;
+  connections: number | undefined;
+  maxRecordBytes: number;
+  strategy: BackpressureStrategy;
+  json: boolean;
+  quiet: boolean;
+}
+
+export interface QueryOptions {
+  sql: string;
+  to: string | undefined;
+  json: boolean;
+}
+
+export type Invocation =
+  | { command: 'help'; text: string }
+  | { command: 'version' }
+  | { command: 'load'; options: LoadOptions }
+  | { command: 'query'; options: QueryOptions };
+
+export const DEFAULT_MAX_RECORD_BYTES = 16 * 1024 * 1024;
+/** V8's strings end near 512 Mi characters, and a record exists as bytes, as text and as a row at the same time. */
+const LARGEST_MAX_RECORD_BYTES = 256 * 1024 * 1024;
+const LARGEST_BATCH_SIZE = 1_000_000;
+const MOST_CONNECTIONS = 100;
+
+/**
+ * Reads the arguments that follow the program's name.
+ *
+ * @throws {UsageError} naming the flag, its range and the value that came.
+ */
+export function parseArguments(argv: readonly string[]): Invocation {
+  const found: { invocation?: Invocation } = {};
+  let output = '';
+  const program = new Command('spillway')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        output += text;
+      },
+      // Errors come back as exceptions, and are printed once, by the caller.
+      writeErr: () => undefined,
+      getOutHelpWidth: () => 100,
+      getOutHasColors: () => false,
+    })
+    .usage('<command> [options]')
+    .description(TOP_HELP.description)
+    // The text is not used: the caller prints the version.
+    .version('version', '-V, --version', 'print the version')
+    .helpCommand(true)
+    .showSuggestionAfterError(true)
+    .addHelpText('after', TOP_HELP.after);
+  addLoad(program, (options) => (found.invocation = { command: 'load', options }));
+  addQuery(program, (options) => (found.invocation = { command: 'query', options }));
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.version') return { command: 'version' };
+    if (error.exitCode === 0) return { command: 'help', text: output };
+    throw new UsageError(wordsOf(error));
+  }
+  if (found.invocation === undefined) throw new UsageError('a command is missing: load or query');
+  return found.invocation;
+}
+
+function wordsOf(error: CommanderError): string {
+  if (error.code === 'commander.help') return 'a command is missing: load or query';
+  return error.message.replace(/^error: /, '').replace(/\n\(?/g, ' (');
+}
+
+interface RawLoadOptions {
+  table: TableName;
+  to?: string;
+  format?: Format;
+  columns?: string[];
+  delimiter?: string;
+  null?: string;
+  header: boolean;
+  create?: boolean;
+  truncate?: boolean;
+  batchSize?: number;
+  connections?: number;
+  maxRecordBytes?: number;
+  strategy?: BackpressureStrategy;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+function addLoad(program: Command, found: (options: LoadOptions) => void): void {
+  program
+    .command('load')
+    .usage('[options] [file …|-]')
+    .summary('load CSV or NDJSON into a PostgreSQL table')
+    .description(LOAD_HELP.description)
+    .argument('[files...]', LOAD_HELP.files)
+    .requiredOption('-t, --table <name>', LOAD_HELP.table, parseTable)
+    .option('--to <url>', LOAD_HELP.to, notEmpty)
+    .addOption(new Option('-f, --format <format>', LOAD_HELP.format).choices(['csv', 'ndjson']))
+    .option('--columns <a,b,…>', LOAD_HELP.columns, parseColumns)
+    .option('--delimiter <char>', LOAD_HELP.delimiter, parseDelimiter)
+    .option('--null <text>', LOAD_HELP.null)
+    .option('--no-header', LOAD_HELP.noHeader)
+    .option('--create', LOAD_HELP.create)
+    .option('--truncate', LOAD_HELP.truncate)
+    .option('--batch-size <rows>', LOAD_HELP.batchSize, integer(1, LARGEST_BATCH_SIZE))
+    .option('--connections <n>', LOAD_HELP.connections, integer(1, MOST_CONNECTIONS))
+    .option('--max-record-bytes <bytes>', LOAD_HELP.maxRecordBytes, parseBytes)
+    .option('--strategy <strategy>', LOAD_HELP.strategy, parseStrategy)
+    .option('--json', LOAD_HELP.json)
+    .option('-q, --quiet', LOAD_HELP.quiet)
+    .addHelpText('after', LOAD_HELP.after)
+    .action((files: string[], raw: RawLoadOptions) => {
+      found(loadOptions(files, raw));
+    });
+}
+
+function addQuery(program: Command, found: (options: QueryOptions) => void): void {
+  program
+    .command('query')
+    .usage('[options] "SQL"')
+    .summary('run one read-only query and print its rows')
+    .description(QUERY_HELP.description)
+    .argument('<sql>', QUERY_HELP.sql, notEmpty)
+    .option('--to <url>', LOAD_HELP.to, notEmpty)
+    .option('--json', QUERY_HELP.json)
+    .addHelpText('after', QUERY_HELP.after)
+    .action((sql: string, raw: { to?: string; json?: boolean }) => {
+      found({ sql, to: raw.to, json: raw.json ?? false });
+    });
+}
+
+function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
+  const format = raw.format ?? formatOf(files);
+  if (format === 'ndjson') {
+    refuseForNdjson('--delimiter', raw.delimiter !== undefined);
+    refuseForNdjson('--null', raw.null !== undefined);
+    refuseForNdjson('--no-header', !raw.header);
+    if (raw.columns?.includes('') === true) throw new UsageError('--columns has an empty name');
+  }
+  if (files.filter((file) => file === '-').length > 1) {
+    throw new UsageError('standard input (-) can be read only once');
+  }
+  const delimiter = raw.delimiter ?? (files.length > 0 && files.every(isTabSeparated) ? '\t' : ',');
+  const nullText = raw.null ?? '';
+  checkNullText(nullText, delimiter);
+  return {
+    files,
+    table: raw.table,
+    to: raw.to,
+    format,
+    columns: raw.columns,
+    delimiter,
+    nullText,
+    header: raw.header,
+    create: raw.create ?? false,
+    truncate: raw.truncate ?? false,
+    batchSize: raw.batchSize,
+    connections: raw.connections,
+    maxRecordBytes: raw.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
+    strategy: raw.strategy ?? BackpressureStrategy.BLOCK,
+    json: raw.json ?? false,
+    quiet: raw.quiet ?? false,
+  };
+}
+
+function refuseForNdjson(flag: string, given: boolean): void {
+  if (given) throw new UsageError(`${flag} is for CSV, and the input is NDJSON`);
+}
+
+function checkNullText(nullText: string, delimiter: string): void {
+  // The limits of PostgreSQL's own CSV format.
+  if (/["\r\n]/.test(nullText)) {
+    throw new UsageError('--null must not contain a quote or a line break');
+  }
+  if (nullText.includes(delimiter)) throw new UsageError('--null must not contain the delimiter');
+}
+
+const EXTENSIONS: readonly (readonly [RegExp, Format])[] = [
+  [/\.(csv|tsv|tab)(\.gz)?$/i, 'csv'],
+  [/\.(ndjson|jsonl)(\.gz)?$/i, 'ndjson'],
+];
+
+function isTabSeparated(file: string): boolean {
+  return /\.(tsv|tab)(\.gz)?$/i.test(file);
+}
+
+function formatOf(files: readonly string[]): Format {
+  const hint = 'give --format csv or --format ndjson';
+  const formats = new Set<Format>();
+  for (const file of files.length === 0 ? ['-'] : files) {
+    if (file === '-') throw new UsageError(`standard input does not say its format: ${hint}`);
+    const format = EXTENSIONS.find(([pattern]) => pattern.test(file))?.[1];
+    if (format === undefined) throw new UsageError(`the name "${file}" does not say its format: ${hint}`);
+    formats.add(format);
+  }
+  if (formats.size > 1)
+    throw new UsageError('the files are of different formats: load them one after another');
+  return [...formats][0]!;
+}
+
+function parseTable(value: string): TableName {
+  const name = parseTableName(value);
+  if (name === undefined) {
+    throw new InvalidArgumentError(
+      'It must be NAME or SCHEMA.NAME; a name with a dot goes in double quotes.',
+    );
+  }
+  return name;
+}
+
+function notEmpty(value: string): string {
+  if (value.trim() === '') throw new InvalidArgumentError('It must not be empty.');
+  return value;
+}
+
+function parseColumns(value: string): string[] {
+  const names = value.split(',').map((name) => name.trim());
+  const real = names.filter((name) => name !== '');
+  if (real.length === 0) throw new InvalidArgumentError('It must name at least one column.');
+  const twice = real.find((name, index) => real.indexOf(name) !== index);
+  if (twice !== undefined) throw new InvalidArgumentError(`It names the column "${twice}" twice.`);
+  return names;
+}
+
+const DELIMITER_WORDS: Readonly<Record<string, string>> = { '\\t': '\t', tab: '\t' };
+
+function parseDelimiter(value: string): string {
+  const delimiter = DELIMITER_WORDS[value] ?? value;
+  // One byte, neither quote nor line break: as in PostgreSQL's own CSV format.
+  if (Buffer.byteLength(delimiter) !== 1 || /["\r\n\0]/.test(delimiter)) {
+    throw new InvalidArgumentError(
+      'It must be one ASCII character other than a quote or line break; "tab" is a tab.',
+    );
+  }
+  return delimiter;
+}
+
+function integer(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = /^\d+$/.test(value) ? Number(value) : NaN;
+    if (number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+function parseBytes(value: string): number {
+  const match = /^(\d+)(?:([kmg])(?:i?b)?)?$/i.exec(value);
+  const bytes = match === null ? NaN : Number(match[1]) * UNIT_BYTES[(match[2] ?? '').toLowerCase()]!;
+  if (bytes >= 1 && bytes <= LARGEST_MAX_RECORD_BYTES) return bytes;
+  throw new InvalidArgumentError(
+    `It must be a number of bytes from 1 to ${LARGEST_MAX_RECORD_BYTES} (or with a unit: 64KiB, 16MiB).`,
+  );
+}
+
+function parseStrategy(value: string): BackpressureStrategy {
+  const strategies = Object.values(BackpressureStrategy);
+  const strategy = strategies.find((name) => name === value.replaceAll('-', '_'));
+  if (strategy !== undefined) return strategy;
+  throw new InvalidArgumentError(`It must be one of ${strategies.join(', ')}.`);
+}

@@ -1,0 +1,146 @@
+/** Looks at the beginning of the input: the header, and a sample of the records. What was read is kept, and loaded with the rest. */
+
+import type { LoadOptions } from './options.js';
+import { CsvReader, type CsvRow } from './csv-reader.js';
+import { headerNames, emptyFile } from './csv-rows.js';
+import { UsageError } from './errors.js';
+import { TypeInference, type InferredType } from './infer-types.js';
+import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
+import { RecordParser } from './record-parser.js';
+import type { Source, SourceChunk, SourceFile } from './source.js';
+
+/** The sample ends with the first of these, or with the input. */
+export const SAMPLE_RECORDS = 10_000;
+const SAMPLE_BYTES = 4 * 1024 * 1024;
+
+export interface Preview {
+  /** The chunks that were read. */
+  readonly head: readonly SourceChunk[];
+  /** CSV: the fields' names, from `--columns` or the header; undefined where neither is there. NDJSON: the keys. */
+  readonly names: readonly InputName[] | undefined;
+}
+
+/** A name of the input's, which should be a column's. */
+export interface InputName {
+  readonly name: string;
+  /** Where it stands; undefined where it comes from `--columns`. */
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  /** Inferred from the sample, if types were asked for. */
+  readonly type: InferredType;
+}
+
+/** @throws {InputError} naming file and line of what cannot be read. */
+export function previewInput(source: Source, options: LoadOptions, withTypes: boolean): Promise<Preview> {
+  return options.format === 'csv'
+    ? previewCsv(source, options, withTypes)
+    : previewNdjson(source, options, withTypes);
+}
+
+/** A name with what its values have shown so far. */
+class NamedColumn {
+  readonly inference = new TypeInference();
+  readonly #name: string;
+  readonly #file: string | undefined;
+  readonly #line: number | undefined;
+
+  constructor(name: string, file?: string, line?: number) {
+    this.#name = name;
+    this.#file = file;
+    this.#line = line;
+  }
+
+  done(): InputName {
+    return { name: this.#name, file: this.#file, line: this.#line, type: this.inference.type };
+  }
+}
+
+async function previewCsv(source: Source, options: LoadOptions, withTypes: boolean): Promise<Preview> {
+  const { header, nullText } = options;
+  let columns = options.columns?.map((name) => new NamedColumn(name));
+  if (!header && withTypes && columns === undefined) {
+    throw new UsageError('--create needs names for the columns: a header, or --columns');
+  }
+  let headerOf: SourceFile | undefined;
+  let records = 0;
+  const parser = new RecordParser({
+    quotes: true,
+    maxRecordBytes: options.maxRecordBytes,
+    open: (file) => new CsvReader(file.name, options),
+  });
+  const take = (row: CsvRow, line: number, file: SourceFile): void => {
+    if (header && headerOf !== file) {
+      headerOf = file;
+      const named = () =>
+        headerNames(row, nullText, file, line).map((name) => new NamedColumn(name, file.name, line));
+      columns ??= named();
+      return;
+    }
+    records += 1;
+    if (withTypes && records <= SAMPLE_RECORDS) {
+      columns?.forEach((column, index) => column.inference.addText(row[index] ?? null));
+    }
+  };
+  const head = await readHead(source, {
+    isEnough: () => (withTypes ? records >= SAMPLE_RECORDS : !header || columns !== undefined),
+    canBegin: () => columns !== undefined && (!withTypes || records > 0),
+    look: (chunk) => parser.add(chunk, take),
+  });
+  if (header && columns === undefined) throw emptyFile(source.files[0]!);
+  return { head, names: columns?.map((column) => column.done()) };
+}
+
+async function previewNdjson(source: Source, options: LoadOptions, withTypes: boolean): Promise<Preview> {
+  const given = options.columns;
+  const columns = new Map(given?.map((name) => [name, new NamedColumn(name)]));
+  let records = 0;
+  const parser = new RecordParser({
+    quotes: false,
+    maxRecordBytes: options.maxRecordBytes,
+    open: (file) => new NdjsonReader(file.name, options.maxRecordBytes),
+  });
+  const take = (record: JsonRecord, line: number, file: SourceFile): void => {
+    records += 1;
+    if (records > SAMPLE_RECORDS) return;
+    for (const key of Object.keys(record)) {
+      if (given === undefined && !columns.has(key)) columns.set(key, new NamedColumn(key, file.name, line));
+      columns.get(key)?.inference.addJson(record[key]);
+    }
+  };
+  const head = await readHead(source, {
+    isEnough: () => (given !== undefined && !withTypes) || records >= SAMPLE_RECORDS,
+    canBegin: () => records > 0,
+    look: (chunk) => parser.add(chunk, take),
+  });
+  // Without a record there is no key, and no row that would need one.
+  return {
+    head,
+    names: columns.size === 0 ? undefined : [...columns.values()].map((column) => column.done()),
+  };
+}
+
+async function readHead(
+  source: Source,
+  {
+    isEnough,
+    canBegin,
+    look,
+  }: { isEnough: () => boolean; canBegin: () => boolean; look: (chunk: SourceChunk) => void },
+): Promise<SourceChunk[]> {
+  const head: SourceChunk[] = [];
+  let bytes = 0;
+  while (!isEnough() && bytes < SAMPLE_BYTES) {
+    const chunk = await source.next();
+    if (chunk === undefined) break;
+    head.push(chunk);
+    bytes += chunk.bytes.length;
+    try {
+      look(chunk);
+    } catch (error) {
+      // What was seen before is enough to begin with; the load will meet the error again, after the rows before it.
+      if (canBegin()) break;
+      throw error;
+    }
+  }
+  return head;
+}

@@ -1,0 +1,209 @@
+/** The input: files and standard input, one after another, as chunks of plain bytes (gzip already undone). */
+
+import { constants, createReadStream, fstatSync } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { CliError, ExitCode, InputError } from './errors.js';
+
+/** Large enough that the cost per chunk vanishes, small enough that rows of one chunk are no burden. */
+const CHUNK_BYTES = 256 * 1024;
+/** What the pipeline may hold beside the chunk it works on. */
+const CHUNKS_AHEAD = 1;
+
+export interface SourceFile {
+  /** The path as it was given; `standard input` for `-`. */
+  readonly name: string;
+  readonly path: string | undefined;
+  /** Unset where it cannot be known: standard input and pipes. */
+  readonly sizeBytes: number | undefined;
+}
+
+export interface SourceChunk {
+  readonly file: SourceFile;
+  readonly bytes: Buffer;
+  /** Whether the file ends with this chunk. An empty chunk ends each file. */
+  readonly last: boolean;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Finds every file before the first is read, so that a wrong name does not stop a load half way.
+ *
+ * @throws {InputError} naming the file that is missing, a directory or not readable.
+ */
+export async function findFiles(paths: readonly string[]): Promise<SourceFile[]> {
+  const files: SourceFile[] = [];
+  for (const path of paths) files.push(path === '-' ? standardInput() : await findFile(path));
+  return files;
+}
+
+function standardInput(): SourceFile {
+  // `< events.csv` is a file, whose size is known; a pipe's is not.
+  const found = fstatSync(0);
+  const sizeBytes = found.isFile() ? found.size : undefined;
+  return { name: 'standard input', path: undefined, sizeBytes };
+}
+
+async function findFile(path: string): Promise<SourceFile> {
+  try {
+    const found = await stat(path);
+    if (found.isDirectory()) throw new InputError(path, undefined, 'is a directory, not a file');
+    await access(path, constants.R_OK);
+    return { name: path, path, sizeBytes: found.isFile() ? found.size : undefined };
+  } catch (error) {
+    throw readingError(path, error);
+  }
+}
+
+/**
+ * The bytes of all files in their order. Chunks can be pulled by `next()`, to look at the beginning, and the rest then read as a stream.
+ */
+export class Source {
+  readonly files: readonly SourceFile[];
+  /** Bytes read so far, as they lie in the file (compressed, if they are). */
+  bytesRead = 0;
+  readonly #standardInput: Readable;
+  readonly #chunks: AsyncGenerator<SourceChunk, void>;
+  #open: Readable | undefined;
+  #stopped = false;
+
+  constructor(files: readonly SourceFile[], standardInput: Readable) {
+    this.files = files;
+    this.#standardInput = standardInput;
+    this.#chunks = this.#readAll();
+  }
+
+  /** Bytes of all files; unset where one of them cannot be known. */
+  get totalBytes(): number | undefined {
+    let total = 0;
+    for (const file of this.files) {
+      if (file.sizeBytes === undefined) return undefined;
+      total += file.sizeBytes;
+    }
+    return total;
+  }
+
+  /** The next chunk; undefined at the end of the last file, and after `stop()`. */
+  async next(): Promise<SourceChunk | undefined> {
+    const result = await this.#chunks.next();
+    return result.done === true || this.#stopped ? undefined : result.value;
+  }
+
+  /** Ends the input where it is, even while a read waits for data. The file that is open gets no last chunk. */
+  stop(): void {
+    this.#stopped = true;
+    this.#open?.destroy();
+  }
+
+  /** A stream of `head`, which was pulled before, and of all that follows. Destroying it stops the source. */
+  stream(head: readonly SourceChunk[]): Readable {
+    const waiting = [...head];
+    const read = async (readable: Readable): Promise<void> => {
+      try {
+        readable.push(waiting.shift() ?? (await this.next()) ?? null);
+      } catch (error) {
+        readable.destroy(error as Error);
+      }
+    };
+    return new Readable({
+      objectMode: true,
+      highWaterMark: CHUNKS_AHEAD,
+      read() {
+        void read(this);
+      },
+      destroy: (error, callback) => {
+        this.stop();
+        callback(error);
+      },
+    });
+  }
+
+  async *#readAll(): AsyncGenerator<SourceChunk, void> {
+    for (const file of this.files) {
+      try {
+        yield* this.#readFile(file);
+      } catch (error) {
+        if (this.#stopped) return;
+        throw readingError(file.name, error);
+      }
+      if (this.#stopped) return;
+      yield { file, bytes: NOTHING, last: true };
+    }
+  }
+
+  async *#readFile(file: SourceFile): AsyncGenerator<SourceChunk, void> {
+    const raw =
+      file.path === undefined
+        ? this.#standardInput
+        : createReadStream(file.path, { highWaterMark: CHUNK_BYTES });
+    this.#open = raw;
+    if (this.#stopped) raw.destroy();
+    const pieces = this.#counted(raw);
+    const head = await headOf(pieces);
+    const joined = rejoin(head, pieces);
+    const plain = isGzip(head) ? gunzip(joined) : joined;
+    for await (const bytes of plain) yield { file, bytes, last: false };
+  }
+
+  async *#counted(raw: Readable): AsyncGenerator<Buffer, void> {
+    for await (const bytes of raw as AsyncIterable<Buffer>) {
+      this.bytesRead += bytes.length;
+      yield bytes;
+    }
+  }
+}
+
+/** At least two bytes, where there are two: a pipe may deliver one at a time. */
+async function headOf(pieces: AsyncGenerator<Buffer, void>): Promise<Buffer> {
+  let head: Buffer = NOTHING;
+  while (head.length < 2) {
+    const piece = await pieces.next();
+    if (piece.done === true) break;
+    head = head.length === 0 ? piece.value : Buffer.concat([head, piece.value]);
+  }
+  return head;
+}
+
+async function* rejoin(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  if (head.length > 0) yield head;
+  yield* rest;
+}
+
+function isGzip(head: Buffer): boolean {
+  return head[0] === 0x1f && head[1] === 0x8b;
+}
+
+async function* gunzip(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  const unzipped = createGunzip({ chunkSize: CHUNK_BYTES });
+  const feed = Readable.from(compressed, { objectMode: false });
+  feed.on('error', (error) => unzipped.destroy(error));
+  feed.pipe(unzipped);
+  try {
+    yield* unzipped as AsyncIterable<Buffer>;
+  } finally {
+    feed.destroy();
+  }
+}
+
+const READING_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EISDIR: 'is a directory, not a file',
+  EACCES: 'may not be read (permission denied)',
+  EPERM: 'may not be read (operation not permitted)',
+  ENOTDIR: 'no such file (a part of its path is not a directory)',
+  EMFILE: 'cannot be opened (too many open files)',
+  Z_BUF_ERROR: 'the gzip data ends in the middle (truncated file?)',
+  Z_DATA_ERROR: 'the gzip data is damaged',
+};
+
+function readingError(name: string, error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const words = READING_ERRORS[code ?? ''];
+  const detail = code === 'Z_DATA_ERROR' ? `${words} (${message})` : (words ?? `cannot be read: ${message}`);
+  return code === undefined
+    ? new CliError(`${name}: ${detail}`, ExitCode.FAILED, error)
+    : new InputError(name, undefined, detail, error);
+}
