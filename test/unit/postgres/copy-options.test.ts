@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { InvalidOptionError } from '../../../src/errors.js';
+import { copyInto, CopyError } from '../../../src/postgres/index.js';
+
+const pool = { connect: () => Promise.reject(new Error('not here')) };
+
+function refusal(work: () => unknown): InvalidOptionError {
+  try {
+    work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(InvalidOptionError);
+    return error as InvalidOptionError;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('a wrong option is named, with what came', () => {
+  test.each<[option: string, options: unknown, message: RegExp]>([
+    ['options', undefined, /an object with 'table'/],
+    ['table', {}, /'table' must be a name.*undefined/],
+    ['table', { table: '' }, /""/],
+    ['table', { table: 5 }, /5/],
+    ['table', { table: 'a\0b' }, /'table'/],
+    ['schema', { table: 't', schema: '' }, /'schema'/],
+    ['columns', { table: 't', columns: [] }, /'columns' must be an array of at least one name/],
+    ['columns', { table: 't', columns: 'a,b' }, /"a,b"/],
+    ['columns[1]', { table: 't', columns: ['a', ''] }, /columns\[1\]/],
+    ['columns', { table: 't', columns: ['a', 'b', 'a'] }, /"a" twice/],
+    ['beforeCommit', { table: 't', beforeCommit: true }, /a function; got true/],
+    ['tabel', { table: 't', tabel: 'u' }, /copyInto has no option 'tabel'/],
+    ['Schema', { table: 't', Schema: 'u' }, /did you mean 'schema'/],
+    ['batchSize', { table: 't', batchSize: 5 }, /option of the stream/],
+  ])('%s in %j', (option, options, message) => {
+    const error = refusal(() => copyInto(pool as never, options as never));
+    expect(error.option).toBe(option);
+    expect(error.message).toMatch(message);
+  });
+
+  test.each([[undefined], [null], [{}], ['postgres://u:secret@h/d']])('%j is no pool', (wrong) => {
+    const error = refusal(() => copyInto(wrong as never, { table: 't' }));
+    expect(error.option).toBe('pool');
+  });
+
+  test('options that are undefined are not there, and later changes of the array change nothing', () => {
+    const columns = ['a'];
+    const copy = copyInto(pool as never, { table: 't', schema: undefined, columns, beforeCommit: undefined });
+    columns.push('');
+    expect(copy).toBeTypeOf('function');
+  });
+});
+
+describe('the options that it carries for its stream', () => {
+  test.each([
+    [undefined, 3],
+    [1, 1],
+    [2, 1],
+    [3, 2],
+    [4, 3],
+    [50, 3],
+  ])('a pool of %s lends up to %s connections', (max, concurrency) => {
+    const copy = copyInto({ ...pool, options: { max } }, { table: 't' });
+    expect(copy.defaults.concurrency).toBe(concurrency);
+  });
+
+  test('five attempts, for errors that may pass', () => {
+    const { retry } = copyInto(pool as never, { table: 't' }).defaults;
+    expect(retry?.attempts).toBe(5);
+    const verdict = (failureClass: 'transport' | 'row' | 'setup') =>
+      retry?.isRetryable?.(new CopyError('x', { failureClass }));
+    expect([verdict('transport'), verdict('row'), verdict('setup')]).toEqual([true, false, false]);
+    expect(retry?.isRetryable?.(new Error('of another kind'))).toBe(false);
+  });
+
+  test('bytes are bounded without a word from the user', () => {
+    const { sizeOf, batchBytes, maxBufferBytes } = copyInto(pool as never, { table: 't' }).defaults;
+    expect(sizeOf?.({ a: 'x'.repeat(5000) })).toBeGreaterThan(5000);
+    expect(maxBufferBytes).toBeGreaterThan(4 * batchBytes!);
+  });
+});

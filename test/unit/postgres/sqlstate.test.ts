@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import {
+  classify,
+  hintsAtChangedTable,
+  isSqlState,
+  leavesConnectionUsable,
+} from '../../../src/postgres/sqlstate.js';
+
+describe('from an error to its class', () => {
+  test.each([
+    ...[
+      '08000',
+      '08003',
+      '08006',
+      '08P01',
+      '53000',
+      '53100',
+      '53200',
+      '53300',
+      '57014',
+      '57P01',
+      '57P02',
+      '57P03',
+    ].map((code) => [code, 'transport'] as const),
+    ...['40001', '40P01', '40003', '55P03', '55006', '25006', '25P03', '58030', '72000'].map(
+      (code) => [code, 'transport'] as const,
+    ),
+    ...[
+      '22001',
+      '22003',
+      '22007',
+      '22021',
+      '22P02',
+      '22P05',
+      '23502',
+      '23503',
+      '23505',
+      '23514',
+      '23P01',
+    ].map((code) => [code, 'row'] as const),
+    ...['P0001', 'P0004', '38000', '40002', '44000', '54000', '21000'].map((code) => [code, 'row'] as const),
+    ...[
+      '28000',
+      '28P01',
+      '3D000',
+      '3F000',
+      '42P01',
+      '42703',
+      '42501',
+      '42601',
+      '0A000',
+      '25P02',
+      '54011',
+      '57P04',
+    ].map((code) => [code, 'setup'] as const),
+    ...['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'].map(
+      (code) => [code, 'transport'] as const,
+    ),
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'setup'],
+    ['XX000', 'unknown'],
+    ['MY001', 'unknown'],
+    ['ENOSPC_OR_SO', 'unknown'],
+    [undefined, 'unknown'],
+    ['toString', 'unknown'],
+  ] as const)('%s is %s', (code, expected) => {
+    expect(classify({ code, message: '' })).toBe(expected);
+  });
+
+  test.each([
+    ['Connection terminated unexpectedly', 'transport'],
+    ['Connection terminated due to connection timeout', 'transport'],
+    ['timeout exceeded when trying to connect', 'transport'],
+    ['Client has encountered a connection error and is not queryable', 'transport'],
+    ['Query read timeout', 'transport'],
+    ['Cannot use a pool after calling end on the pool', 'setup'],
+    ['The server does not support SSL connections', 'setup'],
+    ['SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string', 'setup'],
+    ['something else', 'unknown'],
+  ])('node-postgres\' "%s" is %s', (message, expected) => {
+    expect(classify(new Error(message))).toBe(expected);
+  });
+
+  test('a full disk never blames a row', () => {
+    expect(classify({ code: '53100', message: 'could not extend file: No space left on device' })).toBe(
+      'transport',
+    );
+  });
+});
+
+test("codes of Node's that are five letters long are not SQLSTATEs", () => {
+  expect(['EPIPE', 'EPERM', '', undefined, 42, '2350', '23505x'].map(isSqlState)).not.toContain(true);
+  expect(['23505', 'P0001', '57P01', 'HV000'].map(isSqlState)).not.toContain(false);
+});
+
+test("only an ordinary error of the server's leaves the connection usable", () => {
+  const error = (fields: object) => Object.assign(new Error('x'), fields);
+  expect(leavesConnectionUsable(error({ code: '23505', severity: 'ERROR' }))).toBe(true);
+  expect(leavesConnectionUsable(error({ code: '57P01', severity: 'FATAL' }))).toBe(false);
+  expect(leavesConnectionUsable(error({ code: 'ECONNRESET' }))).toBe(false);
+  expect(leavesConnectionUsable(error({}))).toBe(false);
+});
+
+test('a missing column, table or schema hints at a changed table; other set-up errors do not', () => {
+  expect(['42703', '42P01', '42P10', '3F000'].every(hintsAtChangedTable)).toBe(true);
+  expect(['42501', '28P01', '23505', undefined].some(hintsAtChangedTable)).toBe(false);
+});
