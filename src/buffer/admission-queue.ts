@@ -164,7 +164,10 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
   admitBehind(item: T): Outcome {
     const { shed } = this.settings;
-    return shed?.(item, this.#state) ? this.drop(item, 'shed') : 'full';
+    if (!shed?.(item, this.#state)) return 'full';
+    // Before its turn: it never stood in line.
+    this.#refused++;
+    return this.drop(item, 'shed');
   }
 
   /** As `admit`, for an item that was `full` before: `shed` has been asked already. */
@@ -273,6 +276,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return bytes > this.settings.capacityBytes;
   }
 
+  fitsBesideFlights(bytes: number): boolean {
+    const { ledger, settings } = this;
+    return ledger.inFlight < settings.capacity && ledger.inFlightBytes + bytes <= settings.capacityBytes;
+  }
+
   isPressed(): boolean {
     return (this.#items?.level ?? 0) > 0 || (this.#bytes?.level ?? 0) > 0;
   }
@@ -289,16 +297,14 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return 'admitted';
   }
 
-  evictOldest(): boolean {
+  evictOldest(): void {
     const { ledger } = this;
-    if (ledger.queued === 0) return false;
     const bytes = this.#ring.bytesAt(0);
     const item = this.#ring.shift();
     ledger.queued--;
     ledger.queuedBytes -= bytes;
     ledger.drops.evicted++;
     this.#observer.onDrop(item, 'evicted');
-    return true;
   }
 
   /** An item that waits is dropped. */

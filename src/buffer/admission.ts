@@ -9,13 +9,15 @@ export type Outcome = 'admitted' | 'full' | 'dropped';
 export interface AdmissionStore<T> {
   /** Whether an item of so many bytes may be admitted now. */
   fits(bytes: number): boolean;
+  /** Whether it may be once everything queued has been evicted. */
+  fitsBesideFlights(bytes: number): boolean;
   /** Whether it never will be, except alone. */
   isOversized(bytes: number): boolean;
   /** Whether the state is above NORMAL. */
   isPressed(): boolean;
   enqueue(item: T, bytes: number, weight: number): Outcome;
-  /** Drops the oldest queued item; `false` where none is queued. */
-  evictOldest(): boolean;
+  /** Drops the oldest queued item. */
+  evictOldest(): void;
   drop(item: T, reason: DropReason): Outcome;
   /** Offered items that the next kept one will stand for, beside itself. */
   unrepresented: number;
@@ -58,11 +60,9 @@ function dropOldest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcom
   if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
   // An item that cannot fit must not empty the buffer in vain.
   if (store.isOversized(bytes)) return store.drop(item, 'oversized');
-  while (store.evictOldest()) {
-    if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
-  }
-  // Everything is in flight: nothing can be evicted.
-  return store.drop(item, 'rejected');
+  if (!store.fitsBesideFlights(bytes)) return store.drop(item, 'rejected');
+  while (!store.fits(bytes)) store.evictOldest();
+  return store.enqueue(item, bytes, 1);
 }
 
 /**

@@ -1,0 +1,239 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { AdmissionQueue, type QueueSettings } from '../../../src/buffer/admission-queue.js';
+import type { BackpressureState, DropReason } from '../../../src/vocabulary.js';
+import { range } from '../../support/destination.js';
+import { ManualClock } from '../../support/manual-clock.js';
+
+let drops: [number, DropReason][] = [];
+let states: BackpressureState[] = [];
+beforeEach(() => {
+  drops = [];
+  states = [];
+});
+
+/** A queue of numbers, each of which is as many bytes as it says. */
+function queueOf(settings: Partial<QueueSettings<number>> = {}) {
+  const queue = new AdmissionQueue<number>(
+    {
+      capacity: 10,
+      capacityBytes: Infinity,
+      marks: { pauseAt: 8, resumeAt: 5, pauseAtBytes: Infinity, resumeAtBytes: Infinity, highWaterMark: 8 },
+      lowWatermark: 0.5,
+      highWatermark: 0.8,
+      strategy: 'block',
+      sampleRate: 10,
+      random: () => 0,
+      sizeOf: undefined,
+      shed: undefined,
+      clock: new ManualClock(),
+      ...settings,
+    },
+    { onState: (state) => states.push(state), onDrop: (item, reason) => drops.push([item, reason]) },
+  );
+  const offer = (item: number) => {
+    queue.arrive();
+    return queue.admit(item);
+  };
+  return { queue, offer };
+}
+
+const sized = { sizeOf: (item: number) => item, capacityBytes: 10 };
+
+describe('block', () => {
+  it('leaves an item with its producer when full', () => {
+    const { queue, offer } = queueOf({ capacity: 2 });
+    expect([offer(1), offer(2), offer(3)]).toEqual(['admitted', 'admitted', 'full']);
+    expect(queue.ledger).toMatchObject({ offered: 3, waiting: 1, queued: 2 });
+    expect(drops).toEqual([]);
+  });
+
+  it('releases capacity by settlement, not by taking', () => {
+    const { queue, offer } = queueOf({ capacity: 2 });
+    offer(1);
+    offer(2);
+    queue.take(2);
+    expect(offer(3)).toBe('full');
+    queue.settle(1, 1, 0);
+    expect(queue.admitAgain(3)).toBe('admitted');
+  });
+
+  it('admits an item larger than the budget alone, and nothing beside it', () => {
+    const { queue, offer } = queueOf(sized);
+    expect(offer(1)).toBe('admitted');
+    expect(offer(25)).toBe('full');
+    queue.take(1);
+    expect(queue.admitAgain(25)).toBe('full');
+    queue.settle(1, 0, 1);
+    expect(queue.admitAgain(25)).toBe('admitted');
+    expect(offer(0)).toBe('full');
+  });
+});
+
+describe('drop_oldest', () => {
+  it('keeps the newest of a burst', () => {
+    const { queue, offer } = queueOf({ strategy: 'drop_oldest', capacity: 8 });
+    for (const item of range(1, 1000)) expect(offer(item)).toBe('admitted');
+    expect(queue.queuedItems()).toEqual(range(993, 1000));
+    expect(drops).toEqual(range(1, 992).map((item) => [item, 'evicted']));
+  });
+
+  it('evicts as many as the new one needs bytes, and no more', () => {
+    const { queue, offer } = queueOf({ strategy: 'drop_oldest', ...sized });
+    for (const item of [2, 3, 4]) offer(item);
+    offer(5);
+    expect(queue.queuedItems()).toEqual([4, 5]);
+  });
+
+  it.each([
+    ['larger than the whole budget', 11, 'oversized'],
+    ['too large beside what is in flight', 7, 'rejected'],
+  ] as const)('evicts nothing for an item that is %s', (_case, size, reason) => {
+    const { queue, offer } = queueOf({ strategy: 'drop_oldest', ...sized });
+    offer(4);
+    queue.take(1);
+    offer(5);
+    expect(offer(size)).toBe('dropped');
+    expect(queue.queuedItems()).toEqual([5]);
+    expect(drops).toEqual([[size, reason]]);
+  });
+});
+
+describe('drop_newest', () => {
+  it('keeps the oldest of a burst', () => {
+    const { queue, offer } = queueOf({ strategy: 'drop_newest', capacity: 8 });
+    for (const item of range(1, 20)) offer(item);
+    expect(queue.queuedItems()).toEqual(range(1, 8));
+    expect(drops).toEqual(range(9, 20).map((item) => [item, 'rejected']));
+  });
+
+  it('says of an item that is larger than the budget that this is so', () => {
+    const { offer } = queueOf({ strategy: 'drop_newest', ...sized });
+    offer(11);
+    expect(drops).toEqual([[11, 'oversized']]);
+  });
+});
+
+describe('sample', () => {
+  it('keeps everything in NORMAL, then one of each window', () => {
+    const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 4 });
+    for (const item of range(1, 5 + 12)) offer(item);
+    // `random` is 0: the first of each window of four.
+    expect(queue.queuedItems()).toEqual([1, 2, 3, 4, 5, 6, 10, 14]);
+    expect(drops.every(([, reason]) => reason === 'sampled')).toBe(true);
+  });
+
+  it.each([
+    [0, [6, 10, 14]],
+    [0.5, [8, 12, 16]],
+    [0.999, [9, 13, 17]],
+  ])('keeps the place of the window that chance (%d) picks', (chance, kept) => {
+    const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 4, random: () => chance });
+    for (const item of range(1, 5 + 12)) offer(item);
+    expect(queue.queuedItems().slice(5)).toEqual(kept);
+  });
+
+  it('gives a kept item the weight of those that it stands for, shed ones excluded', () => {
+    const { queue, offer } = queueOf({
+      strategy: 'sample',
+      sampleRate: 4,
+      random: () => 0.999,
+      shed: (item) => item === 7,
+    });
+    for (const item of range(1, 10)) offer(item);
+    // In the window 6, 8, 9, 10 the last is kept: it stands for four.
+    expect([...queue.take(6).weights!]).toEqual([1, 1, 1, 1, 1, 4]);
+    expect(queue.unrepresented).toBe(0);
+  });
+
+  it('counts what it rejects when full as unrepresented', () => {
+    const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 1, capacity: 4 });
+    for (const item of range(1, 6)) offer(item);
+    expect(queue.unrepresented).toBe(2);
+    queue.take(4);
+    queue.settle(4, 0, 0);
+    offer(7);
+    expect([...queue.take(1).weights!]).toEqual([3]);
+  });
+
+  it('keeps 1 in sampleRate over 100 000 items, and represents all', () => {
+    const { queue, offer } = queueOf({ strategy: 'sample', capacity: 100_000, random: Math.random });
+    for (const item of range(1, 50_000)) offer(item);
+    for (const item of range(1, 100_000)) offer(item);
+    const kept = queue.ledger.queued - 50_000;
+    expect(Math.abs(kept - 10_000)).toBeLessThanOrEqual(200);
+    const represented = queue.take(queue.ledger.queued).weights!.reduce((sum, weight) => sum + weight, 0);
+    expect(represented + queue.unrepresented).toBe(150_000);
+  });
+});
+
+describe('state', () => {
+  it('rises at ceil(ratio × capacity), falls with a margin, and is told once per change', () => {
+    const { queue, offer } = queueOf();
+    for (const item of range(1, 10)) offer(item);
+    expect(states).toEqual(['elevated', 'critical', 'blocked']);
+    for (let n = 0; n < 10; n++) {
+      queue.take(1);
+      queue.settle(1, 0, 0);
+    }
+    expect(states.slice(3)).toEqual(['critical', 'elevated', 'normal']);
+  });
+
+  it('measures what is in flight too', () => {
+    const { queue, offer } = queueOf();
+    for (const item of range(1, 5)) offer(item);
+    queue.take(5);
+    expect(queue.state).toBe('elevated');
+    expect(queue.utilization).toBe(0.5);
+  });
+
+  it('follows the fuller of items and bytes', () => {
+    const { queue, offer } = queueOf(sized);
+    offer(9);
+    expect(queue.state).toBe('critical');
+    expect(queue.utilization).toBe(0.9);
+  });
+
+  it('lays DRAINING over the level, and derives the level anew', () => {
+    const { queue, offer } = queueOf();
+    queue.setDraining(true);
+    for (const item of range(1, 8)) offer(item);
+    queue.setDraining(false);
+    expect(states).toEqual(['draining', 'critical']);
+  });
+
+  it('adds up the time in each state', async () => {
+    const clock = new ManualClock();
+    const { queue, offer } = queueOf({ clock });
+    await clock.advance(7);
+    for (const item of range(1, 5)) offer(item);
+    await clock.advance(11);
+    expect(queue.timeInStateMs()).toMatchObject({ normal: 7, elevated: 11, critical: 0 });
+  });
+});
+
+describe('sizes', () => {
+  it.each([NaN, -1, Infinity, '3', undefined, null])('refuses %s as a size', (size) => {
+    const { offer } = queueOf({ ...sized, sizeOf: () => size as number });
+    expect(() => offer(1)).toThrow(/sizeOf must answer with a number of bytes of at least 0; got/);
+  });
+
+  it('come back to exactly 0, fractions or not', () => {
+    const { queue, offer } = queueOf({ ...sized, sizeOf: () => 0.1 });
+    for (const item of range(1, 3)) offer(item);
+    const { bytes } = queue.take(3);
+    queue.settle(3, 0, bytes);
+    expect(queue.ledger.loadBytes).toBe(0);
+  });
+
+  it.each([
+    [100, 100, 4],
+    [2, 100, 2],
+    [100, 6, 3],
+    [100, 5, 2],
+    [100, 1, 1],
+  ])('a batch of at most %i items and %i bytes has %i items', (items, bytes, expected) => {
+    const { queue, offer } = queueOf({ ...sized, capacityBytes: 100 });
+    for (const item of [2, 2, 2, 8]) offer(item);
+    expect(queue.batchLength(items, bytes)).toBe(expected);
+  });
+});
