@@ -125,7 +125,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     });
   }
 
-  // Its overloads and rules are Node's own; only the count is ours.
+  // Overloads and rules are Node's own; only the count is ours.
+  override write(chunk: unknown, callback?: WriteCallback): boolean;
+  override write(chunk: unknown, encoding: BufferEncoding, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as In)) return true;
     const offered = this.#gate.onOffer(chunk);
@@ -140,6 +142,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   // `end(chunk)` does not pass through `write`.
+  override end(callback?: () => void): this;
+  override end(chunk: unknown, callback?: () => void): this;
+  override end(chunk: unknown, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
     try {

@@ -6,6 +6,7 @@ import type { SinkMetrics } from '../metrics.js';
 import type { WritableOptions } from '../options.js';
 import { resolveSink } from '../resolve-options.js';
 import type { FlushFunction } from '../types.js';
+import { checkInteger } from '../validate.js';
 import { defineWritableGetters, nativeWritableLength } from './native-length.js';
 import { ProducerGate } from './producer-gate.js';
 
@@ -75,7 +76,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   /** Resolves when fewer than `count` items are queued plus in flight. */
   whenBelow(count: number): Promise<void> {
-    return this.#sink.whenBelow(count);
+    return this.#sink.whenBelow(checkInteger('count', count, 1));
   }
 
   /**
@@ -107,7 +108,9 @@ export class BackpressureWritable<T = unknown> extends Writable {
     });
   }
 
-  // Its overloads and rules are Node's own; only the count is ours.
+  // Overloads and rules are Node's own; only the count is ours.
+  override write(chunk: unknown, callback?: WriteCallback): boolean;
+  override write(chunk: unknown, encoding: BufferEncoding, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T)) return true;
     const offered = this.#gate.onOffer(chunk);
@@ -122,6 +125,9 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   // `end(chunk)` does not pass through `write`.
+  override end(callback?: () => void): this;
+  override end(chunk: unknown, callback?: () => void): this;
+  override end(chunk: unknown, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
     try {

@@ -97,7 +97,9 @@ export class ProducerGate<T> {
 
   /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
   onRefusal(): void {
-    if (this.#waitingLength <= this.#settings.maxWaiting || this.#stream.destroyed) return;
+    // The chunk that found no room was written while the producer might go on.
+    const pendingLength = this.#pending === undefined ? 0 : this.#heldLength;
+    if (this.#waitingLength - pendingLength <= this.#settings.maxWaiting || this.#stream.destroyed) return;
     const unit = this.#settings.objectMode ? 'items' : 'bytes';
     const message = `the producer ignored write() answering false: more than maxWaiting (${this.#settings.maxWaiting}) ${unit} wait`;
     this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message));
@@ -115,7 +117,9 @@ export class ProducerGate<T> {
       outcome = this.#gated.admit(chunk);
     } catch (thrown) {
       this.#pending = { chunk };
-      callback(handlerFailed('sizeOf or shed', thrown));
+      this.#held = callback;
+      // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
+      this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
       return;
     }
     if (outcome === 'full') this.#pending = { chunk };
@@ -128,16 +132,19 @@ export class ProducerGate<T> {
     if (this.#held === undefined) return;
     const { queue } = this.#gated;
     if (this.#pending !== undefined) {
+      const pending = this.#pending;
+      // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
+      this.#pending = undefined;
       let outcome: Outcome;
       try {
-        outcome = this.#gated.admitAgain(this.#pending.chunk);
+        outcome = this.#gated.admitAgain(pending.chunk);
       } catch (thrown) {
+        this.#pending = pending;
         this.#stream.destroy(handlerFailed('sizeOf', thrown));
         return;
       }
-      if (outcome === 'full') return;
-      this.#pending = undefined;
-      if (!queue.mustPause) this.#release();
+      if (outcome === 'full') this.#pending = pending;
+      else if (!queue.mustPause && this.isHeld) this.#release();
     } else if (queue.mayResume) {
       this.#release();
     }
@@ -146,10 +153,11 @@ export class ProducerGate<T> {
   /** The stream is destroyed. Answers with the chunks that were never admitted. */
   close(reason: Error | null): T[] {
     this.#open = false;
-    const { writableBuffer } = this.#stream as Writable & { writableBuffer?: { chunk: T }[] };
+    // Node leaves holes behind while it works the queue off.
+    const { writableBuffer } = this.#stream as Writable & { writableBuffer?: ({ chunk: T } | null)[] };
     const waiting = [
       ...(this.#pending ? [this.#pending.chunk] : []),
-      ...(writableBuffer ?? []).map(({ chunk }) => chunk),
+      ...(writableBuffer ?? []).flatMap((write) => (write === null ? [] : [write.chunk])),
     ];
     const admitted = this.#pending === undefined;
     this.#pending = undefined;

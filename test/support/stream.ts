@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { finished, type Writable } from 'node:stream';
+import { expect } from 'vitest';
+import type { BufferMetrics, FlushContext, FlushResult, SinkMetrics } from '../../src/index.js';
+
+/** One call of a flush function, answered by the test. */
+export interface Call<T> {
+  readonly items: T[];
+  readonly context: FlushContext;
+  readonly resolve: (answer?: FlushResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A destination that answers when the test says so, and remembers each call. */
+export class ManualDestination<T> {
+  readonly calls: Call<T>[] = [];
+  /** Calls that are not answered, oldest first. */
+  readonly open: Call<T>[] = [];
+
+  readonly flush = (items: T[], context: FlushContext): Promise<FlushResult | undefined> =>
+    new Promise((resolve, reject) => {
+      const leave = () => {
+        const place = this.open.indexOf(call);
+        if (place >= 0) this.open.splice(place, 1);
+      };
+      const call: Call<T> = {
+        items,
+        context,
+        resolve: (answer) => {
+          leave();
+          resolve(answer);
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      this.calls.push(call);
+      this.open.push(call);
+    });
+
+  /** Answers the oldest open call, and lets what follows from it happen. */
+  async answer(result?: FlushResult): Promise<void> {
+    this.open[0]!.resolve(result);
+    await turn();
+  }
+
+  async fail(error: unknown): Promise<void> {
+    this.open[0]!.reject(error);
+    await turn();
+  }
+
+  /** Answers everything until nothing more comes. */
+  async answerAll(): Promise<void> {
+    while (this.open.length > 0) await this.answer();
+  }
+
+  /** Every item that was handed over, in the order of the calls. */
+  get items(): T[] {
+    return this.calls.flatMap(({ items }) => items);
+  }
+}
+
+/** Collects what it gets, at once. */
+export class CollectingDestination<T> {
+  readonly batches: T[][] = [];
+
+  readonly flush = async (items: T[]): Promise<void> => {
+    this.batches.push(items);
+  };
+
+  get items(): T[] {
+    return this.batches.flat();
+  }
+}
+
+/** Lets every promise job and tick that is under way run, and those that follow from it: real turns of the event loop, no time. */
+export async function turn(turns = 2): Promise<void> {
+  for (let count = 0; count < turns; count++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+interface Measured {
+  getMetrics(): BufferMetrics;
+}
+
+/** Both equations of the ledger, and the bounds of its counts. Answers with the metrics. */
+export function expectLedger<M extends BufferMetrics>(stream: { getMetrics(): M }): M {
+  const metrics = stream.getMetrics();
+  const {
+    eventsOffered,
+    waiting,
+    bufferSize,
+    inFlight,
+    eventsFlushed,
+    eventsFailed,
+    eventsDropped,
+    dropsByReason,
+  } = metrics;
+  const dropped = Object.values(dropsByReason).reduce((sum, count) => sum + count, 0);
+  const told = JSON.stringify(metrics);
+  if (eventsDropped !== dropped) expect.fail(`eventsDropped is not the sum of dropsByReason: ${told}`);
+  if (eventsOffered !== waiting + bufferSize + inFlight + eventsFlushed + eventsFailed + eventsDropped)
+    expect.fail(`the first equation does not hold: ${told}`);
+  if (metrics.eventsAccepted !== bufferSize + inFlight + eventsFlushed + eventsFailed + dropsByReason.evicted)
+    expect.fail(`the second equation does not hold: ${told}`);
+  for (const count of [waiting, bufferSize, inFlight, metrics.bufferBytes ?? 0, metrics.inFlightBytes ?? 0])
+    if (!(count >= 0)) expect.fail(`a count below 0: ${told}`);
+  return metrics;
+}
+
+/** Checks the ledger inside each of the stream's events from now on. */
+export function watchLedger(stream: Writable & Measured, events: readonly string[]): void {
+  for (const event of events) stream.on(event, () => void expectLedger(stream));
+}
+
+/** Node's events and ours. */
+export const ALL_EVENTS = [
+  'state', 'drop', 'flush', 'retry', 'failed', 'drain', 'finish', 'end', 'close', 'error',
+] as const; // prettier-ignore
+
+/** How a stream ended, by `stream.finished`: `undefined` for a success. */
+export function endOf(stream: Writable): Promise<Error | undefined> {
+  return new Promise((resolve) => finished(stream, (error) => resolve(error ?? undefined)));
+}
+
+export async function closed(stream: Writable): Promise<void> {
+  if (!stream.closed) await once(stream, 'close');
+}
+
+/** Queued plus in flight: what the bound measures. */
+export function loadOf(metrics: BufferMetrics | SinkMetrics): number {
+  return metrics.bufferSize + metrics.inFlight;
+}
+
+export function range(count: number, from = 0): number[] {
+  return Array.from({ length: count }, (_, index) => from + index);
+}
+
+/** Records a stream's events as they come, by name. */
+export function record(stream: Writable, events: readonly string[]): string[] {
+  const seen: string[] = [];
+  for (const event of events) stream.on(event, () => void seen.push(event));
+  return seen;
+}

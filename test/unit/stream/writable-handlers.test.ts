@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest';
+import { BackpressureWritable, type WritableOptions } from '../../../src/index.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { closed, endOf, expectLedger, ManualDestination, range, turn } from '../../support/stream.js';
+
+function create(options: WritableOptions<number> = {}) {
+  const clock = new ManualClock();
+  const destination = new ManualDestination<number>();
+  const stream = new BackpressureWritable<number>(destination.flush, {
+    clock,
+    maxBufferSize: 4,
+    batchSize: 1,
+    abortGraceMs: 0,
+    ...options,
+  });
+  return { clock, destination, stream };
+}
+
+const boom = () => {
+  throw new Error('boom');
+};
+
+describe('a listener that throws fails the stream, by name, and nothing is lost', () => {
+  it.each([
+    ['state', {}],
+    ['drop', { strategy: 'drop_newest' }],
+    ['flush', {}],
+    ['failed', { onFailed: () => undefined }],
+    ['retry', { retry: { attempts: 2 } }],
+  ] as [string, WritableOptions<number>][])('%s', async (event, options) => {
+    const { stream, destination, clock } = create(options);
+    const ended = endOf(stream);
+    stream.on(event, boom);
+    for (const item of range(6)) stream.write(item);
+    await turn();
+    const fails = event === 'failed' || event === 'retry';
+    if (destination.open.length > 0) await (fails ? destination.fail(new Error('no')) : destination.answer());
+    await clock.advance(0);
+    const error = await ended;
+    expect(error).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+    expect(error!.message).toContain(`listener of '${event}'`);
+    expect((error!.cause as Error).message).toBe('boom');
+    const metrics = expectLedger(stream);
+    expect(metrics).toMatchObject({ bufferSize: 0, inFlight: 0, waiting: 0 });
+    const lost = metrics.eventsOffered - metrics.eventsFlushed - stream.takeUnsettled().length;
+    expect(lost).toBe(metrics.eventsDropped - metrics.dropsByReason.aborted + (event === 'failed' ? 1 : 0));
+  });
+
+  it("'drain', called by a settlement", async () => {
+    const { stream, destination } = create();
+    const ended = endOf(stream);
+    stream.on('drain', boom);
+    for (const item of range(4)) stream.write(item);
+    await turn();
+    await destination.answer();
+    await destination.answer();
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+    expect(stream.takeUnsettled()).toEqual(range(2, 2));
+    expectLedger(stream);
+  });
+});
+
+describe.each(['shed', 'sizeOf'] as const)('%s that throws', (handler) => {
+  const options = { [handler]: (item: number) => (item === 2 ? boom() : handler === 'sizeOf' ? 1 : false) };
+
+  it.each([
+    ['write(item)', (stream: BackpressureWritable<number>, item: number) => stream.write(item)],
+    [
+      'write(item, callback)',
+      (stream: BackpressureWritable<number>, item: number) => stream.write(item, () => undefined),
+    ],
+  ])(
+    'fails the stream, %s; what is written after it in the same tick is not lost either',
+    async (_name, write) => {
+      const { stream } = create({ maxBufferSize: 20, ...options });
+      const ended = endOf(stream);
+      for (const item of range(5)) write(stream, item);
+      const offered = stream.getMetrics().eventsOffered;
+      const error = await ended;
+      expect(error).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+      expect(error!.message).toContain(handler);
+      expect(expectLedger(stream)).toMatchObject({
+        waiting: 0,
+        bufferSize: 0,
+        inFlight: 0,
+        eventsOffered: offered,
+      });
+      expect(stream.takeUnsettled()).toEqual(range(offered));
+      expect(offered).toBeGreaterThanOrEqual(3);
+    },
+  );
+
+  it('for an item that had to wait: the same', async () => {
+    const { stream, destination } = create({ maxBufferSize: 2, maxWaiting: 20, ...options });
+    const ended = endOf(stream);
+    for (const item of range(5)) stream.write(item);
+    await turn();
+    await destination.answer();
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+    expect(expectLedger(stream)).toMatchObject({
+      waiting: 0,
+      bufferSize: 0,
+      eventsOffered: 5,
+      eventsFlushed: 1,
+    });
+    expect(stream.takeUnsettled()).toEqual(range(4, 1));
+  });
+
+  it('in end(chunk): the same', async () => {
+    const { stream } = create({ maxBufferSize: 20, ...options });
+    const ended = endOf(stream);
+    for (const item of range(2)) stream.write(item);
+    stream.end(2);
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+    expect(expectLedger(stream)).toMatchObject({ waiting: 0, bufferSize: 0, eventsOffered: 3 });
+    expect(stream.takeUnsettled()).toEqual(range(3));
+  });
+
+  it('under a dropping strategy: the same', async () => {
+    const { stream } = create({ maxBufferSize: 20, strategy: 'drop_oldest', ...options });
+    const ended = endOf(stream);
+    for (const item of range(3)) stream.write(item);
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+    expect(stream.takeUnsettled()).toEqual(range(3));
+    expectLedger(stream);
+  });
+});
+
+it('sizeOf that answers with no size fails the stream', async () => {
+  const { stream } = create({ sizeOf: () => Number.NaN });
+  const ended = endOf(stream);
+  stream.write(1);
+  expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+  expect(stream.takeUnsettled()).toEqual([1]);
+});
+
+it('sizeOf that throws for a waiting item, asked again, fails the stream', async () => {
+  let asked = 0;
+  const { stream, destination } = create({
+    maxBufferBytes: 10,
+    sizeOf: (item) => (item === 1 ? 5 : ++asked > 1 ? boom() : 9),
+  });
+  const ended = endOf(stream);
+  stream.write(1);
+  stream.write(2);
+  await turn();
+  await destination.answer();
+  expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+  expect(stream.takeUnsettled()).toEqual([2]);
+  expect(expectLedger(stream)).toMatchObject({ waiting: 0, eventsFlushed: 1 });
+});
+
+describe('shed', () => {
+  it('drops by state, once per item, and is never asked again for one that waits', async () => {
+    const asked: number[] = [];
+    const { stream, destination } = create({
+      maxBufferSize: 4,
+      maxWaiting: 100,
+      shed: (item, state) => {
+        asked.push(item);
+        return state !== 'normal' && item % 2 === 1;
+      },
+    });
+    for (const item of range(10)) stream.write(item);
+    stream.end();
+    await turn();
+    await destination.answerAll();
+    expect(await endOf(stream)).toBeUndefined();
+    expect(asked).toEqual(range(10));
+    const metrics = expectLedger(stream);
+    expect(metrics.dropsByReason.shed).toBe(metrics.eventsDropped);
+    expect(metrics.eventsDropped).toBeGreaterThan(0);
+    expect(destination.items).toEqual(destination.items.toSorted((a, b) => a - b));
+  });
+
+  it('of onSettled that throws fails the stream', async () => {
+    const { stream, destination } = create({ onSettled: boom });
+    const ended = endOf(stream);
+    stream.write(1);
+    await turn();
+    await destination.answer();
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+    await closed(stream);
+  });
+});
+
+it('whenBelow refuses a count that nothing can be below', async () => {
+  const { stream } = create();
+  expect(() => stream.whenBelow(0)).toThrow(/'count' must be an integer of at least 1/);
+  stream.destroy();
+});
