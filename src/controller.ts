@@ -94,7 +94,8 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       return handled(Promise.reject(this.#handlerThrew(item, thrown)));
     }
     queue.retract();
-    return this.#wait(item);
+    // The user's own `shed` or `sizeOf` may have ended the controller.
+    return this.#sink.failure === undefined ? this.#wait(item) : this.push(item);
   }
 
   /**

@@ -43,6 +43,7 @@ export class BatchingSink<T> implements FlightHost<T> {
   readonly #pumpTask = () => {
     this.#pumpIsScheduled = false;
     this.#settlements.deliver();
+    this.#checkMilestones();
     this.#pump();
   };
   #timer: TimerHandle;
@@ -245,7 +246,6 @@ export class BatchingSink<T> implements FlightHost<T> {
   }
 
   #pump(): void {
-    if (this.#phase !== 'running') return;
     const { concurrency } = this.settings;
     let due: FlushReason | number | undefined;
     while (this.#flights.size < concurrency) {
@@ -261,7 +261,8 @@ export class BatchingSink<T> implements FlightHost<T> {
   #decide(): FlushReason | number | undefined {
     const { queue, settings } = this;
     const { queued, queuedBytes } = queue.ledger;
-    if (queued === 0) return undefined;
+    // Asked before each batch: the flush function may stop everything.
+    if (this.#phase !== 'running' || queued === 0) return undefined;
     return decideFlush({
       now: settings.clock.now(),
       queued,
@@ -282,14 +283,16 @@ export class BatchingSink<T> implements FlightHost<T> {
     const taken = queue.take(queue.batchLength(settings.batchSize, settings.batchBytes));
     const flight = new Flight(taken, reason, this.#flush, settings, this);
     this.#flushes[reason]++;
+    let ended!: () => void;
+    // Its end is known before it begins: the flush function may abort everything at once.
+    this.#flights.set(flight, new Promise((resolve) => (ended = resolve)));
     // `run` never rejects: what fails is told to `fail`.
-    this.#flights.set(flight, Promise.resolve());
-    const end = flight.run().then(() => {
+    void flight.run().then(() => {
       this.#flights.delete(flight);
+      ended();
       this.#checkMilestones();
       this.#pump();
     });
-    this.#flights.set(flight, end);
   }
 
   #setTimer(delayMs: number): void {
@@ -370,10 +373,9 @@ export class BatchingSink<T> implements FlightHost<T> {
 
   #onDrop(item: T, reason: DropReason): void {
     this.#settlements.dropped(item, reason);
-    if (!this.#settlements.isEmpty) this.#schedulePump();
+    // An eviction may be what a flush() was waiting for; but the room that it leaves will be gone in a moment.
+    if (!this.#settlements.isEmpty || !this.#milestones.isEmpty) this.#schedulePump();
     this.#observer.onDrop(item, reason);
-    // An eviction may be what a flush() was waiting for.
-    this.#checkMilestones();
   }
 
   #checkMilestones(): void {

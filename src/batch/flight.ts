@@ -23,16 +23,23 @@ export interface FlightHost<T> {
   fail(error: Error): void;
 }
 
+/** An item that failed, with its place in the call. */
+interface Failure<T> {
+  place: number;
+  failed: FailedItem<T>;
+}
+
 /** What is to be done after a call. */
 interface Verdict<T> {
   /** Failed for good. */
-  failures: FailedItem<T>[];
+  failures: Failure<T>[];
   /** So many of `failures` did arrive, as the destination told; which ones is not known. */
   toldFlushed: number;
-  /** Places of the items that are called once more. */
-  again: number[];
-  error: Error | undefined;
+  /** Called once more; failed with this, should it not come to that. */
+  again: Failure<T>[];
 }
+
+const SETTLED: Verdict<never> = { failures: [], toldFlushed: 0, again: [] };
 
 /**
  * One batch on its way: calls the flush function, again where that may help, until every item has settled. Holds its slot and its
@@ -47,9 +54,13 @@ export class Flight<T> {
   #items: T[];
   #sizes: Float64Array | undefined;
   #weights: Float64Array | undefined;
+  /** Those of `#items` that have not settled. */
+  #open: readonly T[];
   #openBytes: number;
   #attempt = 0;
-  #aborted = false;
+  /** A call's outcome is unknown: it may have delivered what a later call reports as failed. */
+  #uncertain = false;
+  #abortError: Error | undefined;
   /** Ends whatever the flight waits for. */
   #interrupt: ((error: Error) => void) | undefined;
 
@@ -62,6 +73,7 @@ export class Flight<T> {
   ) {
     this.first = taken.first;
     this.#items = taken.items;
+    this.#open = taken.items;
     this.#openBytes = taken.bytes;
     this.#sizes = taken.sizes;
     this.#weights = taken.weights;
@@ -73,21 +85,23 @@ export class Flight<T> {
 
   /** The items that have not settled. */
   get openItems(): readonly T[] {
-    return this.#items;
+    return this.#open;
   }
 
   /** Resolves when every item has settled; never rejects. */
   async run(): Promise<void> {
     for (;;) {
-      const outcome = await this.#call();
-      const verdict = this.#judge(outcome);
-      if (verdict.failures.length > 0) await this.#giveUp(verdict);
-      if (verdict.again.length === 0) return;
-      this.#keep(verdict.again);
-      if (!this.#aborted) await this.#pause(verdict.error!);
+      const verdict = this.#judge(await this.#call());
+      const { failures, again } = verdict;
+      if (failures.length > 0 && !(await this.#handOver(verdict))) {
+        this.#handBack([...failures, ...again], verdict.toldFlushed);
+        return;
+      }
+      if (again.length === 0) return;
+      this.#keep(again.map(({ place }) => place));
+      await this.#pause(again.at(-1)!.failed.error);
       if (this.#aborted) {
-        const failures = this.#items.map((item) => failure(item, verdict.error!, false));
-        this.#handBack(failures, this.#openBytes, 0);
+        this.#handBack(again, 0);
         return;
       }
     }
@@ -95,8 +109,12 @@ export class Flight<T> {
 
   /** Fires the signal of the call under way; ends a pause. The flight ends when the call answers or its grace has run out. */
   abort(error: Error): void {
-    this.#aborted = true;
+    this.#abortError = error;
     this.#interrupt?.(error);
+  }
+
+  get #aborted(): boolean {
+    return this.#abortError !== undefined;
   }
 
   async #call(): Promise<CallOutcome> {
@@ -105,6 +123,8 @@ export class Flight<T> {
       this.#host.onLateResult(),
     );
     this.#interrupt = call.interrupt;
+    // The flush function itself may have aborted everything.
+    if (this.#abortError !== undefined) call.interrupt(this.#abortError);
     const outcome = await call.outcome;
     this.#interrupt = undefined;
     return outcome;
@@ -154,14 +174,10 @@ export class Flight<T> {
   ): Verdict<T> {
     const items = this.#items;
     this.#report(0, items.length, latencyMs, transportFailure);
-    if (retryable && this.#mayCallAgain())
-      return { failures: [], toldFlushed: 0, again: [...items.keys()], error };
-    return {
-      failures: items.map((item) => failure(item, error, ambiguous)),
-      toldFlushed: 0,
-      again: [],
-      error,
-    };
+    const failures = items.map((item, place) => this.#failure(item, place, error, ambiguous));
+    if (!retryable || !this.#mayCallAgain()) return { failures, toldFlushed: 0, again: [] };
+    this.#uncertain ||= ambiguous;
+    return { failures: [], toldFlushed: 0, again: failures };
   }
 
   #judgeAnswer(raw: unknown, latencyMs: number): Verdict<T> {
@@ -170,15 +186,15 @@ export class Flight<T> {
     switch (answer.kind) {
       case 'succeeded':
         this.#report(items.length, 0, latencyMs, false);
+        this.#open = [];
         this.#settleFlushed(items, this.#openBytes);
-        return { failures: [], toldFlushed: 0, again: [], error: undefined };
+        return SETTLED;
       case 'invalid':
         this.#report(0, items.length, latencyMs, false);
         return {
-          failures: items.map((item) => failure(item, answer.error, true)),
+          failures: items.map((item, place) => this.#failure(item, place, answer.error, true)),
           toldFlushed: 0,
           again: [],
-          error: answer.error,
         };
       case 'partial': {
         const failed = answer.named.size + answer.unnamed;
@@ -193,56 +209,62 @@ export class Flight<T> {
     unnamed: number,
     unnamedError: Error | undefined,
   ): Verdict<T> {
-    const verdict: Verdict<T> = { failures: [], toldFlushed: 0, again: [], error: unnamedError };
+    const verdict: Verdict<T> = { failures: [], toldFlushed: 0, again: [] };
     const rest: number[] = [];
-    for (const [index, item] of this.#items.entries()) {
-      const error = named.get(index);
-      if (error === undefined) {
-        rest.push(index);
-      } else if (error.retryable && this.#mayCallAgain()) {
-        verdict.again.push(index);
-        verdict.error = error;
-      } else {
-        verdict.failures.push(failure(item, error, false));
+    for (const [place, item] of this.#items.entries()) {
+      const error = named.get(place);
+      if (error === undefined) rest.push(place);
+      else {
+        const retried = error.retryable && this.#mayCallAgain();
+        (retried ? verdict.again : verdict.failures).push(this.#failure(item, place, error, false));
       }
     }
     if (unnamed === 0) {
+      this.#open = this.#items.filter((_, place) => named.has(place));
       this.#settleFlushed(
-        rest.map((index) => this.#items[index]!),
+        rest.map((place) => this.#items[place]!),
         this.#bytesOf(rest),
       );
     } else {
       // Counts are taken as told. Which of the rest failed is not known, so all of them are reported, marked.
-      for (const index of rest) verdict.failures.push(failure(this.#items[index]!, unnamedError!, true));
+      for (const place of rest)
+        verdict.failures.push(this.#failure(this.#items[place]!, place, unnamedError!, true));
       verdict.toldFlushed = rest.length - unnamed;
     }
     return verdict;
   }
 
-  /** Items that failed for good go to the handler; where there is none, or it fails, the sink fails. */
-  async #giveUp(verdict: Verdict<T>): Promise<void> {
-    const { failures, toldFlushed } = verdict;
-    const bytes = this.#openBytes - this.#bytesOf(verdict.again);
-    const { onFailed } = this.#settings;
-    if (this.#aborted || onFailed === undefined) {
-      // First, so that the room that these items leave lets nobody in.
-      if (!this.#aborted) this.#host.fail(flushFailed(failures, this.#attempt));
-      this.#handBack(failures, bytes, toldFlushed);
-      return;
-    }
-    try {
-      await this.#interruptible(onFailed(failures));
-      this.#openBytes -= bytes;
-      this.#host.onFailed(failures, toldFlushed, bytes);
-    } catch (thrown) {
-      this.#host.fail(handlerFailed('onFailed', thrown));
-      this.#handBack(failures, bytes, toldFlushed);
-    }
+  #failure(item: T, place: number, error: Error, ambiguous: boolean): Failure<T> {
+    const failed = ambiguous || this.#uncertain ? { item, error, ambiguous: true as const } : { item, error };
+    return { place, failed };
   }
 
-  #handBack(failures: FailedItem<T>[], bytes: number, toldFlushed: number): void {
+  /** Items that failed for good go to the handler. Where there is none, or it fails, the sink fails: then the answer is `false`. */
+  async #handOver({ failures, toldFlushed, again }: Verdict<T>): Promise<boolean> {
+    const { onFailed } = this.#settings;
+    if (this.#aborted) return false;
+    const failed = inOrder(failures);
+    if (onFailed === undefined) {
+      this.#host.fail(flushFailed(failed, this.#attempt));
+      return false;
+    }
+    try {
+      await this.#interruptible(onFailed(failed));
+    } catch (thrown) {
+      this.#host.fail(handlerFailed('onFailed', thrown));
+      return false;
+    }
+    const bytes = this.#openBytes - this.#bytesOf(again.map(({ place }) => place));
     this.#openBytes -= bytes;
-    this.#host.onHandedBack(failures, toldFlushed, bytes, this.first);
+    this.#open = again.map(({ failed: { item } }) => item);
+    this.#host.onFailed(failed, toldFlushed, bytes);
+    return true;
+  }
+
+  /** Everything that is open fails, and goes back to the user. The sink has failed already, so the room that it leaves lets nobody in. */
+  #handBack(failures: Failure<T>[], toldFlushed: number): void {
+    this.#open = [];
+    this.#host.onHandedBack(inOrder(failures), toldFlushed, this.#openBytes, this.first);
   }
 
   #settleFlushed(items: T[], bytes: number): void {
@@ -272,6 +294,7 @@ export class Flight<T> {
   }
 
   async #pause(error: Error): Promise<void> {
+    if (this.#aborted) return;
     const { clock, random, retry } = this.#settings;
     const delayMs = retryDelay(this.#attempt, retry.minDelayMs, retry.maxDelayMs, random);
     this.#host.onRetry(error, this.#attempt, delayMs, this.#items.length);
@@ -319,8 +342,8 @@ export class Flight<T> {
   }
 }
 
-function failure<T>(item: T, error: Error, ambiguous: boolean): FailedItem<T> {
-  return ambiguous ? { item, error, ambiguous } : { item, error };
+function inOrder<T>(failures: Failure<T>[]): FailedItem<T>[] {
+  return failures.toSorted((a, b) => a.place - b.place).map(({ failed }) => failed);
 }
 
 function flushFailed(failures: FailedItem<unknown>[], attempts: number): BackpressureError {

@@ -72,6 +72,7 @@ export class Destination<T> {
     return this.#behave(behaviour, items.length, context);
   };
 
+  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- as FlushFunction has it
   async #behave(behaviour: Behaviour, length: number, context: FlushContext): Promise<FlushResult | void> {
     switch (behaviour.kind) {
       case 'ok':

@@ -95,7 +95,7 @@ describe('stop()', () => {
 describe('shed', () => {
   it('is asked, once, about an item that others wait before', async () => {
     const asked: number[] = [];
-    const { clock, controller } = startController<number>(
+    const { clock, controller } = startController(
       {
         maxBufferSize: 2,
         shed: (item, state) => {

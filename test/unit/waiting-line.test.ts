@@ -122,7 +122,7 @@ describe('push() that waits', () => {
   });
 
   it('lets the next one in when the first, who was too large, has given up', async () => {
-    const { clock, controller } = startController<number>({
+    const { clock, controller } = startController({
       maxBufferBytes: 10,
       sizeOf: (item) => item,
       maxBlockTimeMs: 100,
