@@ -99,7 +99,7 @@ export class Flight<T> {
       }
       if (again.length === 0) return;
       this.#keep(again.map(({ place }) => place));
-      await this.#pause(again.at(-1)!.failed.error);
+      if (!this.#aborted) await this.#pause(again.at(-1)!.failed.error);
       if (this.#aborted) {
         this.#handBack(again, 0);
         return;
@@ -294,7 +294,6 @@ export class Flight<T> {
   }
 
   async #pause(error: Error): Promise<void> {
-    if (this.#aborted) return;
     const { clock, random, retry } = this.#settings;
     const delayMs = retryDelay(this.#attempt, retry.minDelayMs, retry.maxDelayMs, random);
     this.#host.onRetry(error, this.#attempt, delayMs, this.#items.length);
