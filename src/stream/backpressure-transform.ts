@@ -48,6 +48,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #wanted = false;
   /** All input has been admitted. */
   #finished = false;
+  #closed = false;
   #deliveryIsScheduled = false;
   /** Items that an asynchronous `map` is at work on. */
   #mapping: In[] | undefined;
@@ -111,7 +112,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   #onAdmission(outcome: Outcome): Outcome {
-    if (outcome === 'admitted' && this.#wanted) this.#scheduleDelivery();
+    if (outcome !== 'admitted') return outcome;
+    if (this.#wanted) this.#scheduleDelivery();
+    // A listener or `shed` destroyed the stream while the item was being admitted.
+    if (this.#closed) this.#unsettled.push(...this.#queue.failQueued());
     return outcome;
   }
 
@@ -133,7 +137,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     const offered = this.#gate.onOffer(chunk);
     try {
       const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
-      if (!mayGoOn) this.#gate.onRefusal();
+      if (!mayGoOn || this.#gate.isHeld) this.#gate.onRefusal();
       return mayGoOn;
     } catch (thrown) {
       if (offered) this.#queue.retract();
@@ -192,6 +196,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       error ??
       (isIdle ? null : new BackpressureError('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled'));
     const waiting = this.#gate.close(reason);
+    this.#closed = true;
     this.#blocked.stop();
     const mapping = this.#mapping ?? [];
     this.#mapping = undefined;
@@ -285,7 +290,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       this.emit(event, ...args);
     } catch (thrown) {
       // Not at once: whoever caused the event is in the middle of something.
-      process.nextTick(() => this.destroy(handlerFailed(`listener of ${event}`, thrown)));
+      process.nextTick(() => this.destroy(handlerFailed(`listener of '${event}'`, thrown)));
     }
   }
 }

@@ -116,7 +116,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     const offered = this.#gate.onOffer(chunk);
     try {
       const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
-      if (!mayGoOn) this.#gate.onRefusal();
+      if (!mayGoOn || this.#gate.isHeld) this.#gate.onRefusal();
       return mayGoOn;
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();

@@ -64,7 +64,10 @@ export class ProducerGate<T> {
   get #waitingLength(): number {
     if (this.#settings.objectMode) return this.#gated.queue.ledger.waiting;
     const native = this.#nativeLength();
-    return this.#held !== undefined && this.#pending === undefined ? native - this.#heldLength : native;
+    const bytes =
+      this.#held !== undefined && this.#pending === undefined ? native - this.#heldLength : native;
+    // Empty chunks have no length for Node, but take memory all the same.
+    return Math.max(bytes, this.#ledger.waiting);
   }
 
   /**
@@ -97,9 +100,12 @@ export class ProducerGate<T> {
 
   /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
   onRefusal(): void {
+    if (this.#stream.destroyed) return;
     // The chunk that found no room was written while the producer might go on.
-    const pendingLength = this.#pending === undefined ? 0 : this.#heldLength;
-    if (this.#waitingLength - pendingLength <= this.#settings.maxWaiting || this.#stream.destroyed) return;
+    const pending = this.#pending === undefined ? 0 : 1;
+    if (this.#waitingLength - pending * this.#heldLength <= this.#settings.maxWaiting) return;
+    // pipe() listens for 'unpipe', and each source that is piped here may write once before it learns that another one was refused.
+    if (this.#ledger.waiting - pending <= this.#stream.listenerCount('unpipe')) return;
     const unit = this.#settings.objectMode ? 'items' : 'bytes';
     const message = `the producer ignored write() answering false: more than maxWaiting (${this.#settings.maxWaiting}) ${unit} wait`;
     this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message));

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { finished, type Writable } from 'node:stream';
 import { expect } from 'vitest';
 import type { BufferMetrics, FlushContext, FlushResult, SinkMetrics } from '../../src/index.js';
@@ -124,7 +123,8 @@ export function endOf(stream: Writable): Promise<Error | undefined> {
 }
 
 export async function closed(stream: Writable): Promise<void> {
-  if (!stream.closed) await once(stream, 'close');
+  // Not events.once(), which rejects where 'error' comes first.
+  if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
 }
 
 /** Queued plus in flight: what the bound measures. */
