@@ -1,0 +1,57 @@
+/** Results as a table in Markdown, which reads as well in a terminal. */
+
+import { readFile, writeFile } from 'node:fs/promises';
+import type { CandidateResult, ComparisonResult } from './comparison.js';
+import { machineLine, type Machine } from './machine.js';
+import type { Spread } from './statistics.js';
+
+export function tableOf(result: ComparisonResult): string {
+  const { title, unit, amount, baseline, rounds, results } = result;
+  const header = ['', `${unit}/s (median)`, 'min – max', `ratio to ${baseline}`, 'min – max'];
+  const rows = results.map((candidate) => rowOf(candidate, candidate.name === baseline));
+  const caption = `${amount.toLocaleString('en-GB')} ${unit} a run, ${rounds} rounds.`;
+  return [`### ${title}`, '', ...align([header, ...rows]), '', caption, ''].join('\n');
+}
+
+const PAGE = new URL('../README.md', import.meta.url);
+
+/** Puts the tables of a benchmark where the page keeps its results, in place of the ones before. */
+export async function saveTables(
+  name: string,
+  machine: Machine,
+  results: readonly ComparisonResult[],
+): Promise<void> {
+  const page = await readFile(PAGE, 'utf8');
+  const [begin, end] = [`<!-- results: ${name} -->\n`, '<!-- end -->'];
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end, from);
+  if (from === -1 || to === -1) throw new Error(`README.md has no place for the results of ${name}`);
+  const tables = [`${name}: ${machineLine(machine)}.\n`, ...results.map(tableOf)].join('\n');
+  await writeFile(PAGE, `${page.slice(0, from)}${begin}\n${tables}\n${page.slice(to)}`);
+}
+
+function rowOf({ name, wrong, rate, ratio }: CandidateResult, isBaseline: boolean): string[] {
+  if (wrong !== undefined) return [name, 'wrong', '', '', wrong.replaceAll('|', '/')];
+  const [median, range] = shown(rate!, big);
+  if (isBaseline) return [name, median, range, '1', ''];
+  return [name, median, range, ...(ratio === undefined ? ['no baseline', ''] : shown(ratio, small))];
+}
+
+function shown({ median, min, max }: Spread, show: (value: number) => string): [string, string] {
+  return [show(median), `${show(min)} – ${show(max)}`];
+}
+
+function big(rate: number): string {
+  if (rate >= 1e6) return `${(rate / 1e6).toFixed(2)} M`;
+  return rate >= 1e3 ? `${(rate / 1e3).toFixed(1)} k` : rate.toFixed(1);
+}
+
+const small = (ratio: number): string => ratio.toFixed(2);
+
+function align(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join(' | ')} |`;
+  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  return [line(rows[0]!), rule, ...rows.slice(1).map(line)];
+}
