@@ -1,7 +1,7 @@
 /** A pool of connections to the destination, and clear words where there is none. `pg` is loaded here, for the commands that need it. */
 
 import type * as Pg from 'pg';
-import type { Destination } from './destination.js';
+import type { Destination, Environment } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -19,11 +19,24 @@ export interface Connection {
  *
  * @throws {CliError} in words: a package is missing, the server cannot be reached, or it refuses user, password or database.
  */
-export async function connect(destination: Destination, connections: number): Promise<Connection> {
+export async function connect(
+  destination: Destination,
+  connections: number,
+  environment: Environment,
+): Promise<Connection> {
   const { Pool } = await loadPg();
+  // As libpq has it, in seconds.
+  const givenSeconds = Number(environment['PGCONNECT_TIMEOUT']);
+  const connectionTimeoutMillis = givenSeconds > 0 ? givenSeconds * 1000 : CONNECT_TIMEOUT_MS;
+  const common: Pg.PoolConfig = {
+    max: connections,
+    connectionTimeoutMillis,
+    application_name: 'spillway',
+    keepAlive: true,
+  };
   if (destination.kind !== 'embedded') {
-    const config = destination.kind === 'url' ? { connectionString: destination.url } : {};
-    return open(Pool, config, destination.label, connections, () => Promise.resolve());
+    const config = destination.kind === 'url' ? { ...common, connectionString: destination.url } : common;
+    return open(new Pool(config), destination.label, () => Promise.resolve());
   }
   const { startEmbeddedServer, EmbeddedServerError } = await import('./embedded-server.js');
   try {
@@ -32,7 +45,7 @@ export async function connect(destination: Destination, connections: number): Pr
       ...(destination.dataDirectory === undefined ? {} : { dataDirectory: destination.dataDirectory }),
     });
     const label = `the embedded PostgreSQL ${server.majorVersion}`;
-    return await open(Pool, { connectionString: server.url }, label, connections, () => server.stop());
+    return await open(new Pool({ ...common, connectionString: server.url }), label, () => server.stop());
   } catch (error) {
     if (error instanceof EmbeddedServerError)
       throw new CliError(oneLine(error.message), ExitCode.FAILED, error);
@@ -40,59 +53,26 @@ export async function connect(destination: Destination, connections: number): Pr
   }
 }
 
-async function open(
-  Pool: typeof Pg.Pool,
-  config: Pg.PoolConfig,
-  label: string,
-  connections: number,
-  stop: () => Promise<void>,
-): Promise<Connection> {
-  try {
-    const pool = new Pool({
-      ...config,
-      max: connections,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      application_name: 'spillway',
-      keepAlive: true,
-    });
-    // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
-    pool.on('error', () => undefined);
-    try {
-      await pool.query('SELECT 1');
-    } catch (error) {
-      await pool.end();
-      throw error;
-    }
-    return {
-      pool,
-      label,
-      close: async () => {
-        await pool.end();
-        await stop();
-      },
-    };
-  } catch (error) {
+async function open(pool: Pg.Pool, label: string, stop: () => Promise<void>): Promise<Connection> {
+  // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
+  pool.on('error', () => undefined);
+  const close = async (): Promise<void> => {
+    await pool.end();
     await stop();
+  };
+  try {
+    await pool.query('SELECT 1');
+  } catch (error) {
+    await close();
     throw new CliError(`${label}: ${whyNotConnected(error)}`, ExitCode.FAILED, error);
   }
+  return { pool, label, close };
 }
 
 async function loadPg(): Promise<typeof Pg> {
-  try {
-    // Loaded together: a load that finds only one of them would fail at its first batch.
-    const [pg] = await Promise.all([import('pg'), import('pg-copy-streams')]);
-    return pg.default as unknown as typeof Pg;
-  } catch (error) {
-    const missing = /Cannot find (?:package|module) '(pg|pg-copy-streams)'/.exec(
-      (error as Error).message,
-    )?.[1];
-    if (missing === undefined) throw error;
-    throw new CliError(
-      `the package ${missing} is missing; install it with: npm install pg pg-copy-streams`,
-      ExitCode.FAILED,
-      error,
-    );
-  }
+  // Loaded together: a load that finds only one of them would fail at its first batch.
+  const [pg] = await Promise.all([import('pg'), import('pg-copy-streams')]);
+  return pg.default as unknown as typeof Pg;
 }
 
 const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
@@ -112,7 +92,9 @@ function whyNotConnected(error: unknown): string {
   // A name with several addresses gives one error for each.
   const cause: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
   const { code, message } = cause as NodeJS.ErrnoException;
-  if (message.includes('timeout exceeded when trying to connect')) return CONNECTION_ERRORS['ETIMEDOUT']!;
+  if (/timeout exceeded when trying to connect|due to connection timeout/.test(message)) {
+    return CONNECTION_ERRORS['ETIMEDOUT']!;
+  }
   if (message.includes('client password must be a string')) {
     return 'asks for a password: set PGPASSWORD, or use ~/.pgpass';
   }

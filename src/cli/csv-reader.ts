@@ -7,7 +7,7 @@
 
 import { parse, type CsvError } from 'csv-parse/sync';
 import { InputError } from './errors.js';
-import { checkUtf8, decodeText } from './text.js';
+import { decodeUtf8, findInvalidText } from './text.js';
 
 const QUOTE = 0x22;
 const CARRIAGE_RETURN = 0x0d;
@@ -47,23 +47,33 @@ export class CsvReader {
   read(block: Buffer, take: TakeRow<CsvRow>): void {
     // Only the last block can end without a line feed; a carriage return there is a line break that lost its other half.
     const records = block.at(-1) === CARRIAGE_RETURN ? block.subarray(0, -1) : block;
-    if (records.includes(QUOTE)) this.#readQuoted(records, take);
-    else this.#readPlain(records, take);
+    const invalid = findInvalidText(records, this.#file, this.nextLine);
+    if (invalid === undefined) this.#readText(records, take);
+    else {
+      this.#readText(records.subarray(0, invalid.before), take, true);
+      throw invalid.error;
+    }
   }
 
   /** Says what is wrong with a record that grew too long: an unclosed quote is the usual cause. */
   refuseOversized(beginning: Buffer): never {
     if (beginning.includes(QUOTE)) {
-      this.#readQuoted(beginning, () => undefined, true);
+      this.#readQuoted(withoutCutCharacter(beginning), () => undefined, true);
       const cause = ' (is a quote left open?)';
       throw new InputError(this.#file, this.nextLine, `${tooLong(this.#options.maxRecordBytes)}${cause}`);
     }
     throw new InputError(this.#file, this.nextLine, tooLong(this.#options.maxRecordBytes));
   }
 
+  /** `beginning`: the last record may be cut off, which is then not complained about. */
+  #readText(records: Buffer, take: TakeRow<CsvRow>, beginning = false): void {
+    if (records.includes(QUOTE)) this.#readQuoted(records, take, beginning);
+    else this.#readPlain(records, take);
+  }
+
   #readPlain(block: Buffer, take: TakeRow<CsvRow>): void {
     const { delimiter, nullText } = this.#options;
-    const text = decodeText(block, this.#file, this.nextLine);
+    const text = decodeUtf8(block);
     const limit = block.length > this.#options.maxRecordBytes ? this.#options.maxRecordBytes : Infinity;
     // Asked of the bytes: V8 takes a search in the text for free of effects, and repeats it for every record (measured: 20 times slower).
     const carriageReturns = block.includes(CARRIAGE_RETURN);
@@ -112,9 +122,7 @@ export class CsvReader {
     throw new InputError(this.#file, this.nextLine, tooLong(this.#options.maxRecordBytes));
   }
 
-  /** `beginning`: the last record is known to be cut off, so that it is not complained about. */
-  #readQuoted(block: Buffer, take: TakeRow<CsvRow>, beginning = false): void {
-    checkUtf8(beginning ? withoutCutCharacter(block) : block, this.#file, this.nextLine);
+  #readQuoted(block: Buffer, take: TakeRow<CsvRow>, beginning: boolean): void {
     const { nullText, maxRecordBytes } = this.#options;
     const { records, fault } = this.#parse(block);
     for (const { record, raw } of records) {

@@ -35,6 +35,20 @@ export class UsageError extends CliError {
   }
 }
 
+/** Says what to install, where an error comes of an optional package that is not there. */
+export function missingPackage(error: unknown): CliError | undefined {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return undefined;
+  const name = /'(pg|pg-copy-streams)'/.exec(message)?.[1];
+  return name === undefined
+    ? undefined
+    : new CliError(
+        `the package ${name} is missing; install it with: npm install pg pg-copy-streams`,
+        ExitCode.FAILED,
+        error,
+      );
+}
+
 /** Input that cannot be read as what it should be; names the file and, where there is one, the line. */
 export class InputError extends CliError {
   override readonly name = 'InputError';

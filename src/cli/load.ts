@@ -44,7 +44,7 @@ export async function load(options: LoadOptions, terminal: Terminal): Promise<Lo
   const release = terminal.onStopSignal((signal) => job.stop(signal));
   try {
     const connections = options.connections ?? DEFAULT_CONNECTIONS;
-    const connection = await connect(destination, connections + 1);
+    const connection = await connect(destination, connections + 1, terminal.environment);
     try {
       return await job.run(connection);
     } finally {

@@ -1,7 +1,8 @@
 /** The program `spillway`: hands over to a command, and turns what comes back into lines and an exit code. */
 
 import { readFile } from 'node:fs/promises';
-import { CliError, ExitCode, oneLine, UsageError } from './errors.js';
+import { messageOf } from '../errors.js';
+import { CliError, ExitCode, missingPackage, oneLine, UsageError } from './errors.js';
 import type { StopSignal, Terminal } from './load.js';
 import { parseArguments, type Invocation } from './options.js';
 
@@ -13,7 +14,7 @@ async function main(argv: string[]): Promise<ExitCode> {
     return await run(invocation);
   } catch (error) {
     const command = invocation === undefined ? argv[0] : invocation.command;
-    return fail(error, command);
+    return fail(missingPackage(error) ?? error, command);
   }
 }
 
@@ -28,10 +29,13 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     case 'load': {
       const { load } = await import('./load.js');
       const { options } = invocation;
-      const summary = await load(options, terminal);
+      const summary = await load(options, terminal).catch((error: unknown) => {
+        if (options.json) writeJson({ rows: 0, error: messageOf(error), exitCode: exitCodeOf(error) });
+        throw error;
+      });
       if (!options.quiet) for (const line of summary.lines) process.stderr.write(`${line}\n`);
       if (summary.error !== undefined) process.stderr.write(`spillway: ${summary.error}\n`);
-      if (options.json) process.stdout.write(`${JSON.stringify(summary.json)}\n`);
+      if (options.json) writeJson(summary.json);
       return summary.exitCode;
     }
     case 'query': {
@@ -44,6 +48,14 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   }
 }
 
+function writeJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof CliError ? error.exitCode : ExitCode.FAILED;
+}
+
 /** One line for what a user can mend; a bug of ours shows where it is. */
 function fail(error: unknown, command: string | undefined): ExitCode {
   if (!(error instanceof CliError)) {
@@ -54,7 +66,7 @@ function fail(error: unknown, command: string | undefined): ExitCode {
   const help = command === 'load' || command === 'query' ? `spillway ${command} --help` : 'spillway --help';
   const hint = error instanceof UsageError ? ` (see "${help}")` : '';
   process.stderr.write(`spillway: ${oneLine(error.message)}${hint}\n`);
-  return error.exitCode;
+  return exitCodeOf(error);
 }
 
 async function version(): Promise<string> {
@@ -94,4 +106,15 @@ function ignoreClosedPipes(): void {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+/** Resolves when what was written has left the process, or cannot any more. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writable) stream.write('', () => resolve());
+    else resolve();
+  });
+}
+
+const exitCode = await main(process.argv.slice(2));
+await Promise.all([written(process.stdout), written(process.stderr)]);
+// Not left to end by itself: node-postgres keeps the socket open, for one, when a server asks for a password that was not given.
+process.exit(exitCode);

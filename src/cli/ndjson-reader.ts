@@ -3,7 +3,7 @@
 import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
 import { tooLong, type TakeRow } from './csv-reader.js';
 import { InputError } from './errors.js';
-import { decodeText } from './text.js';
+import { decodeUtf8, findInvalidText } from './text.js';
 
 /** Values are JSON's, and `LosslessNumber` where a number has more digits than a JavaScript number keeps. */
 export type JsonRecord = Readonly<Record<string, unknown>>;
@@ -25,7 +25,13 @@ export class NdjsonReader {
 
   /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object. */
   read(block: Buffer, take: TakeRow<JsonRecord>): void {
-    const text = decodeText(block, this.#file, this.nextLine);
+    const invalid = findInvalidText(block, this.#file, this.nextLine);
+    this.#readText(invalid === undefined ? block : block.subarray(0, invalid.before), take);
+    if (invalid !== undefined) throw invalid.error;
+  }
+
+  #readText(block: Buffer, take: TakeRow<JsonRecord>): void {
+    const text = decodeUtf8(block);
     const mayBeTooLong = block.length > this.#maxRecordBytes;
     const mayHaveLongNumbers = LONG_NUMBER.test(text);
     for (let start = 0; start < text.length; this.nextLine += 1) {
@@ -74,7 +80,8 @@ function nameOf(value: unknown): string {
 function whyNotJson(error: Error): string {
   if (/end of JSON input|Unterminated string/.test(error.message))
     return 'the text ends in the middle of a value';
-  const placed = /^(.*) in JSON at position (\d+)/.exec(error.message);
-  if (placed !== null) return `${placed[1]!.toLowerCase()} at character ${Number(placed[2]) + 1}`;
-  return /^Unexpected token '.+?'/s.exec(error.message)?.[0].toLowerCase() ?? 'unexpected text';
+  const placed = /^(.*?)(?: in JSON)? at position (\d+)/.exec(error.message);
+  if (placed !== null)
+    return `${placed[1]!.replace(/^./, (letter) => letter.toLowerCase())} at character ${Number(placed[2]) + 1}`;
+  return /^Unexpected token '.+?'/s.exec(error.message)?.[0].replace('Un', 'un') ?? 'unexpected text';
 }

@@ -1,6 +1,5 @@
 /** `spillway query`: one query in a read-only transaction, its rows as a table or as lines of JSON. */
 
-import { once } from 'node:events';
 import type { FieldDef, QueryArrayResult } from 'pg';
 import { connect } from './connection.js';
 import { resolveDestination } from './destination.js';
@@ -14,7 +13,8 @@ export async function query(
   options: QueryOptions,
   terminal: Pick<Terminal, 'environment' | 'stdout'>,
 ): Promise<void> {
-  const connection = await connect(resolveDestination(options.to, terminal.environment), 1);
+  const { environment } = terminal;
+  const connection = await connect(resolveDestination(options.to, environment), 1, environment);
   try {
     const client = await connection.pool.connect();
     try {
@@ -35,6 +35,21 @@ export async function query(
 
 type Row = unknown[];
 
+/** By the numbers of types, which are the same on every server: int8, int2, int4, oid, json, float4, float8, jsonb. */
+const JSON_TYPES: ReadonlySet<number> = new Set([20, 21, 23, 26, 114, 700, 701, 3802]);
+const BOOLEAN = 16;
+
+/** JSON's own types where nothing is lost by them; everything else is the server's own text. */
+function toJson(type: number): (text: string) => unknown {
+  if (type === BOOLEAN) return (text) => text === 't';
+  if (!JSON_TYPES.has(type)) return (text) => text;
+  return (text) => {
+    if (/^-?\d+$/.test(text)) return Number.isSafeInteger(Number(text)) ? Number(text) : text;
+    // NaN and the infinities have no JSON.
+    return /^-?(?:Infinity|NaN)$/.test(text) ? text : (JSON.parse(text) as unknown);
+  };
+}
+
 async function runQuery(
   client: { query(config: object): Promise<unknown> },
   options: QueryOptions,
@@ -43,8 +58,7 @@ async function runQuery(
     const result = (await client.query({
       text: options.sql,
       rowMode: 'array',
-      // For a table, what the server writes is right as it is.
-      ...(options.json ? {} : { types: { getTypeParser: () => (text: string) => text } }),
+      types: { getTypeParser: options.json ? toJson : () => (text: string) => text },
     })) as QueryArrayResult<Row> | QueryArrayResult<Row>[];
     // Several statements give several results; the last one is looked at.
     const last = Array.isArray(result) ? result.at(-1)! : result;
@@ -64,8 +78,17 @@ function* jsonLines(fields: readonly FieldDef[], rows: readonly Row[]): Generato
 async function write(stream: NodeJS.WritableStream, texts: Iterable<string>): Promise<void> {
   for (const text of texts) {
     if (!stream.writable) return;
-    if (stream.write(text)) continue;
-    // A reader that has gone will never drain.
-    await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+    if (!stream.write(text)) await drained(stream);
   }
+}
+
+/** A reader that has gone will never drain. */
+function drained(stream: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      stream.removeListener('drain', go).removeListener('error', go).removeListener('close', go);
+      resolve();
+    };
+    stream.on('drain', go).on('error', go).on('close', go);
+  });
 }

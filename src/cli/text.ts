@@ -5,19 +5,22 @@ import { InputError } from './errors.js';
 
 const LINE_FEED = 0x0a;
 
-/**
- * @param firstLine the number of the line on which `bytes` begin.
- * @throws {InputError} naming the line, and the place in it, of the first byte that is not UTF-8.
- */
-export function decodeText(bytes: Buffer, file: string, firstLine: number): string {
-  if (isAscii(bytes)) return bytes.toString('latin1');
-  checkUtf8(bytes, file, firstLine);
-  return bytes.toString('utf8');
+/** Bytes that are known to be UTF-8, as a text. */
+export function decodeUtf8(bytes: Buffer): string {
+  return isAscii(bytes) ? bytes.toString('latin1') : bytes.toString('utf8');
 }
 
-/** As {@link decodeText}, without making a text. */
-export function checkUtf8(bytes: Buffer, file: string, firstLine: number): void {
-  if (isUtf8(bytes)) return;
+/** The first line that is not UTF-8. */
+export interface InvalidText {
+  /** How many bytes there are before that line. */
+  readonly before: number;
+  /** Names the line, and the byte. */
+  readonly error: InputError;
+}
+
+/** @param firstLine the number of the line on which `bytes` begin */
+export function findInvalidText(bytes: Buffer, file: string, firstLine: number): InvalidText | undefined {
+  if (isUtf8(bytes)) return undefined;
   let line = firstLine;
   for (let start = 0; start < bytes.length; line += 1) {
     const lineFeed = bytes.indexOf(LINE_FEED, start);
@@ -26,13 +29,15 @@ export function checkUtf8(bytes: Buffer, file: string, firstLine: number): void 
     if (!isUtf8(text)) {
       const offset = firstInvalid(text);
       const byte = text[offset]!.toString(16).toUpperCase().padStart(2, '0');
-      throw new InputError(file, line, `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line`);
+      const message = `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line`;
+      return { before: start, error: new InputError(file, line, message) };
     }
     start = end;
   }
+  return undefined;
 }
 
-/** Offset of the first byte that cannot be part of UTF-8, or of the sequence that is cut off by the end. */
+/** Offset of the first byte that belongs to no whole character. */
 function firstInvalid(bytes: Buffer): number {
   const begins = (length: number): boolean => {
     try {
@@ -49,11 +54,9 @@ function firstInvalid(bytes: Buffer): number {
     if (middle <= bytes.length && begins(middle)) good = middle;
     else bad = middle;
   }
-  if (good < bytes.length) return good;
-  // All of it is a beginning, and the end is missing: go back to where that character starts.
-  let start = bytes.length - 1;
-  while (start > 0 && (bytes[start]! & 0xc0) === 0x80) start -= 1;
-  return start;
+  // Up to here it may be the beginning of a character that does not go on: its first byte is the one to name.
+  while (!isUtf8(bytes.subarray(0, good))) good -= 1;
+  return good;
 }
 
 const BYTE_ORDER_MARKS: readonly (readonly [string, string])[] = [

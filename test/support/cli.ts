@@ -1,0 +1,117 @@
+/** The command line as its users have it: bundled, and run as a process of its own. */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmod, copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Options } from 'tsup';
+import { afterAll, beforeAll } from 'vitest';
+import tsupConfig from '../../tsup.config.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Far beyond what any of these runs takes: whoever needs longer hangs. */
+const LONGEST_RUN_MS = 25_000;
+
+export interface CliResult {
+  /** `null` where a signal ended it. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string | undefined>;
+  /** Text or bytes for standard input; without it, standard input is empty. */
+  stdin?: string | Buffer;
+  cwd?: string;
+  uid?: number;
+}
+
+export interface RunningCli {
+  readonly child: ChildProcess;
+  readonly result: Promise<CliResult>;
+}
+
+export interface Cli {
+  /** A folder for the input files of the test file. */
+  readonly directory: string;
+  /** The bundle's entry. */
+  readonly main: string;
+  run(args: readonly string[], options?: RunOptions): Promise<CliResult>;
+  start(args: readonly string[], options?: RunOptions): RunningCli;
+}
+
+/** Bundles the command line for the test file that calls it. `withPackages: false` puts it where none of its peers can be found. */
+export function useCli({ withPackages = true } = {}): Cli {
+  let root = '';
+  let directory = '';
+  beforeAll(async () => {
+    // Within the project, so that `pg` and its like are found as they are from an installed package.
+    const parent = withPackages ? path.join(ROOT, 'node_modules', '.cache') : os.tmpdir();
+    await mkdir(parent, { recursive: true });
+    root = await mkdtemp(path.join(parent, 'spillway-cli-'));
+    directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-cli-input-'));
+    // For tests that run it as another user.
+    await chmod(root, 0o755);
+    await copyFile(path.join(ROOT, 'package.json'), path.join(root, 'package.json'));
+    const outDir = path.join(root, 'dist');
+    const config = configFor(outDir);
+    await build({ ...config, config: false, silent: true, outDir, clean: false, sourcemap: false });
+  });
+  afterAll(async () => {
+    await rm(root, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true });
+  });
+  const start = (args: readonly string[], options: RunOptions = {}): RunningCli =>
+    startNode([path.join(root, 'dist/cli/main.js'), ...args], { cwd: directory, ...options });
+  return {
+    get directory() {
+      return directory;
+    },
+    get main() {
+      return path.join(root, 'dist/cli/main.js');
+    },
+    start,
+    run: (args, options) => start(args, options).result,
+  };
+}
+
+/** The project's own, of the command line alone. */
+function configFor(outDir: string): Options {
+  const configs = (tsupConfig as (flags: Options) => Options[])({ outDir });
+  const config = configs.find(({ entry }) => entry !== undefined && 'cli/main' in entry);
+  if (config === undefined) throw new Error('tsup.config.ts no longer has an entry cli/main');
+  return config;
+}
+
+function startNode(args: string[], options: RunOptions): RunningCli {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(PG|DATABASE_URL|NODE_|VITEST)/.test(name),
+  );
+  const child = spawn(process.execPath, args, {
+    cwd: options.cwd,
+    env: { ...Object.fromEntries(inherited), ...options.env },
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  // It may end without having read it.
+  child.stdin.on('error', () => undefined);
+  if (options.stdin !== undefined) child.stdin.end(options.stdin);
+  const result = new Promise<CliResult>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`hangs: ${args.slice(1).join(' ')}\nstdout: ${stdout}\nstderr: ${stderr}`));
+    }, LONGEST_RUN_MS);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, stdout, stderr });
+    });
+  });
+  return { child, result };
+}

@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../../src/cli/errors.js';
+import { parseArguments, type LoadOptions } from '../../../src/cli/options.js';
+
+function load(...argv: string[]): LoadOptions {
+  const invocation = parseArguments(['load', ...argv]);
+  if (invocation.command !== 'load') throw new Error(`got ${invocation.command}`);
+  return invocation.options;
+}
+
+function refusal(...argv: string[]): string {
+  try {
+    parseArguments(argv);
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError);
+    return (error as Error).message;
+  }
+  throw new Error('was accepted');
+}
+
+function help(...argv: string[]): string {
+  const invocation = parseArguments(argv);
+  if (invocation.command !== 'help') throw new Error(`got ${invocation.command}`);
+  return invocation.text;
+}
+
+describe('options of load', () => {
+  it('have these defaults', () => {
+    expect(load('-t', 'events', 'events.csv')).toEqual({
+      files: ['events.csv'],
+      table: { schema: undefined, table: 'events' },
+      to: undefined,
+      format: 'csv',
+      columns: undefined,
+      delimiter: ',',
+      nullText: '',
+      header: true,
+      create: false,
+      truncate: false,
+      batchSize: undefined,
+      connections: undefined,
+      maxRecordBytes: 16 * 1024 * 1024,
+      strategy: 'block',
+      json: false,
+      quiet: false,
+    });
+  });
+
+  it('are all read', () => {
+    const argv =
+      'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --no-header --create ' +
+      '--truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --json --quiet';
+    expect(load(...argv.split(' '))).toEqual({
+      files: ['a.csv', 'b.csv'],
+      table: { schema: 's', table: 't' },
+      to: 'embedded',
+      format: 'csv',
+      columns: ['a', '', 'c'],
+      delimiter: ';',
+      nullText: 'NULL',
+      header: false,
+      create: true,
+      truncate: true,
+      batchSize: 500,
+      connections: 2,
+      maxRecordBytes: 65_536,
+      strategy: 'drop_oldest',
+      json: true,
+      quiet: true,
+    });
+  });
+
+  it.each([
+    ['events.csv', 'csv', ','],
+    ['EVENTS.CSV.GZ', 'csv', ','],
+    ['events.tsv', 'csv', '\t'],
+    ['events.tab.gz', 'csv', '\t'],
+    ['events.ndjson', 'ndjson', ','],
+    ['events.jsonl.gz', 'ndjson', ','],
+  ])('takes the format of %s from the name', (file, format, delimiter) => {
+    expect(load('-t', 't', file)).toMatchObject({ format, delimiter });
+  });
+
+  it.each([
+    ['tab', '\t'],
+    ['\\t', '\t'],
+    ['\t', '\t'],
+    ['|', '|'],
+  ])('reads the delimiter %j', (text, delimiter) => {
+    expect(load('-t', 't', 'a.csv', '--delimiter', text).delimiter).toBe(delimiter);
+  });
+
+  it.each([
+    ['100', 100],
+    ['2k', 2048],
+    ['16MiB', 16 * 1024 * 1024],
+    ['1mb', 1024 * 1024],
+  ])('reads %s as a number of bytes', (text, bytes) => {
+    expect(load('-t', 't', 'a.csv', '--max-record-bytes', text).maxRecordBytes).toBe(bytes);
+  });
+
+  it.each([
+    ['events', undefined, 'events'],
+    ['Public.Events', 'Public', 'Events'],
+    ['"a.b"', undefined, 'a.b'],
+    ['"x""y"."a.b"', 'x"y', 'a.b'],
+    ['two words', undefined, 'two words'],
+  ])('reads the table %s', (text, schema, table) => {
+    expect(load('-t', text, 'a.csv').table).toEqual({ schema, table });
+  });
+
+  it('has no flag of what does not exist yet', () => {
+    for (const flag of ['rejects', 'max-rejects', 'resume', 'on-conflict', 'key', 'atomic']) {
+      expect(help('load', '--help')).not.toContain(`--${flag}`);
+      expect(refusal('load', '-t', 't', 'a.csv', `--${flag}`, 'x')).toContain(`unknown option '--${flag}'`);
+    }
+  });
+});
+
+describe('wrong usage names the flag, its range and the value', () => {
+  it.each<[string[], RegExp]>([
+    [[], /^a command is missing: load or query$/],
+    [['lod'], /unknown command 'lod' \(Did you mean load\?\)/],
+    [['load', 'a.csv'], /required option '-t, --table <name>'/],
+    [['load', '-t'], /argument missing/],
+    [['load', '-t', '', 'a.csv'], /--table.*NAME or SCHEMA\.NAME/],
+    [['load', '-t', 'a.b.c', 'a.csv'], /--table.*'a\.b\.c'.*NAME or SCHEMA\.NAME/],
+    [
+      ['load', '-t', 't', 'a.csv', '--delimeter', ';'],
+      /unknown option '--delimeter' \(Did you mean --delimiter\?\)/,
+    ],
+    [['load', '-t', 't', 'a.csv', '--batch-size', '0'], /--batch-size.*'0'.*from 1 to 1000000/],
+    [['load', '-t', 't', 'a.csv', '--batch-size', '1e3'], /--batch-size.*'1e3'.*whole number/],
+    [['load', '-t', 't', 'a.csv', '--connections', '101'], /--connections.*'101'.*from 1 to 100/],
+    [
+      ['load', '-t', 't', 'a.csv', '--max-record-bytes', '1TB'],
+      /--max-record-bytes.*'1TB'.*from 1 to 268435456/,
+    ],
+    [['load', '-t', 't', 'a.csv', '--format', 'xml'], /--format.*'xml'.*csv, ndjson/],
+    [
+      ['load', '-t', 't', 'a.csv', '--strategy', 'drop'],
+      /--strategy.*'drop'.*block, drop_oldest, drop_newest, sample/,
+    ],
+    [['load', '-t', 't', 'a.csv', '--delimiter', 'ab'], /--delimiter.*one ASCII character/],
+    [['load', '-t', 't', 'a.csv', '--delimiter', '"'], /--delimiter.*one ASCII character/],
+    [['load', '-t', 't', 'a.csv', '--delimiter', 'é'], /--delimiter.*one ASCII character/],
+    [['load', '-t', 't', 'a.csv', '--columns', 'a,b,a'], /--columns.*names the column "a" twice/],
+    [['load', '-t', 't', 'a.csv', '--columns', ','], /--columns.*at least one/],
+    [['load', '-t', 't', 'a.csv', '--null', 'a"b'], /--null must not contain a quote/],
+    [['load', '-t', 't', 'a.csv', '--null', 'a,b'], /--null must not contain the delimiter/],
+    [['load', '-t', 't', 'a.ndjson', '--null', 'x'], /--null is for CSV/],
+    [['load', '-t', 't', 'a.ndjson', '--delimiter', ';'], /--delimiter is for CSV/],
+    [['load', '-t', 't', 'a.ndjson', '--no-header'], /--no-header is for CSV/],
+    [['load', '-t', 't', 'a.ndjson', '--columns', 'a,,b'], /--columns has an empty name/],
+    [['load', '-t', 't', '-'], /standard input does not say its format/],
+    [['load', '-t', 't'], /standard input does not say its format/],
+    [['load', '-t', 't', 'data.txt'], /"data\.txt" does not say its format/],
+    [['load', '-t', 't', 'a.csv', 'b.ndjson'], /different formats/],
+    [['load', '-t', 't', '-', '-', '--format', 'csv'], /only once/],
+    [['load', '-t', 't', 'a.csv', '--to', ''], /--to.*must not be empty/],
+    [['query'], /missing required argument 'sql'/],
+    [['query', 'a', 'b'], /too many arguments/],
+  ])('%j', (argv, message) => {
+    const text = refusal(...argv);
+    expect(text).toMatch(message);
+    expect(text).not.toContain('\n');
+  });
+});
+
+describe('help and version', () => {
+  it('explain the commands', () => {
+    expect(help('--help')).toMatch(/load \[options\][\s\S]*query \[options\][\s\S]*--to embedded/);
+    expect(help('help', 'load')).toBe(help('load', '-h'));
+    expect(help('query', '--help')).toContain('read-only');
+    expect(parseArguments(['--version'])).toEqual({ command: 'version' });
+    expect(parseArguments(['-V'])).toEqual({ command: 'version' });
+  });
+
+  it('fit a terminal of 110 columns', () => {
+    for (const argv of [['--help'], ['load', '--help'], ['query', '--help']]) {
+      for (const line of help(...argv).split('\n')) expect(line.length).toBeLessThanOrEqual(110);
+    }
+  });
+});
+
+describe('options of query', () => {
+  it('are read', () => {
+    expect(parseArguments(['query', '--to', 'embedded', '--json', 'SELECT 1'])).toEqual({
+      command: 'query',
+      options: { sql: 'SELECT 1', to: 'embedded', json: true },
+    });
+  });
+});
