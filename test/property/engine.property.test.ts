@@ -3,7 +3,9 @@ import { describe, it } from 'vitest';
 import { INVALID_VARIANTS, type Behaviour } from '../support/destination.js';
 import { EngineRun, type Inside, type Plan, type Step } from '../support/model-run.js';
 
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 600);
+/** More for a long campaign: PROPERTY_RUNS=20000. */
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 500);
+const TIMEOUT_MS = 30_000 + RUNS * 50;
 
 const ms = (max: number) => fc.integer({ min: 0, max });
 const mask = fc.integer({ min: 0, max: 2 ** 31 - 1 });
@@ -175,12 +177,16 @@ function minimalStandard(seed: number): () => number {
 }
 
 describe('the engine keeps its promises after every step of any run', () => {
-  it.each(['block', 'drop_oldest', 'drop_newest', 'sample'] as const)('under %s', async (strategy) => {
-    await fc.assert(
-      fc.asyncProperty(planFor(strategy), async (plan) => {
-        await new EngineRun(plan).run();
-      }),
-      { numRuns: RUNS },
-    );
-  });
+  it.each(['block', 'drop_oldest', 'drop_newest', 'sample'] as const)(
+    'under %s',
+    { timeout: TIMEOUT_MS },
+    async (strategy) => {
+      await fc.assert(
+        fc.asyncProperty(planFor(strategy), async (plan) => {
+          await new EngineRun(plan).run();
+        }),
+        { numRuns: RUNS },
+      );
+    },
+  );
 });

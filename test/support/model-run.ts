@@ -289,7 +289,7 @@ export class EngineRun {
 
   #checkInside(where: string): void {
     // Beside those in line, one item may just be being decided on.
-    this.#guard(() => checkInstant(this.controller.getMetrics(), this.bounds, `inside ${where}`, 1));
+    this.#guard(() => checkInstant(this.controller.getMetrics(), this.bounds, where, 1));
   }
 
   #guard(check: () => void): void {
