@@ -3,6 +3,7 @@
  * that the user gave can conflict.
  */
 
+import type { Clock } from './clock.js';
 import {
   CONTROLLER_OPTIONS,
   DEFAULTS,
@@ -56,7 +57,7 @@ export function resolveSink<T>(
   kind: 'BackpressureWritable' | 'BackpressureController',
 ): ResolvedSink<T> {
   if (typeof flush !== 'function') refuse('flush', 'a function', flush);
-  checkObject(given);
+  checkGiven(given);
   checkNames(given, kind === 'BackpressureWritable' ? WRITABLE_OPTIONS : CONTROLLER_OPTIONS, kind, {
     ...(kind === 'BackpressureController' && {
       highWaterMark: "; it is an option of the streams: see 'maxBufferSize'",
@@ -131,7 +132,7 @@ export interface ResolvedTransform<In, Out> extends ResolvedBuffer<In> {
 }
 
 export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): ResolvedTransform<In, Out> {
-  checkObject(given);
+  checkGiven(given);
   const sinkOnly = Object.fromEntries(
     SINK_ONLY_NAMES.map((name) => [
       name,
@@ -208,13 +209,26 @@ function isRetryableUnlessToldOtherwise(error: Error): boolean {
   return (error as { retryable?: unknown }).retryable !== false;
 }
 
-function checkObject(given: unknown): void {
+/** What holds of all options: `undefined` leaves one out, `null` does not. */
+function checkGiven(given: unknown): void {
   if (typeof given !== 'object' || given === null) refuse('options', 'an object', given);
+  refuseNull(given);
+  const { clock } = given as { clock?: Partial<Clock> };
+  if (clock !== undefined && !CLOCK_METHODS.every((name) => typeof clock[name] === 'function'))
+    refuse('clock', `a Clock, with ${CLOCK_METHODS.join(', ')}`, clock);
+}
+
+const CLOCK_METHODS = ['now', 'setTimeout', 'clearTimeout'] as const;
+
+function refuseNull(given: object, prefix = ''): void {
+  for (const [name, value] of Object.entries(given))
+    if (value === null) refuse(prefix + name, 'left out or have a value', value);
 }
 
 /** So that `{ retry: { attempts: undefined } }` leaves the default alone. */
 function dropUndefined<O extends object>(given: O | undefined): Partial<O> {
   if (given === undefined) return {};
   if (typeof given !== 'object' || (given as unknown) === null) refuse('retry', 'an object', given);
+  refuseNull(given, 'retry.');
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<O>;
 }

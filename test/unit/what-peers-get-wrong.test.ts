@@ -2,7 +2,7 @@
 
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import type { ItemError } from '../../src/index.js';
+import { ItemError } from '../../src/index.js';
 import type {
   BackpressureError,
   DropReason,
@@ -285,7 +285,7 @@ describe('what peers get wrong', () => {
       [1, 'failed'],
       [3, 'failed'],
     ]);
-    expect(failed.map(({ item, error }) => [item, (error as ItemError).index])).toEqual([
+    expect(failed.map(({ item, error }) => [item, error instanceof ItemError && error.index])).toEqual([
       [1, 0],
       [3, 2],
     ]);
