@@ -80,8 +80,8 @@ export class BatchingSink<T> implements FlightHost<T> {
   // ── the producer's side ──
 
   /** Decides on an item that has arrived in the queue. Throws what the user's `sizeOf` and `shed` throw. */
-  admit(item: T): Outcome {
-    const outcome = this.queue.admit(item);
+  admit(item: T, bytes?: number): Outcome {
+    const outcome = this.queue.admit(item, bytes);
     if (outcome === 'admitted') this.#wake();
     return outcome;
   }

@@ -155,10 +155,18 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.lined - this.ledger.waiting;
   }
 
-  /** Decides on an item that arrived. Throws what `sizeOf` or `shed` throw; the item then still waits. */
-  admit(item: T): Outcome {
+  /** An item's bytes; 0 where they are not measured. Throws what `sizeOf` throws. */
+  measure(item: T): number {
+    return this.#sizeOf === undefined ? 0 : checkSize(this.#sizeOf(item));
+  }
+
+  /**
+   * Decides on an item that arrived; `bytes`, where it has been measured already. Throws what `sizeOf` or `shed` throw; the item then
+   * still waits.
+   */
+  admit(item: T, bytes?: number): Outcome {
     if (this.#shed !== undefined && this.#shed(item, this.#state)) return this.drop(item, 'shed');
-    return this.admitAgain(item);
+    return this.#admission(this, item, bytes ?? this.measure(item));
   }
 
   /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
@@ -172,8 +180,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** As `admit`, for an item that was `full` before: `shed` has been asked already. */
   admitAgain(item: T): Outcome {
-    const bytes = this.#sizeOf === undefined ? 0 : checkSize(this.#sizeOf(item));
-    return this.#admission(this, item, bytes);
+    return this.#admission(this, item, this.measure(item));
   }
 
   /** From here on a producer under `block` is to wait, */

@@ -74,7 +74,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#blocked = new Stopwatch(settings.clock);
     const gated: Gated<In> = {
       queue: this.#queue,
-      admit: (item) => this.#onAdmission(this.#queue.admit(item)),
+      admit: (item, bytes) => this.#onAdmission(this.#queue.admit(item, bytes)),
       admitAgain: (item) => this.#onAdmission(this.#queue.admitAgain(item)),
       setHeld: (held) => this.#setHeld(held),
     };

@@ -12,7 +12,8 @@ type WriteCallback = (error?: Error | null) => void;
 /** What stands behind the gate: a batching sink, or a transform. */
 export interface Gated<T> {
   readonly queue: AdmissionQueue<T>;
-  admit(item: T): Outcome;
+  /** `bytes`, where the item has been measured already. */
+  admit(item: T, bytes?: number): Outcome;
   admitAgain(item: T): Outcome;
   /** A producer is made to wait, or no longer. */
   setHeld(held: boolean): void;
@@ -29,14 +30,16 @@ export class ProducerGate<T> {
   /** Length of Node's own queue, the chunk being written included. */
   readonly #nativeLength: () => number;
   readonly #blocks: boolean;
-  readonly #short: boolean;
   readonly #pauseAt: number;
+  readonly #pauseAtBytes: number;
   readonly #ledger: Ledger;
   #open = true;
   #held: WriteCallback | undefined;
   #heldLength = 0;
   /** The chunk of the held callback, while there is no room even for that one. */
   #pending: { chunk: T } | undefined;
+  /** Bytes of the chunk that is about to go the long way. */
+  #measured: number | undefined;
   #blockTimer: TimerHandle;
 
   constructor(stream: Writable, gated: Gated<T>, settings: ResolvedBuffer<T>, nativeLength: () => number) {
@@ -47,8 +50,7 @@ export class ProducerGate<T> {
     this.#blocks = settings.strategy === 'block';
     this.#ledger = gated.queue.ledger;
     this.#pauseAt = this.#blocks ? settings.marks.pauseAt : Infinity;
-    // Bytes must be made of strings first; and whether they fit is not known before they are measured.
-    this.#short = settings.objectMode && (!this.#blocks || settings.capacityBytes === Infinity);
+    this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
   }
 
   get isHeld(): boolean {
@@ -76,13 +78,21 @@ export class ProducerGate<T> {
    */
   take(chunk: T): boolean {
     const ledger = this.#ledger;
-    if (!this.#short || !this.#open || chunk === null || ledger.waiting > 0 || this.#held !== undefined)
-      return false;
+    // In byte mode Node must make bytes of strings first.
+    if (!this.#open || ledger.waiting > 0 || this.#held !== undefined || chunk === null) return false;
+    if (!this.#settings.objectMode) return false;
     // The write that makes the producer wait must go the long way: Node has to know of it, to emit 'drain'.
     if (ledger.queued + ledger.inFlight + 1 >= this.#pauseAt) return false;
-    this.#gated.queue.arrive();
+    const { queue } = this.#gated;
+    queue.arrive();
     try {
-      this.#gated.admit(chunk);
+      const bytes = queue.measure(chunk);
+      if (ledger.queuedBytes + ledger.inFlightBytes + bytes >= this.#pauseAtBytes) {
+        queue.retract();
+        this.#measured = bytes;
+        return false;
+      }
+      this.#gated.admit(chunk, bytes);
       return true;
     } catch (thrown) {
       this.#pending = { chunk };
@@ -119,8 +129,10 @@ export class ProducerGate<T> {
   /** `_write`. */
   admit(chunk: T, callback: WriteCallback): void {
     let outcome: Outcome;
+    const bytes = this.#measured;
+    this.#measured = undefined;
     try {
-      outcome = this.#gated.admit(chunk);
+      outcome = this.#gated.admit(chunk, bytes);
     } catch (thrown) {
       this.#pending = { chunk };
       this.#held = callback;
