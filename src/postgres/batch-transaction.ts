@@ -103,9 +103,6 @@ async function abandon(
   if (answer === LATE || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
 }
 
-/** The server answered COMMIT, and had rolled back. */
-class RolledBack extends Error {}
-
 async function commit(
   lease: ClientLease<CopyClient>,
   signal: AbortSignal,
@@ -115,7 +112,7 @@ async function commit(
   if (result === LATE) throw new AbortFault(signal);
   // A transaction that has failed answers COMMIT with ROLLBACK, and no error.
   if (result.command === 'ROLLBACK') {
-    throw new RolledBack('a statement of beforeCommit had failed, so the server rolled the batch back');
+    throw new Error('a statement of beforeCommit had failed, so the server rolled the batch back');
   }
 }
 
@@ -126,10 +123,9 @@ async function cleanUp(
   patience: Patience,
 ): Promise<void> {
   if (!lease.isOut) return;
-  const isInDoubt = stage === 'commit' && !(error instanceof RolledBack) && !leavesConnectionUsable(error);
   // An aborted beforeCommit may still be using the connection.
   const isInUse = stage === 'beforeCommit' && error instanceof AbortFault;
-  if (lease.isLost || isInDoubt || isInUse) {
+  if (lease.isLost || isInUse) {
     lease.discard(error);
     return;
   }

@@ -29,8 +29,8 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
   let isStalled = false;
   let received = 0;
 
-  const server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname);
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const upstream = connect({ port: Number(target.port), host: target.hostname, allowHalfOpen: true });
     const pair: [Socket, Socket] = [client, upstream];
     pairs.add(pair);
     const pass = (from: Socket, to: Socket, watch: () => (chunk: Buffer) => 'drop' | undefined) => {
@@ -39,6 +39,10 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
         if (from === client) received += chunk.length;
         isDropping ||= watch()(chunk) === 'drop';
         if (!isDropping) to.write(chunk);
+      });
+      // A farewell is a message like others: a peer that has gone silent does not hear it.
+      from.on('end', () => {
+        if (!isDropping) to.end();
       });
       from.on('error', () => undefined);
       from.on('close', () => {

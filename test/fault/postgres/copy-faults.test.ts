@@ -301,6 +301,31 @@ describe('the batch is aborted', () => {
     await expectHealthy(copy, pool, table);
   });
 
+  test('in beforeCommit that goes on all the same: what it still does reaches nothing', async () => {
+    const table = await database.table('a int, b text');
+    const { pool } = poolThroughProxy({ max: 1 });
+    const abort = new AbortController();
+    let rest: Promise<unknown> | undefined;
+    const copy = copyInto<Row>(pool, {
+      table,
+      beforeCommit: (client) => {
+        if (rest !== undefined) return Promise.resolve();
+        rest = (async () => {
+          abort.abort();
+          await client.query('SELECT pg_sleep(0.1)');
+          await client.query(`INSERT INTO ${table} VALUES (99)`);
+        })();
+        return rest;
+      },
+    });
+    expect(await failureOf(copy([{ a: 1, b: '' }], flushContext(abort.signal)))).toMatchObject({
+      failureClass: 'aborted',
+    });
+    await expect(rest).rejects.toThrow();
+    expect(await countOf(table)).toBe(0);
+    await expectHealthy(copy, pool, table);
+  });
+
   test('after COMMIT was sent: an answer within the grace is the outcome, else it is unknown', async () => {
     for (const answers of [true, false]) {
       const table = await database.table('a int, b text');
@@ -375,6 +400,34 @@ describe('the peer stops answering', () => {
     proxy.resume();
     proxy.cut();
     await expectHealthy(copy, pool, table);
+  });
+
+  test('while nothing is under way on it: whoever waits for a client gets one', async () => {
+    const table = await database.table('a int, b text');
+    const { pool } = poolThroughProxy({ max: 1 });
+    const abort = new AbortController();
+    let calls = 0;
+    const copy = copyInto<Row>(pool, {
+      table,
+      beforeCommit: () => {
+        calls += 1;
+        if (calls > 1) return Promise.resolve();
+        // From here on the peer hears nothing of this connection, not even a farewell.
+        proxy.onData = () => 'drop';
+        setImmediate(() => {
+          abort.abort();
+        });
+        return new Promise(() => undefined);
+      },
+    });
+    const first = failureOf(copy([{ a: 1, b: '' }], flushContext(abort.signal)));
+    await until(() => calls === 1);
+    const second = copy([{ a: 2, b: '' }], flushContext());
+    expect(await first).toMatchObject({ failureClass: 'aborted', ambiguous: false });
+    proxy.onData = () => undefined;
+    await second;
+    proxy.cut();
+    expect(await countOf(table)).toBe(1);
   });
 
   test("at a row's fault: the batch fails once the clean-up is given up", async () => {

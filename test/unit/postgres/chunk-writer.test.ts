@@ -33,6 +33,21 @@ describe('text', () => {
     );
   });
 
+  test('every character that a row is made of is escaped, in short texts and in long ones', () => {
+    for (let code = 1; code < 256; code += 1) {
+      for (const text of [
+        `a${String.fromCharCode(code)}b`,
+        `${'a'.repeat(100)}${String.fromCharCode(code)}`,
+      ]) {
+        const sent = written((writer) => {
+          writer.writeText(text);
+        });
+        expect(unescape(sent)).toBe(text);
+        expect(sent).not.toMatch(/[\t\n\r]/);
+      }
+    }
+  });
+
   test.each(['\0', 'x\0', `${'x'.repeat(100)}\0`])('U+0000 is refused', (text) => {
     expect(() => written((writer) => writer.writeText(text))).toThrow(/U\+0000/);
   });
