@@ -17,12 +17,15 @@ type WriteCallback = (error?: Error | null) => void;
 // eslint-disable-next-line @typescript-eslint/no-unused-vars -- merged with the class, whose type parameters it must repeat
 export interface BackpressureTransform<In, Out = In> {
   on<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
+  on(event: 'error', listener: (error: Error) => void): this;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
   on(event: string | symbol, listener: (...args: any[]) => void): this;
   once<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
+  once(event: 'error', listener: (error: Error) => void): this;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
   once(event: string | symbol, listener: (...args: any[]) => void): this;
   off<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
+  off(event: 'error', listener: (error: Error) => void): this;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
   off(event: string | symbol, listener: (...args: any[]) => void): this;
 }

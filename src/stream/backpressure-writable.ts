@@ -14,12 +14,15 @@ type WriteCallback = (error?: Error | null) => void;
 
 export interface BackpressureWritable<T> {
   on<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
+  on(event: 'error', listener: (error: Error) => void): this;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
   on(event: string | symbol, listener: (...args: any[]) => void): this;
   once<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
+  once(event: 'error', listener: (error: Error) => void): this;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
   once(event: string | symbol, listener: (...args: any[]) => void): this;
   off<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
+  off(event: 'error', listener: (error: Error) => void): this;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
   off(event: string | symbol, listener: (...args: any[]) => void): this;
 }

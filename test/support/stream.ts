@@ -109,7 +109,18 @@ export function expectLedger<M extends BufferMetrics>(stream: { getMetrics(): M 
 
 /** Checks the ledger inside each of the stream's events from now on. */
 export function watchLedger(stream: Writable & Measured, events: readonly string[]): void {
-  for (const event of events) stream.on(event, () => void expectLedger(stream));
+  for (const event of events) {
+    stream.on(event, () => {
+      try {
+        expectLedger(stream);
+      } catch (thrown) {
+        // Not to the stream, which would take it for a listener's failure and go on: it is to fail the run.
+        process.nextTick(() => {
+          throw new Error(`inside '${event}'`, { cause: thrown });
+        });
+      }
+    });
+  }
 }
 
 /** Node's events and ours. */
@@ -125,6 +136,8 @@ export function endOf(stream: Writable): Promise<Error | undefined> {
 export async function closed(stream: Writable): Promise<void> {
   // Not events.once(), which rejects where 'error' comes first.
   if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
+  // Node sets `closed` a tick before it emits 'close'.
+  await turn(1);
 }
 
 /** Queued plus in flight: what the bound measures. */
