@@ -24,7 +24,7 @@ export type Step =
   /** On with the next step at once: promises do not get to settle. */
   | { kind: 'hurry' };
 
-/** Where an `abort` may come from within: the engine is then in the middle of something. */
+/** Where the user's own code runs: the engine is then in the middle of something. */
 export type Inside = 'state' | 'drop' | 'flush' | 'retry' | 'failed' | 'settled' | 'call' | 'shed' | 'sizeOf';
 
 export interface Plan {
@@ -34,7 +34,8 @@ export interface Plan {
   onFailed: 'none' | 'sync' | 'slow' | 'throws';
   script: readonly Behaviour[];
   steps: readonly Step[];
-  abortInside: { where: Inside; after: number } | undefined;
+  /** Something that the user's code does there, at its `after`th turn. */
+  inside: { where: Inside; after: number; act: 'abort' | 'push' | 'flush' | 'stop' } | undefined;
 }
 
 type Watched = { what: string; done: boolean };
@@ -59,6 +60,7 @@ export class EngineRun {
   /** A controller that was stopped with nothing open hears of an abort when it is started again. */
   #listening = true;
   #inside = 0;
+  #ending = false;
   #lastFirstCall = -1;
   #lastCall: Call<Item> | undefined;
   #represented = 0;
@@ -166,6 +168,12 @@ export class EngineRun {
     }
   }
 
+  /** An item that is pushed while another one is being decided on may come before it. */
+  get #isOrdered(): boolean {
+    const { inside } = this.#plan;
+    return inside?.act !== 'push' || !['drop', 'shed', 'sizeOf'].includes(inside.where);
+  }
+
   get #load(): number {
     const { bufferSize, inFlight } = this.controller.getMetrics();
     return bufferSize + inFlight;
@@ -233,7 +241,8 @@ export class EngineRun {
       const bytes = items.reduce((sum, { size }) => sum + size, 0);
       if (items.length > 1) assert.ok(bytes <= batchBytes, `a batch of ${bytes} bytes`);
       for (const id of ids) assert.ok(!this.#outcomes.has(id), `item ${id} was called after it settled`);
-      for (let n = 1; n < ids.length; n++) assert.ok(ids[n]! > ids[n - 1]!, 'a batch is in order');
+      for (let n = 1; n < ids.length && this.#isOrdered; n++)
+        assert.ok(ids[n]! > ids[n - 1]!, 'a batch is in order');
       assert.ok(!this.#abort.signal.aborted, 'called after an abort');
       assert.equal(context.weights.length, items.length);
       assert.equal(
@@ -242,7 +251,8 @@ export class EngineRun {
       );
       if (context.attempt === 1) {
         assert.ok(this.#running, 'a batch begun while stopped');
-        assert.ok(ids[0]! > this.#lastFirstCall, 'batches begin in the order of admission');
+        if (this.#isOrdered)
+          assert.ok(ids[0]! > this.#lastFirstCall, 'batches begin in the order of admission');
         this.#lastFirstCall = ids.at(-1)!;
         this.#represented += context.represents;
       } else if (this.bounds.concurrency === 1) {
@@ -283,13 +293,16 @@ export class EngineRun {
 
   #within(where: Inside): void {
     this.#checkInside(where);
-    const { abortInside } = this.#plan;
-    if (abortInside?.where === where && this.#inside++ === abortInside.after) this.#abort.abort();
+    const { inside } = this.#plan;
+    if (inside?.where !== where || this.#inside++ !== inside.after) return;
+    if (inside.act === 'stop' && this.#ending) return;
+    const item = { count: 1, size: 1, low: false };
+    void this.#take(inside.act === 'push' ? { kind: 'push', ...item } : { kind: inside.act });
   }
 
   #checkInside(where: string): void {
-    // Beside those in line, one item may just be being decided on.
-    this.#guard(() => checkInstant(this.controller.getMetrics(), this.bounds, where, 1));
+    // Beside those in line, an item may just be being decided on, and within that another one.
+    this.#guard(() => checkInstant(this.controller.getMetrics(), this.bounds, where, 2));
   }
 
   #guard(check: () => void): void {
@@ -340,6 +353,7 @@ export class EngineRun {
   }
 
   async #end(): Promise<void> {
+    this.#ending = true;
     this.destination.heal();
     await this.#take({ kind: 'start' });
     await this.#take({ kind: 'drain', timeoutMs: undefined });
@@ -392,7 +406,7 @@ export class EngineRun {
   /** What did not arrive and was taken by no handler is handed back, each once, in order. */
   #checkHandedBack(unsettled: readonly number[]): void {
     assert.equal(new Set(unsettled).size, unsettled.length, 'each handed back once');
-    for (let n = 1; n < unsettled.length && this.bounds.concurrency === 1; n++)
+    for (let n = 1; n < unsettled.length && this.bounds.concurrency === 1 && this.#isOrdered; n++)
       assert.ok(unsettled[n]! > unsettled[n - 1]!, 'handed back in order');
     const failed = [...this.#outcomes].filter(([, { outcome }]) => outcome === 'failed').map(([id]) => id);
     const back = new Set(unsettled);
