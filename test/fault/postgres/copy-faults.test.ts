@@ -79,7 +79,7 @@ describe('the connection is lost', () => {
     const flush = failureOf(copy(largeBatch(), flushContext()));
     await until(() => proxy.received > sent + 1_000_000);
     await database.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; COPY%' AND pid <> pg_backend_pid()`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; COPY%' AND pid <> pg_backend_pid() AND datname = current_database()`,
     );
     expect(await flush).toMatchObject({
       failureClass: 'transport',
@@ -101,7 +101,7 @@ describe('the connection is lost', () => {
     const flush = failureOf(copy(largeBatch(), flushContext()));
     await until(() => proxy.received > sent + 1_000_000);
     await database.query(
-      `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; COPY%' AND pid <> pg_backend_pid()`,
+      `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; COPY%' AND pid <> pg_backend_pid() AND datname = current_database()`,
     );
     expect(await flush).toMatchObject({ failureClass: 'transport', retryable: true, sqlState: '57014' });
     expect(pool.totalCount).toBe(1);
@@ -264,7 +264,11 @@ describe('the batch is aborted', () => {
     await locker.query(`BEGIN; LOCK TABLE ${table}`);
     const abort = new AbortController();
     const flush = failureOf(copy([{ a: 1, b: '' }], flushContext(abort.signal)));
-    await until(async () => (await database.query(`SELECT 1 FROM pg_locks WHERE NOT granted`)).length > 0);
+    await until(
+      async () =>
+        (await database.query(`SELECT 1 FROM pg_locks WHERE NOT granted AND relation = '${table}'::regclass`))
+          .length > 0,
+    );
     const start = performance.now();
     abort.abort();
     expect(await flush).toMatchObject({ failureClass: 'aborted', ambiguous: false });
@@ -284,18 +288,16 @@ describe('the batch is aborted', () => {
       beforeCommit: async (client) => {
         calls += 1;
         if (calls > 1) return;
-        setImmediate(() => {
-          abort.abort();
-        });
         await client.query('SELECT pg_sleep(60)');
       },
     });
-    expect(await failureOf(copy([{ a: 1, b: '' }], flushContext(abort.signal)))).toMatchObject({
-      failureClass: 'aborted',
-      ambiguous: false,
-    });
+    const flush = failureOf(copy([{ a: 1, b: '' }], flushContext(abort.signal)));
+    const sleeping = `SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active' AND datname = current_database()`;
+    await until(async () => (await database.query(sleeping)).length > 0);
+    abort.abort();
+    expect(await flush).toMatchObject({ failureClass: 'aborted', ambiguous: false });
     await database.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()`,
     );
     expect(await countOf(table)).toBe(0);
     await expectHealthy(copy, pool, table);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
 import pg from 'pg';
@@ -232,6 +233,8 @@ describe('which table', () => {
 
   test('row-level security and views are told as what they are', async () => {
     const table = await database.table('a int');
+    // Roles belong to the whole server, which other runs may share.
+    const role = `limited_${randomBytes(4).toString('hex')}`;
     await database.query(`CREATE VIEW v AS SELECT * FROM ${table}`);
     expect(
       await failureOf(copyInto(database.pool(), { table: 'v' })([{ a: 1 }], flushContext())),
@@ -239,20 +242,19 @@ describe('which table', () => {
       failureClass: 'setup',
     });
     await database.query(
-      `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY; CREATE ROLE limited LOGIN; GRANT INSERT ON ${table} TO limited`,
+      `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY; CREATE ROLE ${role}; GRANT INSERT ON ${table} TO ${role}`,
     );
-    const pool = database.pool({ options: '-c role=limited' });
+    const pool = database.pool({ options: `-c role=${role}` });
     expect(await failureOf(copyInto(pool, { table })([{ a: 1 }], flushContext()))).toMatchObject({
       failureClass: 'setup',
       sqlState: '0A000',
     });
-    await database.query(
-      `ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY; REVOKE ALL ON ${table} FROM limited`,
-    );
+    await database.query(`ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY; DROP OWNED BY ${role}`);
     expect(await failureOf(copyInto(pool, { table })([{ a: 1 }], flushContext()))).toMatchObject({
       failureClass: 'setup',
       sqlState: '42501',
     });
+    await database.query(`DROP ROLE ${role}`);
   });
 });
 
