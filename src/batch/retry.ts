@@ -10,5 +10,6 @@ export function retryDelay(
   maxDelayMs: number,
   random: () => number,
 ): number {
-  return random() * Math.min(maxDelayMs, minDelayMs * 2 ** (attempt - 1));
+  // The exponent is bounded: 0 × Infinity is no number.
+  return random() * Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(attempt - 1, 64));
 }

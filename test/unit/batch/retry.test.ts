@@ -17,6 +17,10 @@ describe('the delay before a retry', () => {
     expect(retryDelay(attempt, 200, 30_000, () => 1 - Number.EPSILON)).toBeCloseTo(cap, 6);
   });
 
+  it('is none where the base is 0, however often it was called', () => {
+    expect(retryDelay(5_000, 0, 30_000, Math.random)).toBe(0);
+  });
+
   it('is a time that a timer can take, for any attempt', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e9 }), fc.nat(1e6), fc.nat(1e6), (attempt, min, more) => {
