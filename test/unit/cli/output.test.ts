@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { CliError, oneLine } from '../../../src/cli/errors.js';
+import { parseArguments } from '../../../src/cli/options.js';
+import { plainLine, startProgress } from '../../../src/cli/progress.js';
+import { formatTable } from '../../../src/cli/query-table.js';
+import { SourceRow } from '../../../src/cli/record-parser.js';
+import { summarise, type LoadOutcome } from '../../../src/cli/summary.js';
+import type { SinkMetrics } from '../../../src/metrics.js';
+import { BackpressureWritable } from '../../../src/stream/backpressure-writable.js';
+
+function metrics(changes: Partial<SinkMetrics> = {}): SinkMetrics {
+  const fresh = new BackpressureWritable(async () => undefined).getMetrics();
+  return { ...fresh, ...changes };
+}
+
+function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
+  const invocation = parseArguments(['load', '-t', 'shop.events', 'events.csv']);
+  if (invocation.command !== 'load') throw new Error('no load');
+  return {
+    options: invocation.options,
+    label: 'db.example:5432/shop',
+    created: false,
+    seconds: 2,
+    bytesRead: 3 * 1024 * 1024,
+    metrics: metrics({ eventsOffered: 2000, eventsFlushed: 2000 }),
+    lastRow: new SourceRow([], { name: 'events.csv', path: 'events.csv', sizeBytes: 1 }, 2001),
+    failure: undefined,
+    stoppedBy: undefined,
+    ...changes,
+  };
+}
+
+describe('the summary', () => {
+  it('of a load that went well', () => {
+    const { exitCode, error, lines, json } = summarise(outcome());
+    expect({ exitCode, error }).toEqual({ exitCode: 0, error: undefined });
+    expect(lines[0]).toBe(
+      '2,000 rows into "shop.events" of db.example:5432/shop in 2.00 s: 1,000 rows/s, 3.0 MiB read',
+    );
+    expect(lines).toHaveLength(2);
+    expect(json).toMatchObject({
+      table: 'events',
+      schema: 'shop',
+      rows: 2000,
+      rowsPerSecond: 1000,
+      seconds: 2,
+    });
+  });
+
+  it('of one that failed says how much is in the table', () => {
+    const failure = new CliError('events.csv:7: bad');
+    for (const [rows, words] of [
+      [0, 'events.csv:7: bad (nothing was loaded)'],
+      [1, 'events.csv:7: bad (1 row was loaded)'],
+      [1234, 'events.csv:7: bad (1,234 rows were loaded)'],
+    ] as const) {
+      const { exitCode, error, json } = summarise(
+        outcome({ failure, metrics: metrics({ eventsFlushed: rows }) }),
+      );
+      expect({ exitCode, error }).toEqual({ exitCode: 1, error: words });
+      expect(json['error']).toBe('events.csv:7: bad');
+    }
+  });
+
+  it('of one that dropped rows has exit code 3, unless it failed or was stopped', () => {
+    const dropped = metrics({
+      eventsOffered: 10,
+      eventsDropped: 4,
+      dropsByReason: { ...metrics().dropsByReason, evicted: 3, sampled: 1 },
+    });
+    const { exitCode, lines, json } = summarise(outcome({ metrics: dropped }));
+    expect(exitCode).toBe(3);
+    expect(lines.at(-1)).toBe('4 of 10 rows were dropped (3 evicted, 1 sampled)');
+    expect(json['dropsByReason']).toEqual({ evicted: 3, sampled: 1 });
+    expect(summarise(outcome({ metrics: dropped, stoppedBy: 'SIGINT' })).exitCode).toBe(130);
+    expect(summarise(outcome({ metrics: dropped, failure: new CliError('x') })).exitCode).toBe(1);
+  });
+
+  it('of one that was stopped says where', () => {
+    expect(summarise(outcome({ stoppedBy: 'SIGTERM' }))).toMatchObject({
+      exitCode: 143,
+      error: 'stopped by SIGTERM after events.csv:2001; the rows up to there were loaded: 2,000',
+    });
+    expect(summarise(outcome({ stoppedBy: 'SIGINT', lastRow: undefined })).error).toBe(
+      'stopped by SIGINT before the first row',
+    );
+  });
+});
+
+describe('progress', () => {
+  it('where there is no terminal is a plain line', () => {
+    const reading = { done: 512, total: 1024, metrics: metrics({ eventsFlushed: 5000 }), isStopping: false };
+    expect(plainLine(reading, 2)).toBe('5,000 rows, 2,500 rows/s, normal, 50 % read');
+    expect(plainLine({ ...reading, done: 1024 ** 2, total: undefined, isStopping: true }, 2)).toBe(
+      '5,000 rows, 2,500 rows/s, stopping, 1.0 MiB read',
+    );
+  });
+
+  it('is not even asked for when quiet', () => {
+    const stream = { isTTY: true, write: () => expect.unreachable() } as unknown as NodeJS.WriteStream;
+    startProgress({ quiet: true }, stream, () => expect.unreachable()).stop();
+  });
+});
+
+describe('the table of a query', () => {
+  it('has numbers to the right, NULL spelt out, and nothing that a terminal would obey', () => {
+    const fields = [
+      { name: 'n', dataTypeID: 23 },
+      { name: 'text', dataTypeID: 25 },
+    ];
+    const rows = [
+      ['1', 'a\nb'],
+      ['200', '\u001b[31mred'],
+      [null, '😀'],
+    ];
+    expect(formatTable(fields, rows)).toBe(
+      [
+        '   n | text',
+        '-----+------------',
+        '   1 | a\\nb',
+        ' 200 | \\x1b[31mred',
+        'NULL | 😀',
+        '(3 rows)',
+        '',
+      ].join('\n'),
+    );
+    expect(formatTable([{ name: 'n', dataTypeID: 23 }], [['1']])).toBe('n\n-\n1\n(1 row)\n');
+    expect(formatTable([], [])).toBe('\n\n(0 rows)\n');
+  });
+});
+
+describe('one line', () => {
+  it('is made of many', () => {
+    expect(oneLine('a\n  b\r\nc\n')).toBe('a b c');
+  });
+});
