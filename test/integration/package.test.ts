@@ -41,7 +41,12 @@ const at = (file: string) => path.join(folder, file);
 
 async function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
   const quiet = ['--offline', '--no-audit', '--no-fund', '--ignore-scripts', '--update-notifier=false'];
-  return run('npm', [...args, ...quiet], { cwd });
+  return run('npm', [...args, ...quiet], { cwd, env: environment() });
+}
+
+/** Without what an npm or npx around this test wants of its own children. */
+function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
 }
 
 /** A project that has `spillway` where it is given as one of `links`, and nothing else but the files. */
@@ -195,10 +200,20 @@ describe('in an empty project', () => {
     }
   });
 
-  const npx = (...args: string[]) => run('npx', ['--no-install', 'spillway', ...args], { cwd: at('empty') });
+  const npx = (...args: string[]) =>
+    run('npx', ['--no-install', 'spillway', ...args], { cwd: at('empty'), env: environment() });
 
   test('the command line tells its version', async () => {
     expect((await npx('--version')).stdout.trim()).toBe(manifest.version);
+  });
+
+  test('the command line says which packages it lacks', async () => {
+    await writeFile(at('empty/rows.csv'), 'a\n1\n');
+    const load = ['load', 'rows.csv', '--table', 't', '--to', 'postgres://nobody@127.0.0.1:1/none'];
+    await expect(npx(...load)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^spillway: [^\n]*npm install pg pg-copy-streams$/m) as string,
+    });
   });
 
   test('both entries share the classes of their errors, in either kind of module', async () => {
