@@ -11,6 +11,8 @@ export const CHUNK_BYTES = 64 * 1024;
 const SLACK_BYTES = 8 * 1024;
 /** From this length on, the built-in encoder is faster than a loop. */
 const LONG_TEXT = 48;
+/** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
+const MEASURED_FROM = 16 * 1024;
 
 const TAB = 9;
 const NEWLINE = 10;
@@ -99,7 +101,7 @@ export class ChunkWriter {
   #writeLong(text: string): void {
     checkText(text);
     const escaped = escapeText(text);
-    this.#reserve(3 * escaped.length);
+    this.#reserve(escaped.length < MEASURED_FROM ? 3 * escaped.length : Buffer.byteLength(escaped));
     this.#length += this.#bytes.write(escaped, this.#length, 'utf8');
   }
 

@@ -53,7 +53,7 @@ export function copyInto<T extends object = Record<string, unknown>, Client exte
       } catch (error) {
         if (!(error instanceof BatchFailure)) throw error;
         const failure = describeBatchFailure(error, layout, items);
-        if (!hintsAtChangedTable(failure.sqlState)) throw failure;
+        if (error.stage !== 'copy' || !hintsAtChangedTable(failure.sqlState)) throw failure;
         // The table may have changed since it was looked up: then it is worth another look, once.
         tableLayout.forget(layout);
         if (cached === undefined) throw failure;

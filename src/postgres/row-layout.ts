@@ -9,6 +9,8 @@ export interface LayoutColumn {
   name: string;
   typeName: string;
   encoder: ValueEncoder;
+  /** Every object has something of this name (`constructor`, `__proto__` …), which is no value of the row's. */
+  mustBeOwn: boolean;
 }
 
 /** Where the list of columns came from; it decides what an unfitting row is told. */
@@ -55,7 +57,12 @@ export function planLayout(description: TableDescription, choice: ColumnChoice):
   const list = columns.map(({ name }) => quoteIdentifier(name)).join(', ');
   return {
     source: choice.source,
-    columns: columns.map(({ name, typeName, type }) => ({ name, typeName, encoder: compileEncoder(type) })),
+    columns: columns.map(({ name, typeName, type }) => ({
+      name,
+      typeName,
+      encoder: compileEncoder(type),
+      mustBeOwn: name in Object.prototype,
+    })),
     names: columns.map(({ name }) => name),
     schema,
     table,

@@ -1,5 +1,6 @@
 /** Rows into chunks, by a layout. What it cannot write is a fault of one row, named by its place and column. */
 
+import { messageOf } from '../errors.js';
 import { show } from '../validate.js';
 import { CHUNK_BYTES, ChunkWriter } from './chunk-writer.js';
 import type { RowLayout } from './row-layout.js';
@@ -57,22 +58,21 @@ export class RowWriter {
     const { columns, source } = this.#layout;
     const writer = this.#writer;
     let present = 0;
-    for (let index = 0; index < columns.length; index += 1) {
-      const { name, encoder } = columns[index]!;
-      const value = values[name];
-      if (value === undefined) writer.writeNull();
-      else {
-        present += 1;
-        if (value === null) writer.writeNull();
+    let index = 0;
+    try {
+      for (; index < columns.length; index += 1) {
+        const { name, encoder, mustBeOwn } = columns[index]!;
+        const value = mustBeOwn && !Object.hasOwn(values, name) ? undefined : values[name];
+        if (value === undefined) writer.writeNull();
         else {
-          try {
-            encoder.write(writer, value);
-          } catch (error) {
-            throw this.#fault(row, index, error);
-          }
+          present += 1;
+          if (value === null) writer.writeNull();
+          else encoder.write(writer, value);
         }
+        writer.endField();
       }
-      writer.endField();
+    } catch (error) {
+      throw this.#fault(row, index, error);
     }
     writer.endRow();
     if (source === 'option') {
@@ -103,17 +103,16 @@ export class RowWriter {
       );
     }
     const writer = this.#writer;
-    for (let index = 0; index < columns.length; index += 1) {
-      const value = values[index];
-      if (value === null || value === undefined) writer.writeNull();
-      else {
-        try {
-          columns[index]!.encoder.write(writer, value);
-        } catch (error) {
-          throw this.#fault(row, index, error);
-        }
+    let index = 0;
+    try {
+      for (; index < columns.length; index += 1) {
+        const value = values[index];
+        if (value === null || value === undefined) writer.writeNull();
+        else columns[index]!.encoder.write(writer, value);
+        writer.endField();
       }
-      writer.endField();
+    } catch (error) {
+      throw this.#fault(row, index, error);
     }
     writer.endRow();
   }
@@ -144,15 +143,14 @@ export class RowWriter {
     }
   }
 
-  #fault(row: number, index: number, error: unknown): unknown {
-    if (!(error instanceof ValueFault)) return error;
+  /** Also what a getter, a `toJSON` or a `toPostgres` of the caller's throws is a fault of the row that it stands in. */
+  #fault(row: number, index: number, error: unknown): RowFault {
     const { name, typeName } = this.#layout.columns[index]!;
-    return new RowFault(
-      row,
-      name,
-      error.sqlState,
-      `column ${JSON.stringify(name)} (${typeName}) ${error.message}`,
-    );
+    const [sqlState, message] =
+      error instanceof ValueFault
+        ? [error.sqlState, error.message]
+        : ['22P02', `cannot be written: ${messageOf(error)}`];
+    return new RowFault(row, name, sqlState, `column ${JSON.stringify(name)} (${typeName}) ${message}`);
   }
 }
 

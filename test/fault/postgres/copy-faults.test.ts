@@ -272,7 +272,7 @@ describe('the batch is aborted', () => {
     const start = performance.now();
     abort.abort();
     expect(await flush).toMatchObject({ failureClass: 'aborted', ambiguous: false });
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(3_000);
     await locker.query('ROLLBACK');
     await locker.end();
     await expectHealthy(copy, pool, table);
@@ -397,7 +397,7 @@ describe('the peer stops answering', () => {
     const start = performance.now();
     abort.abort();
     const error = await flush;
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(3_000);
     expect(error).toMatchObject({ failureClass: 'aborted' });
     proxy.resume();
     proxy.cut();

@@ -143,6 +143,23 @@ describe('which columns', () => {
   });
 });
 
+test('columns that are called like something every object has', async () => {
+  const table = await database.table('"constructor" text, "__proto__" jsonb, "toString" text, a int');
+  const copy = copyInto<object>(database.pool(), {
+    table,
+    columns: ['constructor', '__proto__', 'toString', 'a'],
+  });
+  const own = JSON.parse('{"constructor":"McLaren","__proto__":{"x":1},"toString":"t","a":1}') as object;
+  await copy([own, { a: 2 }], flushContext());
+  const rows = await database.query<{ v: unknown }>(
+    `SELECT to_jsonb(${table})::text AS v FROM ${table} ORDER BY a`,
+  );
+  expect(rows.map(({ v }) => v)).toEqual([
+    '{"a": 1, "toString": "t", "__proto__": {"x": 1}, "constructor": "McLaren"}',
+    '{"a": 2, "toString": null, "__proto__": null, "constructor": null}',
+  ]);
+});
+
 describe('which table', () => {
   test('an unknown table is named', async () => {
     const error = await failureOf(
@@ -347,9 +364,11 @@ describe('one batch, one transaction', () => {
     const table = await database.table('a int UNIQUE');
     const log = await database.table('rows int');
     const pool = database.pool();
+    let calls = 0;
     const copy = copyInto(pool, {
       table,
       beforeCommit: async (client, items: readonly { a: number }[]) => {
+        calls += 1;
         await client.query(`INSERT INTO ${log} VALUES ($1)`, [items.length]);
         if (items[0]!.a === 13) throw new Error('not this one');
         if (items[0]!.a === 14) await client.query('SELECT 1/0').catch(() => undefined);
@@ -366,6 +385,8 @@ describe('one batch, one transaction', () => {
       failureClass: 'setup',
       sqlState: '42703',
     });
+    // Once a batch, also for an error that, from COPY, would make us look at the table again.
+    expect(calls).toBe(4);
     expect(await countOf(table)).toBe(2);
     expect(await database.query(`SELECT rows FROM ${log}`)).toEqual([{ rows: 2 }]);
     expect(pool.totalCount).toBe(1);
@@ -463,6 +484,34 @@ describe('faults of a row', () => {
       '22P02',
       'a',
     ],
+    [
+      'a toJSON that throws',
+      'a jsonb, b text',
+      { a: {}, b: 'x' },
+      {
+        a: {
+          toJSON: () => {
+            throw new Error('mine');
+          },
+        },
+        b: 'secret',
+      },
+      '22P02',
+      'a',
+    ],
+    [
+      'a getter that throws',
+      'a int, b text',
+      { a: 1, b: 'x' },
+      Object.defineProperty({ b: 'secret' }, 'a', {
+        enumerable: true,
+        get: () => {
+          throw new Error('mine');
+        },
+      }),
+      '22P02',
+      'a',
+    ],
     ['U+0000', 'a text, b text', { a: 'x', b: 'x' }, { a: 'x\0', b: 'secret' }, '22021', 'a'],
     [
       'U+0000 in a long text',
@@ -506,7 +555,7 @@ describe('faults of a row', () => {
       expect(error.column).toBe(column);
       expect(error.message).toContain('row 2 of the batch');
       if (column !== undefined) expect(error.message).toContain('"a"');
-      expect(error.items).toEqual([bad]);
+      expect(error.items[0]).toBe(bad);
       expect(inspect(error, { depth: 5 })).not.toContain('secret');
       // Nothing arrived, and the client is as good as before.
       await copy([good], flushContext());
