@@ -168,6 +168,17 @@ describe('what is no CSV is refused with its line, after the rows before it', ()
     }
   });
 
+  it('counts the limit for each record, however many quoted ones there are', () => {
+    const text = '"x\n""y",1\n'.repeat(100);
+    const { rows, error } = readCsv(
+      text,
+      Array.from({ length: 110 }, (_, index) => index * 10),
+      { maxRecordBytes: 20 },
+    );
+    expect(error).toBeUndefined();
+    expect(rows).toHaveLength(100);
+  });
+
   it('says what is wrong where a misplaced quote makes all that follows look like one record', () => {
     const text = `a,b\n1,5" disk\n${'2,x\n'.repeat(500)}`;
     for (const cuts of [[], [20], [20, 300, 900]]) {
