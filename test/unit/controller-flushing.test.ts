@@ -601,3 +601,21 @@ describe('Symbol.asyncDispose', () => {
     expect(destination.batches).toEqual([[1]]);
   });
 });
+
+describe('a batch that fills up turn by turn', () => {
+  it.each([
+    ['size', { batchSize: 3 }],
+    ['bytes', { batchBytes: 3, sizeOf: () => 1 }],
+  ] as const)('flushes at once when it is full: %s', async (reason, options) => {
+    const { clock, controller, destination } = startController(options);
+    for (const item of range(1, 3)) {
+      expect(destination.calls).toHaveLength(0);
+      void controller.push(item);
+      await settle();
+    }
+    expect(destination.calls.map(({ items, context }) => [items, context.reason])).toEqual([
+      [[1, 2, 3], reason],
+    ]);
+    expect(clock.now()).toBe(0);
+  });
+});
