@@ -356,7 +356,7 @@ describe('what peers get wrong', () => {
     for (const { controller } of runs) void controller.push(1);
     for (const { clock } of runs) await clock.advance(1);
     expect(runs.map(({ clock }) => clock.pending)).toEqual([1, 1, 0, 1]);
-    await runs[0].controller.flush();
+    await runs[0].controller.drain({ timeoutMs: 60_000 });
     abort.abort();
     runs[3].controller.stop();
     await settle();
