@@ -97,15 +97,25 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return items;
   }
 
-  /** Ends the writable side and waits until the reader has got everything. */
+  /** Ends the writable side and waits until the reader has got everything. Where nobody reads, it rejects if there is something to read. */
   override async [Symbol.asyncDispose](): Promise<void> {
     if (!this.writableEnded && !this.destroyed) this.end();
+    // No reader has ever come: to wait for one would be to wait for ever.
+    if (this.readableFlowing === null) {
+      if (this.#isIdle) this.resume();
+      else this.destroy();
+    }
     await new Promise<void>((resolve, reject) => {
       finished(this, (error) => {
         if (error) reject(error);
         else resolve();
       });
     });
+  }
+
+  get #isIdle(): boolean {
+    const { load, waiting } = this.#queue.ledger;
+    return load === 0 && waiting === 0;
   }
 
   #setHeld(held: boolean): void {
@@ -194,10 +204,11 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     const queue = this.#queue;
-    const isIdle = queue.ledger.load === 0 && queue.ledger.waiting === 0;
     const reason =
       error ??
-      (isIdle ? null : new BackpressureError('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled'));
+      (this.#isIdle
+        ? null
+        : new BackpressureError('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled'));
     const waiting = this.#gate.close(reason);
     this.#closed = true;
     this.#blocked.stop();

@@ -160,7 +160,10 @@ it('a web writer learns of a failing destination', async () => {
   const writer = (Writable.toWeb(stream) as WritableStream<number>).getWriter();
   const failed = (async () => {
     // A turn in between: from Node 24 on the adapter resolves writes to a destroyed stream at once, for ever.
-    for (; ; await turn(1)) await writer.write(1);
+    for (;;) {
+      await writer.write(1);
+      await turn(1);
+    }
   })();
   await expect(failed).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_FLUSH_FAILED' });
   await expect(writer.closed).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_FLUSH_FAILED' });

@@ -367,6 +367,23 @@ describe('the end', () => {
     expect(items).toEqual(range(4));
   });
 
+  it('Symbol.asyncDispose where nobody reads does not hang: an empty one ends', async () => {
+    const between = create();
+    await between[Symbol.asyncDispose]();
+    expect(between.readableEnded).toBe(true);
+  });
+
+  it('Symbol.asyncDispose where nobody reads does not hang: items are handed back with an error', async () => {
+    const between = create();
+    between.on('error', () => undefined);
+    for (const item of range(3)) between.write(item);
+    await expect(between[Symbol.asyncDispose]()).rejects.toMatchObject({
+      code: 'ERR_BACKPRESSURE_ABORTED',
+      items: range(3),
+    });
+    expect(between.takeUnsettled()).toEqual(range(3));
+  });
+
   it('Symbol.asyncDispose waits until the reader has got everything', async () => {
     const between = create();
     for (const item of range(5)) between.write(item);

@@ -89,6 +89,20 @@ describe('the callback of write()', () => {
       expect(expectLedger(stream)).toMatchObject({ eventsAccepted: 4, eventsDropped: 4, eventsFailed: 4 });
     },
   );
+
+  it('of a write for which there was no room gets the error, when the stream is destroyed', async () => {
+    const { stream } = create({ sizeOf: (size) => size, maxBufferBytes: 100 });
+    const error = new Error('away with it');
+    const answers: unknown[] = [];
+    stream.on('error', () => undefined);
+    stream.write(50, (problem) => answers.push(problem ?? null));
+    stream.write(70, (problem) => answers.push(problem ?? null));
+    expect(expectLedger(stream).waiting).toBe(1);
+    stream.destroy(error);
+    await closed(stream);
+    expect(answers).toEqual([null, error]);
+    expect(stream.takeUnsettled()).toEqual([50, 70]);
+  });
 });
 
 describe('end()', () => {
