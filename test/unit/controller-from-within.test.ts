@@ -100,6 +100,32 @@ describe('drain({ timeoutMs })', () => {
   });
 });
 
+describe('drain({ timeoutMs }) at a higher concurrency', () => {
+  it('reports what is open in order: in flight, queued, waiting', async () => {
+    const { clock, controller } = startController(
+      { batchSize: 2, concurrency: 2, maxBufferSize: 5 },
+      Array.from({ length: 9 }, () => ({ kind: 'slow' as const, ms: 1_000 })),
+    );
+    for (const item of range(1, 7)) void controller.push(item);
+    const drained = controller.drain({ timeoutMs: 100 });
+    await clock.advance(100);
+    await expect(drained).rejects.toMatchObject({ items: range(1, 7) });
+  });
+});
+
+describe('flush()', () => {
+  it('resolves when what it waits for has been evicted, and does not wait for what came instead', async () => {
+    const { controller } = startController({ strategy: 'drop_oldest', maxBufferSize: 4 }, [
+      { kind: 'slow', ms: 1_000 },
+    ]);
+    for (const item of range(1, 4)) void controller.push(item);
+    const flushed = controller.flush();
+    for (const item of range(5, 8)) void controller.push(item);
+    await expect(flushed).resolves.toBeUndefined();
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 0, dropsByReason: { evicted: 4 } });
+  });
+});
+
 describe('what is handed back', () => {
   it('is in order within a batch, though some of it might have been called again', async () => {
     const { clock, controller } = startController({ batchSize: 4, retry: { attempts: 3 } }, [
