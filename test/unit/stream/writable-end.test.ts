@@ -93,14 +93,13 @@ describe('the callback of write()', () => {
   it('of a write for which there was no room gets the error, when the stream is destroyed', async () => {
     const { stream } = create({ sizeOf: (size) => size, maxBufferBytes: 100 });
     const error = new Error('away with it');
-    const answers: unknown[] = [];
+    const answers: Record<number, unknown> = {};
     stream.on('error', () => undefined);
-    stream.write(50, (problem) => answers.push(problem ?? null));
-    stream.write(70, (problem) => answers.push(problem ?? null));
+    for (const size of [50, 70]) stream.write(size, (problem) => (answers[size] = problem ?? null));
     expect(expectLedger(stream).waiting).toBe(1);
     stream.destroy(error);
     await closed(stream);
-    expect(answers).toEqual([null, error]);
+    expect(answers).toEqual({ 50: null, 70: error });
     expect(stream.takeUnsettled()).toEqual([50, 70]);
   });
 });

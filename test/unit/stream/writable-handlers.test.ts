@@ -90,6 +90,17 @@ describe.each(['shed', 'sizeOf'] as const)('%s that throws', (handler) => {
     },
   );
 
+  it('answers every write callback once: those admitted before without an error, the others with one', async () => {
+    const { stream } = create({ maxBufferSize: 20, ...options });
+    const ended = endOf(stream);
+    const answers = range(5).map((): unknown[] => []);
+    for (const item of range(5)) stream.write(item, (error) => answers[item]!.push(error ?? null));
+    await ended;
+    await closed(stream);
+    expect(answers.slice(0, 2)).toEqual([[null], [null]]);
+    for (const told of answers.slice(2)) expect(told).toEqual([expect.any(Error)]);
+  });
+
   it('for an item that had to wait: the same', async () => {
     const { stream, destination } = create({ maxBufferSize: 2, maxWaiting: 20, ...options });
     const ended = endOf(stream);

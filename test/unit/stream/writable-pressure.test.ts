@@ -392,6 +392,17 @@ describe('maxBlockTimeMs', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('counts what was waited, and nothing else, in producerBlockedMs', async () => {
+    const { stream, clock, destination } = create({ maxBufferSize: 4, batchSize: 2 });
+    for (const item of range(4)) stream.write(item);
+    await clock.advance(70);
+    await destination.answer();
+    expect(stream.writableNeedDrain).toBe(false);
+    await clock.advance(1_000);
+    expect(stream.getMetrics().producerBlockedMs).toBe(70);
+    stream.on('error', () => undefined).destroy();
+  });
+
   it('is without limit where it is not set', async () => {
     const { stream, clock } = create({ maxBufferSize: 2, flushTimeoutMs: Infinity });
     for (const item of range(4)) stream.write(item);
