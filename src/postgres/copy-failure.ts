@@ -40,8 +40,10 @@ export function describeBatchFailure(
   if (error instanceof AbortFault) return aborted(error, table, stage === 'commit');
   if (error instanceof RowFault) return describeRowFault(error, layout, items);
   const server = error as ServerError;
-  const position = positionOf(server, layout, items);
-  const failureClass = classOf(server, position);
+  const found = positionOf(server, layout, items);
+  const failureClass = classOf(server, found);
+  // A backend that is terminated names the row that it was at, too: that row has no fault.
+  const position = failureClass === 'row' ? found : undefined;
   const isAmbiguous = stage === 'commit' && failureClass === 'transport' && !leavesConnectionUsable(server);
   const column = position?.column ?? textOr(server.column);
   return new CopyError(
