@@ -24,7 +24,7 @@ export type BackpressureErrorCode =
   | 'ERR_BACKPRESSURE_DRAIN_TIMEOUT'
   /** A call that needs a started controller. */
   | 'ERR_BACKPRESSURE_STOPPED'
-  /** Rows that the destination cannot take as they are: the set-up of the table or the shape of the row. */
+  /** A batch could not be copied into PostgreSQL: `CopyError` says whether it was the connection, the set-up, a row or an abort. */
   | 'ERR_BACKPRESSURE_COPY';
 
 export interface BackpressureErrorOptions {
