@@ -98,6 +98,7 @@ function writeLoop(items: readonly Item[]): Comparison {
   return {
     title: `Write loop that respects drain, batches of ${BATCH_SIZE} into an async no-op`,
     unit: 'items',
+    isInProcess: true,
     amount: COUNT,
     baseline,
     rounds: 15,
@@ -120,6 +121,7 @@ function burst(items: readonly Item[]): Comparison {
   return {
     title: `A burst of ${COUNT.toLocaleString('en-GB')} writes in one turn, a capacity of ${CAPACITY.toLocaleString('en-GB')}: all but the first find it full`,
     unit: 'items',
+    isInProcess: true,
     amount: COUNT,
     baseline,
     rounds: 15,
@@ -192,6 +194,7 @@ function stage(items: readonly Item[]): Comparison {
   return {
     title: 'A stage of a pipeline: generator → stage → Writable',
     unit: 'items',
+    isInProcess: true,
     amount: COUNT,
     baseline,
     rounds: 15,

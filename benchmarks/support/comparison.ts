@@ -27,6 +27,8 @@ export interface Comparison {
   /** Name of the candidate that the others are held against. */
   readonly baseline: string;
   readonly candidates: readonly Candidate[];
+  /** All the work is done by this process: its processor time is compared too, which others on the machine hardly touch. */
+  readonly isInProcess?: boolean;
   /** Default 5, and never less, but for an explicit wish of the person who runs it. */
   readonly rounds?: number;
   /** Untimed runs of each candidate before the first round, beside `verify`. Default 1. */
@@ -41,6 +43,8 @@ export interface CandidateResult {
   readonly rate?: Spread;
   /** Of the rate to the baseline's, round by round. */
   readonly ratio?: Spread;
+  /** The same by processor time, with that of V8's helpers, in place of time on the clock. */
+  readonly cpuRatio?: Spread;
 }
 
 export interface ComparisonResult {
@@ -62,7 +66,7 @@ export async function compare(
   const { title, unit, amount, baseline, candidates } = comparison;
   const rounds = wishedRounds ?? Math.max(ROUNDS, comparison.rounds ?? ROUNDS);
   const wrong = new Map<Candidate, string>();
-  const times = new Map<Candidate, number[]>(candidates.map((candidate) => [candidate, []]));
+  const runs = new Map<Candidate, Duration[]>(candidates.map((candidate) => [candidate, []]));
 
   for (const candidate of candidates) {
     progress(`${title}: checking ${candidate.name}`);
@@ -76,8 +80,8 @@ export async function compare(
     progress(`${title}: round ${round + 1} of ${rounds}`);
     for (const candidate of rotated(candidates, round)) {
       if (wrong.has(candidate)) continue;
-      const { durationMs, fault } = await timed(candidate);
-      if (fault === undefined) times.get(candidate)!.push(durationMs);
+      const { duration, fault } = await timed(candidate);
+      if (fault === undefined) runs.get(candidate)!.push(duration);
       else wrong.set(candidate, fault);
     }
   }
@@ -88,10 +92,15 @@ export async function compare(
     const { name } = candidate;
     const fault = wrong.get(candidate);
     if (fault !== undefined) return { name, wrong: fault };
-    const rate = spreadOf(times.get(candidate)!.map((durationMs) => (amount / durationMs) * 1000));
+    const own = runs.get(candidate)!;
+    const rate = spreadOf(own.map(({ wallMs }) => (amount / wallMs) * 1000));
     if (wrong.has(base)) return { name, rate };
-    const ratio = spreadOf(times.get(base)!.map((baseMs, round) => baseMs / times.get(candidate)![round]!));
-    return { name, rate, ratio };
+    const ratioOf = (kind: keyof Duration): Spread =>
+      spreadOf(runs.get(base)!.map((duration, round) => duration[kind] / own[round]![kind]));
+    const ratio = ratioOf('wallMs');
+    return comparison.isInProcess === true
+      ? { name, rate, ratio, cpuRatio: ratioOf('cpuMs') }
+      : { name, rate, ratio };
   });
   return { title, unit, amount, baseline, rounds, results };
 }
@@ -102,18 +111,21 @@ function rotated<T>(list: readonly T[], by: number): T[] {
   return [...list.slice(start), ...list.slice(0, start)];
 }
 
-async function timed(candidate: Candidate): Promise<{ durationMs: number; fault: string | undefined }> {
+interface Duration {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+async function timed(candidate: Candidate): Promise<{ duration: Duration; fault: string | undefined }> {
   await candidate.prepare?.();
   collectGarbage();
+  const cpuStart = process.cpuUsage();
   const start = performance.now();
-  let durationMs = 0;
-  try {
-    await candidate.run();
-    durationMs = performance.now() - start;
-    return { durationMs, fault: await candidate.confirm() };
-  } catch (error) {
-    return { durationMs, fault: wordsOf(error) };
-  }
+  let fault = await candidate.run().then(() => undefined, wordsOf);
+  const wallMs = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpuStart);
+  fault ??= await Promise.resolve(candidate.confirm()).catch(wordsOf);
+  return { duration: { wallMs, cpuMs: (user + system) / 1000 }, fault };
 }
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -7,8 +7,10 @@ import type { Spread } from './statistics.js';
 
 export function tableOf(result: ComparisonResult): string {
   const { title, unit, amount, baseline, rounds, results } = result;
+  const byCpu = results.some(({ cpuRatio }) => cpuRatio !== undefined);
   const header = ['', `${unit}/s (median)`, 'min – max', `ratio to ${baseline}`, 'min – max'];
-  const rows = results.map((candidate) => rowOf(candidate, candidate.name === baseline));
+  if (byCpu) header.push('by processor time', 'min – max');
+  const rows = results.map((candidate) => rowOf(candidate, candidate.name === baseline, byCpu));
   const caption = `${amount.toLocaleString('en-GB')} ${unit} a run, ${rounds} rounds.`;
   return [`### ${title}`, '', ...align([header, ...rows]), '', caption, ''].join('\n');
 }
@@ -30,11 +32,14 @@ export async function saveTables(
   await writeFile(PAGE, `${page.slice(0, from)}${begin}\n${tables}\n${page.slice(to)}`);
 }
 
-function rowOf({ name, wrong, rate, ratio }: CandidateResult, isBaseline: boolean): string[] {
-  if (wrong !== undefined) return [name, 'wrong', '', '', wrong.replaceAll('|', '/')];
-  const [median, range] = shown(rate!, big);
-  if (isBaseline) return [name, median, range, '1', ''];
-  return [name, median, range, ...(ratio === undefined ? ['no baseline', ''] : shown(ratio, small))];
+function rowOf(candidate: CandidateResult, isBaseline: boolean, byCpu: boolean): string[] {
+  const { name, wrong, rate, ratio, cpuRatio } = candidate;
+  const none = byCpu ? ['', '', '', ''] : ['', ''];
+  if (wrong !== undefined) return [name, 'wrong', wrong.replaceAll('|', '/'), ...none];
+  const cells = [name, ...shown(rate!, big)];
+  if (isBaseline) return [...cells, '1', ...none.slice(1)];
+  if (ratio === undefined) return [...cells, 'no baseline', ...none.slice(1)];
+  return [...cells, ...shown(ratio, small), ...(cpuRatio === undefined ? [] : shown(cpuRatio, small))];
 }
 
 function shown({ median, min, max }: Spread, show: (value: number) => string): [string, string] {
