@@ -132,6 +132,16 @@ describe('sample', () => {
     expect(queue.queuedItems().slice(5)).toEqual(kept);
   });
 
+  it('begins a new window whenever the pressure comes back', () => {
+    const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 4, random: () => 0.999 });
+    for (const item of range(1, 7)) offer(item);
+    queue.take(5);
+    queue.settle(5, 0, 0);
+    for (const item of range(8, 12 + 4)) offer(item);
+    // 6 and 7 began a window that NORMAL cut short; 13 to 16 are one of their own.
+    expect(queue.queuedItems()).toEqual([8, 9, 10, 11, 12, 16]);
+  });
+
   it('gives a kept item the weight of those that it stands for, shed ones excluded', () => {
     const { queue, offer } = queueOf({
       strategy: 'sample',
@@ -218,10 +228,9 @@ describe('sizes', () => {
   });
 
   it('come back to exactly 0, fractions or not', () => {
-    const { queue, offer } = queueOf({ ...sized, sizeOf: () => 0.1 });
+    const { queue, offer } = queueOf({ ...sized, sizeOf: (item) => item / 10 });
     for (const item of range(1, 3)) offer(item);
-    const { bytes } = queue.take(3);
-    queue.settle(3, 0, bytes);
+    for (let n = 0; n < 3; n++) queue.settle(1, 0, queue.take(1).bytes);
     expect(queue.ledger.loadBytes).toBe(0);
   });
 
