@@ -155,3 +155,34 @@ describe('a promise that nobody awaits', () => {
     expect(unhandled).toEqual([]);
   });
 });
+
+describe('tryPush()', () => {
+  it('takes no place from those who wait', async () => {
+    const { clock, controller } = startController({ maxBufferBytes: 10, sizeOf: (item) => item }, [
+      { kind: 'slow', ms: 10 },
+    ]);
+    void controller.push(6);
+    const waiting = controller.push(9);
+    // It would fit, but it came later.
+    expect(controller.tryPush(1)).toBe(false);
+    await clock.advance(10);
+    expect(await waiting).toBe(true);
+    expect(controller.getMetrics().dropsByReason.rejected).toBe(1);
+  });
+});
+
+describe('overlapping drains', () => {
+  it('refuse pushes until the last one is over', async () => {
+    const { clock, controller } = startController({ batchSize: 1 }, [{ kind: 'slow', ms: 100 }]);
+    void controller.push(1);
+    const long = controller.drain();
+    controller.drain({ timeoutMs: 10 }).catch(() => undefined);
+    await clock.advance(10);
+    expect(controller.getMetrics().state).toBe('draining');
+    expect(await controller.push(2)).toBe(false);
+    await clock.advance(90);
+    await long;
+    expect(controller.getMetrics().state).toBe('normal');
+    expect(await controller.push(3)).toBe(true);
+  });
+});
