@@ -24,6 +24,14 @@ describe('the waiting line', () => {
     expect(waiting.items()).toEqual([4, 5]);
   });
 
+  it('leaves no timer once everybody has been let in', () => {
+    const { clock, line: waiting } = line();
+    for (const item of range(1, 3)) void waiting.add(item);
+    expect(clock.pending).toBe(1);
+    waiting.release(() => true);
+    expect(clock.pending).toBe(0);
+  });
+
   it('keeps its order over thousands, let in a few at a time', () => {
     const { line: waiting } = line();
     const admitted: number[] = [];
