@@ -69,6 +69,17 @@ describe('block', () => {
     expect(seen).toEqual(range(seen.length, 1));
   });
 
+  it('hands an item on at once to a reader that waits', async () => {
+    const between = create();
+    const seen = collect(between);
+    for (const item of range(3)) {
+      await turn();
+      between.write(item);
+      await turn();
+      expect(seen).toEqual(range(item + 1));
+    }
+  });
+
   it('keeps nothing but one item in the readable side', async () => {
     const between = create({ maxBufferSize: 100 });
     between.on('readable', () => undefined);
