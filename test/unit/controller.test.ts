@@ -113,6 +113,22 @@ describe('shed', () => {
   });
 });
 
+describe('flush() and an item that is shed behind a line', () => {
+  it('still waits for those who stand in line', async () => {
+    const { clock, controller } = startController({ maxBufferSize: 1, shed: (item) => item === 4 }, [
+      { kind: 'slow', ms: 10 },
+      { kind: 'slow', ms: 10 },
+      { kind: 'slow', ms: 10 },
+    ]);
+    for (const item of range(1, 3)) void controller.push(item);
+    let flushedAt = -1;
+    void controller.flush().then(() => (flushedAt = clock.now()));
+    expect(await controller.push(4)).toBe(false);
+    await clock.advance(100);
+    expect(flushedAt).toBe(30);
+  });
+});
+
 describe('sample', () => {
   it('counts what was refused while draining as unrepresented', async () => {
     const { clock, controller, destination } = startController({ strategy: 'sample', batchSize: 1 }, [
