@@ -115,11 +115,14 @@ describe('shed', () => {
 
 describe('flush() and an item that is shed behind a line', () => {
   it('still waits for those who stand in line', async () => {
-    const { clock, controller } = startController({ maxBufferSize: 1, shed: (item) => item === 4 }, [
-      { kind: 'slow', ms: 10 },
-      { kind: 'slow', ms: 10 },
-      { kind: 'slow', ms: 10 },
-    ]);
+    const { clock, controller } = startController(
+      { maxBufferSize: 1, maxWaiting: 2, shed: (item) => item === 4 },
+      [
+        { kind: 'slow', ms: 10 },
+        { kind: 'slow', ms: 10 },
+        { kind: 'slow', ms: 10 },
+      ],
+    );
     for (const item of range(1, 3)) void controller.push(item);
     let flushedAt = -1;
     void controller.flush().then(() => (flushedAt = clock.now()));
