@@ -206,6 +206,8 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       this.#releasing = false;
     }
     if (this.#line.length === 0) this.#sink.setHeld(false);
+    // `sizeOf` may have ended the controller while the first in line was being decided on.
+    else if (this.#sink.failure !== undefined) this.#abort(this.#sink.failure);
   }
 
   /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */

@@ -52,7 +52,10 @@ export interface BufferOptions<T> {
   maxBufferBytes?: number;
   /** The size of an item in bytes. Needed by the byte bounds in object mode. */
   sizeOf?: (item: T) => number;
-  /** Most items (in byte mode: bytes) that may wait for room. Default `maxBufferSize` (`maxBufferBytes`). At least 0. */
+  /**
+   * Most items (in byte mode: bytes) that may wait for room; each source that is piped in may write once more. Default `maxBufferSize`
+   * (`maxBufferBytes`). At least 0.
+   */
   maxWaiting?: number;
   /**
    * How long a producer may be made to wait for room. `push()` answers `false` then, a stream fails with `ERR_BACKPRESSURE_BLOCK_TIMEOUT`.

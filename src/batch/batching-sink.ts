@@ -83,6 +83,11 @@ export class BatchingSink<T> implements FlightHost<T> {
   admit(item: T, bytes?: number): Outcome {
     const outcome = this.queue.admit(item, bytes);
     if (outcome === 'admitted') this.#wake();
+    else if (outcome === 'full' && this.#phase === 'aborted') {
+      // `shed` has ended us meanwhile: what was to wait is handed back with the others.
+      this.#unsettled.add(Infinity, [item]);
+      return this.queue.drop(item, 'aborted');
+    }
     return outcome;
   }
 
@@ -168,8 +173,10 @@ export class BatchingSink<T> implements FlightHost<T> {
    * which takes `abortGraceMs` at the most; `takeUnsettled()` is complete then, and `error`, if it is one of ours, carries the same items.
    */
   abort(error: Error, waiting: T[]): Promise<void> {
-    this.#aborting ??= this.#abort(error, waiting);
-    return this.#aborting;
+    if (this.#phase === 'aborted') this.#dropWaiting(waiting);
+    else this.#aborting = this.#abort(error, waiting);
+    // Not there yet only for a listener that aborts once more, from within the first abort.
+    return this.#aborting ?? Promise.resolve();
   }
 
   async #abort(error: Error, waiting: T[]): Promise<void> {
@@ -180,12 +187,16 @@ export class BatchingSink<T> implements FlightHost<T> {
     const ends = [...this.#flights.values()];
     for (const flight of this.#flights.keys()) flight.abort(error);
     this.#failQueued();
-    this.#unsettled.add(Infinity, waiting);
-    for (const item of waiting) this.queue.drop(item, 'aborted');
+    this.#dropWaiting(waiting);
     await Promise.all(ends);
     this.#settlements.deliver();
     this.#milestones.rejectAll(error);
     if (error instanceof BackpressureError) attachItems(error, this.#unsettled.all());
+  }
+
+  #dropWaiting(waiting: T[]): void {
+    this.#unsettled.add(Infinity, waiting);
+    for (const item of waiting) this.queue.drop(item, 'aborted');
   }
 
   #failQueued(): void {

@@ -1,3 +1,4 @@
+import { LONGEST_DELAY_MS } from '../clock.js';
 import { BackpressureError, toError } from '../errors.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import type { FlushContext, FlushFunction, FlushReason } from '../types.js';
@@ -52,9 +53,11 @@ export function startFlushCall<T>(
     timer = clock.setTimeout(() => end({ kind: 'abandoned', error, latencyMs: latencyMs() }), abortGraceMs);
     controller.abort(error);
   };
-  if (flushTimeoutMs !== Infinity) {
-    timer = clock.setTimeout(() => interrupt(timeoutError(flushTimeoutMs)), flushTimeoutMs);
-  }
+  timer =
+    flushTimeoutMs === Infinity
+      ? // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
+        clock.setTimeout(() => undefined, LONGEST_DELAY_MS)
+      : clock.setTimeout(() => interrupt(timeoutError(flushTimeoutMs)), flushTimeoutMs);
   const { attempt, reason, weights } = context;
   invoke(flush, items, new Context(controller.signal, attempt, reason, items.length, weights)).then(
     (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),

@@ -77,8 +77,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#blocked = new Stopwatch(settings.clock);
     const gated: Gated<In> = {
       queue: this.#queue,
-      admit: (item, bytes) => this.#onAdmission(this.#queue.admit(item, bytes)),
-      admitAgain: (item) => this.#onAdmission(this.#queue.admitAgain(item)),
+      admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
+      admitAgain: (item) => this.#onAdmission(item, this.#queue.admitAgain(item)),
       setHeld: (held) => this.#setHeld(held),
     };
     this.#gate = new ProducerGate<In>(this, gated, settings, () => nativeWritableLength(this));
@@ -90,7 +90,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return bufferMetrics(this.#queue, this.#blocked.totalMs);
   }
 
-  /** After `'close'`: the items that the reader did not get, in order, each handed out once. */
+  /**
+   * After `'close'`: the items that the reader did not get, in order, each handed out once. One more may lie in the readable side of a
+   * reader that had paused: `read()` still answers with it.
+   */
   takeUnsettled(): In[] {
     const items = this.#unsettled;
     this.#unsettled = [];
@@ -124,11 +127,14 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#scheduleDelivery();
   }
 
-  #onAdmission(outcome: Outcome): Outcome {
-    if (outcome !== 'admitted') return outcome;
-    if (this.#wanted) this.#scheduleDelivery();
-    // A listener or `shed` destroyed the stream while the item was being admitted.
-    if (this.#closed) this.#unsettled.push(...this.#queue.failQueued());
+  #onAdmission(item: In, outcome: Outcome): Outcome {
+    if (this.#closed && outcome !== 'dropped') {
+      // A listener or `shed` destroyed the stream while the item was being decided on.
+      if (outcome === 'admitted') this.#unsettled.push(...this.#queue.failQueued());
+      else this.#unsettled.push(item);
+      return outcome === 'admitted' ? outcome : this.#queue.drop(item, 'aborted');
+    }
+    if (outcome === 'admitted' && this.#wanted) this.#scheduleDelivery();
     return outcome;
   }
 

@@ -5,6 +5,8 @@ import { EngineRun, type Inside, type Plan, type Step } from '../support/model-r
 
 /** More for a long campaign: PROPERTY_RUNS=20000. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 400);
+/** A failure prints its seed and path: PROPERTY_REPLAY='{"seed":1,"path":"0"}' with `-t 'under block'` runs that one again. */
+const REPLAY = JSON.parse(process.env['PROPERTY_REPLAY'] ?? '{}') as { seed?: number; path?: string };
 const TIMEOUT_MS = 30_000 + RUNS * 50;
 
 const ms = (max: number) => fc.integer({ min: 0, max });
@@ -188,7 +190,7 @@ describe('the engine keeps its promises after every step of any run', () => {
         fc.asyncProperty(planFor(strategy), async (plan) => {
           await new EngineRun(plan).run();
         }),
-        { numRuns: RUNS },
+        { numRuns: RUNS, ...REPLAY },
       );
     },
   );

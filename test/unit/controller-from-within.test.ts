@@ -220,6 +220,48 @@ describe('shed or sizeOf', () => {
   });
 });
 
+describe('an abort', () => {
+  it('by sizeOf, while the first in line is being decided on and finds no room, leaves nobody behind', async () => {
+    const abort = new AbortController();
+    let calls = 0;
+    const { clock, controller } = startController(
+      {
+        maxBufferSize: 1,
+        signal: abort.signal,
+        sizeOf: () => (++calls === 3 && abort.abort(), 1),
+        onFailed: () => new Promise<void>(() => undefined),
+      },
+      // An answer without any success: load has not gone down when those who wait are asked again.
+      [{ kind: 'partial', ms: 0, mask: 1, retryable: 0, unnamed: 0 }],
+    );
+    void controller.push(1);
+    const waiting = controller.push(2);
+    await settle();
+    expect(calls).toBe(3);
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+    await clock.advance(1_000);
+    expect(controller.getMetrics()).toMatchObject({
+      waiting: 0,
+      eventsFailed: 1,
+      dropsByReason: { aborted: 1 },
+    });
+    expect(controller.takeUnsettled()).toEqual([1, 2]);
+  });
+
+  it('from within an abort changes nothing: the first error stays', async () => {
+    const abort = new AbortController();
+    const { controller } = startController({ maxBufferSize: 2, batchSize: 1, signal: abort.signal }, [
+      { kind: 'throws' },
+    ]);
+    controller.on('drop', () => abort.abort());
+    for (const item of range(1, 3)) void controller.push(item);
+    await expect(controller.flush()).rejects.toThrow('destination threw');
+    expect(abort.signal.aborted).toBe(true);
+    await expect(controller.push(4)).rejects.toThrow('destination threw');
+    expect(controller.takeUnsettled()).toEqual([1, 2, 3]);
+  });
+});
+
 describe('a listener that throws', () => {
   it.each(['state', 'drop', 'flush', 'retry', 'failed'] as const)(
     'of %s fails the controller with its cause, and no item is lost',

@@ -71,6 +71,14 @@ describe.concurrent('a process stays alive while items are unsettled', () => {
       'finish',
     ],
     [
+      'in flight without any limit on its time',
+      `const s = new BackpressureWritable(() => new Promise((resolve) => setTimeout(() => resolve(say('flush')), 300).unref()),
+         { flushTimeoutMs: Infinity });
+       s.end(1); s.on('finish', () => say('finish'));`,
+      'flush',
+      'finish',
+    ],
+    [
       'in a retry pause',
       `let calls = 0;
        const s = new BackpressureWritable(async () => { say('flush'); if (++calls < 3) throw new Error('no'); },

@@ -16,6 +16,7 @@ function create(options: WritableOptions<number> = {}) {
   return { clock, destination, stream };
 }
 
+const boomError = new Error('boom');
 const boom = () => {
   throw new Error('boom');
 };
@@ -199,4 +200,27 @@ it('whenBelow refuses a count that nothing can be below', async () => {
   const { stream } = create();
   expect(() => stream.whenBelow(0)).toThrow(/'count' must be an integer of at least 1/);
   stream.destroy();
+});
+
+describe('shed that destroys the stream', () => {
+  it.each([
+    ['while there is room', 100],
+    ['while there is none', 10],
+  ])('hands back the very item that it was asked about, %s', async (_name, maxBufferBytes) => {
+    const { stream, clock } = create({
+      maxBufferBytes,
+      sizeOf: () => 6,
+      shed: (item) => {
+        if (item === 1) stream.destroy(boomError);
+        return false;
+      },
+    });
+    const ended = endOf(stream);
+    // The last one comes after the destruction: Node refuses it.
+    for (const item of range(3)) stream.write(item);
+    await clock.advance(0);
+    expect(await ended).toBe(boomError);
+    expect(expectLedger(stream)).toMatchObject({ waiting: 0, bufferSize: 0, inFlight: 0 });
+    expect(stream.takeUnsettled()).toEqual([0, 1]);
+  });
 });
