@@ -216,8 +216,12 @@ describe('shed that destroys the stream', () => {
       },
     });
     const ended = endOf(stream);
-    // The last one comes after the destruction: Node refuses it.
-    for (const item of range(3)) stream.write(item);
+    stream.write(0);
+    // In flight, and so out of the way of an abort.
+    await turn();
+    stream.write(1);
+    // After the destruction: Node refuses it.
+    stream.write(2);
     await clock.advance(0);
     expect(await ended).toBe(boomError);
     expect(expectLedger(stream)).toMatchObject({ waiting: 0, bufferSize: 0, inFlight: 0 });
