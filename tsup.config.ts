@@ -15,6 +15,8 @@ export default defineConfig((flags) => {
 const common: Options = {
   target: 'node20',
   removeNodeProtocol: false,
+  // Errors are still printed; the list of files would bury what `npm start` has to say.
+  silent: true,
   splitting: true,
 };
 

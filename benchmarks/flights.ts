@@ -20,7 +20,8 @@ const EXAMPLE = `SELECT origin, count(*) AS flights, round(avg(delay), 1) AS del
 const server = await startEmbeddedServer({ persistent: true });
 try {
   const pool = new pg.Pool({ connectionString: server.url, max: 4 });
-  pool.on('error', (error) => console.error(`an idle connection was lost: ${error.message}`));
+  // An idle connection that is lost is no failure: the next query opens another. The last ones may outlive `pool.end()` by a moment.
+  pool.on('error', () => undefined);
   try {
     console.log(`Embedded PostgreSQL ${server.majorVersion}, its data kept in ${server.directory}`);
     await createTable(pool);
