@@ -69,7 +69,7 @@ export function resolveBuffer<T>(
   const highWaterMark = optional(given.highWaterMark, checkHighWaterMark);
   const bound = objectMode
     ? itemBound(given, context, ratios, highWaterMark)
-    : byteBound(given, ratios, highWaterMark);
+    : byteBound(given, context, ratios, highWaterMark);
   if (objectMode && given.maxBufferBytes !== undefined) {
     if (sizeOf === undefined)
       throw new InvalidOptionError(
@@ -78,7 +78,9 @@ export function resolveBuffer<T>(
       );
     bound.capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
   } else if (objectMode && sizeOf !== undefined && context.maxBufferBytes !== undefined) {
-    bound.capacityBytes = context.maxBufferBytes;
+    // A default gives way to what the user wants of a batch.
+    const needed = roomForBatches(given.batchBytes ?? 0, context.concurrency, ratios);
+    bound.capacityBytes = Math.max(context.maxBufferBytes, needed);
   }
   return {
     objectMode,
@@ -138,6 +140,11 @@ interface Bound {
   capacityBytes: number;
 }
 
+/** Every slot has a batch, and another one is ready, while the state rests in NORMAL. */
+function roomForBatches(batch: number, concurrency: number, { lowWatermark }: Ratios): number {
+  return Math.ceil(((concurrency + 1) * batch) / lowWatermark);
+}
+
 function itemBound(
   given: WritableOptions<never>,
   context: BufferContext<never>,
@@ -145,7 +152,7 @@ function itemBound(
   highWaterMark: number | undefined,
 ): Bound {
   const { givenBatchSize, unsetBatchSize, concurrency } = context;
-  const roomFor = (batchSize: number) => Math.ceil(((concurrency + 1) * batchSize) / ratios.lowWatermark);
+  const roomFor = (batchSize: number) => roomForBatches(batchSize, concurrency, ratios);
   if (given.maxBufferSize !== undefined) {
     const capacity = checkInteger('maxBufferSize', given.maxBufferSize, 1);
     if (givenBatchSize !== undefined && givenBatchSize > capacity)
@@ -167,7 +174,12 @@ function itemBound(
   };
 }
 
-function byteBound(given: WritableOptions<never>, ratios: Ratios, highWaterMark: number | undefined): Bound {
+function byteBound(
+  given: WritableOptions<never>,
+  { concurrency }: BufferContext<never>,
+  ratios: Ratios,
+  highWaterMark: number | undefined,
+): Bound {
   if (given.maxBufferBytes !== undefined) {
     const capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
     if (highWaterMark !== undefined && highWaterMark > capacityBytes)
@@ -178,13 +190,8 @@ function byteBound(given: WritableOptions<never>, ratios: Ratios, highWaterMark:
     highWaterMark === undefined
       ? DEFAULTS.byteMode.maxBufferBytes
       : Math.max(1, shareOf(highWaterMark, 1 / ratios.highWatermark));
-  return {
-    capacity: Infinity,
-    capacityBytes: Math.max(
-      unset,
-      given.batchBytes === undefined ? 1 : Math.ceil((2 * given.batchBytes) / ratios.lowWatermark),
-    ),
-  };
+  const needed = roomForBatches(given.batchBytes ?? 0, concurrency, ratios);
+  return { capacity: Infinity, capacityBytes: Math.max(unset, needed) };
 }
 
 function producerMarks(

@@ -239,15 +239,8 @@ export class BatchingSink<T> implements FlightHost<T> {
     if (this.#pumpIsScheduled || this.#flights.size >= this.settings.concurrency) return;
     const { queued, queuedBytes } = this.queue.ledger;
     const { batchSize, batchBytes } = this.settings;
-    if (
-      queued === 1 ||
-      queued >= batchSize ||
-      queuedBytes >= batchBytes ||
-      this.#draining ||
-      !this.#milestones.isEmpty
-    ) {
-      this.#schedulePump();
-    }
+    // What drains, or is waited for, was seen to when the first of the queued items came.
+    if (queued === 1 || queued >= batchSize || queuedBytes >= batchBytes) this.#schedulePump();
   }
 
   #schedulePump(): void {

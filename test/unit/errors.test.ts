@@ -59,7 +59,8 @@ describe('anything can be thrown', () => {
     [null, 'null'],
     [Symbol('s'), 'Symbol(s)'],
     [{}, '[object Object]'],
-  ])('%s', (thrown, message) => {
+    [Object.create(null) as object, 'something that is no error'],
+  ])('%#', (thrown, message) => {
     expect(messageOf(thrown)).toBe(message);
     expect(toError(thrown)).toMatchObject({ message, cause: thrown });
   });

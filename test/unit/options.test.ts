@@ -355,6 +355,18 @@ describe('unset values follow from set ones', () => {
       { capacityBytes: 32 * 1024 ** 2 },
     ],
     [
+      'byte mode: bytes rise with concurrency too',
+      { objectMode: false, batchBytes: 8 * 1024 ** 2, concurrency: 3 },
+      undefined,
+      { capacityBytes: 64 * 1024 ** 2 },
+    ],
+    [
+      'a destination’s bound in bytes gives way to the user’s batchBytes',
+      { batchBytes: 1_000 },
+      { sizeOf: () => 1, maxBufferBytes: 100 },
+      { capacityBytes: 4_000, batchBytes: 1_000 },
+    ],
+    [
       'batchBytes falls with maxBufferBytes',
       { sizeOf: () => 1, maxBufferBytes: 100 },
       undefined,
