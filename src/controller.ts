@@ -27,6 +27,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   readonly #line: WaitingLine<T>;
   #drains = 0;
   #releasing = false;
+  #stopped = false;
   readonly #onSignal = () => {
     this.#abort(abortError(this.#sink.settings.signal!));
   };
@@ -40,7 +41,10 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
       onFailed: (failures) => this.emit('failed', failures),
-      onRoom: () => this.#onRoom(),
+      onRoom: () => {
+        this.#onRoom();
+        if (this.#stopped && this.#sink.isIdle) this.#unlisten();
+      },
       onFatal: (error) => this.#abort(error),
     });
     const maxBlockTimeMs = settings.maxBlockTimeMs ?? DEFAULTS.maxBlockTimeMs;
@@ -55,6 +59,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   /** Begins, or goes on, flushing. */
   start(): void {
+    this.#stopped = false;
     this.#listen();
     this.#sink.start();
   }
@@ -64,8 +69,9 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
    * lets go of `signal`, until the next `start()`.
    */
   stop(): void {
+    this.#stopped = true;
     this.#sink.stop();
-    if (this.#sink.isIdle) this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
+    if (this.#sink.isIdle) this.#unlisten();
   }
 
   /**
@@ -219,10 +225,17 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   }
 
   #abort(error: Error): void {
+    this.#unlisten();
     void this.#sink.abort(error, this.#line.rejectAll(error));
   }
 
+  /** A signal may outlive many controllers. */
+  #unlisten(): void {
+    this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
+  }
+
   #listen(): void {
+    if (this.#sink.failure !== undefined) return;
     const { signal } = this.#sink.settings;
     if (signal?.aborted) this.#onSignal();
     else signal?.addEventListener('abort', this.#onSignal, { once: true });

@@ -12,13 +12,13 @@ export type BackpressureErrorCode =
   | 'ERR_BACKPRESSURE_BLOCK_TIMEOUT'
   /** The flush function failed for good, and no `onFailed` took its items. */
   | 'ERR_BACKPRESSURE_FLUSH_FAILED'
-  /** A flush took longer than `flushTimeoutMs`, and did not answer within `abortGraceMs` either. */
+  /** A flush took longer than `flushTimeoutMs`, and did not say within `abortGraceMs` how it ended. */
   | 'ERR_BACKPRESSURE_FLUSH_TIMEOUT'
   /** The flush function answered with something that does not add up to its batch. */
   | 'ERR_BACKPRESSURE_INVALID_RESULT'
   /** A handler that the user gave (`onFailed`, `onSettled`, `shed`, `sizeOf`, a listener …) threw. */
   | 'ERR_BACKPRESSURE_HANDLER_FAILED'
-  /** Destroyed, or stopped, while items were unsettled. */
+  /** Destroyed while items were unsettled. */
   | 'ERR_BACKPRESSURE_ABORTED'
   /** `drain({ timeoutMs })` ran out of time. */
   | 'ERR_BACKPRESSURE_DRAIN_TIMEOUT'
@@ -33,12 +33,32 @@ export interface BackpressureErrorOptions {
   items?: readonly unknown[];
 }
 
+/**
+ * Recognises errors by a mark that ES module and CommonJS build share: a program may load both, each with classes of its own. Subclasses
+ * are recognised as usual.
+ */
+function hasMark(base: unknown, asked: unknown, mark: symbol, value: unknown): boolean {
+  if (asked !== base) return Function.prototype[Symbol.hasInstance].call(asked, value);
+  return typeof value === 'object' && value !== null && mark in value;
+}
+
+const ERROR_MARK = Symbol.for('spillway.BackpressureError');
+const ITEM_ERROR_MARK = Symbol.for('spillway.ItemError');
+
 /** The base class: a stable `code`, the `cause` kept, and the items where items are concerned. */
 export class BackpressureError extends Error {
   override readonly name: string = 'BackpressureError';
   readonly code: BackpressureErrorCode;
   /** The items concerned (not enumerable); empty where the error concerns none. */
   declare readonly items: readonly unknown[];
+
+  static {
+    Object.defineProperty(this.prototype, ERROR_MARK, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasMark(BackpressureError, this, ERROR_MARK, value);
+  }
 
   constructor(code: BackpressureErrorCode, message: string, options: BackpressureErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
@@ -79,6 +99,14 @@ export class ItemError extends Error {
   /** Place of the item in the batch, counted from 0. */
   readonly index: number;
   readonly retryable: boolean;
+
+  static {
+    Object.defineProperty(this.prototype, ITEM_ERROR_MARK, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasMark(ItemError, this, ITEM_ERROR_MARK, value);
+  }
 
   constructor(index: number, options: { retryable?: boolean; cause?: unknown; message?: string } = {}) {
     const { cause } = options;

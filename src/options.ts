@@ -1,7 +1,7 @@
 /** What users can set. How unset values follow from set ones is in resolve-options.ts. */
 
 import type { Clock } from './clock.js';
-import type { BackpressureState, BackpressureStrategy, DropReason, StrategyInput } from './vocabulary.js';
+import type { BackpressureState, DropReason, StrategyInput } from './vocabulary.js';
 
 /** How the flush function is called again. */
 export interface RetryOptions {
@@ -90,9 +90,9 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   abortGraceMs?: number;
   retry?: RetryOptions;
   /** Takes the items that failed for good. May be asynchronous. Without it such a failure is fatal and its error carries the items. */
-  onFailed?: (failures: FailedItem<T>[]) => void | PromiseLike<void>;
-  /** Learns each item's outcome, in batches, after the destination has answered. */
-  onSettled?: (settlements: Settlement<T>[]) => void;
+  onFailed?: (failures: FailedItem<T>[]) => unknown;
+  /** Learns each item's outcome, in batches, after the destination has answered. May be asynchronous; it is not waited for. */
+  onSettled?: (settlements: Settlement<T>[]) => unknown;
 }
 
 /** Options of `BackpressureWritable`. */
@@ -114,6 +114,3 @@ export interface TransformOptions<In, Out = In> extends BufferOptions<In> {
   /** Emit arrays of this many items (the last may be shorter). Default: items one by one. At least 1. */
   batchSize?: number;
 }
-
-/** The strategy's canonical spelling. */
-export type { BackpressureStrategy };

@@ -211,7 +211,8 @@ function isRetryableUnlessToldOtherwise(error: Error): boolean {
 
 /** What holds of all options: `undefined` leaves one out, `null` does not. */
 function checkGiven(given: unknown): void {
-  if (typeof given !== 'object' || given === null) refuse('options', 'an object', given);
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    refuse('options', 'an object', given);
   refuseNull(given);
   const { clock } = given as { clock?: Partial<Clock> };
   if (clock !== undefined && !CLOCK_METHODS.every((name) => typeof clock[name] === 'function'))

@@ -2,7 +2,10 @@
 
 import type { RetryOptions } from './options.js';
 
-/** Why a batch was flushed: it was full, its bytes were, its oldest item came of age, the sink drains, or `flush()` was called. */
+/**
+ * Why a batch was flushed: it was full (or the producer was made to wait, so that nothing could be added), its bytes were, its oldest item
+ * came of age, the sink drains, or `flush()` was called.
+ */
 export type FlushReason = 'size' | 'bytes' | 'interval' | 'drain' | 'manual';
 
 /** What a flush function learns about the call. */

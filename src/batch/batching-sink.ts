@@ -20,7 +20,7 @@ import { guardObserver, type SinkObserver } from './sink-observer.js';
 import { Unsettled } from './unsettled.js';
 
 /**
- * From an admission queue to a flush function: batches, flights and settlement. The only place with timers.
+ * From an admission queue to a flush function: batches, flights and settlement.
  *
  * It is `stopped`, `running` or `aborted`; an abort is final. Flushes start in a microtask, never inside `admit`.
  */
@@ -131,7 +131,7 @@ export class BatchingSink<T> implements FlightHost<T> {
 
   /** Settles everything that was offered before the call. */
   flush(): Promise<void> {
-    if (this.#failure !== undefined) return handled(Promise.reject(this.#failure));
+    if (this.#failure !== undefined) return this.#rejectWhenEnded(this.#failure);
     const { queued, waiting } = this.queue.ledger;
     if (this.#phase === 'stopped' && queued + waiting > 0) return handled(Promise.reject(stoppedError()));
     this.#schedulePump();
@@ -155,7 +155,7 @@ export class BatchingSink<T> implements FlightHost<T> {
   }
 
   whenBelow(load: number): Promise<void> {
-    if (this.#failure !== undefined) return handled(Promise.reject(this.#failure));
+    if (this.#failure !== undefined) return this.#rejectWhenEnded(this.#failure);
     return this.#milestones.below(load, this.#progress());
   }
 
@@ -191,7 +191,12 @@ export class BatchingSink<T> implements FlightHost<T> {
     await Promise.all(ends);
     this.#settlements.deliver();
     this.#milestones.rejectAll(error);
-    if (error instanceof BackpressureError) attachItems(error, this.#unsettled.all());
+    if (error instanceof BackpressureError) attachItems(error, this.#unsettled.everything());
+  }
+
+  /** Not before the abort has ended: what is to be handed back is complete then. */
+  #rejectWhenEnded(failure: Error): Promise<never> {
+    return handled((this.#aborting ?? Promise.resolve()).then(() => Promise.reject(failure)));
   }
 
   #dropWaiting(waiting: T[]): void {

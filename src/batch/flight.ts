@@ -273,7 +273,7 @@ export class Flight<T> {
   }
 
   /** Waits for the user's handler; after an abort no longer than the grace. */
-  #interruptible(work: void | PromiseLike<void>): Promise<void> {
+  #interruptible(work: unknown): Promise<void> {
     const { clock, abortGraceMs } = this.#settings;
     return new Promise((resolve, reject) => {
       let timer: unknown;

@@ -47,10 +47,7 @@ export class Milestones {
 
   check(progress: Progress): void {
     if (this.#open.length === 0) return;
-    const reached = this.#open.filter((milestone) => isReached(milestone, progress));
-    if (reached.length === 0) return;
-    this.#open = this.#open.filter((milestone) => !reached.includes(milestone));
-    for (const milestone of reached) milestone.resolve();
+    for (const milestone of this.#takeOut((open) => isReached(open, progress))) milestone.resolve();
   }
 
   rejectAll(error: Error): void {
@@ -61,9 +58,15 @@ export class Milestones {
 
   /** Those of `flush()` that wait for an item which is queued, or not even that: no further flush will come. */
   rejectFlushes(head: number, error: Error): void {
-    const flushes = this.#open.filter((milestone) => waitsForFlush(milestone, head));
-    this.#open = this.#open.filter((milestone) => !flushes.includes(milestone));
-    for (const milestone of flushes) milestone.reject(error);
+    for (const milestone of this.#takeOut((open) => waitsForFlush(open, head))) milestone.reject(error);
+  }
+
+  #takeOut(isMeant: (milestone: Milestone) => boolean): Milestone[] {
+    const out: Milestone[] = [];
+    const left: Milestone[] = [];
+    for (const milestone of this.#open) (isMeant(milestone) ? out : left).push(milestone);
+    this.#open = left;
+    return out;
   }
 
   #add(marks: Pick<Milestone, 'decidedMark' | 'admittedMark' | 'below'>, progress: Progress): Promise<void> {

@@ -39,10 +39,13 @@ export class SettlementLog<T> {
     if (this.#kept.length === 0) return;
     const settlements = this.#kept;
     this.#kept = [];
+    const fail = (thrown: unknown) => this.#onThrow('onSettled', thrown);
     try {
-      this.#onSettled!(settlements);
+      const answer = this.#onSettled!(settlements);
+      // Not awaited, but a rejection must not become nobody's.
+      if (answer !== undefined) Promise.resolve(answer).catch(fail);
     } catch (thrown) {
-      this.#onThrow('onSettled', thrown);
+      fail(thrown);
     }
   }
 }

@@ -7,19 +7,26 @@ interface Part<T> {
 /** The items that did not arrive, and are to be handed back. */
 export class Unsettled<T> {
   #parts: Part<T>[] = [];
+  #taken: Part<T>[] = [];
 
   add(first: number, items: T[]): void {
     if (items.length > 0) this.#parts.push({ first, items });
   }
 
-  all(): T[] {
-    return this.#parts.toSorted((a, b) => a.first - b.first).flatMap(({ items }) => items);
+  /** All of them, in order, whether they have been taken or not. */
+  everything(): T[] {
+    return inOrder([...this.#taken, ...this.#parts]);
   }
 
-  /** All of them, each handed out once. */
+  /** Those that have not been taken yet, in order. */
   take(): T[] {
-    const items = this.all();
+    const parts = this.#parts;
     this.#parts = [];
-    return items;
+    this.#taken.push(...parts);
+    return inOrder(parts);
   }
+}
+
+function inOrder<T>(parts: Part<T>[]): T[] {
+  return parts.toSorted((a, b) => a.first - b.first).flatMap(({ items }) => items);
 }

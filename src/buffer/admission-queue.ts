@@ -171,8 +171,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
   admitBehind(item: T): Outcome {
-    const { shed } = this.settings;
-    if (!shed?.(item, this.#state)) return 'full';
+    if (this.#shed === undefined || !this.#shed(item, this.#state)) return 'full';
     // Before its turn: it never stood in line.
     this.#refused++;
     return this.drop(item, 'shed');
@@ -241,6 +240,12 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     ledger.flushed += flushed;
     ledger.failed += failed;
     this.#updateState();
+  }
+
+  /** Items that were handed over did not get there after all. */
+  unsettle(count: number): void {
+    this.ledger.flushed -= count;
+    this.ledger.failed += count;
   }
 
   /** Everything queued settles as failed, and is handed back. */

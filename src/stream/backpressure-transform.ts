@@ -56,6 +56,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   /** Items that an asynchronous `map` is at work on. */
   #mapping: In[] | undefined;
   #unsettled: In[] = [];
+  /** What the reader was given last: it may lie in Node's own buffer still, which holds one value at the most. */
+  #lastItem: In | undefined;
+  #lastItems: In[] | undefined;
   readonly #deliverTask = () => {
     this.#deliveryIsScheduled = false;
     this.#deliver();
@@ -90,10 +93,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return bufferMetrics(this.#queue, this.#blocked.totalMs);
   }
 
-  /**
-   * After `'close'`: the items that the reader did not get, in order, each handed out once. One more may lie in the readable side of a
-   * reader that had paused: `read()` still answers with it.
-   */
+  /** After `'close'`: the items that the reader did not get, in order, each handed out once. */
   takeUnsettled(): In[] {
     const items = this.#unsettled;
     this.#unsettled = [];
@@ -118,7 +118,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   get #isIdle(): boolean {
     const { load, waiting } = this.#queue.ledger;
-    return load === 0 && waiting === 0;
+    return load === 0 && waiting === 0 && this.readableLength === 0;
   }
 
   #setHeld(held: boolean): void {
@@ -157,7 +157,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     try {
       const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
       if (!mayGoOn || this.#gate.isHeld) this.#gate.onRefusal();
-      return mayGoOn;
+      // Node before 20.12 answers from what it knew before `_write` had run.
+      return mayGoOn || this.#gate.mayGoOn;
     } catch (thrown) {
       if (offered) this.#queue.retract();
       throw thrown;
@@ -202,6 +203,12 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     });
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node’s own types
+  override read(size?: number): any {
+    // What still lies in Node's own buffer is handed back by `takeUnsettled()`.
+    return this.destroyed ? null : super.read(size);
+  }
+
   override _read(): void {
     // Node does not ask again before it has been given something.
     this.#wanted = true;
@@ -221,7 +228,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     const mapping = this.#mapping ?? [];
     this.#mapping = undefined;
     queue.settle(0, mapping.length, queue.ledger.inFlightBytes);
-    this.#unsettled = [...mapping, ...queue.failQueued(), ...waiting];
+    const unread = this.readableLength === 0 ? [] : (this.#lastItems ?? [this.#lastItem as In]);
+    queue.unsettle(unread.length);
+    this.#unsettled = [...unread, ...mapping, ...queue.failQueued(), ...waiting];
     for (const item of waiting) queue.drop(item, 'aborted');
     if (reason instanceof BackpressureError) attachItems(reason, this.#unsettled);
     callback(reason);
@@ -258,17 +267,24 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     const bytes = queue.ledger.queuedBytes;
     const item = queue.takeOne();
     queue.settle(1, 0, bytes - queue.ledger.queuedBytes);
+    this.#lastItem = item;
+    this.#lastItems = undefined;
     this.#give(item);
   }
 
   #handOver(count: number): void {
     const { items, bytes } = this.#queue.take(count);
     const { map } = this.#settings;
-    if (map === undefined) return this.#giveAll(items as unknown as Out[], count, bytes);
+    if (map === undefined) {
+      this.#lastItems = items;
+      return this.#giveAll(items as unknown as Out[], count, bytes);
+    }
     this.#mapping = items;
+    this.#lastItems = undefined;
     const done = (results: Out[]) => {
       if (this.#mapping !== items) return;
       this.#mapping = undefined;
+      this.#lastItems = items;
       this.#giveAll(results, count, bytes);
     };
     try {

@@ -120,7 +120,8 @@ export class BackpressureWritable<T = unknown> extends Writable {
     try {
       const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
       if (!mayGoOn || this.#gate.isHeld) this.#gate.onRefusal();
-      return mayGoOn;
+      // Node before 20.12 answers from what it knew before `_write` had run.
+      return mayGoOn || this.#gate.mayGoOn;
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
       throw thrown;

@@ -53,6 +53,11 @@ export class ProducerGate<T> {
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
   }
 
+  /** What `write()` is to answer. */
+  get mayGoOn(): boolean {
+    return this.#open && this.#held === undefined && this.#ledger.waiting === 0;
+  }
+
   get isHeld(): boolean {
     return this.#held !== undefined;
   }

@@ -59,6 +59,7 @@ export class EngineRun {
   #running = false;
   /** A controller that was stopped with nothing open hears of an abort when it is started again. */
   #listening = true;
+  #stopped = false;
   #inside = 0;
   #ending = false;
   #lastFirstCall = -1;
@@ -116,8 +117,12 @@ export class EngineRun {
         break;
       case 'drain': {
         const options = step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs };
-        this.#drains++;
-        const drained = controller.drain(options).finally(() => this.#drains--);
+        const drained = controller.drain(options);
+        // One that has ended has nothing to drain: it only tells why, once everything has been handed back.
+        if (controller.getMetrics().state === 'draining') {
+          this.#drains++;
+          drained.finally(() => this.#drains--).catch(() => undefined);
+        }
         this.#watchSettled('drain', drained);
         break;
       }
@@ -127,10 +132,12 @@ export class EngineRun {
       case 'start':
         this.#running = true;
         this.#listening = true;
+        this.#stopped = false;
         controller.start();
         break;
       case 'stop':
         this.#running = false;
+        this.#stopped = true;
         this.#listening &&= controller.getMetrics().waiting + this.#load > 0;
         controller.stop();
         break;
@@ -337,6 +344,8 @@ export class EngineRun {
     const metrics = this.controller.getMetrics();
     const { bufferSize: queued, inFlight, waiting, oldestItemAgeMs, currentFlushIntervalMs } = metrics;
     assert.equal(metrics.state === 'draining', this.#drains > 0, `${where}: DRAINING while it drains`);
+    // A stopped one lets go of its signal as soon as nothing is open.
+    if (this.#stopped && queued + waiting + inFlight === 0) this.#listening = false;
     if (this.#abort.signal.aborted && this.#listening)
       assert.equal(queued + waiting, 0, `${where}: open after an abort`);
     const settled = metrics.eventsFlushed + metrics.eventsFailed + metrics.eventsDropped;

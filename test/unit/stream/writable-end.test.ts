@@ -200,7 +200,7 @@ describe('end()', () => {
     const { stream, destination } = create({
       onFailed: (failed) => {
         failures.push(...failed);
-        return new Promise((resolve) => (take = resolve));
+        return new Promise<void>((resolve) => (take = resolve));
       },
     });
     const seen = record(stream, ['finish']);
