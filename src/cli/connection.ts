@@ -63,7 +63,9 @@ async function open(pool: Pg.Pool, label: string, stop: () => Promise<void>): Pr
   try {
     await pool.query('SELECT 1');
   } catch (error) {
-    await close();
+    // Not waited for: the end of a pool never comes where the attempt to connect threw, as it does on a port that is none.
+    void pool.end().catch(() => undefined);
+    await stop();
     throw new CliError(`${label}: ${whyNotConnected(error)}`, ExitCode.FAILED, error);
   }
   return { pool, label, close };

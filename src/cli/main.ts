@@ -114,6 +114,8 @@ function written(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
+// Should nothing be left to wait for before there is an answer, that is no success.
+process.exitCode = ExitCode.FAILED;
 const exitCode = await main(process.argv.slice(2));
 await Promise.all([written(process.stdout), written(process.stderr)]);
 // Not left to end by itself: node-postgres keeps the socket open, for one, when a server asks for a password that was not given.

@@ -329,6 +329,19 @@ describe('server and table', () => {
     );
   });
 
+  it.each<[string, Record<string, string>]>([
+    ['?port=99999', {}],
+    ['?port=abc', {}],
+    ['', { PGPORT: 'abc' }],
+    ['', { PGPORT: '99999' }],
+  ])('a port that is none: %s %j', async (parameters, env) => {
+    const to = parameters === '' ? [] : ['--to', `postgres://u@127.0.0.1/x${parameters}`];
+    const line = lineOf(
+      await cli.run(['query', 'SELECT 1', ...to], { env: { PGHOST: '127.0.0.1', ...env } }),
+    );
+    expect(line).toMatch(/^spillway: 127\.0\.0\.1:\w+(\/x)?: /);
+  });
+
   it('the PG* variables are enough', async () => {
     const table = await database.table('a int');
     const url = new URL(database.url);
