@@ -133,4 +133,12 @@ describe('one line', () => {
   it('is made of many', () => {
     expect(oneLine('a\n  b\r\nc\n')).toBe('a b c');
   });
+
+  it('has at most 500 characters', () => {
+    expect(oneLine('x'.repeat(500))).toBe('x'.repeat(500));
+    expect(oneLine('x'.repeat(501))).toBe(`${'x'.repeat(499)}…`);
+    expect(oneLine(`x${'😀'.repeat(1e6)}`)).toBe(`x${'😀'.repeat(249)}…`);
+    expect(oneLine(`${'x'.repeat(498)}😀😀`)).toBe(`${'x'.repeat(498)}…`);
+    expect(oneLine(`a${'\n'.repeat(1e6)}b`)).toBe('a …');
+  });
 });

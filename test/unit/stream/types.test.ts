@@ -51,8 +51,8 @@ describe('types', () => {
         expectTypeOf(state).toEqualTypeOf<BackpressureState>();
         return false;
       },
-      onFailed: (failures) => expectTypeOf(failures).toEqualTypeOf<FailedItem<Row>[]>() as never,
-      onSettled: (settlements) => expectTypeOf(settlements).toEqualTypeOf<Settlement<Row>[]>() as never,
+      onFailed: (failures) => expectTypeOf(failures).toEqualTypeOf<FailedItem<Row>[]>(),
+      onSettled: (settlements) => expectTypeOf(settlements).toEqualTypeOf<Settlement<Row>[]>(),
     }).destroy();
   });
 
