@@ -57,6 +57,7 @@ export class RowWriter {
   #writeObject(values: Record<string, unknown>, row: number): void {
     const { columns, source } = this.#layout;
     const writer = this.#writer;
+    if (isNeverRow(values)) throw notRow(values, row);
     let present = 0;
     let index = 0;
     try {
@@ -75,13 +76,12 @@ export class RowWriter {
       throw this.#fault(row, index, error);
     }
     writer.endRow();
-    if (source === 'option') {
-      // Nothing of it was found: then it is perhaps no row at all (a Map, a Date …).
-      if (present === 0) this.#checkIsRow(values, row);
-    } else {
-      // As many keys as columns, and all of them found: none is left over.
-      if (present !== columns.length || countKeys(values) !== columns.length) this.#checkKeys(values, row);
+    // As many keys as columns, and all of them found: none is left over.
+    if (source !== 'option' && (present !== columns.length || countKeys(values) !== columns.length)) {
+      this.#checkKeys(values, row);
     }
+    // Nothing of it was found: then it is perhaps no row at all (a Map, a Date …).
+    if (present === 0) this.#checkIsRow(values, row);
   }
 
   #writeArray(values: readonly unknown[], row: number): void {
@@ -117,22 +117,16 @@ export class RowWriter {
     writer.endRow();
   }
 
+  /** A plain object may leave out every column. Of anything else at least one must be there, even if undefined. */
   #checkIsRow(values: object, row: number): void {
-    const prototype: unknown = Object.getPrototypeOf(values);
-    if (prototype === Object.prototype || prototype === null || Object.keys(values).length > 0) return;
-    if (
-      values instanceof Map ||
-      values instanceof Set ||
-      values instanceof Date ||
-      ArrayBuffer.isView(values)
-    ) {
-      const kind = values.constructor.name;
-      throw new RowFault(row, undefined, '22P02', `a row must be an object or an array; got a ${kind}`);
-    }
+    const isFound = (name: string, mustBeOwn: boolean): boolean =>
+      mustBeOwn ? Object.hasOwn(values, name) : name in values;
+    if (isPlain(values)) return;
+    if (!this.#layout.columns.some(({ name, mustBeOwn }) => isFound(name, mustBeOwn)))
+      throw notRow(values, row);
   }
 
   #checkKeys(values: Record<string, unknown>, row: number): void {
-    this.#checkIsRow(values, row);
     for (const key of Object.keys(values)) {
       if (this.#names.has(key) || values[key] === undefined) continue;
       const reason =
@@ -152,6 +146,33 @@ export class RowWriter {
         : ['22P02', `cannot be written: ${messageOf(error)}`];
     return new RowFault(row, name, sqlState, `column ${JSON.stringify(name)} (${typeName}) ${message}`);
   }
+}
+
+/** Bytes and promises: never rows, even where a column has the name of one of their properties (`length`). */
+function isNeverRow(values: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(values);
+  if (prototype === Object.prototype || prototype === null) return false;
+  return (
+    ArrayBuffer.isView(values) ||
+    values instanceof ArrayBuffer ||
+    values instanceof SharedArrayBuffer ||
+    ('then' in values && typeof values.then === 'function')
+  );
+}
+
+/** Also where the object comes from another realm (`node:vm`), whose `Object.prototype` is another. */
+function isPlain(values: object): boolean {
+  const prototype = Object.getPrototypeOf(values) as object | null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function notRow(values: object, row: number): RowFault {
+  const { constructor } = values as { constructor?: unknown };
+  const name = typeof constructor === 'function' ? constructor.name : '';
+  const kind = name === '' ? Object.prototype.toString.call(values).slice(8, -1) : name;
+  const article = /^[AEIO]/i.test(kind) ? 'an' : 'a';
+  const message = `a row must be an object or an array; got ${article} ${kind}`;
+  return new RowFault(row, undefined, '22P02', message);
 }
 
 /** A loop of its own, for engines walk `for … in` over objects of one shape without looking at the keys. */

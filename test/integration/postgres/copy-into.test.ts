@@ -119,7 +119,13 @@ describe('which columns', () => {
     ['a string', 'a'],
     ['a Map', new Map([['a', 1]])],
     ['a Date', new Date()],
-  ])('%s among rows is refused, with its place', async (_name, row) => {
+    ['a Buffer', Buffer.from('1,x')],
+    ['an empty Uint8Array', new Uint8Array(0)],
+    ['a Promise', Promise.resolve({ a: 1 })],
+    ['an Error', new Error('x')],
+    ['a URLSearchParams', new URLSearchParams('a=1')],
+    ['a String object', new String('abc')],
+  ] as [string, object | string][])('%s among rows is refused, with its place', async (_name, row) => {
     const table = await database.table('a int');
     for (const columns of [undefined, ['a']]) {
       const copy = copyInto<object>(database.pool(), { table, columns });
