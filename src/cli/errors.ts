@@ -68,7 +68,15 @@ export function placeOf(file: string, line: number | undefined): string {
   return line === undefined ? file : `${file}:${line}`;
 }
 
-/** Any text as one line: what follows a line break would look like a message of its own. */
+/** The longest line of an error, in characters. The server quotes a whole field, and we whole names: either may have megabytes. */
+const LONGEST_LINE = 500;
+
+/** Any text as one line of bounded length: what follows a line break would look like a message of its own. */
 export function oneLine(text: string): string {
-  return text.trim().replace(/\s*[\r\n]+\s*/g, ' ');
+  const trimmed = text.trim();
+  // Cut before the search as well, which takes its time over long white space.
+  const line = trimmed.slice(0, 2 * LONGEST_LINE).replace(/\s*[\r\n]+\s*/g, ' ');
+  if (line.length <= LONGEST_LINE && trimmed.length <= 2 * LONGEST_LINE) return line;
+  // Not in the middle of a surrogate pair.
+  return `${line.slice(0, LONGEST_LINE - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }

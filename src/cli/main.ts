@@ -30,7 +30,8 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       const { load } = await import('./load.js');
       const { options } = invocation;
       const summary = await load(options, terminal).catch((error: unknown) => {
-        if (options.json) writeJson({ rows: 0, error: messageOf(error), exitCode: exitCodeOf(error) });
+        if (options.json)
+          writeJson({ rows: 0, error: oneLine(messageOf(error)), exitCode: exitCodeOf(error) });
         throw error;
       });
       if (!options.quiet) for (const line of summary.lines) process.stderr.write(`${line}\n`);

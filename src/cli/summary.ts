@@ -1,7 +1,7 @@
 /** What came of a load, for people and as JSON. */
 
 import type { SinkMetrics } from '../metrics.js';
-import { ExitCode, placeOf, type CliError } from './errors.js';
+import { ExitCode, oneLine, placeOf, type CliError } from './errors.js';
 import type { LoadOptions } from './options.js';
 import type { SourceRow } from './record-parser.js';
 import { showTable } from './table-name.js';
@@ -31,7 +31,8 @@ export function summarise(outcome: LoadOutcome): LoadSummary {
   const { metrics, seconds, failure } = outcome;
   const exitCode = exitCodeFor(outcome);
   const rowsPerSecond = seconds > 0 ? Math.round(metrics.eventsFlushed / seconds) : 0;
-  const error = failure === undefined ? undefined : `${failure.message}${inTable(metrics.eventsFlushed)}`;
+  const reason = failure === undefined ? undefined : oneLine(failure.message);
+  const error = reason === undefined ? undefined : `${reason}${inTable(metrics.eventsFlushed)}`;
   const stopped = outcome.stoppedBy === undefined || failure !== undefined ? undefined : stopLine(outcome);
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
   return {
@@ -65,7 +66,7 @@ export function summarise(outcome: LoadOutcome): LoadSummary {
         outcome.lastRow === undefined
           ? null
           : { file: outcome.lastRow.file.name, line: outcome.lastRow.line },
-      error: failure?.message ?? null,
+      error: reason ?? null,
       exitCode,
     },
   };

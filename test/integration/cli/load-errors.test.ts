@@ -329,6 +329,19 @@ describe('server and table', () => {
     );
   });
 
+  it('a line stays short, whatever the server or the header quotes', async () => {
+    const table = await database.table('a int');
+    const field = await file('x.csv', `a\n${'z'.repeat(5_000_000)}\n`);
+    const header = await file('y.csv', `${'z'.repeat(500_000)}\n1\n`);
+    for (const input of [field, header]) {
+      const line = lineOf(await load(['-q', '-t', table, input]));
+      expect(line).toMatch(/^spillway: \d+-[xy]\.csv:[12]: .*z…( \(nothing was loaded\))?$/);
+      expect(line.length).toBeLessThan(600);
+      const summary = await load(['-q', '--json', '-t', table, input]);
+      expect((JSON.parse(summary.stdout) as { error: string }).error).toHaveLength(500);
+    }
+  });
+
   it.each<[string, Record<string, string>]>([
     ['?port=99999', {}],
     ['?port=abc', {}],
