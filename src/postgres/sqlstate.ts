@@ -107,10 +107,20 @@ export function classify(error: { code?: unknown; message?: unknown }): ErrorCla
   return MESSAGES.find(([pattern]) => pattern.test(message))?.[1] ?? 'unknown';
 }
 
-/** Whether the server answered this and the connection lives on: an ordinary error, after which a ROLLBACK cleans up. */
+/** Always the connection's end: connection exceptions, sessions ended by the server or by its time limits. */
+const ENDS_CONNECTION = /^(08...|57P0[1-5]|25P0[34])$/;
+/** Ordinary errors or the connection's end, by severity: authorisation, no such database, resources, system and internal errors. */
+const MAY_END_CONNECTION = /^(28|3D|53|58|F0|XX)/;
+
+/**
+ * Whether the server answered this and the connection lives on: an ordinary error, after which a ROLLBACK cleans up. The severity is
+ * written in the server's language (`lc_messages`), so the SQLSTATE decides; where neither tells, the connection counts as lost.
+ */
 export function leavesConnectionUsable(error: Error): boolean {
   const { code, severity } = error as { code?: unknown; severity?: unknown };
-  return isSqlState(code) && severity === 'ERROR';
+  if (!isSqlState(code) || ENDS_CONNECTION.test(code)) return false;
+  if (severity === 'ERROR') return true;
+  return severity !== 'FATAL' && severity !== 'PANIC' && !MAY_END_CONNECTION.test(code);
 }
 
 /** The states after which what the catalogue told may be out of date: column or table gone, moved, or now generated. */

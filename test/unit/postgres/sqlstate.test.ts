@@ -100,6 +100,37 @@ test("only an ordinary error of the server's leaves the connection usable", () =
   expect(leavesConnectionUsable(error({}))).toBe(false);
 });
 
+describe('a server that speaks another language than English', () => {
+  const usable = (code: string, severity: string) =>
+    leavesConnectionUsable(Object.assign(new Error('x'), { code, severity }));
+
+  test.each(['23505', '22P02', '40001', '57014', '55P03', 'P0001', '42703'])(
+    '%s leaves the connection usable',
+    (code) => {
+      expect(['ERROR', 'FEHLER', 'ERREUR', 'ОШИБКА'].map((word) => usable(code, word))).not.toContain(false);
+    },
+  );
+
+  test.each(['57P01', '57P02', '57P03', '57P04', '57P05', '08006', '08P01', '25P03', '25P04'])(
+    '%s is the end of the connection',
+    (code) => {
+      expect(['ERROR', 'FATAL', 'VERHÄNGNISVOLL'].map((word) => usable(code, word))).not.toContain(true);
+    },
+  );
+
+  test.each(['28P01', '3D000', '53300', '53100', '58030', 'XX000'])(
+    '%s counts as the end unless the severity is known to be ERROR',
+    (code) => {
+      expect(['FATAL', 'PANIC', 'FEHLER', 'PANIK'].map((word) => usable(code, word))).not.toContain(true);
+      expect(usable(code, 'ERROR')).toBe(true);
+    },
+  );
+
+  test('what is fatal stays so, whatever its state', () => {
+    expect(usable('40001', 'FATAL')).toBe(false);
+  });
+});
+
 test('a missing column, table or schema hints at a changed table; other set-up errors do not', () => {
   expect(['42703', '42P01', '42P10', '3F000'].every(hintsAtChangedTable)).toBe(true);
   expect(['42501', '28P01', '23505', undefined].some(hintsAtChangedTable)).toBe(false);
