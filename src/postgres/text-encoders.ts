@@ -25,7 +25,7 @@ export interface ValueEncoder {
   toText(value: unknown): string;
   /** The same into a chunk, escaped. @throws {ValueFault} */
   write(writer: ChunkWriter, value: unknown): void;
-  /** An element that is itself an array belongs to the value (json), and is no further dimension. */
+  /** An element that is itself an array belongs to the value (json, a domain over an array), and is no further dimension. */
   readonly takesArrays: boolean;
 }
 
@@ -43,7 +43,8 @@ export function compileEncoder(type: ColumnType): ValueEncoder {
       if (isSequence(value)) return arrayText(value, element, type.delimiter);
       return otherText(value, 'an array or a string', toText);
     };
-    return encoder(toText);
+    // As an element it can only be a domain over an array, whose arrays are values: PostgreSQL knows no arrays of arrays.
+    return encoder(toText, undefined, true);
   }
   return SCALARS.get(type.name) ?? (type.category === 'S' ? TEXT : LITERAL);
 }

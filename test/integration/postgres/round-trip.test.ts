@@ -161,6 +161,7 @@ const CASES: readonly (readonly [type: string, value: unknown, stored: string | 
   ['box[]', ['(1,1),(0,0)', '(2,2),(1,1)'], '{(1,1),(0,0);(2,2),(1,1)}'],
   ['mood[]', ['happy', 'so, so'], '{happy,"so, so"}'],
   ['positive[]', [1, '2'], '{1,2}'],
+  ['tags[]', [['a', 'b c'], null, ['d']], '{"{a,\\"b c\\"}",NULL,"{d}"}'],
   ['pair[]', ['(1,"a b")', '(2,)'], '{"(1,\\"a b\\")","(2,)"}'],
   ['int4range[]', ['[1,5)', 'empty'], '{"[1,5)",empty}'],
   ['inet[]', ['10.0.0.1', '::1'], '{10.0.0.1,::1}'],

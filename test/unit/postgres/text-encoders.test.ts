@@ -129,6 +129,12 @@ describe('arrays', () => {
     expect(text(arrayOf(scalar('jsonb')), [[1], 2])).toBe('{"[1]",2}');
   });
 
+  test('the elements of an array of a domain over an array are arrays of their own', () => {
+    const type = arrayOf(arrayOf(scalar('text')));
+    expect(text(type, [['a', 'b c'], null, [], '{x}'])).toBe('{"{a,\\"b c\\"}",NULL,"{}","{x}"}');
+    expect(text(type, [[['a'], ['b']]])).toBe('{"{{a},{b}}"}');
+  });
+
   test("the type's own delimiter, typed arrays, holes", () => {
     expect(text(arrayOf(scalar(''), ';'), ['(1,1)', 'x'])).toBe('{"(1,1)";x}');
     expect(text(arrayOf(scalar('float8')), new Float32Array([0.5, 2]))).toBe('{0.5,2}');
