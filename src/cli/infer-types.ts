@@ -2,7 +2,7 @@
  * Column types for `--create`, from a sample of the input. Pure.
  *
  * A type is chosen only where it gives every value of the sample back as it was: `007` stays text, and decimals become `numeric`, which
- * keeps every digit that comes later. Types are widened as values come: bigint → numeric → double precision, date → timestamp, and
+ * keeps every digit that comes later. Types are widened as values come: bigint or double precision → numeric, date → timestamp, and
  * whatever has nothing in common → text (or jsonb, beside objects and arrays).
  */
 
@@ -52,7 +52,8 @@ function common(a: InferredType, b: InferredType): InferredType {
   if (a === b) return a;
   if (a === 'jsonb' || b === 'jsonb') return 'jsonb';
   if (NUMBERS.includes(a) && NUMBERS.includes(b)) {
-    return NUMBERS[Math.max(NUMBERS.indexOf(a), NUMBERS.indexOf(b))]!;
+    // Double precision has too few digits for the others; numeric keeps the digits of all.
+    return 'numeric';
   }
   const dates: readonly InferredType[] = ['date', 'timestamp'];
   return dates.includes(a) && dates.includes(b) ? 'timestamp' : 'text';

@@ -267,7 +267,7 @@ describe('--create', () => {
     );
     expect(await loaded('made_json', ['--create', input])).toHaveLength(3);
     expect(await typesOf('made_json')).toEqual({
-      id: 'double precision',
+      id: 'numeric',
       tags: 'jsonb',
       at: 'timestamp with time zone',
     });
