@@ -47,7 +47,9 @@ function fromFlag(to: string): Destination {
 }
 
 function fromUrl(text: string, from: '--to' | 'DATABASE_URL'): Destination {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // pg also takes a user before an empty host, which no URL has: postgres://user:password@/database?host=/run/postgresql
+  const complete = URL.canParse(text) ? text : text.replace('@/', '@localhost/');
+  const url = URL.canParse(complete) ? new URL(complete) : undefined;
   if (url === undefined || !['postgres:', 'postgresql:'].includes(url.protocol)) {
     const or = from === '--to' ? ', or "embedded"' : '';
     throw new UsageError(`${from} must be a URL such as postgres://user@host:5432/database${or}`);

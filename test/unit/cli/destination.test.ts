@@ -50,6 +50,7 @@ describe('the destination', () => {
     [`postgres://u:${SECRET}@db.example:6543/shop?sslmode=require`, 'db.example:6543/shop'],
     [`postgresql://u:${SECRET}@db.example`, 'db.example:5432'],
     [`postgres:///shop?host=/run/postgresql&password=${SECRET}`, '/run/postgresql:5432/shop'],
+    [`postgres://u:${SECRET}@/shop?host=/run/postgresql`, '/run/postgresql:5432/shop'],
     [`postgres://u:${SECRET}@[::1]/shop`, '[::1]:5432/shop'],
     [`postgres://db.example/%zz`, 'db.example:5432/%zz'],
   ])('shows host, port and database of a URL, and nothing else: %#', (url, label) => {
