@@ -9,7 +9,7 @@ import { decodeUtf8, findInvalidText } from './text.js';
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
 /** A number that may lose digits, or its size, as a JavaScript number. May match within a string too: that costs time only. */
-const LONG_NUMBER = /[\d.]{16}|\d[eE]\+?\d{3}/;
+const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
 
 /** Reads the blocks of one file, in their order. */
 export class NdjsonReader {
@@ -48,11 +48,17 @@ export class NdjsonReader {
     throw new InputError(this.#file, this.nextLine, tooLong(this.#maxRecordBytes));
   }
 
+  /** The call stack was too short for the record: the readers of JSON, and its writers, call themselves for each level. */
+  refuseNested(line: number, error: RangeError): never {
+    throw new InputError(this.#file, line, 'the record is nested too deeply', error);
+  }
+
   #parse(line: string, mayHaveLongNumbers: boolean): JsonRecord | undefined {
     let value: unknown;
     try {
       value = JSON.parse(line);
     } catch (error) {
+      if (error instanceof RangeError) this.refuseNested(this.nextLine, error);
       if (line.trim() === '') return undefined;
       throw new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error as Error)}`, error);
     }
@@ -60,8 +66,17 @@ export class NdjsonReader {
       throw new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
     }
     // Parsed a second time, so that what is accepted never hangs on the length of a number.
-    if (mayHaveLongNumbers && LONG_NUMBER.test(line)) value = parseLossless(line, undefined, LOSSLESS);
+    if (mayHaveLongNumbers && LONG_NUMBER.test(line)) value = this.#parseLossless(line);
     return value as JsonRecord;
+  }
+
+  #parseLossless(line: string): unknown {
+    try {
+      return parseLossless(line, undefined, LOSSLESS);
+    } catch (error) {
+      if (error instanceof RangeError) this.refuseNested(this.nextLine, error);
+      throw error;
+    }
   }
 }
 

@@ -52,10 +52,19 @@ export class NdjsonRows implements BlockReader<unknown[]> {
         continue;
       }
       found += 1;
-      row.push(value === null ? null : toField(value));
+      row.push(value === null ? null : this.#field(toField, value, line));
     }
     if (!this.#ignoresOtherKeys && found < Object.keys(record).length) this.#refuseKey(record, line);
     return row;
+  }
+
+  #field(toField: (value: unknown) => unknown, value: unknown, line: number): unknown {
+    try {
+      return toField(value);
+    } catch (error) {
+      if (error instanceof RangeError) this.#reader.refuseNested(line, error);
+      throw error;
+    }
   }
 
   #refuseKey(record: JsonRecord, line: number): never {

@@ -23,6 +23,8 @@ describe('NDJSON', () => {
     ['-12345678901234567890'],
     ['0.12345678901234567890'],
     ['1e400'],
+    ['1e-400'],
+    ['1E-0400'],
     ['123456789012345680'],
   ])('keeps the digits of %s', (digits) => {
     const { rows } = readNdjson(`{"n":${digits},"deep":[{"n":${digits}}]}\n`);
@@ -129,7 +131,7 @@ function arrayColumn(name: string): TableColumn {
 function rowsOf(text: string, columns: TableColumn[], ignoresOtherKeys = false): unknown[][] {
   const rows: unknown[][] = [];
   const file = { name: 'f', path: 'f', sizeBytes: undefined };
-  const reader = new NdjsonRows(file, { maxRecordBytes: 1000, columns, ignoresOtherKeys });
+  const reader = new NdjsonRows(file, { maxRecordBytes: 1_000_000, columns, ignoresOtherKeys });
   reader.read(Buffer.from(text), (row) => rows.push(row));
   return rows;
 }
@@ -175,6 +177,15 @@ describe('rows of NDJSON', () => {
     expect(into('int8', '9007199254740993')).toBe('9007199254740993');
     expect(into('int8', '5')).toBe(5);
     expect(into('bool', 'true')).toBe(true);
+  });
+
+  it('name the line of a record that is nested too deeply', () => {
+    const nested = (inner: string) => `${'['.repeat(100_000)}${inner}${']'.repeat(100_000)}`;
+    for (const text of [`{}\n{"v":${nested('')}}\n`, `{}\n{"v":${nested('12345678901234567890')}}\n`]) {
+      for (const to of [column('v', 'jsonb'), column('v', 'text'), arrayColumn('v')]) {
+        expect(() => rowsOf(text, [to])).toThrow(/^f:2: the record is nested too deeply$/);
+      }
+    }
   });
 
   it('give arrays to array columns as arrays', () => {
