@@ -23,6 +23,9 @@ const ZERO = 48;
 const NEEDS_CARE = /[\\\t\n\r\0]/;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
+/** More than this is escaped in pieces: `replace` keeps a list of all that it finds, and tens of millions end the process. */
+const ESCAPE_PIECE_UNITS = 1024 * 1024;
+
 /** COPY's text format: backslash, tab and line ends escaped. */
 export function escapeText(text: string): string {
   if (!NEEDS_CARE.test(text)) return text;
@@ -36,6 +39,10 @@ function checkText(text: string): void {
   // Encoded as it is, U+FFFD would be stored in its place, in silence.
   if (!text.isWellFormed())
     throw new ValueFault('22021', 'holds half of a surrogate pair, which is no character');
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
 export class ChunkWriter {
@@ -100,6 +107,21 @@ export class ChunkWriter {
 
   #writeLong(text: string): void {
     checkText(text);
+    if (text.length <= ESCAPE_PIECE_UNITS) {
+      this.#writeEscaped(text);
+      return;
+    }
+    this.#reserve(Buffer.byteLength(text));
+    for (let start = 0; start < text.length;) {
+      let end = Math.min(start + ESCAPE_PIECE_UNITS, text.length);
+      // Both halves of a surrogate pair belong into one piece.
+      if (isLowSurrogate(text.charCodeAt(end))) end += 1;
+      this.#writeEscaped(text.slice(start, end));
+      start = end;
+    }
+  }
+
+  #writeEscaped(text: string): void {
     const escaped = escapeText(text);
     this.#reserve(escaped.length < MEASURED_FROM ? 3 * escaped.length : Buffer.byteLength(escaped));
     this.#length += this.#bytes.write(escaped, this.#length, 'utf8');

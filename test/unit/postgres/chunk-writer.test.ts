@@ -60,6 +60,37 @@ describe('text', () => {
   );
 });
 
+describe('a text longer than one piece', () => {
+  const PIECE = 1024 * 1024;
+
+  test.each([
+    ['a line end', '\n'],
+    ['a backslash', '\\'],
+    ['an accent', 'é'],
+    ['a surrogate pair', '🎉'],
+  ])('%s at a boundary between pieces is written as elsewhere', (_name, character) => {
+    for (let before = PIECE - 3; before <= PIECE + 1; before += 1) {
+      const text = `${'x'.repeat(before)}${character}${'y'.repeat(PIECE - 3)}${character}${character}z`;
+      const sent = written((writer) => {
+        writer.writeText(text);
+      });
+      // Not toBe(): a difference in megabytes takes minutes to show.
+      expect(sent === escapeText(text)).toBe(true);
+      expect(unescape(sent) === text).toBe(true);
+    }
+  });
+
+  test('pairs all over, shifted by one, come out whole', () => {
+    for (const prefix of ['', 'x']) {
+      const text = prefix + '🎉\n'.repeat(PIECE);
+      const sent = written((writer) => {
+        writer.writeText(text);
+      });
+      expect(sent === prefix + '🎉\\n'.repeat(PIECE)).toBe(true);
+    }
+  });
+});
+
 test('integers of 32 bits are written as String() does', () => {
   const check = (value: number) => {
     expect(written((writer) => writer.writeInt32(value))).toBe(String(value));
