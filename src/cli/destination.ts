@@ -48,7 +48,8 @@ function fromFlag(to: string): Destination {
 
 function fromUrl(text: string, from: '--to' | 'DATABASE_URL'): Destination {
   // pg also takes a user before an empty host, which no URL has: postgres://user:password@/database?host=/run/postgresql
-  const complete = URL.canParse(text) ? text : text.replace('@/', '@localhost/');
+  // With another @ after it, it is part of a password that should have been escaped, and must not end up in the label.
+  const complete = URL.canParse(text) ? text : text.replace(/@\/(?=[^@]*$)/, '@localhost/');
   const url = URL.canParse(complete) ? new URL(complete) : undefined;
   if (url === undefined || !['postgres:', 'postgresql:'].includes(url.protocol)) {
     const or = from === '--to' ? ', or "embedded"' : '';

@@ -58,7 +58,7 @@ describe('the destination', () => {
     expect(destination).toMatchObject({ kind: 'url', label });
   });
 
-  it.each([`mysql://u:${SECRET}@h/d`, `u:${SECRET}@h`, `postgres//u:${SECRET}@h`, SECRET])(
+  it.each([`mysql://u:${SECRET}@h/d`, `u:${SECRET}@h`, `postgres//u:${SECRET}@h`, `postgres://u:x@/${SECRET}@h/d`, SECRET])(
     'refuses what is no PostgreSQL URL without repeating it: %#',
     (url) => {
       for (const resolve of [
