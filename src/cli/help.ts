@@ -44,7 +44,8 @@ export const LOAD_HELP = {
 CSV is read as PostgreSQL's own CSV format reads it: a quote inside quotes is doubled, an unquoted
 field that equals --null is NULL and a quoted one is not, spaces belong to the field, and an empty
 line is a row with one empty field. The header's names are the table's columns, in any order.
-Lines end in LF or CRLF. Text is UTF-8.
+A quote inside an unquoted field and text after a closing quote are refused. Lines end in LF or CRLF;
+a file whose lines end in CR alone is not taken. Text is UTF-8.
 
 NDJSON has one object on each line; blank lines are skipped. Without --columns the keys of the first
 10,000 records fix the columns. An absent key is NULL; one that no column stands for is an error.
