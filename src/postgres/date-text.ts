@@ -50,15 +50,17 @@ export function dateText(epochMs: number): string {
   return isBeforeChrist ? `${text} BC` : text;
 }
 
-/** `zone` is '' for `timestamp` and '+00' for `timestamp with time zone`. */
-export function timestampText(epochMs: number, zone: string): string {
+/** Always with its zone: `timestamp` ignores it, and a column that has meanwhile become `timestamptz` still stores the same instant. */
+export const ZONE = '+00';
+
+export function timestampText(epochMs: number): string {
   const day = dayOf(epochMs);
   const { text, isBeforeChrist } = calendarDay(day);
   const rest = timeOfDay(epochMs, day);
   const seconds = Math.floor(rest / 1000);
   const fraction = rest % 1000;
   const clock = `${pad(Math.floor(seconds / 3600), 2)}:${pad(Math.floor(seconds / 60) % 60, 2)}:${pad(seconds % 60, 2)}`;
-  return `${text} ${clock}${fraction === 0 ? '' : `.${pad(fraction, 3)}`}${zone}${isBeforeChrist ? ' BC' : ''}`;
+  return `${text} ${clock}${fraction === 0 ? '' : `.${pad(fraction, 3)}`}${ZONE}${isBeforeChrist ? ' BC' : ''}`;
 }
 
 function pad(value: number, digits: number): string {

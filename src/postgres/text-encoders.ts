@@ -17,6 +17,7 @@ import {
   plainDay,
   timeOfDay,
   timestampText,
+  ZONE,
 } from './date-text.js';
 import { ValueFault } from './value-fault.js';
 
@@ -228,27 +229,26 @@ const DATE = encoder(dayText, (writer, value) => {
   writer.writeText(dayText(value));
 });
 
-function timestampEncoder(zone: string): ValueEncoder {
-  const toText = (value: unknown): string => {
-    if (value instanceof Date) return timestampText(timeOf(value, DATE_OR_STRING), zone);
-    return typeof value === 'string' ? value : otherText(value, DATE_OR_STRING, toText);
-  };
-  return encoder(toText, (writer, value) => {
-    if (value instanceof Date) {
-      const epochMs = value.getTime();
-      const day = dayOf(epochMs);
-      // Not for NaN either.
-      if (day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY) {
-        writer.writePlain(plainDay(day));
-        writer.writePlain(' ');
-        writer.writeTimeOfDay(timeOfDay(epochMs, day));
-        writer.writePlain(zone);
-        return;
-      }
-    }
-    writer.writeText(toText(value));
-  });
+function momentText(value: unknown): string {
+  if (value instanceof Date) return timestampText(timeOf(value, DATE_OR_STRING));
+  return typeof value === 'string' ? value : otherText(value, DATE_OR_STRING, momentText);
 }
+
+const TIMESTAMP = encoder(momentText, (writer, value) => {
+  if (value instanceof Date) {
+    const epochMs = value.getTime();
+    const day = dayOf(epochMs);
+    // Not for NaN either.
+    if (day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY) {
+      writer.writePlain(plainDay(day));
+      writer.writePlain(' ');
+      writer.writeTimeOfDay(timeOfDay(epochMs, day));
+      writer.writePlain(ZONE);
+      return;
+    }
+  }
+  writer.writeText(momentText(value));
+});
 
 /** `point` and `circle`, as node-postgres reads them. */
 function pointText(value: unknown): string {
@@ -302,8 +302,8 @@ const SCALARS: ReadonlyMap<string, ValueEncoder> = new Map([
   ['jsonb', JSON_ENCODER],
   ['bytea', BYTEA],
   ['date', DATE],
-  ['timestamp', timestampEncoder('')],
-  ['timestamptz', timestampEncoder('+00')],
+  ['timestamp', TIMESTAMP],
+  ['timestamptz', TIMESTAMP],
   ['point', encoder(pointText)],
   ['circle', encoder(circleText)],
 ]);

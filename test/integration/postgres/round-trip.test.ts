@@ -240,3 +240,14 @@ describe('every built-in type', () => {
     ]);
   });
 });
+
+test('a timestamp column that becomes timestamptz between two batches stores the same instant', async () => {
+  const table = await database.table('at timestamp');
+  const pool = database.pool({ options: '-c TimeZone=Asia/Tokyo' });
+  const copy = copyInto(pool, { table });
+  const at = new Date('2024-01-01T12:00:00Z');
+  await copy([{ at }], flushContext());
+  await database.query(`ALTER TABLE ${table} ALTER at TYPE timestamptz USING at AT TIME ZONE 'UTC'`);
+  await copy([{ at }], flushContext());
+  expect(await database.query(`SELECT DISTINCT at FROM ${table}`)).toEqual([{ at }]);
+});
