@@ -7,7 +7,7 @@ import type { StopSignal, Terminal } from './load.js';
 import { parseArguments, type Invocation } from './options.js';
 
 async function main(argv: string[]): Promise<ExitCode> {
-  ignoreClosedPipes();
+  watchOutput();
   let invocation: Invocation | undefined;
   try {
     invocation = parseArguments(argv);
@@ -98,13 +98,19 @@ const terminal: Terminal = {
   },
 };
 
-/** Whoever read our output has gone: no reason to fail, and none to complain. */
-function ignoreClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
-  }
+const output = { isLost: false };
+
+/** Where whoever read our output has gone, there is no reason to fail, and none to complain; output that is lost otherwise is a failure. */
+function watchOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || output.isLost) return;
+    output.isLost = true;
+    process.stderr.write(`spillway: standard output cannot be written: ${oneLine(error.message)}\n`);
+  });
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    // Nowhere is left to say it.
+    if (error.code !== 'EPIPE') output.isLost = true;
+  });
 }
 
 /** Resolves when what was written has left the process, or cannot any more. */
@@ -118,6 +124,8 @@ function written(stream: NodeJS.WriteStream): Promise<void> {
 // Should nothing be left to wait for before there is an answer, that is no success.
 process.exitCode = ExitCode.FAILED;
 const exitCode = await main(process.argv.slice(2));
-await Promise.all([written(process.stdout), written(process.stderr)]);
+await written(process.stdout);
+// Last, for it may have to tell what became of standard output.
+await written(process.stderr);
 // Not left to end by itself: node-postgres keeps the socket open, for one, when a server asks for a password that was not given.
-process.exit(exitCode);
+process.exit(output.isLost && exitCode === ExitCode.OK ? ExitCode.FAILED : exitCode);

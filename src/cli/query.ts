@@ -57,12 +57,12 @@ async function runQuery(
   try {
     const result = (await client.query({
       text: options.sql,
+      // The protocol that takes one statement only: a second one could come after a COMMIT, out of the read-only transaction.
+      queryMode: 'extended',
       rowMode: 'array',
       types: { getTypeParser: options.json ? toJson : () => (text: string) => text },
-    })) as QueryArrayResult<Row> | QueryArrayResult<Row>[];
-    // Several statements give several results; the last one is looked at.
-    const last = Array.isArray(result) ? result.at(-1)! : result;
-    return { fields: last.fields, rows: last.rows };
+    })) as QueryArrayResult<Row>;
+    return { fields: result.fields, rows: result.rows };
   } catch (error) {
     throw new CliError(oneLine((error as Error).message), ExitCode.FAILED, error);
   }

@@ -1,6 +1,7 @@
 /** What can go wrong with `spillway load` and `spillway query`: one clear line, the exit code as documented, no stack trace, no hanging. */
 
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -421,6 +422,38 @@ describe('wrong usage', () => {
 
 describe('query', () => {
   const query = (...args: string[]) => cli.run(['query', ...args], { env: { DATABASE_URL: database.url } });
+
+  it('takes one statement only, so that none gets out of the read-only transaction', async () => {
+    const table = await database.table('a int');
+    const insert = `INSERT INTO "${table}" VALUES (1) RETURNING a`;
+    expect(lineOf(await query(`COMMIT; ${insert}`))).toMatch(/cannot insert multiple commands/);
+    expect(lineOf(await query(insert))).toMatch(/read-only transaction/);
+    expect(await countOf(table)).toBe(0);
+    expect(await query(';')).toMatchObject({ code: 0, stderr: '' });
+    expect(await query('--json', 'SELECT 1 AS a, true AS b;')).toMatchObject({
+      code: 0,
+      stdout: '{"a":1,"b":true}\n',
+    });
+  });
+
+  it.runIf(existsSync('/dev/full'))('says that its output cannot be written', async () => {
+    const table = await database.table('a int');
+    const input = await file('x.csv', 'a\n1\n');
+    for (const args of [
+      ['load', '-q', '--json', '-t', table, input],
+      ['query', 'SELECT 1'],
+      ['query', "SELECT repeat('x', 1000) FROM generate_series(1, 2000)"],
+      ['--help'],
+    ]) {
+      const result = spawnSync('sh', ['-c', '"$@" > /dev/full', 'sh', process.execPath, cli.main, ...args], {
+        cwd: cli.directory,
+        env: { ...process.env, DATABASE_URL: database.url },
+        encoding: 'utf8',
+      });
+      expect(result.stderr).toMatch(/^spillway: standard output cannot be written: ENOSPC.*\n$/);
+      expect(result.status).toBe(1);
+    }
+  });
 
   it('prints in the server’s words what is wrong', async () => {
     expect(lineOf(await query('SELEKT 1'))).toBe('spillway: syntax error at or near "SELEKT"');

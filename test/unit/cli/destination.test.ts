@@ -58,20 +58,23 @@ describe('the destination', () => {
     expect(destination).toMatchObject({ kind: 'url', label });
   });
 
-  it.each([`mysql://u:${SECRET}@h/d`, `u:${SECRET}@h`, `postgres//u:${SECRET}@h`, `postgres://u:x@/${SECRET}@h/d`, SECRET])(
-    'refuses what is no PostgreSQL URL without repeating it: %#',
-    (url) => {
-      for (const resolve of [
-        () => resolveDestination(url, {}),
-        () => resolveDestination(undefined, { DATABASE_URL: url }),
-      ]) {
-        expect(resolve).toThrow(UsageError);
-        try {
-          resolve();
-        } catch (error) {
-          expect(String((error as Error).stack)).not.toContain(SECRET);
-        }
+  it.each([
+    `mysql://u:${SECRET}@h/d`,
+    `u:${SECRET}@h`,
+    `postgres//u:${SECRET}@h`,
+    `postgres://u:x@/${SECRET}@h/d`,
+    SECRET,
+  ])('refuses what is no PostgreSQL URL without repeating it: %#', (url) => {
+    for (const resolve of [
+      () => resolveDestination(url, {}),
+      () => resolveDestination(undefined, { DATABASE_URL: url }),
+    ]) {
+      expect(resolve).toThrow(UsageError);
+      try {
+        resolve();
+      } catch (error) {
+        expect(String((error as Error).stack)).not.toContain(SECRET);
       }
-    },
-  );
+    }
+  });
 });
