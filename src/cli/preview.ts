@@ -9,7 +9,7 @@ import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import { RecordParser } from './record-parser.js';
 import type { Source, SourceChunk, SourceFile } from './source.js';
 
-/** The sample ends with the first of these, or with the input. */
+/** The sample ends with the first of these, or with the input, but holds a record in any case. */
 export const SAMPLE_RECORDS = 10_000;
 const SAMPLE_BYTES = 4 * 1024 * 1024;
 
@@ -129,7 +129,8 @@ async function readHead(
 ): Promise<SourceChunk[]> {
   const head: SourceChunk[] = [];
   let bytes = 0;
-  while (!isEnough() && bytes < SAMPLE_BYTES) {
+  // A first record may be longer than the sample; --max-record-bytes bounds it.
+  while (!isEnough() && (bytes < SAMPLE_BYTES || !canBegin())) {
     const chunk = await source.next();
     if (chunk === undefined) break;
     head.push(chunk);

@@ -41,7 +41,7 @@ export interface BackpressureTransform<In, Out = In> {
  *
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- see above
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds overloads for typed events
 export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   readonly #queue: AdmissionQueue<In>;
   readonly #settings: ResolvedTransform<In, Out>;

@@ -35,7 +35,7 @@ export interface BackpressureWritable<T> {
  *
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- see above
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds overloads for typed events
 export class BackpressureWritable<T = unknown> extends Writable {
   readonly #sink: BatchingSink<T>;
   readonly #gate: ProducerGate<T>;

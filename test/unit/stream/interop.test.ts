@@ -330,7 +330,7 @@ describe('for await over the transform', () => {
       seen.push(item as number);
       if (seen.length === 5) break;
     }
-    expect(await ended).toBeDefined();
+    expect(await ended).toMatchObject({ name: 'AbortError' });
     await closed(between);
     expectLedger(between);
     expect(seen).toEqual(range(5));
