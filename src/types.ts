@@ -19,6 +19,11 @@ export interface FlushContext {
   readonly weights: readonly number[];
   /** The sum of `weights`. */
   readonly represents: number;
+  /**
+   * Whether the user gave `onFailed`. Where not, an item that fails for good ends the sink, so that to find out which items of a batch are
+   * at fault, and to deliver the others, is of little use.
+   */
+  readonly takesFailures: boolean;
 }
 
 /**

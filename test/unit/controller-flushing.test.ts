@@ -36,6 +36,16 @@ describe('a flush', () => {
     expect(controller.getMetrics().flushes).toBe(1);
   });
 
+  it('is told whether there is an onFailed', async () => {
+    const { controller, destination } = startController({ batchSize: 1 });
+    void controller.push(1);
+    const handled = startController({ batchSize: 1, onFailed: () => undefined });
+    void handled.controller.push(1);
+    await settle();
+    expect(destination.calls[0]!.context.takesFailures).toBe(false);
+    expect(handled.destination.calls[0]!.context.takesFailures).toBe(true);
+  });
+
   it('of what is queued comes at once when a producer is held beside an idle slot', async () => {
     const { controller, destination } = startController({
       maxBufferSize: 3,
