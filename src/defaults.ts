@@ -19,7 +19,7 @@ export const DEFAULTS = {
   targetLatencyMs: 500,
   flushTimeoutMs: 30_000,
   abortGraceMs: 1_000,
-  retry: { attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, afterTimeout: false },
+  retry: { attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, maxElapsedMs: 300_000, afterTimeout: false },
   objectMode: true,
   byteMode: { maxBufferBytes: 16 * 1024 * 1024, batchBytes: 1024 * 1024 },
 } as const;
@@ -53,6 +53,7 @@ export const RETRY_OPTIONS: ReadonlySet<string> = new Set([
   'attempts',
   'minDelayMs',
   'maxDelayMs',
+  'maxElapsedMs',
   'isRetryable',
   'afterTimeout',
 ]);

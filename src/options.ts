@@ -7,10 +7,18 @@ import type { BackpressureState, DropReason, StrategyInput } from './vocabulary.
 export interface RetryOptions {
   /** All calls of the flush function for one batch, the first included. Default 1; `copyInto` sets 5. At least 1. */
   attempts?: number;
-  /** Base of the delay before a retry, drawn from `0 … min(maxDelayMs, minDelayMs × 2ⁿ)` ("full jitter"). Default 200 ms. */
+  /**
+   * Base of the delay before a retry, drawn from `0 … min(maxDelayMs, minDelayMs × 2ⁿ)` ("full jitter"). Default 200 ms. An error that
+   * carries `retryAfterMs` (a number of at least 0; also the cause of an `ItemError`) puts that in its place, and adds it to what is drawn.
+   */
   minDelayMs?: number;
   /** Cap of that delay. Default 30 000 ms. */
   maxDelayMs?: number;
+  /**
+   * No further call of a batch begins later than this after its first call began: a retry whose delay would end after it fails at once.
+   * Default 300 000 ms; `Infinity` for no limit.
+   */
+  maxElapsedMs?: number;
   /** Which errors are worth another call. Default: all, except an error whose own `retryable` is `false`. */
   isRetryable?: (error: Error) => boolean;
   /**

@@ -32,6 +32,7 @@ export interface ResolvedRetry {
   attempts: number;
   minDelayMs: number;
   maxDelayMs: number;
+  maxElapsedMs: number;
   isRetryable: (error: Error) => boolean;
   afterTimeout: boolean;
 }
@@ -198,6 +199,12 @@ function resolveRetry(given: NonNullable<SinkOptions<never>['retry']>): Resolved
     attempts: checkInteger('retry.attempts', given.attempts ?? DEFAULTS.retry.attempts, 1),
     minDelayMs,
     maxDelayMs: max ?? Math.max(DEFAULTS.retry.maxDelayMs, minDelayMs),
+    maxElapsedMs: checkDuration(
+      'retry.maxElapsedMs',
+      given.maxElapsedMs ?? DEFAULTS.retry.maxElapsedMs,
+      0,
+      true,
+    ),
     isRetryable:
       optional(given.isRetryable, (value) => checkFunction('retry.isRetryable', value)) ??
       isRetryableUnlessToldOtherwise,

@@ -7,7 +7,7 @@ import type { ResolvedSink } from '../resolve-options.js';
 import type { FlushFunction, FlushReason } from '../types.js';
 import { readFlushAnswer } from './flush-answer.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
-import { retryDelay } from './retry.js';
+import { longestRetryAfter, retryDelay } from './retry.js';
 
 /** What a flight tells the sink that started it. */
 export interface FlightHost<T> {
@@ -58,6 +58,8 @@ export class Flight<T> {
   #open: readonly T[];
   #openBytes: number;
   #attempt = 0;
+  /** When the first call began. */
+  #startedAt = 0;
   /** A call's outcome is unknown: it may have delivered what a later call reports as failed. */
   #uncertain = false;
   #abortError: Error | undefined;
@@ -99,12 +101,20 @@ export class Flight<T> {
       }
       if (again.length === 0) return;
       this.#keep(again.map(({ place }) => place));
-      if (!this.#aborted) await this.#pause(again.at(-1)!.failed.error);
+      if (!this.#aborted && !(await this.#pause(again))) {
+        await this.#giveUp(again);
+        return;
+      }
       if (this.#aborted) {
         this.#handBack(again, 0);
         return;
       }
     }
+  }
+
+  /** What was to be called again would be too late. */
+  async #giveUp(failures: Failure<T>[]): Promise<void> {
+    if (!(await this.#handOver({ failures, toldFlushed: 0, again: [] }))) this.#handBack(failures, 0);
   }
 
   /** Fires the signal of the call under way; ends a pause. The flight ends when the call answers or its grace has run out. */
@@ -118,6 +128,7 @@ export class Flight<T> {
   }
 
   async #call(): Promise<CallOutcome> {
+    if (this.#attempt === 0) this.#startedAt = this.#settings.clock.now();
     const context = { attempt: ++this.#attempt, reason: this.#reason, weights: this.#weights };
     const call = startFlushCall(this.#flush, this.#items, context, this.#settings, () =>
       this.#host.onLateResult(),
@@ -293,11 +304,14 @@ export class Flight<T> {
     });
   }
 
-  async #pause(error: Error): Promise<void> {
+  /** Waits until it is time for the next call. Answers `false` when that would be too late: at once, not after the wait. */
+  async #pause(again: Failure<T>[]): Promise<boolean> {
     const { clock, random, retry } = this.#settings;
-    const delayMs = retryDelay(this.#attempt, retry.minDelayMs, retry.maxDelayMs, random);
-    this.#host.onRetry(error, this.#attempt, delayMs, this.#items.length);
-    if (this.#aborted) return;
+    const ownDelayMs = longestRetryAfter(again.map(({ failed }) => failed.error));
+    const delayMs = retryDelay(this.#attempt, retry.minDelayMs, retry.maxDelayMs, random, ownDelayMs);
+    if (this.#elapsedMs + delayMs > retry.maxElapsedMs) return false;
+    this.#host.onRetry(again.at(-1)!.failed.error, this.#attempt, delayMs, this.#items.length);
+    if (this.#aborted) return true;
     await new Promise<void>((resolve) => {
       const end = () => {
         clock.clearTimeout(timer);
@@ -307,6 +321,12 @@ export class Flight<T> {
       const timer = clock.setTimeout(end, delayMs);
       this.#interrupt = end;
     });
+    // The timer may have come late: where the process was held up, or asleep.
+    return this.#elapsedMs <= retry.maxElapsedMs;
+  }
+
+  get #elapsedMs(): number {
+    return this.#settings.clock.now() - this.#startedAt;
   }
 
   #mayCallAgain(): boolean {

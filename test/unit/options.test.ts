@@ -70,6 +70,7 @@ describe('a wrong option is refused by its name, its range and the value that ca
     ['attempts', /an integer of at least 1/, notCounts],
     ['minDelayMs', /a number of milliseconds from 0/, notDurations],
     ['maxDelayMs', /a number of milliseconds from 0/, notDurations],
+    ['maxElapsedMs', /a number of milliseconds from 0 to 2147483647, or Infinity/, notDurations],
     ['isRetryable', /a function/, notFunctions],
     ['afterTimeout', /true or false/, [0, 'yes', {}]],
   ] as const)('retry.%s', (name, range, values) => {
@@ -221,7 +222,13 @@ describe('unset values follow from set ones', () => {
       abortGraceMs: 1_000,
       maxWaiting: 10_000,
     });
-    expect(retry).toMatchObject({ attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, afterTimeout: false });
+    expect(retry).toMatchObject({
+      attempts: 1,
+      minDelayMs: 200,
+      maxDelayMs: 30_000,
+      maxElapsedMs: 300_000,
+      afterTimeout: false,
+    });
     expect(marks).toMatchObject({ pauseAt: 8_000, resumeAt: 5_000, pauseAtBytes: Infinity });
     expect(isRetryable).toBeNull();
   });
