@@ -31,7 +31,7 @@ export interface BackpressureWritable<T> {
  * A `Writable` in front of a slow destination: a bounded buffer with a strategy, pressure states, and batches that go to `flush`.
  *
  * The callback of `write()` means *admitted*, not flushed; `'finish'` means that every item has settled. `await stream.flush()` waits for
- * what was written before. Emits, beside Node's events, `state`, `drop`, `flush`, `retry` and `failed`.
+ * what was written before. Emits, beside Node's events, `state`, `drop`, `flush`, `retry`, `breaker` and `failed`.
  *
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
@@ -53,6 +53,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       onDrop: (item, reason) => this.emit('drop', item, reason),
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
+      onBreaker: (state, previous) => this.emit('breaker', state, previous),
       onFailed: (failures) => this.emit('failed', failures),
       onRoom: () => this.#gate.onRoom(),
       onFatal: (error) => this.destroy(error),
@@ -67,6 +68,15 @@ export class BackpressureWritable<T = unknown> extends Writable {
   /** A snapshot of counters and state; synchronous, and right at any instant. */
   getMetrics(): SinkMetrics {
     return this.#sink.metrics();
+  }
+
+  /**
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled, be it that it arrived, that
+   * `onFailed` took it, or that it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
+   * batches, and is up to date when `onSettled` is called. Not beyond items that were handed back. `undefined` before there is one.
+   */
+  get committedPosition(): number | bigint | undefined {
+    return this.#sink.committedPosition;
   }
 
   /**
