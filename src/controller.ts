@@ -8,6 +8,7 @@ import { handled, handlerFailed } from './handlers.js';
 import type { SinkMetrics } from './metrics.js';
 import type { SinkOptions } from './options.js';
 import { resolveSink } from './resolve-options.js';
+import { SHUTDOWN, type SinkShutdown } from './sink-shutdown.js';
 import type { FlushFunction } from './types.js';
 import { checkInteger } from './validate.js';
 import { WaitingLine } from './waiting-line.js';
@@ -182,6 +183,23 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
     this.stop();
+  }
+
+  /** @internal */
+  [SHUTDOWN](): SinkShutdown {
+    const sink = this.#sink;
+    return {
+      drain: (restMs) => {
+        // Never lifted: whatever is pushed from now on is refused.
+        this.#drains++;
+        return this.drain({ timeoutMs: restMs() });
+      },
+      halt: () => {
+        sink.halt();
+        return [...sink.takeUnsettled(), ...sink.openItems(), ...this.#line.items()];
+      },
+      end: () => this.stop(),
+    };
   }
 
   #wait(item: T): Promise<boolean> {

@@ -7,6 +7,7 @@ import { handled } from '../handlers.js';
 import type { SinkMetrics } from '../metrics.js';
 import type { WritableOptions } from '../options.js';
 import { resolveSink } from '../resolve-options.js';
+import { SHUTDOWN, type SinkShutdown } from '../sink-shutdown.js';
 import type { FlushFunction } from '../types.js';
 import { checkInteger } from '../validate.js';
 import { defineWritableGetters, nativeWritableLength } from './native-length.js';
@@ -140,6 +141,47 @@ export class BackpressureWritable<T = unknown> extends Writable {
         else resolve();
       });
     });
+  }
+
+  /** @internal */
+  [SHUTDOWN](): SinkShutdown | undefined {
+    if (this.closed) return undefined;
+    // Whatever it fails with from now on is reported, and must not keep the others from their end.
+    this.on('error', () => undefined);
+    let mark: number | undefined;
+    return {
+      drain: async (restMs) => {
+        if (!this.destroyed && !this.writableEnded) {
+          mark = this.#gate.beginDrain();
+          this.#drains++;
+        }
+        await this.#drain(restMs());
+        if (mark === undefined || this.#sink.isIdle) return;
+        // What came meanwhile is let in too; nothing more after that.
+        const first = mark;
+        mark = this.#gate.beginDrain();
+        this.#gate.endDrain(first);
+        await this.#drain(restMs());
+      },
+      halt: () => {
+        this.#sink.halt();
+        return [...this.#sink.takeUnsettled(), ...this.#sink.openItems(), ...this.#gate.waitingItems()];
+      },
+      end: (signal) => this.#endFor(signal, mark),
+    };
+  }
+
+  #endFor(signal: string, mark: number | undefined): void {
+    if (this.destroyed) return;
+    if (!this.#sink.isIdle) {
+      const message = `${signal}: ended with items unsettled`;
+      this.destroy(new BackpressureError('ERR_BACKPRESSURE_ABORTED', message));
+    } else if (!this.writableEnded) {
+      this.destroy();
+    } else if (mark !== undefined) {
+      // 'finish' is all that is missing.
+      this.#gate.endDrain(mark);
+    }
   }
 
   // ── what Node's Writable is told ──
