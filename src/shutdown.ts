@@ -47,9 +47,12 @@ export interface SignalTarget {
 }
 
 const UNDER_WAY: unique symbol = Symbol.for('spillway.shutdownsUnderWay');
-const OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signals', 'onDrained']);
-const DEFAULT_TIMEOUT_MS = 10_000;
-const DEFAULT_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
+/** The table of options in the README is compared with these by a test. */
+export const SHUTDOWN_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signals', 'onDrained']);
+export const SHUTDOWN_DEFAULTS: { timeoutMs: number; signals: readonly NodeJS.Signals[] } = {
+  timeoutMs: 10_000,
+  signals: ['SIGTERM', 'SIGINT'],
+};
 const LEAST_REPORT_MS = 1_000;
 
 /**
@@ -77,8 +80,8 @@ export function listenForSignals(
   options: DrainOnSignalsOptions,
 ): () => void {
   if (typeof options !== 'object' || (options as unknown) === null) refuse('options', 'an object', options);
-  checkNames(options, OPTIONS, 'drainOnSignals()');
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, signals = DEFAULT_SIGNALS, onDrained } = options;
+  checkNames(options, SHUTDOWN_OPTIONS, 'drainOnSignals()');
+  const { timeoutMs = SHUTDOWN_DEFAULTS.timeoutMs, signals = SHUTDOWN_DEFAULTS.signals, onDrained } = options;
   const shutdown = new Shutdown(target, clock, checkSinks(sinks), {
     timeoutMs: checkDuration('timeoutMs', timeoutMs, 0),
     signals: checkSignals(signals),
