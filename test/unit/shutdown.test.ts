@@ -144,13 +144,19 @@ describe('at a signal', () => {
     });
     const { sink, destination } = writable(clock, { batchSize: 2 });
     sink.on('error', () => undefined);
-    listen(sink);
-    for (const item of range(6)) sink.write(item);
+    const pushed = controller(clock, { batchSize: 2 });
+    listen(sink, pushed.sink);
+    for (const item of range(6)) {
+      sink.write(item);
+      pushed.sink.tryPush(item);
+    }
     const flushed = sink.flush();
     target.signal();
     await clock.advance(100);
-    await destination.answer();
-    expect(destination.calls).toHaveLength(1);
+    for (const either of [destination, pushed.destination]) {
+      await either.answer();
+      expect(either.calls).toHaveLength(1);
+    }
     expect(sink.destroyed).toBe(false);
     done();
     await turn();
@@ -167,7 +173,9 @@ describe('at a signal', () => {
     target.signal();
     expect(sink.write(2)).toBe(false);
     let asked = false;
-    sink.on('drain', () => (asked = true));
+    sink
+      .on('drain', () => (asked = true))
+      .on('state', (state) => expect.fail(`it has left DRAINING: ${state}`));
     await turn();
     await destination.answer();
     await destination.answer();

@@ -141,16 +141,19 @@ describe('what is written while it drains, under block', () => {
     expectLedger(stream);
   });
 
-  it('a producer that was held already is not invited to write more before it is over', async () => {
-    const { stream, destination } = create({ maxBufferSize: 4, batchSize: 1 });
-    const told: unknown[] = [];
-    stream.on('drain', () => told.push({ ...stream.getMetrics() }));
-    for (const item of range(4)) stream.write(item);
-    void stream.drain();
-    await turn();
-    await destination.answerAll();
-    expect(told).toEqual([expect.objectContaining({ state: 'normal', bufferSize: 0, inFlight: 0 })]);
-  });
+  it.each([4, 5])(
+    '%i items: a held producer is not invited to write more before it is over',
+    async (count) => {
+      const { stream, destination } = create({ maxBufferSize: 4, batchSize: 1 });
+      const told: unknown[] = [];
+      stream.on('drain', () => told.push({ ...stream.getMetrics() }));
+      for (const item of range(count)) stream.write(item);
+      void stream.drain();
+      await turn();
+      await destination.answerAll();
+      expect(told).toEqual([expect.objectContaining({ state: 'normal', bufferSize: 0, inFlight: 0 })]);
+    },
+  );
 
   it('is bounded by maxWaiting', async () => {
     const { stream } = create({ maxWaiting: 2 });
@@ -200,6 +203,19 @@ describe('what is written while it drains, under block', () => {
     expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_BLOCK_TIMEOUT' });
     await closed(stream);
     expect(clock.pending).toBe(0);
+  });
+
+  it('maxBlockTimeMs begins anew after a drain that has not made room', async () => {
+    const { stream, clock } = create({ batchSize: 1, maxBlockTimeMs: 100, maxBufferSize: 1, abortGraceMs: 0 });
+    const ended = endOf(stream);
+    stream.write(1);
+    const drained = watch(stream.drain({ timeoutMs: 300 }));
+    await clock.advance(300);
+    expect(drained.end).toMatchObject({ code: 'ERR_BACKPRESSURE_DRAIN_TIMEOUT', items: [1] });
+    await clock.advance(99);
+    expect(stream.destroyed).toBe(false);
+    await clock.advance(1);
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_BLOCK_TIMEOUT' });
   });
 
   it('an item that waited for room before the drain still runs out of maxBlockTimeMs', async () => {
