@@ -206,7 +206,12 @@ describe('what is written while it drains, under block', () => {
   });
 
   it('maxBlockTimeMs begins anew after a drain that has not made room', async () => {
-    const { stream, clock } = create({ batchSize: 1, maxBlockTimeMs: 100, maxBufferSize: 1, abortGraceMs: 0 });
+    const { stream, clock } = create({
+      batchSize: 1,
+      maxBlockTimeMs: 100,
+      maxBufferSize: 1,
+      abortGraceMs: 0,
+    });
     const ended = endOf(stream);
     stream.write(1);
     const drained = watch(stream.drain({ timeoutMs: 300 }));
