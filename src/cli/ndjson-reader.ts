@@ -49,9 +49,8 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       const line = text.slice(start, lineFeed === -1 ? text.length : lineFeed);
       start = lineFeed === -1 ? text.length : lineFeed + 1;
       this.written = line;
-      const value = this.#parse(line, mayHaveLongNumbers);
-      if (value instanceof InputError) refuse(value, this.nextLine, line);
-      else if (value !== undefined) take(value, this.nextLine);
+      const record = this.#parse(line, mayHaveLongNumbers, refuse);
+      if (record !== undefined) take(record, this.nextLine);
     }
   }
 
@@ -60,8 +59,8 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
     return new InputError(this.#file, line, 'the record is nested too deeply', error);
   }
 
-  /** Nothing for a blank line. */
-  #parse(line: string, mayHaveLongNumbers: boolean): JsonRecord | InputError | undefined {
+  /** Nothing for a blank line, nor for one that was refused. */
+  #parse(line: string, mayHaveLongNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
     let value: unknown;
     try {
       value = JSON.parse(line);
@@ -70,13 +69,19 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
         value = parseLossless(line, undefined, LOSSLESS);
       }
     } catch (error) {
-      if (error instanceof RangeError) return this.nestedTooDeeply(this.nextLine, error);
-      if (line.trim() === '') return undefined;
-      return new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error as Error)}`, error);
+      if (line.trim() !== '') refuse(this.#faultOf(error as Error), this.nextLine, line);
+      return undefined;
     }
-    return isObject(value)
-      ? value
-      : new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
+    if (isObject(value)) return value;
+    const fault = new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
+    refuse(fault, this.nextLine, line);
+    return undefined;
+  }
+
+  #faultOf(error: Error): InputError {
+    return error instanceof RangeError
+      ? this.nestedTooDeeply(this.nextLine, error)
+      : new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error)}`, error);
   }
 }
 

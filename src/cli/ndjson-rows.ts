@@ -34,9 +34,8 @@ export class NdjsonRows implements BlockReader<unknown[]> {
 
   read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): void {
     const takeRecord = (record: JsonRecord, line: number): void => {
-      const row = this.#toRow(record, line);
-      if (row instanceof InputError) refuse(row, line, this.#reader.written);
-      else take(row, line);
+      const row = this.#toRow(record, line, refuse);
+      if (row !== undefined) take(row, line);
     };
     this.#reader.read(block, takeRecord, refuse);
   }
@@ -45,7 +44,8 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     this.#reader.refuseLine(reason, written, refuse);
   }
 
-  #toRow(record: JsonRecord, line: number): unknown[] | InputError {
+  /** Nothing for a record that was refused. */
+  #toRow(record: JsonRecord, line: number, refuse: RefuseRecord): unknown[] | undefined {
     const row: unknown[] = [];
     let found = 0;
     try {
@@ -55,12 +55,13 @@ export class NdjsonRows implements BlockReader<unknown[]> {
         row.push(value === undefined || value === null ? null : toField(value));
       }
     } catch (error) {
-      if (error instanceof RangeError) return this.#reader.nestedTooDeeply(line, error);
-      throw error;
+      if (!(error instanceof RangeError)) throw error;
+      refuse(this.#reader.nestedTooDeeply(line, error), line, this.#reader.written);
+      return undefined;
     }
-    return this.#ignoresOtherKeys || found === Object.keys(record).length
-      ? row
-      : this.#unknownKey(record, line);
+    if (this.#ignoresOtherKeys || found === Object.keys(record).length) return row;
+    refuse(this.#unknownKey(record, line), line, this.#reader.written);
+    return undefined;
   }
 
   #unknownKey(record: JsonRecord, line: number): InputError {
