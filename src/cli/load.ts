@@ -131,7 +131,7 @@ class LoadJob {
       let table = await findTable(pool, options.table);
       if (table === undefined && !options.create) refuseMissingTable(options.table);
       const created = table === undefined;
-      const preview = await previewInput(this.#source, options, created);
+      const preview = await previewInput(this.#source, options, { withTypes: created });
       this.#refuseStopped();
       const names = preview.names?.filter(({ name }) => name !== '');
       table ??= await createTable(pool, options.table, names ?? []);
@@ -154,8 +154,8 @@ class LoadJob {
   #format(columns: readonly TableColumn[]): RecordFormat<unknown[]> {
     const { format, header, maxRecordBytes, delimiter, nullText, columns: names } = this.#options;
     if (format === 'ndjson') {
-      const rowOptions = { maxRecordBytes, columns, ignoresOtherKeys: names !== undefined };
-      return { quotes: false, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
+      const rowOptions = { columns, ignoresOtherKeys: names !== undefined };
+      return { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
     }
     const rowOptions = {
       delimiter,
@@ -165,7 +165,7 @@ class LoadJob {
       names,
       columns: columns.map(({ name }) => name),
     };
-    return { quotes: true, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
+    return { delimiter, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
   }
 }
 

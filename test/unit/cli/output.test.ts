@@ -23,7 +23,7 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
     seconds: 2,
     bytesRead: 3 * 1024 * 1024,
     metrics: metrics({ eventsOffered: 2000, eventsFlushed: 2000 }),
-    lastRow: new SourceRow([], { name: 'events.csv', path: 'events.csv', sizeBytes: 1 }, 2001),
+    lastRow: new SourceRow([], { name: 'events.csv', path: 'events.csv', sizeBytes: 1 }, 2001, 1999),
     failure: undefined,
     stoppedBy: undefined,
     ...changes,
