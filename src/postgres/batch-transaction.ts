@@ -7,7 +7,9 @@ import { toError } from '../errors.js';
 import { ClientLease } from './client-lease.js';
 import type { CopyError } from './copy-error.js';
 import { describeBatchFailure, describeRowFault } from './copy-failure.js';
+import { copyPiece } from './copy-piece.js';
 import { CLEAN_UP_LIMIT_MS, copyRows } from './copy-rows.js';
+import { EncodedRows } from './encoded-rows.js';
 import { isolate, type Refusal } from './isolation.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -83,8 +85,8 @@ class BatchTransaction<T, Client extends CopyClient> {
   #failures = new Map<number, CopyError>();
   /** Statements that are due before the next one: sent with it, which saves a round trip. */
   #due: string[] = [];
-  /** Rows that the last COPY could not send. */
-  #faults: RowFault[] | undefined;
+  /** Rows that cannot be sent. */
+  #faults: readonly RowFault[] = [];
 
   constructor(batch: Batch<T, Client>, lease: ClientLease<Client>, patience: Patience) {
     this.#batch = batch;
@@ -93,10 +95,10 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async run(): Promise<RowFailures> {
-    const { scope, items } = this.#batch;
+    const { scope } = this.#batch;
     this.#begin(scope.begin);
     try {
-      await this.#copy(undefined, items);
+      await this.#copyAll();
       await this.#complete();
       return this.#inOrder();
     } catch (thrown) {
@@ -120,9 +122,11 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async #isolate(first: Refusal<CopyError>): Promise<void> {
-    const { scope, isolates, items } = this.#batch;
+    const { scope, isolates, items, layout, valuesOf } = this.#batch;
+    const faults: RowFault[] = [];
+    const encoded = new EncodedRows(layout, items, valuesOf, faults);
+    this.#leaveOut(faults);
     let refusal = first;
-    // What the straight way found out of rows that cannot even be sent stays known.
     for (let isDeferred = this.#stage() === 'commit'; ; isDeferred = true) {
       this.stage = 'copy';
       this.#begin(scope.restart);
@@ -134,7 +138,7 @@ class BatchTransaction<T, Client extends CopyClient> {
         first: refusal,
         faults: this.#failures,
         mostFaults: isolates ? Infinity : 1,
-        trial: (rows) => this.#trial(rows),
+        trial: (rows) => this.#trial(encoded, rows),
       });
       if (!isolates) throw this.#failures.values().next().value ?? refusal.error;
       // The last trial may have failed: what it left must be undone before anything else.
@@ -156,15 +160,26 @@ class BatchTransaction<T, Client extends CopyClient> {
     return this.stage;
   }
 
-  async #trial(rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
-    const { items, layout } = this.#batch;
-    const { staging } = layout.plan;
+  /** The first attempt: all rows, written as they are sent. */
+  async #copyAll(): Promise<void> {
+    const { layout, valuesOf, isolates, signal, items } = this.#batch;
+    const faults: RowFault[] = [];
+    const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined);
+    const way = { lease: this.#lease, signal, patience: this.#patience };
+    try {
+      await copyRows(way, this.#statement(), writer, items);
+    } finally {
+      this.#leaveOut(faults);
+    }
+    await this.#merge();
+  }
+
+  async #trial(encoded: EncodedRows, rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
+    const { staging } = this.#batch.layout.plan;
     const empty = staging === undefined ? [] : [staging.empty];
     try {
-      await this.#copy(
-        rows,
-        rows.map((row) => items[row]!),
-      );
+      await copyPiece(this.#lease, this.#patience, this.#batch.signal, this.#statement(), encoded, rows);
+      await this.#merge();
       this.#due = [RELEASE, ...empty, SAVEPOINT];
       return undefined;
     } catch (thrown) {
@@ -175,27 +190,26 @@ class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
-  /** One COPY, and what brings its rows from the temporary table into the table. `rows` are the places of `items` in the batch, if it is not all of it. */
-  async #copy(rows: readonly number[] | undefined, items: readonly T[]): Promise<void> {
-    const { layout, valuesOf, isolates, signal } = this.#batch;
-    const { copy, staging } = layout.plan;
-    const statement = [...this.#due, copy].join('; ');
+  #statement(): string {
+    const statement = [...this.#due, this.#batch.layout.plan.copy].join('; ');
     this.#due = [];
-    const faults: RowFault[] | undefined = isolates ? [] : undefined;
+    return statement;
+  }
+
+  /** From the temporary table into the table. */
+  async #merge(): Promise<void> {
+    const { staging } = this.#batch.layout.plan;
+    if (staging === undefined) return;
+    this.stage = 'merge';
+    await this.#query(staging.merge);
+    this.stage = 'copy';
+  }
+
+  #leaveOut(faults: readonly RowFault[]): void {
+    const { layout, items } = this.#batch;
     this.#faults = faults;
-    try {
-      const writer = new RowWriter(layout, valuesOf, faults);
-      await copyRows({ lease: this.#lease, signal, patience: this.#patience }, statement, writer, items);
-    } finally {
-      for (const fault of faults ?? []) {
-        const row = rows === undefined ? fault.row : rows[fault.row]!;
-        this.#failures.set(row, describeRowFault(fault, layout, row, this.#batch.items[row]));
-      }
-    }
-    if (staging !== undefined) {
-      this.stage = 'merge';
-      await this.#query(staging.merge);
-      this.stage = 'copy';
+    for (const fault of faults) {
+      this.#failures.set(fault.row, describeRowFault(fault, layout, fault.row, items[fault.row]));
     }
   }
 
@@ -242,7 +256,8 @@ class BatchTransaction<T, Client extends CopyClient> {
     const { stage } = this;
     if (stage !== 'copy' && stage !== 'merge' && stage !== 'commit') return undefined;
     const { layout, items, valuesOf } = this.#batch;
-    const sent = new SentRows(layout, items, rows, valuesOf, this.#faults ?? []);
+    // A piece is made of rows that can be sent.
+    const sent = new SentRows(layout, items, rows, valuesOf, rows === undefined ? this.#faults : []);
     const described = describeBatchFailure(new BatchFailure(stage, error), layout, sent);
     if (described.failureClass !== 'row' || this.#lease.isLost || !this.#lease.isOut) return undefined;
     return {

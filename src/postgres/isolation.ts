@@ -46,6 +46,8 @@ class Search<E> {
   readonly #trial: Trial<E>;
   readonly #faults: Map<number, E>;
   readonly #mostFaults: number;
+  /** For each row whether it is at fault, or may pass later: not to be tried with others. */
+  readonly #isOut: Uint8Array;
   /** Refused, but worth another trial at the end. */
   readonly #later = new Map<number, E>();
   /** Where the next piece begins, and how many rows it takes at the most. */
@@ -63,6 +65,8 @@ class Search<E> {
     this.#trial = trial;
     this.#faults = faults;
     this.#mostFaults = mostFaults ?? Infinity;
+    this.#isOut = new Uint8Array(count);
+    for (const row of faults.keys()) this.#isOut[row] = 1;
   }
 
   async run(first: Refusal<E>): Promise<void> {
@@ -83,7 +87,7 @@ class Search<E> {
     const end = Math.min(this.#count, this.#next + this.#size);
     const piece: number[] = [];
     for (let row = this.#next; row < end; row += 1) {
-      if (!this.#faults.has(row) && !this.#later.has(row)) piece.push(row);
+      if (this.#isOut[row] === 0) piece.push(row);
     }
     this.#next = end;
     return piece;
@@ -136,13 +140,14 @@ class Search<E> {
 
   #blame(row: number, { error, mayPassLater }: Refusal<E>): void {
     (mayPassLater ? this.#later : this.#faults).set(row, error);
+    this.#isOut[row] = 1;
     this.#found += 1;
     this.#furthest = Math.max(this.#furthest, row);
   }
 
   /** Without the rows that are decided on, and not longer than promises to pass soon. */
   #shorten(piece: number[]): number[] {
-    const rest = piece.filter((row) => !this.#faults.has(row) && !this.#later.has(row));
+    const rest = piece.filter((row) => this.#isOut[row] === 0);
     // One fault in a batch is the common case: then everything else is sent at once.
     const size = this.#found === 1 ? Infinity : this.#suggestedSize(this.#furthest);
     return rest.length > size ? this.#cut(rest, size) : rest;

@@ -43,17 +43,25 @@ export class RowWriter {
   fill(items: readonly unknown[], start: number): number {
     const writer = this.#writer;
     let row = start;
-    for (; row < items.length && writer.length < CHUNK_BYTES; row += 1) {
-      const length = writer.length;
-      try {
-        this.#write(items[row], row);
-      } catch (error) {
-        if (this.#faults === undefined || !(error instanceof RowFault)) throw error;
-        writer.rewind(length);
-        this.#faults.push(error);
-      }
-    }
+    for (; row < items.length && writer.length < CHUNK_BYTES; row += 1) this.writeRow(items, row);
     return row;
+  }
+
+  /** Bytes written since the last `take()`. */
+  get length(): number {
+    return this.#writer.length;
+  }
+
+  /** @throws {RowFault} where faults are not gathered */
+  writeRow(items: readonly unknown[], row: number): void {
+    const { length } = this.#writer;
+    try {
+      this.#write(items[row], row);
+    } catch (error) {
+      if (this.#faults === undefined || !(error instanceof RowFault)) throw error;
+      this.#writer.rewind(length);
+      this.#faults.push(error);
+    }
   }
 
   #write(item: unknown, row: number): void {
