@@ -137,11 +137,13 @@ export interface RowStreamOptions {
    * the source. What spoils a whole file (a header, the encoding, damaged gzip) ends the source in any case.
    */
   readonly keepsBadRecords?: boolean;
+  /** Records that are read, but not passed on. */
+  readonly skips?: ((ordinal: number) => boolean) | undefined;
 }
 
 /** The parser as a stage of a pipeline: chunks in, {@link SourceRow}s out. */
 export class RowStream extends Transform {
-  /** The last row that was passed on, or record that could not be read. */
+  /** The last record that was read, or could not be. */
   lastRow: SourceRow | undefined;
   readonly #parser: RecordParser<unknown[]>;
   readonly #onFailure: (error: CliError) => void;
@@ -154,7 +156,7 @@ export class RowStream extends Transform {
   constructor(
     format: RecordFormat<unknown[]>,
     onFailure: (error: CliError) => void,
-    { keepsBadRecords = false }: RowStreamOptions = {},
+    { keepsBadRecords = false, skips }: RowStreamOptions = {},
   ) {
     // One chunk at a time comes in, and all of its rows wait on the other side: more would only be more memory.
     super({
@@ -165,7 +167,7 @@ export class RowStream extends Transform {
     });
     const pass = (row: SourceRow): void => {
       this.lastRow = row;
-      this.push(row);
+      if (skips?.(row.ordinal) !== true) this.push(row);
     };
     this.#parser = new RecordParser(
       format,
