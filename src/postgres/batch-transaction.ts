@@ -141,8 +141,8 @@ class BatchTransaction<T, Client extends CopyClient> {
         trial: (rows) => this.#trial(encoded, rows),
       });
       if (!isolates) throw this.#failures.values().next().value ?? refusal.error;
-      // The last trial may have failed: what it left must be undone before anything else.
-      if (this.#due[0] === ROLLBACK_TO) await this.#query(ROLLBACK_TO);
+      // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
+      if (this.#due[0] !== RELEASE) await this.#query(this.#due.join('; '));
       this.#due = [];
       try {
         await this.#complete();
