@@ -1,14 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
 import { DEFAULTS } from './defaults.js';
+import { checkDrain, drainTimeout, type DrainOptions } from './drain.js';
 import { BackpressureError } from './errors.js';
 import type { SinkEvents } from './events.js';
 import { handled, handlerFailed } from './handlers.js';
 import type { SinkMetrics } from './metrics.js';
 import type { SinkOptions } from './options.js';
 import { resolveSink } from './resolve-options.js';
+import { SHUTDOWN, type SinkShutdown } from './sink-shutdown.js';
 import type { FlushFunction } from './types.js';
-import { checkDuration, checkInteger } from './validate.js';
+import { checkInteger } from './validate.js';
 import { WaitingLine } from './waiting-line.js';
 
 const ADMITTED = Promise.resolve(true);
@@ -18,7 +20,8 @@ const DROPPED = Promise.resolve(false);
  * The engine without a stream around it: items are pushed, batches go to `flush`.
  *
  * Flushing begins with `start()`; `await drain(); stop()` is the way to end. When a flush fails for good and no `onFailed` takes its
- * items, every pending and later call rejects with that error. Emits `state`, `drop`, `flush`, `retry` and `failed`; never `error`.
+ * items, every pending and later call rejects with that error. Emits `state`, `drop`, `flush`, `retry`, `breaker` and `failed`;
+ * never `error`.
  *
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
@@ -40,6 +43,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       onDrop: (item, reason) => this.emit('drop', item, reason),
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
+      onBreaker: (state, previous) => this.emit('breaker', state, previous),
       onFailed: (failures) => this.emit('failed', failures),
       onRoom: () => {
         this.#onRoom();
@@ -142,23 +146,21 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   /**
    * As `flush()`, in the state DRAINING: pushes are refused until it is over.
    *
-   * @param options.timeoutMs How long it may take; unlimited by default. Then it rejects with `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose
-   *   `items` are copies of what is still open; the controller goes on.
+   * @param options.timeoutMs How long it may take, in milliseconds; unlimited by default. Then it rejects with
+   *   `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose `items` are copies of what is still open; the controller goes on.
+   * @throws InvalidOptionError for a wrong option.
    */
-  drain(options: { timeoutMs?: number } = {}): Promise<void> {
-    const { timeoutMs = Infinity } = options;
-    return handled(this.#drain(checkDuration('timeoutMs', timeoutMs, 0, true)));
+  drain(options: DrainOptions = {}): Promise<void> {
+    return handled(this.#drain(checkDrain(options)));
   }
 
   async #drain(timeoutMs: number): Promise<void> {
     this.#drains++;
     this.#sink.setDraining(true);
     try {
-      await this.#sink.flushWithin(timeoutMs, () => {
-        const items = [...this.#sink.openItems(), ...this.#line.items()];
-        const message = `drain took longer than timeoutMs (${timeoutMs} ms): ${items.length} items are open`;
-        return new BackpressureError('ERR_BACKPRESSURE_DRAIN_TIMEOUT', message, { items });
-      });
+      await this.#sink.flushWithin(timeoutMs, () =>
+        drainTimeout(timeoutMs, [...this.#sink.openItems(), ...this.#line.items()]),
+      );
     } finally {
       if (--this.#drains === 0) this.#sink.setDraining(false);
     }
@@ -174,6 +176,15 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     return this.#sink.metrics();
   }
 
+  /**
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled, be it that it arrived, that
+   * `onFailed` took it, or that it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
+   * batches, and is up to date when `onSettled` is called. Not beyond items that were handed back. `undefined` before there is one.
+   */
+  get committedPosition(): number | bigint | undefined {
+    return this.#sink.committedPosition;
+  }
+
   /** After a fatal failure or an abort by `signal`: the items that did not arrive, in order, each handed out once. */
   takeUnsettled(): T[] {
     return this.#sink.takeUnsettled();
@@ -183,6 +194,23 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
     this.stop();
+  }
+
+  /** @internal */
+  [SHUTDOWN](): SinkShutdown {
+    const sink = this.#sink;
+    return {
+      drain: (restMs) => {
+        // Never lifted: whatever is pushed from now on is refused.
+        this.#drains++;
+        return this.drain({ timeoutMs: restMs() });
+      },
+      halt: () => {
+        sink.halt();
+        return [...sink.takeUnsettled(), ...sink.openItems(), ...this.#line.items()];
+      },
+      end: () => this.stop(),
+    };
   }
 
   #wait(item: T): Promise<boolean> {

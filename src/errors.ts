@@ -16,10 +16,12 @@ export type BackpressureErrorCode =
   | 'ERR_BACKPRESSURE_FLUSH_TIMEOUT'
   /** The flush function answered with something that does not add up to its batch. */
   | 'ERR_BACKPRESSURE_INVALID_RESULT'
-  /** A handler that the user gave (`onFailed`, `onSettled`, `shed`, `sizeOf`, a listener …) threw. */
+  /** A handler that the user gave (`onFailed`, `onSettled`, `shed`, `sizeOf`, a listener …) threw, or positions went down. */
   | 'ERR_BACKPRESSURE_HANDLER_FAILED'
   /** Destroyed while items were unsettled. */
   | 'ERR_BACKPRESSURE_ABORTED'
+  /** The destination was out of reach for longer than `breaker.maxOutageMs`; `cause` is the last error. */
+  | 'ERR_BACKPRESSURE_OUTAGE'
   /** `drain({ timeoutMs })` ran out of time. */
   | 'ERR_BACKPRESSURE_DRAIN_TIMEOUT'
   /** A call that needs a started controller. */

@@ -4,12 +4,24 @@ export { BackpressureWritable } from './stream/backpressure-writable.js';
 export { BackpressureTransform } from './stream/backpressure-transform.js';
 export { BackpressureController } from './controller.js';
 export { BoundedBuffer } from './buffer/bounded-buffer.js';
+export { drainOnSignals } from './shutdown.js';
+export type { DrainOnSignalsOptions, DrainReport } from './shutdown.js';
+export type { DrainableSink } from './sink-shutdown.js';
+export type { DrainOptions } from './drain.js';
 export { BackpressureState, BackpressureStrategy } from './vocabulary.js';
 export type { DropReason, StrategyInput } from './vocabulary.js';
 export { BackpressureError, InvalidOptionError, ItemError } from './errors.js';
 export type { BackpressureErrorCode } from './errors.js';
-export type { FlushContext, FlushDefaults, FlushFunction, FlushReason, FlushResult } from './types.js';
 export type {
+  BreakerState,
+  FlushContext,
+  FlushDefaults,
+  FlushFunction,
+  FlushReason,
+  FlushResult,
+} from './types.js';
+export type {
+  BreakerOptions,
   BufferOptions,
   FailedItem,
   RetryOptions,

@@ -1,4 +1,4 @@
-import type { FlushReason } from './types.js';
+import type { BreakerState, FlushReason } from './types.js';
 import type { BackpressureState, DropReason } from './vocabulary.js';
 
 /** What every buffer tells of itself, at any instant. Counts are since construction. */
@@ -40,6 +40,13 @@ export interface SinkMetrics extends BufferMetrics {
   flushes: number;
   flushesByReason: Record<FlushReason, number>;
   retries: number;
+  /** `closed` where there is none. */
+  breaker: BreakerState;
+  /**
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled. It moves on by whole batches;
+   * `undefined` before the first one.
+   */
+  committedPosition: number | bigint | undefined;
   /** Answers of flush functions that came after their batch had been given up. */
   lateResults: number;
 }

@@ -28,6 +28,31 @@ export interface RetryOptions {
   afterTimeout?: boolean;
 }
 
+/**
+ * The circuit breaker. After `failures` transport failures in a row, over all slots, no call begins for a while; then one call decides
+ * whether all go on. A transport failure is a call that failed as a whole and is worth another one, or that timed out; whatever the
+ * destination answers, be it that it refuses a row, ends the row of failures.
+ *
+ * With `retry.attempts` of at least 2, a batch that is worth another call is held until the destination is back: neither the failure that
+ * opened the breaker nor a failed probe counts as an attempt, or as time towards `retry.maxElapsedMs`.
+ */
+export interface BreakerOptions {
+  /** So many transport failures in a row open it. Default 5; at least 1. */
+  failures?: number;
+  /**
+   * Base of the time that it stays open, which is drawn from half to all of `min(maxDelayMs, minDelayMs × 2ⁿ)`. Default 500 ms; at least 1.
+   */
+  minDelayMs?: number;
+  /** Cap of that time. Default 30 000 ms; at least 1. */
+  maxDelayMs?: number;
+  /**
+   * How long an outage may last, from the first of the failures in a row: then the sink fails with `ERR_BACKPRESSURE_OUTAGE`, and hands
+   * back all that is open, also where `onFailed` is given. Time without any open item is not counted. Default 300 000 ms; at least 1;
+   * `Infinity` for no limit.
+   */
+  maxOutageMs?: number;
+}
+
 /** An item that failed for good, as `onFailed` and the event `failed` get it. */
 export interface FailedItem<T> {
   item: T;
@@ -97,10 +122,19 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   /** How long a flush whose signal has fired may take to answer before its slot is freed. Default 1 000 ms. */
   abortGraceMs?: number;
   retry?: RetryOptions;
+  /** Default `false`, none; `copyInto` sets one. Fields that are given lie over those of the flush function's `defaults`. */
+  breaker?: BreakerOptions | false;
   /** Takes the items that failed for good. May be asynchronous. Without it such a failure is fatal and its error carries the items. */
   onFailed?: (failures: FailedItem<T>[]) => unknown;
   /** Learns each item's outcome, in batches, after the destination has answered. May be asynchronous; it is not waited for. */
   onSettled?: (settlements: Settlement<T>[]) => unknown;
+  /**
+   * An item's place in an ordered source, a log's offset, say: `committedPosition` then tells how far everything has settled. Must not go
+   * down in the order of admission; items may share one. Called for the first and the last item of each batch, and for the oldest item in
+   * the queue, not for each item: it must answer the same each time. One that goes down ends the sink with
+   * `ERR_BACKPRESSURE_HANDLER_FAILED`, as far as it is seen there.
+   */
+  positionOf?: (item: T) => number | bigint;
 }
 
 /** Options of `BackpressureWritable`. */

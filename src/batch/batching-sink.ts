@@ -8,10 +8,12 @@ import type { SinkMetrics } from '../metrics.js';
 import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import { Stopwatch } from '../stopwatch.js';
-import type { FlushFunction, FlushReason } from '../types.js';
+import type { BreakerState, FlushFunction, FlushReason } from '../types.js';
 import type { DropReason } from '../vocabulary.js';
 import { handled, handlerFailed } from '../handlers.js';
+import { CallGate, type CallGateHost } from './call-gate.js';
 import { Flight, type FlightHost } from './flight.js';
+import { CommittedPosition, type Position } from './committed-position.js';
 import { decideFlush } from './flush-decision.js';
 import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.js';
 import { Milestones, type Progress } from './milestones.js';
@@ -24,7 +26,7 @@ import { Unsettled } from './unsettled.js';
  *
  * It is `stopped`, `running` or `aborted`; an abort is final. Flushes start in a microtask, never inside `admit`.
  */
-export class BatchingSink<T> implements FlightHost<T> {
+export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly queue: AdmissionQueue<T>;
   readonly settings: ResolvedSink<T>;
   readonly #flush: FlushFunction<T>;
@@ -35,10 +37,12 @@ export class BatchingSink<T> implements FlightHost<T> {
   #draining = false;
   /** Each with the promise of its end. */
   readonly #flights = new Map<Flight<T>, Promise<void>>();
+  readonly #gate: CallGate;
   readonly #milestones = new Milestones();
   readonly #blocked: Stopwatch;
   readonly #unsettled = new Unsettled<T>();
   readonly #settlements: SettlementLog<T>;
+  readonly #positions: CommittedPosition<T> | undefined;
   #pumpIsScheduled = false;
   readonly #pumpTask = () => {
     this.#pumpIsScheduled = false;
@@ -71,10 +75,13 @@ export class BatchingSink<T> implements FlightHost<T> {
     this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
     this.#flushIntervalMs = settings.minFlushIntervalMs;
     this.#blocked = new Stopwatch(settings.clock);
+    this.#gate = new CallGate(settings, this);
     this.queue = new AdmissionQueue<T>(settings, {
       onState: this.#observer.onState,
       onDrop: (item, reason) => this.#onDrop(item, reason),
     });
+    const { positionOf } = settings;
+    this.#positions = positionOf && new CommittedPosition(positionOf, this.queue, failSoon);
   }
 
   // ── the producer's side ──
@@ -85,6 +92,7 @@ export class BatchingSink<T> implements FlightHost<T> {
     if (outcome === 'admitted') this.#wake();
     else if (outcome === 'full' && this.#phase === 'aborted') {
       // `shed` has ended us meanwhile: what was to wait is handed back with the others.
+      this.#positions?.seal(item);
       this.#unsettled.add(Infinity, [item]);
       return this.queue.drop(item, 'aborted');
     }
@@ -115,6 +123,10 @@ export class BatchingSink<T> implements FlightHost<T> {
     return ledger.load === 0 && ledger.waiting === 0;
   }
 
+  get isRunning(): boolean {
+    return this.#phase === 'running';
+  }
+
   start(): void {
     if (this.#phase !== 'stopped') return;
     this.#phase = 'running';
@@ -123,10 +135,15 @@ export class BatchingSink<T> implements FlightHost<T> {
 
   /** Starts no further flush. Flights under way end as they would. */
   stop(): void {
+    this.halt();
+    if (this.#phase === 'stopped') this.#milestones.rejectFlushes(this.queue.head, stoppedError());
+  }
+
+  /** As `stop()`, but who waits for a flush is not told: something is about to follow that tells. */
+  halt(): void {
     if (this.#phase !== 'running') return;
     this.#phase = 'stopped';
     this.#clearTimer();
-    this.#milestones.rejectFlushes(this.queue.head, stoppedError());
   }
 
   /** Settles everything that was offered before the call. */
@@ -183,6 +200,7 @@ export class BatchingSink<T> implements FlightHost<T> {
     this.#phase = 'aborted';
     this.#failure = error;
     this.#clearTimer();
+    this.#gate.end();
     this.#blocked.stop();
     const ends = [...this.#flights.values()];
     for (const flight of this.#flights.keys()) flight.abort(error);
@@ -200,12 +218,15 @@ export class BatchingSink<T> implements FlightHost<T> {
   }
 
   #dropWaiting(waiting: T[]): void {
+    if (waiting.length > 0) this.#positions?.seal(waiting[0]!);
     this.#unsettled.add(Infinity, waiting);
     for (const item of waiting) this.queue.drop(item, 'aborted');
   }
 
   #failQueued(): void {
     const first = this.queue.head;
+    // Before they leave: a listener may ask for the committed position.
+    if (this.queue.ledger.queued > 0) this.#positions?.seal(this.queue.itemAt(0));
     const items = this.queue.failQueued();
     this.#unsettled.add(first, items);
     this.#settlements.failed(items.map((item) => ({ item, error: this.#failure! })));
@@ -223,6 +244,11 @@ export class BatchingSink<T> implements FlightHost<T> {
     return [...flights.flatMap((flight) => flight.openItems), ...this.queue.queuedItems()];
   }
 
+  /** The position up to which everything has settled, where there are positions. */
+  get committedPosition(): Position | undefined {
+    return this.#positions?.current;
+  }
+
   metrics(): SinkMetrics {
     const flushesByReason = { ...this.#flushes };
     return {
@@ -233,6 +259,8 @@ export class BatchingSink<T> implements FlightHost<T> {
       flushesByReason,
       retries: this.#retries,
       lateResults: this.#lateResults,
+      breaker: this.#gate.state,
+      committedPosition: this.committedPosition,
     };
   }
 
@@ -245,7 +273,8 @@ export class BatchingSink<T> implements FlightHost<T> {
     const { queued, queuedBytes } = this.queue.ledger;
     const { batchSize, batchBytes } = this.settings;
     // What drains, or is waited for, was seen to when the first of the queued items came.
-    if (queued === 1 || queued >= batchSize || queuedBytes >= batchBytes) this.#schedulePump();
+    if (queued === 1 || ((queued >= batchSize || queuedBytes >= batchBytes) && this.#gate.mayLaunch))
+      this.#schedulePump();
   }
 
   #schedulePump(): void {
@@ -256,12 +285,14 @@ export class BatchingSink<T> implements FlightHost<T> {
 
   #pump(): void {
     const { concurrency } = this.settings;
+    this.#gate.tend();
     let due: FlushReason | number | undefined;
-    while (this.#flights.size < concurrency) {
+    while (this.#flights.size < concurrency && this.#gate.mayLaunch) {
       due = this.#decide();
       if (typeof due !== 'string') break;
-      this.#launch(due);
+      const launched = this.#launch(due);
       due = undefined;
+      if (!launched) break;
     }
     if (typeof due === 'number') this.#setTimer(due);
     else this.#clearTimer();
@@ -287,13 +318,24 @@ export class BatchingSink<T> implements FlightHost<T> {
     });
   }
 
-  #launch(reason: FlushReason): void {
+  /** Answers `false` where the batch's positions end the sink: it stays in the queue then. */
+  #launch(reason: FlushReason): boolean {
     const { queue, settings } = this;
-    const taken = queue.take(queue.batchLength(settings.batchSize, settings.batchBytes));
-    const flight = new Flight(taken, reason, this.#flush, settings, this);
+    const length = queue.batchLength(settings.batchSize, settings.batchBytes);
+    let span;
+    try {
+      span = this.#positions?.measure(queue.itemAt(0), queue.itemAt(length - 1));
+    } catch (thrown) {
+      this.fail(handlerFailed('positionOf', thrown));
+      return false;
+    }
+    const taken = queue.take(length);
+    const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
     this.#flushes[reason]++;
     let ended!: () => void;
     // Its end is known before it begins: the flush function may abort everything at once.
+    if (span !== undefined) this.#positions!.begin(flight, span);
+    this.#gate.onLaunch(flight.first);
     this.#flights.set(flight, new Promise((resolve) => (ended = resolve)));
     // `run` never rejects: what fails is told to `fail`.
     void flight.run().then(() => {
@@ -302,6 +344,7 @@ export class BatchingSink<T> implements FlightHost<T> {
       this.#checkMilestones();
       this.#pump();
     });
+    return true;
   }
 
   #setTimer(delayMs: number): void {
@@ -318,6 +361,20 @@ export class BatchingSink<T> implements FlightHost<T> {
     if (this.#timerAt === Infinity) return;
     this.settings.clock.clearTimeout(this.#timer);
     this.#timerAt = Infinity;
+  }
+
+  // ── CallGateHost: whether the destination may be called ──
+
+  onBreaker(state: BreakerState, previous: BreakerState): void {
+    this.#observer.onBreaker(state, previous);
+  }
+
+  onMayLaunch(): void {
+    this.#schedulePump();
+  }
+
+  onOutage(error: BackpressureError): void {
+    this.fail(error);
   }
 
   // ── FlightHost: what became of a batch ──
@@ -359,6 +416,7 @@ export class BatchingSink<T> implements FlightHost<T> {
   }
 
   onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void {
+    this.#positions?.lose(first);
     this.#unsettled.add(
       first,
       failures.map(({ item }) => item),
@@ -375,6 +433,7 @@ export class BatchingSink<T> implements FlightHost<T> {
   }
 
   #afterSettlement(): void {
+    this.#positions?.advance();
     this.#settlements.deliver();
     this.#checkMilestones();
     if (this.#phase !== 'aborted') this.#observer.onRoom();

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  BREAKER_OPTIONS,
   CONTROLLER_OPTIONS,
   DEFAULTS,
   RETRY_OPTIONS,
@@ -8,6 +9,7 @@ import {
   WRITABLE_OPTIONS,
 } from '../../src/defaults.js';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
+import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown.js';
 import { DROP_REASONS } from '../../src/vocabulary.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
@@ -41,14 +43,16 @@ describe('the tables of the README say what the code does', () => {
   ] as const)('every option of %s is there, and no other', (kind, options) => {
     const expected = [...options].filter((name) => name !== 'retry');
     if (options.has('retry')) expected.push(...[...RETRY_OPTIONS].map((name) => `retry.${name}`));
+    if (options.has('breaker')) expected.push(...[...BREAKER_OPTIONS].map((name) => `breaker.${name}`));
     const documented = rows.filter(({ kinds }) => kinds.split(' ').includes(kind)).map(({ name }) => name);
     expect(documented.toSorted()).toEqual(expected.toSorted());
   });
 
   it('the defaults are those of the code', () => {
-    const { retry, byteMode, ...defaults } = DEFAULTS;
+    const { retry, breaker, byteMode, ...defaults } = DEFAULTS;
     const flat: Record<string, unknown> = { ...defaults };
     for (const [name, value] of Object.entries(retry)) flat[`retry.${name}`] = value;
+    for (const [name, value] of Object.entries(breaker)) flat[`breaker.${name}`] = value;
     const documented = rows
       .filter(({ fallback }) => fallback !== '')
       .map(({ name, fallback }) => [name, fallback]);
@@ -59,6 +63,17 @@ describe('the tables of the README say what the code does', () => {
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(expected));
     expect(readme).toContain(`${byteMode.maxBufferBytes / 2 ** 20} MiB unless set`);
     expect(readme).toContain(`${byteMode.batchBytes / 2 ** 20} MiB unless set`);
+  });
+
+  it('the options of drainOnSignals and their defaults are those of the code', () => {
+    const documented = table('option of `drainOnSignals`').map(([name, fallback]) => [
+      plain(name!),
+      plain(fallback!),
+    ]);
+    const { timeoutMs, signals } = SHUTDOWN_DEFAULTS;
+    const list = signals.map((signal) => `'${signal}'`).join(', ');
+    const defaults: Record<string, string> = { timeoutMs: String(timeoutMs), signals: `[${list}]` };
+    expect(documented).toEqual([...SHUTDOWN_OPTIONS].map((name) => [name, defaults[name] ?? '']));
   });
 
   it('the drop reasons and metrics are those of the code', () => {

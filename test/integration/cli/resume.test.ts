@@ -355,9 +355,7 @@ describe('a server that comes back', () => {
       ['load', '-q', '-t', table, '--resume', 'terminated', '--batch-size', '2000', input],
       { env: { DATABASE_URL: database.url } },
     );
-    let isOver = false;
-    void running.result.then(() => (isOver = true));
-    for (let killed = 0; killed < 8 && !isOver;) {
+    for (let killed = 0; killed < 8 && isRunning(running.child);) {
       const rows = await database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE application_name = 'spillway' AND datname = current_database() AND query LIKE '%COPY%' LIMIT 1`,
