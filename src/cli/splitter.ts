@@ -13,9 +13,10 @@ import { LONGEST_TEXT_BYTES } from './text.js';
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const QUOTE = 0x22;
+const LINE_BREAK = Buffer.of(LINE_FEED);
 
-/** So much that it can be seen that a text of the greatest length was longer. */
-const KEPT_BYTES = LONGEST_TEXT_BYTES + 2;
+/** So much that it can be seen, beside a line break, that a text of the greatest length was longer. */
+const KEPT_BYTES = LONGEST_TEXT_BYTES + 3;
 
 export type SplitFault =
   'too_long' | 'too_long_open_quote' | 'open_quote' | 'text_after_quote' | 'quote_in_field';
@@ -48,6 +49,7 @@ export class RecordSplitter {
   #place: Place = Place.UNQUOTED;
   /** The byte before the next; a line feed where a record begins. */
   #previous = LINE_FEED;
+  #endsInCarriageReturn = false;
   /** The line that is being left out. */
   #skipped: { readonly fault: SplitFault; readonly kept: Buffer[]; keptBytes: number } | undefined;
 
@@ -58,12 +60,15 @@ export class RecordSplitter {
 
   /** Takes a chunk, and tells of all records that end in it. */
   add(chunk: Buffer): void {
+    if (chunk.length > 0) this.#endsInCarriageReturn = chunk.at(-1) === CARRIAGE_RETURN;
     this.#waiting.push(chunk);
     this.#split();
   }
 
   /** The file has ended; its last record may lack a line break. */
   end(): void {
+    // There, a carriage return is a line break that lost its other half.
+    if (this.#endsInCarriageReturn) this.add(LINE_BREAK);
     while (this.#skipped !== undefined || this.#pieceBytes > 0) {
       if (this.#skipped !== undefined) this.#endSkipped();
       else {
@@ -210,12 +215,12 @@ export class RecordSplitter {
   #skip(bytes: Buffer): void {
     const skipped = this.#skipped!;
     const lineFeed = bytes.indexOf(LINE_FEED);
-    const end = lineFeed === -1 ? bytes.length : lineFeed;
+    const end = lineFeed === -1 ? bytes.length : lineFeed + 1;
     const kept = bytes.subarray(0, Math.min(end, KEPT_BYTES - skipped.keptBytes));
     if (kept.length > 0) skipped.kept.push(kept);
     skipped.keptBytes += kept.length;
     if (lineFeed === -1) return;
-    this.#waiting.push(bytes.subarray(lineFeed + 1));
+    this.#waiting.push(bytes.subarray(end));
     this.#endSkipped();
   }
 
@@ -226,9 +231,7 @@ export class RecordSplitter {
   }
 
   #faultAtEnd(): SplitFault | undefined {
-    const { maxRecordBytes } = this.#options;
-    const lineBreak = this.#previous === CARRIAGE_RETURN ? 1 : 0;
-    if (this.#pieceBytes - lineBreak > maxRecordBytes) return 'too_long';
+    if (this.#pieceBytes > this.#options.maxRecordBytes) return 'too_long';
     return this.#place === Place.QUOTED ? 'open_quote' : undefined;
   }
 

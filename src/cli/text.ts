@@ -92,8 +92,7 @@ export function textAsWritten(record: string | Buffer): string {
   // A character has a byte at least.
   const bytes = typeof record === 'string' ? Buffer.from(record.slice(0, LONGEST_TEXT_BYTES)) : record;
   let end = bytes.length;
-  if (bytes[end - 1] === LINE_FEED) end -= 1;
-  if (bytes[end - 1] === CARRIAGE_RETURN) end -= 1;
+  if (bytes[end - 1] === LINE_FEED) end -= bytes[end - 2] === CARRIAGE_RETURN ? 2 : 1;
   return bytes.toString('utf8', 0, end <= LONGEST_TEXT_BYTES ? end : wholeCharacters(bytes));
 }
 
