@@ -145,7 +145,7 @@ describe('CSV goes on after', () => {
 
   it('bad lines only, likewise', () => {
     const { records } = keepCsv('"a\n""b\n'.repeat(50_000));
-    expect(records.filter((record) => 'fault' in record)).toHaveLength(50_000);
+    expect(records.filter((record) => 'fault' in record)).toHaveLength(100_000);
   });
 });
 
