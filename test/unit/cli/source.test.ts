@@ -84,6 +84,12 @@ describe('gzip', () => {
     expect(await textOf([await file('empty', '')])).toBe('');
   });
 
+  it('may be padded with zeros', async () => {
+    const padded = Buffer.concat([gzipSync(text), Buffer.alloc(600_000)]);
+    expect(await textOf([await file('padded.gz', padded)])).toBe(text);
+    expect(await textOf(['-'], pipe(padded, 10_000))).toBe(text);
+  });
+
   it.each<[string, (bytes: Buffer) => Buffer, RegExp]>([
     ['cut short', (bytes) => bytes.subarray(0, -20), /the gzip data ends in the middle/],
     ['cut within its header', (bytes) => bytes.subarray(0, 5), /the gzip data ends in the middle/],
@@ -92,6 +98,21 @@ describe('gzip', () => {
       'damaged in its checksum',
       (bytes) => Buffer.concat([bytes.subarray(0, -8), Buffer.alloc(4, 1), bytes.subarray(-4)]),
       /the gzip data is damaged/,
+    ],
+    [
+      'followed by what is not gzip',
+      (bytes) => Buffer.concat([bytes, Buffer.from('1,2\n')]),
+      /the gzip data is damaged/,
+    ],
+    [
+      'followed by zeros and more',
+      (bytes) => Buffer.concat([bytes, Buffer.alloc(1), Buffer.from('1,2\n')]),
+      /the gzip data is damaged \(something follows/,
+    ],
+    [
+      'followed by many zeros and more gzip',
+      (bytes) => Buffer.concat([bytes, Buffer.alloc(600_000), bytes]),
+      /the gzip data is damaged \(something follows/,
     ],
   ])('that is %s ends the input with an error', async (_, damage, message) => {
     const damaged = await file('damaged.gz', damage(gzipSync(text)));
