@@ -50,6 +50,7 @@ export class RecordSplitter {
   /** The byte before the next; a line feed where a record begins. */
   #previous = LINE_FEED;
   #endsInCarriageReturn = false;
+  #ended = false;
   /** The line that is being left out. */
   #skipped: { readonly fault: SplitFault; readonly kept: Buffer[]; keptBytes: number } | undefined;
 
@@ -58,32 +59,38 @@ export class RecordSplitter {
     this.#delimiter = options.delimiter?.charCodeAt(0);
   }
 
-  /** Takes a chunk, and tells of all records that end in it. */
+  /** Takes a chunk; `step()` looks at it. */
   add(chunk: Buffer): void {
     if (chunk.length > 0) this.#endsInCarriageReturn = chunk.at(-1) === CARRIAGE_RETURN;
-    this.#waiting.push(chunk);
-    this.#split();
+    this.#waiting.unshift(chunk);
   }
 
   /** The file has ended; its last record may lack a line break. */
   end(): void {
     // There, a carriage return is a line break that lost its other half.
     if (this.#endsInCarriageReturn) this.add(LINE_BREAK);
-    while (this.#skipped !== undefined || this.#pieceBytes > 0) {
-      if (this.#skipped !== undefined) this.#endSkipped();
-      else {
-        const fault = this.#faultAtEnd();
-        if (fault === undefined) this.#tellRest();
-        else this.#refuse(fault);
-      }
-      this.#split();
-    }
+    this.#ended = true;
   }
 
-  #split(): void {
-    for (let bytes = this.#waiting.pop(); bytes !== undefined; bytes = this.#waiting.pop()) {
+  /**
+   * Looks at one chunk, or at the rest of one, and tells of all records that end in it. After a record that is none there may be as many as
+   * the longest record has, so that whoever takes the records can have them in portions. Answers whether there is more to do.
+   */
+  step(): boolean {
+    const bytes = this.#waiting.pop();
+    if (bytes !== undefined) {
       if (this.#skipped !== undefined) this.#skip(bytes);
       else if (bytes.length > 0) this.#scan(bytes);
+    } else if (this.#ended) this.#stepAtEnd();
+    return this.#waiting.length > 0 || (this.#ended && (this.#skipped !== undefined || this.#pieceBytes > 0));
+  }
+
+  #stepAtEnd(): void {
+    if (this.#skipped !== undefined) this.#endSkipped();
+    else if (this.#pieceBytes > 0) {
+      const fault = this.#faultAtEnd();
+      if (fault === undefined) this.#tellRest();
+      else this.#refuse(fault);
     }
   }
 

@@ -246,6 +246,42 @@ describe('a stream of rows', () => {
     expect(failure?.message).toBe('one:3: expected 2 fields, got 1');
   });
 
+  it('passes on what an open quote had held up as it is read, not at once', async () => {
+    const bytes = Buffer.from(`1,"x\n${'2,y\n'.repeat(50_000)}`);
+    const options = {
+      delimiter: ',',
+      nullText: '',
+      maxRecordBytes: 150_000,
+      header: false,
+      names: undefined,
+    };
+    const parser = new RowStream(
+      {
+        ...csvFormat([]),
+        maxRecordBytes: 150_000,
+        open: (file) => new CsvRows(file, { ...options, columns: ['a', 'b'] }),
+      },
+      () => undefined,
+      { keepsBadRecords: true },
+    );
+    const chunks = Array.from({ length: 40 }, (_, index): SourceChunk => {
+      const part = bytes.subarray(index * 8_000, (index + 1) * 8_000);
+      return { file: FILES[0]!, bytes: part, last: index === 39 };
+    });
+    let most = 0;
+    let rows = 0;
+    await pipeline(Readable.from(chunks), parser, async (found: AsyncIterable<SourceRow>) => {
+      for await (const row of found) {
+        expect(row.ordinal).toBe(rows);
+        rows += 1;
+        most = Math.max(most, parser.readableLength);
+      }
+    });
+    expect(rows).toBe(50_001);
+    // Those of a chunk, though the quote held up those of eighteen.
+    expect(most).toBeLessThanOrEqual(2_001);
+  });
+
   it.each<[string, string[], string[], string]>([
     ['a header twice', ['a,a\n1,2\n'], [], 'one:1: the header has "a" twice'],
     ['a header that is not CSV', ['a,b"\n1,2\n'], [], 'one:1: a quote stands inside an unquoted field'],
