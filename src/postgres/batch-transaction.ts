@@ -159,8 +159,8 @@ class BatchTransaction<T, Client extends CopyClient> {
       if (!isolates)
         throw this.#inOrder().values().next().value ?? new Error('no row of the batch is at fault any more');
       memory.gap = surprises > MANY_FAULTS ? Math.ceil(items.length / surprises) : undefined;
-      // The last trial may have failed: what it left must be undone before anything else.
-      if (this.#due[0] === ROLLBACK_TO) await this.#query(ROLLBACK_TO);
+      // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
+      if (this.#due[0] !== RELEASE) await this.#query(this.#due.join('; '));
       this.#due = [];
       try {
         await this.#complete();
