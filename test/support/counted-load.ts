@@ -1,0 +1,131 @@
+/** A load of numbered rows through the stream and `copyInto`, accounted for row by row in the end. */
+
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type pg from 'pg';
+import { expect } from 'vitest';
+import { BackpressureWritable, type RetryReport, type WritableOptions } from '../../src/index.js';
+import { copyInto, CopyError, type CopyOptions } from '../../src/postgres/index.js';
+import type { TestDatabase } from './postgres.js';
+
+export interface NumberedRow {
+  a: number;
+  b: string;
+}
+
+/** The columns of a table that takes them. */
+export const NUMBERED_COLUMNS = 'a int, b text';
+
+export interface LoadOptions extends WritableOptions<NumberedRow> {
+  copy?: Partial<CopyOptions<NumberedRow, pg.PoolClient>>;
+  /** Whether to offer another row after `offered` of them. Default: while there are fewer than 20 000. */
+  goesOn?: (offered: number) => boolean;
+}
+
+export interface Retry extends RetryReport {
+  at: number;
+}
+
+export interface CountedLoad {
+  readonly stream: BackpressureWritable<NumberedRow>;
+  /** Settles with the stream. */
+  readonly done: Promise<void>;
+  /** Rows that the stream was given. */
+  readonly offered: number;
+  readonly retries: readonly Retry[];
+  /** Resolves once so many calls were made again. */
+  retried(count: number): Promise<void>;
+}
+
+const FILLER = 'x'.repeat(100);
+
+export function startLoad(
+  pool: pg.Pool,
+  table: string,
+  { copy = {}, goesOn = (offered) => offered < 20_000, ...options }: LoadOptions = {},
+): CountedLoad {
+  // An idle client that is lost is the pool's to report, and nobody's loss.
+  pool.on('error', () => undefined);
+  const stream = new BackpressureWritable<NumberedRow>(
+    copyInto<NumberedRow, pg.PoolClient>(pool, { table, ...copy }),
+    { batchSize: 500, minFlushIntervalMs: 20, ...options },
+  );
+  const retries: Retry[] = [];
+  stream.on('retry', (report) => retries.push({ ...report, at: performance.now() }));
+  let offered = 0;
+  const rows = function* (): Generator<NumberedRow> {
+    for (; goesOn(offered); offered += 1) yield { a: offered, b: FILLER };
+  };
+  const done = pipeline(Readable.from(rows()), stream);
+  // Whoever looks later still sees it.
+  done.catch(() => undefined);
+  return {
+    stream,
+    done,
+    get offered() {
+      return stream.getMetrics().eventsOffered;
+    },
+    retries,
+    async retried(count) {
+      await until(() => retries.length >= count || stream.closed);
+      if (retries.length < count) throw new Error(`${retries.length} retries where ${count} were awaited`);
+    },
+  };
+}
+
+/**
+ * Holds the table against what was offered: each row is there, but for those that failed, and once, but for those of a batch whose
+ * outcome was unknown when it was sent again.
+ */
+export async function expectAccounted(
+  database: TestDatabase,
+  table: string,
+  load: CountedLoad,
+  { exactlyOnce = false } = {},
+): Promise<void> {
+  const metrics = load.stream.getMetrics();
+  const { eventsOffered, eventsFlushed, eventsFailed, eventsDropped } = metrics;
+  expect(eventsOffered).toBe(eventsFlushed + eventsFailed + eventsDropped);
+  const unsettled = load.stream.closed ? load.stream.takeUnsettled().map(({ a }) => a) : [];
+  expect(unsettled).toHaveLength(eventsFailed + eventsDropped);
+  const counts = await database.query<{ a: number; n: number }>(
+    `SELECT a, count(*)::int AS n FROM ${table} GROUP BY a`,
+  );
+  const inTable = new Map(counts.map(({ a, n }) => [a, n]));
+  const open = new Set(unsettled);
+  const sentTwice = exactlyOnce ? new Set<number>() : ambiguousRows(load);
+  const lost: number[] = [];
+  const strange: number[] = [];
+  for (let a = 0; a < eventsOffered; a += 1) if (!inTable.has(a) && !open.has(a)) lost.push(a);
+  for (const [a, n] of inTable) {
+    if (a < 0 || a >= eventsOffered || (n > 1 && !sentTwice.has(a))) strange.push(a);
+    // What was handed back is not in the table, unless nobody could know.
+    if (open.has(a) && !sentTwice.has(a)) strange.push(a);
+  }
+  expect({ lost, strange }).toEqual({ lost: [], strange: [] });
+}
+
+function ambiguousRows({ retries, stream }: CountedLoad): Set<number> {
+  const errors: unknown[] = retries.map(({ error }) => error);
+  if (stream.errored) errors.push(stream.errored, stream.errored.cause);
+  return new Set(
+    errors
+      .filter((error) => error instanceof CopyError && error.ambiguous)
+      .flatMap((error) => (error as CopyError).items.map((item) => (item as NumberedRow).a)),
+  );
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<void> {
+  for (const deadline = performance.now() + limitMs; !(await condition());) {
+    if (performance.now() > deadline) throw new Error('the condition did not become true');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** No client is out, nobody waits for one: to be asked when a load has ended. */
+export function expectIdle(pool: pg.Pool): void {
+  expect({ out: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }).toEqual({
+    out: 0,
+    waiting: 0,
+  });
+}
