@@ -91,8 +91,9 @@ export function useTestDatabase(start: () => Promise<TestServer> = startTestServ
   });
 
   afterEach(async () => {
-    for (const pool of pools) await closePool(pool);
+    const used = [...pools];
     pools.clear();
+    for (const pool of used) await closePool(pool);
     await expectNoBackends(admin, application);
   });
 
