@@ -1,18 +1,25 @@
-/** One batch, one transaction: BEGIN, COPY, the caller's own statements, COMMIT. */
+/**
+ * One batch, one transaction: BEGIN, COPY, the caller's own statements, COMMIT. Where the table refuses a row and bad rows are to be
+ * isolated, the same transaction lands the others, with a savepoint before each trial.
+ */
 
 import { toError } from '../errors.js';
 import { ClientLease } from './client-lease.js';
-import { CopyInput } from './copy-input.js';
+import type { CopyError } from './copy-error.js';
+import { describeBatchFailure, describeRowFault } from './copy-failure.js';
+import { copyPiece } from './copy-piece.js';
+import { CLEAN_UP_LIMIT_MS, copyRows } from './copy-rows.js';
+import { EncodedRows } from './encoded-rows.js';
+import { isolate, type Refusal } from './isolation.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
-import { RowWriter } from './row-writer.js';
-import { leavesConnectionUsable } from './sqlstate.js';
+import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
+import { SentRows } from './sent-rows.js';
+import { suspectRows } from './suspects.js';
+import type { TransactionScope } from './transaction-scope.js';
 
-/** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
-const CLEAN_UP_LIMIT_MS = 5_000;
-
-export type BatchStage = 'connect' | 'copy' | 'beforeCommit' | 'commit';
+export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'mark' | 'commit';
 
 /** Why a batch failed, and where; `cause` is whatever was thrown. */
 export class BatchFailure extends Error {
@@ -27,99 +34,252 @@ export class BatchFailure extends Error {
   }
 }
 
+/** Rows at fault by their places in the batch, in order. */
+export type RowFailures = ReadonlyMap<number, CopyError>;
+
 export interface Batch<T, Client extends CopyClient> {
   pool: CopyPool<Client>;
   layout: RowLayout;
-  items: T[];
+  items: readonly T[];
   signal: AbortSignal;
+  scope: TransactionScope;
+  /** The row that an item stands for; undefined: itself. */
+  valuesOf: ValuesOf | undefined;
+  /** Rows at fault are found and left out. Otherwise the first one fails the batch. */
+  isolates: boolean;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
+  /** Runs last in the transaction. */
+  mark: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
 }
 
-/** @throws {BatchFailure} */
-export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Client>): Promise<void> {
-  const { signal } = batch;
-  let stage: BatchStage = 'connect';
+/** @returns the rows that were left out @throws {BatchFailure} */
+export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Client>): Promise<RowFailures> {
+  const patience = new Patience(batch.signal);
   let lease: ClientLease<Client> | undefined;
-  const patience = new Patience(signal);
+  let transaction: BatchTransaction<T, Client> | undefined;
   try {
-    lease = await ClientLease.take(batch.pool, signal);
-    stage = 'copy';
-    await sendRows(lease, batch, patience);
-    if (batch.beforeCommit !== undefined) {
-      stage = 'beforeCommit';
-      await unlessAborted(signal, batch.beforeCommit(lease.client, batch.items));
-    }
-    stage = 'commit';
-    await commit(lease, signal, patience);
+    lease = await ClientLease.take(batch.pool, batch.signal);
+    transaction = new BatchTransaction(batch, lease, patience);
+    const failures = await transaction.run();
     lease.release();
+    return failures;
   } catch (thrown) {
+    const stage = transaction?.stage ?? 'connect';
     const error = toError(thrown);
-    if (lease !== undefined) await cleanUp(lease, stage, error, patience);
+    if (lease !== undefined) await cleanUp(lease, stage, error, batch.scope, patience);
     throw new BatchFailure(stage, error);
   } finally {
     patience.end();
   }
 }
 
-async function sendRows<T, Client extends CopyClient>(
-  lease: ClientLease<Client>,
-  { layout, items, signal }: Batch<T, Client>,
-  patience: Patience,
-): Promise<void> {
-  const input = new CopyInput(lease.client, layout.beginCopy);
-  const onAbort = (): void => {
-    input.fail(new AbortFault(signal));
-  };
-  lease.onLost = (error) => {
-    input.fail(error);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    const writer = new RowWriter(layout);
-    for (let row = 0; row < items.length;) {
-      row = writer.fill(items, row);
-      const room = input.write(writer.take());
-      if (room !== undefined) await room;
+const SAVEPOINT = 'SAVEPOINT spillway_rows';
+const ROLLBACK_TO = 'ROLLBACK TO SAVEPOINT spillway_rows';
+const RELEASE = 'RELEASE SAVEPOINT spillway_rows';
+
+class BatchTransaction<T, Client extends CopyClient> {
+  stage: BatchStage = 'copy';
+  readonly #batch: Batch<T, Client>;
+  readonly #lease: ClientLease<Client>;
+  readonly #patience: Patience;
+  #failures = new Map<number, CopyError>();
+  /** Statements that are due before the next one: sent with it, which saves a round trip. */
+  #due: string[] = [];
+  /** Rows that cannot be sent. */
+  #faults: readonly RowFault[] = [];
+
+  constructor(batch: Batch<T, Client>, lease: ClientLease<Client>, patience: Patience) {
+    this.#batch = batch;
+    this.#lease = lease;
+    this.#patience = patience;
+  }
+
+  async run(): Promise<RowFailures> {
+    const { scope } = this.#batch;
+    this.#begin(scope.begin);
+    try {
+      await this.#copyAll();
+      await this.#complete();
+      return this.#inOrder();
+    } catch (thrown) {
+      const refusal = this.#refusal(toError(thrown), undefined);
+      if (refusal === undefined) throw thrown;
+      // Where nobody takes bad rows, only the first is looked for, so that the error can name it.
+      if (!this.#batch.isolates && refusal.row !== undefined) throw refusal.error;
+      await this.#isolate(refusal);
+      return this.#inOrder();
     }
-    await input.finish();
-  } catch (error) {
-    if (!leavesConnectionUsable(toError(error))) await abandon(input, lease, toError(error), patience);
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-    lease.onLost = () => undefined;
+  }
+
+  #inOrder(): RowFailures {
+    return new Map([...this.#failures].toSorted(([a], [b]) => a - b));
+  }
+
+  #begin(statement: string): void {
+    const { staging } = this.#batch.layout.plan;
+    this.#due = [statement];
+    if (staging !== undefined) this.#due.push(staging.create);
+  }
+
+  async #isolate(first: Refusal<CopyError>): Promise<void> {
+    const { scope, isolates, items, layout, valuesOf } = this.#batch;
+    const faults: RowFault[] = [];
+    const encoded = new EncodedRows(layout, items, valuesOf, faults);
+    this.#leaveOut(faults);
+    let refusal = first;
+    for (let isDeferred = this.#stage() === 'commit'; ; isDeferred = true) {
+      this.stage = 'copy';
+      this.#begin(scope.restart);
+      // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
+      if (isDeferred) this.#due.push('SET CONSTRAINTS ALL IMMEDIATE');
+      this.#due.push(SAVEPOINT);
+      await isolate<CopyError>({
+        count: items.length,
+        first: refusal,
+        faults: this.#failures,
+        mostFaults: isolates ? Infinity : 1,
+        trial: (rows) => this.#trial(encoded, rows),
+      });
+      if (!isolates) throw this.#failures.values().next().value ?? refusal.error;
+      // The last trial may have failed: what it left must be undone before anything else.
+      if (this.#due[0] === ROLLBACK_TO) await this.#query(ROLLBACK_TO);
+      this.#due = [];
+      try {
+        await this.#complete();
+        return;
+      } catch (thrown) {
+        const again = isDeferred ? undefined : this.#refusal(toError(thrown), this.#landed());
+        if (again === undefined || this.#stage() !== 'commit') throw thrown;
+        refusal = again;
+      }
+    }
+  }
+
+  /** For the compiler, which takes what was assigned last for what still holds. */
+  #stage(): BatchStage {
+    return this.stage;
+  }
+
+  /** The first attempt: all rows, written as they are sent. */
+  async #copyAll(): Promise<void> {
+    const { layout, valuesOf, isolates, signal, items } = this.#batch;
+    const faults: RowFault[] = [];
+    const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined);
+    const way = { lease: this.#lease, signal, patience: this.#patience };
+    try {
+      await copyRows(way, this.#statement(), writer, items);
+    } finally {
+      this.#leaveOut(faults);
+    }
+    await this.#merge();
+  }
+
+  async #trial(encoded: EncodedRows, rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
+    const { staging } = this.#batch.layout.plan;
+    const empty = staging === undefined ? [] : [staging.empty];
+    try {
+      await copyPiece(this.#lease, this.#patience, this.#batch.signal, this.#statement(), encoded, rows);
+      await this.#merge();
+      this.#due = [RELEASE, ...empty, SAVEPOINT];
+      return undefined;
+    } catch (thrown) {
+      const refusal = this.#refusal(toError(thrown), rows);
+      if (refusal === undefined) throw thrown;
+      this.#due = [ROLLBACK_TO, ...empty];
+      return refusal;
+    }
+  }
+
+  #statement(): string {
+    const statement = [...this.#due, this.#batch.layout.plan.copy].join('; ');
+    this.#due = [];
+    return statement;
+  }
+
+  /** From the temporary table into the table. */
+  async #merge(): Promise<void> {
+    const { staging } = this.#batch.layout.plan;
+    if (staging === undefined) return;
+    this.stage = 'merge';
+    await this.#query(staging.merge);
+    this.stage = 'copy';
+  }
+
+  #leaveOut(faults: readonly RowFault[]): void {
+    const { layout, items } = this.#batch;
+    this.#faults = faults;
+    for (const fault of faults) {
+      this.#failures.set(fault.row, describeRowFault(fault, layout, fault.row, items[fault.row]));
+    }
+  }
+
+  /** What comes after the rows. */
+  async #complete(): Promise<void> {
+    const { client } = this.#lease;
+    const { beforeCommit, mark, signal, items } = this.#batch;
+    if (beforeCommit !== undefined) {
+      const landed = this.#failures.size === 0 ? items : this.#landed().map((row) => items[row]!);
+      this.stage = 'beforeCommit';
+      if (landed.length > 0) await unlessAborted(signal, beforeCommit(client, landed));
+    }
+    if (mark !== undefined) {
+      this.stage = 'mark';
+      const marked = await this.#patience.wait(mark(client, this.#inOrder()));
+      if (marked === LATE) throw new AbortFault(signal);
+    }
+    this.stage = 'commit';
+    await this.#commit();
+  }
+
+  async #commit(): Promise<void> {
+    const result = await this.#query(this.#batch.scope.commit);
+    // A transaction that has failed answers COMMIT with ROLLBACK, and no error.
+    if (result.command === 'ROLLBACK') {
+      throw new Error('a statement of beforeCommit had failed, so the server rolled the batch back');
+    }
+  }
+
+  async #query(statement: string): Promise<{ command: string }> {
+    const result = await this.#patience.wait(this.#lease.client.query(statement));
+    if (result === LATE) throw new AbortFault(this.#batch.signal);
+    return result;
+  }
+
+  #landed(): number[] {
+    const rows: number[] = [];
+    for (let row = 0; row < this.#batch.items.length; row += 1) if (!this.#failures.has(row)) rows.push(row);
+    return rows;
+  }
+
+  /** What a row's fault says, or undefined where it is none, or none that can be laid on a row. */
+  #refusal(error: Error, rows: readonly number[] | undefined): Refusal<CopyError> | undefined {
+    const { stage } = this;
+    if (stage !== 'copy' && stage !== 'merge' && stage !== 'commit') return undefined;
+    const { layout, items, valuesOf } = this.#batch;
+    // A piece is made of rows that can be sent.
+    const sent = new SentRows(layout, items, rows, valuesOf, rows === undefined ? this.#faults : []);
+    const described = describeBatchFailure(new BatchFailure(stage, error), layout, sent);
+    if (described.failureClass !== 'row' || this.#lease.isLost || !this.#lease.isOut) return undefined;
+    return {
+      error: described,
+      row: described.row,
+      suspects: described.row === undefined ? suspectRows(error, sent) : [],
+      mayPassLater: mayPassLater(described.sqlState, layout),
+    };
   }
 }
 
-/** The COPY failed on our side. Unless the server takes notice in time, the connection goes. */
-async function abandon(
-  input: CopyInput,
-  lease: ClientLease<CopyClient>,
-  error: Error,
-  patience: Patience,
-): Promise<void> {
-  if (lease.isLost) return;
-  const answer = await patience.wait(input.abandon(), CLEAN_UP_LIMIT_MS);
-  if (answer === LATE || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
-}
-
-async function commit(
-  lease: ClientLease<CopyClient>,
-  signal: AbortSignal,
-  patience: Patience,
-): Promise<void> {
-  const result = await patience.wait(lease.client.query('COMMIT'));
-  if (result === LATE) throw new AbortFault(signal);
-  // A transaction that has failed answers COMMIT with ROLLBACK, and no error.
-  if (result.command === 'ROLLBACK') {
-    throw new Error('a statement of beforeCommit had failed, so the server rolled the batch back');
-  }
+/** A unique key may be taken by a row that is at fault itself; a row may refer to one of the same table that comes later. */
+function mayPassLater(sqlState: string | undefined, layout: RowLayout): boolean {
+  if (sqlState === '23503') return layout.refersToItself;
+  return sqlState === '23505' || sqlState === '23P01';
 }
 
 async function cleanUp(
   lease: ClientLease<CopyClient>,
   stage: BatchStage,
   error: Error,
+  scope: TransactionScope,
   patience: Patience,
 ): Promise<void> {
   if (!lease.isOut) return;
@@ -130,7 +290,7 @@ async function cleanUp(
     return;
   }
   try {
-    const result = await patience.wait(lease.client.query('ROLLBACK'), CLEAN_UP_LIMIT_MS);
+    const result = await patience.wait(lease.client.query(scope.rollback), CLEAN_UP_LIMIT_MS);
     if (result === LATE) lease.discard(error);
     else lease.release();
   } catch {

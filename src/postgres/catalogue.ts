@@ -19,6 +19,8 @@ export interface TableDescription {
   table: string;
   /** In the table's order. */
   columns: readonly TableColumn[];
+  /** A foreign key of the table refers to the table itself. */
+  refersToItself: boolean;
 }
 
 interface CatalogueColumn {
@@ -65,7 +67,9 @@ SELECT nspname::text AS schema, relname::text AS "table",
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', t.oid::text, 'name', CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN t.typname ELSE '' END,
       'category', t.typcategory, 'delimiter', t.typdelim, 'base', needed.base::text, 'element', needed.element::text))
-    FROM needed JOIN pg_catalog.pg_type t ON t.oid = needed.oid)::text AS types
+    FROM needed JOIN pg_catalog.pg_type t ON t.oid = needed.oid)::text AS types,
+  (SELECT count(*) > 0 FROM pg_catalog.pg_constraint f
+    WHERE f.contype = 'f' AND f.conrelid = target.oid AND f.confrelid = target.oid)::text AS refers_to_itself
 FROM target`;
 
 /** @throws {CopyError} `setup`, where there is no such table */
@@ -76,7 +80,14 @@ export async function describeTable(
 ): Promise<TableDescription> {
   const { rows } = await client.query(DESCRIBE_TABLE, [quoteTable(schema, table)]);
   const found = rows[0] as
-    { schema: string; table: string; columns: string | null; types: string | null } | undefined;
+    | {
+        schema: string;
+        table: string;
+        columns: string | null;
+        types: string | null;
+        refers_to_itself: string;
+      }
+    | undefined;
   // A name too long is cut by the server, and would then find another table.
   if (found?.table !== table) throw noSuchTable(schema, table);
   const types = new Map(
@@ -88,7 +99,12 @@ export async function describeTable(
     type: resolveType(column.type, types),
     isGenerated: column.isGenerated,
   }));
-  return { schema: found.schema, table: found.table, columns };
+  return {
+    schema: found.schema,
+    table: found.table,
+    columns,
+    refersToItself: found.refers_to_itself === 'true',
+  };
 }
 
 function resolveType(oid: string, types: ReadonlyMap<string, CatalogueType>): ColumnType {

@@ -61,6 +61,11 @@ export class ChunkWriter {
     return taken;
   }
 
+  /** Forgets what was written since `length` was this. Only since the last `take()`. */
+  rewind(length: number): void {
+    this.#length = length;
+  }
+
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#length + count));

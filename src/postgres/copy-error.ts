@@ -1,6 +1,7 @@
 /** The error of a batch that could not be copied. */
 
 import { attachItems, BackpressureError } from '../errors.js';
+import { retryAfterMs } from './sqlstate.js';
 
 /**
  * What kind of failure it was:
@@ -38,6 +39,8 @@ export class CopyError extends BackpressureError {
   readonly ambiguous: boolean;
   /** The server's SQLSTATE; for what is noticed before sending, the one that the server has for it. */
   readonly sqlState: string | undefined;
+  /** How long this kind of trouble lasts at the least, in milliseconds: the stream waits for so long before another attempt. */
+  readonly retryAfterMs: number | undefined;
   readonly table: string | undefined;
   readonly column: string | undefined;
   readonly constraint: string | undefined;
@@ -50,6 +53,7 @@ export class CopyError extends BackpressureError {
     this.retryable = details.retryable ?? details.failureClass === 'transport';
     this.ambiguous = details.ambiguous ?? false;
     this.sqlState = details.sqlState;
+    this.retryAfterMs = details.failureClass === 'transport' ? retryAfterMs(details.sqlState) : undefined;
     this.table = details.table;
     this.column = details.column;
     this.constraint = details.constraint;

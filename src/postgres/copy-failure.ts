@@ -2,10 +2,11 @@
 
 import type { BatchFailure } from './batch-transaction.js';
 import { CopyError, type CopyFailureClass } from './copy-error.js';
-import { findErrorPosition, type ErrorPosition } from './error-position.js';
+import type { ErrorPosition } from './error-position.js';
 import { AbortFault } from './patience.js';
 import type { RowLayout } from './row-layout.js';
-import { RowFault, sentText } from './row-writer.js';
+import { RowFault } from './row-writer.js';
+import type { SentRows } from './sent-rows.js';
 import { classify, isSqlState, leavesConnectionUsable } from './sqlstate.js';
 
 const LONGEST_MESSAGE = 500;
@@ -15,6 +16,7 @@ interface ServerError extends Error {
   code?: unknown;
   severity?: unknown;
   where?: unknown;
+  table?: unknown;
   column?: unknown;
   constraint?: unknown;
 }
@@ -34,14 +36,18 @@ export function describeSetupFailure(error: Error, table: string): CopyError {
 export function describeBatchFailure(
   { stage, cause: error }: BatchFailure,
   layout: RowLayout,
-  items: readonly unknown[],
+  sent: SentRows,
 ): CopyError {
   const { table } = layout;
+  if (error instanceof CopyError) return error;
   if (error instanceof AbortFault) return aborted(error, table, stage === 'commit');
-  if (error instanceof RowFault) return describeRowFault(error, layout, items);
+  if (error instanceof RowFault) {
+    const row = sent.rowAt(error.row);
+    return describeRowFault(error, layout, row, sent.itemOf(row));
+  }
   const server = error as ServerError;
-  const found = positionOf(server, layout, items);
-  const failureClass = classOf(server, found);
+  const found = sent.positionOf(server.where);
+  const failureClass = classOf(server, found, layout);
   // A backend that is terminated names the row that it was at, too: that row has no fault.
   const position = failureClass === 'row' ? found : undefined;
   const isAmbiguous = stage === 'commit' && failureClass === 'transport' && !leavesConnectionUsable(server);
@@ -63,24 +69,22 @@ export function describeBatchFailure(
       constraint: textOr(server.constraint),
       row: position?.row,
       cause: server,
-      items: position === undefined ? items : [items[position.row]],
+      items: position === undefined ? sent.items : [sent.itemOf(position.row)],
     },
   );
 }
 
-function describeRowFault(fault: RowFault, layout: RowLayout, items: readonly unknown[]): CopyError {
-  return new CopyError(
-    `COPY into ${target(layout)} failed: row ${fault.row} of the batch: ${fault.message}`,
-    {
-      failureClass: 'row',
-      sqlState: fault.sqlState,
-      table: layout.table,
-      column: fault.column,
-      row: fault.row,
-      cause: fault,
-      items: [items[fault.row]],
-    },
-  );
+/** @param row the row's place in the batch */
+export function describeRowFault(fault: RowFault, layout: RowLayout, row: number, item: unknown): CopyError {
+  return new CopyError(`COPY into ${target(layout)} failed: row ${row} of the batch: ${fault.message}`, {
+    failureClass: 'row',
+    sqlState: fault.sqlState,
+    table: layout.table,
+    column: fault.column,
+    row,
+    cause: fault.cause ?? fault,
+    items: [item],
+  });
 }
 
 function aborted(fault: AbortFault, table: string, isAmbiguous: boolean): CopyError {
@@ -96,21 +100,23 @@ function aborted(fault: AbortFault, table: string, isAmbiguous: boolean): CopyEr
   });
 }
 
-function positionOf(
-  error: ServerError,
-  layout: RowLayout,
-  items: readonly unknown[],
-): ErrorPosition | undefined {
-  return findErrorPosition(textOr(error.where), layout.table, layout.names, items.length, (row, column) =>
-    sentText(layout, items, row, column),
-  );
-}
-
 /** What no table names is a row's fault where the server named the row (an error code of a trigger's own), else the set-up's. */
-function classOf(error: ServerError, position: ErrorPosition | undefined): CopyFailureClass {
+function classOf(
+  error: ServerError,
+  position: ErrorPosition | undefined,
+  layout?: RowLayout,
+): CopyFailureClass {
+  if (layout !== undefined && lacksColumn(error, layout)) return 'setup';
   const found = classify(error);
   if (found !== 'unknown') return found;
   return position === undefined ? 'setup' : 'row';
+}
+
+/** NOT NULL of a column that is not loaded: no row has a value for it. */
+function lacksColumn({ code, table, column }: ServerError, layout: RowLayout): boolean {
+  return (
+    code === '23502' && table === layout.table && typeof column === 'string' && !layout.names.includes(column)
+  );
 }
 
 function sqlStateOf(error: ServerError): string | undefined {

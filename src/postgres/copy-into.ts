@@ -1,14 +1,20 @@
 /** `copyInto`: a flush function that writes its batches into a PostgreSQL table by COPY. */
 
-import type { FlushContext, FlushDefaults, FlushFunction } from '../types.js';
-import { BatchFailure, copyBatch } from './batch-transaction.js';
+import { ItemError } from '../errors.js';
+import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
+import { BatchFailure, copyBatch, type RowFailures } from './batch-transaction.js';
+import { BatchMarks, type MarkedBatch } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
-import { checkCopyOptions, checkPool, type CopyOptions } from './copy-options.js';
+import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
+import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
+import type { RowLayout } from './row-layout.js';
 import { sampledRowSize } from './row-size.js';
+import { SentRows } from './sent-rows.js';
 import { hintsAtChangedTable } from './sqlstate.js';
 import { TableLayout } from './table-layout.js';
+import { OWN_TRANSACTION, type TransactionScope } from './transaction-scope.js';
 
 /** A flush function into a table, with the options that suit it. */
 export type CopyFunction<T> = FlushFunction<T> & { readonly defaults: FlushDefaults<T> };
@@ -20,13 +26,15 @@ const POOL_SIZE = 10;
 /**
  * Makes a flush function that copies each batch into a table: one batch, one COPY, one transaction.
  *
- * A batch arrives whole or not at all. When the connection is lost between COMMIT and its answer, nobody knows which: the error says so
- * (`ambiguous`), and the attempt after it may write the batch a second time.
+ * A batch arrives whole or not at all; where the stream has `onFailed`, whole but for the rows that the table refuses: these are found and
+ * handed over, each as an `ItemError` whose `cause` is a {@link CopyError}, and the others land. When the connection is lost between COMMIT
+ * and its answer, nobody knows whether the batch arrived: the error says so (`ambiguous`), and the attempt after it may write the batch a
+ * second time. With `importId` it never does.
  *
  * Rows are objects (own keys are columns; `Map`s are refused) or arrays. `null` and `undefined` are NULL. A string is taken as the type's
  * own literal, as the server would read it: for `json` and `jsonb` it is JSON text, while any other value is turned into JSON; for arrays
- * `{…}`. A `Date` is an instant: `timestamp` and `date` get it in UTC. Whatever the table cannot take fails the batch with a
- * {@link CopyError} that names row and column; so does U+0000 or half a surrogate pair, which PostgreSQL would refuse or spoil.
+ * `{…}`. A `Date` is an instant: `timestamp` and `date` get it in UTC. Whatever the table cannot take fails with a {@link CopyError} that
+ * names row and column; so does U+0000 or half a surrogate pair, which PostgreSQL would refuse or spoil.
  *
  * The pool stays the caller's: its size bounds the connections, and its own 'error' event (an idle client lost) needs the caller's
  * listener, as with any use of a `pg.Pool`.
@@ -38,33 +46,122 @@ export function copyInto<T extends object = Record<string, unknown>, Client exte
   pool: CopyPool<Client>,
   options: CopyOptions<T, Client>,
 ): CopyFunction<T> {
-  checkPool(pool);
-  const { table, schema, columns, beforeCommit } = checkCopyOptions(options);
-  const tableLayout = new TableLayout(pool, schema, table, columns);
+  return createCopy(pool, options);
+}
 
-  const copy = async (items: T[], { signal }: FlushContext): Promise<void> => {
-    if (items.length === 0) return;
+/** What only the command line sets. */
+export interface CopyInternals<T> {
+  /** The row that an item stands for; what it throws is a fault of that row. Needs the option `columns`. */
+  valuesOf?: (item: T) => unknown;
+  scope?: TransactionScope;
+  /** An import that has been opened already. Needs the option `positionOf`. */
+  importLog?: ImportLog;
+  /** What the import keeps of an item that was left out, as JSON. Default: nothing. */
+  rejectOf?: (item: T, error: CopyError) => unknown;
+}
+
+export function createCopy<T extends object, Client extends CopyClient = CopyClient>(
+  pool: CopyPool<Client>,
+  options: CopyOptions<T, Client>,
+  internals: CopyInternals<T> = {},
+): CopyFunction<T> {
+  checkPool(pool);
+  const checked = checkCopyOptions(options);
+  const { table, schema, columns } = checked;
+  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked));
+  const marks = BatchMarks.create<T>(pool, checked, internals);
+
+  const copyWith = async (
+    layout: RowLayout,
+    batch: MarkedBatch<T>,
+    isolates: boolean,
+    signal: AbortSignal,
+  ): Promise<RowFailures> => {
+    const { items } = batch;
+    const { valuesOf, scope = OWN_TRANSACTION } = internals;
+    try {
+      const failures = await copyBatch<T, Client>({
+        pool,
+        layout,
+        items,
+        signal,
+        scope,
+        isolates,
+        valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
+        beforeCommit: checked.beforeCommit,
+        mark: batch.mark,
+      });
+      batch.onCommitted();
+      return failures;
+    } catch (error) {
+      if (!(error instanceof BatchFailure)) throw error;
+      const { cause } = error;
+      const told = await batch.onFailure(error.stage, cause, signal);
+      if (told !== undefined) return told;
+      const failure = describeBatchFailure(
+        error,
+        layout,
+        new SentRows(layout, items, undefined, valuesOf as never),
+      );
+      throw new StagedFailure(error.stage, failure);
+    }
+  };
+
+  const copy = async (items: T[], context: FlushContext): Promise<FlushResult | undefined> => {
+    if (items.length === 0) return undefined;
+    const { signal, takesFailures } = context;
     for (;;) {
       const cached = tableLayout.known;
-      const layout = cached ?? (await tableLayout.find(items[0], signal));
+      const layout = cached ?? (await tableLayout.find(firstRow(items, takesFailures), signal));
       try {
-        await copyBatch({ pool, layout, items, signal, beforeCommit });
-        return;
+        const batch = await marks.open(items, layout, signal);
+        const failures =
+          batch.items.length === 0 ? batch.failures : await copyWith(layout, batch, takesFailures, signal);
+        return resultOf(items.length, batch, failures);
       } catch (error) {
-        if (!(error instanceof BatchFailure)) throw error;
-        const failure = describeBatchFailure(error, layout, items);
-        if (error.stage !== 'copy' || !hintsAtChangedTable(failure.sqlState)) throw failure;
+        if (!(error instanceof StagedFailure)) throw error;
+        const { failure, stage } = error;
+        if (stage !== 'copy' || !hintsAtChangedTable(failure.sqlState)) throw failure;
         // The table may have changed since it was looked up: then it is worth another look, once.
         tableLayout.forget(layout);
         if (cached === undefined) throw failure;
       }
     }
   };
-  return Object.assign(copy, { defaults: defaultsFor<T>(pool) });
+  return Object.assign(copy as FlushFunction<T>, { defaults: defaultsFor<T>(pool, marks.areKept) });
+}
+
+/** Which part of a batch failed, until it is decided whether that is the end. */
+class StagedFailure extends Error {
+  readonly stage: string;
+  readonly failure: CopyError;
+
+  constructor(stage: string, failure: CopyError) {
+    super(failure.message);
+    this.stage = stage;
+    this.failure = failure;
+  }
+}
+
+/** The row whose keys are to be the columns: where bad rows are taken, the first that has any. */
+function firstRow(items: readonly unknown[], takesFailures: boolean): unknown {
+  if (!takesFailures) return items[0];
+  const isRow = (item: unknown): boolean =>
+    Array.isArray(item) ||
+    (typeof item === 'object' && item !== null && !ArrayBuffer.isView(item) && Object.keys(item).length > 0);
+  return items.find(isRow) ?? items[0];
+}
+
+function resultOf<T>(count: number, batch: MarkedBatch<T>, failures: RowFailures): FlushResult | undefined {
+  if (failures.size === 0) return undefined;
+  const errors = [...failures].map(
+    ([row, cause]) => new ItemError(batch.indexOf(row), { retryable: false, cause }),
+  );
+  return { success: count - failures.size, failed: failures.size, errors };
 }
 
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
-function defaultsFor<T>(pool: CopyPool): FlushDefaults<T> {
+function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean): FlushDefaults<T> {
   const size = pool.options?.max ?? POOL_SIZE;
   return {
     batchSize: 20_000,
@@ -77,6 +174,11 @@ function defaultsFor<T>(pool: CopyPool): FlushDefaults<T> {
     maxFlushIntervalMs: 5_000,
     targetLatencyMs: 500,
     flushTimeoutMs: 60_000,
-    retry: { attempts: 5, isRetryable: (error) => error instanceof CopyError && error.retryable },
+    retry: {
+      attempts: 5,
+      isRetryable: (error) =>
+        error instanceof CopyError && (error.retryable || (isIdempotent && error.ambiguous)),
+      afterTimeout: isIdempotent,
+    },
   };
 }

@@ -2,6 +2,7 @@
 
 import { InvalidOptionError } from '../errors.js';
 import { checkFunction, checkNames, refuse, show } from '../validate.js';
+import type { ConflictRule } from './copy-plan.js';
 import type { CopyClient, CopyPool } from './pool.js';
 
 export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient> {
@@ -22,9 +23,34 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
    * rejects, the batch is rolled back. It is called again for each attempt, and must leave COMMIT and ROLLBACK alone.
    */
   beforeCommit?: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
+  /**
+   * What becomes of a row whose key the table holds already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
+   * it takes the other one's place. As if the rows had come one by one: of several with the same key in a batch, the last one counts for
+   * `'update'`, the first one for `'ignore'`. By way of a temporary table, for which the role needs the right TEMPORARY.
+   */
+  onConflict?: 'error' | 'ignore' | 'update' | undefined;
+  /**
+   * The columns that a unique constraint or index of the table is made of. `'update'` needs it. Without it `'ignore'` leaves out rows that
+   * any unique constraint refuses.
+   */
+  key?: readonly string[] | undefined;
+  /**
+   * Exactly once: each batch leaves a mark under this name, in its own transaction, so that neither a retry nor another run of the same
+   * import writes a row again. Any text. Needs `positionOf`. The marks are in the tables `spillway_imports` and `spillway_import_ranges`,
+   * which are made in the schema of the table where they are missing.
+   */
+  importId?: string | undefined;
+  /**
+   * Place of an item in its source, the same in each run, higher for each item than for the one before. All that lies between the first
+   * and the last item of a batch counts as written with it.
+   */
+  positionOf?: ((item: T) => number | bigint) | undefined;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(['table', 'schema', 'columns', 'beforeCommit']);
+const OPTIONS: ReadonlySet<string> = new Set([
+  'table', 'schema', 'columns', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
+] satisfies (keyof CopyOptions)[]); // prettier-ignore
+const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
 const HINTS = {
   pool: '; the pool is the first argument',
   batchSize: '; it is an option of the stream',
@@ -41,12 +67,59 @@ export function checkCopyOptions<T, Client extends CopyClient>(
   checkNames(options, OPTIONS, 'copyInto', HINTS);
   checkIdentifier('table', options.table);
   if (options.schema !== undefined) checkIdentifier('schema', options.schema);
-  if (options.columns !== undefined) checkColumns(options.columns);
+  if (options.columns !== undefined) checkNameList('columns', options.columns);
   if (options.beforeCommit !== undefined) checkFunction('beforeCommit', options.beforeCommit);
+  checkConflict(options);
+  checkImport(options);
   return {
     ...options,
     ...(options.columns !== undefined && { columns: [...options.columns] }),
+    ...(options.key !== undefined && { key: [...options.key] }),
   };
+}
+
+function checkConflict({ onConflict, key }: CopyOptions<never, never>): void {
+  if (onConflict !== undefined && !CONFLICT_ACTIONS.includes(onConflict)) {
+    refuse('onConflict', "'error', 'ignore' or 'update'", onConflict);
+  }
+  if (key !== undefined) {
+    checkNameList('key', key);
+    if ((onConflict ?? 'error') === 'error') {
+      throw new InvalidOptionError('key', "option 'key' needs 'onConflict', 'ignore' or 'update'");
+    }
+  } else if (onConflict === 'update') {
+    throw new InvalidOptionError('key', "option 'onConflict' with 'update' needs 'key'");
+  }
+}
+
+function checkImport({ importId, positionOf }: CopyOptions<never, never>): void {
+  if (importId !== undefined) {
+    checkIdentifier('importId', importId);
+    if (positionOf === undefined) {
+      throw new InvalidOptionError('positionOf', "option 'importId' needs 'positionOf'");
+    }
+  }
+  if (positionOf !== undefined) {
+    checkFunction('positionOf', positionOf);
+    if (importId === undefined) {
+      throw new InvalidOptionError(
+        'importId',
+        "option 'positionOf' needs 'importId'; for 'committedPosition' it is an option of the stream",
+      );
+    }
+  }
+}
+
+export function conflictRuleOf({ onConflict, key }: CopyOptions<never, never>): ConflictRule {
+  switch (onConflict) {
+    case 'ignore':
+      return { onConflict, key };
+    case 'update':
+      return { onConflict, key: key! };
+    case 'error':
+    case undefined:
+      return { onConflict: 'error' };
+  }
 }
 
 function checkIdentifier(option: string, name: unknown): void {
@@ -55,14 +128,13 @@ function checkIdentifier(option: string, name: unknown): void {
   }
 }
 
-function checkColumns(columns: readonly unknown[]): void {
-  if (!Array.isArray(columns) || columns.length === 0)
-    refuse('columns', 'an array of at least one name', columns);
+function checkNameList(option: 'columns' | 'key', names: readonly unknown[]): void {
+  if (!Array.isArray(names) || names.length === 0) refuse(option, 'an array of at least one name', names);
   const seen = new Set<unknown>();
-  for (const [index, name] of columns.entries()) {
-    checkIdentifier(`columns[${index}]`, name);
+  for (const [index, name] of names.entries()) {
+    checkIdentifier(`${option}[${index}]`, name);
     if (seen.has(name)) {
-      throw new InvalidOptionError('columns', `option 'columns' names ${show(name)} twice`);
+      throw new InvalidOptionError(option, `option '${option}' names ${show(name)} twice`);
     }
     seen.add(name);
   }

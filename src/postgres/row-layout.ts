@@ -3,7 +3,7 @@
 import { CopyError } from './copy-error.js';
 import type { TableColumn, TableDescription } from './catalogue.js';
 import { compileEncoder, type ValueEncoder } from './text-encoders.js';
-import { quoteIdentifier, quoteTable } from './identifiers.js';
+import { planCopy, type ConflictRule, type CopyPlan } from './copy-plan.js';
 
 export interface LayoutColumn {
   name: string;
@@ -28,8 +28,8 @@ export interface RowLayout {
   names: readonly string[];
   schema: string;
   table: string;
-  /** The statement that opens a batch. BEGIN goes with it, which saves a round trip. */
-  beginCopy: string;
+  plan: CopyPlan;
+  refersToItself: boolean;
 }
 
 /** The names that the options or the first row ask for. */
@@ -47,14 +47,17 @@ export function chooseColumns(option: readonly string[] | undefined, firstRow: u
 }
 
 /** @throws {CopyError} `setup`, where the table has no such column, or one that COPY cannot fill */
-export function planLayout(description: TableDescription, choice: ColumnChoice): RowLayout {
+export function planLayout(
+  description: TableDescription,
+  choice: ColumnChoice,
+  conflict: ConflictRule = { onConflict: 'error' },
+): RowLayout {
   const { schema, table } = description;
   const columns =
     choice.source === 'table'
       ? description.columns.filter((column) => !column.isGenerated)
       : choice.names.map((name) => findColumn(description, name));
-  const target = quoteTable(schema, table);
-  const list = columns.map(({ name }) => quoteIdentifier(name)).join(', ');
+  const names = columns.map(({ name }) => name);
   return {
     source: choice.source,
     columns: columns.map(({ name, typeName, type }) => ({
@@ -63,10 +66,11 @@ export function planLayout(description: TableDescription, choice: ColumnChoice):
       encoder: compileEncoder(type),
       mustBeOwn: name in Object.prototype,
     })),
-    names: columns.map(({ name }) => name),
+    names,
     schema,
     table,
-    beginCopy: `BEGIN; COPY ${target} (${list}) FROM STDIN WITH (FORMAT text, ENCODING 'UTF8')`,
+    plan: planCopy({ schema, table }, names, conflict),
+    refersToItself: description.refersToItself,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Rows into chunks, by a layout. What it cannot write is a fault of one row, named by its place and column. */
 
-import { messageOf } from '../errors.js';
+import { messageOf, toError } from '../errors.js';
 import { show } from '../validate.js';
 import { CHUNK_BYTES, ChunkWriter } from './chunk-writer.js';
 import type { RowLayout } from './row-layout.js';
@@ -13,41 +13,74 @@ export class RowFault extends Error {
   readonly column: string | undefined;
   readonly sqlState: string;
 
-  constructor(row: number, column: string | undefined, sqlState: string, message: string) {
-    super(message);
+  constructor(row: number, column: string | undefined, sqlState: string, message: string, cause?: Error) {
+    super(message, cause === undefined ? undefined : { cause });
     this.row = row;
     this.column = column;
     this.sqlState = sqlState;
   }
 }
 
+/** The row that an item stands for. What it throws is a fault of that row. */
+export type ValuesOf = (item: unknown) => unknown;
+
 export class RowWriter {
   readonly #layout: RowLayout;
+  readonly #valuesOf: ValuesOf | undefined;
+  readonly #faults: RowFault[] | undefined;
   readonly #names: ReadonlySet<string>;
   readonly #writer = new ChunkWriter();
 
-  constructor(layout: RowLayout) {
+  /** `faults`: gathers the rows that cannot be written, in order, and leaves them out. Without it the first one is thrown. */
+  constructor(layout: RowLayout, valuesOf?: ValuesOf, faults?: RowFault[]) {
     this.#layout = layout;
+    this.#valuesOf = valuesOf;
+    this.#faults = faults;
     this.#names = new Set(layout.names);
   }
 
-  /** Writes rows from `start` on until a chunk is full. Answers the next row. @throws {RowFault} */
-  fill(rows: readonly unknown[], start: number): number {
+  /** Writes rows from `start` on until a chunk is full. Answers the next row. @throws {RowFault} where faults are not gathered */
+  fill(items: readonly unknown[], start: number): number {
+    const writer = this.#writer;
     let row = start;
-    for (; row < rows.length && this.#writer.length < CHUNK_BYTES; row += 1) {
-      const values = rows[row];
-      if (Array.isArray(values)) this.#writeArray(values, row);
-      else if (typeof values === 'object' && values !== null)
-        this.#writeObject(values as Record<string, unknown>, row);
-      else
-        throw new RowFault(
-          row,
-          undefined,
-          '22P02',
-          `a row must be an object or an array; got ${show(values)}`,
-        );
-    }
+    for (; row < items.length && writer.length < CHUNK_BYTES; row += 1) this.writeRow(items, row);
     return row;
+  }
+
+  /** Bytes written since the last `take()`. */
+  get length(): number {
+    return this.#writer.length;
+  }
+
+  /** @throws {RowFault} where faults are not gathered */
+  writeRow(items: readonly unknown[], row: number): void {
+    const { length } = this.#writer;
+    try {
+      this.#write(items[row], row);
+    } catch (error) {
+      if (this.#faults === undefined || !(error instanceof RowFault)) throw error;
+      this.#writer.rewind(length);
+      this.#faults.push(error);
+    }
+  }
+
+  #write(item: unknown, row: number): void {
+    const values = this.#valuesOf === undefined ? item : this.#valuesFrom(this.#valuesOf, item, row);
+    if (Array.isArray(values)) this.#writeArray(values, row);
+    else if (typeof values === 'object' && values !== null)
+      this.#writeObject(values as Record<string, unknown>, row);
+    else {
+      const message = `a row must be an object or an array; got ${show(values)}`;
+      throw new RowFault(row, undefined, '22P02', message);
+    }
+  }
+
+  #valuesFrom(valuesOf: ValuesOf, item: unknown, row: number): unknown {
+    try {
+      return valuesOf(item);
+    } catch (thrown) {
+      throw new RowFault(row, undefined, '22P02', messageOf(thrown), toError(thrown));
+    }
   }
 
   take(): Buffer {
@@ -184,13 +217,7 @@ function countKeys(values: object): number {
 }
 
 /** How one row was sent: its line, or one column's text before escaping. */
-export function sentText(
-  layout: RowLayout,
-  rows: readonly unknown[],
-  row: number,
-  column: string | undefined,
-): string {
-  const values = rows[row];
+export function sentText(layout: RowLayout, values: unknown, column: string | undefined): string {
   if (column === undefined) {
     const writer = new RowWriter(layout);
     writer.fill([values], 0);

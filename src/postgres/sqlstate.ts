@@ -127,3 +127,25 @@ export function leavesConnectionUsable(error: Error): boolean {
 export function hintsAtChangedTable(sqlState: string | undefined): boolean {
   return sqlState !== undefined && ['42703', '42P01', '42P10', '3F000'].includes(sqlState);
 }
+
+/** How long trouble of a kind lasts at the least: the wait before another attempt, in milliseconds. The longest matching prefix decides. */
+const RETRY_AFTER_MS: Readonly<Record<string, number>> = {
+  // Another transaction won: it is over in a moment.
+  '40001': 20,
+  '40P01': 20,
+  '55P03': 200,
+  // Somebody must take note and do something.
+  '53': 1_000,
+  '53100': 5_000,
+  '25006': 1_000,
+  // Shutting down or starting up.
+  '57P': 1_000,
+};
+
+/** Undefined where no state tells, as for a connection that is lost: then the delay is that of any retry. */
+export function retryAfterMs(sqlState: string | undefined): number | undefined {
+  if (sqlState === undefined) return undefined;
+  return (
+    RETRY_AFTER_MS[sqlState] ?? RETRY_AFTER_MS[sqlState.slice(0, 3)] ?? RETRY_AFTER_MS[sqlState.slice(0, 2)]
+  );
+}

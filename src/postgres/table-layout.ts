@@ -4,6 +4,7 @@ import { toError } from '../errors.js';
 import { describeTable } from './catalogue.js';
 import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
+import type { ConflictRule } from './copy-plan.js';
 import { describeSetupFailure } from './copy-failure.js';
 import { AbortFault, unlessAborted } from './patience.js';
 import type { CopyPool } from './pool.js';
@@ -21,6 +22,7 @@ export class TableLayout {
   readonly #schema: string | undefined;
   readonly #table: string;
   readonly #columns: readonly string[] | undefined;
+  readonly #conflict: ConflictRule;
   /** Fixed by the first row that fits. */
   #choice: ColumnChoice | undefined;
   #known: RowLayout | undefined;
@@ -31,11 +33,13 @@ export class TableLayout {
     schema: string | undefined,
     table: string,
     columns: readonly string[] | undefined,
+    conflict: ConflictRule,
   ) {
     this.#pool = pool;
     this.#schema = schema;
     this.#table = table;
     this.#columns = columns;
+    this.#conflict = conflict;
   }
 
   /** Without a wait, where it is known. */
@@ -86,7 +90,7 @@ export class TableLayout {
     const lease = await ClientLease.take(this.#pool, signal);
     try {
       const description = await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table));
-      const layout = planLayout(description, choice);
+      const layout = planLayout(description, choice, this.#conflict);
       this.#choice = choice;
       this.#known = layout;
       lease.release();

@@ -3,17 +3,23 @@ import { BatchFailure, type BatchStage } from '../../../src/postgres/batch-trans
 import { describeBatchFailure } from '../../../src/postgres/copy-failure.js';
 import { AbortFault } from '../../../src/postgres/patience.js';
 import { planLayout } from '../../../src/postgres/row-layout.js';
+import { SentRows } from '../../../src/postgres/sent-rows.js';
 import { RowFault } from '../../../src/postgres/row-writer.js';
 
 const type = { kind: 'scalar', name: 'text', category: 'S' } as const;
 const layout = planLayout(
-  { schema: 'public', table: 't', columns: [{ name: 'a', typeName: 'text', type, isGenerated: false }] },
+  {
+    schema: 'public',
+    table: 't',
+    columns: [{ name: 'a', typeName: 'text', type, isGenerated: false }],
+    refersToItself: false,
+  },
   { source: 'keys', names: ['a'] },
 );
 const items = [{ a: 'zero' }, { a: 'one' }, { a: 'two' }];
 
 function describeFailure(stage: BatchStage, cause: Error) {
-  return describeBatchFailure(new BatchFailure(stage, cause), layout, items);
+  return describeBatchFailure(new BatchFailure(stage, cause), layout, new SentRows(layout, items));
 }
 
 function serverError(code: string, fields: object = {}): Error {

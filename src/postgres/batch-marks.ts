@@ -1,0 +1,174 @@
+/**
+ * Exactly once: which items of a batch still have to be written, and the mark in the batch's own transaction that says that they were.
+ * Without an import there is nothing to it.
+ */
+
+import type { BatchStage, RowFailures } from './batch-transaction.js';
+import { CopyError } from './copy-error.js';
+import type { CopyOptions } from './copy-options.js';
+import { AlreadyCommitted } from './import-errors.js';
+import { ImportLog } from './import-log.js';
+import { toPosition, type Position } from './import-positions.js';
+import type { CopyClient, CopyPool } from './pool.js';
+import type { RowLayout } from './row-layout.js';
+
+const NO_FAILURES: RowFailures = new Map();
+
+/** A batch, less what an earlier run or attempt has written. */
+export interface MarkedBatch<T> {
+  readonly items: readonly T[];
+  /** Where none of them is left: what the attempt that wrote them had left out. */
+  readonly failures: RowFailures;
+  readonly mark: ((client: CopyClient, failures: RowFailures) => Promise<unknown>) | undefined;
+  /** From a place in `items` to the place in the batch as it came. */
+  indexOf(row: number): number;
+  onCommitted(): void;
+  /** What an earlier attempt had left out, where it turns out that it did commit. */
+  onFailure(stage: BatchStage, cause: Error, signal: AbortSignal): Promise<RowFailures | undefined>;
+}
+
+export interface MarkSettings<T> {
+  importLog?: ImportLog;
+  rejectOf?: (item: T, error: CopyError) => unknown;
+}
+
+export abstract class BatchMarks<T> {
+  abstract readonly areKept: boolean;
+  abstract open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
+
+  static create<T>(
+    pool: CopyPool,
+    { importId, positionOf }: Pick<CopyOptions<T, never>, 'importId' | 'positionOf'>,
+    { importLog, rejectOf }: MarkSettings<T>,
+  ): BatchMarks<T> {
+    if (positionOf === undefined) return new NoMarks<T>();
+    const open = (layout: RowLayout, signal: AbortSignal): Promise<ImportLog> =>
+      importLog === undefined
+        ? ImportLog.open(pool, { importId: importId!, schema: layout.schema, table: layout.table }, signal)
+        : Promise.resolve(importLog);
+    return new ImportMarks<T>(positionOf, open, rejectOf);
+  }
+}
+
+class NoMarks<T> extends BatchMarks<T> {
+  readonly areKept = false;
+
+  override open(items: readonly T[]): Promise<MarkedBatch<T>> {
+    return Promise.resolve({
+      items,
+      failures: NO_FAILURES,
+      mark: undefined,
+      indexOf: (row) => row,
+      onCommitted: () => undefined,
+      onFailure: () => Promise.resolve(undefined),
+    });
+  }
+}
+
+class ImportMarks<T> extends BatchMarks<T> {
+  readonly areKept = true;
+  readonly #positionOf: (item: T) => Position;
+  readonly #openLog: (layout: RowLayout, signal: AbortSignal) => Promise<ImportLog>;
+  readonly #rejectOf: ((item: T, error: CopyError) => unknown) | undefined;
+  #log: ImportLog | undefined;
+  #opening: Promise<ImportLog> | undefined;
+  /** Batches whose COMMIT was not answered, by their first positions, with what they had left out. */
+  readonly #uncertain = new Map<Position, RowFailures>();
+
+  constructor(
+    positionOf: (item: T) => Position,
+    openLog: (layout: RowLayout, signal: AbortSignal) => Promise<ImportLog>,
+    rejectOf: ((item: T, error: CopyError) => unknown) | undefined,
+  ) {
+    super();
+    this.#positionOf = positionOf;
+    this.#openLog = openLog;
+    this.#rejectOf = rejectOf;
+  }
+
+  override async open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
+    const log = this.#log ?? (await this.#shareLog(layout, signal));
+    const positions = items.map((item) => toPosition(this.#positionOf(item)));
+    checkOrder(positions, layout.table);
+    const first = positions[0]!;
+    const earlier = this.#uncertain.get(first);
+    if (earlier !== undefined) {
+      await log.refresh(signal);
+      if (!log.has(first)) this.#uncertain.delete(first);
+    }
+    const places: number[] = [];
+    for (const [place, position] of positions.entries()) if (!log.has(position)) places.push(place);
+    if (places.length === 0) {
+      this.#uncertain.delete(first);
+      return this.#batch(log, [], [], places, earlier ?? NO_FAILURES);
+    }
+    const isWhole = places.length === items.length;
+    return this.#batch(
+      log,
+      isWhole ? items : places.map((place) => items[place]!),
+      isWhole ? positions : places.map((place) => positions[place]!),
+      places,
+      NO_FAILURES,
+    );
+  }
+
+  /** Batches of several slots begin at the same time: one of them opens it. */
+  async #shareLog(layout: RowLayout, signal: AbortSignal): Promise<ImportLog> {
+    this.#opening ??= this.#openLog(layout, signal).then((log) => (this.#log = log));
+    try {
+      return await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  #batch(
+    log: ImportLog,
+    items: readonly T[],
+    positions: readonly Position[],
+    places: readonly number[],
+    failures: RowFailures,
+  ): MarkedBatch<T> {
+    const first = positions[0]!;
+    const last = positions.at(-1)!;
+    let leftOut = NO_FAILURES;
+    return {
+      items,
+      failures,
+      indexOf: (row) => (items.length === 0 ? row : places[row]!),
+      mark: (client, found) => {
+        leftOut = found;
+        const rejects = [...found].map(([row, error]) => ({
+          position: positions[row]!,
+          reject: this.#rejectOf?.(items[row]!, error),
+        }));
+        return log.mark(client, first, last, items.length - found.size, rejects);
+      },
+      onCommitted: () => {
+        this.#uncertain.delete(first);
+        log.confirm(first, last);
+      },
+      onFailure: async (stage, cause, signal) => {
+        if (stage === 'mark' && cause instanceof AlreadyCommitted) {
+          await log.refresh(signal);
+          const told = this.#uncertain.get(first) ?? NO_FAILURES;
+          this.#uncertain.delete(first);
+          return told;
+        }
+        if (stage === 'commit') this.#uncertain.set(first, leftOut);
+        return undefined;
+      },
+    };
+  }
+}
+
+function checkOrder(positions: readonly Position[], table: string): void {
+  for (let place = 1; place < positions.length; place += 1) {
+    if (positions[place]! > positions[place - 1]!) continue;
+    throw new CopyError(
+      `positionOf must give each item a higher position than the one before: ${positions[place]} follows ${positions[place - 1]}`,
+      { failureClass: 'setup', table },
+    );
+  }
+}

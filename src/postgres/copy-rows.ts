@@ -1,0 +1,62 @@
+/** Rows through one COPY. */
+
+import { toError } from '../errors.js';
+import type { ClientLease } from './client-lease.js';
+import { CopyInput } from './copy-input.js';
+import { AbortFault, LATE, type Patience } from './patience.js';
+import type { CopyClient } from './pool.js';
+import type { RowWriter } from './row-writer.js';
+import { leavesConnectionUsable } from './sqlstate.js';
+
+/** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
+export const CLEAN_UP_LIMIT_MS = 5_000;
+
+export interface CopyWay {
+  lease: ClientLease<CopyClient>;
+  signal: AbortSignal;
+  patience: Patience;
+}
+
+/** Sends `statement`, which ends with the COPY, and what `writer` makes of `items`. Resolves when the server has taken all of it. */
+export async function copyRows(
+  { lease, signal, patience }: CopyWay,
+  statement: string,
+  writer: RowWriter,
+  items: readonly unknown[],
+): Promise<void> {
+  const input = new CopyInput(lease.client, statement);
+  const onAbort = (): void => {
+    input.fail(new AbortFault(signal));
+  };
+  lease.onLost = (error) => {
+    input.fail(error);
+  };
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    for (let row = 0; row < items.length;) {
+      row = writer.fill(items, row);
+      const room = input.write(writer.take());
+      if (room !== undefined) await room;
+    }
+    await input.finish();
+  } catch (error) {
+    if (!leavesConnectionUsable(toError(error))) await abandon(input, lease, toError(error), patience);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    lease.onLost = () => undefined;
+  }
+}
+
+/** The COPY failed on our side. Unless the server takes notice in time, the connection goes. */
+async function abandon(
+  input: CopyInput,
+  lease: ClientLease<CopyClient>,
+  error: Error,
+  patience: Patience,
+): Promise<void> {
+  if (lease.isLost) return;
+  const answer = await patience.wait(input.abandon(), CLEAN_UP_LIMIT_MS);
+  if (answer === LATE || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
+}

@@ -1,0 +1,55 @@
+/** How an import can fail, beside its batches. */
+
+import { messageOf, toError } from '../errors.js';
+import { CopyError } from './copy-error.js';
+import { showImportId } from './import-id.js';
+import { showDifferences, type SourceDifference } from './import-source.js';
+import { AbortFault } from './patience.js';
+import { classify, isSqlState } from './sqlstate.js';
+
+/** An earlier attempt at the very batch had been committed after all. */
+export class AlreadyCommitted extends Error {
+  override readonly name = 'AlreadyCommitted';
+}
+
+/** The source is not the one that earlier runs of the import have read. */
+export class SourceChanged extends CopyError {
+  readonly differences: readonly SourceDifference[];
+
+  constructor(importId: string, differences: readonly SourceDifference[]) {
+    super(
+      `import ${showImportId(importId)} was begun with another source: ${showDifferences(differences)}; ` +
+        'load the same source, or give another import id',
+      { failureClass: 'setup' },
+    );
+    this.differences = differences;
+  }
+}
+
+export function takenOver(importId: string): CopyError {
+  return new CopyError(
+    `another run of import ${showImportId(importId)} has taken over (or its row in the table of imports was deleted); this one writes nothing more`,
+    { failureClass: 'setup' },
+  );
+}
+
+/** `what` was tried: "finish". */
+export function describeImportFailure(thrown: unknown, what: string, importId: string): CopyError {
+  if (thrown instanceof CopyError) return thrown;
+  const error = toError(thrown) as Error & { code?: unknown };
+  const name = showImportId(importId);
+  if (error instanceof AbortFault) {
+    return new CopyError(`to ${what} import ${name} was aborted`, {
+      failureClass: 'aborted',
+      retryable: true,
+      cause: error.cause,
+    });
+  }
+  const reason = error.code === '55P03' ? 'another run of it is still writing' : messageOf(error);
+  return new CopyError(`cannot ${what} import ${name}: ${reason}`, {
+    // No row of the table's has any part in it.
+    failureClass: classify(error) === 'transport' ? 'transport' : 'setup',
+    sqlState: isSqlState(error.code) ? error.code : undefined,
+    cause: error,
+  });
+}

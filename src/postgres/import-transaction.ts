@@ -1,0 +1,57 @@
+/** A short transaction of the bookkeeping's own, on a client of the pool. */
+
+import { toError } from '../errors.js';
+import { ClientLease } from './client-lease.js';
+import { CopyError } from './copy-error.js';
+import { LATE, Patience, unlessAborted } from './patience.js';
+import type { CopyClient, CopyPool } from './pool.js';
+import { leavesConnectionUsable } from './sqlstate.js';
+
+/** How long an answer to ROLLBACK may take before the connection is thrown away instead. */
+const CLEAN_UP_LIMIT_MS = 5_000;
+
+/** Commits what `work` has done, or nothing of it. */
+export async function inTransaction<Client extends CopyClient, Result>(
+  pool: CopyPool<Client>,
+  begin: string,
+  signal: AbortSignal,
+  work: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const lease = await ClientLease.take(pool, signal);
+  const { client } = lease;
+  try {
+    const result = await unlessAborted(
+      signal,
+      (async () => {
+        await client.query(begin);
+        const answer = await work(client);
+        await client.query('COMMIT');
+        return answer;
+      })(),
+    );
+    lease.release();
+    return result;
+  } catch (thrown) {
+    await rollBack(lease, toError(thrown), signal);
+    throw thrown;
+  }
+}
+
+async function rollBack(lease: ClientLease<CopyClient>, error: Error, signal: AbortSignal): Promise<void> {
+  // An aborted statement may still be on the connection.
+  const isUsable = error instanceof CopyError || leavesConnectionUsable(error);
+  if (!isUsable || lease.isLost || signal.aborted) {
+    lease.discard(error);
+    return;
+  }
+  const patience = new Patience(signal);
+  try {
+    const answer = await patience.wait(lease.client.query('ROLLBACK'), CLEAN_UP_LIMIT_MS);
+    if (answer === LATE) lease.discard(error);
+    else lease.release();
+  } catch {
+    lease.discard(error);
+  } finally {
+    patience.end();
+  }
+}
