@@ -23,6 +23,8 @@ export const NUMBERED_COLUMNS = 'a int, b text';
 
 export interface LoadOptions extends WritableOptions<NumberedRow> {
   copy?: Partial<CopyOptions<NumberedRow, pg.PoolClient>>;
+  /** As an import: no row may be there twice, whatever happens. Default `false`. */
+  exactlyOnce?: boolean;
   /** Whether to offer another row after `offered` of them. Default: while there are fewer than 20 000. */
   goesOn?: (offered: number) => boolean;
 }
@@ -40,6 +42,7 @@ export interface CountedLoad {
   readonly retries: readonly Retry[];
   /** Numbers of the rows of which nobody could know, after some call, whether they had arrived. */
   readonly uncertain: ReadonlySet<number>;
+  readonly exactlyOnce: boolean;
   /** Numbers of the rows that were handed back in the end. */
   handedBack(): ReadonlySet<number>;
   /** Resolves once so many calls were made again. */
@@ -51,11 +54,16 @@ const FILLER = 'x'.repeat(100);
 export function startLoad(
   pool: pg.Pool,
   table: string,
-  { copy = {}, goesOn = (offered) => offered < 20_000, ...options }: LoadOptions = {},
+  { copy = {}, exactlyOnce = false, goesOn = (offered) => offered < 20_000, ...options }: LoadOptions = {},
 ): CountedLoad {
   // An idle client that is lost is the pool's to report, and nobody's loss.
   pool.on('error', () => undefined);
-  const copyRows = copyInto<NumberedRow, pg.PoolClient>(pool, { table, ...copy });
+  const asImport = { importId: `load of ${table}`, positionOf: ({ a }: NumberedRow) => a };
+  const copyRows = copyInto<NumberedRow, pg.PoolClient>(pool, {
+    table,
+    ...(exactlyOnce && asImport),
+    ...copy,
+  });
   const uncertain = new Set<number>();
   const flush = (items: NumberedRow[], context: FlushContext): ReturnType<typeof copyRows> =>
     copyRows(items, context).catch((error: unknown) => {
@@ -85,6 +93,7 @@ export function startLoad(
     },
     retries,
     uncertain,
+    exactlyOnce,
     handedBack() {
       if (stream.closed) for (const { a } of stream.takeUnsettled()) handedBack.add(a);
       return handedBack;
@@ -104,7 +113,7 @@ export async function expectAccounted(
   database: TestDatabase,
   table: string,
   load: CountedLoad,
-  { exactlyOnce = false } = {},
+  { exactlyOnce = load.exactlyOnce } = {},
 ): Promise<void> {
   const metrics = load.stream.getMetrics();
   const { eventsOffered, eventsFlushed, eventsFailed, eventsDropped } = metrics;
@@ -115,14 +124,13 @@ export async function expectAccounted(
     `SELECT a, count(*)::int AS n FROM ${table} GROUP BY a`,
   );
   const inTable = new Map(counts.map(({ a, n }) => [a, n]));
-  const sentTwice = exactlyOnce ? new Set<number>() : load.uncertain;
   const lost: number[] = [];
   const strange: number[] = [];
   for (let a = 0; a < eventsOffered; a += 1) if (!inTable.has(a) && !open.has(a)) lost.push(a);
   for (const [a, n] of inTable) {
-    if (a < 0 || a >= eventsOffered || (n > 1 && !sentTwice.has(a))) strange.push(a);
+    if (a < 0 || a >= eventsOffered || (n > 1 && (exactlyOnce || !load.uncertain.has(a)))) strange.push(a);
     // What was handed back is not in the table, unless nobody could know.
-    if (open.has(a) && !sentTwice.has(a)) strange.push(a);
+    if (open.has(a) && !load.uncertain.has(a)) strange.push(a);
   }
   expect({ lost, strange }).toEqual({ lost: [], strange: [] });
 }

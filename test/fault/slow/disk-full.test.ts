@@ -27,14 +27,18 @@ describe.skipIf(obstacle !== undefined)(
       await database.query(`CREATE TABLESPACE small_disk LOCATION '${disk.directory}'`);
     });
 
-    test.each([{ max: 1 }, { max: 2 }, { max: 4 }])(
-      'with a pool of $max: the load waits, and goes on when there is room',
-      async ({ max }) => {
+    test.each([
+      { max: 1, exactlyOnce: false },
+      { max: 4, exactlyOnce: true },
+    ])(
+      'with a pool of $max and exactlyOnce $exactlyOnce: the load waits, and goes on when there is room',
+      async ({ max, exactlyOnce }) => {
         await disk.resize(SMALL_MIB);
         const table = await database.table(NUMBERED_COLUMNS);
         await database.query(`ALTER TABLE ${table} SET TABLESPACE small_disk`);
         const pool = database.pool({ max });
         const load = startLoad(pool, table, {
+          exactlyOnce,
           batchSize: 5_000,
           goesOn: (offered) => offered < ROWS,
           retry: { attempts: 100, minDelayMs: 20, maxDelayMs: 200 },
@@ -42,9 +46,11 @@ describe.skipIf(obstacle !== undefined)(
             throw new Error('a good row was refused', { cause: failures[0]!.error });
           },
         });
-        await load.retried(4);
-        for (const { error } of load.retries) {
+        await load.retried(1);
+        for (const { error, delayMs } of load.retries) {
           expect(error).toMatchObject({ failureClass: 'transport', sqlState: '53100', row: undefined });
+          // Somebody must make room first.
+          expect(delayMs).toBeGreaterThanOrEqual(5_000);
         }
         expect(await disk.freeBytes()).toBeLessThan(MIB);
         // It rests there: nothing is settled that is not in the table.
@@ -68,7 +74,7 @@ describe.skipIf(obstacle !== undefined)(
       const load = startLoad(pool, table, {
         batchSize: 5_000,
         goesOn: (offered) => offered < ROWS,
-        retry: { attempts: 3, minDelayMs: 20, maxDelayMs: 100 },
+        retry: { attempts: 2, minDelayMs: 20, maxDelayMs: 100 },
       });
       await expect(load.done).rejects.toMatchObject({ cause: { sqlState: '53100' } });
       if (!load.stream.closed) await new Promise((resolve) => load.stream.once('close', resolve));

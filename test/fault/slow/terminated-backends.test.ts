@@ -24,18 +24,20 @@ async function terminateOne(): Promise<boolean> {
 }
 
 test.each([
-  { max: 4, concurrency: 3 },
-  { max: 2, concurrency: 2 },
-  { max: 1, concurrency: 1 },
+  { max: 4, concurrency: 3, exactlyOnce: true },
+  { max: 4, concurrency: 3, exactlyOnce: false },
+  { max: 2, concurrency: 2, exactlyOnce: true },
+  { max: 1, concurrency: 1, exactlyOnce: true },
 ])(
-  'eight in one load, over $concurrency of $max connections: every row is there',
-  async ({ max, concurrency }) => {
+  'eight in one load, over $concurrency of $max connections, exactly once: $exactlyOnce',
+  async ({ max, concurrency, exactlyOnce }) => {
     const table = await database.table(NUMBERED_COLUMNS);
     const pool = database.pool({ max });
     let isOver = false;
     let last = Infinity;
     const load = startLoad(pool, table, {
       concurrency,
+      exactlyOnce,
       batchSize: 20_000,
       // All of them may hit the same batch.
       retry: { attempts: TERMINATIONS + 1, minDelayMs: 20 },
