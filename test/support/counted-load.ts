@@ -85,7 +85,7 @@ export function startLoad(
   const done = pipeline(Readable.from(rows()), stream);
   // Whoever looks later still sees it.
   done.catch(() => undefined);
-  return {
+  const load: CountedLoad = {
     stream,
     done,
     get offered() {
@@ -103,6 +103,8 @@ export function startLoad(
       if (retries.length < count) throw new Error(`${retries.length} retries where ${count} were awaited`);
     },
   };
+  loads.add(load);
+  return load;
 }
 
 /**
@@ -142,10 +144,20 @@ export async function until(condition: () => boolean | Promise<boolean>, limitMs
   }
 }
 
-/** No client is out, nobody waits for one: to be asked when a load has ended. */
-export function expectIdle(pool: pg.Pool): void {
-  expect({ out: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }).toEqual({
-    out: 0,
-    waiting: 0,
-  });
+/** No client is out, nobody waits for one, once a load has ended. One that was asked for and given up may take a moment to come back. */
+export async function expectIdle(pool: pg.Pool): Promise<void> {
+  const stateOf = (): object => ({ out: pool.totalCount - pool.idleCount, waiting: pool.waitingCount });
+  const idle = { out: 0, waiting: 0 };
+  await until(() => JSON.stringify(stateOf()) === JSON.stringify(idle), 2_000).catch(() => undefined);
+  expect(stateOf()).toEqual(idle);
+}
+
+const loads = new Set<CountedLoad>();
+
+/** For `afterEach`: what a failed test has left under way would fail those after it, too. */
+export async function endLoads(): Promise<void> {
+  const left = [...loads].filter(({ stream }) => !stream.closed);
+  loads.clear();
+  for (const { stream } of left) stream.on('error', () => undefined).destroy();
+  await until(() => left.every(({ stream }) => stream.closed));
 }

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { RetryReport } from '../../../src/index.js';
 import {
+  endLoads,
   expectAccounted,
   expectIdle,
   NUMBERED_COLUMNS,
@@ -26,6 +27,7 @@ const database = useTestDatabase(() =>
 
 const others: pg.Client[] = [];
 afterEach(async () => {
+  await endLoads();
   for (const client of others.splice(0)) await client.end();
 });
 
@@ -62,7 +64,7 @@ async function expectAllThere(
     expect(delayMs).toBeGreaterThanOrEqual(SHORTEST_DELAY_MS[sqlState]!);
   }
   expect(load.stream.getMetrics()).toMatchObject({ eventsFlushed: load.offered, eventsFailed: 0 });
-  expectIdle(pool);
+  await expectIdle(pool);
   await expectAccounted(database, table, load, { exactlyOnce: true });
 }
 
@@ -124,7 +126,7 @@ describe.each(POOLS)('with a pool of $max', ({ max }) => {
     await load.done;
     // On a busy machine a batch may take that long by itself.
     expect(new Set(load.retries.map(sqlStateOf))).toEqual(new Set(['57014']));
-    expectIdle(pool);
+    await expectIdle(pool);
     await expectAccounted(database, table, load, { exactlyOnce: true });
   });
 });

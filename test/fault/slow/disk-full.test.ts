@@ -1,8 +1,14 @@
 /** The disk under the table is full, and later it is not: no good row is refused, and the load goes on. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectAccounted, expectIdle, NUMBERED_COLUMNS, startLoad } from '../../support/counted-load.js';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import {
+  endLoads,
+  expectAccounted,
+  expectIdle,
+  NUMBERED_COLUMNS,
+  startLoad,
+} from '../../support/counted-load.js';
 import { startFaultServer, type FaultServer } from '../../support/fault-server.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { mountSmallDisk, whyNoSmallDisk, type SmallDisk } from '../../support/small-disk.js';
@@ -22,6 +28,7 @@ describe.skipIf(obstacle !== undefined)(
     // Registered before the database's own hooks, so that it runs after them: the disk goes when the server is gone.
     afterAll(() => disk.remove());
     const database = useTestDatabase(async () => (server = await startFaultServer({ autovacuum: 'off' })));
+    afterEach(endLoads);
     beforeAll(async () => {
       disk = await mountSmallDisk(SMALL_MIB, server.owner);
       await database.query(`CREATE TABLESPACE small_disk LOCATION '${disk.directory}'`);
@@ -60,7 +67,7 @@ describe.skipIf(obstacle !== undefined)(
         await disk.resize(LARGE_MIB);
         await load.done;
         expect(load.stream.getMetrics()).toMatchObject({ eventsFlushed: ROWS, eventsFailed: 0 });
-        expectIdle(pool);
+        await expectIdle(pool);
         await expectAccounted(database, table, load, { exactlyOnce: true });
         await database.query(`DROP TABLE ${table}`);
       },
@@ -79,7 +86,7 @@ describe.skipIf(obstacle !== undefined)(
       await expect(load.done).rejects.toMatchObject({ cause: { sqlState: '53100' } });
       if (!load.stream.closed) await new Promise((resolve) => load.stream.once('close', resolve));
       expect(load.handedBack().size).toBeGreaterThan(0);
-      expectIdle(pool);
+      await expectIdle(pool);
       await expectAccounted(database, table, load, { exactlyOnce: true });
       await database.query(`DROP TABLE ${table}`);
     });

@@ -1,7 +1,13 @@
 /** The connection goes between COMMIT and its answer, again and again in one load: nobody can know what became of the batch. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { expectAccounted, expectIdle, NUMBERED_COLUMNS, startLoad } from '../../support/counted-load.js';
+import {
+  endLoads,
+  expectAccounted,
+  expectIdle,
+  NUMBERED_COLUMNS,
+  startLoad,
+} from '../../support/counted-load.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
@@ -10,7 +16,10 @@ let proxy: TestProxy;
 beforeEach(async () => {
   proxy = await startProxy(database.url);
 });
-afterEach(() => proxy.close());
+afterEach(async () => {
+  await endLoads();
+  await proxy.close();
+});
 
 /** Every so many COMMITs one is lost, in turn before it has arrived and with its answer. */
 const EVERY = 5;
@@ -64,7 +73,7 @@ test.each([
   proxy.onAnswer = () => undefined;
   expect(commits.lost).toBeGreaterThan(10);
   expect(load.stream.getMetrics()).toMatchObject({ eventsFlushed: load.offered, eventsFailed: 0 });
-  expectIdle(pool);
+  await expectIdle(pool);
   await expectAccounted(database, table, load);
   const [count] = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
   // Without an import the batches that had arrived are there twice, which is what it is for.

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import {
+  endLoads,
   expectAccounted,
   expectIdle,
   NUMBERED_COLUMNS,
@@ -16,6 +17,7 @@ let server: FaultServer;
 let isDown = false;
 const database = useTestDatabase(async () => (server = await startFaultServer()));
 afterEach(async () => {
+  await endLoads();
   if (isDown) await server.comeBack();
   isDown = false;
 });
@@ -66,7 +68,7 @@ test.each([
     expect(states.slice(-2)).toEqual(['half_open', 'closed']);
     // A few calls, not one every few milliseconds.
     expect(load.retries.length).toBeLessThan(30);
-    expectIdle(pool);
+    await expectIdle(pool);
     await expectAccounted(database, table, load);
   },
 );
@@ -95,7 +97,7 @@ test.each([1, 2, 4])(
     expect(took).toBeGreaterThan(maxOutageMs - 10);
     expect(took).toBeLessThan(maxOutageMs + 1_500);
     await until(() => load.stream.closed);
-    expectIdle(pool);
+    await expectIdle(pool);
     await server.comeBack();
     isDown = false;
     expect(load.handedBack().size).toBeGreaterThan(0);

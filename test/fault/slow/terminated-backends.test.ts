@@ -1,8 +1,9 @@
 /** Backends that are terminated, again and again, in one load. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import {
+  endLoads,
   expectAccounted,
   expectIdle,
   NUMBERED_COLUMNS,
@@ -12,6 +13,7 @@ import {
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
+afterEach(endLoads);
 const TERMINATIONS = 8;
 
 /** Ends one backend in the middle of a batch; `false` where there was none. */
@@ -63,6 +65,6 @@ test.each([
     expect(load.retries.length).toBeGreaterThan(TERMINATIONS / 2);
     for (const { error } of load.retries) expect(error).toMatchObject({ failureClass: 'transport' });
     await expectAccounted(database, table, load);
-    expectIdle(pool);
+    await expectIdle(pool);
   },
 );
