@@ -57,7 +57,7 @@ export function startLoad(
   { copy = {}, exactlyOnce = false, goesOn = (offered) => offered < 20_000, ...options }: LoadOptions = {},
 ): CountedLoad {
   // An idle client that is lost is the pool's to report, and nobody's loss.
-  pool.on('error', () => undefined);
+  if (pool.listenerCount('error') === 0) pool.on('error', () => undefined);
   const asImport = { importId: `load of ${table}`, positionOf: ({ a }: NumberedRow) => a };
   const copyRows = copyInto<NumberedRow, pg.PoolClient>(pool, {
     table,
