@@ -5,17 +5,18 @@
  * A block without any quote is only cut at delimiters and line breaks; one with quotes goes to csv-parse. Both give the same rows.
  */
 
-import { parse, type CsvError } from 'csv-parse/sync';
+import { parse } from 'csv-parse/sync';
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
-import { decodeUtf8, findInvalidText } from './text.js';
+import { decodeUtf8, divideByValidity, invalidText } from './text.js';
 
 const QUOTE = 0x22;
+const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+const OTHER_HALF = Buffer.from('\n');
 
 export type CsvField = string | null;
 export type CsvRow = CsvField[];
-/** Takes a row and the number of the line on which it begins. */
-export type TakeRow<Row> = (row: Row, line: number) => void;
 
 export interface CsvOptions {
   readonly delimiter: string;
@@ -30,12 +31,16 @@ interface CsvRecord {
 }
 
 /** Reads the blocks of one file, in their order. */
-export class CsvReader {
+export class CsvReader implements BlockReader<CsvRow> {
   /** The number of the line on which the next block begins. */
   nextLine = 1;
   readonly #file: string;
   readonly #options: CsvOptions;
   readonly #fields: FieldScanner;
+  /** Where the row that is being taken was written. */
+  #text = '';
+  #start = 0;
+  #end = 0;
 
   constructor(file: string, options: CsvOptions) {
     this.#file = file;
@@ -43,48 +48,60 @@ export class CsvReader {
     this.#fields = new FieldScanner(options.delimiter);
   }
 
-  /** @throws {InputError} naming file and line of the first record that is not CSV. */
-  read(block: Buffer, take: TakeRow<CsvRow>): void {
+  /** The row that is being taken, as it was written. Only to be asked for then. */
+  get written(): string {
+    return this.#text.slice(this.#start, this.#end);
+  }
+
+  /** @throws {InputError} naming file and line of the first record that is not CSV, unless `refuse` takes it. */
+  read(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord = throwFault): void {
     // Only the last block can end without a line feed; a carriage return there is a line break that lost its other half.
-    const records = block.at(-1) === CARRIAGE_RETURN ? block.subarray(0, -1) : block;
-    const invalid = findInvalidText(records, this.#file, this.nextLine);
-    if (invalid === undefined) this.#readText(records, take);
-    else {
-      this.#readText(records.subarray(0, invalid.before), take, true);
-      throw invalid.error;
-    }
+    const records = block.at(-1) === CARRIAGE_RETURN ? Buffer.concat([block, OTHER_HALF]) : block;
+    divideByValidity(
+      records,
+      endOfRecord,
+      (run) => this.#readText(run, take, refuse),
+      (record) => {
+        refuse(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
+        this.nextLine += lineFeedsIn(record);
+      },
+    );
   }
 
-  /** Says what is wrong with a record that grew too long: an unclosed quote is the usual cause. */
-  refuseOversized(beginning: Buffer): never {
-    if (beginning.includes(QUOTE)) {
-      this.#readQuoted(withoutCutCharacter(beginning), () => undefined, true);
-      const cause = ' (is a quote left open?)';
-      throw new InputError(this.#file, this.nextLine, `${tooLong(this.#options.maxRecordBytes)}${cause}`);
-    }
-    throw new InputError(this.#file, this.nextLine, tooLong(this.#options.maxRecordBytes));
+  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
+    refuse(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
+    this.nextLine += 1;
   }
 
-  /** `beginning`: the last record may be cut off, which is then not complained about. */
-  #readText(records: Buffer, take: TakeRow<CsvRow>, beginning = false): void {
-    if (records.includes(QUOTE)) this.#readQuoted(records, take, beginning);
-    else this.#readPlain(records, take);
+  #readText(records: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
+    if (records.includes(QUOTE)) this.#readQuoted(records, take, refuse);
+    else this.#readPlain(records, take, refuse);
   }
 
-  #readPlain(block: Buffer, take: TakeRow<CsvRow>): void {
+  #readPlain(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
     const { delimiter, nullText } = this.#options;
     const text = decodeUtf8(block);
-    const limit = block.length > this.#options.maxRecordBytes ? this.#options.maxRecordBytes : Infinity;
     // Asked of the bytes: V8 takes a search in the text for free of effects, and repeats it for every record (measured: 20 times slower).
     const carriageReturns = block.includes(CARRIAGE_RETURN);
     let nextDelimiter = text.indexOf(delimiter);
     let fieldCount = 0;
+    this.#text = text;
     for (let start = 0; start < text.length; this.nextLine += 1) {
       const lineFeed = text.indexOf('\n', start);
       const next = lineFeed === -1 ? text.length : lineFeed + 1;
       let end = lineFeed === -1 ? text.length : lineFeed;
-      if (carriageReturns) end = this.#withoutCarriageReturn(text, start, end);
-      if (end - start > limit / 4) this.#checkLength(text.slice(start, end));
+      if (carriageReturns) {
+        const found = text.indexOf('\r', start);
+        if (found !== -1 && found < end - 1) {
+          refuse(this.#loneCarriageReturn(), this.nextLine, text.slice(start, end));
+          start = next;
+          if (nextDelimiter !== -1 && nextDelimiter < start) nextDelimiter = text.indexOf(delimiter, start);
+          continue;
+        }
+        if (found === end - 1) end = found;
+      }
+      this.#start = start;
+      this.#end = end;
       // As long as the last one: an array that grows takes three times the memory.
       const row = new Array<CsvField>(fieldCount);
       let count = 0;
@@ -102,82 +119,53 @@ export class CsvReader {
     }
   }
 
-  #withoutCarriageReturn(text: string, start: number, end: number): number {
-    const found = text.indexOf('\r', start);
-    if (found === -1 || found >= end) return end;
-    if (found < end - 1) this.#refuseCarriageReturn();
-    return found;
-  }
-
-  #refuseCarriageReturn(): never {
-    throw new InputError(
+  #loneCarriageReturn(): InputError {
+    return new InputError(
       this.#file,
       this.nextLine,
       'a carriage return stands alone outside quotes; lines must end in LF or CRLF',
     );
   }
 
-  #checkLength(record: string): void {
-    if (Buffer.byteLength(record) <= this.#options.maxRecordBytes) return;
-    throw new InputError(this.#file, this.nextLine, tooLong(this.#options.maxRecordBytes));
-  }
-
-  #readQuoted(block: Buffer, take: TakeRow<CsvRow>, beginning: boolean): void {
-    const { nullText, maxRecordBytes } = this.#options;
-    const { records, fault } = this.#parse(block);
-    for (const { record, raw } of records) {
+  #readQuoted(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
+    const { nullText } = this.#options;
+    for (const { record, raw } of this.#parse(block)) {
       const text = raw.endsWith('\n') || raw.endsWith('\r') ? raw.slice(0, -1) : raw;
-      if (text.length > maxRecordBytes / 4) this.#checkLength(text);
-      if (this.#fields.hasLoneCarriageReturn(text)) this.#refuseCarriageReturn();
-      if (record.includes(nullText)) this.#fields.setNulls(record, text, nullText);
-      take(record, this.nextLine);
+      if (this.#fields.hasLoneCarriageReturn(text)) refuse(this.#loneCarriageReturn(), this.nextLine, text);
+      else {
+        if (record.includes(nullText)) this.#fields.setNulls(record, text, nullText);
+        this.#text = text;
+        this.#start = 0;
+        this.#end = text.length;
+        take(record, this.nextLine);
+      }
       this.nextLine += 1 + lineFeedsIn(text);
     }
-    if (fault === undefined || (beginning && fault.code === 'CSV_QUOTE_NOT_CLOSED')) return;
-    throw new InputError(this.#file, this.nextLine, CSV_FAULTS[fault.code]!, fault);
   }
 
-  /** All records up to the first that is no CSV, and what is wrong with that one. */
-  #parse(block: Buffer): { records: CsvRecord[]; fault: CsvError | undefined } {
-    try {
-      return { records: this.#csvParse(block), fault: undefined };
-    } catch (error) {
-      const fault = error as CsvError & { records?: number };
-      if (!(fault.code in CSV_FAULTS) || fault.records === undefined) throw error;
-      return { records: fault.records === 0 ? [] : this.#csvParse(block, fault.records), fault };
-    }
-  }
-
-  #csvParse(block: Buffer, records?: number): CsvRecord[] {
+  /** The splitter lets no record through whose quotes are wrong. */
+  #parse(block: Buffer): CsvRecord[] {
     return parse(block, {
       delimiter: this.#options.delimiter,
       record_delimiter: ['\n', '\r\n'],
       relax_column_count: true,
       raw: true,
-      ...(records === undefined ? {} : { to: records }),
     }) as unknown as CsvRecord[];
   }
 }
 
-const CSV_FAULTS: Readonly<Record<string, string>> = {
-  CSV_QUOTE_NOT_CLOSED: 'a quote is not closed before the end of the file',
-  CSV_INVALID_CLOSING_QUOTE: 'text follows a closing quote; a quote inside quotes must be doubled',
-  INVALID_OPENING_QUOTE:
-    'a quote stands inside an unquoted field; quote the whole field and double the quote',
-};
-
-/** A chunk may end within a character. */
-function withoutCutCharacter(bytes: Buffer): Buffer {
-  let end = bytes.length;
-  while (end > 0 && bytes.length - end < 4 && (bytes[end - 1]! & 0x80) !== 0) end -= 1;
-  return bytes.subarray(0, end);
+/** Where the record that begins at `start` ends. Its quotes are right: counting them is enough, for a doubled one closes and opens again. */
+function endOfRecord(bytes: Buffer, start: number): number {
+  let quoted = false;
+  for (let i = start; i < bytes.length; i += 1) {
+    const byte = bytes[i];
+    if (byte === QUOTE) quoted = !quoted;
+    else if (byte === LINE_FEED && !quoted) return i + 1;
+  }
+  return bytes.length;
 }
 
-export function tooLong(maxRecordBytes: number): string {
-  return `the record is longer than --max-record-bytes (${maxRecordBytes})`;
-}
-
-function lineFeedsIn(text: string): number {
+function lineFeedsIn(text: string | Buffer): number {
   let count = 0;
   for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) count += 1;
   return count;

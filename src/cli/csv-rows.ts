@@ -1,8 +1,8 @@
 /** CSV records to rows of the table: header, number of fields, order of the columns. */
 
-import { CsvReader, type CsvOptions, type CsvRow, type TakeRow } from './csv-reader.js';
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
+import { CsvReader, type CsvOptions, type CsvRow } from './csv-reader.js';
 import { InputError } from './errors.js';
-import type { BlockReader } from './record-parser.js';
 import type { SourceFile } from './source.js';
 
 export interface CsvRowOptions extends CsvOptions {
@@ -33,18 +33,17 @@ export class CsvRows implements BlockReader<unknown[]> {
     this.#places = placesOf(options.columns, names);
   }
 
-  read(block: Buffer, take: TakeRow<unknown[]>): void {
-    this.#reader.read(block, (row, line) => {
+  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): void {
+    const takeRow = (row: CsvRow, line: number): void => {
       if (this.#awaitsHeader) this.#takeHeader(row, line);
-      else {
-        if (row.length !== this.#fieldCount) this.#refuseRagged(row, line);
-        take(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
-      }
-    });
+      else if (row.length !== this.#fieldCount) refuse(this.#ragged(row, line), line, this.#reader.written);
+      else take(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
+    };
+    this.#reader.read(block, takeRow, this.#afterHeader(refuse));
   }
 
-  refuseOversized(beginning: Buffer): never {
-    return this.#reader.refuseOversized(beginning);
+  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
+    this.#reader.refuseLine(reason, written, this.#afterHeader(refuse));
   }
 
   end(): void {
@@ -70,10 +69,18 @@ export class CsvRows implements BlockReader<unknown[]> {
     this.#places = placesOf(columns, names);
   }
 
-  #refuseRagged(row: CsvRow, line: number): never {
+  /** Without its header no record of the file can be read. */
+  #afterHeader(refuse: RefuseRecord): RefuseRecord {
+    return (fault, line, written) => {
+      if (this.#awaitsHeader) throw fault;
+      refuse(fault, line, written);
+    };
+  }
+
+  #ragged(row: CsvRow, line: number): InputError {
     const expected = `expected ${this.#fieldCount} ${this.#fieldCount === 1 ? 'field' : 'fields'}`;
     const empty = row.length === 1 && (row[0] === null || row[0] === '');
-    throw new InputError(this.#file.name, line, `${expected}, got ${empty ? 'an empty line' : row.length}`);
+    return new InputError(this.#file.name, line, `${expected}, got ${empty ? 'an empty line' : row.length}`);
   }
 }
 

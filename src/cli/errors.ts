@@ -7,7 +7,7 @@ export const ExitCode = {
   FAILED: 1,
   /** The command itself was wrong; nothing was read or written. */
   USAGE: 2,
-  /** Done, but rows were dropped by the strategy. */
+  /** Done, but rows were rejected, or dropped by the strategy. */
   INCOMPLETE: 3,
   /** Stopped by SIGINT (Ctrl-C), after what had been read was drained. */
   INTERRUPTED: 130,
@@ -55,11 +55,14 @@ export class InputError extends CliError {
   readonly file: string;
   /** Counted from 1: the line on which the record begins. */
   readonly line: number | undefined;
+  /** What is wrong, without the place. */
+  readonly reason: string;
 
-  constructor(file: string, line: number | undefined, message: string, cause?: unknown) {
-    super(`${placeOf(file, line)}: ${message}`, ExitCode.FAILED, cause);
+  constructor(file: string, line: number | undefined, reason: string, cause?: unknown) {
+    super(`${placeOf(file, line)}: ${reason}`, ExitCode.FAILED, cause);
     this.file = file;
     this.line = line;
+    this.reason = reason;
   }
 }
 
@@ -79,4 +82,12 @@ export function oneLine(text: string): string {
   if (line.length <= LONGEST_LINE && trimmed.length <= 2 * LONGEST_LINE) return line;
   // Not in the middle of a surrogate pair.
   return `${line.slice(0, LONGEST_LINE - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
+/** An error, its cause, the cause of that … */
+export function causesOf(error: unknown): Error[] {
+  const found: Error[] = [];
+  for (let cause = error; cause instanceof Error && !found.includes(cause); cause = cause.cause)
+    found.push(cause);
+  return found;
 }

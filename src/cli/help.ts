@@ -18,7 +18,7 @@ ${DESTINATION}
 export const LOAD_HELP = {
   description:
     'Loads CSV or NDJSON files, one after another, into a table by COPY. Gzip is recognised by its first bytes. ' +
-    'Each batch is one transaction: after a failure the batches before it stay.',
+    'Each batch is one transaction: after a failure the batches before it stay, unless --atomic is given.',
   files: 'files to read; - or none is standard input',
   table: 'table, or SCHEMA.TABLE; case counts, a name with a dot goes in double quotes',
   to: 'where to: a postgres:// URL, or "embedded"',
@@ -38,6 +38,18 @@ export const LOAD_HELP = {
   strategy:
     'what to do when the server is slower than the input: block waits, the others drop rows and count them: ' +
     'drop_oldest, drop_newest, sample (default: block)',
+  onConflict:
+    'what to do with a row whose key the table holds already: error, ignore leaves it out, update puts it in the place of the other ' +
+    '(default: error)',
+  key: 'the columns of the unique constraint that --on-conflict is about; update needs it',
+  rejects:
+    'write rows that the table refuses, and records that cannot be read, to FILE, one JSON object on each line, and load the others; ' +
+    'without it the first one stops the load',
+  maxRejects: 'stop the load when there are more than N of them (default: no limit)',
+  resume:
+    'load under this id, any text: when the load was interrupted, the same command goes on where it stopped, and each row is in the table ' +
+    'once; a load that is complete is not done again',
+  atomic: 'load all rows in one transaction: all of them, or none',
   json: 'print one JSON summary on standard output',
   quiet: 'no progress and no summary on standard error; errors are still printed',
   after: `
@@ -50,15 +62,24 @@ a file whose lines end in CR alone is not taken. Text is UTF-8.
 NDJSON has one object on each line; blank lines are skipped. Without --columns the keys of the first
 10,000 records fix the columns. An absent key is NULL; one that no column stands for is an error.
 
+--rejects: each line has file, line, record (counted from 1, over all files), row (or text, where the record
+cannot be read), code (SQLSTATE), column, constraint and message. The file is made anew by each load, readable
+by its owner only; with --resume it has the rows that all runs of the import have refused.
+
+--resume remembers in two small tables beside the loaded one (spillway_imports, spillway_import_ranges) what
+has been committed. Files must be the same as before, by size and contents, and so must the flags that say how
+to read them; --batch-size, --connections and names of files may change. --truncate is done by the first run.
+
 ${DESTINATION}
 
-Exit code: 0 all rows are in · 1 failed · 2 wrong usage · 3 done, but the strategy dropped rows ·
-130 stopped by Ctrl-C, after what had been read was loaded (a second Ctrl-C ends at once).
+Exit code: 0 all rows are in · 1 failed · 2 wrong usage · 3 done, but rows were rejected, or dropped by the
+strategy · 130 stopped by Ctrl-C, after what had been read was loaded (a second Ctrl-C ends at once).
 
 Examples:
   spillway load events.csv --table events
   spillway load --to embedded --create --table flights flights.csv.gz
-  zcat logs/*.ndjson.gz | spillway load - --format ndjson --table logs --to postgres://db.example/logs`,
+  zcat logs/*.ndjson.gz | spillway load - --format ndjson --table logs --to postgres://db.example/logs
+  spillway load big.csv.gz --table big --resume "big, 2024-05" --rejects bad.ndjson --max-rejects 1000`,
 };
 
 export const QUERY_HELP = {

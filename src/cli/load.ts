@@ -2,20 +2,23 @@
 
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
-import type { TableColumn, TableDescription } from '../postgres/catalogue.js';
+import { CopyError } from '../postgres/copy-error.js';
+import type { TableColumn } from '../postgres/catalogue.js';
+import type { CopyPool } from '../postgres/pool.js';
+import { AtomicLoad } from './atomic-load.js';
 import { connect, type Connection } from './connection.js';
 import { CsvRows } from './csv-rows.js';
 import { resolveDestination, type Environment } from './destination.js';
-import { CliError, ExitCode, oneLine, UsageError } from './errors.js';
+import { causesOf, CliError, ExitCode, UsageError } from './errors.js';
+import { planLoad, type LoadPlan } from './load-plan.js';
 import { NdjsonRows } from './ndjson-rows.js';
 import type { LoadOptions } from './options.js';
-import { previewInput, type Preview } from './preview.js';
 import { startProgress, type ProgressReading } from './progress.js';
 import { RowStream, type RecordFormat } from './record-parser.js';
+import { RejectFile } from './reject-file.js';
 import { RowSink } from './row-sink.js';
 import { findFiles, Source } from './source.js';
 import { summarise, type LoadOutcome, type LoadSummary } from './summary.js';
-import { columnsFor, createTable, findTable, refuseMissingTable, truncateTable } from './table.js';
 
 /** What a command may touch of the process. */
 export interface Terminal {
@@ -39,11 +42,16 @@ export async function load(options: LoadOptions, terminal: Terminal): Promise<Lo
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
     throw new UsageError('no file is given; - reads what is typed');
   }
-  const source = new Source(await findFiles(paths), terminal.stdin);
-  const job = new LoadJob(options, source, terminal);
+  const files = await findFiles(paths);
+  const rejects =
+    options.rejects === undefined
+      ? undefined
+      : await RejectFile.check(options.rejects, files, options.maxRejects);
+  const source = new Source(files, terminal.stdin);
+  const job = new LoadJob(options, source, rejects, terminal);
   const release = terminal.onStopSignal((signal) => job.stop(signal));
   try {
-    const connections = options.connections ?? DEFAULT_CONNECTIONS;
+    const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
     const connection = await connect(destination, connections + 1, terminal.environment);
     try {
       return await job.run(connection);
@@ -59,12 +67,15 @@ export async function load(options: LoadOptions, terminal: Terminal): Promise<Lo
 class LoadJob {
   readonly #options: LoadOptions;
   readonly #source: Source;
+  readonly #rejects: RejectFile | undefined;
   readonly #terminal: Terminal;
+  readonly #stopping = new AbortController();
   #stoppedBy: StopSignal | undefined;
 
-  constructor(options: LoadOptions, source: Source, terminal: Terminal) {
+  constructor(options: LoadOptions, source: Source, rejects: RejectFile | undefined, terminal: Terminal) {
     this.#options = options;
     this.#source = source;
+    this.#rejects = rejects;
     this.#terminal = terminal;
   }
 
@@ -72,42 +83,96 @@ class LoadJob {
   stop(signal: StopSignal): void {
     this.#stoppedBy = signal;
     this.#source.stop();
+    this.#stopping.abort();
   }
 
-  async run(connection: Connection): Promise<LoadSummary> {
+  async run({ pool, label }: Connection): Promise<LoadSummary> {
     const startedAt = performance.now();
-    const { table, columns, created, head } = await this.#prepare(connection);
-    let failure: CliError | undefined;
-    const rows = new RowStream(this.#format(columns), (error) => {
-      failure = error;
+    const atomic = this.#options.atomic ? await AtomicLoad.begin(pool) : undefined;
+    try {
+      const plan = await this.#plan(atomic?.pool ?? pool);
+      const { created, truncated, importLog } = plan;
+      const wasFinished = importLog?.isFinished ?? false;
+      const loaded = await this.#load(plan, atomic);
+      return summarise({
+        ...loaded,
+        options: this.#options,
+        label,
+        created,
+        truncated,
+        seconds: (performance.now() - startedAt) / 1000,
+        bytesRead: this.#source.bytesRead,
+        stoppedBy: this.#stoppedBy,
+        committed: atomic?.isCommitted ?? true,
+        rejects: this.#rejects?.count ?? importLog?.rejectedBefore ?? 0,
+        import: importLog && {
+          importId: importLog.importId,
+          rowsBefore: importLog.rowsBefore,
+          rejectedBefore: importLog.rejectedBefore,
+          isFinished: importLog.isFinished,
+          wasFinished,
+        },
+      });
+    } finally {
+      await this.#rejects?.close();
+      await atomic?.end();
+    }
+  }
+
+  async #plan(pool: CopyPool): Promise<LoadPlan> {
+    try {
+      return await planLoad(pool, {
+        options: this.#options,
+        source: this.#source,
+        rejects: this.#rejects,
+        signal: this.#stopping.signal,
+      });
+    } catch (error) {
+      if (this.#stoppedBy === undefined) throw error;
+      throw new CliError('stopped before anything was loaded', exitCodeOf(this.#stoppedBy), error);
+    }
+  }
+
+  async #load(
+    plan: LoadPlan,
+    atomic: AtomicLoad | undefined,
+  ): Promise<Pick<LoadOutcome, 'metrics' | 'lastRow' | 'failure'>> {
+    const { columns, head, importLog } = plan;
+    const failures: CliError[] = [];
+    const onFailure = (error: CliError): void => {
+      failures.push(error);
       this.#source.stop();
+    };
+    const rows = new RowStream(this.#format(columns), onFailure, {
+      keepsBadRecords: this.#rejects !== undefined,
+      skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
     });
-    const sink = new RowSink(
-      connection.pool,
-      table,
-      columns.map(({ name }) => name),
-      this.#options,
-    );
+    const sink = new RowSink({ ...plan, rejects: this.#rejects }, this.#options);
     const progress = startProgress(this.#options, this.#terminal.stderr, () => this.#reading(sink));
     try {
-      await pipeline(this.#source.stream(head), rows, sink.stream);
+      if (importLog?.isFinished !== true) {
+        await pipeline(this.#source.stream(head), rows, sink.stream);
+        await sink.ended();
+        if (failures.length === 0 && this.#stoppedBy === undefined) {
+          await importLog?.finish();
+          await atomic?.commit();
+        }
+      }
     } catch (error) {
-      failure = error instanceof CliError ? error : sink.describe(error);
+      failures.unshift(this.#withHint(sink.describe(error)));
+      await sink.ended();
     } finally {
       progress.stop();
     }
-    const outcome: LoadOutcome = {
-      options: this.#options,
-      label: connection.label,
-      created,
-      seconds: (performance.now() - startedAt) / 1000,
-      bytesRead: this.#source.bytesRead,
-      metrics: sink.stream.getMetrics(),
-      lastRow: rows.lastRow,
-      failure,
-      stoppedBy: this.#stoppedBy,
-    };
-    return summarise(outcome);
+    await this.#rejects?.close().catch((error: unknown) => failures.push(error as CliError));
+    return { metrics: sink.stream.getMetrics(), lastRow: rows.lastRow, failure: failures[0] };
+  }
+
+  /** What may be over by the time of another run. */
+  #withHint(failure: CliError): CliError {
+    const passes = causesOf(failure).some((cause) => cause instanceof CopyError && cause.retryable);
+    if (this.#options.resume === undefined || !passes) return failure;
+    return new CliError(`${failure.message}; run the same command again to go on`, failure.exitCode, failure);
   }
 
   #reading(sink: RowSink): ProgressReading {
@@ -119,43 +184,11 @@ class LoadJob {
     };
   }
 
-  /** Table and columns, from the catalogue and the input's beginning. */
-  async #prepare({ pool }: Connection): Promise<{
-    table: TableDescription;
-    columns: TableColumn[];
-    created: boolean;
-    head: Preview['head'];
-  }> {
-    const options = this.#options;
-    try {
-      let table = await findTable(pool, options.table);
-      if (table === undefined && !options.create) refuseMissingTable(options.table);
-      const created = table === undefined;
-      const preview = await previewInput(this.#source, options, created);
-      this.#refuseStopped();
-      const names = preview.names?.filter(({ name }) => name !== '');
-      table ??= await createTable(pool, options.table, names ?? []);
-      const columns = columnsFor(table, names);
-      if (options.truncate && !created) await truncateTable(pool, table);
-      return { table, columns, created, head: preview.head };
-    } catch (error) {
-      this.#refuseStopped();
-      throw error instanceof CliError
-        ? error
-        : new CliError(oneLine((error as Error).message), ExitCode.FAILED, error);
-    }
-  }
-
-  #refuseStopped(): void {
-    if (this.#stoppedBy === undefined) return;
-    throw new CliError('stopped before anything was loaded', exitCodeOf(this.#stoppedBy));
-  }
-
   #format(columns: readonly TableColumn[]): RecordFormat<unknown[]> {
     const { format, header, maxRecordBytes, delimiter, nullText, columns: names } = this.#options;
     if (format === 'ndjson') {
-      const rowOptions = { maxRecordBytes, columns, ignoresOtherKeys: names !== undefined };
-      return { quotes: false, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
+      const rowOptions = { columns, ignoresOtherKeys: names !== undefined };
+      return { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
     }
     const rowOptions = {
       delimiter,
@@ -165,7 +198,7 @@ class LoadJob {
       names,
       columns: columns.map(({ name }) => name),
     };
-    return { quotes: true, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
+    return { delimiter, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
   }
 }
 

@@ -1,9 +1,9 @@
 /** Blocks of whole lines to JSON objects. Numbers that a JavaScript number cannot hold exactly keep their digits. */
 
 import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
-import { tooLong, type TakeRow } from './csv-reader.js';
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
-import { decodeUtf8, findInvalidText } from './text.js';
+import { decodeUtf8, divideByValidity, endOfLine, invalidText } from './text.js';
 
 /** Values are JSON's, and `LosslessNumber` where a number has more digits than a JavaScript number keeps. */
 export type JsonRecord = Readonly<Record<string, unknown>>;
@@ -12,72 +12,81 @@ export type JsonRecord = Readonly<Record<string, unknown>>;
 const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
 
 /** Reads the blocks of one file, in their order. */
-export class NdjsonReader {
+export class NdjsonReader implements BlockReader<JsonRecord> {
   /** The number of the line on which the next block begins. */
   nextLine = 1;
+  /** The record that is being taken, as it was written. Only to be asked for then. */
+  written = '';
   readonly #file: string;
-  readonly #maxRecordBytes: number;
 
-  constructor(file: string, maxRecordBytes: number) {
+  constructor(file: string) {
     this.#file = file;
-    this.#maxRecordBytes = maxRecordBytes;
   }
 
-  /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object. */
-  read(block: Buffer, take: TakeRow<JsonRecord>): void {
-    const invalid = findInvalidText(block, this.#file, this.nextLine);
-    this.#readText(invalid === undefined ? block : block.subarray(0, invalid.before), take);
-    if (invalid !== undefined) throw invalid.error;
+  /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object, unless `refuse` takes it. */
+  read(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord = throwFault): void {
+    divideByValidity(
+      block,
+      endOfLine,
+      (run) => this.#readText(run, take, refuse),
+      (record) => {
+        refuse(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
+        this.nextLine += 1;
+      },
+    );
   }
 
-  #readText(block: Buffer, take: TakeRow<JsonRecord>): void {
+  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
+    refuse(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
+    this.nextLine += 1;
+  }
+
+  #readText(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord): void {
     const text = decodeUtf8(block);
-    const mayBeTooLong = block.length > this.#maxRecordBytes;
     const mayHaveLongNumbers = LONG_NUMBER.test(text);
     for (let start = 0; start < text.length; this.nextLine += 1) {
       const lineFeed = text.indexOf('\n', start);
       const line = text.slice(start, lineFeed === -1 ? text.length : lineFeed);
       start = lineFeed === -1 ? text.length : lineFeed + 1;
-      if (mayBeTooLong && Buffer.byteLength(line) > this.#maxRecordBytes) this.refuseOversized();
-      const value = this.#parse(line, mayHaveLongNumbers);
-      if (value !== undefined) take(value, this.nextLine);
+      this.written = line;
+      const record = this.#parse(line, mayHaveLongNumbers, refuse);
+      if (record !== undefined) take(record, this.nextLine);
     }
-  }
-
-  refuseOversized(): never {
-    throw new InputError(this.#file, this.nextLine, tooLong(this.#maxRecordBytes));
   }
 
   /** The call stack was too short for the record: the readers of JSON, and its writers, call themselves for each level. */
-  refuseNested(line: number, error: RangeError): never {
-    throw new InputError(this.#file, line, 'the record is nested too deeply', error);
+  nestedTooDeeply(line: number, error: RangeError): InputError {
+    return new InputError(this.#file, line, 'the record is nested too deeply', error);
   }
 
-  #parse(line: string, mayHaveLongNumbers: boolean): JsonRecord | undefined {
+  /** Nothing for a blank line, nor for one that was refused. */
+  #parse(line: string, mayHaveLongNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
     let value: unknown;
     try {
       value = JSON.parse(line);
+      // Parsed a second time, so that what is accepted never hangs on the length of a number.
+      if (mayHaveLongNumbers && isObject(value) && LONG_NUMBER.test(line)) {
+        value = parseLossless(line, undefined, LOSSLESS);
+      }
     } catch (error) {
-      if (error instanceof RangeError) this.refuseNested(this.nextLine, error);
-      if (line.trim() === '') return undefined;
-      throw new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error as Error)}`, error);
+      if (line.trim() !== '') refuse(this.#faultOf(error as Error), this.nextLine, line);
+      return undefined;
     }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
-    }
-    // Parsed a second time, so that what is accepted never hangs on the length of a number.
-    if (mayHaveLongNumbers && LONG_NUMBER.test(line)) value = this.#parseLossless(line);
-    return value as JsonRecord;
+    if (isObject(value)) return value;
+    const fault = new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
+    refuse(fault, this.nextLine, line);
+    return undefined;
   }
 
-  #parseLossless(line: string): unknown {
-    try {
-      return parseLossless(line, undefined, LOSSLESS);
-    } catch (error) {
-      if (error instanceof RangeError) this.refuseNested(this.nextLine, error);
-      throw error;
-    }
+  #faultOf(error: Error): InputError {
+    return error instanceof RangeError
+      ? this.nestedTooDeeply(this.nextLine, error)
+      : new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error)}`, error);
   }
+}
+
+function isObject(value: unknown): value is JsonRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const LOSSLESS = {

@@ -2,14 +2,12 @@
 
 import { LosslessNumber, stringify } from 'lossless-json';
 import type { TableColumn } from '../postgres/catalogue.js';
-import type { TakeRow } from './csv-reader.js';
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
-import type { BlockReader } from './record-parser.js';
 import type { SourceFile } from './source.js';
 
 export interface NdjsonRowOptions {
-  readonly maxRecordBytes: number;
   readonly columns: readonly TableColumn[];
   /** Whether keys that no column stands for are left out (`--columns` names the keys to load) or refused. */
   readonly ignoresOtherKeys: boolean;
@@ -24,7 +22,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
 
   constructor(file: SourceFile, options: NdjsonRowOptions) {
     this.#file = file;
-    this.#reader = new NdjsonReader(file.name, options.maxRecordBytes);
+    this.#reader = new NdjsonReader(file.name);
     this.#ignoresOtherKeys = options.ignoresOtherKeys;
     this.#columns = options.columns.map(({ name, type }) => ({
       name,
@@ -34,42 +32,41 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     }));
   }
 
-  read(block: Buffer, take: TakeRow<unknown[]>): void {
-    this.#reader.read(block, (record, line) => take(this.#toRow(record, line), line));
+  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): void {
+    const takeRecord = (record: JsonRecord, line: number): void => {
+      const row = this.#toRow(record, line, refuse);
+      if (row !== undefined) take(row, line);
+    };
+    this.#reader.read(block, takeRecord, refuse);
   }
 
-  refuseOversized(): never {
-    return this.#reader.refuseOversized();
+  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
+    this.#reader.refuseLine(reason, written, refuse);
   }
 
-  #toRow(record: JsonRecord, line: number): unknown[] {
+  /** Nothing for a record that was refused. */
+  #toRow(record: JsonRecord, line: number, refuse: RefuseRecord): unknown[] | undefined {
     const row: unknown[] = [];
     let found = 0;
-    for (const { name, toField, inherited } of this.#columns) {
-      const value = inherited && !Object.hasOwn(record, name) ? undefined : record[name];
-      if (value === undefined) {
-        row.push(null);
-        continue;
-      }
-      found += 1;
-      row.push(value === null ? null : this.#field(toField, value, line));
-    }
-    if (!this.#ignoresOtherKeys && found < Object.keys(record).length) this.#refuseKey(record, line);
-    return row;
-  }
-
-  #field(toField: (value: unknown) => unknown, value: unknown, line: number): unknown {
     try {
-      return toField(value);
+      for (const { name, toField, inherited } of this.#columns) {
+        const value = inherited && !Object.hasOwn(record, name) ? undefined : record[name];
+        if (value !== undefined) found += 1;
+        row.push(value === undefined || value === null ? null : toField(value));
+      }
     } catch (error) {
-      if (error instanceof RangeError) this.#reader.refuseNested(line, error);
-      throw error;
+      if (!(error instanceof RangeError)) throw error;
+      refuse(this.#reader.nestedTooDeeply(line, error), line, this.#reader.written);
+      return undefined;
     }
+    if (this.#ignoresOtherKeys || found === Object.keys(record).length) return row;
+    refuse(this.#unknownKey(record, line), line, this.#reader.written);
+    return undefined;
   }
 
-  #refuseKey(record: JsonRecord, line: number): never {
+  #unknownKey(record: JsonRecord, line: number): InputError {
     const key = Object.keys(record).find((name) => this.#columns.every((column) => column.name !== name));
-    throw new InputError(
+    return new InputError(
       this.#file.name,
       line,
       `the key ${JSON.stringify(key)} is not among those that are loaded; name all in --columns`,

@@ -1,12 +1,27 @@
 /** From argv to typed options. Pure: it reads neither the environment nor a file, and it never ends the process. */
 
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { BackpressureStrategy } from '../vocabulary.js';
 import { UsageError } from './errors.js';
 import { LOAD_HELP, QUERY_HELP, TOP_HELP } from './help.js';
-import { parseTableName, type TableName } from './table-name.js';
+import { checkRelations } from './option-relations.js';
+import {
+  integer,
+  notEmpty,
+  parseBytes,
+  parseColumns,
+  parseDelimiter,
+  parseImportId,
+  parseKey,
+  parseRejects,
+  parseStrategy,
+  parseTable,
+} from './option-values.js';
+import type { TableName } from './table-name.js';
 
 export type Format = 'csv' | 'ndjson';
+export const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
+export type ConflictAction = (typeof CONFLICT_ACTIONS)[number];
 
 export interface LoadOptions {
   /** Paths; `-` is standard input. Empty where none was given. */
@@ -25,6 +40,16 @@ export interface LoadOptions {
   connections: number | undefined;
   maxRecordBytes: number;
   strategy: BackpressureStrategy;
+  onConflict: ConflictAction;
+  /** The columns of the unique constraint that `onConflict` is about. */
+  key: string[] | undefined;
+  /** Where rows that the table refuses go. Without it the first one ends the load. */
+  rejects: string | undefined;
+  maxRejects: number | undefined;
+  /** The import's id: what its earlier runs have loaded is left out. */
+  resume: string | undefined;
+  /** All rows in one transaction. */
+  atomic: boolean;
   json: boolean;
   quiet: boolean;
 }
@@ -42,8 +67,6 @@ export type Invocation =
   | { command: 'query'; options: QueryOptions };
 
 export const DEFAULT_MAX_RECORD_BYTES = 16 * 1024 * 1024;
-/** V8's strings end near 512 Mi characters, and a record exists as bytes, as text and as a row at the same time. */
-const LARGEST_MAX_RECORD_BYTES = 256 * 1024 * 1024;
 const LARGEST_BATCH_SIZE = 1_000_000;
 const MOST_CONNECTIONS = 100;
 
@@ -106,6 +129,12 @@ interface RawLoadOptions {
   connections?: number;
   maxRecordBytes?: number;
   strategy?: BackpressureStrategy;
+  onConflict?: ConflictAction;
+  key?: string[];
+  rejects?: string;
+  maxRejects?: number;
+  resume?: string;
+  atomic?: boolean;
   json?: boolean;
   quiet?: boolean;
 }
@@ -130,6 +159,12 @@ function addLoad(program: Command, found: (options: LoadOptions) => void): void 
     .option('--connections <n>', LOAD_HELP.connections, integer(1, MOST_CONNECTIONS))
     .option('--max-record-bytes <bytes>', LOAD_HELP.maxRecordBytes, parseBytes)
     .option('--strategy <strategy>', LOAD_HELP.strategy, parseStrategy)
+    .addOption(new Option('--on-conflict <action>', LOAD_HELP.onConflict).choices(CONFLICT_ACTIONS))
+    .option('--key <a,b,…>', LOAD_HELP.key, parseKey)
+    .option('--rejects <file>', LOAD_HELP.rejects, parseRejects)
+    .option('--max-rejects <n>', LOAD_HELP.maxRejects, integer(0, Number.MAX_SAFE_INTEGER))
+    .option('--resume <id>', LOAD_HELP.resume, parseImportId)
+    .option('--atomic', LOAD_HELP.atomic)
     .option('--json', LOAD_HELP.json)
     .option('-q, --quiet', LOAD_HELP.quiet)
     .addHelpText('after', LOAD_HELP.after)
@@ -167,7 +202,7 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
   const delimiter = raw.delimiter ?? (files.length > 0 && files.every(isTabSeparated) ? '\t' : ',');
   const nullText = raw.null ?? '';
   checkNullText(nullText, delimiter);
-  return {
+  const options: LoadOptions = {
     files,
     table: raw.table,
     to: raw.to,
@@ -182,9 +217,17 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     connections: raw.connections,
     maxRecordBytes: raw.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
     strategy: raw.strategy ?? BackpressureStrategy.BLOCK,
+    onConflict: raw.onConflict ?? 'error',
+    key: raw.key,
+    rejects: raw.rejects,
+    maxRejects: raw.maxRejects,
+    resume: raw.resume,
+    atomic: raw.atomic ?? false,
     json: raw.json ?? false,
     quiet: raw.quiet ?? false,
   };
+  checkRelations(options);
+  return options;
 }
 
 function refuseForNdjson(flag: string, given: boolean): void {
@@ -220,67 +263,4 @@ function formatOf(files: readonly string[]): Format {
   if (formats.size > 1)
     throw new UsageError('the files are of different formats: load them one after another');
   return [...formats][0]!;
-}
-
-function parseTable(value: string): TableName {
-  const name = parseTableName(value);
-  if (name === undefined) {
-    throw new InvalidArgumentError(
-      'It must be NAME or SCHEMA.NAME; a name with a dot goes in double quotes.',
-    );
-  }
-  return name;
-}
-
-function notEmpty(value: string): string {
-  if (value.trim() === '') throw new InvalidArgumentError('It must not be empty.');
-  return value;
-}
-
-function parseColumns(value: string): string[] {
-  const names = value.split(',').map((name) => name.trim());
-  const real = names.filter((name) => name !== '');
-  if (real.length === 0) throw new InvalidArgumentError('It must name at least one column.');
-  const twice = real.find((name, index) => real.indexOf(name) !== index);
-  if (twice !== undefined) throw new InvalidArgumentError(`It names the column "${twice}" twice.`);
-  return names;
-}
-
-const DELIMITER_WORDS: Readonly<Record<string, string>> = { '\\t': '\t', tab: '\t' };
-
-function parseDelimiter(value: string): string {
-  const delimiter = DELIMITER_WORDS[value] ?? value;
-  // One byte, neither quote nor line break: as in PostgreSQL's own CSV format.
-  if (Buffer.byteLength(delimiter) !== 1 || /["\r\n\0]/.test(delimiter)) {
-    throw new InvalidArgumentError(
-      'It must be one ASCII character other than a quote or line break; "tab" is a tab.',
-    );
-  }
-  return delimiter;
-}
-
-function integer(min: number, max: number): (value: string) => number {
-  return (value) => {
-    const number = /^\d+$/.test(value) ? Number(value) : NaN;
-    if (number >= min && number <= max) return number;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-  };
-}
-
-const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
-function parseBytes(value: string): number {
-  const match = /^(\d+)(?:([kmg])(?:i?b)?)?$/i.exec(value);
-  const bytes = match === null ? NaN : Number(match[1]) * UNIT_BYTES[(match[2] ?? '').toLowerCase()]!;
-  if (bytes >= 1 && bytes <= LARGEST_MAX_RECORD_BYTES) return bytes;
-  throw new InvalidArgumentError(
-    `It must be a number of bytes from 1 to ${LARGEST_MAX_RECORD_BYTES} (or with a unit: 64KiB, 16MiB).`,
-  );
-}
-
-function parseStrategy(value: string): BackpressureStrategy {
-  const strategies = Object.values(BackpressureStrategy);
-  const strategy = strategies.find((name) => name === value.replaceAll('-', '_'));
-  if (strategy !== undefined) return strategy;
-  throw new InvalidArgumentError(`It must be one of ${strategies.join(', ')}.`);
 }

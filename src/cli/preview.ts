@@ -3,7 +3,7 @@
 import type { LoadOptions } from './options.js';
 import { CsvReader, type CsvRow } from './csv-reader.js';
 import { headerNames, emptyFile } from './csv-rows.js';
-import { UsageError } from './errors.js';
+import { UsageError, type InputError } from './errors.js';
 import { TypeInference, type InferredType } from './infer-types.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import { RecordParser } from './record-parser.js';
@@ -30,11 +30,18 @@ export interface InputName {
   readonly type: InferredType;
 }
 
+export interface PreviewNeeds {
+  /** Whether the names need types. */
+  readonly withTypes: boolean;
+  /** Whether records that cannot be read are passed over, as the load will do; otherwise the first one ends the sample. */
+  readonly keepsBadRecords?: boolean;
+}
+
 /** @throws {InputError} naming file and line of what cannot be read. */
-export function previewInput(source: Source, options: LoadOptions, withTypes: boolean): Promise<Preview> {
+export function previewInput(source: Source, options: LoadOptions, needs: PreviewNeeds): Promise<Preview> {
   return options.format === 'csv'
-    ? previewCsv(source, options, withTypes)
-    : previewNdjson(source, options, withTypes);
+    ? previewCsv(source, options, needs)
+    : previewNdjson(source, options, needs);
 }
 
 /** A name with what its values have shown so far. */
@@ -55,7 +62,11 @@ class NamedColumn {
   }
 }
 
-async function previewCsv(source: Source, options: LoadOptions, withTypes: boolean): Promise<Preview> {
+async function previewCsv(
+  source: Source,
+  options: LoadOptions,
+  { withTypes, keepsBadRecords = false }: PreviewNeeds,
+): Promise<Preview> {
   const { header, nullText } = options;
   let columns = options.columns?.map((name) => new NamedColumn(name));
   if (!header && withTypes && columns === undefined) {
@@ -63,11 +74,6 @@ async function previewCsv(source: Source, options: LoadOptions, withTypes: boole
   }
   let headerOf: SourceFile | undefined;
   let records = 0;
-  const parser = new RecordParser({
-    quotes: true,
-    maxRecordBytes: options.maxRecordBytes,
-    open: (file) => new CsvReader(file.name, options),
-  });
   const take = (row: CsvRow, line: number, file: SourceFile): void => {
     if (header && headerOf !== file) {
       headerOf = file;
@@ -76,29 +82,39 @@ async function previewCsv(source: Source, options: LoadOptions, withTypes: boole
       columns ??= named();
       return;
     }
+    // Such a record has no place for its fields.
+    if (columns !== undefined && row.length !== columns.length) return;
     records += 1;
     if (withTypes && records <= SAMPLE_RECORDS) {
       columns?.forEach((column, index) => column.inference.addText(row[index] ?? null));
     }
   };
+  const passOver = (fault: InputError, _line: number, file: SourceFile): void => {
+    if (header && headerOf !== file) throw fault;
+  };
+  const { delimiter, maxRecordBytes } = options;
+  const parser = new RecordParser(
+    { delimiter, maxRecordBytes, open: (file) => new CsvReader(file.name, options) },
+    take,
+    keepsBadRecords ? passOver : undefined,
+  );
   const head = await readHead(source, {
     isEnough: () => (withTypes ? records >= SAMPLE_RECORDS : !header || columns !== undefined),
     canBegin: () => columns !== undefined && (!withTypes || records > 0),
-    look: (chunk) => parser.add(chunk, take),
+    look: (chunk) => parser.add(chunk),
   });
   if (header && columns === undefined) throw emptyFile(source.files[0]!);
   return { head, names: columns?.map((column) => column.done()) };
 }
 
-async function previewNdjson(source: Source, options: LoadOptions, withTypes: boolean): Promise<Preview> {
+async function previewNdjson(
+  source: Source,
+  options: LoadOptions,
+  { withTypes, keepsBadRecords = false }: PreviewNeeds,
+): Promise<Preview> {
   const given = options.columns;
   const columns = new Map(given?.map((name) => [name, new NamedColumn(name)]));
   let records = 0;
-  const parser = new RecordParser({
-    quotes: false,
-    maxRecordBytes: options.maxRecordBytes,
-    open: (file) => new NdjsonReader(file.name, options.maxRecordBytes),
-  });
   const take = (record: JsonRecord, line: number, file: SourceFile): void => {
     records += 1;
     if (records > SAMPLE_RECORDS) return;
@@ -107,10 +123,16 @@ async function previewNdjson(source: Source, options: LoadOptions, withTypes: bo
       columns.get(key)?.inference.addJson(record[key]);
     }
   };
+  const { maxRecordBytes } = options;
+  const parser = new RecordParser(
+    { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonReader(file.name) },
+    take,
+    keepsBadRecords ? () => undefined : undefined,
+  );
   const head = await readHead(source, {
     isEnough: () => (given !== undefined && !withTypes) || records >= SAMPLE_RECORDS,
     canBegin: () => records > 0,
-    look: (chunk) => parser.add(chunk, take),
+    look: (chunk) => parser.add(chunk),
   });
   // Without a record there is no key, and no row that would need one.
   return {

@@ -1,100 +1,163 @@
 /** From chunks of files to rows: splits, reads, and passes each row on with the place it came from. */
 
 import { Transform, type TransformCallback } from 'node:stream';
-import type { TakeRow } from './csv-reader.js';
-import { CliError } from './errors.js';
+import { throwFault, tooLong, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
+import { CliError, type InputError } from './errors.js';
 import type { SourceChunk, SourceFile } from './source.js';
-import { Oversized, RecordSplitter } from './splitter.js';
-import { withoutByteOrderMark } from './text.js';
-
-/** Reads the blocks of one file. */
-export interface BlockReader<Row> {
-  /** @throws {InputError} naming file and line. */
-  read(block: Buffer, take: TakeRow<Row>): void;
-  /** A record that has outgrown the limit. @throws {InputError} always. */
-  refuseOversized(beginning: Buffer): never;
-  /** The file has ended. @throws {InputError} where it should not have. */
-  end?(): void;
-}
+import { RecordSplitter, type SplitFault } from './splitter.js';
+import { LONGEST_MARK_BYTES, textAsWritten, withoutByteOrderMark } from './text.js';
 
 export interface RecordFormat<Row> {
-  /** Whether a line break within double quotes belongs to the record. */
-  readonly quotes: boolean;
+  /** CSV: what divides the fields, one ASCII character. Undefined where quotes mean nothing, and every line is a record. */
+  readonly delimiter: string | undefined;
   readonly maxRecordBytes: number;
   readonly open: (file: SourceFile) => BlockReader<Row>;
 }
 
-/** A row of the table, and where it begins. */
+/**
+ * A row of the table, and where it begins; or, where `fault` says so, a record that could not be read. `ordinal` counts the records of all
+ * files from 0, those that could not be read included, headers and blank lines of NDJSON not.
+ */
 export class SourceRow {
+  /** Empty where the record could not be read. */
   readonly values: unknown[];
   readonly file: SourceFile;
   readonly line: number;
+  readonly ordinal: number;
+  /** Why the record could not be read. */
+  readonly fault: InputError | undefined;
+  /** The record that could not be read as it was written, without its line break; its first 64 KiB (`LONGEST_TEXT_BYTES`) at most. */
+  readonly text: string | undefined;
 
-  constructor(values: unknown[], file: SourceFile, line: number) {
+  constructor(
+    values: unknown[],
+    file: SourceFile,
+    line: number,
+    ordinal: number,
+    fault?: InputError,
+    text?: string,
+  ) {
     this.values = values;
     this.file = file;
     this.line = line;
+    this.ordinal = ordinal;
+    this.fault = fault;
+    this.text = text;
   }
+}
+
+export type TakeRecord<Row> = (row: Row, line: number, file: SourceFile, ordinal: number) => void;
+export type TakeFault = (
+  fault: InputError,
+  line: number,
+  file: SourceFile,
+  ordinal: number,
+  text: string,
+) => void;
+
+interface OpenFile {
+  readonly file: SourceFile;
+  readonly splitter: RecordSplitter;
+  readonly end: () => void;
+  /** The file's first bytes, as long as they are too few to tell whether they are a byte order mark. */
+  beginning: Buffer | undefined;
 }
 
 /** Takes the chunks of one file after another. */
 export class RecordParser<Row> {
   readonly #format: RecordFormat<Row>;
-  #open: { file: SourceFile; reader: BlockReader<Row>; splitter: RecordSplitter; begun: boolean } | undefined;
+  readonly #take: TakeRecord<Row>;
+  readonly #takeFault: TakeFault | undefined;
+  #open: OpenFile | undefined;
+  #records = 0;
 
-  constructor(format: RecordFormat<Row>) {
+  /** Without `takeFault` the first record that cannot be read ends it. */
+  constructor(format: RecordFormat<Row>, take: TakeRecord<Row>, takeFault?: TakeFault) {
     this.#format = format;
+    this.#take = take;
+    this.#takeFault = takeFault;
   }
 
-  /** Calls `take` for each record that ends in the chunk. @throws {InputError} naming file and line. */
-  add(chunk: SourceChunk, take: (row: Row, line: number, file: SourceFile) => void): void {
-    const { file } = chunk;
-    const { quotes, maxRecordBytes } = this.#format;
-    this.#open ??= {
-      file,
-      reader: this.#format.open(file),
-      splitter: new RecordSplitter(quotes, maxRecordBytes),
-      begun: false,
-    };
-    const { reader, splitter } = this.#open;
-    const takeRow: TakeRow<Row> = (row, line) => take(row, line, file);
-    const whole = splitter.add(chunk.bytes);
-    if (whole !== undefined) {
-      if (whole instanceof Oversized) reader.refuseOversized(this.#begin(whole.beginning));
-      else reader.read(this.#begin(whole), takeRow);
+  /** Takes each record that ends in the chunk. @throws {InputError} naming file and line. */
+  add(chunk: SourceChunk): void {
+    const open = (this.#open ??= this.#openFile(chunk.file));
+    let { bytes } = chunk;
+    if (open.beginning !== undefined) {
+      bytes = Buffer.concat([open.beginning, bytes]);
+      open.beginning = bytes;
+      if (bytes.length < LONGEST_MARK_BYTES && !chunk.last) return;
+      bytes = withoutByteOrderMark(bytes, open.file.name);
+      open.beginning = undefined;
     }
+    open.splitter.add(bytes);
     if (!chunk.last) return;
-    const rest = splitter.end();
-    if (rest !== undefined) reader.read(this.#begin(rest), takeRow);
-    reader.end?.();
+    open.splitter.end();
+    open.end();
     this.#open = undefined;
   }
 
-  #begin(block: Buffer): Buffer {
-    const open = this.#open!;
-    if (open.begun) return block;
-    open.begun = true;
-    return withoutByteOrderMark(block, open.file.name);
+  #openFile(file: SourceFile): OpenFile {
+    const { delimiter, maxRecordBytes, open } = this.#format;
+    const reader = open(file);
+    const takeFault = this.#takeFault;
+    const take: TakeRow<Row> = (row, line) => this.#take(row, line, file, this.#records++);
+    const refuse: RefuseRecord =
+      takeFault === undefined
+        ? throwFault
+        : (fault, line, written) => takeFault(fault, line, file, this.#records++, textAsWritten(written));
+    const splitter = new RecordSplitter({
+      delimiter,
+      maxRecordBytes,
+      skips: takeFault !== undefined,
+      whole: (block) => reader.read(block, take, refuse),
+      bad: (fault, line) => reader.refuseLine(reasonOf(fault, maxRecordBytes), line, refuse),
+    });
+    return { file, splitter, end: () => reader.end?.(), beginning: Buffer.alloc(0) };
   }
+}
+
+function reasonOf(fault: SplitFault, maxRecordBytes: number): string {
+  switch (fault) {
+    case 'too_long':
+      return tooLong(maxRecordBytes);
+    case 'too_long_open_quote':
+      return `${tooLong(maxRecordBytes)} (is a quote left open?)`;
+    case 'open_quote':
+      return 'a quote is not closed before the end of the file';
+    case 'text_after_quote':
+      return 'text follows a closing quote; a quote inside quotes must be doubled';
+    case 'quote_in_field':
+      return 'a quote stands inside an unquoted field; quote the whole field and double the quote';
+  }
+}
+
+export interface RowStreamOptions {
+  /**
+   * Whether records that cannot be read come out in their place, as rows with a `fault`, and reading goes on; otherwise the first one ends
+   * the source. What spoils a whole file (a header, the encoding, damaged gzip) ends the source in any case.
+   */
+  readonly keepsBadRecords?: boolean;
+  /** Records that are read, but not passed on. */
+  readonly skips?: ((ordinal: number) => boolean) | undefined;
 }
 
 /** The parser as a stage of a pipeline: chunks in, {@link SourceRow}s out. */
 export class RowStream extends Transform {
-  /** The last row that was passed on. */
+  /** The last record that was read, or could not be. */
   lastRow: SourceRow | undefined;
   readonly #parser: RecordParser<unknown[]>;
   readonly #onFailure: (error: CliError) => void;
   #failed = false;
-  readonly #take = (values: unknown[], line: number, file: SourceFile): void => {
-    this.lastRow = new SourceRow(values, file, line);
-    this.push(this.lastRow);
-  };
 
   /**
    * `onFailure` learns of input that cannot be read. It must end the source: the rows before the failure then go on their way, and the
    * stream ends without an error.
    */
-  constructor(format: RecordFormat<unknown[]>, onFailure: (error: CliError) => void) {
+  constructor(
+    format: RecordFormat<unknown[]>,
+    onFailure: (error: CliError) => void,
+    { keepsBadRecords = false, skips }: RowStreamOptions = {},
+  ) {
     // One chunk at a time comes in, and all of its rows wait on the other side: more would only be more memory.
     super({
       writableObjectMode: true,
@@ -102,14 +165,24 @@ export class RowStream extends Transform {
       writableHighWaterMark: 1,
       readableHighWaterMark: 1,
     });
-    this.#parser = new RecordParser(format);
+    const pass = (row: SourceRow): void => {
+      this.lastRow = row;
+      if (skips?.(row.ordinal) !== true) this.push(row);
+    };
+    this.#parser = new RecordParser(
+      format,
+      (values, line, file, ordinal) => pass(new SourceRow(values, file, line, ordinal)),
+      keepsBadRecords
+        ? (fault, line, file, ordinal, text) => pass(new SourceRow([], file, line, ordinal, fault, text))
+        : undefined,
+    );
     this.#onFailure = onFailure;
   }
 
   override _transform(chunk: SourceChunk, _encoding: BufferEncoding, callback: TransformCallback): void {
     try {
       // A chunk or two may be on their way already.
-      if (!this.#failed) this.#parser.add(chunk, this.#take);
+      if (!this.#failed) this.#parser.add(chunk);
       callback();
     } catch (error) {
       if (!(error instanceof CliError)) {

@@ -198,7 +198,7 @@ const READING_ERRORS: Readonly<Record<string, string>> = {
   Z_DATA_ERROR: 'the gzip data is damaged',
 };
 
-function readingError(name: string, error: unknown): CliError {
+export function readingError(name: string, error: unknown): CliError {
   if (error instanceof CliError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   const words = READING_ERRORS[code ?? ''];

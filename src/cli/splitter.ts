@@ -1,82 +1,240 @@
 /**
  * Cuts a file's bytes into blocks of whole records, without parsing them: a record ends at a line feed, in CSV at one outside quotes.
- * Later steps then see whole records only, wherever the chunks of the input were cut.
+ * Later steps then see whole records only, wherever the chunks of the input were cut, and in CSV no record whose quotes are wrong.
+ *
+ * The rule for what is no record: its first line is left out, and reading begins anew after that line's feed, outside quotes. So a quote
+ * that is left open spoils its own line, not all that follows up to the next quote; the price is that the further lines of a damaged
+ * record that had line breaks within quotes are read as records of their own. Each byte is read twice at most, but for those that are
+ * also within the reach of an earlier fault, and no more than the longest record is kept.
  */
 
+import { LONGEST_TEXT_BYTES } from './text.js';
+
 const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const QUOTE = 0x22;
 
-/** What stands for "too long": the bytes gathered so far of a record that goes on. */
-export class Oversized {
-  readonly beginning: Buffer;
+/** So much that it can be seen that a text of the greatest length was longer. */
+const KEPT_BYTES = LONGEST_TEXT_BYTES + 2;
 
-  constructor(beginning: Buffer) {
-    this.beginning = beginning;
-  }
+export type SplitFault =
+  'too_long' | 'too_long_open_quote' | 'open_quote' | 'text_after_quote' | 'quote_in_field';
+
+/** Within a record of CSV. */
+const Place = { UNQUOTED: 0, QUOTED: 1, AFTER_QUOTE: 2, AFTER_QUOTE_AND_CR: 3 } as const;
+type Place = (typeof Place)[keyof typeof Place];
+
+export interface SplitterOptions {
+  /** CSV: what divides fields. Undefined where quotes mean nothing, and every line is a record. */
+  readonly delimiter: string | undefined;
+  /** Of a record, without its line break. */
+  readonly maxRecordBytes: number;
+  /** Whether a line that is no record is read to its end, and what follows it after that; otherwise it is told as soon as it is known. */
+  readonly skips: boolean;
+  /** Takes whole records, one after another. */
+  readonly whole: (block: Buffer) => void;
+  /** Takes a line that is no record; of a long one the beginning. */
+  readonly bad: (fault: SplitFault, line: Buffer) => void;
 }
 
 export class RecordSplitter {
-  readonly #quotes: boolean;
-  readonly #maxRecordBytes: number;
+  readonly #options: SplitterOptions;
+  readonly #delimiter: number | undefined;
+  /** What is still to be looked at; the next is the last. */
+  readonly #waiting: Buffer[] = [];
   /** The beginning of a record that has not ended yet, in pieces. */
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
-  /** Whether the bytes so far end within quotes. Counting quotes is enough: a doubled one closes and opens again. */
-  #quoted = false;
+  #place: Place = Place.UNQUOTED;
+  /** The byte before the next; a line feed where a record begins. */
+  #previous = LINE_FEED;
+  /** The line that is being left out. */
+  #skipped: { readonly fault: SplitFault; readonly kept: Buffer[]; keptBytes: number } | undefined;
 
-  /** `quotes`: whether a line feed within double quotes belongs to the record. */
-  constructor(quotes: boolean, maxRecordBytes: number) {
-    this.#quotes = quotes;
-    this.#maxRecordBytes = maxRecordBytes;
+  constructor(options: SplitterOptions) {
+    this.#options = options;
+    this.#delimiter = options.delimiter?.charCodeAt(0);
   }
 
-  /** Takes a chunk; answers all whole records so far, or nothing as long as none has ended. */
-  add(chunk: Buffer): Buffer | Oversized | undefined {
-    const end = this.#endOfLastRecord(chunk);
-    if (end === 0) {
-      this.#keep(chunk);
-      // Two more: the line break that may follow does not belong to the record.
-      return this.#pieceBytes > this.#maxRecordBytes + 2 ? new Oversized(this.#join()) : undefined;
+  /** Takes a chunk, and tells of all records that end in it. */
+  add(chunk: Buffer): void {
+    this.#waiting.push(chunk);
+    this.#split();
+  }
+
+  /** The file has ended; its last record may lack a line break. */
+  end(): void {
+    while (this.#skipped !== undefined || this.#pieceBytes > 0) {
+      if (this.#skipped !== undefined) this.#endSkipped();
+      else {
+        const fault = this.#faultAtEnd();
+        if (fault === undefined) this.#tellRest();
+        else this.#refuse(fault);
+      }
+      this.#split();
     }
-    const whole = chunk.subarray(0, end);
-    const block = this.#pieceBytes === 0 ? whole : Buffer.concat([...this.#pieces, whole]);
+  }
+
+  #split(): void {
+    for (let bytes = this.#waiting.pop(); bytes !== undefined; bytes = this.#waiting.pop()) {
+      if (this.#skipped !== undefined) this.#skip(bytes);
+      else if (bytes.length > 0) this.#scan(bytes);
+    }
+  }
+
+  /** Moves on over `bytes`: tells of the records that end in them, and keeps the rest. */
+  #scan(bytes: Buffer): void {
+    const { maxRecordBytes } = this.#options;
+    const mayBeTooLong = this.#pieceBytes + bytes.length > maxRecordBytes;
+    const firstQuote = this.#delimiter === undefined ? -1 : bytes.indexOf(QUOTE);
+    if (this.#place !== Place.UNQUOTED) this.#scanFields(bytes, 0);
+    else if (firstQuote !== -1) this.#scanFields(bytes, mayBeTooLong ? 0 : firstQuote);
+    else if (mayBeTooLong) this.#scanLines(bytes);
+    else this.#divide(bytes, bytes.lastIndexOf(LINE_FEED) + 1);
+    // Two more: the line break that may follow does not belong to the record.
+    if (this.#pieceBytes >= maxRecordBytes + 2) this.#refuse('too_long');
+  }
+
+  /** `from`: there is no quote before it, and no record that is too long. */
+  #scanFields(bytes: Buffer, from: number): void {
+    const { maxRecordBytes } = this.#options;
+    let place = this.#place;
+    let end = from === 0 ? 0 : bytes.lastIndexOf(LINE_FEED, from) + 1;
+    let start = end === 0 ? -this.#pieceBytes : end;
+    for (let i = from; i < bytes.length; i += 1) {
+      const byte = bytes[i]!;
+      let fault: SplitFault | undefined;
+      if (place === Place.QUOTED) {
+        if (byte === QUOTE) place = Place.AFTER_QUOTE;
+      } else if (byte === LINE_FEED) {
+        if (i - start > maxRecordBytes && this.#isTooLong(bytes, start, i)) fault = 'too_long';
+        else {
+          place = Place.UNQUOTED;
+          start = end = i + 1;
+        }
+      } else if (place === Place.UNQUOTED) {
+        if (byte === QUOTE) {
+          if (this.#beginsField(this.#before(bytes, i))) place = Place.QUOTED;
+          else fault = 'quote_in_field';
+        }
+      } else if (place === Place.AFTER_QUOTE && byte === QUOTE) place = Place.QUOTED;
+      else if (place === Place.AFTER_QUOTE && byte === this.#delimiter) place = Place.UNQUOTED;
+      else if (place === Place.AFTER_QUOTE && byte === CARRIAGE_RETURN) place = Place.AFTER_QUOTE_AND_CR;
+      else fault = 'text_after_quote';
+      if (fault !== undefined) {
+        this.#divide(bytes, end);
+        this.#refuse(i - start >= maxRecordBytes ? 'too_long' : fault);
+        return;
+      }
+    }
+    this.#divide(bytes, end);
+    this.#place = place;
+  }
+
+  /** Where there is no quote. */
+  #scanLines(bytes: Buffer): void {
+    let end = 0;
+    for (;;) {
+      const lineFeed = bytes.indexOf(LINE_FEED, end);
+      if (lineFeed === -1) break;
+      if (this.#isTooLong(bytes, end === 0 ? -this.#pieceBytes : end, lineFeed)) {
+        this.#divide(bytes, end);
+        this.#refuse('too_long');
+        return;
+      }
+      end = lineFeed + 1;
+    }
+    this.#divide(bytes, end);
+  }
+
+  /** Of a record that begins at `start`, which is negative where pieces of it were kept, and ends with the line feed at `end`. */
+  #isTooLong(bytes: Buffer, start: number, end: number): boolean {
+    const lineBreak = this.#before(bytes, end) === CARRIAGE_RETURN ? 1 : 0;
+    return end - start - lineBreak > this.#options.maxRecordBytes;
+  }
+
+  #before(bytes: Buffer, offset: number): number {
+    return offset === 0 ? this.#previous : bytes[offset - 1]!;
+  }
+
+  #beginsField(previous: number): boolean {
+    return previous === this.#delimiter || previous === LINE_FEED;
+  }
+
+  /** Tells of the records that end before `end`, if it is not 0, and keeps what comes after it. */
+  #divide(bytes: Buffer, end: number): void {
+    if (end > 0) {
+      const whole = bytes.subarray(0, end);
+      const block = this.#pieceBytes === 0 ? whole : Buffer.concat([...this.#pieces, whole]);
+      this.#forget();
+      this.#options.whole(block);
+    }
+    this.#previous = bytes[bytes.length - 1]!;
+    if (end === bytes.length) return;
+    this.#pieces.push(bytes.subarray(end));
+    this.#pieceBytes += bytes.length - end;
+  }
+
+  #forget(): void {
     this.#pieces = [];
     this.#pieceBytes = 0;
-    this.#keep(chunk.subarray(end));
-    return block;
+    this.#place = Place.UNQUOTED;
+    this.#previous = LINE_FEED;
   }
 
-  /** What is left at the end of the file: a last record without a line break, or nothing. */
-  end(): Buffer | undefined {
-    const rest = this.#pieceBytes === 0 ? undefined : this.#join();
-    this.#pieces = [];
-    this.#pieceBytes = 0;
-    this.#quoted = false;
-    return rest;
+  /** The record that was kept is none: its first line is left out, and what follows is looked at anew. */
+  #refuse(fault: SplitFault): void {
+    const pieces = this.#pieces;
+    const told = fault === 'too_long' && this.#leavesQuoteOpen() ? 'too_long_open_quote' : fault;
+    if (!this.#options.skips) this.#options.bad(told, pieces[0]!);
+    this.#skipped = { fault: told, kept: [], keptBytes: 0 };
+    for (let i = pieces.length - 1; i >= 0; i -= 1) this.#waiting.push(pieces[i]!);
+    this.#forget();
   }
 
-  #keep(bytes: Buffer): void {
-    if (bytes.length === 0) return;
-    this.#pieces.push(bytes);
-    this.#pieceBytes += bytes.length;
-  }
-
-  #join(): Buffer {
-    return this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
-  }
-
-  /** The offset after the last line feed that ends a record; 0 where none does. */
-  #endOfLastRecord(chunk: Buffer): number {
-    const firstQuote = this.#quotes ? chunk.indexOf(QUOTE) : -1;
-    if (firstQuote === -1) return this.#quoted ? 0 : chunk.lastIndexOf(LINE_FEED) + 1;
-    let quoted = this.#quoted;
-    let end = quoted ? 0 : chunk.lastIndexOf(LINE_FEED, firstQuote) + 1;
-    for (let i = firstQuote; i < chunk.length; i += 1) {
-      const byte = chunk[i];
-      if (byte === QUOTE) quoted = !quoted;
-      else if (byte === LINE_FEED && !quoted) end = i + 1;
+  /** Whether the first line ends within quotes. (One that is too long by itself is too long without them.) */
+  #leavesQuoteOpen(): boolean {
+    if (this.#delimiter === undefined) return false;
+    let left = this.#options.maxRecordBytes;
+    let quoted = false;
+    for (const piece of this.#pieces) {
+      for (let i = 0; i < piece.length; i += 1, left -= 1) {
+        if (left === 0) return false;
+        if (piece[i] === LINE_FEED) return quoted;
+        if (piece[i] === QUOTE) quoted = !quoted;
+      }
     }
-    this.#quoted = quoted;
-    return end;
+    return false;
+  }
+
+  #skip(bytes: Buffer): void {
+    const skipped = this.#skipped!;
+    const lineFeed = bytes.indexOf(LINE_FEED);
+    const end = lineFeed === -1 ? bytes.length : lineFeed;
+    const kept = bytes.subarray(0, Math.min(end, KEPT_BYTES - skipped.keptBytes));
+    if (kept.length > 0) skipped.kept.push(kept);
+    skipped.keptBytes += kept.length;
+    if (lineFeed === -1) return;
+    this.#waiting.push(bytes.subarray(lineFeed + 1));
+    this.#endSkipped();
+  }
+
+  #endSkipped(): void {
+    const { fault, kept } = this.#skipped!;
+    this.#skipped = undefined;
+    this.#options.bad(fault, kept.length === 1 ? kept[0]! : Buffer.concat(kept));
+  }
+
+  #faultAtEnd(): SplitFault | undefined {
+    const { maxRecordBytes } = this.#options;
+    const lineBreak = this.#previous === CARRIAGE_RETURN ? 1 : 0;
+    if (this.#pieceBytes - lineBreak > maxRecordBytes) return 'too_long';
+    return this.#place === Place.QUOTED ? 'open_quote' : undefined;
+  }
+
+  #tellRest(): void {
+    const block = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    this.#forget();
+    this.#options.whole(block);
   }
 }

@@ -1,6 +1,7 @@
 /** What came of a load, for people and as JSON. */
 
 import type { SinkMetrics } from '../metrics.js';
+import { showImportId } from '../postgres/import-id.js';
 import { ExitCode, oneLine, placeOf, type CliError } from './errors.js';
 import type { LoadOptions } from './options.js';
 import type { SourceRow } from './record-parser.js';
@@ -11,12 +12,29 @@ export interface LoadOutcome {
   /** The server, as people see it. */
   readonly label: string;
   readonly created: boolean;
+  readonly truncated: boolean;
   readonly seconds: number;
   readonly bytesRead: number;
   readonly metrics: SinkMetrics;
   readonly lastRow: SourceRow | undefined;
   readonly failure: CliError | undefined;
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | undefined;
+  /** `--atomic`: whether the one transaction was committed. True for loads of many. */
+  readonly committed: boolean;
+  /** Rows that were left out, by this run and those of the import before it. */
+  readonly rejects: number;
+  /** `--resume` */
+  readonly import: ImportOutcome | undefined;
+}
+
+export interface ImportOutcome {
+  readonly importId: string;
+  /** Committed by runs before. */
+  readonly rowsBefore: number;
+  readonly rejectedBefore: number;
+  /** There was nothing left to do. */
+  readonly wasFinished: boolean;
+  readonly isFinished: boolean;
 }
 
 export interface LoadSummary {
@@ -28,66 +46,111 @@ export interface LoadSummary {
 }
 
 export function summarise(outcome: LoadOutcome): LoadSummary {
-  const { metrics, seconds, failure } = outcome;
-  const exitCode = exitCodeFor(outcome);
-  const rowsPerSecond = seconds > 0 ? Math.round(metrics.eventsFlushed / seconds) : 0;
+  const { failure } = outcome;
   const reason = failure === undefined ? undefined : oneLine(failure.message);
-  const error = reason === undefined ? undefined : `${reason}${inTable(metrics.eventsFlushed)}`;
+  const error = reason === undefined ? undefined : `${reason}${inTable(outcome)}`;
   const stopped = outcome.stoppedBy === undefined || failure !== undefined ? undefined : stopLine(outcome);
+  const exitCode = exitCodeFor(outcome);
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
   return {
     exitCode,
     error: error ?? stopped,
-    lines: [
-      `${count(metrics.eventsFlushed)} rows into ${showTable(outcome.options.table)} of ${outcome.label} in ` +
-        `${seconds.toFixed(2)} s: ${count(rowsPerSecond)} rows/s, ${mebibytes(outcome.bytesRead)} read`,
-      `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peakMemoryBytes)}`,
-      ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
-    ],
-    json: {
-      table: outcome.options.table.table,
-      schema: outcome.options.table.schema ?? null,
-      created: outcome.created,
-      truncated: outcome.options.truncate,
-      rows: metrics.eventsFlushed,
-      rowsRead: metrics.eventsOffered,
-      rowsDropped: metrics.eventsDropped,
-      dropsByReason: nonZero(metrics.dropsByReason),
-      bytesRead: outcome.bytesRead,
-      seconds: Number(seconds.toFixed(3)),
-      rowsPerSecond,
-      timeInStateMs: rounded(metrics.timeInStateMs),
-      producerBlockedMs: Math.round(metrics.producerBlockedMs),
-      flushes: metrics.flushes,
-      retries: metrics.retries,
-      peakMemoryBytes,
-      stoppedBy: outcome.stoppedBy ?? null,
-      lastRow:
-        outcome.lastRow === undefined
-          ? null
-          : { file: outcome.lastRow.file.name, line: outcome.lastRow.line },
-      error: reason ?? null,
-      exitCode,
-    },
+    lines: linesOf(outcome, peakMemoryBytes),
+    json: { ...jsonOf(outcome), peakMemoryBytes, error: reason ?? null, exitCode },
   };
 }
 
-function exitCodeFor({ failure, stoppedBy, metrics }: LoadOutcome): ExitCode {
+/** Rows that this run has brought into the table. */
+function rowsOf({ metrics, committed }: LoadOutcome): number {
+  return committed ? metrics.eventsFlushed : 0;
+}
+
+function rowsPerSecond(outcome: LoadOutcome): number {
+  return outcome.seconds > 0 ? Math.round(rowsOf(outcome) / outcome.seconds) : 0;
+}
+
+function linesOf(outcome: LoadOutcome, peakMemoryBytes: number): string[] {
+  const { metrics, seconds, rejects, options } = outcome;
+  const where = `${showTable(options.table)} of ${outcome.label}`;
+  const rejected = rejects === 0 ? [] : [rejectLine(outcome)];
+  if (outcome.import?.wasFinished === true)
+    return [`${importLine(outcome, outcome.import)} into ${where}`, ...rejected];
+  return [
+    `${count(rowsOf(outcome))} rows into ${where} in ` +
+      `${seconds.toFixed(2)} s: ${count(rowsPerSecond(outcome))} rows/s, ${mebibytes(outcome.bytesRead)} read`,
+    ...(outcome.import === undefined ? [] : [importLine(outcome, outcome.import)]),
+    `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peakMemoryBytes)}`,
+    ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
+    ...rejected,
+  ];
+}
+
+function importLine(outcome: LoadOutcome, { importId, rowsBefore, wasFinished }: ImportOutcome): string {
+  const now = rowsOf(outcome);
+  const name = `import ${showImportId(importId)}`;
+  if (wasFinished) return `${name} is complete, nothing was left to do: ${count(rowsBefore)} rows`;
+  return `${name}: ${count(rowsBefore)} rows before, ${count(now)} now, ${count(rowsBefore + now)} in all`;
+}
+
+function rejectLine({ rejects, options }: LoadOutcome): string {
+  const what = rejects === 1 ? '1 row was rejected' : `${count(rejects)} rows were rejected`;
+  return options.rejects === undefined ? `${what} by earlier runs` : `${what}: see ${options.rejects}`;
+}
+
+function jsonOf(outcome: LoadOutcome): Record<string, unknown> {
+  const { metrics, options, lastRow, import: imported } = outcome;
+  const rows = rowsOf(outcome);
+  return {
+    table: options.table.table,
+    schema: options.table.schema ?? null,
+    created: outcome.created,
+    truncated: outcome.truncated,
+    rows,
+    rowsBefore: imported?.rowsBefore ?? 0,
+    rowsInAll: rows + (imported?.rowsBefore ?? 0),
+    rowsRead: metrics.eventsOffered,
+    rowsDropped: metrics.eventsDropped,
+    dropsByReason: nonZero(metrics.dropsByReason),
+    rejects: outcome.rejects - (imported?.rejectedBefore ?? 0),
+    rejectsInAll: outcome.rejects,
+    rejectsFile: options.rejects ?? null,
+    importId: imported?.importId ?? null,
+    importFinished: imported?.isFinished ?? null,
+    bytesRead: outcome.bytesRead,
+    seconds: Number(outcome.seconds.toFixed(3)),
+    rowsPerSecond: rowsPerSecond(outcome),
+    timeInStateMs: rounded(metrics.timeInStateMs),
+    producerBlockedMs: Math.round(metrics.producerBlockedMs),
+    flushes: metrics.flushes,
+    retries: metrics.retries,
+    stoppedBy: outcome.stoppedBy ?? null,
+    lastRow: lastRow === undefined ? null : { file: lastRow.file.name, line: lastRow.line },
+  };
+}
+
+function exitCodeFor({ failure, stoppedBy, metrics, rejects }: LoadOutcome): ExitCode {
   if (failure !== undefined) return failure.exitCode;
   if (stoppedBy === 'SIGINT') return ExitCode.INTERRUPTED;
   if (stoppedBy === 'SIGTERM') return ExitCode.TERMINATED;
-  return metrics.eventsDropped > 0 ? ExitCode.INCOMPLETE : ExitCode.OK;
+  return metrics.eventsDropped > 0 || rejects > 0 ? ExitCode.INCOMPLETE : ExitCode.OK;
 }
 
-function inTable(rows: number): string {
+function inTable(outcome: LoadOutcome): string {
+  const rows = rowsOf(outcome);
   if (rows === 0) return ' (nothing was loaded)';
   return rows === 1 ? ' (1 row was loaded)' : ` (${count(rows)} rows were loaded)`;
 }
 
-function stopLine({ stoppedBy, lastRow, metrics }: LoadOutcome): string {
+function stopLine(outcome: LoadOutcome): string {
+  const { stoppedBy, lastRow, options } = outcome;
+  if (options.atomic) return `stopped by ${stoppedBy}; nothing was loaded, as --atomic has it`;
+  const again =
+    options.resume === undefined
+      ? 'with --resume ID a load can go on from where it stopped'
+      : 'run the same command again to go on';
   if (lastRow === undefined) return `stopped by ${stoppedBy} before the first row`;
   const place = placeOf(lastRow.file.name, lastRow.line);
-  return `stopped by ${stoppedBy} after ${place}; the rows up to there were loaded: ${count(metrics.eventsFlushed)}`;
+  return `stopped by ${stoppedBy} after ${place}; the rows up to there were loaded: ${count(rowsOf(outcome))}; ${again}`;
 }
 
 function dropLine(metrics: SinkMetrics): string {

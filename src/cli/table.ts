@@ -1,15 +1,16 @@
 /** The table to load into: looked up, made where that was asked for, and held against the input's names. */
 
-import type { Pool, PoolClient } from 'pg';
+import { messageOf } from '../errors.js';
 import { describeTable, type TableColumn, type TableDescription } from '../postgres/catalogue.js';
 import { CopyError } from '../postgres/copy-error.js';
 import { quoteIdentifier, quoteTable } from '../postgres/identifiers.js';
+import type { CopyClient, CopyPool } from '../postgres/pool.js';
 import { CliError, ExitCode, InputError, oneLine } from './errors.js';
 import type { InputName } from './preview.js';
 import { showTable, type TableName } from './table-name.js';
 
 /** Undefined where there is no such table. */
-export async function findTable(pool: Pool, name: TableName): Promise<TableDescription | undefined> {
+export async function findTable(pool: CopyPool, name: TableName): Promise<TableDescription | undefined> {
   return withClient(pool, async (client) => {
     try {
       return await describeTable(client, name.schema, name.table);
@@ -27,7 +28,7 @@ export function refuseMissingTable(name: TableName): never {
 
 /** Makes the table, all columns nullable. One that somebody else has made meanwhile stays as it is. */
 export async function createTable(
-  pool: Pool,
+  pool: CopyPool,
   name: TableName,
   columns: readonly InputName[],
 ): Promise<TableDescription> {
@@ -37,28 +38,27 @@ export async function createTable(
     );
   }
   const list = columns.map((column) => `${quoteIdentifier(column.name)} ${column.type}`).join(', ');
-  await run(pool, `CREATE TABLE IF NOT EXISTS ${quoteTable(name.schema, name.table)} (${list})`);
+  await withClient(pool, (client) =>
+    client.query(`CREATE TABLE IF NOT EXISTS ${quoteTable(name.schema, name.table)} (${list})`),
+  );
   const table = await findTable(pool, name);
   return table ?? refuseMissingTable(name);
 }
 
-/** In a transaction of its own. */
-export async function truncateTable(pool: Pool, table: TableDescription): Promise<void> {
-  await run(pool, `TRUNCATE ${quoteTable(table.schema, table.table)}`);
+export async function truncateTable(client: CopyClient, table: TableDescription): Promise<void> {
+  await client.query(`TRUNCATE ${quoteTable(table.schema, table.table)}`);
 }
 
-async function run(pool: Pool, sql: string): Promise<void> {
-  try {
-    await pool.query(sql);
-  } catch (error) {
-    throw new CliError(oneLine((error as Error).message), ExitCode.FAILED, error);
-  }
-}
-
-async function withClient<Result>(pool: Pool, use: (client: PoolClient) => Promise<Result>): Promise<Result> {
+/** @throws {CliError} in the server's words */
+export async function withClient<Result>(
+  pool: CopyPool,
+  use: (client: CopyClient) => Promise<Result>,
+): Promise<Result> {
   const client = await pool.connect();
   try {
     return await use(client);
+  } catch (error) {
+    throw error instanceof CliError ? error : new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
   } finally {
     client.release();
   }
@@ -82,4 +82,12 @@ export function columnsFor(table: TableDescription, names: readonly InputName[] 
     const message = `${what}; it takes ${loadable.map((candidate) => candidate.name).join(', ')}`;
     throw file === undefined ? new CliError(`--columns: ${message}`) : new InputError(file, line, message);
   });
+}
+
+/** @throws {CliError} for a column of `--key` that is not loaded: a row would have no key. */
+export function checkKey(key: readonly string[] | undefined, columns: readonly TableColumn[]): void {
+  const unknown = key?.find((name) => columns.every((column) => column.name !== name));
+  if (unknown === undefined) return;
+  const names = columns.map(({ name }) => name).join(', ');
+  throw new CliError(`--key: ${JSON.stringify(unknown)} is not among the columns that are loaded: ${names}`);
 }

@@ -4,37 +4,59 @@ import { isAscii, isUtf8 } from 'node:buffer';
 import { InputError } from './errors.js';
 
 const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 
 /** Bytes that are known to be UTF-8, as a text. */
 export function decodeUtf8(bytes: Buffer): string {
   return isAscii(bytes) ? bytes.toString('latin1') : bytes.toString('utf8');
 }
 
-/** The first line that is not UTF-8. */
-export interface InvalidText {
-  /** How many bytes there are before that line. */
-  readonly before: number;
-  /** Names the line, and the byte. */
-  readonly error: InputError;
+/** Where the record that begins at `start` ends, its line feed included. */
+export type FindRecordEnd = (bytes: Buffer, start: number) => number;
+
+export function endOfLine(bytes: Buffer, start: number): number {
+  const lineFeed = bytes.indexOf(LINE_FEED, start);
+  return lineFeed === -1 ? bytes.length : lineFeed + 1;
 }
 
-/** @param firstLine the number of the line on which `bytes` begin */
-export function findInvalidText(bytes: Buffer, file: string, firstLine: number): InvalidText | undefined {
-  if (isUtf8(bytes)) return undefined;
-  let line = firstLine;
-  for (let start = 0; start < bytes.length; line += 1) {
-    const lineFeed = bytes.indexOf(LINE_FEED, start);
-    const end = lineFeed === -1 ? bytes.length : lineFeed + 1;
-    const text = bytes.subarray(start, end);
-    if (!isUtf8(text)) {
-      const offset = firstInvalid(text);
-      const byte = text[offset]!.toString(16).toUpperCase().padStart(2, '0');
-      const message = `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line`;
-      return { before: start, error: new InputError(file, line, message) };
+/** Cuts whole records where UTF-8 ends and begins again: what is UTF-8 in runs as long as they come, what is not record by record. */
+export function divideByValidity(
+  bytes: Buffer,
+  recordEnd: FindRecordEnd,
+  valid: (run: Buffer) => void,
+  invalid: (record: Buffer) => void,
+): void {
+  if (isUtf8(bytes)) {
+    valid(bytes);
+    return;
+  }
+  let runStart = 0;
+  for (let start = 0; start < bytes.length;) {
+    const end = recordEnd(bytes, start);
+    const record = bytes.subarray(start, end);
+    if (!isUtf8(record)) {
+      if (start > runStart) valid(bytes.subarray(runStart, start));
+      invalid(record);
+      runStart = end;
     }
     start = end;
   }
-  return undefined;
+  if (runStart < bytes.length) valid(bytes.subarray(runStart));
+}
+
+/** Names the line, and the byte. `record` is not UTF-8 and begins on line `firstLine`. */
+export function invalidText(record: Buffer, file: string, firstLine: number): InputError {
+  let line = firstLine;
+  let start = 0;
+  let end = endOfLine(record, start);
+  while (isUtf8(record.subarray(start, end))) {
+    line += 1;
+    start = end;
+    end = endOfLine(record, start);
+  }
+  const offset = firstInvalid(record.subarray(start, end));
+  const byte = record[start + offset]!.toString(16).toUpperCase().padStart(2, '0');
+  return new InputError(file, line, `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line`);
 }
 
 /** Offset of the first byte that belongs to no whole character. */
@@ -58,6 +80,33 @@ function firstInvalid(bytes: Buffer): number {
   while (!isUtf8(bytes.subarray(0, good))) good -= 1;
   return good;
 }
+
+/** The most of a record that cannot be read which is kept as its text. */
+export const LONGEST_TEXT_BYTES = 64 * 1024;
+
+/**
+ * A record as it was written, without its line break, as a text of its own, so that no block stays in memory for it: its first
+ * {@link LONGEST_TEXT_BYTES} at most, up to a whole character. What is not UTF-8 has become U+FFFD.
+ */
+export function textAsWritten(record: string | Buffer): string {
+  // A character has a byte at least.
+  const bytes = typeof record === 'string' ? Buffer.from(record.slice(0, LONGEST_TEXT_BYTES)) : record;
+  let end = bytes.length;
+  if (bytes[end - 1] === LINE_FEED) end -= 1;
+  if (bytes[end - 1] === CARRIAGE_RETURN) end -= 1;
+  return bytes.toString('utf8', 0, end <= LONGEST_TEXT_BYTES ? end : wholeCharacters(bytes));
+}
+
+/** As many bytes up to the limit as do not end within a character. */
+function wholeCharacters(bytes: Buffer): number {
+  let end = LONGEST_TEXT_BYTES;
+  // A continuation byte goes on with a character; one has at most three.
+  while (end > LONGEST_TEXT_BYTES - 3 && (bytes[end]! & 0xc0) === 0x80) end -= 1;
+  return end;
+}
+
+/** What a file must have shown of itself before it can be told whether it begins with a byte order mark. */
+export const LONGEST_MARK_BYTES = 3;
 
 const BYTE_ORDER_MARKS: readonly (readonly [string, string])[] = [
   ['efbbbf', 'UTF-8'],

@@ -12,6 +12,14 @@ export interface Records<Row> {
   error: string | undefined;
 }
 
+/** A record as it comes where bad ones are kept: with its row, or with what was wrong with it and how it was written. */
+export type KeptRecord<Row> = { line: number } & ({ row: Row } | { fault: string; text: string });
+
+export interface KeptRecords<Row> {
+  records: KeptRecord<Row>[];
+  error: string | undefined;
+}
+
 const FILE: SourceFile = { name: 'f', path: 'f', sizeBytes: undefined };
 const NOTHING = Buffer.alloc(0);
 
@@ -27,12 +35,7 @@ export function readCsv(
   cuts: readonly number[] = [],
   settings: CsvSettings = {},
 ): Records<CsvRow> {
-  const { delimiter = ',', nullText = '', maxRecordBytes = 1024 * 1024 } = settings;
-  return read(bytes, cuts, {
-    quotes: true,
-    maxRecordBytes,
-    open: (file) => new CsvReader(file.name, { delimiter, nullText, maxRecordBytes }),
-  });
+  return read(bytes, cuts, csvFormat(settings));
 }
 
 export function readNdjson(
@@ -40,31 +43,85 @@ export function readNdjson(
   cuts: readonly number[] = [],
   maxRecordBytes = 1024 * 1024,
 ): Records<JsonRecord> {
-  return read(bytes, cuts, {
-    quotes: false,
+  return read(bytes, cuts, ndjsonFormat(maxRecordBytes));
+}
+
+export function keepCsv(
+  bytes: Buffer | string,
+  cuts: readonly number[] = [],
+  settings: CsvSettings = {},
+): KeptRecords<CsvRow> {
+  return keep(bytes, cuts, csvFormat(settings));
+}
+
+export function keepNdjson(
+  bytes: Buffer | string,
+  cuts: readonly number[] = [],
+  maxRecordBytes = 1024 * 1024,
+): KeptRecords<JsonRecord> {
+  return keep(bytes, cuts, ndjsonFormat(maxRecordBytes));
+}
+
+function csvFormat(settings: CsvSettings): RecordFormat<CsvRow> {
+  const { delimiter = ',', nullText = '', maxRecordBytes = 1024 * 1024 } = settings;
+  return {
+    delimiter,
     maxRecordBytes,
-    open: (file) => new NdjsonReader(file.name, maxRecordBytes),
-  });
+    open: (file) => new CsvReader(file.name, { delimiter, nullText, maxRecordBytes }),
+  };
+}
+
+function ndjsonFormat(maxRecordBytes: number): RecordFormat<JsonRecord> {
+  return { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonReader(file.name) };
 }
 
 function read<Row>(input: Buffer | string, cuts: readonly number[], format: RecordFormat<Row>): Records<Row> {
-  const bytes = Buffer.from(input);
-  const parser = new RecordParser(format);
-  const result: Records<Row> = { rows: [], error: undefined };
-  const take = (row: Row, line: number): void => {
-    result.rows.push({ row, line });
+  const rows: Records<Row>['rows'] = [];
+  const parser = new RecordParser<Row>(format, (row, line) => rows.push({ row, line }));
+  return { rows, error: feed(parser, input, cuts) };
+}
+
+/** Reads on after bad records. Expects the ordinals to count all. */
+function keep<Row>(
+  input: Buffer | string,
+  cuts: readonly number[],
+  format: RecordFormat<Row>,
+): KeptRecords<Row> {
+  const records: KeptRecord<Row>[] = [];
+  const place = (ordinal: number): void => {
+    if (ordinal !== records.length) throw new Error(`ordinal ${ordinal} of record ${records.length}`);
   };
+  const parser = new RecordParser<Row>(
+    format,
+    (row, line, _file, ordinal) => {
+      place(ordinal);
+      records.push({ row, line });
+    },
+    (fault, line, _file, ordinal, text) => {
+      place(ordinal);
+      records.push({ fault: fault.message, text, line });
+    },
+  );
+  return { records, error: feed(parser, input, cuts) };
+}
+
+function feed(
+  parser: { add: RecordParser<unknown>['add'] },
+  input: Buffer | string,
+  cuts: readonly number[],
+): string | undefined {
+  const bytes = Buffer.from(input);
   const ends = [...cuts.filter((cut) => cut <= bytes.length).toSorted((a, b) => a - b), bytes.length];
   let start = 0;
   try {
     for (const end of ends) {
       // A copy, so that nothing can look beyond its end.
-      parser.add({ file: FILE, bytes: Buffer.from(bytes.subarray(start, end)), last: false }, take);
+      parser.add({ file: FILE, bytes: Buffer.from(bytes.subarray(start, end)), last: false });
       start = end;
     }
-    parser.add({ file: FILE, bytes: NOTHING, last: true }, take);
+    parser.add({ file: FILE, bytes: NOTHING, last: true });
+    return undefined;
   } catch (error) {
-    result.error = (error as Error).message;
+    return (error as Error).message;
   }
-  return result;
 }

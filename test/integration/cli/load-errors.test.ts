@@ -393,7 +393,7 @@ describe('wrong usage', () => {
     [[], /a command is missing: load or query \(see "spillway --help"\)$/],
     [['load', 'x.csv'], /required option '-t, --table <name>' not specified \(see "spillway load --help"\)$/],
     [['load', '-t', 't', 'x.csv', '--batch-size', '0'], /--batch-size.*from 1 to 1000000/],
-    [['load', '-t', 't', 'x.csv', '--rejects', 'y'], /unknown option '--rejects'/],
+    [['load', '-t', 't', 'x.csv', '--rejected', 'y'], /unknown option '--rejected'/],
     [['load', '-t', 't', 'x.csv', '--to', 'http://u:sEcReT@h'], /--to must be a URL such as/],
     [
       ['load', '-t', 't', '--create', '--no-header', '-', '--format', 'csv'],
@@ -510,7 +510,7 @@ describe('signals', () => {
     // Two lines to a row, after the header.
     expect(summary.lastRow).toEqual({ file: 'standard input', line: 2 * rows });
     expect(result.stderr).toContain(
-      `spillway: stopped by ${signal} after standard input:${2 * rows}; the rows up to there were loaded: ${rows.toLocaleString('en-US')}\n`,
+      `spillway: stopped by ${signal} after standard input:${2 * rows}; the rows up to there were loaded: ${rows.toLocaleString('en-US')}; with --resume ID a load can go on from where it stopped\n`,
     );
     // All rows up to there, and none twice.
     const [sums] = await database.query(
@@ -531,7 +531,8 @@ describe('signals', () => {
     const result = await running.result;
     expect(result).toMatchObject({
       code: 130,
-      stderr: 'spillway: stopped by SIGINT after standard input:3; the rows up to there were loaded: 2\n',
+      stderr:
+        'spillway: stopped by SIGINT after standard input:3; the rows up to there were loaded: 2; with --resume ID a load can go on from where it stopped\n',
     });
     expect(await countOf(table)).toBe(2);
   });

@@ -41,6 +41,12 @@ describe('options of load', () => {
       connections: undefined,
       maxRecordBytes: 16 * 1024 * 1024,
       strategy: 'block',
+      onConflict: 'error',
+      key: undefined,
+      rejects: undefined,
+      maxRejects: undefined,
+      resume: undefined,
+      atomic: false,
       json: false,
       quiet: false,
     });
@@ -49,7 +55,7 @@ describe('options of load', () => {
   it('are all read', () => {
     const argv =
       'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --no-header --create ' +
-      '--truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --json --quiet';
+      '--truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --json --quiet';
     expect(load(...argv.split(' '))).toEqual({
       files: ['a.csv', 'b.csv'],
       table: { schema: 's', table: 't' },
@@ -65,6 +71,12 @@ describe('options of load', () => {
       connections: 2,
       maxRecordBytes: 65_536,
       strategy: 'drop_oldest',
+      onConflict: 'update',
+      key: ['a', 'c'],
+      rejects: 'r',
+      maxRejects: 7,
+      resume: undefined,
+      atomic: false,
       json: true,
       quiet: true,
     });
@@ -109,11 +121,17 @@ describe('options of load', () => {
     expect(load('-t', text, 'a.csv').table).toEqual({ schema, table });
   });
 
-  it('has no flag of what does not exist yet', () => {
-    for (const flag of ['rejects', 'max-rejects', 'resume', 'on-conflict', 'key', 'atomic']) {
-      expect(help('load', '--help')).not.toContain(`--${flag}`);
-      expect(refusal('load', '-t', 't', 'a.csv', `--${flag}`, 'x')).toContain(`unknown option '--${flag}'`);
-    }
+  it('of a load that goes on after an interruption, and of one that is all or nothing', () => {
+    expect(load('-t', 't', 'a.csv', '--resume', "'; DROP TABLE t; --").resume).toBe("'; DROP TABLE t; --");
+    expect(load('-t', 't', 'a.csv', '--atomic', '--connections', '1')).toMatchObject({
+      atomic: true,
+      connections: 1,
+    });
+    expect(load('-t', 't', 'a.csv', '--on-conflict', 'ignore')).toMatchObject({
+      onConflict: 'ignore',
+      key: undefined,
+    });
+    expect(load('-t', 't', '-', 'a.csv', '--format', 'csv', '--resume', 'x').files).toEqual(['-', 'a.csv']);
   });
 });
 
@@ -158,6 +176,35 @@ describe('wrong usage names the flag, its range and the value', () => {
     [['load', '-t', 't', 'a.csv', 'b.ndjson'], /different formats/],
     [['load', '-t', 't', '-', '-', '--format', 'csv'], /only once/],
     [['load', '-t', 't', 'a.csv', '--to', ''], /--to.*must not be empty/],
+    [['load', '-t', 't', 'a.csv', '--max-rejects', '5'], /^--max-rejects needs --rejects$/],
+    [['load', '-t', 't', 'a.csv', '--rejects', 'r', '--max-rejects', '-1'], /--max-rejects.*'-1'.*from 0/],
+    [['load', '-t', 't', 'a.csv', '--rejects', '-'], /--rejects.*must be a file/],
+    [['load', '-t', 't', 'a.csv', '--rejects', ''], /--rejects.*must not be empty/],
+    [['load', '-t', 't', 'a.csv', '--rejects', 'a.csv'], /^--rejects names a file that is to be loaded$/],
+    [
+      ['load', '-t', 't', 'a.csv', '--key', 'a'],
+      /^--key needs --on-conflict ignore or --on-conflict update$/,
+    ],
+    [['load', '-t', 't', 'a.csv', '--on-conflict', 'update'], /^--on-conflict update needs --key/],
+    [['load', '-t', 't', 'a.csv', '--on-conflict', 'merge'], /--on-conflict.*'merge'.*error, ignore, update/],
+    [['load', '-t', 't', 'a.csv', '--on-conflict', 'update', '--key', 'a,,b'], /--key.*empty name/],
+    [['load', '-t', 't', 'a.csv', '--on-conflict', 'update', '--key', 'a,a'], /--key.*"a" twice/],
+    [['load', '-t', 't', 'a.csv', '--resume', ''], /--resume.*1 to 1000 bytes/],
+    [['load', '-t', 't', 'a.csv', '--resume', 'é'.repeat(501)], /--resume.*1 to 1000 bytes/],
+    [
+      ['load', '-t', 't', 'a.csv', '--resume', 'x', '--strategy', 'sample'],
+      /^--resume needs --strategy block/,
+    ],
+    [['load', '-t', 't', 'a.csv', '--resume', 'x', '--atomic'], /^--resume and --atomic exclude each other/],
+    [
+      ['load', '-t', 't', 'a.csv', '-', '--format', 'csv', '--resume', 'x'],
+      /standard input.*must be the first/,
+    ],
+    [['load', '-t', 't', 'a.csv', '--atomic', '--connections', '2'], /^--atomic is one transaction/],
+    [
+      ['load', '-t', 't', 'a.csv', '--atomic', '--strategy', 'drop_newest'],
+      /^--atomic needs --strategy block/,
+    ],
     [['query'], /missing required argument 'sql'/],
     [['query', 'a', 'b'], /too many arguments/],
   ])('%j', (argv, message) => {

@@ -20,12 +20,16 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
     options: invocation.options,
     label: 'db.example:5432/shop',
     created: false,
+    truncated: false,
     seconds: 2,
     bytesRead: 3 * 1024 * 1024,
     metrics: metrics({ eventsOffered: 2000, eventsFlushed: 2000 }),
-    lastRow: new SourceRow([], { name: 'events.csv', path: 'events.csv', sizeBytes: 1 }, 2001),
+    lastRow: new SourceRow([], { name: 'events.csv', path: 'events.csv', sizeBytes: 1 }, 2001, 1999),
     failure: undefined,
     stoppedBy: undefined,
+    committed: true,
+    rejects: 0,
+    import: undefined,
     ...changes,
   };
 }
@@ -79,7 +83,8 @@ describe('the summary', () => {
   it('of one that was stopped says where', () => {
     expect(summarise(outcome({ stoppedBy: 'SIGTERM' }))).toMatchObject({
       exitCode: 143,
-      error: 'stopped by SIGTERM after events.csv:2001; the rows up to there were loaded: 2,000',
+      error:
+        'stopped by SIGTERM after events.csv:2001; the rows up to there were loaded: 2,000; with --resume ID a load can go on from where it stopped',
     });
     expect(summarise(outcome({ stoppedBy: 'SIGINT', lastRow: undefined })).error).toBe(
       'stopped by SIGINT before the first row',

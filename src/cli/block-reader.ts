@@ -1,0 +1,31 @@
+/** What the readers of both formats have in common: blocks of whole records in, rows and faults out. */
+
+import type { InputError } from './errors.js';
+
+/** Takes a row and the number of the line on which it begins. */
+export type TakeRow<Row> = (row: Row, line: number) => void;
+
+/**
+ * Takes a record that cannot be read: why, the number of the line on which it begins, and the record as it was written, without its
+ * line break. Reading goes on with the next record, unless this throws.
+ */
+export type RefuseRecord = (fault: InputError, line: number, written: string | Buffer) => void;
+
+/** The first fault ends the reading. */
+export const throwFault: RefuseRecord = (fault) => {
+  throw fault;
+};
+
+/** Reads the blocks of one file, in their order. */
+export interface BlockReader<Row> {
+  /** Without `refuse` the first fault is thrown. @throws {InputError} naming file and line of what ends the file, such as a bad header. */
+  read(block: Buffer, take: TakeRow<Row>, refuse?: RefuseRecord): void;
+  /** The next line is no record, as `reason` says. @throws {InputError} where it may not be left out: it stands in place of a header. */
+  refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void;
+  /** The file has ended. @throws {InputError} where it should not have. */
+  end?(): void;
+}
+
+export function tooLong(maxRecordBytes: number): string {
+  return `the record is longer than --max-record-bytes (${maxRecordBytes})`;
+}

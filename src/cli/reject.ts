@@ -1,0 +1,56 @@
+/** A row that was left out, as one line of the file of rejects. Pure. */
+
+import type { TableColumn } from '../postgres/catalogue.js';
+import type { CopyError } from '../postgres/copy-error.js';
+import { oneLine } from './errors.js';
+import type { Format } from './options.js';
+import type { SourceRow } from './record-parser.js';
+
+/** PostgreSQL's own for a file that COPY cannot read. */
+const UNREADABLE_RECORD = '22P04';
+/** In characters. What is longer is cut: the place in the input is there, and a line must fit into memory several times. */
+export const LONGEST_REJECTED_VALUE = 1024 * 1024;
+
+/** Makes the lines, without their line feeds. */
+export type RejectLine = (row: SourceRow, error: CopyError) => string;
+
+export function rejectLines(columns: readonly TableColumn[], format: Format): RejectLine {
+  const fields = columns.map(({ name, type }) => ({
+    key: JSON.stringify(name),
+    // From NDJSON such a value comes as JSON text.
+    isJson: format === 'ndjson' && type.kind === 'scalar' && (type.name === 'json' || type.name === 'jsonb'),
+  }));
+  return (row, error) => {
+    const parts: [string, string][] = [
+      ['file', JSON.stringify(row.file.name)],
+      ['line', String(row.line)],
+      ['record', String(row.ordinal + 1)],
+    ];
+    const { fault } = row;
+    if (fault === undefined) {
+      const values = fields.map(({ key, isJson }, index) => `${key}:${valueJson(row.values[index], isJson)}`);
+      parts.push(['row', `{${values.join(',')}}`]);
+    } else parts.push(['text', JSON.stringify(row.text ?? '')]);
+    parts.push(
+      ['code', JSON.stringify(fault === undefined ? (error.sqlState ?? null) : UNREADABLE_RECORD)],
+      ['column', JSON.stringify(error.column ?? null)],
+      ['constraint', JSON.stringify(error.constraint ?? null)],
+      ['message', JSON.stringify(oneLine(fault?.reason ?? wordsOf(error)))],
+    );
+    const line = `{${parts.map(([name, json]) => `"${name}":${json}`).join(',')}}`;
+    // JSON that came in as it was may hold half a surrogate pair, which no file can.
+    return line.replace(/\p{Surrogate}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
+  };
+}
+
+function valueJson(value: unknown, isJson: boolean): string {
+  const text = isJson && typeof value === 'string' ? value : JSON.stringify(value ?? null);
+  if (text.length <= LONGEST_REJECTED_VALUE) return text;
+  const whole = typeof value === 'string' ? value : text;
+  return JSON.stringify(`${whole.slice(0, LONGEST_REJECTED_VALUE)}…`);
+}
+
+/** The server's own words without our frame around them: "row 3 of the batch" means nothing to a user of the command line. */
+export function wordsOf(error: CopyError): string {
+  return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message;
+}
