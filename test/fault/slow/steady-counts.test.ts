@@ -215,6 +215,11 @@ test('through PostgreSQL: hundreds of flushes with cut connections, terminated b
     flushes += load.stream.getMetrics().flushes;
   }
   expect(flushes).toBeGreaterThan(300);
+  // On clients that have served many batches, each.
+  const last = startLoad(pool, table, { batchSize: 200, concurrency: 3 });
+  await last.done;
+  await expectIdle(pool);
+  expect(clientsOf(pool).length).toBeGreaterThan(0);
   expect(listenersOf(pool)).toBe(onPool);
   for (const client of clientsOf(pool)) expect(listenersOf(client)).toBe(onClient);
   expect(pool.totalCount).toBeLessThanOrEqual(3);
