@@ -1,14 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
 import { DEFAULTS } from './defaults.js';
+import { checkDrain, drainTimeout, type DrainOptions } from './drain.js';
 import { BackpressureError } from './errors.js';
 import type { SinkEvents } from './events.js';
 import { handled, handlerFailed } from './handlers.js';
 import type { SinkMetrics } from './metrics.js';
 import type { SinkOptions } from './options.js';
 import { resolveSink } from './resolve-options.js';
+import { SHUTDOWN, type SinkShutdown } from './sink-shutdown.js';
 import type { FlushFunction } from './types.js';
-import { checkDuration, checkInteger } from './validate.js';
+import { checkInteger } from './validate.js';
 import { WaitingLine } from './waiting-line.js';
 
 const ADMITTED = Promise.resolve(true);
@@ -144,23 +146,21 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   /**
    * As `flush()`, in the state DRAINING: pushes are refused until it is over.
    *
-   * @param options.timeoutMs How long it may take; unlimited by default. Then it rejects with `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose
-   *   `items` are copies of what is still open; the controller goes on.
+   * @param options.timeoutMs How long it may take, in milliseconds; unlimited by default. Then it rejects with
+   *   `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose `items` are copies of what is still open; the controller goes on.
+   * @throws InvalidOptionError for a wrong option.
    */
-  drain(options: { timeoutMs?: number } = {}): Promise<void> {
-    const { timeoutMs = Infinity } = options;
-    return handled(this.#drain(checkDuration('timeoutMs', timeoutMs, 0, true)));
+  drain(options: DrainOptions = {}): Promise<void> {
+    return handled(this.#drain(checkDrain(options)));
   }
 
   async #drain(timeoutMs: number): Promise<void> {
     this.#drains++;
     this.#sink.setDraining(true);
     try {
-      await this.#sink.flushWithin(timeoutMs, () => {
-        const items = [...this.#sink.openItems(), ...this.#line.items()];
-        const message = `drain took longer than timeoutMs (${timeoutMs} ms): ${items.length} items are open`;
-        return new BackpressureError('ERR_BACKPRESSURE_DRAIN_TIMEOUT', message, { items });
-      });
+      await this.#sink.flushWithin(timeoutMs, () =>
+        drainTimeout(timeoutMs, [...this.#sink.openItems(), ...this.#line.items()]),
+      );
     } finally {
       if (--this.#drains === 0) this.#sink.setDraining(false);
     }
@@ -194,6 +194,23 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
     this.stop();
+  }
+
+  /** @internal */
+  [SHUTDOWN](): SinkShutdown {
+    const sink = this.#sink;
+    return {
+      drain: (restMs) => {
+        // Never lifted: whatever is pushed from now on is refused.
+        this.#drains++;
+        return this.drain({ timeoutMs: restMs() });
+      },
+      halt: () => {
+        sink.halt();
+        return [...sink.takeUnsettled(), ...sink.openItems(), ...this.#line.items()];
+      },
+      end: () => this.stop(),
+    };
   }
 
   #wait(item: T): Promise<boolean> {

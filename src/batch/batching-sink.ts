@@ -135,10 +135,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** Starts no further flush. Flights under way end as they would. */
   stop(): void {
+    this.halt();
+    if (this.#phase === 'stopped') this.#milestones.rejectFlushes(this.queue.head, stoppedError());
+  }
+
+  /** As `stop()`, but who waits for a flush is not told: something is about to follow that tells. */
+  halt(): void {
     if (this.#phase !== 'running') return;
     this.#phase = 'stopped';
     this.#clearTimer();
-    this.#milestones.rejectFlushes(this.queue.head, stoppedError());
   }
 
   /** Settles everything that was offered before the call. */

@@ -147,8 +147,14 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   refuse(item: T, reason: DropReason): void {
     this.arrive();
     this.#refused++;
-    if (reason === 'rejected' && this.settings.strategy === 'sample') this.unrepresented++;
-    this.drop(item, reason);
+    if (reason === 'rejected') this.reject(item);
+    else this.drop(item, reason);
+  }
+
+  /** Drops an item that waits, without asking the strategy. */
+  reject(item: T): Outcome {
+    if (this.settings.strategy === 'sample') this.unrepresented++;
+    return this.drop(item, 'rejected');
   }
 
   /** Items that have ever stood in line, and those of them that have been decided on, in the order in which they came. */

@@ -6,7 +6,7 @@ import type { InputError } from './errors.js';
 export type TakeRow<Row> = (row: Row, line: number) => void;
 
 /**
- * Takes a record that cannot be read: why, the number of the line on which it begins, and the record as it was written, without its
+ * Takes a record that cannot be read: why, the number of the line on which it begins, and the record as it was written, with or without its
  * line break. Reading goes on with the next record, unless this throws.
  */
 export type RefuseRecord = (fault: InputError, line: number, written: string | Buffer) => void;

@@ -13,7 +13,6 @@ import { decodeUtf8, divideByValidity, invalidText } from './text.js';
 const QUOTE = 0x22;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
-const OTHER_HALF = Buffer.from('\n');
 
 export type CsvField = string | null;
 export type CsvRow = CsvField[];
@@ -55,10 +54,8 @@ export class CsvReader implements BlockReader<CsvRow> {
 
   /** @throws {InputError} naming file and line of the first record that is not CSV, unless `refuse` takes it. */
   read(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord = throwFault): void {
-    // Only the last block can end without a line feed; a carriage return there is a line break that lost its other half.
-    const records = block.at(-1) === CARRIAGE_RETURN ? Buffer.concat([block, OTHER_HALF]) : block;
     divideByValidity(
-      records,
+      block,
       endOfRecord,
       (run) => this.#readText(run, take, refuse),
       (record) => {
@@ -93,7 +90,7 @@ export class CsvReader implements BlockReader<CsvRow> {
       if (carriageReturns) {
         const found = text.indexOf('\r', start);
         if (found !== -1 && found < end - 1) {
-          refuse(this.#loneCarriageReturn(), this.nextLine, text.slice(start, end));
+          refuse(this.#loneCarriageReturn(), this.nextLine, text.slice(start, next));
           start = next;
           if (nextDelimiter !== -1 && nextDelimiter < start) nextDelimiter = text.indexOf(delimiter, start);
           continue;

@@ -15,12 +15,19 @@ const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
 export class NdjsonReader implements BlockReader<JsonRecord> {
   /** The number of the line on which the next block begins. */
   nextLine = 1;
-  /** The record that is being taken, as it was written. Only to be asked for then. */
-  written = '';
   readonly #file: string;
+  /** Where the record that is being taken was written. */
+  #text = '';
+  #start = 0;
+  #end = 0;
 
   constructor(file: string) {
     this.#file = file;
+  }
+
+  /** The record that is being taken, as it was written. Only to be asked for then. */
+  get written(): string {
+    return this.#text.slice(this.#start, this.#end);
   }
 
   /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object, unless `refuse` takes it. */
@@ -44,11 +51,13 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   #readText(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord): void {
     const text = decodeUtf8(block);
     const mayHaveLongNumbers = LONG_NUMBER.test(text);
-    for (let start = 0; start < text.length; this.nextLine += 1) {
+    this.#text = text;
+    this.#end = 0;
+    for (let start = 0; start < text.length; start = this.#end, this.nextLine += 1) {
       const lineFeed = text.indexOf('\n', start);
       const line = text.slice(start, lineFeed === -1 ? text.length : lineFeed);
-      start = lineFeed === -1 ? text.length : lineFeed + 1;
-      this.written = line;
+      this.#start = start;
+      this.#end = lineFeed === -1 ? text.length : lineFeed + 1;
       const record = this.#parse(line, mayHaveLongNumbers, refuse);
       if (record !== undefined) take(record, this.nextLine);
     }
@@ -69,12 +78,12 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
         value = parseLossless(line, undefined, LOSSLESS);
       }
     } catch (error) {
-      if (line.trim() !== '') refuse(this.#faultOf(error as Error), this.nextLine, line);
+      if (line.trim() !== '') refuse(this.#faultOf(error as Error), this.nextLine, this.written);
       return undefined;
     }
     if (isObject(value)) return value;
     const fault = new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
-    refuse(fault, this.nextLine, line);
+    refuse(fault, this.nextLine, this.written);
     return undefined;
   }
 

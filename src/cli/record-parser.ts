@@ -61,6 +61,8 @@ interface OpenFile {
   readonly end: () => void;
   /** The file's first bytes, as long as they are too few to tell whether they are a byte order mark. */
   beginning: Buffer | undefined;
+  /** Whether its last chunk has come. */
+  last: boolean;
 }
 
 /** Takes the chunks of one file after another. */
@@ -80,6 +82,12 @@ export class RecordParser<Row> {
 
   /** Takes each record that ends in the chunk. @throws {InputError} naming file and line. */
   add(chunk: SourceChunk): void {
+    this.begin(chunk);
+    while (this.step());
+  }
+
+  /** The same in portions: looks at the chunk with each `step()`, until that answers `false`. @throws {InputError} for UTF-16. */
+  begin(chunk: SourceChunk): void {
     const open = (this.#open ??= this.#openFile(chunk.file));
     let { bytes } = chunk;
     if (open.beginning !== undefined) {
@@ -92,8 +100,18 @@ export class RecordParser<Row> {
     open.splitter.add(bytes);
     if (!chunk.last) return;
     open.splitter.end();
-    open.end();
-    this.#open = undefined;
+    open.last = true;
+  }
+
+  /** Answers whether there is more of the chunk. @throws {InputError} naming file and line. */
+  step(): boolean {
+    const open = this.#open!;
+    if (open.splitter.step()) return true;
+    if (open.last) {
+      open.end();
+      this.#open = undefined;
+    }
+    return false;
   }
 
   #openFile(file: SourceFile): OpenFile {
@@ -112,7 +130,7 @@ export class RecordParser<Row> {
       whole: (block) => reader.read(block, take, refuse),
       bad: (fault, line) => reader.refuseLine(reasonOf(fault, maxRecordBytes), line, refuse),
     });
-    return { file, splitter, end: () => reader.end?.(), beginning: Buffer.alloc(0) };
+    return { file, splitter, end: () => reader.end?.(), beginning: Buffer.alloc(0), last: false };
   }
 }
 
@@ -148,6 +166,7 @@ export class RowStream extends Transform {
   readonly #parser: RecordParser<unknown[]>;
   readonly #onFailure: (error: CliError) => void;
   #failed = false;
+  #goOn: (() => void) | undefined;
 
   /**
    * `onFailure` learns of input that cannot be read. It must end the source: the rows before the failure then go on their way, and the
@@ -180,9 +199,28 @@ export class RowStream extends Transform {
   }
 
   override _transform(chunk: SourceChunk, _encoding: BufferEncoding, callback: TransformCallback): void {
+    // A chunk or two may be on their way already.
+    if (this.#failed) callback();
+    else this.#attempt(() => this.#parser.begin(chunk), callback);
+  }
+
+  /** Asked for more: goes on with the chunk where it is not done, before the next one. */
+  override _read(size: number): void {
+    const goOn = this.#goOn;
+    this.#goOn = undefined;
+    if (goOn === undefined) super._read(size);
+    else goOn();
+  }
+
+  #attempt(begin: () => void, callback: TransformCallback): void {
     try {
-      // A chunk or two may be on their way already.
-      if (!this.#failed) this.#parser.add(chunk);
+      begin();
+      while (this.#parser.step()) {
+        if (this.readableLength === 0) continue;
+        // Rows wait to be read: the rest of the chunk comes after them.
+        this.#goOn = () => this.#attempt(() => undefined, callback);
+        return;
+      }
       callback();
     } catch (error) {
       if (!(error instanceof CliError)) {

@@ -46,7 +46,8 @@ export class RejectFile {
       // A new file takes the place of the old one, so that it is never half a list.
       if (isPlain) {
         const target = found === undefined ? filePath : await realpath(filePath);
-        await access(path.dirname(target), constants.W_OK | constants.X_OK);
+        // As a folder, which a file of that name is not.
+        await access(`${path.dirname(target)}/.`, constants.W_OK | constants.X_OK);
       }
       return new RejectFile(filePath, isPlain, most);
     } catch (error) {

@@ -3,6 +3,7 @@
 import { constants, createReadStream, fstatSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { CliError, ExitCode, InputError } from './errors.js';
 
@@ -177,13 +178,37 @@ function isGzip(head: Buffer): boolean {
 
 async function* gunzip(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const unzipped = createGunzip({ chunkSize: CHUNK_BYTES });
-  const feed = Readable.from(compressed, { objectMode: false });
+  /** Where the last byte that is not zero was read, counted from 1. */
+  let contentBytes = 0;
+  async function* measured(): AsyncGenerator<Buffer, void> {
+    let readBytes = 0;
+    for await (const bytes of compressed) {
+      let end = bytes.length;
+      while (end > 0 && bytes[end - 1] === 0) end -= 1;
+      if (end > 0) contentBytes = readBytes + end;
+      readBytes += bytes.length;
+      yield bytes;
+    }
+  }
+  const feed = Readable.from(measured(), { objectMode: false });
   feed.on('error', (error) => unzipped.destroy(error));
   feed.pipe(unzipped);
   try {
     yield* unzipped as AsyncIterable<Buffer>;
+    // Zeros may pad the end. Node's gunzip ends with them and passes over whatever comes after, which may be rows.
+    feed.unpipe(unzipped);
+    await finished(feed.resume());
+    if (contentBytes > unzipped.bytesWritten) throw new TrailingDataError();
   } finally {
     feed.destroy();
+  }
+}
+
+class TrailingDataError extends Error {
+  readonly code = 'Z_DATA_ERROR';
+
+  constructor() {
+    super('something follows the zeros after its end');
   }
 }
 

@@ -13,9 +13,10 @@ import { LONGEST_TEXT_BYTES } from './text.js';
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const QUOTE = 0x22;
+const LINE_BREAK = Buffer.of(LINE_FEED);
 
-/** So much that it can be seen that a text of the greatest length was longer. */
-const KEPT_BYTES = LONGEST_TEXT_BYTES + 2;
+/** So much that it can be seen, beside a line break, that a text of the greatest length was longer. */
+const KEPT_BYTES = LONGEST_TEXT_BYTES + 3;
 
 export type SplitFault =
   'too_long' | 'too_long_open_quote' | 'open_quote' | 'text_after_quote' | 'quote_in_field';
@@ -48,6 +49,8 @@ export class RecordSplitter {
   #place: Place = Place.UNQUOTED;
   /** The byte before the next; a line feed where a record begins. */
   #previous = LINE_FEED;
+  #endsInCarriageReturn = false;
+  #ended = false;
   /** The line that is being left out. */
   #skipped: { readonly fault: SplitFault; readonly kept: Buffer[]; keptBytes: number } | undefined;
 
@@ -56,29 +59,38 @@ export class RecordSplitter {
     this.#delimiter = options.delimiter?.charCodeAt(0);
   }
 
-  /** Takes a chunk, and tells of all records that end in it. */
+  /** Takes a chunk; `step()` looks at it. */
   add(chunk: Buffer): void {
-    this.#waiting.push(chunk);
-    this.#split();
+    if (chunk.length > 0) this.#endsInCarriageReturn = chunk.at(-1) === CARRIAGE_RETURN;
+    this.#waiting.unshift(chunk);
   }
 
   /** The file has ended; its last record may lack a line break. */
   end(): void {
-    while (this.#skipped !== undefined || this.#pieceBytes > 0) {
-      if (this.#skipped !== undefined) this.#endSkipped();
-      else {
-        const fault = this.#faultAtEnd();
-        if (fault === undefined) this.#tellRest();
-        else this.#refuse(fault);
-      }
-      this.#split();
-    }
+    // There, a carriage return is a line break that lost its other half.
+    if (this.#endsInCarriageReturn) this.add(LINE_BREAK);
+    this.#ended = true;
   }
 
-  #split(): void {
-    for (let bytes = this.#waiting.pop(); bytes !== undefined; bytes = this.#waiting.pop()) {
+  /**
+   * Looks at one chunk, or at the rest of one, and tells of all records that end in it. After a record that is none there may be as many as
+   * the longest record has, so that whoever takes the records can have them in portions. Answers whether there is more to do.
+   */
+  step(): boolean {
+    const bytes = this.#waiting.pop();
+    if (bytes !== undefined) {
       if (this.#skipped !== undefined) this.#skip(bytes);
       else if (bytes.length > 0) this.#scan(bytes);
+    } else if (this.#ended) this.#stepAtEnd();
+    return this.#waiting.length > 0 || (this.#ended && (this.#skipped !== undefined || this.#pieceBytes > 0));
+  }
+
+  #stepAtEnd(): void {
+    if (this.#skipped !== undefined) this.#endSkipped();
+    else if (this.#pieceBytes > 0) {
+      const fault = this.#faultAtEnd();
+      if (fault === undefined) this.#tellRest();
+      else this.#refuse(fault);
     }
   }
 
@@ -210,12 +222,12 @@ export class RecordSplitter {
   #skip(bytes: Buffer): void {
     const skipped = this.#skipped!;
     const lineFeed = bytes.indexOf(LINE_FEED);
-    const end = lineFeed === -1 ? bytes.length : lineFeed;
+    const end = lineFeed === -1 ? bytes.length : lineFeed + 1;
     const kept = bytes.subarray(0, Math.min(end, KEPT_BYTES - skipped.keptBytes));
     if (kept.length > 0) skipped.kept.push(kept);
     skipped.keptBytes += kept.length;
     if (lineFeed === -1) return;
-    this.#waiting.push(bytes.subarray(lineFeed + 1));
+    this.#waiting.push(bytes.subarray(end));
     this.#endSkipped();
   }
 
@@ -226,9 +238,7 @@ export class RecordSplitter {
   }
 
   #faultAtEnd(): SplitFault | undefined {
-    const { maxRecordBytes } = this.#options;
-    const lineBreak = this.#previous === CARRIAGE_RETURN ? 1 : 0;
-    if (this.#pieceBytes - lineBreak > maxRecordBytes) return 'too_long';
+    if (this.#pieceBytes > this.#options.maxRecordBytes) return 'too_long';
     return this.#place === Place.QUOTED ? 'open_quote' : undefined;
   }
 

@@ -59,26 +59,14 @@ export function invalidText(record: Buffer, file: string, firstLine: number): In
   return new InputError(file, line, `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line`);
 }
 
-/** Offset of the first byte that belongs to no whole character. */
+/** Offset of the first byte that belongs to no whole character. There is one. */
 function firstInvalid(bytes: Buffer): number {
-  const begins = (length: number): boolean => {
-    try {
-      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  let good = 0;
-  let bad = bytes.length + 1;
-  while (bad - good > 1) {
-    const middle = (good + bad) >>> 1;
-    if (middle <= bytes.length && begins(middle)) good = middle;
-    else bad = middle;
-  }
-  // Up to here it may be the beginning of a character that does not go on: its first byte is the one to name.
-  while (!isUtf8(bytes.subarray(0, good))) good -= 1;
-  return good;
+  const replaced = Buffer.from(bytes.toString('utf8'));
+  let offset = 0;
+  while (bytes[offset] === replaced[offset]) offset += 1;
+  // It may begin as U+FFFD does, which stands in its place: its first byte is the one to name.
+  while (!isUtf8(bytes.subarray(0, offset))) offset -= 1;
+  return offset;
 }
 
 /** The most of a record that cannot be read which is kept as its text. */
@@ -92,8 +80,7 @@ export function textAsWritten(record: string | Buffer): string {
   // A character has a byte at least.
   const bytes = typeof record === 'string' ? Buffer.from(record.slice(0, LONGEST_TEXT_BYTES)) : record;
   let end = bytes.length;
-  if (bytes[end - 1] === LINE_FEED) end -= 1;
-  if (bytes[end - 1] === CARRIAGE_RETURN) end -= 1;
+  if (bytes[end - 1] === LINE_FEED) end -= bytes[end - 2] === CARRIAGE_RETURN ? 2 : 1;
   return bytes.toString('utf8', 0, end <= LONGEST_TEXT_BYTES ? end : wholeCharacters(bytes));
 }
 

@@ -7,7 +7,7 @@ import { toError } from '../errors.js';
 import { ClientLease } from './client-lease.js';
 import type { CopyError } from './copy-error.js';
 import { describeBatchFailure, describeRowFault } from './copy-failure.js';
-import { copyPiece } from './copy-piece.js';
+import { copyPieces } from './copy-pieces.js';
 import { CLEAN_UP_LIMIT_MS, copyRows } from './copy-rows.js';
 import { EncodedRows } from './encoded-rows.js';
 import { isolate, type Refusal } from './isolation.js';
@@ -37,6 +37,15 @@ export class BatchFailure extends Error {
 /** Rows at fault by their places in the batch, in order. */
 export type RowFailures = ReadonlyMap<number, CopyError>;
 
+/** Shared by the batches of a table: where the last one had many rows at fault, the next one is not tried as a whole first. */
+export interface FaultMemory {
+  /** Rows for each fault, where they were many. */
+  gap: number | undefined;
+}
+
+/** More than this many in a batch. */
+const MANY_FAULTS = 4;
+
 export interface Batch<T, Client extends CopyClient> {
   pool: CopyPool<Client>;
   layout: RowLayout;
@@ -47,6 +56,7 @@ export interface Batch<T, Client extends CopyClient> {
   valuesOf: ValuesOf | undefined;
   /** Rows at fault are found and left out. Otherwise the first one fails the batch. */
   isolates: boolean;
+  memory: FaultMemory;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
   /** Runs last in the transaction. */
   mark: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
@@ -95,8 +105,12 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async run(): Promise<RowFailures> {
-    const { scope } = this.#batch;
+    const { scope, isolates, memory } = this.#batch;
     this.#begin(scope.begin);
+    if (isolates && memory.gap !== undefined) {
+      await this.#isolate(memory.gap);
+      return this.#inOrder();
+    }
     try {
       await this.#copyAll();
       await this.#complete();
@@ -105,7 +119,7 @@ class BatchTransaction<T, Client extends CopyClient> {
       const refusal = this.#refusal(toError(thrown), undefined);
       if (refusal === undefined) throw thrown;
       // Where nobody takes bad rows, only the first is looked for, so that the error can name it.
-      if (!this.#batch.isolates && refusal.row !== undefined) throw refusal.error;
+      if (!isolates && refusal.row !== undefined) throw refusal.error;
       await this.#isolate(refusal);
       return this.#inOrder();
     }
@@ -121,28 +135,32 @@ class BatchTransaction<T, Client extends CopyClient> {
     if (staging !== undefined) this.#due.push(staging.create);
   }
 
-  async #isolate(first: Refusal<CopyError>): Promise<void> {
-    const { scope, isolates, items, layout, valuesOf } = this.#batch;
+  /** @param first how the batch as a whole was refused; or the rows that there may be for each fault */
+  async #isolate(first: Refusal<CopyError> | number): Promise<void> {
+    const { scope, isolates, items, layout, valuesOf, memory } = this.#batch;
     const faults: RowFault[] = [];
     const encoded = new EncodedRows(layout, items, valuesOf, faults);
     this.#leaveOut(faults);
     let refusal = first;
     for (let isDeferred = this.#stage() === 'commit'; ; isDeferred = true) {
       this.stage = 'copy';
-      this.#begin(scope.restart);
+      if (typeof refusal !== 'number') this.#begin(scope.restart);
       // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
       if (isDeferred) this.#due.push('SET CONSTRAINTS ALL IMMEDIATE');
       this.#due.push(SAVEPOINT);
-      await isolate<CopyError>({
+      const surprises = await isolate<CopyError>({
         count: items.length,
         first: refusal,
         faults: this.#failures,
         mostFaults: isolates ? Infinity : 1,
         trial: (rows) => this.#trial(encoded, rows),
+        probe: (pieces) => this.#probe(encoded, pieces),
       });
-      if (!isolates) throw this.#failures.values().next().value ?? refusal.error;
-      // The last trial may have failed: what it left must be undone before anything else.
-      if (this.#due[0] === ROLLBACK_TO) await this.#query(ROLLBACK_TO);
+      if (!isolates)
+        throw this.#inOrder().values().next().value ?? new Error('no row of the batch is at fault any more');
+      memory.gap = surprises > MANY_FAULTS ? Math.ceil(items.length / surprises) : undefined;
+      // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
+      if (this.#due[0] !== RELEASE) await this.#query(this.#due.join('; '));
       this.#due = [];
       try {
         await this.#complete();
@@ -162,12 +180,11 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** The first attempt: all rows, written as they are sent. */
   async #copyAll(): Promise<void> {
-    const { layout, valuesOf, isolates, signal, items } = this.#batch;
+    const { layout, valuesOf, isolates, items } = this.#batch;
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined);
-    const way = { lease: this.#lease, signal, patience: this.#patience };
     try {
-      await copyRows(way, this.#statement(), writer, items);
+      await copyRows(this.#way, this.#statement(), writer, items);
     } finally {
       this.#leaveOut(faults);
     }
@@ -175,19 +192,58 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async #trial(encoded: EncodedRows, rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
-    const { staging } = this.#batch.layout.plan;
-    const empty = staging === undefined ? [] : [staging.empty];
     try {
-      await copyPiece(this.#lease, this.#patience, this.#batch.signal, this.#statement(), encoded, rows);
+      const [error] = await copyPieces(this.#way, [{ statement: this.#statement(), rows }], encoded);
+      if (error !== undefined) throw error;
       await this.#merge();
-      this.#due = [RELEASE, ...empty, SAVEPOINT];
+      this.#due = [RELEASE, ...this.#empty(), SAVEPOINT];
       return undefined;
     } catch (thrown) {
-      const refusal = this.#refusal(toError(thrown), rows);
-      if (refusal === undefined) throw thrown;
-      this.#due = [ROLLBACK_TO, ...empty];
-      return refusal;
+      return this.#undo(toError(thrown), rows);
     }
+  }
+
+  /** What is over the temporary table takes an answer more for each piece, and is tried piece by piece. */
+  async #probe(
+    encoded: EncodedRows,
+    pieces: readonly (readonly number[])[],
+  ): Promise<(Refusal<CopyError> | undefined)[]> {
+    const refusals: (Refusal<CopyError> | undefined)[] = [];
+    const { copy, staging } = this.#batch.layout.plan;
+    if (staging !== undefined) {
+      for (const rows of pieces) {
+        refusals.push(await this.#trial(encoded, rows));
+        this.#due = [ROLLBACK_TO, staging.empty];
+      }
+      return refusals;
+    }
+    // Valid whether the piece before was refused or not: it is not kept in either case.
+    const again = `${ROLLBACK_TO}; ${copy}`;
+    const first = this.#statement();
+    const sent = pieces.map((rows, index) => ({ statement: index === 0 ? first : again, rows }));
+    const errors = await copyPieces(this.#way, sent, encoded);
+    for (const [index, error] of errors.entries()) {
+      refusals.push(error === undefined ? undefined : this.#undo(error, pieces[index]!));
+    }
+    this.#due = [ROLLBACK_TO];
+    return refusals;
+  }
+
+  /** @throws `error` where it is no row's fault */
+  #undo(error: Error, rows: readonly number[]): Refusal<CopyError> {
+    const refusal = this.#refusal(error, rows);
+    if (refusal === undefined) throw error;
+    this.#due = [ROLLBACK_TO, ...this.#empty()];
+    return refusal;
+  }
+
+  #empty(): string[] {
+    const { staging } = this.#batch.layout.plan;
+    return staging === undefined ? [] : [staging.empty];
+  }
+
+  get #way() {
+    return { lease: this.#lease, patience: this.#patience, signal: this.#batch.signal };
   }
 
   #statement(): string {
@@ -263,7 +319,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     return {
       error: described,
       row: described.row,
-      suspects: described.row === undefined ? suspectRows(error, sent) : [],
+      suspects: () => suspectRows(error, described.row, described.column, sent),
       mayPassLater: mayPassLater(described.sqlState, layout),
     };
   }

@@ -2,7 +2,7 @@
 
 import { ItemError } from '../errors.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
-import { BatchFailure, copyBatch, type RowFailures } from './batch-transaction.js';
+import { BatchFailure, copyBatch, type FaultMemory, type RowFailures } from './batch-transaction.js';
 import { BatchMarks, type MarkedBatch } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
@@ -70,6 +70,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
   const { table, schema, columns } = checked;
   const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked));
   const marks = BatchMarks.create<T>(pool, checked, internals);
+  const memory: FaultMemory = { gap: undefined };
 
   const copyWith = async (
     layout: RowLayout,
@@ -87,6 +88,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         signal,
         scope,
         isolates,
+        memory,
         valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,

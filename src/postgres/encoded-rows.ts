@@ -31,9 +31,9 @@ export class EncodedRows {
     }
   }
 
-  /** The text of some rows, in ascending order, behind `before` free bytes and before `after`. */
-  join(rows: readonly number[], before: number, after: number): Buffer {
-    let length = before + after;
+  /** The text of some rows, in ascending order, behind so many free bytes. */
+  join(rows: readonly number[], before: number): Buffer {
+    let length = before;
     for (const row of rows) length += this.#ends[row]! - this.#starts[row]!;
     const joined = Buffer.allocUnsafe(length);
     let at = before;

@@ -66,16 +66,23 @@ function findCandidates(where: string, table: string, columns: readonly string[]
 function findColumn(rest: string, columns: readonly string[]): { name: string; end: number } | undefined {
   let found: { name: string; end: number } | undefined;
   for (const name of columns) {
-    const start = rest.indexOf(` ${name}`);
-    const end = start + 1 + name.length;
-    const isNamed =
-      start >= 0 &&
-      start < 20 &&
-      !rest.slice(0, start).includes('"') &&
-      /^ ?:/.test(rest.slice(end, end + 2));
-    if (isNamed && (found === undefined || name.length > found.name.length)) found = { name, end };
+    const end = endOfName(rest, name);
+    if (end !== undefined && (found === undefined || name.length > found.name.length)) found = { name, end };
   }
   return found;
+}
+
+/** A short name may be the beginning of the words before it, too: `c` of `column`. */
+function endOfName(rest: string, name: string): number | undefined {
+  for (
+    let start = rest.indexOf(` ${name}`);
+    start >= 0 && start < 20;
+    start = rest.indexOf(` ${name}`, start + 1)
+  ) {
+    const end = start + 1 + name.length;
+    if (!rest.slice(0, start).includes('"') && /^ ?:/.test(rest.slice(end, end + 2))) return end;
+  }
+  return undefined;
 }
 
 /** The context of COPY is the last: its quote ends with the text. */

@@ -1,29 +1,34 @@
 /**
  * Finds the rows that a table refuses, and lands the others, by trying pieces of the batch. Where the server names the row, one trial finds
- * one row at fault. Where it does not (a foreign key, a trigger after the statement), rows that its words point at are tried one by one,
- * or else the piece is halved. Only trials decide. Knows nothing of the server.
+ * one row at fault. Rows that look as if they were at fault too are tried by themselves first; where the server names none and no row looks
+ * like it (a trigger after the statement), the piece is halved. Only trials decide. Knows nothing of the server.
  */
+
+import { probeAhead } from './probing.js';
 
 /** Why a piece was refused. */
 export interface Refusal<E> {
   error: E;
   /** The row at fault, by its place in the batch; undefined where that is not known. */
   row: number | undefined;
-  /** Where the row is not known: rows that the error seems to mean. */
-  suspects: readonly number[];
+  /** Other rows to which the same may happen; where no row is named: which the error may mean. Asked only where that is of use. */
+  suspects: () => readonly number[];
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
   mayPassLater: boolean;
 }
 
 /** Tries to land rows, given by their places in the batch. Of a refused piece none is landed. */
 export type Trial<E> = (rows: readonly number[]) => Promise<Refusal<E> | undefined>;
+/** Tries pieces, each by itself, and lands none of them. */
+export type Probe<E> = (pieces: readonly (readonly number[])[]) => Promise<(Refusal<E> | undefined)[]>;
 
 export interface IsolationOptions<E> {
   /** Rows in the batch. */
   count: number;
   trial: Trial<E>;
-  /** How the batch as a whole was refused. */
-  first: Refusal<E>;
+  probe: Probe<E>;
+  /** How the batch as a whole was refused; or, where that was not tried, how many rows there may be for each fault. */
+  first: Refusal<E> | number;
   /** Rows known to be at fault, by their places; the faults that are found are added. They are left out of all trials that follow. */
   faults: Map<number, E>;
   /** The search ends with this many, and says nothing of the rows after. */
@@ -31,20 +36,27 @@ export interface IsolationOptions<E> {
 }
 
 /** Smaller pieces cost more in round trips than they save. */
-const SMALLEST_PIECE = 64;
-/** Pieces are cut to hold about this many rows at fault: each failing trial sends the rows before the fault in vain. */
-const FAULTS_IN_PIECE = 2;
+const SMALLEST_PIECE = 32;
+/**
+ * A trial costs as much as so many rows of it: measured against PostgreSQL 18. Where the server names the row, it stops there; a foreign
+ * key is checked after all rows of the piece, and costs many times as much for each.
+ */
+const TRIAL_ROWS = { named: 200, unnamed: 40 };
+/** Suspects are looked for so often in a batch, and until so many have passed after all: then the hint is none. */
+const MOST_HINTS = 16;
+const MOST_PASSED = 8;
 
-/** The work grows with the faults: about one trial for each that the server names, about log₂ of the batch for each other. */
-export async function isolate<E>(options: IsolationOptions<E>): Promise<void> {
-  const search = new Search(options);
-  await search.run(options.first);
+/**
+ * The work grows with the faults: about one trial for each that the server names or hints at, about log₂ of a piece for each other.
+ *
+ * @returns how many faults came without a hint: where that is many, the next batch is better not tried as a whole
+ */
+export async function isolate<E>(options: IsolationOptions<E>): Promise<number> {
+  return new Search(options).run();
 }
 
 class Search<E> {
-  readonly #count: number;
-  readonly #trial: Trial<E>;
-  readonly #faults: Map<number, E>;
+  readonly #options: IsolationOptions<E>;
   readonly #mostFaults: number;
   /** For each row whether it is at fault, or may pass later: not to be tried with others. */
   readonly #isOut: Uint8Array;
@@ -53,38 +65,48 @@ class Search<E> {
   /** Where the next piece begins, and how many rows it takes at the most. */
   #next = 0;
   #size = Infinity;
-  /** Faults found by this search. */
+  /** Faults found by this search, and those of them that came in a piece, and not among suspects: they tell what to expect. */
   #found = 0;
+  #surprises = 0;
+  /** Surprises that tell nothing any more: the rows after them have been probed. */
+  #surprisesBefore = 0;
   /** The furthest row at fault so far. */
   #furthest = 0;
   /** A piece was refused without a row being named: others may have been blamed in its place. */
   #unnamed = false;
+  #isProbed = false;
+  #hints = 0;
+  #passed = 0;
 
-  constructor({ count, trial, faults, mostFaults }: IsolationOptions<E>) {
-    this.#count = count;
-    this.#trial = trial;
-    this.#faults = faults;
-    this.#mostFaults = mostFaults ?? Infinity;
-    this.#isOut = new Uint8Array(count);
-    for (const row of faults.keys()) this.#isOut[row] = 1;
+  constructor(options: IsolationOptions<E>) {
+    this.#options = options;
+    this.#mostFaults = options.mostFaults ?? Infinity;
+    this.#isOut = new Uint8Array(options.count);
+    for (const row of options.faults.keys()) this.#isOut[row] = 1;
   }
 
-  async run(first: Refusal<E>): Promise<void> {
-    let refusal: Refusal<E> | undefined = first;
-    while (this.#next < this.#count && !this.#isOver) {
+  async run(): Promise<number> {
+    const { first, count, faults } = this.#options;
+    let refusal: Refusal<E> | undefined;
+    if (typeof first === 'number') {
+      await this.#probeAhead(this.#takePiece(), first);
+      this.#next = 0;
+    } else refusal = first;
+    while (this.#next < count && !this.#isOver()) {
       await this.#land(this.#takePiece(), refusal);
       refusal = undefined;
     }
     if (this.#unnamed) await this.#tryLater();
-    for (const [row, error] of this.#later) this.#faults.set(row, error);
+    for (const [row, error] of this.#later) faults.set(row, error);
+    return this.#surprises;
   }
 
-  get #isOver(): boolean {
+  #isOver(): boolean {
     return this.#found >= this.#mostFaults;
   }
 
   #takePiece(): number[] {
-    const end = Math.min(this.#count, this.#next + this.#size);
+    const end = Math.min(this.#options.count, this.#next + this.#size);
     const piece: number[] = [];
     for (let row = this.#next; row < end; row += 1) {
       if (this.#isOut[row] === 0) piece.push(row);
@@ -97,60 +119,69 @@ class Search<E> {
   async #land(rows: number[], known: Refusal<E> | undefined): Promise<void> {
     let piece = rows;
     let refusal = known;
-    const foundBefore = this.#found;
-    while (piece.length > 0 && !this.#isOver) {
-      refusal ??= await this.#trial(piece);
+    const surprises = this.#surprises;
+    while (piece.length > 0 && !this.#isOver()) {
+      refusal ??= await this.#options.trial(piece);
       if (refusal === undefined) break;
       piece = await this.#shrink(piece, refusal);
       refusal = undefined;
     }
     // A piece without a fault is followed by a larger one.
-    this.#size = this.#found === foundBefore ? 2 * this.#size : this.#suggestedSize(this.#next);
+    this.#size = this.#surprises === surprises ? 2 * this.#size : this.#suggestedSize(this.#next);
   }
 
   /** What to try in place of a refused piece. */
   async #shrink(piece: number[], refusal: Refusal<E>): Promise<number[]> {
-    const { row, suspects } = refusal;
-    if (row !== undefined || piece.length === 1) {
-      this.#blame(row ?? piece[0]!, refusal);
-      return this.#shorten(piece);
+    const found = this.#found;
+    const named = refusal.row ?? (piece.length === 1 ? piece[0] : undefined);
+    if (named === undefined) this.#unnamed = true;
+    else this.#blame(named, refusal);
+    await this.#trySuspects(refusal);
+    if (this.#found === found) return this.#cut(piece, Math.ceil(piece.length / 2));
+    this.#surprises += 1;
+    const rest = piece.filter((row) => this.#isOut[row] === 0);
+    if (this.#surprises >= 2 && !this.#isProbed && !this.#isOver()) {
+      await this.#probeAhead(rest, Math.ceil((this.#furthest + 1) / this.#surprises));
+      return rest.filter((row) => this.#isOut[row] === 0);
     }
-    this.#unnamed = true;
-    if (suspects.length > 0) {
-      const foundBefore = this.#found;
-      const landed = await this.#trySuspects(suspects);
-      const rest = piece.filter((candidate) => !landed.has(candidate));
-      if (this.#found > foundBefore) return this.#shorten(rest);
-      return rest.length > 1 ? this.#cut(rest, Math.ceil(rest.length / 2)) : rest;
-    }
-    return this.#cut(piece, Math.ceil(piece.length / 2));
+    const size = this.#suggestedSize(this.#furthest);
+    return rest.length > size ? this.#cut(rest, size) : rest;
   }
 
-  /** Answers those that were landed: the error did not mean them. */
-  async #trySuspects(suspects: readonly number[]): Promise<Set<number>> {
-    const landed = new Set<number>();
-    for (const suspect of suspects) {
-      if (this.#isOver) break;
-      const refusal = await this.#trial([suspect]);
-      if (refusal === undefined) landed.add(suspect);
-      else this.#blame(suspect, refusal);
+  /** Finds the faults of many rows in few round trips. Those that only rows of different pieces make together stay unknown. */
+  async #probeAhead(rows: readonly number[], gap: number): Promise<void> {
+    this.#isProbed = true;
+    const { probe } = this.#options;
+    await probeAhead(rows, Math.max(SMALLEST_PIECE, gap), probe, (row, refusal) => {
+      if (refusal.row === undefined) this.#unnamed = true;
+      this.#blame(row, refusal);
+      this.#surprises += 1;
+    });
+    this.#surprisesBefore = this.#surprises;
+  }
+
+  async #trySuspects({ suspects }: Refusal<E>): Promise<void> {
+    if (this.#isOver() || this.#hints >= MOST_HINTS || this.#passed >= MOST_PASSED) return;
+    const rows = suspects().filter((row) => this.#isOut[row] === 0);
+    // Where the server names rows, a hint is one for the whole batch; else each piece has its own.
+    if (!this.#unnamed) this.#hints += 1;
+    for (let start = 0; start < rows.length && this.#passed < MOST_PASSED;) {
+      // At first a few, for the hint may be none.
+      const some = rows.slice(start, start === 0 ? MOST_PASSED : rows.length);
+      start += some.length;
+      const refusals = await this.#options.probe(some.map((row) => [row]));
+      for (const [index, refusal] of refusals.entries()) {
+        if (refusal === undefined) this.#passed += 1;
+        else if (!this.#isOver()) this.#blame(some[index]!, refusal);
+      }
     }
-    return landed;
   }
 
   #blame(row: number, { error, mayPassLater }: Refusal<E>): void {
-    (mayPassLater ? this.#later : this.#faults).set(row, error);
+    (mayPassLater ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
     this.#furthest = Math.max(this.#furthest, row);
-  }
-
-  /** Without the rows that are decided on, and not longer than promises to pass soon. */
-  #shorten(piece: number[]): number[] {
-    const rest = piece.filter((row) => this.#isOut[row] === 0);
-    // One fault in a batch is the common case: then everything else is sent at once.
-    const size = this.#found === 1 ? Infinity : this.#suggestedSize(this.#furthest);
-    return rest.length > size ? this.#cut(rest, size) : rest;
   }
 
   /** Leaves all but the first rows of a piece to the next one. */
@@ -159,19 +190,27 @@ class Search<E> {
     return piece.slice(0, length);
   }
 
-  /** `reached`: so many rows have been decided on, about. */
+  /**
+   * Where a fault comes every so many rows, and a trial costs as much as so many: the length at which trials, and rows that are sent in
+   * vain, cost least. `reached`: so many rows have been decided on, about.
+   */
   #suggestedSize(reached: number): number {
-    return Math.max(SMALLEST_PIECE, Math.ceil((FAULTS_IN_PIECE * (reached + 1)) / this.#found));
+    const surprises = this.#surprises - this.#surprisesBefore;
+    // One kind of fault in a batch is the common case: then everything else is sent at once.
+    if (surprises <= 1) return Infinity;
+    const trialRows = this.#unnamed ? TRIAL_ROWS.unnamed : TRIAL_ROWS.named;
+    return Math.max(SMALLEST_PIECE, Math.ceil(Math.sqrt((2 * trialRows * (reached + 1)) / surprises)));
   }
 
   /** All together, then one by one, for as long as that helps. */
   async #tryLater(): Promise<void> {
-    for (let tried = -1; this.#later.size > 0 && this.#later.size !== tried && !this.#isOver;) {
+    const { trial } = this.#options;
+    for (let tried = -1; this.#later.size > 0 && this.#later.size !== tried && !this.#isOver();) {
       tried = this.#later.size;
       const rows = [...this.#later.keys()].toSorted((a, b) => a - b);
-      if ((await this.#trial(rows)) === undefined) this.#later.clear();
+      if ((await trial(rows)) === undefined) this.#later.clear();
       else if (rows.length > 1) {
-        for (const row of rows) if ((await this.#trial([row])) === undefined) this.#later.delete(row);
+        for (const row of rows) if ((await trial([row])) === undefined) this.#later.delete(row);
       }
     }
   }

@@ -1,9 +1,14 @@
-/** Where the server names no row: the rows that its error seems to mean. A hint only, for each is tried before it is blamed. Pure. */
+/**
+ * Rows to which the same may happen as to the one that the server blames, or, where it names none, which its error may mean. Hints only:
+ * each is tried before it is blamed. Pure.
+ */
 
 import type { SentRows } from './sent-rows.js';
 
-/** More would cost more than to look for them by halves. */
-const MOST_SUSPECTS = 1_000;
+/** More would cost more than to look for them by pieces. */
+const MOST_SUSPECTS = 2_000;
+/** In text format. */
+const NULL = '\\N';
 
 interface ServerError extends Error {
   code?: unknown;
@@ -11,13 +16,51 @@ interface ServerError extends Error {
   column?: unknown;
 }
 
-/** @returns places in the batch, in order; none where the error gives no hint */
-export function suspectRows(error: Error, sent: SentRows): number[] {
-  const { code, detail, column } = error as ServerError;
-  // NOT NULL: the column is named.
-  if (code === '23502' && typeof column === 'string') return rowsWith(sent, [column], '\\N');
+/**
+ * @param row the row that is named, by its place in the batch
+ * @param column the column that is named with it
+ * @param sent the rows of the piece
+ * @returns places in the batch, in order; none where the error gives no hint
+ */
+export function suspectRows(
+  error: Error,
+  row: number | undefined,
+  column: string | undefined,
+  sent: SentRows,
+): number[] {
+  const { code, detail } = error as ServerError;
+  const named = column ?? (error as ServerError).column;
+  if (code === '23502' && typeof named === 'string')
+    return rowsWhere(sent, row, [named], (text) => text === NULL);
+  if (row !== undefined) {
+    if (column === undefined || typeof code !== 'string' || !code.startsWith('22')) return [];
+    return rowsLike(sent, row, column, code);
+  }
   const key = typeof detail === 'string' ? keyOf(detail, sent.layout.names) : undefined;
-  return key === undefined ? [] : rowsWith(sent, key.columns, key.values);
+  return key === undefined ? [] : rowsWhere(sent, undefined, key.columns, (text) => text === key.values);
+}
+
+/** A value that its type cannot take: those that are written alike. */
+function rowsLike(sent: SentRows, row: number, column: string, code: string): number[] {
+  const blamed = textOf(sent, row, [column]);
+  if (blamed === undefined) return [];
+  // Too long or too large: what is at least as long.
+  const isLong = code === '22001' || code === '22003';
+  const shape = shapeOf(blamed);
+  const isLike = isLong
+    ? (text: string) => text.length >= blamed.length && text !== NULL
+    : (text: string) => shapeOf(text) === shape;
+  const found = rowsWhere(sent, undefined, [column], isLike);
+  // Those before it have passed: where one of them is like it, to be like it means nothing.
+  return found[0] !== undefined && found[0] < row ? [] : found.filter((candidate) => candidate > row);
+}
+
+/** Digits and letters by kind, runs of them as one. */
+function shapeOf(text: string): string {
+  return text
+    .slice(0, 64)
+    .replace(/\p{L}+/gu, 'a')
+    .replace(/\d+/g, '9');
 }
 
 /** `Key (a, b)=(1, x) …`, in any language: foreign, unique and exclusion keys. */
@@ -31,11 +74,19 @@ function keyOf(
   return columns.every((name) => names.includes(name)) ? { columns, values: found[2]! } : undefined;
 }
 
-function rowsWith(sent: SentRows, columns: readonly string[], values: string): number[] {
+/** Rows of the piece behind `after` whose columns, joined, fit. */
+function rowsWhere(
+  sent: SentRows,
+  after: number | undefined,
+  columns: readonly string[],
+  fits: (text: string) => boolean,
+): number[] {
   const rows: number[] = [];
   for (let place = 0; place < sent.length && rows.length < MOST_SUSPECTS; place += 1) {
     const row = sent.rowAt(place);
-    if (textOf(sent, row, columns) === values) rows.push(row);
+    if (after !== undefined && row <= after) continue;
+    const text = textOf(sent, row, columns);
+    if (text !== undefined && fits(text)) rows.push(row);
   }
   return rows;
 }

@@ -1,10 +1,13 @@
 import { addAbortSignal, finished, Writable } from 'node:stream';
 import { BatchingSink } from '../batch/batching-sink.js';
+import { checkDrain, drainTimeout, type DrainOptions } from '../drain.js';
 import { BackpressureError } from '../errors.js';
 import type { SinkEvents } from '../events.js';
+import { handled } from '../handlers.js';
 import type { SinkMetrics } from '../metrics.js';
 import type { WritableOptions } from '../options.js';
 import { resolveSink } from '../resolve-options.js';
+import { SHUTDOWN, type SinkShutdown } from '../sink-shutdown.js';
 import type { FlushFunction } from '../types.js';
 import { checkInteger } from '../validate.js';
 import { defineWritableGetters, nativeWritableLength } from './native-length.js';
@@ -39,6 +42,7 @@ export interface BackpressureWritable<T> {
 export class BackpressureWritable<T = unknown> extends Writable {
   readonly #sink: BatchingSink<T>;
   readonly #gate: ProducerGate<T>;
+  #drains = 0;
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
     const settings = resolveSink(flush, options, 'BackpressureWritable');
@@ -87,6 +91,44 @@ export class BackpressureWritable<T = unknown> extends Writable {
     return this.#sink.flush();
   }
 
+  /**
+   * Settles without delay what was written before the call, retries included, in the state DRAINING; resolves when that is done, at once
+   * where there is nothing. What is written meanwhile waits under `block` (`write()` answers `false`; `maxWaiting` bounds it, and
+   * `maxBlockTimeMs` does not run), and is dropped as `rejected` under the other strategies. Then the stream goes on. Does not promise
+   * that every item arrived: see `onFailed`. Rejects with the error that destroys the stream.
+   *
+   * @param options.timeoutMs How long it may take, in milliseconds; unlimited by default. Then it rejects with
+   *   `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose `items` are copies of what is still open of that; the stream goes on.
+   * @throws InvalidOptionError for a wrong option.
+   */
+  drain(options: DrainOptions = {}): Promise<void> {
+    const timeoutMs = checkDrain(options);
+    return handled(this.#drain(timeoutMs));
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    let mark = Infinity;
+    const settled = this.#sink.flushWithin(timeoutMs, () =>
+      drainTimeout(timeoutMs, [...this.#sink.openItems(), ...this.#gate.waitingItems(mark)]),
+    );
+    // Nothing more can come, so nobody is to be kept out.
+    if (this.destroyed || this.writableEnded) return settled;
+    mark = this.#gate.beginDrain();
+    this.#drains++;
+    this.#deriveDraining();
+    try {
+      await settled;
+    } finally {
+      this.#drains--;
+      this.#deriveDraining();
+      this.#gate.endDrain(mark);
+    }
+  }
+
+  #deriveDraining(): void {
+    this.#sink.setDraining(this.#drains > 0 || this.writableEnded);
+  }
+
   /** Resolves when fewer than `count` items are queued plus in flight. */
   whenBelow(count: number): Promise<void> {
     return this.#sink.whenBelow(checkInteger('count', count, 1));
@@ -109,6 +151,47 @@ export class BackpressureWritable<T = unknown> extends Writable {
         else resolve();
       });
     });
+  }
+
+  /** @internal */
+  [SHUTDOWN](): SinkShutdown | undefined {
+    if (this.closed) return undefined;
+    // Whatever it fails with from now on is reported, and must not keep the others from their end.
+    this.on('error', () => undefined);
+    let mark: number | undefined;
+    return {
+      drain: async (restMs) => {
+        if (!this.destroyed && !this.writableEnded) {
+          mark = this.#gate.beginDrain();
+          this.#drains++;
+        }
+        await this.#drain(restMs());
+        if (mark === undefined || this.#sink.isIdle) return;
+        // What came meanwhile is let in too; nothing more after that.
+        const first = mark;
+        mark = this.#gate.beginDrain();
+        this.#gate.endDrain(first);
+        await this.#drain(restMs());
+      },
+      halt: () => {
+        this.#sink.halt();
+        return [...this.#sink.takeUnsettled(), ...this.#sink.openItems(), ...this.#gate.waitingItems()];
+      },
+      end: (signal) => this.#endFor(signal, mark),
+    };
+  }
+
+  #endFor(signal: string, mark: number | undefined): void {
+    if (this.destroyed) return;
+    if (!this.#sink.isIdle) {
+      const message = `${signal}: ended with items unsettled`;
+      this.destroy(new BackpressureError('ERR_BACKPRESSURE_ABORTED', message));
+    } else if (!this.writableEnded) {
+      this.destroy();
+    } else if (mark !== undefined) {
+      // 'finish' is all that is missing.
+      this.#gate.endDrain(mark);
+    }
   }
 
   // ── what Node's Writable is told ──

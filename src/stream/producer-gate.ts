@@ -30,16 +30,18 @@ export class ProducerGate<T> {
   /** Length of Node's own queue, the chunk being written included. */
   readonly #nativeLength: () => number;
   readonly #blocks: boolean;
-  readonly #pauseAt: number;
+  #pauseAt: number;
   readonly #pauseAtBytes: number;
   readonly #ledger: Ledger;
   #open = true;
   #held: WriteCallback | undefined;
   #heldLength = 0;
-  /** The chunk of the held callback, while there is no room even for that one. */
-  #pending: { chunk: T } | undefined;
+  /** The chunk of the held callback, while there is no room even for that one; `asked`: whether `shed` has been. */
+  #pending: { chunk: T; asked: boolean } | undefined;
   /** Bytes of the chunk that is about to go the long way. */
   #measured: number | undefined;
+  /** The drains under way: how many items had stood in line when each began. */
+  #drains: number[] = [];
   #blockTimer: TimerHandle;
 
   constructor(stream: Writable, gated: Gated<T>, settings: ResolvedBuffer<T>, nativeLength: () => number) {
@@ -49,7 +51,7 @@ export class ProducerGate<T> {
     this.#nativeLength = nativeLength;
     this.#blocks = settings.strategy === 'block';
     this.#ledger = gated.queue.ledger;
-    this.#pauseAt = this.#blocks ? settings.marks.pauseAt : Infinity;
+    this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
   }
 
@@ -60,6 +62,15 @@ export class ProducerGate<T> {
 
   get isHeld(): boolean {
     return this.#held !== undefined;
+  }
+
+  get #usualPauseAt(): number {
+    return this.#blocks ? this.#settings.marks.pauseAt : Infinity;
+  }
+
+  /** All that the first of the drains under way is to settle has been let in: whatever comes now came after it began. */
+  #isShut(): boolean {
+    return this.#drains.length > 0 && this.#gated.queue.decided >= this.#drains[0]!;
   }
 
   /** Everything that was written and has not settled: items, or bytes in byte mode. */
@@ -100,7 +111,7 @@ export class ProducerGate<T> {
       this.#gated.admit(chunk, bytes);
       return true;
     } catch (thrown) {
-      this.#pending = { chunk };
+      this.#pending = { chunk, asked: true };
       this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
       return false;
     }
@@ -136,18 +147,60 @@ export class ProducerGate<T> {
     let outcome: Outcome;
     const bytes = this.#measured;
     this.#measured = undefined;
+    if (this.#isShut()) return this.#keepOut(chunk, callback);
     try {
       outcome = this.#gated.admit(chunk, bytes);
     } catch (thrown) {
-      this.#pending = { chunk };
+      this.#pending = { chunk, asked: true };
       this.#held = callback;
       // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
       this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
       return;
     }
-    if (outcome === 'full') this.#pending = { chunk };
-    else if (!this.#blocks || !this.#gated.queue.mustPause) return callback();
+    if (outcome === 'full') this.#pending = { chunk, asked: true };
+    else if (!this.#blocks || !(this.#gated.queue.mustPause || this.#isShut())) return callback();
     this.#hold(chunk, callback);
+  }
+
+  /** A drain is under way, and this chunk was written after it began. */
+  #keepOut(chunk: T, callback: WriteCallback): void {
+    if (this.#blocks) {
+      this.#pending = { chunk, asked: false };
+      this.#hold(chunk, callback);
+    } else {
+      this.#gated.queue.reject(chunk);
+      callback();
+    }
+  }
+
+  /**
+   * A drain begins. Answers with its mark, for `endDrain`: as many items as have stood in line by now are let in as ever; those that
+   * come later wait until it is over, and so does a producer once the last of those has been let in.
+   */
+  beginDrain(): number {
+    const mark = this.#gated.queue.lined;
+    this.#drains.push(mark);
+    // No write goes the short way; the usual one is not slowed by having to ask.
+    this.#pauseAt = 0;
+    return mark;
+  }
+
+  endDrain(mark: number): void {
+    this.#drains.splice(this.#drains.indexOf(mark), 1);
+    if (this.#drains.length === 0) this.#pauseAt = this.#usualPauseAt;
+    this.onRoom();
+    if (this.#held !== undefined && this.#blockTimer === undefined) this.#setBlockTimer();
+  }
+
+  /** Copies of the items that wait, in order; of those only that had stood in line at `mark`. */
+  waitingItems(mark = Infinity): T[] {
+    // Node leaves holes behind while it works the queue off.
+    const { writableBuffer } = this.#stream as Writable & { writableBuffer?: ({ chunk: T } | null)[] };
+    const waiting = [
+      ...(this.#pending ? [this.#pending.chunk] : []),
+      ...(writableBuffer ?? []).flatMap((write) => (write === null ? [] : [write.chunk])),
+    ];
+    return waiting.slice(0, Math.max(0, mark - this.#gated.queue.decided));
   }
 
   /** Load has gone down. */
@@ -156,19 +209,20 @@ export class ProducerGate<T> {
     const { queue } = this.#gated;
     if (this.#pending !== undefined) {
       const pending = this.#pending;
+      if (!pending.asked && this.#isShut()) return;
       // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
       this.#pending = undefined;
       let outcome: Outcome;
       try {
-        outcome = this.#gated.admitAgain(pending.chunk);
+        outcome = pending.asked ? this.#gated.admitAgain(pending.chunk) : this.#gated.admit(pending.chunk);
       } catch (thrown) {
         this.#pending = pending;
-        this.#stream.destroy(handlerFailed('sizeOf', thrown));
+        this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
         return;
       }
-      if (outcome === 'full') this.#pending = pending;
-      else if (!queue.mustPause && this.isHeld) this.#release();
-    } else if (queue.mayResume) {
+      if (outcome === 'full') this.#pending = { chunk: pending.chunk, asked: true };
+      else if (!queue.mustPause && !this.#isShut() && this.isHeld) this.#release();
+    } else if (queue.mayResume && !this.#isShut()) {
       this.#release();
     }
   }
@@ -176,12 +230,7 @@ export class ProducerGate<T> {
   /** The stream is destroyed. Answers with the chunks that were never admitted. */
   close(reason: Error | null): T[] {
     this.#open = false;
-    // Node leaves holes behind while it works the queue off.
-    const { writableBuffer } = this.#stream as Writable & { writableBuffer?: ({ chunk: T } | null)[] };
-    const waiting = [
-      ...(this.#pending ? [this.#pending.chunk] : []),
-      ...(writableBuffer ?? []).flatMap((write) => (write === null ? [] : [write.chunk])),
-    ];
+    const waiting = this.waitingItems();
     const admitted = this.#pending === undefined;
     this.#pending = undefined;
     // Node answers the callbacks of the other writes only once this one has been called.
@@ -190,16 +239,22 @@ export class ProducerGate<T> {
   }
 
   #hold(chunk: T, callback: WriteCallback): void {
-    const { clock, maxBlockTimeMs, objectMode } = this.#settings;
     this.#held = callback;
-    this.#heldLength = objectMode ? 1 : (chunk as Uint8Array).byteLength;
+    this.#heldLength = this.#settings.objectMode ? 1 : (chunk as Uint8Array).byteLength;
     this.#gated.setHeld(true);
-    if (maxBlockTimeMs !== undefined && maxBlockTimeMs !== Infinity) {
-      this.#blockTimer = clock.setTimeout(() => {
-        const message = `no room for longer than maxBlockTimeMs (${maxBlockTimeMs} ms)`;
-        this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
-      }, maxBlockTimeMs);
-    }
+    this.#setBlockTimer();
+  }
+
+  #setBlockTimer(): void {
+    const { clock, maxBlockTimeMs } = this.#settings;
+    if (maxBlockTimeMs === undefined || maxBlockTimeMs === Infinity) return;
+    this.#blockTimer = clock.setTimeout(() => {
+      this.#blockTimer = undefined;
+      // It is the drain that makes the producer wait: its time for room begins when that is over.
+      if (this.#isShut()) return;
+      const message = `no room for longer than maxBlockTimeMs (${maxBlockTimeMs} ms)`;
+      this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
+    }, maxBlockTimeMs);
   }
 
   #release(error: Error | null = null): void {
@@ -207,6 +262,7 @@ export class ProducerGate<T> {
     this.#held = undefined;
     this.#gated.setHeld(false);
     this.#settings.clock.clearTimeout(this.#blockTimer);
+    this.#blockTimer = undefined;
     try {
       callback(error);
     } catch (thrown) {

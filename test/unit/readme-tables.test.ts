@@ -9,6 +9,7 @@ import {
   WRITABLE_OPTIONS,
 } from '../../src/defaults.js';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
+import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown.js';
 import { DROP_REASONS } from '../../src/vocabulary.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
@@ -62,6 +63,17 @@ describe('the tables of the README say what the code does', () => {
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(expected));
     expect(readme).toContain(`${byteMode.maxBufferBytes / 2 ** 20} MiB unless set`);
     expect(readme).toContain(`${byteMode.batchBytes / 2 ** 20} MiB unless set`);
+  });
+
+  it('the options of drainOnSignals and their defaults are those of the code', () => {
+    const documented = table('option of `drainOnSignals`').map(([name, fallback]) => [
+      plain(name!),
+      plain(fallback!),
+    ]);
+    const { timeoutMs, signals } = SHUTDOWN_DEFAULTS;
+    const list = signals.map((signal) => `'${signal}'`).join(', ');
+    const defaults: Record<string, string> = { timeoutMs: String(timeoutMs), signals: `[${list}]` };
+    expect(documented).toEqual([...SHUTDOWN_OPTIONS].map((name) => [name, defaults[name] ?? '']));
   });
 
   it('the drop reasons and metrics are those of the code', () => {

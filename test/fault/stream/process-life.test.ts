@@ -1,26 +1,9 @@
-import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { runScript } from '../../support/script.js';
 
-const PRELUDE = `
-  import { BackpressureWritable, BackpressureTransform } from './src/index.ts';
-  const say = (word) => void process.stdout.write(word + ' ');
-  process.on('exit', () => say('exit'));
-`;
-
-/** Runs a script in a process of its own; answers with its words and its exit code. Killed, it answers with the signal. */
-function run(script: string): Promise<{ words: string[]; code: number | null }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '--eval', PRELUDE + script],
-      { stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000, killSignal: 'SIGKILL' },
-    );
-    let output = '';
-    child.stdout.on('data', (chunk) => (output += String(chunk)));
-    child.stderr.on('data', (chunk) => (output += String(chunk)));
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ words: output.trim().split(/\s+/), code }));
-  });
+async function run(script: string): Promise<{ words: string[]; code: number | null }> {
+  const { words, code } = await runScript(script);
+  return { words, code };
 }
 
 describe.concurrent('a process exits by itself when its streams are idle', () => {

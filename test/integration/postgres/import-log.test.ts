@@ -114,7 +114,14 @@ describe('ImportLog', () => {
       await client.query('SELECT 1 / 0').catch(() => undefined);
     };
     await expect(openLog(pool, { importId: 'once', onFirstRun: swallowing })).rejects.toThrow(/aborted/);
-    expect((await openLog(pool, { importId: 'once', onFirstRun })).isFirstRun).toBe(true);
+    // Its locks are waited for as the session has it.
+    const slow = async (client: pg.PoolClient) => {
+      const { rows } = await client.query<{ lock_timeout: string }>('SHOW lock_timeout');
+      expect(rows).toEqual([{ lock_timeout: '0' }]);
+      await onFirstRun(client);
+    };
+    const log = await openLog(pool, { importId: 'once', onFirstRun: slow });
+    expect(log.isFirstRun).toBe(true);
     expect((await openLog(pool, { importId: 'once', onFirstRun })).isFirstRun).toBe(false);
     expect(await database.query('SELECT count(*)::int FROM once')).toEqual([{ count: 1 }]);
   });

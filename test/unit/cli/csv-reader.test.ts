@@ -124,6 +124,13 @@ describe('what is no CSV is refused with its line, after the rows before it', ()
       1,
       'f:2: not UTF-8: byte 0xE2 at byte 2 of the line',
     ],
+    [
+      'a character that begins as the one in its place does',
+      [0x61, 0xef, 0xbf, 0x61],
+      0,
+      'f:1: not UTF-8: byte 0xEF at byte 2 of the line',
+    ],
+    ['the same at the end', [0xef, 0xbf], 0, 'f:1: not UTF-8: byte 0xEF at byte 1 of the line'],
     ['half a surrogate pair', [0xed, 0xa0, 0x80], 0, 'f:1: not UTF-8: byte 0xED at byte 1 of the line'],
     [
       'Latin-1 within quotes',

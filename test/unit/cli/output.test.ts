@@ -92,6 +92,61 @@ describe('the summary', () => {
   });
 });
 
+describe('the summary of a load with rejects, or of an import', () => {
+  const imported = {
+    importId: 'x',
+    rowsBefore: 3000,
+    rejectedBefore: 2,
+    wasFinished: false,
+    isFinished: true,
+  };
+  const withRejects = { ...outcome().options, rejects: 'bad.ndjson' };
+
+  it('counts rows and rejects of this run and of all', () => {
+    const { exitCode, lines, json } = summarise(
+      outcome({ options: withRejects, rejects: 5, import: imported }),
+    );
+    expect(exitCode).toBe(3);
+    expect(lines[1]).toBe('import "x": 3,000 rows before, 2,000 now, 5,000 in all');
+    expect(lines.at(-1)).toBe('5 rows were rejected: see bad.ndjson');
+    expect(json).toMatchObject({
+      rows: 2000,
+      rowsBefore: 3000,
+      rowsInAll: 5000,
+      rejects: 3,
+      rejectsInAll: 5,
+      rejectsFile: 'bad.ndjson',
+      importId: 'x',
+      importFinished: true,
+    });
+  });
+
+  it('says that nothing was left to do, and which rejects there were', () => {
+    const none = { metrics: metrics(), import: { ...imported, wasFinished: true } };
+    const { exitCode, lines } = summarise(outcome({ ...none, rejects: 1 }));
+    expect(exitCode).toBe(3);
+    expect(lines).toEqual([
+      'import "x" is complete, nothing was left to do: 3,000 rows into "shop.events" of db.example:5432/shop',
+      '1 row was rejected by earlier runs',
+    ]);
+    expect(summarise(outcome(none)).exitCode).toBe(0);
+  });
+
+  it('says how to go on after a stop, and that an atomic load leaves nothing', () => {
+    const { options } = outcome();
+    const resumed = outcome({ options: { ...options, resume: 'x' }, stoppedBy: 'SIGINT', import: imported });
+    expect(summarise(resumed).error).toMatch(/were loaded: 2,000; run the same command again to go on$/);
+    const atomic = outcome({ options: { ...options, atomic: true }, stoppedBy: 'SIGTERM', committed: false });
+    expect(summarise(atomic)).toMatchObject({
+      exitCode: 143,
+      error: 'stopped by SIGTERM; nothing was loaded, as --atomic has it',
+      json: { rows: 0, rowsPerSecond: 0 },
+    });
+    const failed = outcome({ committed: false, failure: new CliError('x') });
+    expect(summarise(failed).error).toBe('x (nothing was loaded)');
+  });
+});
+
 describe('progress', () => {
   it('where there is no terminal is a plain line', () => {
     const reading = { done: 512, total: 1024, metrics: metrics({ eventsFlushed: 5000 }), isStopping: false };

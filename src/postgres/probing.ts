@@ -1,0 +1,50 @@
+/** Many faults in few round trips: pieces are probed side by side, round after round, until each passes by itself. */
+
+import type { Probe, Refusal } from './isolation.js';
+
+/**
+ * @param rows places in the batch, ascending
+ * @param size rows in a piece: about one of them at fault is best
+ * @param blame takes the rows at fault
+ */
+export async function probeAhead<E>(
+  rows: readonly number[],
+  size: number,
+  probe: Probe<E>,
+  blame: (row: number, refusal: Refusal<E>) => void,
+): Promise<void> {
+  let pieces: (readonly number[])[] = [];
+  for (let start = 0; start < rows.length; start += size) pieces.push(rows.slice(start, start + size));
+  while (pieces.length > 0) {
+    const refusals = await probe(pieces);
+    const next: (readonly number[])[] = [];
+    for (const [index, refusal] of refusals.entries()) {
+      if (refusal !== undefined) next.push(...whatIsLeft(pieces[index]!, refusal, blame));
+    }
+    pieces = next;
+  }
+}
+
+/** The pieces that come of one that was refused. */
+function whatIsLeft<E>(
+  piece: readonly number[],
+  refusal: Refusal<E>,
+  blame: (row: number, refusal: Refusal<E>) => void,
+): (readonly number[])[] {
+  const row = refusal.row ?? (piece.length === 1 ? piece[0] : undefined);
+  if (row !== undefined) {
+    blame(row, refusal);
+    // All of the others once more: those before it have not been through the checks that come after the rows.
+    const rest = piece.filter((candidate) => candidate !== row);
+    return rest.length === 0 ? [] : [rest];
+  }
+  const suspects = new Set(refusal.suspects().filter((candidate) => piece.includes(candidate)));
+  if (suspects.size === 0 || suspects.size === piece.length) {
+    const half = Math.ceil(piece.length / 2);
+    return [piece.slice(0, half), piece.slice(half)];
+  }
+  return [
+    ...[...suspects].map((suspect) => [suspect]),
+    piece.filter((candidate) => !suspects.has(candidate)),
+  ];
+}

@@ -1,0 +1,374 @@
+/** `--resume` as a process, against a real PostgreSQL: each row once, however often the load is killed. */
+
+import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
+import { useTestDatabase } from '../../support/postgres.js';
+
+const cli = useCli();
+const database = useTestDatabase();
+
+let files = 0;
+
+function freshName(name: string): string {
+  files += 1;
+  return `${files}-${name}`;
+}
+
+async function file(name: string, content: string | Buffer): Promise<string> {
+  const unique = freshName(name);
+  await writeFile(path.join(cli.directory, unique), content);
+  return unique;
+}
+
+async function load(args: string[], options: RunOptions = {}): Promise<CliResult> {
+  return cli.run(['load', ...args], { ...options, env: { DATABASE_URL: database.url, ...options.env } });
+}
+
+const rowsOf = (table: string) => database.query(`SELECT * FROM "${table}" ORDER BY 1`);
+
+async function rejectedLines(name: string): Promise<number[]> {
+  const text = await readFile(path.join(cli.directory, name), 'utf8');
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line) => (JSON.parse(line) as { record: number }).record).toSorted((a, b) => a - b);
+}
+
+const ROWS = 200_000;
+
+/** `id,text`, in which every 1000th row has no number. */
+function manyRows(withBad: boolean): string {
+  const lines = ['id,t'];
+  for (let n = 0; n < ROWS; n += 1) {
+    lines.push(withBad && n % 1000 === 500 ? `x${n},row ${n}` : `${n},row ${n}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The table without keys: a row that comes twice is there twice. */
+async function expectAllOnce(table: string, bad = 0): Promise<void> {
+  const [sums] = await database.query(
+    `SELECT count(*)::int AS rows, count(DISTINCT id)::int AS ids, min(id)::int, max(id)::int, bool_and(t = 'row ' || id) AS fits FROM ${table}`,
+  );
+  expect(sums).toEqual({ rows: ROWS - bad, ids: ROWS - bad, min: 0, max: ROWS - 1, fits: true });
+}
+
+/** A generator of its own, so that a failing run can be repeated. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+const isRunning = (child: ChildProcess): boolean => child.exitCode === null;
+
+interface Campaign {
+  table: string;
+  /** Flags of a run, which differ from one run to the next. */
+  args: (run: number) => string[];
+  stdin?: string | Buffer;
+  kills: number;
+  seed: number;
+}
+
+/** Kills the load at random moments, and runs it again; then lets it end. Answers the last run, and the number of kills that hit. */
+async function killAndResume({
+  table,
+  args,
+  stdin,
+  kills,
+  seed,
+}: Campaign): Promise<{ result: CliResult; hits: number }> {
+  const random = randomFrom(seed);
+  let hits = 0;
+  for (let run = 0; run < kills; run += 1) {
+    const running = cli.start(['load', '-q', '-t', table, ...args(run)], {
+      env: { DATABASE_URL: database.url },
+      ...(stdin === undefined ? {} : { stdin }),
+    });
+    await delay(250 + random() * 600);
+    running.child.kill('SIGKILL');
+    const { code, stderr } = await running.result;
+    if (code === null) hits += 1;
+    else
+      expect({ code, stderr, seed }).toMatchObject({ code: expect.toBeOneOf([0, 3]) as number, stderr: '' });
+  }
+  const result = await load(['-t', table, '--json', ...args(kills)], stdin === undefined ? {} : { stdin });
+  return { result, hits };
+}
+
+describe('--resume after SIGKILL', () => {
+  const seed = Number(process.env['SPILLWAY_TEST_SEED'] ?? Date.now() % 1_000_000);
+
+  it(`ten of them, other batches and connections each time, with rejects (seed ${seed})`, async () => {
+    const table = await database.table('id int NOT NULL, t text');
+    const input = await file('many.csv', manyRows(true));
+    const rejects = freshName('bad.ndjson');
+    const args = (run: number) => [
+      '--resume', 'kills', '--rejects', rejects, '--batch-size', String([5000, 777, 2500][run % 3]),
+      '--connections', String(1 + (run % 4)), input,
+    ]; // prettier-ignore
+    const { result, hits } = await killAndResume({ table, args, kills: 10, seed });
+    expect(hits, `seed ${seed}`).toBeGreaterThan(2);
+    expect(result.code).toBe(3);
+    const bad = ROWS / 1000;
+    await expectAllOnce(table, bad);
+    expect(await rejectedLines(rejects)).toEqual(Array.from({ length: bad }, (_, n) => n * 1000 + 501));
+    const summary = JSON.parse(result.stdout) as { rows: number; rowsBefore: number };
+    expect(summary).toMatchObject({
+      rowsInAll: ROWS - bad,
+      rejectsInAll: bad,
+      rejectsFile: rejects,
+      importId: 'kills',
+      importFinished: true,
+      exitCode: 3,
+    });
+    expect(summary.rows + summary.rowsBefore).toBe(ROWS - bad);
+    // Once more: nothing is read, nothing is added.
+    const again = await load(['-t', table, '--json', ...args(3)]);
+    expect(again.code).toBe(3);
+    expect(again.stderr).toMatch(
+      /^import "kills" is complete, nothing was left to do: 199,800 rows into .*\n200 rows were rejected: see .*\n$/,
+    );
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      rows: 0,
+      rowsBefore: ROWS - bad,
+      rejects: 0,
+      rejectsInAll: bad,
+    });
+    expect(await rejectedLines(rejects)).toHaveLength(bad);
+    await expectAllOnce(table, bad);
+  });
+
+  it(`gzip, two files, --create and --truncate (seed ${seed + 1})`, async () => {
+    const table = `gzip_${files}`;
+    const text = manyRows(false);
+    const middle = text.indexOf('\n120000,') + 1;
+    const first = await file('a.csv.gz', gzipSync(text.slice(0, middle)));
+    const second = await file('b.csv.gz', gzipSync(`id,t\n${text.slice(middle)}`));
+    const args = () => ['--create', '--truncate', '--resume', 'gzip', '--batch-size', '5000', first, second];
+    const { result } = await killAndResume({ table, args, kills: 5, seed: seed + 1 });
+    expect(result.code).toBe(0);
+    await expectAllOnce(table);
+    // A load that is complete is not emptied either.
+    expect((await load(['-q', '-t', table, ...args()])).code).toBe(0);
+    await expectAllOnce(table);
+  });
+
+  it(`standard input (seed ${seed + 2})`, async () => {
+    const table = await database.table('id int NOT NULL, t text');
+    const args = () => ['--resume', 'stdin', '--format', 'csv', '--batch-size', '5000', '-'];
+    const stdin = gzipSync(manyRows(false));
+    const { result } = await killAndResume({ table, args, stdin, kills: 5, seed: seed + 2 });
+    expect(result.code).toBe(0);
+    await expectAllOnce(table);
+    const other = await load(['-q', '-t', table, ...args()], { stdin: 'id,t\n1,x\n' });
+    expect(other.stderr).toBe(
+      'spillway: import "stdin" was begun with other input: standard input has other contents; give the same files and flags as before, or another id\n',
+    );
+  });
+});
+
+describe('--resume', () => {
+  it('goes on after a bad row stopped it, once rejects are taken', async () => {
+    const table = await database.table('id int NOT NULL, t text');
+    const input = await file('x.csv', 'id,t\n1,a\n2,b\nx,c\n4,d\n');
+    const args = ['-t', table, '--resume', 'then rejects', '--batch-size', '1', '--connections', '1', input];
+    const first = await load(['-q', ...args]);
+    expect(first.code).toBe(1);
+    expect(first.stderr).toMatch(/x\.csv:4: column "id": .* \(2 rows were loaded\)\n$/);
+    const rejects = freshName('bad.ndjson');
+    const second = await load([...args, '--rejects', rejects]);
+    expect(second.code).toBe(3);
+    expect(second.stderr).toContain('import "then rejects": 2 rows before, 1 now, 3 in all\n');
+    expect((await rowsOf(table)).map(({ id }) => id)).toEqual([1, 2, 4]);
+    expect(await rejectedLines(rejects)).toEqual([3]);
+    // Another file of rejects gets all of them as well; without one they are at least spoken of.
+    const other = freshName('other.ndjson');
+    expect((await load(['-q', ...args, '--rejects', other])).code).toBe(3);
+    expect(await rejectedLines(other)).toEqual([3]);
+    expect((await stat(path.join(cli.directory, other))).mode & 0o777).toBe(0o600);
+    const without = await load(args);
+    expect(without.code).toBe(3);
+    expect(without.stderr).toContain('1 row was rejected by earlier runs\n');
+    const tooMany = await load(['-q', ...args, '--rejects', other, '--max-rejects', '0']);
+    expect(tooMany).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/more than --max-rejects 0/) as string,
+    });
+  });
+
+  it('refuses input that has changed, and says how', async () => {
+    const table = await database.table('a int, b int');
+    const input = await file('x.csv', 'a,b\n1,2\n');
+    const second = await file('y.csv', 'a,b\n3,4\n');
+    const resume = (...args: string[]) => load(['-q', '-t', table, '--resume', 'changes', ...args]);
+    expect((await resume(input, second)).code).toBe(0);
+    const refusals: [string[], string][] = [
+      [[input], 'the number of files differs'],
+      [[second, input], `${second} has other contents; ${input} has other contents`],
+      [[input, await file('z.csv', 'a,b\n3,40\n')], `${files}-z.csv had 8 bytes and has 9`],
+      [[input, second, '--null', 'x'], '--null was "" and is "x"'],
+      [[input, second, '--delimiter', ';', '--no-header', '--columns', 'a,b'],
+        '--columns was not given and is "a,b"; the header (--no-header) was true and is false; --delimiter was "," and is ";"'],
+      [[input, second, '--max-record-bytes', '1k'], '--max-record-bytes was 16777216 and is 1024'],
+    ]; // prettier-ignore
+    for (const [args, words] of refusals) {
+      expect(await resume(...args)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `spillway: import "changes" was begun with other input: ${words}; give the same files and flags as before, or another id\n`,
+      });
+    }
+    const other = await database.table('a int, b int');
+    const elsewhere = await load(['-q', '-t', other, '--resume', 'changes', input, second]);
+    expect(elsewhere.stderr).toMatch(/import "changes" is one of table "t\d+", not of "t\d+"/);
+    // The same bytes by other names are the same source.
+    const copies = [await file('c.csv', 'a,b\n1,2\n'), await file('d.csv', 'a,b\n3,4\n')];
+    expect(await resume(...copies)).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await rowsOf(table)).toHaveLength(2);
+  });
+
+  it('a changed file is no reason to empty the table', async () => {
+    const table = await database.table('a int');
+    const input = await file('x.csv', 'a\n1\n');
+    const args = ['-q', '-t', table, '--truncate', '--resume', 'truncate', input];
+    expect((await load(args)).code).toBe(0);
+    await writeFile(path.join(cli.directory, input), 'a\n2\n');
+    expect((await load(args)).code).toBe(1);
+    expect(await rowsOf(table)).toEqual([{ a: 1 }]);
+  });
+
+  it('of what can be read only once, only the first is taken', async () => {
+    const table = await database.table('a int');
+    const fifo = `${freshName('x')}.csv`;
+    const { execFileSync } = await import('node:child_process');
+    execFileSync('mkfifo', [path.join(cli.directory, fifo)]);
+    const result = await load(['-q', '-t', table, '--resume', 'fifo', await file('a.csv', 'a\n1\n'), fifo]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(/x\.csv: can be read only once, and so must be the first with --resume/);
+    expect(await rowsOf(table)).toEqual([]);
+  });
+
+  it('two loads of one import at the same time: one gives way, and each row is there once', async () => {
+    const table = await database.table('id int NOT NULL, t text');
+    const input = await file('many.csv', manyRows(false));
+    const args = ['-q', '-t', table, '--resume', 'both', '--batch-size', '2000', input];
+    const first = cli.start(['load', ...args], { env: { DATABASE_URL: database.url } });
+    while ((await rowsOf(table)).length === 0) await delay(20);
+    const [second, old] = await Promise.all([load(args), first.result]);
+    expect(second).toEqual({ code: 0, stdout: '', stderr: '' });
+    if (old.code !== 0) {
+      expect(old.code).toBe(1);
+      expect(old.stderr).toMatch(/another run of import "both" has taken over/);
+    }
+    await expectAllOnce(table);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s: says how to go on, and the same command does',
+    async (signal) => {
+      const table = await database.table('id int NOT NULL, t text');
+      const input = await file('many.csv', manyRows(false));
+      const args = [
+        '-q',
+        '-t',
+        table,
+        '--resume',
+        signal,
+        '--batch-size',
+        '1000',
+        '--connections',
+        '1',
+        input,
+      ];
+      const running = cli.start(['load', ...args], { env: { DATABASE_URL: database.url } });
+      while ((await database.query(`SELECT 1 FROM ${table} LIMIT 1`)).length === 0) await delay(10);
+      running.child.kill(signal);
+      const stopped = await running.result;
+      if (stopped.code !== 0) {
+        expect(stopped.code).toBe(signal === 'SIGINT' ? 130 : 143);
+        expect(stopped.stderr).toMatch(
+          /^spillway: stopped by SIG\w+ after \d+-many\.csv:\d+; the rows up to there were loaded: [\d,]+; run the same command again to go on\n$/,
+        );
+      }
+      expect((await load(args)).code).toBe(0);
+      await expectAllOnce(table);
+    },
+  );
+
+  it.each(["'; DROP TABLE spillway_imports; --", 'a"b\\c$1 %s\n\t', 'ключ 😀', '../../etc/passwd', '\\.'])(
+    'takes any text as its id, and any names of table and columns: %j',
+    async (id) => {
+      const table = `t"; DROP TABLE x; -- ${files}`;
+      const quoted = `"${table.replaceAll('"', '""')}"`;
+      await database.query(`CREATE TABLE ${quoted} ("a""; --" int, "\\." text)`);
+      const input = await file('x.csv', '"a""; --",\\.\n1,\\.\n2,\\N\n');
+      const flag = `"${table.replaceAll('"', '""')}"`;
+      const result = await load(['-t', flag, '--json', '--resume', id, input]);
+      expect(result.code).toBe(0);
+      expect(JSON.parse(result.stdout)).toMatchObject({ rows: 2, importId: id, importFinished: true });
+      expect(result.stderr.split('\n')).toHaveLength(4);
+      expect(JSON.parse((await load(['-t', flag, '--json', '--resume', id, input])).stdout)).toMatchObject({
+        rows: 0,
+        rowsBefore: 2,
+      });
+      expect(await database.query(`SELECT count(*)::int FROM ${quoted}`)).toEqual([{ count: 2 }]);
+    },
+  );
+
+  it('in a schema of its own, with its tables there; what was marked is what was loaded', async () => {
+    await database.query('CREATE SCHEMA "Own.Schema"');
+    await database.query('CREATE TABLE "Own.Schema".t (a int)');
+    const input = await file('x.csv', 'a\n1\n2\n3\n');
+    const args = ['-q', '-t', '"Own.Schema".t', '--resume', 'x', '--batch-size', '2', input];
+    expect(await load(args)).toEqual({ code: 0, stdout: '', stderr: '' });
+    const [row] = await database.query<{ source: object }>(
+      'SELECT source FROM "Own.Schema".spillway_imports',
+    );
+    expect(row!.source).toEqual({
+      files: [{ bytes: 8, sha256: createHash('sha256').update('a\n1\n2\n3\n').digest('hex') }],
+      format: 'csv',
+      columns: null,
+      maxRecordBytes: 16 * 1024 * 1024,
+      header: true,
+      delimiter: ',',
+      null: '',
+    });
+    expect(
+      await database.query('SELECT sum(rows)::int AS rows FROM "Own.Schema".spillway_import_ranges'),
+    ).toEqual([{ rows: 3 }]);
+  });
+});
+
+describe('a server that comes back', () => {
+  it('eight terminated backends in one load: each row once', async () => {
+    const table = await database.table('id int NOT NULL, t text');
+    const input = await file('many.csv', manyRows(false));
+    const running = cli.start(
+      ['load', '-q', '-t', table, '--resume', 'terminated', '--batch-size', '2000', input],
+      { env: { DATABASE_URL: database.url } },
+    );
+    for (let killed = 0; killed < 8 && isRunning(running.child);) {
+      const rows = await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'spillway' AND datname = current_database() AND query LIKE '%COPY%' LIMIT 1`,
+      );
+      killed += rows.length;
+      await delay(60);
+    }
+    const { code, stderr } = await running.result;
+    if (code !== 0) {
+      // More in a row than there are attempts: it says how to go on.
+      expect(stderr).toMatch(/run the same command again to go on/);
+      expect((await load(['-q', '-t', table, '--resume', 'terminated', input])).code).toBe(0);
+    }
+    await expectAllOnce(table);
+  });
+});
