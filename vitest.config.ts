@@ -30,11 +30,24 @@ export default defineConfig({
         test: {
           name: 'server',
           include: ['test/{integration,fault}/**/*.test.ts'],
+          exclude: ['test/fault/slow/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Most of these files start a server of their own: two at a time, and after the others.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Real faults that take their time: servers that go down, disks that fill up, many kills.
+          name: 'faults',
+          include: ['test/fault/slow/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
