@@ -1,0 +1,406 @@
+import {
+  BackpressureError,
+  type FailedItem,
+  type SinkMetrics,
+  type WritableOptions,
+} from '../../src/index.js';
+import { SeededRandom } from '../support/seeded-random.js';
+import { SimulatedClock } from '../support/simulated-clock.js';
+import { boundsOf } from './bounds.js';
+import { SimulatedDestination } from './destination.js';
+import { createDestination } from './destinations.js';
+import { Instants } from './instants.js';
+import { ItemBook } from './item-book.js';
+import { createItem, type Item } from './item.js';
+import { Journal } from './journal.js';
+import { isExpected } from './ends.js';
+import type { Plan } from './plan.js';
+import { createProducer, type Producer } from './producers.js';
+import { ControllerSurface, WritableSurface, type Surface } from './surface.js';
+
+/** What a run that kept every promise has come to. */
+export interface RunResult {
+  plan: Plan;
+  digest: string;
+  events: number;
+  virtualMs: number;
+  metrics: SinkMetrics;
+  end: string;
+}
+
+const MOST_EVENTS = 3_000_000;
+
+/** One run: a producer, an engine, a destination, and everything that must hold between them. */
+export class Simulation {
+  readonly #plan: Plan;
+  readonly #random: SeededRandom;
+  readonly #clock: SimulatedClock;
+  readonly #journal: Journal;
+  readonly #book: ItemBook;
+  readonly #destination: SimulatedDestination<Item>;
+  readonly #surface: Surface;
+  readonly #instants: Instants;
+  readonly #producer: Producer;
+  readonly #abort = new AbortController();
+  readonly #promises = new Set<string>();
+  #named = 0;
+  #drops = 0;
+  #isProducing = true;
+  #wasAborted = false;
+  #endedAt = Infinity;
+
+  constructor(plan: Plan, print?: (line: string) => void) {
+    this.#plan = plan;
+    const random = new SeededRandom(plan.seed ^ 0x5bd1e995);
+    this.#random = random;
+    const { earlyMs, lateMs } = plan.jitter;
+    const jitter = random.fork();
+    this.#clock = new SimulatedClock(lateMs === 0 ? undefined : () => jitter.between(-earlyMs, lateMs));
+    const now = () => this.#clock.now();
+    this.#journal = new Journal(now, print);
+    const { options } = plan;
+    const bounds = boundsOf(options);
+    this.#book = new ItemBook(this.#journal, {
+      concurrency: bounds.concurrency,
+      abortGraceMs: options.abortGraceMs ?? 1_000,
+      attempts: options.retry?.attempts ?? 1,
+      afterTimeout: options.retry?.afterTimeout ?? false,
+      earlyMs: earlyMs + 1e-6,
+    });
+    const model = createDestination(plan.destination, plan.capacityPerSecond, random.fork());
+    this.#destination = new SimulatedDestination<Item>(
+      this.#clock,
+      model,
+      random.fork(),
+      this.#observeDestination(),
+      (item) => item.size,
+    );
+    this.#producer = createProducer(plan.producer, plan.itemsPerSecond, random.fork());
+    this.#surface = this.#open();
+    this.#instants = new Instants(
+      this.#surface,
+      this.#book,
+      this.#journal,
+      {
+        bounds,
+        targetLatencyMs: options.targetLatencyMs ?? 500,
+        lateMs: lateMs + 1.000_001,
+        countsAreExact: () => !this.#book.sawUnnamed,
+      },
+      this.#clock.now(),
+    );
+  }
+
+  // ── set-up ──
+
+  #observeDestination() {
+    const book = this.#book;
+    return {
+      onCall: (call: Parameters<ItemBook['onCall']>[0]) => {
+        book.onCall(call);
+        this.#instants.within('a call');
+      },
+      onKept: (item: Item, call: Parameters<ItemBook['onCall']>[0]) => book.onKept(item, call),
+      onAnswer: (call: Parameters<ItemBook['onCall']>[0], answer: string) => book.onAnswer(call, answer),
+    };
+  }
+
+  #open(): Surface {
+    const plan = this.#plan;
+    const random = this.#random.fork();
+    const options: WritableOptions<Item> = {
+      ...plan.options,
+      clock: this.#clock,
+      random: random.next,
+      signal: this.#abort.signal,
+      ...(plan.bytes.measured && { sizeOf: (item: Item) => item.size }),
+      ...(plan.sheds && { shed: (item: Item, state: string) => item.isLow && state !== 'normal' }),
+      ...(plan.onFailed !== 'none' && {
+        onFailed: (failures: FailedItem<Item>[]) => this.#onFailed(failures),
+      }),
+      onSettled: (settlements) => {
+        this.#book.onSettled(settlements);
+        this.#instants.within('onSettled');
+      },
+    };
+    const observer = {
+      onAnswer: (item: Item, admitted: boolean) => this.#book.answer(item, admitted),
+      onEnd: () => this.#onEnd(),
+      violated: (message: string) => this.#journal.violated(message),
+    };
+    const Kind = plan.surface === 'writable' ? WritableSurface : ControllerSurface;
+    const surface: Surface = new Kind(this.#destination.flush, options, observer);
+    this.#listen(surface);
+    return surface;
+  }
+
+  #listen({ emitter }: Surface): void {
+    // Both emit the same events; a union of their overloads is more than the compiler can call.
+    (emitter as ControllerSurface['emitter'])
+      .on('state', (state, previous) => this.#instants.onState(state, previous))
+      .on('drop', (item, reason) => {
+        this.#book.onDrop(item, reason);
+        if (this.#drops++ % 16 === 0) this.#instants.within('drop event');
+      })
+      .on('flush', (report) => {
+        this.#instants.onReport(report, this.#clock.now());
+        this.#instants.within('flush event');
+      })
+      .on('retry', ({ attempt, delayMs }) => {
+        this.#journal.note('retry', attempt, () => `after attempt ${attempt}, in ${delayMs.toFixed(1)} ms`);
+        this.#instants.within('retry event');
+      })
+      .on('failed', (failures) => {
+        this.#book.failedEvents += failures.length;
+        this.#instants.within('failed event');
+      });
+  }
+
+  #onFailed(failures: FailedItem<Item>[]): Promise<void> | undefined {
+    this.#journal.note('onFailed', failures.length);
+    this.#book.onFailed(failures);
+    this.#instants.within('onFailed');
+    const { onFailed } = this.#plan;
+    const fails = onFailed === 'throws' && this.#random.chance(0.2);
+    if (onFailed !== 'slow' && this.#random.chance(0.7)) {
+      if (fails) throw new Error('onFailed threw');
+      return undefined;
+    }
+    const afterMs = onFailed === 'slow' ? this.#random.exponential(300) : 0;
+    return new Promise((resolve, reject) => {
+      this.#clock.after(afterMs, () => (fails ? reject(new Error('onFailed rejected')) : resolve()));
+    });
+  }
+
+  // ── the run ──
+
+  /** @throws Violation when a promise is broken. */
+  async run(): Promise<RunResult> {
+    const stray = (reason: unknown) => this.#journal.violated(`a stray rejection: ${String(reason)}`);
+    process.on('unhandledRejection', stray);
+    try {
+      const plan = this.#plan;
+      this.#clock.after(plan.durationMs, () => this.#close());
+      void this.#produce();
+      this.#scheduleAction();
+      await this.#turnUntilTheEnd();
+    } finally {
+      process.off('unhandledRejection', stray);
+    }
+    return this.#result();
+  }
+
+  /** One event a turn: in between, every promise and tick runs to its end. */
+  #turnUntilTheEnd(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const turn = () => {
+        try {
+          this.#instants.atRest(this.#clock.now());
+          this.#throwIfViolated();
+          const { nextAt } = this.#clock;
+          if (this.#endedAt < Infinity && nextAt === Infinity) {
+            resolve();
+            return;
+          }
+          if (this.#surface.end === undefined) this.#instants.beforeStep(nextAt);
+          if (nextAt === Infinity) this.#journal.violated(`it never ends: ${this.#tellState()}`);
+          if (++this.#journal.events > MOST_EVENTS) this.#journal.violated('no end of events');
+          this.#throwIfViolated();
+          this.#clock.step();
+        } catch (thrown) {
+          reject(thrown);
+          return;
+        }
+        setImmediate(turn);
+      };
+      setImmediate(turn);
+    });
+  }
+
+  #throwIfViolated(): void {
+    if (this.#journal.violation !== undefined) throw this.#journal.violation;
+  }
+
+  #tellState(): string {
+    return `${JSON.stringify(this.#surface.getMetrics())}; open promises: ${[...this.#promises].join(', ')}`;
+  }
+
+  async #produce(): Promise<void> {
+    while (this.#isProducing) {
+      const { afterMs, count } = this.#producer.beat(this.#clock.now());
+      await new Promise<void>((resolve) => this.#clock.after(afterMs, resolve));
+      if (count > 0) this.#journal.note('offer', count);
+      for (let n = 0; n < count && this.#mayOffer; n++) {
+        const answer = this.#offer();
+        if (answer !== true && this.#producer.isHeedful) await answer;
+      }
+    }
+  }
+
+  get #mayOffer(): boolean {
+    const { emitter } = this.#surface;
+    return this.#isProducing && !this.#surface.isClosing && !('destroyed' in emitter && emitter.destroyed);
+  }
+
+  #offer(): true | Promise<unknown> {
+    const { bytes, options } = this.#plan;
+    const isChunk = options.objectMode === false;
+    const size = this.#random.int(0, Math.min(bytes.most, isChunk ? 4_096 : Infinity));
+    const item = createItem(this.#book.offered, size, this.#random.chance(0.3), isChunk);
+    this.#book.offer(item);
+    return this.#surface.offer(item, this.#producer.isHeedful);
+  }
+
+  // ── what else users do ──
+
+  #scheduleAction(): void {
+    const { actionEveryMs } = this.#plan;
+    if (actionEveryMs === Infinity) return;
+    this.#clock.after(this.#random.exponential(actionEveryMs), () => {
+      if (!this.#mayOffer) return;
+      this.#act(this.#random.int(0, 5));
+      this.#scheduleAction();
+    });
+  }
+
+  #act(kind: number): void {
+    const surface = this.#surface;
+    if (kind <= 1) {
+      this.#journal.note('flush()', kind);
+      this.#watchSettled('flush()', surface.flush());
+    } else if (kind === 2) {
+      const count = this.#random.logInt(1, 1_000);
+      this.#journal.note('whenBelow()', count);
+      this.#watch('whenBelow()', surface.whenBelow(count));
+    } else if (surface instanceof WritableSurface) {
+      surface.emitter.cork();
+      surface.emitter.uncork();
+    } else if (surface instanceof ControllerSurface) {
+      if (kind === 3) return this.#pause(surface);
+      const timeoutMs = this.#random.chance(0.5) ? undefined : this.#random.exponential(500);
+      this.#journal.note('drain()', timeoutMs ?? -1);
+      this.#watchSettled('drain()', surface.drain(timeoutMs));
+    }
+  }
+
+  #pause(surface: ControllerSurface): void {
+    this.#journal.note('stop()', 0);
+    surface.stop();
+    this.#clock.after(this.#random.exponential(1_000), () => {
+      if (surface.isClosing) return;
+      this.#journal.note('start()', 0);
+      surface.start();
+    });
+  }
+
+  /** `flush()` and `drain()`: whatever was offered before has settled when they resolve. */
+  #watchSettled(what: string, promise: Promise<void>): void {
+    const offered = this.#book.offered;
+    const before = this.#instants.flushMark;
+    this.#instants.flushMark = offered;
+    const checked = promise.then(
+      () => {
+        const { oldestOpen } = this.#book;
+        this.#journal.check(oldestOpen >= offered, () => `${what} resolved, but item ${oldestOpen} is open`);
+      },
+      // It may give up: nothing is waited for any more then, but by those who asked before.
+      () => (this.#instants.flushMark = Math.min(this.#instants.flushMark, before)),
+    );
+    this.#watch(what, checked);
+  }
+
+  #watch(what: string, promise: Promise<unknown>): void {
+    const name = `${what} no. ${this.#named++}`;
+    this.#promises.add(name);
+    const done = () => this.#promises.delete(name);
+    promise.then(done, done);
+  }
+
+  // ── the end ──
+
+  #close(): void {
+    this.#isProducing = false;
+    const { ending } = this.#plan;
+    this.#journal.note('close', ending.length, () => ending);
+    if (this.#surface.end !== undefined) return;
+    this.#wasAborted = ending === 'abort' || ending === 'signal';
+    if (!this.#wasAborted) return this.#surface.close(ending === 'end' ? 'end' : 'dispose');
+    if (ending === 'signal' || this.#surface instanceof ControllerSurface) this.#abort.abort();
+    if (this.#surface instanceof ControllerSurface) this.#surface.close('end');
+    else if (ending === 'abort') this.#surface.close('abort');
+  }
+
+  #onEnd(): void {
+    this.#endedAt = this.#clock.now();
+    this.#isProducing = false;
+    this.#book.isClosed = true;
+    const { end } = this.#surface;
+    this.#journal.note('end', 0, () => (end ? `${end.name}: ${end.message}` : 'well'));
+    const unsettled = this.#surface.takeUnsettled();
+    this.#book.handedBack(unsettled);
+    const metrics = this.#surface.getMetrics();
+    const check = (holds: boolean, tell: () => string) => this.#journal.check(holds, tell);
+    check(
+      metrics.waiting + metrics.bufferSize + metrics.inFlight === 0,
+      () => `open at the end: ${this.#tellState()}`,
+    );
+    check(this.#clock.pending === 0, () => `${this.#clock.pending} timers are left at the end`);
+    if (end instanceof BackpressureError)
+      check(
+        end.items.length === unsettled.length && end.items.every((item, n) => item === unsettled[n]),
+        () => `the error carries ${end.items.length} items, but ${unsettled.length} were handed back`,
+      );
+    check(
+      end !== null || unsettled.length === 0,
+      () => `a good end with ${unsettled.length} items handed back`,
+    );
+    check(
+      isExpected(end ?? null, this.#plan, this.#wasAborted),
+      () => `an end without a cause: ${String(end)}`,
+    );
+  }
+
+  #result(): RunResult {
+    const metrics = this.#surface.getMetrics();
+    const book = this.#book;
+    const end = this.#surface.end;
+    const check = (holds: boolean, tell: () => string) => this.#journal.check(holds, tell);
+    check(book.settledCount === book.offered, () => `${book.offered} offered, ${book.settledCount} settled`);
+    check(book.oldestOpen === book.offered, () => `item ${book.oldestOpen} is open after the end`);
+    check(this.#clock.pending === 0, () => `${this.#clock.pending} timers are left`);
+    check(this.#promises.size === 0, () => `never settled: ${[...this.#promises].join(', ')}`);
+    const { certain, possible } = book.lateAnswers;
+    check(
+      metrics.lateResults >= certain && metrics.lateResults <= possible,
+      () => `${metrics.lateResults} late results, but ${certain} to ${possible} answers were late`,
+    );
+    check(
+      metrics.flushes + metrics.retries >= book.calls,
+      () => `${metrics.flushes} flushes and ${metrics.retries} retries, but ${book.calls} calls`,
+    );
+    if (end === null) this.#checkRepresented(metrics);
+    this.#throwIfViolated();
+    return {
+      plan: this.#plan,
+      digest: this.#journal.digest,
+      events: this.#journal.events,
+      virtualMs: this.#endedAt,
+      metrics,
+      end: end == null ? 'well' : ((end as { code?: string }).code ?? end.name),
+    };
+  }
+
+  /** Under `sample` the kept items stand for all that were offered; else each stands for itself. */
+  #checkRepresented(metrics: SinkMetrics): void {
+    const { represented } = this.#book;
+    const { dropsByReason, unrepresented, eventsOffered, eventsAccepted } = metrics;
+    const isSample = this.#plan.options.strategy === 'sample';
+    const expected = isSample
+      ? eventsOffered - unrepresented - dropsByReason.shed
+      : eventsAccepted - dropsByReason.evicted;
+    this.#journal.check(
+      represented === expected,
+      () => `batches stand for ${represented} items, not for ${expected}`,
+    );
+  }
+}
