@@ -18,7 +18,8 @@ const DROPPED = Promise.resolve(false);
  * The engine without a stream around it: items are pushed, batches go to `flush`.
  *
  * Flushing begins with `start()`; `await drain(); stop()` is the way to end. When a flush fails for good and no `onFailed` takes its
- * items, every pending and later call rejects with that error. Emits `state`, `drop`, `flush`, `retry` and `failed`; never `error`.
+ * items, every pending and later call rejects with that error. Emits `state`, `drop`, `flush`, `retry`, `breaker` and `failed`;
+ * never `error`.
  *
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
@@ -40,6 +41,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       onDrop: (item, reason) => this.emit('drop', item, reason),
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
+      onBreaker: (state, previous) => this.emit('breaker', state, previous),
       onFailed: (failures) => this.emit('failed', failures),
       onRoom: () => {
         this.#onRoom();

@@ -19,7 +19,9 @@ export const DEFAULTS = {
   targetLatencyMs: 500,
   flushTimeoutMs: 30_000,
   abortGraceMs: 1_000,
-  retry: { attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, afterTimeout: false },
+  retry: { attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, maxElapsedMs: 300_000, afterTimeout: false },
+  /** Where there is one. */
+  breaker: { failures: 5, minDelayMs: 500, maxDelayMs: 30_000, maxOutageMs: 300_000 },
   objectMode: true,
   byteMode: { maxBufferBytes: 16 * 1024 * 1024, batchBytes: 1024 * 1024 },
 } as const;
@@ -30,7 +32,7 @@ const BUFFER_NAMES = [
 ] as const satisfies readonly (keyof BufferOptions<unknown>)[]; // prettier-ignore
 export const SINK_ONLY_NAMES = [
   'batchBytes', 'concurrency', 'minFlushIntervalMs', 'maxFlushIntervalMs', 'targetLatencyMs', 'flushTimeoutMs', 'abortGraceMs',
-  'retry', 'onFailed', 'onSettled',
+  'retry', 'breaker', 'onFailed', 'onSettled',
 ] as const satisfies readonly (keyof SinkOptions<unknown>)[]; // prettier-ignore
 const STREAM_NAMES = [
   'highWaterMark',
@@ -53,6 +55,13 @@ export const RETRY_OPTIONS: ReadonlySet<string> = new Set([
   'attempts',
   'minDelayMs',
   'maxDelayMs',
+  'maxElapsedMs',
   'isRetryable',
   'afterTimeout',
+]);
+export const BREAKER_OPTIONS: ReadonlySet<string> = new Set([
+  'failures',
+  'minDelayMs',
+  'maxDelayMs',
+  'maxOutageMs',
 ]);

@@ -20,6 +20,8 @@ export type BackpressureErrorCode =
   | 'ERR_BACKPRESSURE_HANDLER_FAILED'
   /** Destroyed while items were unsettled. */
   | 'ERR_BACKPRESSURE_ABORTED'
+  /** The destination was out of reach for longer than `breaker.maxOutageMs`; `cause` is the last error. */
+  | 'ERR_BACKPRESSURE_OUTAGE'
   /** `drain({ timeoutMs })` ran out of time. */
   | 'ERR_BACKPRESSURE_DRAIN_TIMEOUT'
   /** A call that needs a started controller. */

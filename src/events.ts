@@ -1,7 +1,7 @@
 /** The events of the streams and the controller, beside Node's own. */
 
 import type { FailedItem } from './options.js';
-import type { FlushReason } from './types.js';
+import type { BreakerState, FlushReason } from './types.js';
 import type { BackpressureState, DropReason } from './vocabulary.js';
 
 /** How one call of the flush function went. */
@@ -23,6 +23,7 @@ export interface RetryReport {
   error: Error;
   /** Calls made so far. */
   attempt: number;
+  /** While the breaker is open: how long it will be at least, for the next call of all may be another batch's. */
   delayMs: number;
   items: number;
 }
@@ -37,6 +38,8 @@ export interface SinkEvents<T> extends BufferEvents<T> {
   /** After each call of the flush function. */
   flush: [report: FlushReport];
   retry: [retry: RetryReport];
+  /** The circuit breaker has changed its state. */
+  breaker: [state: BreakerState, previous: BreakerState];
   /** Items have failed for good. */
   failed: [failures: FailedItem<T>[]];
 }

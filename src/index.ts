@@ -8,8 +8,16 @@ export { BackpressureState, BackpressureStrategy } from './vocabulary.js';
 export type { DropReason, StrategyInput } from './vocabulary.js';
 export { BackpressureError, InvalidOptionError, ItemError } from './errors.js';
 export type { BackpressureErrorCode } from './errors.js';
-export type { FlushContext, FlushDefaults, FlushFunction, FlushReason, FlushResult } from './types.js';
 export type {
+  BreakerState,
+  FlushContext,
+  FlushDefaults,
+  FlushFunction,
+  FlushReason,
+  FlushResult,
+} from './types.js';
+export type {
+  BreakerOptions,
   BufferOptions,
   FailedItem,
   RetryOptions,

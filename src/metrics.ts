@@ -1,4 +1,4 @@
-import type { FlushReason } from './types.js';
+import type { BreakerState, FlushReason } from './types.js';
 import type { BackpressureState, DropReason } from './vocabulary.js';
 
 /** What every buffer tells of itself, at any instant. Counts are since construction. */
@@ -40,6 +40,8 @@ export interface SinkMetrics extends BufferMetrics {
   flushes: number;
   flushesByReason: Record<FlushReason, number>;
   retries: number;
+  /** `closed` where there is none. */
+  breaker: BreakerState;
   /** Answers of flush functions that came after their batch had been given up. */
   lateResults: number;
 }

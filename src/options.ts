@@ -7,10 +7,18 @@ import type { BackpressureState, DropReason, StrategyInput } from './vocabulary.
 export interface RetryOptions {
   /** All calls of the flush function for one batch, the first included. Default 1; `copyInto` sets 5. At least 1. */
   attempts?: number;
-  /** Base of the delay before a retry, drawn from `0 … min(maxDelayMs, minDelayMs × 2ⁿ)` ("full jitter"). Default 200 ms. */
+  /**
+   * Base of the delay before a retry, drawn from `0 … min(maxDelayMs, minDelayMs × 2ⁿ)` ("full jitter"). Default 200 ms. An error that
+   * carries `retryAfterMs` (a number of at least 0; also the cause of an `ItemError`) puts that in its place, and adds it to what is drawn.
+   */
   minDelayMs?: number;
   /** Cap of that delay. Default 30 000 ms. */
   maxDelayMs?: number;
+  /**
+   * No further call of a batch begins later than this after its first call began: a retry whose delay would end after it fails at once.
+   * Default 300 000 ms; `Infinity` for no limit.
+   */
+  maxElapsedMs?: number;
   /** Which errors are worth another call. Default: all, except an error whose own `retryable` is `false`. */
   isRetryable?: (error: Error) => boolean;
   /**
@@ -18,6 +26,31 @@ export interface RetryOptions {
    * for idempotent destinations only. Default `false`.
    */
   afterTimeout?: boolean;
+}
+
+/**
+ * The circuit breaker. After `failures` transport failures in a row, over all slots, no call begins for a while; then one call decides
+ * whether all go on. A transport failure is a call that failed as a whole and is worth another one, or that timed out; whatever the
+ * destination answers, be it that it refuses a row, ends the row of failures.
+ *
+ * With `retry.attempts` of at least 2, a batch that is worth another call is held until the destination is back: neither the failure that
+ * opened the breaker nor a failed probe counts as an attempt, or as time towards `retry.maxElapsedMs`.
+ */
+export interface BreakerOptions {
+  /** So many transport failures in a row open it. Default 5; at least 1. */
+  failures?: number;
+  /**
+   * Base of the time that it stays open, which is drawn from half to all of `min(maxDelayMs, minDelayMs × 2ⁿ)`. Default 500 ms; at least 1.
+   */
+  minDelayMs?: number;
+  /** Cap of that time. Default 30 000 ms; at least 1. */
+  maxDelayMs?: number;
+  /**
+   * How long an outage may last, from the first of the failures in a row: then the sink fails with `ERR_BACKPRESSURE_OUTAGE`, and hands
+   * back all that is open, also where `onFailed` is given. Time without any open item is not counted. Default 300 000 ms; at least 1;
+   * `Infinity` for no limit.
+   */
+  maxOutageMs?: number;
 }
 
 /** An item that failed for good, as `onFailed` and the event `failed` get it. */
@@ -89,6 +122,8 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   /** How long a flush whose signal has fired may take to answer before its slot is freed. Default 1 000 ms. */
   abortGraceMs?: number;
   retry?: RetryOptions;
+  /** Default `false`, none; `copyInto` sets one. Fields that are given lie over those of the flush function's `defaults`. */
+  breaker?: BreakerOptions | false;
   /** Takes the items that failed for good. May be asynchronous. Without it such a failure is fatal and its error carries the items. */
   onFailed?: (failures: FailedItem<T>[]) => unknown;
   /** Learns each item's outcome, in batches, after the destination has answered. May be asynchronous; it is not waited for. */

@@ -5,6 +5,7 @@
 
 import type { Clock } from './clock.js';
 import {
+  BREAKER_OPTIONS,
   CONTROLLER_OPTIONS,
   DEFAULTS,
   RETRY_OPTIONS,
@@ -13,7 +14,13 @@ import {
   WRITABLE_OPTIONS,
 } from './defaults.js';
 import { InvalidOptionError } from './errors.js';
-import type { SinkOptions, TransformOptions, WritableOptions } from './options.js';
+import type {
+  BreakerOptions,
+  RetryOptions,
+  SinkOptions,
+  TransformOptions,
+  WritableOptions,
+} from './options.js';
 import { resolveBuffer, type ResolvedBuffer } from './resolve-buffer.js';
 import type { FlushFunction } from './types.js';
 import {
@@ -32,9 +39,12 @@ export interface ResolvedRetry {
   attempts: number;
   minDelayMs: number;
   maxDelayMs: number;
+  maxElapsedMs: number;
   isRetryable: (error: Error) => boolean;
   afterTimeout: boolean;
 }
+
+export type ResolvedBreaker = Required<BreakerOptions>;
 
 export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   batchSize: number;
@@ -46,6 +56,8 @@ export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   flushTimeoutMs: number;
   abortGraceMs: number;
   retry: ResolvedRetry;
+  /** `undefined`: there is none. */
+  breaker: ResolvedBreaker | undefined;
   onFailed: SinkOptions<T>['onFailed'];
   onSettled: SinkOptions<T>['onSettled'];
 }
@@ -120,7 +132,8 @@ export function resolveSink<T>(
       true,
     ),
     abortGraceMs: checkDuration('abortGraceMs', given.abortGraceMs ?? DEFAULTS.abortGraceMs, 0),
-    retry: resolveRetry({ ...defaults.retry, ...dropUndefined(given.retry) }),
+    retry: resolveRetry(dropUndefined('retry', given.retry), defaults.retry),
+    breaker: resolveBreaker(given.breaker, defaults.breaker),
     onFailed: optional(given.onFailed, (value) => checkFunction('onFailed', value)),
     onSettled: optional(given.onSettled, (value) => checkFunction('onSettled', value)),
   };
@@ -183,26 +196,61 @@ function resolveIntervals(
   return { minFlushIntervalMs, maxFlushIntervalMs };
 }
 
-function resolveRetry(given: NonNullable<SinkOptions<never>['retry']>): ResolvedRetry {
+function resolveRetry(own: RetryOptions, beneath: RetryOptions = {}): ResolvedRetry {
+  const given = { ...beneath, ...own };
   checkNames(given, RETRY_OPTIONS, "option 'retry'");
-  const min = optional(given.minDelayMs, (value) => checkDuration('retry.minDelayMs', value, 0));
-  const max = optional(given.maxDelayMs, (value) => checkDuration('retry.maxDelayMs', value, 0));
-  if (min !== undefined && max !== undefined && min > max) {
-    throw new InvalidOptionError(
-      'retry.minDelayMs',
-      `option 'retry.minDelayMs' must be at most 'retry.maxDelayMs' (${max}); got ${min}`,
-    );
-  }
-  const minDelayMs = min ?? Math.min(DEFAULTS.retry.minDelayMs, max ?? Infinity);
   return {
     attempts: checkInteger('retry.attempts', given.attempts ?? DEFAULTS.retry.attempts, 1),
-    minDelayMs,
-    maxDelayMs: max ?? Math.max(DEFAULTS.retry.maxDelayMs, minDelayMs),
+    ...resolveDelays('retry', own, { ...DEFAULTS.retry, ...beneath }, 0),
+    maxElapsedMs: checkDuration(
+      'retry.maxElapsedMs',
+      given.maxElapsedMs ?? DEFAULTS.retry.maxElapsedMs,
+      0,
+      true,
+    ),
     isRetryable:
       optional(given.isRetryable, (value) => checkFunction('retry.isRetryable', value)) ??
       isRetryableUnlessToldOtherwise,
     afterTimeout: checkBoolean('retry.afterTimeout', given.afterTimeout ?? DEFAULTS.retry.afterTimeout),
   };
+}
+
+function resolveBreaker(
+  given: SinkOptions<never>['breaker'],
+  beneath: SinkOptions<never>['breaker'],
+): ResolvedBreaker | undefined {
+  if (given === false || (given === undefined && !beneath)) return undefined;
+  const own = dropUndefined('breaker', given);
+  const standard = { ...DEFAULTS.breaker, ...(beneath || {}) };
+  const fields = { ...standard, ...own };
+  checkNames(fields, BREAKER_OPTIONS, "option 'breaker'");
+  return {
+    failures: checkInteger('breaker.failures', fields.failures, 1),
+    ...resolveDelays('breaker', own, standard, 1),
+    maxOutageMs: checkDuration('breaker.maxOutageMs', fields.maxOutageMs, 1, true),
+  };
+}
+
+/** A base and a cap: where the user gave only one of them, the other one keeps out of its way. */
+function resolveDelays(
+  owner: 'retry' | 'breaker',
+  given: { minDelayMs?: number; maxDelayMs?: number },
+  beneath: { minDelayMs: number; maxDelayMs: number },
+  least: number,
+): { minDelayMs: number; maxDelayMs: number } {
+  const check = (name: 'minDelayMs' | 'maxDelayMs', value: number) =>
+    checkDuration(`${owner}.${name}`, value, least);
+  const min = optional(given.minDelayMs, (value) => check('minDelayMs', value));
+  const max = optional(given.maxDelayMs, (value) => check('maxDelayMs', value));
+  if (min !== undefined && max !== undefined && min > max) {
+    throw new InvalidOptionError(
+      `${owner}.minDelayMs`,
+      `option '${owner}.minDelayMs' must be at most '${owner}.maxDelayMs' (${max}); got ${min}`,
+    );
+  }
+  const minDelayMs = min ?? Math.min(check('minDelayMs', beneath.minDelayMs), max ?? Infinity);
+  const maxDelayMs = max ?? Math.max(check('maxDelayMs', beneath.maxDelayMs), minDelayMs);
+  return { minDelayMs, maxDelayMs };
 }
 
 function isRetryableUnlessToldOtherwise(error: Error): boolean {
@@ -227,9 +275,9 @@ function refuseNull(given: object, prefix = ''): void {
 }
 
 /** So that `{ retry: { attempts: undefined } }` leaves the default alone. */
-function dropUndefined<O extends object>(given: O | undefined): Partial<O> {
+function dropUndefined<O extends object>(option: string, given: O | undefined): Partial<O> {
   if (given === undefined) return {};
-  if (typeof given !== 'object' || (given as unknown) === null) refuse('retry', 'an object', given);
-  refuseNull(given, 'retry.');
+  if (typeof given !== 'object' || (given as unknown) === null) refuse(option, 'an object', given);
+  refuseNull(given, `${option}.`);
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<O>;
 }

@@ -1,12 +1,18 @@
 /** The contract between a sink and its destination. */
 
-import type { RetryOptions } from './options.js';
+import type { BreakerOptions, RetryOptions } from './options.js';
 
 /**
  * Why a batch was flushed: it was full (or the producer was made to wait, so that nothing could be added), its bytes were, its oldest item
  * came of age, the sink drains, or `flush()` was called.
  */
 export type FlushReason = 'size' | 'bytes' | 'interval' | 'drain' | 'manual';
+
+/**
+ * Where the circuit breaker stands: `closed`, calls are made; `open`, no call begins for a while; `half_open`, one call is made, and
+ * decides.
+ */
+export type BreakerState = 'closed' | 'open' | 'half_open';
 
 /** What a flush function learns about the call. */
 export interface FlushContext {
@@ -19,6 +25,11 @@ export interface FlushContext {
   readonly weights: readonly number[];
   /** The sum of `weights`. */
   readonly represents: number;
+  /**
+   * Whether the user gave `onFailed`. Where not, an item that fails for good ends the sink, so that to find out which items of a batch are
+   * at fault, and to deliver the others, is of little use.
+   */
+  readonly takesFailures: boolean;
 }
 
 /**
@@ -54,4 +65,5 @@ export interface FlushDefaults<T = unknown> {
   readonly targetLatencyMs?: number;
   readonly flushTimeoutMs?: number;
   readonly retry?: RetryOptions;
+  readonly breaker?: BreakerOptions | false;
 }

@@ -8,9 +8,10 @@ import type { SinkMetrics } from '../metrics.js';
 import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import { Stopwatch } from '../stopwatch.js';
-import type { FlushFunction, FlushReason } from '../types.js';
+import type { BreakerState, FlushFunction, FlushReason } from '../types.js';
 import type { DropReason } from '../vocabulary.js';
 import { handled, handlerFailed } from '../handlers.js';
+import { CallGate, type CallGateHost } from './call-gate.js';
 import { Flight, type FlightHost } from './flight.js';
 import { decideFlush } from './flush-decision.js';
 import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.js';
@@ -24,7 +25,7 @@ import { Unsettled } from './unsettled.js';
  *
  * It is `stopped`, `running` or `aborted`; an abort is final. Flushes start in a microtask, never inside `admit`.
  */
-export class BatchingSink<T> implements FlightHost<T> {
+export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly queue: AdmissionQueue<T>;
   readonly settings: ResolvedSink<T>;
   readonly #flush: FlushFunction<T>;
@@ -35,6 +36,7 @@ export class BatchingSink<T> implements FlightHost<T> {
   #draining = false;
   /** Each with the promise of its end. */
   readonly #flights = new Map<Flight<T>, Promise<void>>();
+  readonly #gate: CallGate;
   readonly #milestones = new Milestones();
   readonly #blocked: Stopwatch;
   readonly #unsettled = new Unsettled<T>();
@@ -71,6 +73,7 @@ export class BatchingSink<T> implements FlightHost<T> {
     this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
     this.#flushIntervalMs = settings.minFlushIntervalMs;
     this.#blocked = new Stopwatch(settings.clock);
+    this.#gate = new CallGate(settings, this);
     this.queue = new AdmissionQueue<T>(settings, {
       onState: this.#observer.onState,
       onDrop: (item, reason) => this.#onDrop(item, reason),
@@ -113,6 +116,10 @@ export class BatchingSink<T> implements FlightHost<T> {
   get isIdle(): boolean {
     const { ledger } = this.queue;
     return ledger.load === 0 && ledger.waiting === 0;
+  }
+
+  get isRunning(): boolean {
+    return this.#phase === 'running';
   }
 
   start(): void {
@@ -183,6 +190,7 @@ export class BatchingSink<T> implements FlightHost<T> {
     this.#phase = 'aborted';
     this.#failure = error;
     this.#clearTimer();
+    this.#gate.end();
     this.#blocked.stop();
     const ends = [...this.#flights.values()];
     for (const flight of this.#flights.keys()) flight.abort(error);
@@ -233,6 +241,7 @@ export class BatchingSink<T> implements FlightHost<T> {
       flushesByReason,
       retries: this.#retries,
       lateResults: this.#lateResults,
+      breaker: this.#gate.state,
     };
   }
 
@@ -245,7 +254,8 @@ export class BatchingSink<T> implements FlightHost<T> {
     const { queued, queuedBytes } = this.queue.ledger;
     const { batchSize, batchBytes } = this.settings;
     // What drains, or is waited for, was seen to when the first of the queued items came.
-    if (queued === 1 || queued >= batchSize || queuedBytes >= batchBytes) this.#schedulePump();
+    if (queued === 1 || ((queued >= batchSize || queuedBytes >= batchBytes) && this.#gate.mayLaunch))
+      this.#schedulePump();
   }
 
   #schedulePump(): void {
@@ -256,8 +266,9 @@ export class BatchingSink<T> implements FlightHost<T> {
 
   #pump(): void {
     const { concurrency } = this.settings;
+    this.#gate.tend();
     let due: FlushReason | number | undefined;
-    while (this.#flights.size < concurrency) {
+    while (this.#flights.size < concurrency && this.#gate.mayLaunch) {
       due = this.#decide();
       if (typeof due !== 'string') break;
       this.#launch(due);
@@ -290,10 +301,11 @@ export class BatchingSink<T> implements FlightHost<T> {
   #launch(reason: FlushReason): void {
     const { queue, settings } = this;
     const taken = queue.take(queue.batchLength(settings.batchSize, settings.batchBytes));
-    const flight = new Flight(taken, reason, this.#flush, settings, this);
+    const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
     this.#flushes[reason]++;
     let ended!: () => void;
     // Its end is known before it begins: the flush function may abort everything at once.
+    this.#gate.onLaunch(flight.first);
     this.#flights.set(flight, new Promise((resolve) => (ended = resolve)));
     // `run` never rejects: what fails is told to `fail`.
     void flight.run().then(() => {
@@ -318,6 +330,20 @@ export class BatchingSink<T> implements FlightHost<T> {
     if (this.#timerAt === Infinity) return;
     this.settings.clock.clearTimeout(this.#timer);
     this.#timerAt = Infinity;
+  }
+
+  // ── CallGateHost: whether the destination may be called ──
+
+  onBreaker(state: BreakerState, previous: BreakerState): void {
+    this.#observer.onBreaker(state, previous);
+  }
+
+  onMayLaunch(): void {
+    this.#schedulePump();
+  }
+
+  onOutage(error: BackpressureError): void {
+    this.fail(error);
   }
 
   // ── FlightHost: what became of a batch ──

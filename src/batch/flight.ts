@@ -5,9 +5,10 @@ import { handlerFailed } from '../handlers.js';
 import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import type { FlushFunction, FlushReason } from '../types.js';
+import type { CallGate } from './call-gate.js';
 import { readFlushAnswer } from './flush-answer.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
-import { retryDelay } from './retry.js';
+import { longestRetryAfter, retryDelay } from './retry.js';
 
 /** What a flight tells the sink that started it. */
 export interface FlightHost<T> {
@@ -49,6 +50,7 @@ export class Flight<T> {
   readonly first: number;
   readonly #settings: ResolvedSink<T>;
   readonly #flush: FlushFunction<T>;
+  readonly #gate: CallGate;
   readonly #host: FlightHost<T>;
   readonly #reason: FlushReason;
   #items: T[];
@@ -58,6 +60,13 @@ export class Flight<T> {
   #open: readonly T[];
   #openBytes: number;
   #attempt = 0;
+  /** Calls that count towards `retry.attempts`: not those that the breaker has taken upon itself. */
+  #spent = 0;
+  /** When the first call began; later, by as much as the breaker has held the flight. */
+  #startedAt = 0;
+  #callAt = 0;
+  /** Since when the breaker holds the flight. */
+  #heldSince: number | undefined;
   /** A call's outcome is unknown: it may have delivered what a later call reports as failed. */
   #uncertain = false;
   #abortError: Error | undefined;
@@ -69,6 +78,7 @@ export class Flight<T> {
     reason: FlushReason,
     flush: FlushFunction<T>,
     settings: ResolvedSink<T>,
+    gate: CallGate,
     host: FlightHost<T>,
   ) {
     this.first = taken.first;
@@ -80,6 +90,7 @@ export class Flight<T> {
     this.#reason = reason;
     this.#flush = flush;
     this.#settings = settings;
+    this.#gate = gate;
     this.#host = host;
   }
 
@@ -99,12 +110,20 @@ export class Flight<T> {
       }
       if (again.length === 0) return;
       this.#keep(again.map(({ place }) => place));
-      if (!this.#aborted) await this.#pause(again.at(-1)!.failed.error);
+      if (!this.#aborted && !(await this.#pause(again))) {
+        await this.#giveUp(again);
+        return;
+      }
       if (this.#aborted) {
         this.#handBack(again, 0);
         return;
       }
     }
+  }
+
+  /** What was to be called again would be too late. */
+  async #giveUp(failures: Failure<T>[]): Promise<void> {
+    if (!(await this.#handOver({ failures, toldFlushed: 0, again: [] }))) this.#handBack(failures, 0);
   }
 
   /** Fires the signal of the call under way; ends a pause. The flight ends when the call answers or its grace has run out. */
@@ -118,6 +137,11 @@ export class Flight<T> {
   }
 
   async #call(): Promise<CallOutcome> {
+    const now = this.#settings.clock.now();
+    if (this.#attempt === 0) this.#startedAt = now;
+    this.#callAt = now;
+    this.#spent++;
+    this.#gate.onCall(this.first);
     const context = { attempt: ++this.#attempt, reason: this.#reason, weights: this.#weights };
     const call = startFlushCall(this.#flush, this.#items, context, this.#settings, () =>
       this.#host.onLateResult(),
@@ -173,14 +197,18 @@ export class Flight<T> {
     latencyMs: number,
   ): Verdict<T> {
     const items = this.#items;
+    if (transportFailure) this.#gate.failed(this.first, error);
+    else this.#gate.answered();
     this.#report(0, items.length, latencyMs, transportFailure);
     const failures = items.map((item, place) => this.#failure(item, place, error, ambiguous));
-    if (!retryable || !this.#mayCallAgain()) return { failures, toldFlushed: 0, again: [] };
+    if (!retryable || !(this.#isHeld() || this.#mayCallAgain()))
+      return { failures, toldFlushed: 0, again: [] };
     this.#uncertain ||= ambiguous;
     return { failures: [], toldFlushed: 0, again: failures };
   }
 
   #judgeAnswer(raw: unknown, latencyMs: number): Verdict<T> {
+    this.#gate.answered();
     const items = this.#items;
     const answer = readFlushAnswer(raw, items.length);
     switch (answer.kind) {
@@ -293,24 +321,66 @@ export class Flight<T> {
     });
   }
 
-  async #pause(error: Error): Promise<void> {
-    const { clock, random, retry } = this.#settings;
-    const delayMs = retryDelay(this.#attempt, retry.minDelayMs, retry.maxDelayMs, random);
-    this.#host.onRetry(error, this.#attempt, delayMs, this.#items.length);
-    if (this.#aborted) return;
-    await new Promise<void>((resolve) => {
-      const end = () => {
+  /** Waits until it is time for the next call. Answers `false` when that would be too late: at once, not after the wait. */
+  async #pause(again: Failure<T>[]): Promise<boolean> {
+    const { clock, retry } = this.#settings;
+    const held = this.#heldSince !== undefined;
+    const delayMs = held ? this.#gate.closedForMs : this.#ownDelay(again);
+    if (!held && this.#elapsedMs + delayMs > retry.maxElapsedMs) return false;
+    this.#host.onRetry(again.at(-1)!.failed.error, this.#attempt, delayMs, this.#items.length);
+    if (this.#aborted) return true;
+    const inTime = await this.#waitForTurn(held ? undefined : delayMs);
+    if (this.#heldSince !== undefined) this.#startedAt += clock.now() - this.#heldSince;
+    this.#heldSince = undefined;
+    return inTime;
+  }
+
+  #ownDelay(again: Failure<T>[]): number {
+    const { random, retry } = this.#settings;
+    const toldMs = longestRetryAfter(again.map(({ failed }) => failed.error));
+    return retryDelay(this.#spent, retry.minDelayMs, retry.maxDelayMs, random, toldMs);
+  }
+
+  /** The delay, if there is one, and then until the breaker lets it go, which may be sooner. Answers `false` when it has become too late. */
+  #waitForTurn(delayMs: number | undefined): Promise<boolean> {
+    const { clock, retry } = this.#settings;
+    return new Promise<boolean>((resolve) => {
+      let timer: unknown;
+      const end = (inTime: boolean) => {
         clock.clearTimeout(timer);
         this.#interrupt = undefined;
-        resolve();
+        this.#gate.leave(waiting);
+        resolve(inTime);
       };
-      const timer = clock.setTimeout(end, delayMs);
-      this.#interrupt = end;
+      const waiting = { first: this.first, ready: delayMs === undefined, go: () => end(true) };
+      if (delayMs !== undefined) {
+        timer = clock.setTimeout(() => {
+          // The timer may have come late: where the process was held up, or asleep.
+          if (this.#elapsedMs > retry.maxElapsedMs) return end(false);
+          if (!this.#gate.isOut) return end(true);
+          waiting.ready = true;
+          this.#heldSince = clock.now();
+        }, delayMs);
+      }
+      this.#interrupt = () => end(true);
+      this.#gate.wait(waiting);
     });
   }
 
+  get #elapsedMs(): number {
+    return this.#settings.clock.now() - this.#startedAt;
+  }
+
   #mayCallAgain(): boolean {
-    return !this.#aborted && this.#attempt < this.#settings.retry.attempts;
+    return !this.#aborted && this.#spent < this.#settings.retry.attempts;
+  }
+
+  /** While the breaker is not closed, a failure says nothing about the batch: it is held, and the call does not count. */
+  #isHeld(): boolean {
+    if (this.#aborted || !this.#gate.isOut || this.#settings.retry.attempts < 2) return false;
+    this.#spent--;
+    this.#heldSince = this.#callAt;
+    return true;
   }
 
   /** Narrows the flight to the items that are called again. */

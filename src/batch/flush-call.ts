@@ -18,11 +18,19 @@ export interface FlushCall {
   interrupt: (error: Error) => void;
 }
 
+/** What the batch tells of the call. */
+export interface CallContext {
+  attempt: number;
+  reason: FlushReason;
+  /** As taken from the queue, under `sample`. */
+  weights: Float64Array | undefined;
+}
+
 /** Calls the flush function once, with a limit on its time. An answer after the call was abandoned only goes to `onLateResult`. */
 export function startFlushCall<T>(
   flush: FlushFunction<T>,
   items: T[],
-  context: Omit<FlushContext, 'signal' | 'weights' | 'represents'> & { weights: Float64Array | undefined },
+  context: CallContext,
   settings: ResolvedSink<T>,
   onLateResult: () => void,
 ): FlushCall {
@@ -58,8 +66,8 @@ export function startFlushCall<T>(
       ? // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
         clock.setTimeout(() => undefined, LONGEST_DELAY_MS)
       : clock.setTimeout(() => interrupt(timeoutError(flushTimeoutMs)), flushTimeoutMs);
-  const { attempt, reason, weights } = context;
-  invoke(flush, items, new Context(controller.signal, attempt, reason, items.length, weights)).then(
+  const takesFailures = settings.onFailed !== undefined;
+  invoke(flush, items, new Context(controller.signal, context, items.length, takesFailures)).then(
     (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
     (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
   );
@@ -75,22 +83,18 @@ class Context implements FlushContext {
   readonly signal: AbortSignal;
   readonly attempt: number;
   readonly reason: FlushReason;
+  readonly takesFailures: boolean;
   readonly #length: number;
   readonly #taken: Float64Array | undefined;
   #weights: readonly number[] | undefined;
 
-  constructor(
-    signal: AbortSignal,
-    attempt: number,
-    reason: FlushReason,
-    length: number,
-    taken: Float64Array | undefined,
-  ) {
+  constructor(signal: AbortSignal, call: CallContext, length: number, takesFailures: boolean) {
     this.signal = signal;
-    this.attempt = attempt;
-    this.reason = reason;
+    this.attempt = call.attempt;
+    this.reason = call.reason;
+    this.takesFailures = takesFailures;
     this.#length = length;
-    this.#taken = taken;
+    this.#taken = call.weights;
   }
 
   get weights(): readonly number[] {

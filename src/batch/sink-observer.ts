@@ -1,5 +1,6 @@
 import type { FlushReport, RetryReport } from '../events.js';
 import type { FailedItem } from '../options.js';
+import type { BreakerState } from '../types.js';
 import type { BackpressureState, DropReason } from '../vocabulary.js';
 
 /** What the sink tells the stream or controller around it, which passes it on to the user's listeners. */
@@ -8,6 +9,7 @@ export interface SinkObserver<T> {
   onDrop: (item: T, reason: DropReason) => void;
   onFlush: (report: FlushReport) => void;
   onRetry: (retry: RetryReport) => void;
+  onBreaker: (state: BreakerState, previous: BreakerState) => void;
   onFailed: (failures: FailedItem<T>[]) => void;
   /** Load has gone down: a producer that waits may be let in. */
   onRoom: () => void;
@@ -35,6 +37,7 @@ export function guardObserver<T>(
     onDrop: guard('drop', observer.onDrop),
     onFlush: guard('flush', observer.onFlush),
     onRetry: guard('retry', observer.onRetry),
+    onBreaker: guard('breaker', observer.onBreaker),
     onFailed: guard('failed', observer.onFailed),
     onRoom: observer.onRoom,
     onFatal: observer.onFatal,

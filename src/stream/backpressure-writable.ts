@@ -31,7 +31,7 @@ export interface BackpressureWritable<T> {
  * A `Writable` in front of a slow destination: a bounded buffer with a strategy, pressure states, and batches that go to `flush`.
  *
  * The callback of `write()` means *admitted*, not flushed; `'finish'` means that every item has settled. `await stream.flush()` waits for
- * what was written before. Emits, beside Node's events, `state`, `drop`, `flush`, `retry` and `failed`.
+ * what was written before. Emits, beside Node's events, `state`, `drop`, `flush`, `retry`, `breaker` and `failed`.
  *
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
@@ -53,6 +53,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       onDrop: (item, reason) => this.emit('drop', item, reason),
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
+      onBreaker: (state, previous) => this.emit('breaker', state, previous),
       onFailed: (failures) => this.emit('failed', failures),
       onRoom: () => this.#gate.onRoom(),
       onFatal: (error) => this.destroy(error),

@@ -138,5 +138,5 @@ export async function expectNoBackends(admin: pg.Pool, application: string): Pro
 
 /** What a sink would give with a batch. */
 export function flushContext(signal: AbortSignal = new AbortController().signal): FlushContext {
-  return { signal, attempt: 1, reason: 'size', weights: [], represents: 0 };
+  return { signal, attempt: 1, reason: 'size', weights: [], represents: 0, takesFailures: false };
 }

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { BackpressureController } from '../../src/controller.js';
-import type { BackpressureError, FailedItem, Settlement } from '../../src/index.js';
+import { ItemError, type BackpressureError, type FailedItem, type Settlement } from '../../src/index.js';
 import { range, startController, type Behaviour } from '../support/destination.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 
@@ -34,6 +34,16 @@ describe('a flush', () => {
     expect(destination.calls.map(({ context }) => context.reason)).toEqual([reason]);
     expect(controller.getMetrics().flushesByReason[reason]).toBe(1);
     expect(controller.getMetrics().flushes).toBe(1);
+  });
+
+  it('is told whether there is an onFailed', async () => {
+    const { controller, destination } = startController({ batchSize: 1 });
+    void controller.push(1);
+    const handled = startController({ batchSize: 1, onFailed: () => undefined });
+    void handled.controller.push(1);
+    await settle();
+    expect(destination.calls[0]!.context.takesFailures).toBe(false);
+    expect(handled.destination.calls[0]!.context.takesFailures).toBe(true);
   });
 
   it('of what is queued comes at once when a producer is held beside an idle slot', async () => {
@@ -300,6 +310,105 @@ describe('retry', () => {
     await clock.advance(100_000);
     expect(destination.calls).toHaveLength(1);
     expect(controller.takeUnsettled()).toEqual([1]);
+  });
+
+  it('begins no call later than maxElapsedMs after the first, and does not wait in vain', async () => {
+    const retry = { attempts: 9, minDelayMs: 100, maxElapsedMs: 350 };
+    const run = startController(
+      { batchSize: 1, retry, random: () => 0.5, onFailed: () => undefined },
+      Array.from({ length: 9 }, () => fails(10)),
+    );
+    const retries: number[] = [];
+    run.controller.on('retry', ({ delayMs }) => void retries.push(delayMs));
+    void run.controller.push(1);
+    await run.clock.advance(180);
+    // Called at 0, 10 + 50 and 70 + 100; the next one would be at 180 + 200.
+    expect(run.destination.calls.map(({ at }) => at)).toEqual([0, 60, 170]);
+    expect(retries).toEqual([50, 100]);
+    expect(run.controller.getMetrics()).toMatchObject({ eventsFailed: 1, retries: 2 });
+
+    const exact = startController(
+      { batchSize: 1, retry: { ...retry, maxElapsedMs: 380 }, random: () => 0.5, onFailed: () => undefined },
+      Array.from({ length: 9 }, () => fails(10)),
+    );
+    void exact.controller.push(1);
+    await exact.clock.advance(10_000);
+    expect(exact.destination.calls.map(({ at }) => at)).toEqual([0, 60, 170, 380]);
+  });
+
+  it('goes on for as long as it takes where maxElapsedMs is Infinity', async () => {
+    const { clock, controller, destination } = startController(
+      {
+        batchSize: 1,
+        retry: { attempts: 99, minDelayMs: 30_000, maxElapsedMs: Infinity },
+        random: () => 0.99,
+      },
+      Array.from({ length: 50 }, () => fails(0)),
+    );
+    void controller.push(1);
+    await clock.advance(50 * 30_000);
+    expect(destination.calls).toHaveLength(51);
+    expect(controller.getMetrics().eventsFlushed).toBe(1);
+  });
+
+  it('calls nothing that a late timer brings after maxElapsedMs, as after the process was held up', async () => {
+    const { clock, controller, destination } = startController(
+      {
+        batchSize: 1,
+        retry: { attempts: 3, maxElapsedMs: 1_000 },
+        random: () => 0.5,
+        onFailed: () => undefined,
+      },
+      [fails(0)],
+    );
+    void controller.push(1);
+    await settle();
+    const now = clock.now.bind(clock);
+    clock.now = () => now() + 5_000;
+    await clock.advance(100);
+    expect(destination.calls).toHaveLength(1);
+    expect(controller.getMetrics().eventsFailed).toBe(1);
+  });
+
+  it('counts the time that onFailed takes for other items of the batch', async () => {
+    const partial: Behaviour = { kind: 'partial', ms: 0, mask: 0b11, retryable: 0b10, unnamed: 0 };
+    const clock = new ManualClock();
+    const failed: number[][] = [];
+    const onFailed = (failures: FailedItem<number>[]) => {
+      failed.push(failures.map(({ item }) => item));
+      return new Promise<void>((resolve) => void clock.setTimeout(resolve, 1_000));
+    };
+    const { controller, destination } = startController(
+      { clock, batchSize: 3, retry: { attempts: 3, maxElapsedMs: 1_000 }, random: () => 0.5, onFailed },
+      [partial],
+    );
+    for (const item of range(1, 3)) void controller.push(item);
+    await clock.advance(10_000);
+    expect(destination.calls).toHaveLength(1);
+    expect(failed).toEqual([[1], [2]]);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 1, eventsFailed: 2 });
+  });
+
+  it('waits for the delay that the error tells, and for the longest one that an item tells', async () => {
+    const busy = (retryAfterMs: number) => Object.assign(new Error('busy'), { retryAfterMs });
+    const clock = new ManualClock();
+    const calls: number[] = [];
+    const controller = new BackpressureController<number>(
+      async () => {
+        calls.push(clock.now());
+        if (calls.length === 1) throw busy(700);
+        if (calls.length > 2) return undefined;
+        const errors = [50, 900].map(
+          (ms, index) => new ItemError(index, { retryable: true, cause: busy(ms) }),
+        );
+        return { success: 1, failed: 2, errors };
+      },
+      { clock, batchSize: 3, retry: { attempts: 5 }, random: () => 0.5 },
+    );
+    controller.start();
+    for (const item of range(1, 3)) void controller.push(item);
+    await clock.advance(10_000);
+    expect(calls).toEqual([0, 700 + 350, 1_050 + 900 + 900]);
   });
 
   it('calls a bare function once by default', async () => {

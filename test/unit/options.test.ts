@@ -54,6 +54,7 @@ describe('a wrong option is refused by its name, its range and the value that ca
     ['signal', /an AbortSignal/, [0, 'abort', {}, new AbortController()]],
     ['clock', /a Clock/, [0, 'clock', {}, Date]],
     ['retry', /an object/, [0, 5, 'often', true]],
+    ['breaker', /an object/, [0, 5, 'on', true]],
   ];
   for (const [option, range, values, beside] of table) {
     it.each(values.map((value) => [value]))(`${option}: %s`, (value) => {
@@ -70,6 +71,7 @@ describe('a wrong option is refused by its name, its range and the value that ca
     ['attempts', /an integer of at least 1/, notCounts],
     ['minDelayMs', /a number of milliseconds from 0/, notDurations],
     ['maxDelayMs', /a number of milliseconds from 0/, notDurations],
+    ['maxElapsedMs', /a number of milliseconds from 0 to 2147483647, or Infinity/, notDurations],
     ['isRetryable', /a function/, notFunctions],
     ['afterTimeout', /true or false/, [0, 'yes', {}]],
   ] as const)('retry.%s', (name, range, values) => {
@@ -84,6 +86,19 @@ describe('a wrong option is refused by its name, its range and the value that ca
     const error = refusal({ maxBufferBytes: 1, sizeOf: () => 1, [option]: null });
     expect(error.option).toBe(option);
     expect(error.message).toMatch(/got null/);
+  });
+
+  it.each([
+    ['failures', /an integer of at least 1/, notCounts],
+    ['minDelayMs', /a number of milliseconds from 1 to 2147483647;/, [0, Infinity, ...notDurations]],
+    ['maxDelayMs', /a number of milliseconds from 1 to 2147483647;/, [0, Infinity, ...notDurations]],
+    ['maxOutageMs', /a number of milliseconds from 1 to 2147483647, or Infinity/, [0, ...notDurations]],
+  ] as const)('breaker.%s', (name, range, values) => {
+    for (const value of [...values, null]) {
+      const error = refusal({ breaker: { [name]: value } });
+      expect(error.option).toBe(`breaker.${name}`);
+      if (value !== null) expect(error.message).toMatch(range);
+    }
   });
 
   it('null, for an option of retry', () => {
@@ -137,6 +152,11 @@ describe('options that contradict each other are refused, both named', () => {
       'retry.minDelayMs',
       { retry: { minDelayMs: 20, maxDelayMs: 10 } },
       /'retry.minDelayMs' must be at most 'retry.maxDelayMs' \(10\); got 20/,
+    ],
+    [
+      'breaker.minDelayMs',
+      { breaker: { minDelayMs: 20, maxDelayMs: 10 } },
+      /'breaker.minDelayMs' must be at most 'breaker.maxDelayMs' \(10\); got 20/,
     ],
     [
       'batchBytes',
@@ -199,6 +219,10 @@ describe('an unknown option is refused', () => {
   it('in retry too', () => {
     expect(refusal({ retry: { attempt: 3 } }).message).toMatch(/option 'retry' has no option 'attempt'/);
   });
+
+  it('in breaker too', () => {
+    expect(refusal({ breaker: { failure: 3 } }).message).toMatch(/option 'breaker' has no option 'failure'/);
+  });
 });
 
 describe('unset values follow from set ones', () => {
@@ -221,7 +245,13 @@ describe('unset values follow from set ones', () => {
       abortGraceMs: 1_000,
       maxWaiting: 10_000,
     });
-    expect(retry).toMatchObject({ attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, afterTimeout: false });
+    expect(retry).toMatchObject({
+      attempts: 1,
+      minDelayMs: 200,
+      maxDelayMs: 30_000,
+      maxElapsedMs: 300_000,
+      afterTimeout: false,
+    });
     expect(marks).toMatchObject({ pauseAt: 8_000, resumeAt: 5_000, pauseAtBytes: Infinity });
     expect(isRetryable).toBeNull();
   });
@@ -311,6 +341,39 @@ describe('unset values follow from set ones', () => {
       { retry: { attempts: undefined as never } },
       { retry: { attempts: 5 } },
       { retry: expect.objectContaining({ attempts: 5 }) as object },
+    ],
+    [
+      'a high base of the delay lifts the destination’s cap',
+      { retry: { minDelayMs: 2_000 } },
+      { retry: { maxDelayMs: 1_000 } },
+      { retry: expect.objectContaining({ minDelayMs: 2_000, maxDelayMs: 2_000 }) as object },
+    ],
+    ['there is no breaker', {}, undefined, { breaker: undefined }],
+    ['nor where the destination says so', {}, { breaker: false }, { breaker: undefined }],
+    ['a breaker has its defaults', { breaker: {} }, undefined, { breaker: DEFAULTS.breaker }],
+    [
+      'the destination’s breaker is on',
+      {},
+      { breaker: { failures: 3 } },
+      { breaker: { ...DEFAULTS.breaker, failures: 3 } },
+    ],
+    [
+      'unless the user turns it off',
+      { breaker: false },
+      { breaker: { failures: 3 } },
+      { breaker: undefined },
+    ],
+    [
+      'its fields one by one lie above the destination’s',
+      { breaker: { maxOutageMs: Infinity, failures: undefined as never } },
+      { breaker: { failures: 3 } },
+      { breaker: { ...DEFAULTS.breaker, failures: 3, maxOutageMs: Infinity } },
+    ],
+    [
+      'a high base of the breaker’s delay lifts its cap',
+      { breaker: { minDelayMs: 60_000 } },
+      { breaker: { maxDelayMs: 1_000 } },
+      { breaker: { ...DEFAULTS.breaker, minDelayMs: 60_000, maxDelayMs: 60_000 } },
     ],
     [
       'highWaterMark fixes the capacity',

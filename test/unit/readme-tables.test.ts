@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  BREAKER_OPTIONS,
   CONTROLLER_OPTIONS,
   DEFAULTS,
   RETRY_OPTIONS,
@@ -41,14 +42,16 @@ describe('the tables of the README say what the code does', () => {
   ] as const)('every option of %s is there, and no other', (kind, options) => {
     const expected = [...options].filter((name) => name !== 'retry');
     if (options.has('retry')) expected.push(...[...RETRY_OPTIONS].map((name) => `retry.${name}`));
+    if (options.has('breaker')) expected.push(...[...BREAKER_OPTIONS].map((name) => `breaker.${name}`));
     const documented = rows.filter(({ kinds }) => kinds.split(' ').includes(kind)).map(({ name }) => name);
     expect(documented.toSorted()).toEqual(expected.toSorted());
   });
 
   it('the defaults are those of the code', () => {
-    const { retry, byteMode, ...defaults } = DEFAULTS;
+    const { retry, breaker, byteMode, ...defaults } = DEFAULTS;
     const flat: Record<string, unknown> = { ...defaults };
     for (const [name, value] of Object.entries(retry)) flat[`retry.${name}`] = value;
+    for (const [name, value] of Object.entries(breaker)) flat[`breaker.${name}`] = value;
     const documented = rows
       .filter(({ fallback }) => fallback !== '')
       .map(({ name, fallback }) => [name, fallback]);

@@ -1,0 +1,157 @@
+/** The circuit breaker: whether the destination may be called. A state machine without clock or timer: it is told what time it is. */
+
+import assert from 'node:assert/strict';
+import type { BreakerState } from '../types.js';
+
+export interface BreakerSettings {
+  /** So many transport failures in a row open it. */
+  failures: number;
+  minDelayMs: number;
+  maxDelayMs: number;
+  maxOutageMs: number;
+}
+
+/** Transport failures in a row, over all slots. */
+export interface FailureStreak {
+  failures: number;
+  /** When the first of them came. */
+  since: number;
+  /** The last of them. */
+  error: Error;
+}
+
+export type BreakerPhase =
+  /** Calls are made as they fall due. */
+  | { kind: 'closed'; streak: FailureStreak | undefined }
+  /** No call begins before `until`. `openings`: how often it has opened in this outage. */
+  | { kind: 'open'; streak: FailureStreak; openings: number; until: number }
+  /** One call may begin, the probe; `probe` is its flight's number once it has. */
+  | { kind: 'half_open'; streak: FailureStreak; openings: number; probe: number | undefined };
+
+const NEXT = {
+  closed: ['open'],
+  open: ['half_open', 'closed'],
+  half_open: ['open', 'closed'],
+} as const satisfies Record<BreakerState, readonly BreakerState[]>;
+
+/**
+ * How long the breaker stays open the `openings`th time: between half and all of `min(cap, base × 2ⁿ)`. Not less, for a destination that
+ * is down needs the pause; by chance within that, so that processes which failed together do not probe in step.
+ */
+export function openDelay(
+  openings: number,
+  { minDelayMs, maxDelayMs }: Pick<BreakerSettings, 'minDelayMs' | 'maxDelayMs'>,
+  random: () => number,
+): number {
+  const longest = Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(openings - 1, 64));
+  return (longest * (1 + random())) / 2;
+}
+
+export class Breaker {
+  readonly #settings: BreakerSettings;
+  readonly #random: () => number;
+  readonly #onChange: (state: BreakerState, previous: BreakerState) => void;
+  #phase: BreakerPhase = { kind: 'closed', streak: undefined };
+
+  constructor(
+    settings: BreakerSettings,
+    random: () => number,
+    onChange: (state: BreakerState, previous: BreakerState) => void,
+  ) {
+    this.#settings = settings;
+    this.#random = random;
+    this.#onChange = onChange;
+  }
+
+  get phase(): BreakerPhase {
+    return this.#phase;
+  }
+
+  get state(): BreakerState {
+    return this.#phase.kind;
+  }
+
+  /** Nothing has failed lately. */
+  get isHealthy(): boolean {
+    return this.#phase.kind === 'closed' && this.#phase.streak === undefined;
+  }
+
+  /** Whether a call may begin. */
+  get mayCall(): boolean {
+    const phase = this.#phase;
+    return phase.kind === 'closed' || (phase.kind === 'half_open' && phase.probe === undefined);
+  }
+
+  /** When the outage has lasted too long; `Infinity` where there is none, or no limit. */
+  get outageEndsAt(): number {
+    const phase = this.#phase;
+    return phase.kind === 'closed' ? Infinity : phase.streak.since + this.#settings.maxOutageMs;
+  }
+
+  /** When something is to happen by itself. */
+  get nextAt(): number {
+    const phase = this.#phase;
+    return phase.kind === 'open' ? Math.min(phase.until, this.outageEndsAt) : this.outageEndsAt;
+  }
+
+  /** The destination has answered a call, whatever it said. */
+  answered(): void {
+    if (this.#phase.kind === 'closed') this.#phase = { kind: 'closed', streak: undefined };
+    else this.#enter({ kind: 'closed', streak: undefined });
+  }
+
+  /** A call of the flight with this number has failed without an answer. */
+  failed(flight: number, error: Error, now: number): void {
+    const phase = this.#phase;
+    const before = phase.streak;
+    const streak = { failures: (before?.failures ?? 0) + 1, since: before?.since ?? now, error };
+    if (phase.kind === 'closed') {
+      if (streak.failures >= this.#settings.failures) this.#open(streak, 1, now);
+      else this.#phase = { kind: 'closed', streak };
+    } else if (phase.kind === 'half_open' && phase.probe === flight) {
+      this.#open(streak, phase.openings + 1, now);
+    } else {
+      // A call that began before: it tells nothing new.
+      this.#phase = { ...phase, streak };
+    }
+  }
+
+  /** The time that it was opened for may be over. */
+  poll(now: number): void {
+    const phase = this.#phase;
+    if (phase.kind !== 'open' || now < phase.until) return;
+    this.#enter({ kind: 'half_open', streak: phase.streak, openings: phase.openings, probe: undefined });
+  }
+
+  /** The flight with this number makes the one call. */
+  probe(flight: number): void {
+    const phase = this.#phase;
+    assert(phase.kind === 'half_open' && phase.probe === undefined, 'one probe, while half open');
+    this.#phase = { ...phase, probe: flight };
+  }
+
+  /** So long there was nothing to deliver: that is no part of the outage. */
+  excuse(ms: number): void {
+    const phase = this.#phase;
+    if (phase.streak === undefined) return;
+    this.#phase = { ...phase, streak: { ...phase.streak, since: phase.streak.since + ms } };
+  }
+
+  #open(streak: FailureStreak, openings: number, now: number): void {
+    this.#enter({
+      kind: 'open',
+      streak,
+      openings,
+      until: now + openDelay(openings, this.#settings, this.#random),
+    });
+  }
+
+  /** The only place where the state changes. */
+  #enter(next: BreakerPhase): void {
+    const previous = this.#phase.kind;
+    assert((NEXT[previous] as readonly BreakerState[]).includes(next.kind), `${previous} → ${next.kind}`);
+    if (next.kind === 'open') assert(next.streak.failures >= this.#settings.failures, 'opened too early');
+    this.#phase = next;
+    this.#onChange(next.kind, previous);
+  }
+}

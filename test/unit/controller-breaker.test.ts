@@ -1,0 +1,575 @@
+/** What the circuit breaker does to calls, batches and items. */
+
+import { describe, expect, it } from 'vitest';
+import type { BackpressureController, BackpressureError, FailedItem, SinkOptions } from '../../src/index.js';
+import { BackpressureWritable } from '../../src/index.js';
+import { Destination, range, startController, type Behaviour } from '../support/destination.js';
+import { ManualClock, settle } from '../support/manual-clock.js';
+import { expectLedger } from '../support/stream.js';
+
+const fails = (ms: number, retryable = true): Behaviour => ({ kind: 'rejects', ms, retryable });
+const slow = (ms: number): Behaviour => ({ kind: 'slow', ms });
+const times = <V>(count: number, value: V): V[] => Array.from({ length: count }, () => value);
+
+/** Chance 0: no delay of a retry is above 0, and the breaker is open for 50, 100, 200 and 250 ms. */
+const breaker = { failures: 2, minDelayMs: 100, maxDelayMs: 500, maxOutageMs: 5_000 };
+const usual = {
+  batchSize: 1,
+  breaker,
+  retry: { attempts: 3 },
+  random: () => 0,
+} satisfies SinkOptions<number>;
+
+function start(options: SinkOptions<number>, script: readonly Behaviour[]) {
+  const run = startController({ ...usual, ...options }, script);
+  const states: string[] = [];
+  run.controller.on('breaker', (state, previous) => {
+    states.push(`${run.clock.now()}: ${previous} → ${state}`);
+    expect(run.controller.getMetrics().breaker).toBe(state);
+    expectLedger(run.controller);
+  });
+  const calls = () => run.destination.calls.map(({ at, items }) => [at, ...items]);
+  return { ...run, states, calls };
+}
+
+const pushAll = (controller: BackpressureController<number>, items: number[]) => {
+  for (const item of items) void controller.push(item);
+};
+
+describe('the circuit breaker', () => {
+  it('is none for a bare function unless asked for', async () => {
+    const { clock, controller, calls, states } = start(
+      { breaker: false, onFailed: () => undefined },
+      times(9, fails(0)),
+    );
+    pushAll(controller, [1, 2, 3]);
+    await clock.advance(0);
+    expect(calls()).toHaveLength(9);
+    expect(states).toEqual([]);
+    expect(controller.getMetrics()).toMatchObject({ breaker: 'closed', eventsFailed: 3 });
+  });
+
+  it('opens after so many failures in a row, sends one probe after another, and closes', async () => {
+    const { clock, controller, calls, states } = start({}, times(4, fails(10)));
+    pushAll(controller, [1, 2]);
+    await clock.advance(10_000);
+    expect(calls()).toEqual([
+      [0, 1],
+      [10, 1],
+      [70, 1], // open from 20 for 50
+      [180, 1], // open from 80 for 100
+      [390, 1], // open from 190 for 200
+      [390, 2],
+    ]);
+    expect(states).toEqual([
+      '20: closed → open',
+      '70: open → half_open',
+      '80: half_open → open',
+      '180: open → half_open',
+      '190: half_open → open',
+      '390: open → half_open',
+      '390: half_open → closed',
+    ]);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2, eventsFailed: 0, retries: 4 });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('tells of each retry, with the time for which no call will begin', async () => {
+    const { clock, controller } = start({}, times(4, fails(10)));
+    const delays: number[][] = [];
+    controller.on('retry', ({ attempt, delayMs }) => void delays.push([attempt, delayMs]));
+    pushAll(controller, [1]);
+    await clock.advance(10_000);
+    expect(delays).toEqual([
+      [1, 0],
+      [2, 50],
+      [3, 100],
+      [4, 200],
+    ]);
+  });
+
+  it.each<[string, Behaviour]>([
+    ['a success', { kind: 'ok' }],
+    ['a partial result', { kind: 'partial', ms: 0, mask: 1, retryable: 0, unnamed: 0 }],
+    ['a refusal that is not worth a retry', fails(0, false)],
+    ['an answer that does not add up', { kind: 'invalid', variant: 'sum' }],
+  ])('counts anew after %s', async (_case, answer) => {
+    const { clock, controller, states } = start({ retry: { attempts: 1 }, onFailed: () => undefined }, [
+      fails(0),
+      answer,
+      fails(0),
+      answer,
+      fails(0),
+    ]);
+    pushAll(controller, range(1, 6));
+    await clock.advance(10_000);
+    expect(states).toEqual([]);
+    expect(controller.getMetrics()).toMatchObject({ inFlight: 0, bufferSize: 0 });
+  });
+
+  it.each<[string, Behaviour]>([
+    ['a partial result', { kind: 'partial', ms: 0, mask: 1, retryable: 0, unnamed: 0 }],
+    ['a refusal that is not worth a retry', fails(0, false)],
+  ])('closes when the probe gets %s', async (_case, answer) => {
+    const { clock, controller, states } = start({ onFailed: () => undefined }, [fails(0), fails(0), answer]);
+    pushAll(controller, [1]);
+    await clock.advance(10_000);
+    expect(states.at(-1)).toBe('50: half_open → closed');
+    expect(controller.getMetrics()).toMatchObject({ eventsFailed: 1 });
+  });
+
+  it('takes a flush that timed out for a transport failure', async () => {
+    const { clock, controller, states } = start(
+      { retry: { attempts: 1 }, flushTimeoutMs: 100, abortGraceMs: 50, onFailed: () => undefined },
+      times(2, { kind: 'deaf', ms: Infinity, fails: false }),
+    );
+    pushAll(controller, [1, 2, 3]);
+    await clock.advance(10_000);
+    expect(states).toEqual(['300: closed → open', '350: open → half_open', '350: half_open → closed']);
+    expect(controller.getMetrics()).toMatchObject({ eventsFailed: 2, eventsFlushed: 1 });
+  });
+
+  it('counts failures over all slots, pauses all of them, and has one probe: the oldest that waits', async () => {
+    const { clock, controller, calls, states } = start(
+      { concurrency: 3, breaker: { ...breaker, failures: 3 } },
+      [
+        ...times(3, fails(10)),
+        fails(10), // the probe
+        slow(40), // the next one
+      ],
+    );
+    pushAll(controller, range(1, 9));
+    await clock.advance(59);
+    expect(calls()).toEqual([
+      [0, 1],
+      [0, 2],
+      [0, 3],
+    ]);
+    expect(states).toEqual(['10: closed → open']);
+    expect(controller.getMetrics()).toMatchObject({ inFlight: 3, bufferSize: 6 });
+    await clock.advance(1);
+    expect(calls().slice(3)).toEqual([[60, 1]]);
+    await clock.advance(109);
+    expect(calls()).toHaveLength(4);
+    await clock.advance(1);
+    expect(calls().slice(4)).toEqual([[170, 1]]);
+    await clock.advance(39);
+    expect(calls()).toHaveLength(5);
+    await clock.advance(1);
+    // Those who waited go first.
+    expect(calls().slice(5, 8)).toEqual([
+      [210, 2],
+      [210, 3],
+      [210, 4],
+    ]);
+    await clock.advance(1_000);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 9, eventsFailed: 0 });
+  });
+
+  it('hears an answer to a call that began before', async () => {
+    const { clock, controller, calls, states } = start({ concurrency: 3 }, [fails(10), fails(10), slow(30)]);
+    pushAll(controller, range(1, 4));
+    await clock.advance(30);
+    expect(states).toEqual(['10: closed → open', '30: open → closed']);
+    expect(calls().slice(3)).toEqual([
+      [30, 1],
+      [30, 2],
+      [30, 4],
+    ]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('takes a failure of a call that began before for no failure of the probe', async () => {
+    const { clock, controller, calls, states } = start({ concurrency: 3 }, [
+      fails(10),
+      fails(10),
+      fails(70),
+      slow(30), // the probe, at 60
+    ]);
+    pushAll(controller, range(1, 3));
+    await clock.advance(89);
+    expect(states).toEqual(['10: closed → open', '60: open → half_open']);
+    expect(calls()).toHaveLength(4);
+    await clock.advance(1);
+    expect(calls().slice(4)).toEqual([
+      [90, 2],
+      [90, 3],
+    ]);
+  });
+
+  it('has a flight in its delay make the probe, and lets the others wait theirs out', async () => {
+    const { clock, controller, calls } = start(
+      {
+        concurrency: 3,
+        retry: { attempts: 3, minDelayMs: 2_000 },
+        random: () => 0.5,
+        breaker: { ...breaker, failures: 3 },
+      },
+      [fails(0), fails(5), fails(10)],
+    );
+    pushAll(controller, range(1, 3));
+    await clock.advance(10_000);
+    expect(calls().slice(3)).toEqual([
+      [85, 1], // open from 10 for 75; its own delay would have ended at 1 000
+      [85, 3], // held since the breaker opened
+      [1_005, 2],
+    ]);
+  });
+
+  it('holds a flight whose delay ends while it is open', async () => {
+    const { clock, controller, calls } = start(
+      {
+        concurrency: 2,
+        retry: { attempts: 9, minDelayMs: 40 },
+        random: () => 0.5,
+        breaker: { ...breaker, failures: 3 },
+      },
+      [fails(0), fails(10), fails(0), slow(300)],
+    );
+    pushAll(controller, range(1, 2));
+    await clock.advance(94);
+    // 1 fails at 0 and 20, 2 at 10: its delay of 20 ms ends at 30, within 20 … 95.
+    expect(calls()).toEqual([
+      [0, 1],
+      [0, 2],
+      [20, 1],
+    ]);
+    await clock.advance(1);
+    expect(calls().slice(3)).toEqual([[95, 1]]);
+    await clock.advance(300);
+    expect(calls().slice(4)).toEqual([[395, 2]]);
+  });
+
+  it('has the next batch make the probe where no flight waits', async () => {
+    const { clock, controller, calls, states } = start(
+      { concurrency: 3, retry: { attempts: 1 }, onFailed: () => undefined },
+      [fails(10), fails(10), fails(10), fails(10), slow(10)],
+    );
+    pushAll(controller, range(1, 8));
+    await clock.advance(60);
+    expect(calls().slice(3)).toEqual([[60, 4]]);
+    await clock.advance(110);
+    expect(calls().slice(4)).toEqual([[170, 5]]);
+    await clock.advance(10);
+    expect(calls().slice(5)).toEqual([
+      [180, 6],
+      [180, 7],
+      [180, 8],
+    ]);
+    expect(states.at(-1)).toBe('180: half_open → closed');
+    expect(controller.getMetrics()).toMatchObject({ eventsFailed: 4, eventsFlushed: 4, retries: 0 });
+  });
+
+  it('holds a batch however often it was called, and gives it its attempts back', async () => {
+    const { clock, controller, destination } = start({ retry: { attempts: 2 }, onFailed: () => undefined }, [
+      fails(0),
+      ...times(8, fails(0)),
+      { kind: 'partial', ms: 0, mask: 1, retryable: 1, unnamed: 0 },
+    ]);
+    pushAll(controller, [1]);
+    await clock.advance(4_000);
+    // One attempt before it opened; the probe that was answered is the second one.
+    expect(destination.calls).toHaveLength(10);
+    expect(destination.calls.at(-1)!.context.attempt).toBe(10);
+    expect(controller.getMetrics()).toMatchObject({ eventsFailed: 1, retries: 9, breaker: 'closed' });
+  });
+
+  it('leaves the time of an outage out of maxElapsedMs', async () => {
+    const { clock, controller, calls } = start(
+      { retry: { attempts: 9, maxElapsedMs: 100 }, onFailed: () => undefined },
+      [...times(6, fails(10)), { kind: 'partial', ms: 95, mask: 1, retryable: 1, unnamed: 0 }],
+    );
+    pushAll(controller, [1]);
+    await clock.advance(4_000);
+    // 10 ms before the call whose failure opened it, 95 ms since: no call can begin within 100 ms any more.
+    expect(calls()).toHaveLength(7);
+    expect(controller.getMetrics()).toMatchObject({ eventsFailed: 1, breaker: 'closed' });
+    const longer = start({ retry: { attempts: 9, maxElapsedMs: 105 } }, [
+      ...times(6, fails(10)),
+      { kind: 'partial', ms: 95, mask: 1, retryable: 1, unnamed: 0 },
+    ]);
+    pushAll(longer.controller, [1]);
+    await longer.clock.advance(4_000);
+    expect(longer.controller.getMetrics()).toMatchObject({ eventsFlushed: 1 });
+  });
+
+  it('keeps the order at concurrency 1 through an outage', async () => {
+    const { clock, controller, destination } = start({ batchSize: 3 }, [slow(5), ...times(6, fails(5))]);
+    const flushed: number[] = [];
+    pushAll(controller, range(1, 30));
+    for (let round = 0; round < 40; round++) {
+      await clock.advance(50);
+      expectLedger(controller);
+    }
+    for (const { items, behaviour } of destination.calls)
+      if (behaviour.kind !== 'rejects') flushed.push(...items);
+    expect(flushed).toEqual(range(1, 30));
+  });
+
+  it('spins nothing while it is open: no call, no timer but its own', async () => {
+    const { clock, controller, destination } = start(
+      {
+        retry: { attempts: 1 },
+        concurrency: 2,
+        breaker: { ...breaker, minDelayMs: 500 },
+        onFailed: () => undefined,
+      },
+      times(2, fails(0)),
+    );
+    pushAll(controller, range(1, 20));
+    await clock.advance(10);
+    let set = 0;
+    const setTimeout = clock.setTimeout.bind(clock);
+    clock.setTimeout = (callback, delayMs) => (set++, setTimeout(callback, delayMs));
+    expect(clock.pending).toBe(1);
+    pushAll(controller, range(21, 40));
+    await clock.advance(200);
+    expect(set).toBe(0);
+    expect(destination.calls).toHaveLength(2);
+  });
+});
+
+describe('while the breaker is open', () => {
+  it('a producer under block waits, and every item arrives', async () => {
+    const { clock, controller } = start(
+      { maxBufferSize: 4, batchSize: 2, maxWaiting: 10, maxBlockTimeMs: Infinity },
+      times(5, fails(10)),
+    );
+    const answers: boolean[] = [];
+    for (const item of range(1, 10)) void controller.push(item).then((answer) => answers.push(answer));
+    await clock.advance(300);
+    expect(answers).toHaveLength(4);
+    expect(expectLedger(controller)).toMatchObject({ waiting: 6, breaker: 'open' });
+    await clock.advance(2_000);
+    expect(answers).toEqual(times(10, true));
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 10 });
+  });
+
+  it('a dropping strategy sheds by its rule', async () => {
+    for (const [strategy, left] of [
+      ['drop_oldest', [1, 9, 10]],
+      ['drop_newest', [1, 2, 3, 4]],
+    ] as const) {
+      const { clock, controller, destination } = start(
+        { strategy, maxBufferSize: strategy === 'drop_oldest' ? 3 : 4 },
+        times(4, fails(10)),
+      );
+      for (const item of range(1, 10)) {
+        void controller.push(item);
+        await clock.advance(20);
+        expectLedger(controller);
+      }
+      await clock.advance(2_000);
+      const flushed = destination.calls
+        .filter(({ behaviour }) => behaviour.kind === 'ok')
+        .flatMap(({ items }) => items);
+      expect(flushed).toEqual(left);
+    }
+  });
+
+  it.each(['drain', 'flush'] as const)('%s() waits for the outcome', async (method) => {
+    const { clock, controller } = start({}, times(5, fails(10)));
+    pushAll(controller, [1, 2]);
+    await clock.advance(30);
+    let done = false;
+    void controller[method]().then(() => (done = true));
+    await clock.advance(300);
+    expect(done).toBe(false);
+    await clock.advance(2_000);
+    expect(done).toBe(true);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2 });
+  });
+
+  it('an abort ends at once', async () => {
+    for (const at of [30, 60, 65]) {
+      const abort = new AbortController();
+      const { clock, controller, destination } = start({ signal: abort.signal, concurrency: 2 }, [
+        ...times(2, fails(10)),
+        slow(50),
+      ]);
+      pushAll(controller, range(1, 5));
+      const drained = controller.drain();
+      await clock.advance(at);
+      const calls = destination.calls.length;
+      abort.abort();
+      await clock.advance(at < 60 ? 0 : 50);
+      await expect(drained).rejects.toThrow('aborted');
+      expect(controller.takeUnsettled()).toEqual(at < 60 ? range(1, 5) : [2, 3, 4, 5]);
+      expect(destination.calls).toHaveLength(calls);
+      expect(clock.pending).toBe(0);
+      expectLedger(controller);
+    }
+  });
+
+  it('no probe starts while the controller is stopped', async () => {
+    const { clock, controller, calls, states } = start({}, times(3, fails(10)));
+    pushAll(controller, [1, 2]);
+    await clock.advance(30);
+    controller.stop();
+    await clock.advance(1_000);
+    expect(calls()).toHaveLength(2);
+    expect(states).toEqual(['20: closed → open', '70: open → half_open']);
+    controller.start();
+    await clock.advance(0);
+    expect(calls()).toHaveLength(3);
+    await clock.advance(2_000);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2 });
+  });
+
+  it('nor one that a listener of the event stops in time', async () => {
+    const { clock, controller, calls } = start({}, times(3, fails(10)));
+    controller.on('breaker', (state) => {
+      if (state === 'half_open') controller.stop();
+    });
+    pushAll(controller, [1]);
+    await clock.advance(1_000);
+    expect(calls()).toHaveLength(2);
+  });
+
+  it('a listener that throws ends the controller, as any listener does', async () => {
+    const { clock, controller } = start({}, times(3, fails(10)));
+    controller.on('breaker', () => {
+      throw new Error('no use');
+    });
+    pushAll(controller, [1, 2]);
+    await clock.advance(1_000);
+    await expect(controller.flush()).rejects.toThrow("listener of 'breaker' failed: no use");
+    expect(controller.takeUnsettled()).toEqual([1, 2]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('its timer holds the process only while items are unsettled', async () => {
+    const { clock, controller, calls, states } = start(
+      { retry: { attempts: 1 }, onFailed: () => undefined },
+      times(2, fails(10)),
+    );
+    pushAll(controller, [1, 2]);
+    await clock.advance(30);
+    expect(states).toEqual(['30: closed → open']);
+    expect(clock.pending).toBe(0);
+    await clock.advance(10);
+    pushAll(controller, [3]);
+    await settle();
+    expect(clock.pending).toBe(1);
+    await clock.advance(39);
+    expect(calls()).toHaveLength(2);
+    await clock.advance(1);
+    expect(calls()).toHaveLength(3);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('an outage longer than maxOutageMs', () => {
+  const limit = { ...usual, breaker: { ...breaker, maxOutageMs: 1_000 } };
+  const outage = { code: 'ERR_BACKPRESSURE_OUTAGE' };
+
+  it.each(['block', 'drop_oldest', 'drop_newest'] as const)(
+    'fails the sink under %s, with everything in hand, whether or not onFailed is given',
+    async (strategy) => {
+      for (const onFailed of [undefined, () => expect.fail('onFailed is not for an outage')]) {
+        const { clock, controller } = start(
+          { ...limit, strategy, maxBufferSize: 10, batchSize: 2, ...(onFailed && { onFailed }) },
+          times(99, fails(10)),
+        );
+        pushAll(controller, range(1, 8));
+        const flushed = controller.flush();
+        const caught = flushed.catch((error: unknown) => error as BackpressureError);
+        // From the first failure on, at 10.
+        await clock.advance(1_009);
+        expect(expectLedger(controller)).toMatchObject({ inFlight: 2, bufferSize: 6, eventsFailed: 0 });
+        await clock.advance(1);
+        const error = (await caught)!;
+        expect(error).toMatchObject(outage);
+        expect(error.cause).toMatchObject({ message: 'destination failed' });
+        expect(error.items).toEqual(range(1, 8));
+        expect(controller.takeUnsettled()).toEqual(range(1, 8));
+        expect(expectLedger(controller)).toMatchObject({ eventsFailed: 8, inFlight: 0 });
+        await expect(controller.push(9)).rejects.toBe(error);
+        expect(clock.pending).toBe(0);
+      }
+    },
+  );
+
+  it('by timer, while a probe is under way: it has its grace, no more', async () => {
+    const { clock, controller, destination } = start({ ...limit, abortGraceMs: 70 }, [
+      fails(10),
+      fails(10),
+      { kind: 'deaf', ms: Infinity, fails: true },
+    ]);
+    pushAll(controller, [1, 2]);
+    let ended = false;
+    void controller.flush().catch(() => (ended = true));
+    await clock.advance(1_010);
+    expect(destination.calls[2]!.context.signal.aborted).toBe(true);
+    expect(controller.getMetrics()).toMatchObject({ breaker: 'half_open' });
+    await clock.advance(69);
+    expect(ended).toBe(false);
+    await clock.advance(1);
+    expect(ended).toBe(true);
+    expect(controller.takeUnsettled()).toEqual([1, 2]);
+  });
+
+  it('as soon as it opens, where the failures in a row took longer than that', async () => {
+    const { clock, controller } = start(limit, times(2, fails(2_000)));
+    pushAll(controller, [1]);
+    await clock.advance(3_999);
+    expect(controller.getMetrics()).toMatchObject({ inFlight: 1 });
+    await clock.advance(1);
+    await expect(controller.flush()).rejects.toMatchObject(outage);
+  });
+
+  it('also while the controller is stopped', async () => {
+    const { clock, controller } = start(limit, times(9, fails(10)));
+    pushAll(controller, [1, 2]);
+    await clock.advance(30);
+    controller.stop();
+    await clock.advance(980);
+    await expect(controller.flush()).rejects.toMatchObject(outage);
+  });
+
+  it('is measured while there is something to deliver, and from the first failure in a row', async () => {
+    const failed: FailedItem<number>[] = [];
+    const onFailed = (failures: FailedItem<number>[]) => void failed.push(...failures);
+    const { clock, controller } = start({ ...limit, retry: { attempts: 1 }, onFailed }, times(5, fails(10)));
+    for (const item of range(1, 6)) {
+      void controller.push(item);
+      await clock.advance(800);
+    }
+    expect(failed.map(({ item }) => item)).toEqual(range(1, 5));
+    expect(controller.getMetrics()).toMatchObject({ breaker: 'closed', eventsFlushed: 1 });
+    expect(controller.takeUnsettled()).toEqual([]);
+  });
+
+  it('never comes where it is Infinity', async () => {
+    const { clock, controller } = start(
+      { ...usual, breaker: { ...breaker, maxOutageMs: Infinity } },
+      times(400, fails(10)),
+    );
+    pushAll(controller, [1]);
+    await clock.advance(200 * 500);
+    expect(controller.getMetrics()).toMatchObject({ inFlight: 1, eventsFailed: 0 });
+    await clock.advance(400 * 500);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 1 });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('destroys a stream, which holds its producer until then', async () => {
+    const clock = new ManualClock();
+    const destination = new Destination<number>(clock, times(99, fails(10)));
+    const seen: string[] = [];
+    const stream = new BackpressureWritable<number>(destination.flush, { ...limit, clock, highWaterMark: 3 });
+    stream.on('breaker', (state) => void seen.push(state));
+    const error = new Promise<Error>((resolve) => void stream.once('error', resolve));
+    const closed = new Promise<void>((resolve) => void stream.once('close', resolve));
+    while (stream.write(1));
+    await clock.advance(500);
+    expect(stream.writableNeedDrain).toBe(true);
+    expect(expectLedger(stream)).toMatchObject({ inFlight: 1, eventsFlushed: 0 });
+    expect(seen.slice(0, 3)).toEqual(['open', 'half_open', 'open']);
+    await clock.advance(600);
+    expect(await error).toMatchObject(outage);
+    await closed;
+    expect(stream.takeUnsettled()).toHaveLength(expectLedger(stream).eventsOffered);
+    expect(clock.pending).toBe(0);
+  });
+});
