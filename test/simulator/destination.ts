@@ -134,7 +134,7 @@ export class SimulatedDestination<T> {
     const { fate, items } = call;
     switch (fate.kind) {
       case 'refused':
-        return fail(failure('connection refused', { retryable: fate.retryable }), 'refuses');
+        return fail(failure('connection refused', refusal(fate)), 'refuses');
       case 'answer lost':
         call.isUncertain = true;
         this.#keep(call, items.slice(0, Math.ceil(fate.share * items.length)));
@@ -191,6 +191,13 @@ export class SimulatedDestination<T> {
   }
 }
 
-function failure(message: string, more: { retryable?: boolean; ambiguous?: boolean }): Error {
+function refusal({ retryable, retryAfterMs }: Fate & { kind: 'refused' }) {
+  return { retryable, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+}
+
+function failure(
+  message: string,
+  more: { retryable?: boolean; ambiguous?: boolean; retryAfterMs?: number },
+): Error {
   return Object.assign(new Error(message), more);
 }

@@ -1,7 +1,7 @@
 import type { Plan } from './plan.js';
 
 /** Whether this run could have ended so. */
-export function isExpected(error: Error | null, plan: Plan, wasAborted: boolean): boolean {
+export function isExpected(error: Error | null, plan: Plan, wasAborted: boolean, isOutage: boolean): boolean {
   if (error === null) return true;
   const { options, onFailed, producer, surface } = plan;
   switch ((error as { code?: string }).code ?? '') {
@@ -15,6 +15,8 @@ export function isExpected(error: Error | null, plan: Plan, wasAborted: boolean)
     case 'ERR_BACKPRESSURE_FLUSH_TIMEOUT':
     case 'ERR_BACKPRESSURE_INVALID_RESULT':
       return onFailed === 'none';
+    case 'ERR_BACKPRESSURE_OUTAGE':
+      return isOutage;
     case 'ERR_BACKPRESSURE_OVERFLOW':
       // A heedful producer never gets there.
       return surface === 'writable' && options.strategy === 'block' && producer === 'careless';

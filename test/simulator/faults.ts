@@ -7,7 +7,7 @@ export type Fate =
   /** Everything is kept. */
   | { kind: 'kept' }
   /** Rejects after `afterMs`, nothing is kept. */
-  | { kind: 'refused'; afterMs: number; retryable: boolean }
+  | { kind: 'refused'; afterMs: number; retryable: boolean; retryAfterMs?: number }
   | { kind: 'throws' }
   /** The items at `lost` are not kept: so many of them, from the first on, are named by an ItemError each, of which every n-th may be called again. */
   | { kind: 'partial'; lost: readonly number[]; named: number; retryEvery: number }
@@ -32,7 +32,8 @@ export function outages(random: SeededRandom, upMs: number, downMs: number): Fau
   return (now) => {
     if (!isDown(now)) return KEPT;
     if (random.chance(0.2)) return { kind: 'hangs', listens: true };
-    return { kind: 'refused', afterMs: random.exponential(5), retryable: true };
+    const told = random.chance(0.1) ? { retryAfterMs: random.logBetween(1, 5_000) } : {};
+    return { kind: 'refused', afterMs: random.exponential(5), retryable: true, ...told };
   };
 }
 

@@ -1,6 +1,7 @@
 import type { BackpressureState, DropReason, FlushReport, SinkMetrics } from '../../src/index.js';
 import type { RunBounds } from './bounds.js';
 import { InstantChecks } from './instant-checks.js';
+import type { BreakerWatch } from './breaker-watch.js';
 import type { ItemBook } from './item-book.js';
 import type { Journal } from './journal.js';
 import type { Surface } from './surface.js';
@@ -27,6 +28,7 @@ export class Instants {
   whatIsDue = '';
   readonly #surface: Surface;
   readonly #book: ItemBook;
+  readonly #breaker: BreakerWatch;
   readonly #journal: Journal;
   readonly #options: InstantOptions;
   readonly #bornAt: number;
@@ -38,10 +40,15 @@ export class Instants {
   /** When the admitted items had become so many, oldest first. */
   #admissions: { at: number; accepted: number }[] = [{ at: 0, accepted: 0 }];
 
-  constructor(surface: Surface, book: ItemBook, journal: Journal, options: InstantOptions, now: number) {
-    this.#surface = surface;
-    this.#book = book;
-    this.#journal = journal;
+  constructor(
+    watched: { surface: Surface; book: ItemBook; breaker: BreakerWatch; journal: Journal },
+    options: InstantOptions,
+    now: number,
+  ) {
+    this.#surface = watched.surface;
+    this.#book = watched.book;
+    this.#breaker = watched.breaker;
+    this.#journal = watched.journal;
     this.#options = options;
     this.#bornAt = now;
     this.#checks = new InstantChecks(options.bounds);
@@ -128,6 +135,8 @@ export class Instants {
     if (waiting > 0 && load === 0) return this.#dueNow('the admission of those who wait for nothing');
     const isHeld = this.#surface.isHeld(metrics);
     if (isHeld && load + waiting === 0) return this.#dueNow("'drain' for an empty buffer");
+    this.#dueAt(this.#breaker.deadline(metrics) - this.#options.lateMs, now, 'a change of the breaker');
+    if (!this.#breaker.mayLaunch) return;
     if (this.#surface.isStopped || bufferSize === 0 || book.flightsUnderWay >= bounds.concurrency) return;
     if (metrics.state === 'draining') return this.#dueNow('a batch while draining');
     if (book.flightsUnderWay === 0 && book.oldestOpen < this.flushMark)

@@ -5,6 +5,7 @@ import type { Journal } from './journal.js';
 
 /** A batch on its way, as the destination sees it. */
 interface Flight {
+  startedAt: number;
   attempt: number;
   /** Items that have not settled. */
   open: number;
@@ -16,6 +17,9 @@ export interface BookOptions {
   concurrency: number;
   abortGraceMs: number;
   attempts: number;
+  maxElapsedMs: number;
+  /** Calls that the breaker takes upon itself do not count. */
+  hasBreaker: boolean;
   afterTimeout: boolean;
   /** A timer may come so early. */
   earlyMs: number;
@@ -114,7 +118,7 @@ export class ItemBook implements DestinationObserver<Item> {
       this.#lastBegun = item.id;
     }
     this.represented += context.represents;
-    this.#flights.set(number, { attempt: 1, open: items.length, lastCall: call });
+    this.#flights.set(number, { startedAt: call.at, attempt: 1, open: items.length, lastCall: call });
     this.#check(
       this.#flights.size <= this.#options.concurrency,
       () => `${this.#flights.size} batches under way at concurrency ${this.#options.concurrency}`,
@@ -127,13 +131,17 @@ export class ItemBook implements DestinationObserver<Item> {
     if (flight === undefined) return this.#journal.violated(`a retry of nothing: ${describeCall(call)}`);
     const { attempts, abortGraceMs, earlyMs, afterTimeout } = this.#options;
     const last = flight.lastCall;
+    this.#checkPause(flight, call);
     flight.attempt++;
     flight.lastCall = call;
     this.#check(
       context.attempt === flight.attempt,
       () => `attempt ${context.attempt}, not ${flight.attempt}`,
     );
-    this.#check(context.attempt <= attempts, () => `attempt ${context.attempt} of ${attempts}`);
+    this.#check(
+      context.attempt <= (this.#options.hasBreaker && attempts > 1 ? Infinity : attempts),
+      () => `attempt ${context.attempt} of ${attempts}`,
+    );
     const wasGivenUp = last.signalledAt + abortGraceMs - earlyMs <= call.at && afterTimeout;
     this.#check(last.answeredAt < Infinity || wasGivenUp, () => 'a retry beside the call that it repeats');
     // The call that was given up may still store them.
@@ -149,6 +157,19 @@ export class ItemBook implements DestinationObserver<Item> {
         () => `item ${item.id} retried out of order`,
       );
     }
+  }
+
+  /** Without a breaker a batch's calls keep their distance, and come to an end. */
+  #checkPause({ startedAt, lastCall }: Flight, { at }: DestinationCall<Item>): void {
+    const { hasBreaker, maxElapsedMs, earlyMs } = this.#options;
+    if (hasBreaker) return;
+    const { fate, answeredAt } = lastCall;
+    this.#check(at - startedAt <= maxElapsedMs + 1e-6, () => `a retry after ${at - startedAt} ms`);
+    const pauseMs = fate.kind === 'refused' ? (fate.retryAfterMs ?? 0) : 0;
+    this.#check(
+      answeredAt === Infinity || at - answeredAt >= pauseMs - earlyMs || lastCall.signalledAt < Infinity,
+      () => `a retry after ${at - answeredAt} ms, but the destination asked for ${pauseMs}`,
+    );
   }
 
   onKept(item: Item, call: DestinationCall<Item>): void {

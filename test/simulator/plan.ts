@@ -113,6 +113,14 @@ function randomTimes(random: SeededRandom, options: Options): void {
       attempts: random.int(1, 6),
       minDelayMs: random.logInt(1, 500),
       afterTimeout: random.chance(0.3),
+      ...(random.chance(0.2) && { maxElapsedMs: random.logInt(10, 100_000) }),
+    };
+  }
+  if (random.chance(0.4)) {
+    options.breaker = {
+      failures: random.int(1, 6),
+      ...(random.chance(0.7) && { minDelayMs: random.logInt(1, 5_000) }),
+      ...(random.chance(0.5) && { maxOutageMs: random.pick([Infinity, random.logInt(1_000, 200_000)]) }),
     };
   }
 }
@@ -128,6 +136,7 @@ export const SIMPLIFICATIONS: Record<string, (plan: Plan) => Plan> = {
   ending: (plan) => ({ ...plan, ending: 'end' }),
   concurrency: (plan) => ({ ...plan, options: without(plan.options, 'concurrency') }),
   retry: (plan) => ({ ...plan, options: without(plan.options, 'retry') }),
+  breaker: (plan) => ({ ...plan, options: without(plan.options, 'breaker') }),
   watermarks: (plan) => ({ ...plan, options: without(plan.options, 'highWatermark', 'lowWatermark') }),
   waiting: (plan) => ({ ...plan, options: without(plan.options, 'maxWaiting', 'maxBlockTimeMs') }),
   intervals: (plan) => ({

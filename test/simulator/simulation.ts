@@ -7,6 +7,7 @@ import {
 import { SeededRandom } from '../support/seeded-random.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
 import { boundsOf } from './bounds.js';
+import { BreakerWatch } from './breaker-watch.js';
 import { SimulatedDestination } from './destination.js';
 import { createDestination } from './destinations.js';
 import { Instants } from './instants.js';
@@ -28,7 +29,7 @@ export interface RunResult {
   end: string;
 }
 
-const MOST_EVENTS = 3_000_000;
+const MOST_EVENTS = 300_000;
 
 /** One run: a producer, an engine, a destination, and everything that must hold between them. */
 export class Simulation {
@@ -37,6 +38,7 @@ export class Simulation {
   readonly #clock: SimulatedClock;
   readonly #journal: Journal;
   readonly #book: ItemBook;
+  readonly #breaker: BreakerWatch;
   readonly #destination: SimulatedDestination<Item>;
   readonly #surface: Surface;
   readonly #instants: Instants;
@@ -64,9 +66,12 @@ export class Simulation {
       concurrency: bounds.concurrency,
       abortGraceMs: options.abortGraceMs ?? 1_000,
       attempts: options.retry?.attempts ?? 1,
+      maxElapsedMs: options.retry?.maxElapsedMs ?? 300_000,
+      hasBreaker: !!options.breaker,
       afterTimeout: options.retry?.afterTimeout ?? false,
       earlyMs: earlyMs + 1e-6,
     });
+    this.#breaker = new BreakerWatch(options.breaker, this.#journal, earlyMs + 1e-6, lateMs + 1.000_001);
     const model = createDestination(plan.destination, plan.capacityPerSecond, random.fork());
     this.#destination = new SimulatedDestination<Item>(
       this.#clock,
@@ -78,9 +83,7 @@ export class Simulation {
     this.#producer = createProducer(plan.producer, plan.itemsPerSecond, random.fork());
     this.#surface = this.#open();
     this.#instants = new Instants(
-      this.#surface,
-      this.#book,
-      this.#journal,
+      { surface: this.#surface, book: this.#book, breaker: this.#breaker, journal: this.#journal },
       {
         bounds,
         targetLatencyMs: options.targetLatencyMs ?? 500,
@@ -97,6 +100,7 @@ export class Simulation {
     const book = this.#book;
     return {
       onCall: (call: Parameters<ItemBook['onCall']>[0]) => {
+        this.#breaker.onCall(call);
         book.onCall(call);
         this.#instants.within('a call');
       },
@@ -143,12 +147,17 @@ export class Simulation {
         if (this.#drops++ % 16 === 0) this.#instants.within('drop event');
       })
       .on('flush', (report) => {
+        this.#breaker.onReport(report, this.#clock.now());
         this.#instants.onReport(report, this.#clock.now());
         this.#instants.within('flush event');
       })
       .on('retry', ({ attempt, delayMs }) => {
         this.#journal.note('retry', attempt, () => `after attempt ${attempt}, in ${delayMs.toFixed(1)} ms`);
         this.#instants.within('retry event');
+      })
+      .on('breaker', (state, previous) => {
+        this.#breaker.onState(state, previous, this.#clock.now());
+        this.#instants.within('breaker event');
       })
       .on('failed', (failures) => {
         this.#book.failedEvents += failures.length;
@@ -355,7 +364,7 @@ export class Simulation {
       () => `a good end with ${unsettled.length} items handed back`,
     );
     check(
-      isExpected(end ?? null, this.#plan, this.#wasAborted),
+      isExpected(end ?? null, this.#plan, this.#wasAborted, this.#breaker.isOutage(this.#endedAt)),
       () => `an end without a cause: ${String(end)}`,
     );
   }
