@@ -176,6 +176,15 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     return this.#sink.metrics();
   }
 
+  /**
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled, be it that it arrived, that
+   * `onFailed` took it, or that it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
+   * batches, and is up to date when `onSettled` is called. Not beyond items that were handed back. `undefined` before there is one.
+   */
+  get committedPosition(): number | bigint | undefined {
+    return this.#sink.committedPosition;
+  }
+
   /** After a fatal failure or an abort by `signal`: the items that did not arrive, in order, each handed out once. */
   takeUnsettled(): T[] {
     return this.#sink.takeUnsettled();

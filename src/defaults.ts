@@ -32,7 +32,7 @@ const BUFFER_NAMES = [
 ] as const satisfies readonly (keyof BufferOptions<unknown>)[]; // prettier-ignore
 export const SINK_ONLY_NAMES = [
   'batchBytes', 'concurrency', 'minFlushIntervalMs', 'maxFlushIntervalMs', 'targetLatencyMs', 'flushTimeoutMs', 'abortGraceMs',
-  'retry', 'breaker', 'onFailed', 'onSettled',
+  'retry', 'breaker', 'onFailed', 'onSettled', 'positionOf',
 ] as const satisfies readonly (keyof SinkOptions<unknown>)[]; // prettier-ignore
 const STREAM_NAMES = [
   'highWaterMark',

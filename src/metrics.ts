@@ -42,6 +42,11 @@ export interface SinkMetrics extends BufferMetrics {
   retries: number;
   /** `closed` where there is none. */
   breaker: BreakerState;
+  /**
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled. It moves on by whole batches;
+   * `undefined` before the first one.
+   */
+  committedPosition: number | bigint | undefined;
   /** Answers of flush functions that came after their batch had been given up. */
   lateResults: number;
 }

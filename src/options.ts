@@ -128,6 +128,13 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   onFailed?: (failures: FailedItem<T>[]) => unknown;
   /** Learns each item's outcome, in batches, after the destination has answered. May be asynchronous; it is not waited for. */
   onSettled?: (settlements: Settlement<T>[]) => unknown;
+  /**
+   * An item's place in an ordered source, a log's offset, say: `committedPosition` then tells how far everything has settled. Must not go
+   * down in the order of admission; items may share one. Called for the first and the last item of each batch, and for the oldest item in
+   * the queue, not for each item: it must answer the same each time. One that goes down ends the sink with
+   * `ERR_BACKPRESSURE_HANDLER_FAILED`, as far as it is seen there.
+   */
+  positionOf?: (item: T) => number | bigint;
 }
 
 /** Options of `BackpressureWritable`. */

@@ -60,6 +60,7 @@ export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   breaker: ResolvedBreaker | undefined;
   onFailed: SinkOptions<T>['onFailed'];
   onSettled: SinkOptions<T>['onSettled'];
+  positionOf: SinkOptions<T>['positionOf'];
 }
 
 /** Options of a sink: those of the flush function's `defaults` lie beneath the user's. */
@@ -136,6 +137,7 @@ export function resolveSink<T>(
     breaker: resolveBreaker(given.breaker, defaults.breaker),
     onFailed: optional(given.onFailed, (value) => checkFunction('onFailed', value)),
     onSettled: optional(given.onSettled, (value) => checkFunction('onSettled', value)),
+    positionOf: optional(given.positionOf, (value) => checkFunction('positionOf', value)),
   };
 }
 

@@ -13,6 +13,7 @@ import type { DropReason } from '../vocabulary.js';
 import { handled, handlerFailed } from '../handlers.js';
 import { CallGate, type CallGateHost } from './call-gate.js';
 import { Flight, type FlightHost } from './flight.js';
+import { CommittedPosition, type Position } from './committed-position.js';
 import { decideFlush } from './flush-decision.js';
 import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.js';
 import { Milestones, type Progress } from './milestones.js';
@@ -41,6 +42,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly #blocked: Stopwatch;
   readonly #unsettled = new Unsettled<T>();
   readonly #settlements: SettlementLog<T>;
+  readonly #positions: CommittedPosition<T> | undefined;
   #pumpIsScheduled = false;
   readonly #pumpTask = () => {
     this.#pumpIsScheduled = false;
@@ -78,6 +80,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       onState: this.#observer.onState,
       onDrop: (item, reason) => this.#onDrop(item, reason),
     });
+    const { positionOf } = settings;
+    this.#positions = positionOf && new CommittedPosition(positionOf, this.queue, failSoon);
   }
 
   // ── the producer's side ──
@@ -88,6 +92,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (outcome === 'admitted') this.#wake();
     else if (outcome === 'full' && this.#phase === 'aborted') {
       // `shed` has ended us meanwhile: what was to wait is handed back with the others.
+      this.#positions?.seal(item);
       this.#unsettled.add(Infinity, [item]);
       return this.queue.drop(item, 'aborted');
     }
@@ -208,12 +213,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   #dropWaiting(waiting: T[]): void {
+    if (waiting.length > 0) this.#positions?.seal(waiting[0]!);
     this.#unsettled.add(Infinity, waiting);
     for (const item of waiting) this.queue.drop(item, 'aborted');
   }
 
   #failQueued(): void {
     const first = this.queue.head;
+    // Before they leave: a listener may ask for the committed position.
+    if (this.queue.ledger.queued > 0) this.#positions?.seal(this.queue.itemAt(0));
     const items = this.queue.failQueued();
     this.#unsettled.add(first, items);
     this.#settlements.failed(items.map((item) => ({ item, error: this.#failure! })));
@@ -231,6 +239,11 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return [...flights.flatMap((flight) => flight.openItems), ...this.queue.queuedItems()];
   }
 
+  /** The position up to which everything has settled, where there are positions. */
+  get committedPosition(): Position | undefined {
+    return this.#positions?.current;
+  }
+
   metrics(): SinkMetrics {
     const flushesByReason = { ...this.#flushes };
     return {
@@ -242,6 +255,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       retries: this.#retries,
       lateResults: this.#lateResults,
       breaker: this.#gate.state,
+      committedPosition: this.committedPosition,
     };
   }
 
@@ -271,8 +285,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     while (this.#flights.size < concurrency && this.#gate.mayLaunch) {
       due = this.#decide();
       if (typeof due !== 'string') break;
-      this.#launch(due);
+      const launched = this.#launch(due);
       due = undefined;
+      if (!launched) break;
     }
     if (typeof due === 'number') this.#setTimer(due);
     else this.#clearTimer();
@@ -298,13 +313,23 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     });
   }
 
-  #launch(reason: FlushReason): void {
+  /** Answers `false` where the batch's positions end the sink: it stays in the queue then. */
+  #launch(reason: FlushReason): boolean {
     const { queue, settings } = this;
-    const taken = queue.take(queue.batchLength(settings.batchSize, settings.batchBytes));
+    const length = queue.batchLength(settings.batchSize, settings.batchBytes);
+    let span;
+    try {
+      span = this.#positions?.measure(queue.itemAt(0), queue.itemAt(length - 1));
+    } catch (thrown) {
+      this.fail(handlerFailed('positionOf', thrown));
+      return false;
+    }
+    const taken = queue.take(length);
     const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
     this.#flushes[reason]++;
     let ended!: () => void;
     // Its end is known before it begins: the flush function may abort everything at once.
+    if (span !== undefined) this.#positions!.begin(flight, span);
     this.#gate.onLaunch(flight.first);
     this.#flights.set(flight, new Promise((resolve) => (ended = resolve)));
     // `run` never rejects: what fails is told to `fail`.
@@ -314,6 +339,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       this.#checkMilestones();
       this.#pump();
     });
+    return true;
   }
 
   #setTimer(delayMs: number): void {
@@ -387,6 +413,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void {
+    this.#positions?.lose(first);
     this.#unsettled.add(
       first,
       failures.map(({ item }) => item),
@@ -403,6 +430,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   #afterSettlement(): void {
+    this.#positions?.advance();
     this.#settlements.deliver();
     this.#checkMilestones();
     if (this.#phase !== 'aborted') this.#observer.onRoom();

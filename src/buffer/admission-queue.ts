@@ -121,6 +121,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.ledger.accepted - this.ledger.queued;
   }
 
+  /** The queued item at `index`, counted from the oldest one. Only where there is one. */
+  itemAt(index: number): T {
+    return this.#ring.itemAt(index);
+  }
+
   /** When the oldest queued item was admitted. Only where one is queued. */
   get oldestTime(): number {
     return this.#ring.oldestTime();

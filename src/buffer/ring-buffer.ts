@@ -55,6 +55,11 @@ export class RingBuffer<T> {
     return item;
   }
 
+  /** The item at `index`, counted from the oldest one; `index` must be below `size`. */
+  itemAt(index: number): T {
+    return this.#items[(this.#head + index) & this.#mask] as T;
+  }
+
   /** When the oldest item was admitted. */
   oldestTime(): number {
     return this.#times![this.#head]!;
@@ -93,10 +98,7 @@ export class RingBuffer<T> {
 
   /** A copy of everything, oldest first. */
   toArray(): T[] {
-    return Array.from(
-      { length: this.#size },
-      (_, index) => this.#items[(this.#head + index) & this.#mask] as T,
-    );
+    return Array.from({ length: this.#size }, (_, index) => this.itemAt(index));
   }
 
   #copyLane(lane: Float64Array, count: number): Float64Array {

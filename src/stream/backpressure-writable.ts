@@ -71,6 +71,15 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   /**
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled, be it that it arrived, that
+   * `onFailed` took it, or that it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
+   * batches, and is up to date when `onSettled` is called. Not beyond items that were handed back. `undefined` before there is one.
+   */
+  get committedPosition(): number | bigint | undefined {
+    return this.#sink.committedPosition;
+  }
+
+  /**
    * Flushes without delay what was written before the call. Resolves when all of it has settled, retries included, which does not promise
    * that every item arrived: see `onFailed` and the strategy. Rejects with the error that destroys the stream.
    */

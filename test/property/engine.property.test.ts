@@ -49,6 +49,19 @@ const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
   },
 );
 
+/** An outage of some calls, or one call of any kind. */
+const spell: fc.Arbitrary<Behaviour[]> = fc.oneof(
+  { weight: 10, arbitrary: behaviour.map((one) => [one]) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ calls: fc.integer({ min: 2, max: 12 }), ms: ms(60) })
+      .map((outage) =>
+        Array.from({ length: outage.calls }, (): Behaviour => ({ kind: 'rejects', ms: outage.ms })),
+      ),
+  },
+);
+
 const offer = { size: fc.integer({ min: 0, max: 12 }), low: fc.boolean() };
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -97,7 +110,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>({ kind: 'abort' }) },
 );
 
-const insides: Inside[] = ['state', 'drop', 'flush', 'retry', 'failed', 'settled', 'call', 'shed', 'sizeOf'];
+const insides: Inside[] = [
+  'state',
+  'drop',
+  'flush',
+  'retry',
+  'breaker',
+  'failed',
+  'settled',
+  'call',
+  'shed',
+  'sizeOf',
+];
 const maybe = <V>(arbitrary: fc.Arbitrary<V>) => fc.option(arbitrary, { nil: undefined });
 
 /** Leaves out what is undefined: an option that is not there, rather than one without a value. */
@@ -124,11 +148,20 @@ function planFor(strategy: 'block' | 'drop_oldest' | 'drop_newest' | 'sample'): 
       retry: fc.record({
         attempts: fc.integer({ min: 1, max: 4 }),
         minDelayMs: ms(50),
+        maxElapsedMs: maybe(fc.oneof(ms(300), fc.constant(Infinity))),
         afterTimeout: fc.boolean(),
       }),
+      breaker: maybe(
+        fc.record({
+          failures: fc.integer({ min: 1, max: 5 }),
+          minDelayMs: fc.integer({ min: 1, max: 50 }),
+          maxDelayMs: fc.integer({ min: 50, max: 200 }),
+          maxOutageMs: fc.oneof(fc.integer({ min: 1, max: 1_000 }), fc.constant(Infinity)),
+        }),
+      ),
       seed: fc.integer({ min: 1, max: 2 ** 31 - 2 }),
     })
-    .map(({ batchShare, watermarks, more, seed, ...rest }) => {
+    .map(({ batchShare, watermarks, more, seed, retry, ...rest }) => {
       const batchSize =
         batchShare === undefined ? undefined : 1 + Math.floor(batchShare * (rest.maxBufferSize - 1));
       const [low, high] = watermarks ?? [10, 16];
@@ -136,6 +169,7 @@ function planFor(strategy: 'block' | 'drop_oldest' | 'drop_newest' | 'sample'): 
       return given({
         ...rest,
         ...ordered,
+        retry: given(retry),
         strategy,
         batchSize,
         maxFlushIntervalMs: rest.minFlushIntervalMs + more,
@@ -157,7 +191,8 @@ function planFor(strategy: 'block' | 'drop_oldest' | 'drop_newest' | 'sample'): 
     bytes: maybe(bytes),
     sheds: fc.boolean(),
     onFailed: fc.constantFrom('none', 'sync', 'sync', 'slow', 'slow', 'slow', 'throws'),
-    script: fc.array(behaviour, { maxLength: 30 }),
+    perPosition: maybe(fc.integer({ min: 1, max: 4 })),
+    script: fc.array(spell, { maxLength: 30 }).map((spells) => spells.flat()),
     steps: fc.array(step, { maxLength: 40, size: 'max' }),
     inside: maybe(
       fc

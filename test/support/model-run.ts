@@ -25,12 +25,15 @@ export type Step =
   | { kind: 'hurry' };
 
 /** Where the user's own code runs: the engine is then in the middle of something. */
-export type Inside = 'state' | 'drop' | 'flush' | 'retry' | 'failed' | 'settled' | 'call' | 'shed' | 'sizeOf';
+export type Inside =
+  'state' | 'drop' | 'flush' | 'retry' | 'breaker' | 'failed' | 'settled' | 'call' | 'shed' | 'sizeOf';
 
 export interface Plan {
   options: Omit<SinkOptions<Item>, 'clock' | 'signal' | 'shed' | 'sizeOf' | 'onFailed' | 'onSettled'>;
   bytes: { maxBufferBytes?: number; batchBytes?: number } | undefined;
   sheds: boolean;
+  /** Items have positions; so many in a row share one. */
+  perPosition: number | undefined;
   onFailed: 'none' | 'sync' | 'slow' | 'throws';
   script: readonly Behaviour[];
   steps: readonly Step[];
@@ -64,6 +67,12 @@ export class EngineRun {
   #ending = false;
   #lastFirstCall = -1;
   #lastCall: Call<Item> | undefined;
+  #committed = -1;
+  #committedBelow = 0;
+  #offeredAtCommit = 0;
+  #breaker = 'closed';
+  /** Calls since it is half open. */
+  #probes = 0;
   #represented = 0;
   #healthy = true;
   /** What listeners found wrong: thrown there, the engine would take it for a failure of theirs. */
@@ -84,6 +93,8 @@ export class EngineRun {
       ...(plan.onFailed !== 'none' && {
         onFailed: (failures: FailedItem<Item>[]) => this.#onFailed(failures),
       }),
+      // Where the order is not that of the ids, positions would go down.
+      ...(this.#hasPositions && { positionOf: (item: Item) => this.#positionOf(item.id) }),
       onSettled: (settlements) => this.#onSettled(settlements),
       clock: this.clock,
       signal: this.#abort.signal,
@@ -181,6 +192,14 @@ export class EngineRun {
     return inside?.act !== 'push' || !['drop', 'shed', 'sizeOf'].includes(inside.where);
   }
 
+  get #hasPositions(): boolean {
+    return this.#plan.perPosition !== undefined && this.#isOrdered;
+  }
+
+  #positionOf(id: number): number {
+    return Math.floor(id / this.#plan.perPosition!);
+  }
+
   get #load(): number {
     const { bufferSize, inFlight } = this.controller.getMetrics();
     return bufferSize + inFlight;
@@ -235,6 +254,17 @@ export class EngineRun {
         this.#within('flush');
       })
       .on('retry', () => this.#within('retry'))
+      .on('breaker', (state, previous) => {
+        this.#guard(() => {
+          assert.equal(previous, this.#breaker, 'breaker events follow each other');
+          assert.equal(this.controller.getMetrics().breaker, state);
+          if (previous === 'half_open' && state === 'open')
+            assert.equal(this.#probes, 1, 'one probe decides');
+        });
+        this.#breaker = state;
+        this.#probes = 0;
+        this.#within('breaker');
+      })
       .on('failed', () => this.#within('failed'));
   }
 
@@ -251,6 +281,11 @@ export class EngineRun {
       for (let n = 1; n < ids.length && this.#isOrdered; n++)
         assert.ok(ids[n]! > ids[n - 1]!, 'a batch is in order');
       assert.ok(!this.#abort.signal.aborted, 'called after an abort');
+      assert.notEqual(this.#breaker, 'open', 'a call while the breaker is open');
+      if (this.#breaker === 'half_open') {
+        assert.equal(++this.#probes, 1, 'one call while the breaker is half open');
+        assert.ok(this.#running, 'a probe while stopped');
+      }
       assert.equal(context.weights.length, items.length);
       assert.equal(
         context.weights.reduce((sum, weight) => sum + weight, 0),
@@ -281,6 +316,7 @@ export class EngineRun {
         assert.ok(!this.#outcomes.has(id), `item ${id} settled twice`);
         this.#outcomes.set(id, settlement);
       }
+      this.#checkCommitted();
     });
     this.#within('settled');
   }
@@ -322,6 +358,21 @@ export class EngineRun {
 
   // ── checks ──
 
+  /** Nothing is open up to the committed position. */
+  #checkCommitted(): void {
+    const committed = this.controller.committedPosition as number | undefined;
+    assert.equal(this.controller.getMetrics().committedPosition, committed);
+    if (committed === undefined || committed === this.#committed) return;
+    assert.ok(committed > this.#committed, `committed ${committed} after ${this.#committed}`);
+    this.#committed = committed;
+    this.#offeredAtCommit = this.#items.length;
+    for (; this.#committedBelow < this.#items.length; this.#committedBelow++) {
+      const id = this.#committedBelow;
+      if (this.#positionOf(id) > committed) return;
+      assert.ok(this.#outcomes.has(id), `committed ${committed}, but item ${id} is open`);
+    }
+  }
+
   #check(where: string): void {
     if (this.#violations.length > 0) throw this.#violations[0];
     const metrics = this.controller.getMetrics();
@@ -350,7 +401,9 @@ export class EngineRun {
       assert.equal(queued + waiting, 0, `${where}: open after an abort`);
     const settled = metrics.eventsFlushed + metrics.eventsFailed + metrics.eventsDropped;
     assert.equal(this.#outcomes.size, settled, `${where}: settled items were told to onSettled`);
-    if (!this.#running || inFlight > 0) return;
+    assert.equal(metrics.breaker, this.#breaker, `${where}: the breaker is what was told`);
+    this.#checkCommitted();
+    if (!this.#running || inFlight > 0 || metrics.breaker === 'open') return;
     assert.ok(
       oldestItemAgeMs <= currentFlushIntervalMs,
       `${where}: the oldest item is ${oldestItemAgeMs} ms old`,
@@ -378,7 +431,19 @@ export class EngineRun {
     const unsettled = this.controller.takeUnsettled().map(({ id }) => id);
     this.#checkOutcomes();
     this.#checkHandedBack(unsettled);
+    this.#checkCommittedAtEnd(unsettled);
     this.#checkRepresented(unsettled.length > 0);
+  }
+
+  /** All that was in a batch and settled before whatever is handed back; of what shares a position, all or none. */
+  #checkCommittedAtEnd(unsettled: readonly number[]): void {
+    if (!this.#hasPositions) return;
+    // One that came after its position had been committed, as the last part of a record may, could not hold it back.
+    for (const id of unsettled.filter((id) => id < this.#offeredAtCommit))
+      assert.ok(this.#committed < this.#positionOf(id), `committed ${this.#committed}, handed back ${id}`);
+    if (unsettled.length > 0) return;
+    const last = [...this.#outcomes].filter(([, { outcome }]) => outcome !== 'dropped').map(([id]) => id);
+    assert.equal(this.#committed, last.length === 0 ? -1 : this.#positionOf(Math.max(...last)), 'committed');
   }
 
   /** Under `sample` the kept items stand for all that were offered; else each stands for itself. */

@@ -261,17 +261,22 @@ describe('the circuit breaker', () => {
   });
 
   it('holds a batch however often it was called, and gives it its attempts back', async () => {
-    const { clock, controller, destination } = start({ retry: { attempts: 2 }, onFailed: () => undefined }, [
-      fails(0),
-      ...times(8, fails(0)),
-      { kind: 'partial', ms: 0, mask: 1, retryable: 1, unnamed: 0 },
-    ]);
-    pushAll(controller, [1]);
-    await clock.advance(4_000);
-    // One attempt before it opened; the probe that was answered is the second one.
-    expect(destination.calls).toHaveLength(10);
-    expect(destination.calls.at(-1)!.context.attempt).toBe(10);
-    expect(controller.getMetrics()).toMatchObject({ eventsFailed: 1, retries: 9, breaker: 'closed' });
+    const partial: Behaviour = { kind: 'partial', ms: 0, mask: 1, retryable: 1, unnamed: 0 };
+    for (const [answers, outcome] of [
+      [1, { eventsFailed: 0, eventsFlushed: 1 }],
+      [2, { eventsFailed: 1, eventsFlushed: 0 }],
+    ] as const) {
+      const { clock, controller, destination } = start(
+        { retry: { attempts: 3 }, onFailed: () => undefined },
+        [...times(9, fails(0)), ...times(answers, partial)],
+      );
+      pushAll(controller, [1]);
+      await clock.advance(4_000);
+      // One attempt before it opened; the probe that was answered is the second one, so there is one more.
+      expect(destination.calls).toHaveLength(11);
+      expect(destination.calls.at(-1)!.context.attempt).toBe(11);
+      expect(controller.getMetrics()).toMatchObject({ ...outcome, retries: 10, breaker: 'closed' });
+    }
   });
 
   it('leaves the time of an outage out of maxElapsedMs', async () => {

@@ -55,6 +55,7 @@ describe('a wrong option is refused by its name, its range and the value that ca
     ['clock', /a Clock/, [0, 'clock', {}, Date]],
     ['retry', /an object/, [0, 5, 'often', true]],
     ['breaker', /an object/, [0, 5, 'on', true]],
+    ['positionOf', /a function/, notFunctions],
   ];
   for (const [option, range, values, beside] of table) {
     it.each(values.map((value) => [value]))(`${option}: %s`, (value) => {
