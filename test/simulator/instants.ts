@@ -37,6 +37,7 @@ export class Instants {
   #latencyMs = 0;
   #isHealthy = true;
   #inside = 0;
+  #committed: number | bigint = -1;
   /** When the admitted items had become so many, oldest first. */
   #admissions: { at: number; accepted: number }[] = [{ at: 0, accepted: 0 }];
 
@@ -82,6 +83,7 @@ export class Instants {
     this.#fault(this.#checks.faultOf(metrics, 2), metrics, 'at rest');
     this.#fault(this.#checks.stateFaultOf(metrics), metrics, 'at rest');
     this.#checkCounts(metrics, now);
+    this.#checkPosition(metrics.committedPosition);
     this.#noteAdmissions(metrics, now);
     this.deadline = Infinity;
     this.#findDeadline(metrics, now);
@@ -115,6 +117,18 @@ export class Instants {
       Math.abs(timeMs - (now - this.#bornAt)) < 1e-3,
       () => `timeInStateMs adds up to ${timeMs}, but ${now - this.#bornAt} ms have passed`,
     );
+  }
+
+  /** Never goes back, and never past an item that is open. */
+  #checkPosition(position: number | bigint | undefined): void {
+    if (position === undefined) return;
+    const { oldestOpen } = this.#book;
+    this.#check(position < oldestOpen, () => `committed up to ${position}, but item ${oldestOpen} is open`);
+    this.#check(
+      position >= this.#committed,
+      () => `committed up to ${this.#committed}, then only ${position}`,
+    );
+    this.#committed = position;
   }
 
   #noteAdmissions({ eventsAccepted, bufferSize }: SinkMetrics, now: number): void {

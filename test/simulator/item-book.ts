@@ -48,7 +48,8 @@ export class ItemBook implements DestinationObserver<Item> {
   /** From the oldest open item on, in the order in which they were offered. */
   #items: Item[] = [];
   #head = 0;
-  #lastBegun = -1;
+  /** The last item of the batch that began last. */
+  lastBegun = -1;
 
   constructor(journal: Journal, options: BookOptions) {
     this.#journal = journal;
@@ -113,9 +114,9 @@ export class ItemBook implements DestinationObserver<Item> {
     const { items, context, number } = call;
     for (const item of items) {
       this.#check(item.flight === -1, () => `item ${item.id} begins a second time`);
-      this.#check(item.id > this.#lastBegun, () => `item ${item.id} begins after item ${this.#lastBegun}`);
+      this.#check(item.id > this.lastBegun, () => `item ${item.id} begins after item ${this.lastBegun}`);
       item.flight = number;
-      this.#lastBegun = item.id;
+      this.lastBegun = item.id;
     }
     this.represented += context.represents;
     this.#flights.set(number, { startedAt: call.at, attempt: 1, open: items.length, lastCall: call });

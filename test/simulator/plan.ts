@@ -8,7 +8,7 @@ import { PRODUCERS, type ProducerName } from './producers.js';
 
 type Options = Omit<
   WritableOptions<Item>,
-  'clock' | 'random' | 'signal' | 'shed' | 'sizeOf' | 'onFailed' | 'onSettled'
+  'clock' | 'random' | 'signal' | 'shed' | 'sizeOf' | 'onFailed' | 'onSettled' | 'positionOf'
 >;
 
 export interface Plan {
@@ -25,6 +25,8 @@ export interface Plan {
   /** Whether `sizeOf` is given, and the largest size that an item has. */
   bytes: { measured: boolean; most: number };
   sheds: boolean;
+  /** Whether `positionOf` is given, and so whether `committedPosition` is looked at. */
+  positions: boolean;
   onFailed: 'none' | 'at once' | 'slow' | 'throws';
   /** Calls of flush(), whenBelow(), drain(), stop() …, so far apart on average; Infinity for never. */
   actionEveryMs: number;
@@ -63,6 +65,7 @@ export function planFor(seed: number): Plan {
     durationMs: Math.min(900_000, most),
     ...randomOptions(random, surface),
     sheds: random.chance(0.15),
+    positions: random.chance(0.3),
     onFailed: random.pick(['none', 'at once', 'at once', 'at once', 'slow', 'slow', 'throws']),
     actionEveryMs: random.chance(0.4) ? Infinity : random.logBetween(0.01, 1) * Math.min(60_000, most),
     ending: random.pick(['end', 'end', 'end', 'dispose', 'abort', 'signal']),
@@ -120,7 +123,7 @@ function randomTimes(random: SeededRandom, options: Options): void {
     options.breaker = {
       failures: random.int(1, 6),
       ...(random.chance(0.7) && { minDelayMs: random.logInt(1, 5_000) }),
-      ...(random.chance(0.5) && { maxOutageMs: random.pick([Infinity, random.logInt(1_000, 200_000)]) }),
+      ...(random.chance(0.5) && { maxOutageMs: random.logInt(1_000, 2_000_000) }),
     };
   }
 }
@@ -133,6 +136,7 @@ export const SIMPLIFICATIONS: Record<string, (plan: Plan) => Plan> = {
   jitter: (plan) => ({ ...plan, jitter: { earlyMs: 0, lateMs: 0 } }),
   shed: (plan) => ({ ...plan, sheds: false }),
   bytes: (plan) => withoutBytes(plan),
+  positions: (plan) => ({ ...plan, positions: false }),
   ending: (plan) => ({ ...plan, ending: 'end' }),
   concurrency: (plan) => ({ ...plan, options: without(plan.options, 'concurrency') }),
   retry: (plan) => ({ ...plan, options: without(plan.options, 'retry') }),

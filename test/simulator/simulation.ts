@@ -122,6 +122,7 @@ export class Simulation {
       ...(plan.onFailed !== 'none' && {
         onFailed: (failures: FailedItem<Item>[]) => this.#onFailed(failures),
       }),
+      ...(plan.positions && { positionOf: (item: Item) => item.id }),
       onSettled: (settlements) => {
         this.#book.onSettled(settlements);
         this.#instants.within('onSettled');
@@ -353,6 +354,11 @@ export class Simulation {
       metrics.waiting + metrics.bufferSize + metrics.inFlight === 0,
       () => `open at the end: ${this.#tellState()}`,
     );
+    const { committedPosition } = metrics;
+    check(
+      unsettled.length === 0 || committedPosition === undefined || committedPosition < unsettled[0]!.id,
+      () => `committed up to ${committedPosition}, but item ${unsettled[0]!.id} was handed back`,
+    );
     check(this.#clock.pending === 0, () => `${this.#clock.pending} timers are left at the end`);
     if (end instanceof BackpressureError)
       check(
@@ -387,7 +393,14 @@ export class Simulation {
       metrics.flushes + metrics.retries >= book.calls,
       () => `${metrics.flushes} flushes and ${metrics.retries} retries, but ${book.calls} calls`,
     );
-    if (end === null) this.#checkRepresented(metrics);
+    if (end === null) {
+      this.#checkRepresented(metrics);
+      check(
+        !this.#plan.positions || book.lastBegun < 0 || Number(metrics.committedPosition) >= book.lastBegun,
+        () =>
+          `committed up to ${metrics.committedPosition} at the end, but item ${book.lastBegun} has settled`,
+      );
+    }
     this.#throwIfViolated();
     return {
       plan: this.#plan,
