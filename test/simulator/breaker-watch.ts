@@ -67,8 +67,10 @@ export class BreakerWatch {
   onReport({ transportFailure }: FlushReport, now: number): void {
     if (!transportFailure) {
       this.#failures = 0;
+    } else if (this.#failures++ === 0) {
+      this.#failingSince = now;
       this.#wasIdle = false;
-    } else if (this.#failures++ === 0) this.#failingSince = now;
+    }
   }
 
   onCall(call: DestinationCall<Item>): void {
@@ -86,7 +88,7 @@ export class BreakerWatch {
   }
 
   /** The latest time at which something must happen by itself. */
-  deadline(metrics: SinkMetrics): number {
+  deadline(metrics: SinkMetrics, now: number): number {
     this.#check(
       metrics.breaker === this.state,
       () => `breaker ${metrics.breaker}, but told was ${this.state}`,
@@ -96,8 +98,17 @@ export class BreakerWatch {
       return Infinity;
     }
     if (this.state === 'closed' || this.#options === undefined) return Infinity;
-    const halfOpenBy = this.state === 'open' ? this.#changedAt + this.#longestMs : Infinity;
     const failsBy = this.#wasIdle ? Infinity : this.#failingSince + this.#options.maxOutageMs;
+    if (now >= failsBy) {
+      // It has failed, or is about to: flights end, nothing else is left.
+      const left = metrics.bufferSize + metrics.waiting;
+      this.#check(
+        now <= failsBy + this.#lateMs || left === 0,
+        () => `${left} items wait though the outage is over its limit`,
+      );
+      return Infinity;
+    }
+    const halfOpenBy = this.state === 'open' ? this.#changedAt + this.#longestMs : Infinity;
     return Math.min(halfOpenBy, failsBy) + this.#lateMs;
   }
 

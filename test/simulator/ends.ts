@@ -1,3 +1,7 @@
+import { BackpressureError, type SinkMetrics } from '../../src/index.js';
+import type { ItemBook } from './item-book.js';
+import { positionOf, type Item } from './item.js';
+import { show, type Journal } from './journal.js';
 import type { Plan } from './plan.js';
 
 /** Whether this run could have ended so. */
@@ -25,4 +29,61 @@ export function isExpected(error: Error | null, plan: Plan, wasAborted: boolean,
     default:
       return false;
   }
+}
+
+/** At the moment of the end: nothing is open, and what did not arrive has been handed back. */
+export function checkEnd(
+  journal: Journal,
+  end: Error | null,
+  metrics: SinkMetrics,
+  unsettled: readonly Item[],
+): void {
+  const { waiting, bufferSize, inFlight } = metrics;
+  journal.check(waiting + bufferSize + inFlight === 0, () => `open at the end: ${show(metrics)}`);
+  journal.check(
+    end !== null || unsettled.length === 0,
+    () => `a good end with ${unsettled.length} items handed back`,
+  );
+  if (end instanceof BackpressureError)
+    journal.check(
+      end.items.length === unsettled.length && end.items.every((item, n) => item === unsettled[n]),
+      () => `the error carries ${end.items.length} items, but ${unsettled.length} were handed back`,
+    );
+}
+
+/** Once the last late answer has come. */
+export function checkTotals(journal: Journal, metrics: SinkMetrics, book: ItemBook): void {
+  const check = (holds: boolean, tell: () => string) => journal.check(holds, tell);
+  check(book.settledCount === book.offered, () => `${book.offered} offered, ${book.settledCount} settled`);
+  check(book.oldestOpen === book.offered, () => `item ${book.oldestOpen} is open after the end`);
+  const unheard = book.unheardFailures;
+  check(unheard === 0, () => `${unheard} items failed, were taken by no handler and not handed back`);
+  const { certain, possible } = book.lateAnswers;
+  check(
+    metrics.lateResults >= certain && metrics.lateResults <= possible,
+    () => `${metrics.lateResults} late results, but ${certain} to ${possible} answers were late`,
+  );
+  check(
+    metrics.flushes + metrics.retries >= book.calls,
+    () => `${metrics.flushes} flushes and ${metrics.retries} retries, but ${book.calls} calls`,
+  );
+}
+
+export function checkGoodEnd(journal: Journal, plan: Plan, metrics: SinkMetrics, book: ItemBook): void {
+  // Under `sample` the kept items stand for all that were offered; else each stands for itself.
+  const { dropsByReason, unrepresented, eventsOffered, eventsAccepted, committedPosition } = metrics;
+  const expected =
+    plan.options.strategy === 'sample'
+      ? eventsOffered - unrepresented - dropsByReason.shed
+      : eventsAccepted - dropsByReason.evicted;
+  journal.check(
+    book.represented === expected,
+    () => `batches stand for ${book.represented} items, not for ${expected}`,
+  );
+  if (plan.positions === 0 || book.lastBegun < 0) return;
+  const last = positionOf(book.lastBegun, plan.positions);
+  journal.check(
+    committedPosition !== undefined && committedPosition >= last,
+    () => `committed up to ${committedPosition} at the end, but ${last} has settled`,
+  );
 }

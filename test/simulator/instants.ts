@@ -3,7 +3,8 @@ import type { RunBounds } from './bounds.js';
 import { InstantChecks } from './instant-checks.js';
 import type { BreakerWatch } from './breaker-watch.js';
 import type { ItemBook } from './item-book.js';
-import type { Journal } from './journal.js';
+import { positionOf } from './item.js';
+import { show, type Journal } from './journal.js';
 import type { Surface } from './surface.js';
 
 export interface InstantOptions {
@@ -11,6 +12,7 @@ export interface InstantOptions {
   targetLatencyMs: number;
   /** A timer may come so late, rounding included. */
   lateMs: number;
+  itemsPerPosition: number;
   /** The numbers of the metrics are those that were told to `onSettled`. */
   countsAreExact: () => boolean;
 }
@@ -21,6 +23,8 @@ export interface InstantOptions {
  */
 export class Instants {
   state: BackpressureState = 'normal';
+  /** A failure has ended it, or is about to: nothing is due any more but the end. */
+  isFailing = false;
   /** Items offered before this number are waited for by a `flush()`. */
   flushMark = 0;
   /** The latest time by which the engine must have done something. */
@@ -37,6 +41,8 @@ export class Instants {
   #latencyMs = 0;
   #isHealthy = true;
   #inside = 0;
+  /** Items that had been offered at the last rest. */
+  #offeredBefore = 0;
   #committed: number | bigint = -1;
   /** When the admitted items had become so many, oldest first. */
   #admissions: { at: number; accepted: number }[] = [{ at: 0, accepted: 0 }];
@@ -85,8 +91,10 @@ export class Instants {
     this.#checkCounts(metrics, now);
     this.#checkPosition(metrics.committedPosition);
     this.#noteAdmissions(metrics, now);
+    this.#offeredBefore = metrics.eventsOffered;
     this.deadline = Infinity;
-    this.#findDeadline(metrics, now);
+    // What fails with nobody to take it has ended everything.
+    if (!this.isFailing && this.#book.unheardFailures === 0) this.#findDeadline(metrics, now);
   }
 
   #checkCounts(metrics: SinkMetrics, now: number): void {
@@ -121,9 +129,11 @@ export class Instants {
 
   /** Never goes back, and never past an item that is open. */
   #checkPosition(position: number | bigint | undefined): void {
-    if (position === undefined) return;
-    const { oldestOpen } = this.#book;
-    this.#check(position < oldestOpen, () => `committed up to ${position}, but item ${oldestOpen} is open`);
+    if (position === undefined || position === this.#committed) return;
+    const open = positionOf(this.#book.oldestOpen, this.#options.itemsPerPosition);
+    // Positions may be shared with items that nobody had offered when this one was passed.
+    const isKnown = this.#book.oldestOpen < this.#offeredBefore;
+    this.#check(!isKnown || position < open, () => `committed up to ${position}, but ${open} is open`);
     this.#check(
       position >= this.#committed,
       () => `committed up to ${this.#committed}, then only ${position}`,
@@ -149,7 +159,7 @@ export class Instants {
     if (waiting > 0 && load === 0) return this.#dueNow('the admission of those who wait for nothing');
     const isHeld = this.#surface.isHeld(metrics);
     if (isHeld && load + waiting === 0) return this.#dueNow("'drain' for an empty buffer");
-    this.#dueAt(this.#breaker.deadline(metrics) - this.#options.lateMs, now, 'a change of the breaker');
+    this.#dueAt(this.#breaker.deadline(metrics, now) - this.#options.lateMs, now, 'a change of the breaker');
     if (!this.#breaker.mayLaunch) return;
     if (this.#surface.isStopped || bufferSize === 0 || book.flightsUnderWay >= bounds.concurrency) return;
     if (metrics.state === 'draining') return this.#dueNow('a batch while draining');
@@ -166,7 +176,7 @@ export class Instants {
 
   /** Needs no timer, so it has happened by now. */
   #dueNow(what: string): void {
-    this.#journal.violated(`${what} is due, but not begun: ${JSON.stringify(this.#surface.getMetrics())}`);
+    this.#journal.violated(`${what} is due, but not begun: ${show(this.#surface.getMetrics())}`);
   }
 
   #dueAt(at: number, now: number, what: string): void {
@@ -186,7 +196,7 @@ export class Instants {
   }
 
   #fault(fault: string | undefined, metrics: SinkMetrics, where: string): void {
-    if (fault !== undefined) this.#journal.violated(`${where}: ${fault} in ${JSON.stringify(metrics)}`);
+    if (fault !== undefined) this.#journal.violated(`${where}: ${fault} in ${show(metrics)}`);
   }
 
   #check(holds: boolean, tell: () => string): void {

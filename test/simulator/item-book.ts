@@ -42,6 +42,7 @@ export class ItemBook implements DestinationObserver<Item> {
   lateAnswers = { certain: 0, possible: 0 };
   /** Nothing may be called any more. */
   isClosed = false;
+  #unheard = 0;
   readonly #journal: Journal;
   readonly #options: BookOptions;
   readonly #flights = new Map<number, Flight>();
@@ -206,6 +207,7 @@ export class ItemBook implements DestinationObserver<Item> {
       item.outcome = outcome;
       this.settled[outcome]++;
       if (outcome === 'failed') item.isAmbiguous = settlement.ambiguous === true;
+      if (outcome === 'failed' && !item.wasHandled) this.#unheard++;
       if (outcome === 'dropped') this.#checkDropped(item, settlement.reason);
       else this.#checkAnswer(item);
       this.#checkKept(item);
@@ -228,8 +230,14 @@ export class ItemBook implements DestinationObserver<Item> {
     }
   }
 
+  /** Items that failed, and neither did a handler get them nor were they handed back. */
+  get unheardFailures(): number {
+    return this.#unheard;
+  }
+
   /** `takeUnsettled()`: each once, in order. */
   handedBack(items: readonly Item[]): void {
+    for (const { outcome, wasHandled } of items) if (outcome === 'failed' && !wasHandled) this.#unheard--;
     for (const [index, item] of items.entries()) {
       this.#check(!item.wasHandedBack, () => `item ${item.id} handed back twice`);
       item.wasHandedBack = true;

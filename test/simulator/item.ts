@@ -40,3 +40,8 @@ export function createItem(id: number, size: number, isLow: boolean, isChunk: bo
   };
   return isChunk ? Object.assign(zeros.subarray(0, size), item) : item;
 }
+
+/** Items may share a position, as the parts of one record do; and it may be too large for a number. */
+export function positionOf(id: number, itemsPerPosition: number): number | bigint {
+  return itemsPerPosition === 1 ? id : BigInt(Math.floor(id / itemsPerPosition));
+}

@@ -3,6 +3,13 @@ export class Violation extends Error {
   override readonly name = 'Violation';
 }
 
+/** As JSON, with what that does not know. */
+export function show(value: unknown, indent?: number): string {
+  const replace = (_key: string, part: unknown) =>
+    typeof part === 'bigint' || part === Infinity ? `${String(part)}` : part;
+  return JSON.stringify(value, replace, indent);
+}
+
 /**
  * What happened in a run, in order: as a digest always, so that two runs can be compared, and as lines where somebody reads them. Keeps the
  * first violation: thrown where it is found, the engine would take it for a handler's failure.

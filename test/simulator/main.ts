@@ -11,6 +11,7 @@ import {
   table,
   type PairReport,
 } from './campaign.js';
+import { show } from './journal.js';
 import { planFor, simplify, SIMPLIFICATIONS } from './plan.js';
 import { Simulation } from './simulation.js';
 
@@ -49,11 +50,11 @@ else await campaign();
 
 async function replay(seed: number): Promise<void> {
   const plan = simplify(planFor(seed), values.without === '' ? [] : values.without.split(','));
-  console.log(JSON.stringify(plan, (_key, value: unknown) => (value === Infinity ? 'Infinity' : value), 2));
+  console.log(show(plan, 2));
   try {
     const result = await new Simulation(plan, values.trace ? console.log : undefined).run();
     console.log(`seed ${seed} keeps every promise; it ended: ${result.end}; digest ${result.digest}`);
-    console.log(JSON.stringify(result.metrics));
+    console.log(show(result.metrics));
   } catch (thrown) {
     console.log(`seed ${seed} breaks a promise ${(thrown as Error).message}`);
     process.exitCode = 1;

@@ -25,8 +25,8 @@ export interface Plan {
   /** Whether `sizeOf` is given, and the largest size that an item has. */
   bytes: { measured: boolean; most: number };
   sheds: boolean;
-  /** Whether `positionOf` is given, and so whether `committedPosition` is looked at. */
-  positions: boolean;
+  /** How many items share a position; 0: `positionOf` is not given. */
+  positions: 0 | 1 | 3;
   onFailed: 'none' | 'at once' | 'slow' | 'throws';
   /** Calls of flush(), whenBelow(), drain(), stop() …, so far apart on average; Infinity for never. */
   actionEveryMs: number;
@@ -65,7 +65,7 @@ export function planFor(seed: number): Plan {
     durationMs: Math.min(900_000, most),
     ...randomOptions(random, surface),
     sheds: random.chance(0.15),
-    positions: random.chance(0.3),
+    positions: random.chance(0.3) ? (seed % 2 === 0 ? 1 : 3) : 0,
     onFailed: random.pick(['none', 'at once', 'at once', 'at once', 'slow', 'slow', 'throws']),
     actionEveryMs: random.chance(0.4) ? Infinity : random.logBetween(0.01, 1) * Math.min(60_000, most),
     ending: random.pick(['end', 'end', 'end', 'dispose', 'abort', 'signal']),
@@ -136,7 +136,7 @@ export const SIMPLIFICATIONS: Record<string, (plan: Plan) => Plan> = {
   jitter: (plan) => ({ ...plan, jitter: { earlyMs: 0, lateMs: 0 } }),
   shed: (plan) => ({ ...plan, sheds: false }),
   bytes: (plan) => withoutBytes(plan),
-  positions: (plan) => ({ ...plan, positions: false }),
+  positions: (plan) => ({ ...plan, positions: 0 }),
   ending: (plan) => ({ ...plan, ending: 'end' }),
   concurrency: (plan) => ({ ...plan, options: without(plan.options, 'concurrency') }),
   retry: (plan) => ({ ...plan, options: without(plan.options, 'retry') }),

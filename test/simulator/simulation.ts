@@ -1,20 +1,16 @@
-import {
-  BackpressureError,
-  type FailedItem,
-  type SinkMetrics,
-  type WritableOptions,
-} from '../../src/index.js';
+import type { FailedItem, SinkMetrics, WritableOptions } from '../../src/index.js';
 import { SeededRandom } from '../support/seeded-random.js';
 import { SimulatedClock } from '../support/simulated-clock.js';
+import { Actions } from './actions.js';
 import { boundsOf } from './bounds.js';
 import { BreakerWatch } from './breaker-watch.js';
 import { SimulatedDestination } from './destination.js';
 import { createDestination } from './destinations.js';
 import { Instants } from './instants.js';
 import { ItemBook } from './item-book.js';
-import { createItem, type Item } from './item.js';
-import { Journal } from './journal.js';
-import { isExpected } from './ends.js';
+import { createItem, positionOf, type Item } from './item.js';
+import { Journal, show } from './journal.js';
+import { checkEnd, checkGoodEnd, checkTotals, isExpected } from './ends.js';
 import type { Plan } from './plan.js';
 import { createProducer, type Producer } from './producers.js';
 import { ControllerSurface, WritableSurface, type Surface } from './surface.js';
@@ -44,8 +40,7 @@ export class Simulation {
   readonly #instants: Instants;
   readonly #producer: Producer;
   readonly #abort = new AbortController();
-  readonly #promises = new Set<string>();
-  #named = 0;
+  readonly #actions: Actions;
   #drops = 0;
   #isProducing = true;
   #wasAborted = false;
@@ -88,9 +83,17 @@ export class Simulation {
         bounds,
         targetLatencyMs: options.targetLatencyMs ?? 500,
         lateMs: lateMs + 1.000_001,
+        itemsPerPosition: plan.positions,
         countsAreExact: () => !this.#book.sawUnnamed,
       },
       this.#clock.now(),
+    );
+    this.#actions = new Actions(
+      { surface: this.#surface, book: this.#book, instants: this.#instants, journal: this.#journal },
+      this.#clock,
+      this.#random.fork(),
+      plan.actionEveryMs,
+      () => this.#mayOffer,
     );
   }
 
@@ -122,7 +125,7 @@ export class Simulation {
       ...(plan.onFailed !== 'none' && {
         onFailed: (failures: FailedItem<Item>[]) => this.#onFailed(failures),
       }),
-      ...(plan.positions && { positionOf: (item: Item) => item.id }),
+      ...(plan.positions > 0 && { positionOf: ({ id }: Item) => positionOf(id, plan.positions) }),
       onSettled: (settlements) => {
         this.#book.onSettled(settlements);
         this.#instants.within('onSettled');
@@ -173,12 +176,17 @@ export class Simulation {
     const { onFailed } = this.#plan;
     const fails = onFailed === 'throws' && this.#random.chance(0.2);
     if (onFailed !== 'slow' && this.#random.chance(0.7)) {
+      this.#instants.isFailing ||= fails;
       if (fails) throw new Error('onFailed threw');
       return undefined;
     }
     const afterMs = onFailed === 'slow' ? this.#random.exponential(300) : 0;
     return new Promise((resolve, reject) => {
-      this.#clock.after(afterMs, () => (fails ? reject(new Error('onFailed rejected')) : resolve()));
+      this.#clock.after(afterMs, () => {
+        this.#instants.isFailing ||= fails;
+        if (fails) reject(new Error('onFailed rejected'));
+        else resolve();
+      });
     });
   }
 
@@ -192,7 +200,7 @@ export class Simulation {
       const plan = this.#plan;
       this.#clock.after(plan.durationMs, () => this.#close());
       void this.#produce();
-      this.#scheduleAction();
+      this.#actions.scheduleNext();
       await this.#turnUntilTheEnd();
     } finally {
       process.off('unhandledRejection', stray);
@@ -232,7 +240,7 @@ export class Simulation {
   }
 
   #tellState(): string {
-    return `${JSON.stringify(this.#surface.getMetrics())}; open promises: ${[...this.#promises].join(', ')}`;
+    return `${show(this.#surface.getMetrics())}; open promises: ${this.#actions.openPromises}`;
   }
 
   async #produce(): Promise<void> {
@@ -261,71 +269,6 @@ export class Simulation {
     return this.#surface.offer(item, this.#producer.isHeedful);
   }
 
-  // ── what else users do ──
-
-  #scheduleAction(): void {
-    const { actionEveryMs } = this.#plan;
-    if (actionEveryMs === Infinity) return;
-    this.#clock.after(this.#random.exponential(actionEveryMs), () => {
-      if (!this.#mayOffer) return;
-      this.#act(this.#random.int(0, 5));
-      this.#scheduleAction();
-    });
-  }
-
-  #act(kind: number): void {
-    const surface = this.#surface;
-    if (kind <= 1) {
-      this.#journal.note('flush()', kind);
-      this.#watchSettled('flush()', surface.flush());
-    } else if (kind === 2) {
-      const count = this.#random.logInt(1, 1_000);
-      this.#journal.note('whenBelow()', count);
-      this.#watch('whenBelow()', surface.whenBelow(count));
-    } else if (surface instanceof WritableSurface) {
-      surface.emitter.cork();
-      surface.emitter.uncork();
-    } else if (surface instanceof ControllerSurface) {
-      if (kind === 3) return this.#pause(surface);
-      const timeoutMs = this.#random.chance(0.5) ? undefined : this.#random.exponential(500);
-      this.#journal.note('drain()', timeoutMs ?? -1);
-      this.#watchSettled('drain()', surface.drain(timeoutMs));
-    }
-  }
-
-  #pause(surface: ControllerSurface): void {
-    this.#journal.note('stop()', 0);
-    surface.stop();
-    this.#clock.after(this.#random.exponential(1_000), () => {
-      if (surface.isClosing) return;
-      this.#journal.note('start()', 0);
-      surface.start();
-    });
-  }
-
-  /** `flush()` and `drain()`: whatever was offered before has settled when they resolve. */
-  #watchSettled(what: string, promise: Promise<void>): void {
-    const offered = this.#book.offered;
-    const before = this.#instants.flushMark;
-    this.#instants.flushMark = offered;
-    const checked = promise.then(
-      () => {
-        const { oldestOpen } = this.#book;
-        this.#journal.check(oldestOpen >= offered, () => `${what} resolved, but item ${oldestOpen} is open`);
-      },
-      // It may give up: nothing is waited for any more then, but by those who asked before.
-      () => (this.#instants.flushMark = Math.min(this.#instants.flushMark, before)),
-    );
-    this.#watch(what, checked);
-  }
-
-  #watch(what: string, promise: Promise<unknown>): void {
-    const name = `${what} no. ${this.#named++}`;
-    this.#promises.add(name);
-    const done = () => this.#promises.delete(name);
-    promise.then(done, done);
-  }
-
   // ── the end ──
 
   #close(): void {
@@ -344,63 +287,27 @@ export class Simulation {
     this.#endedAt = this.#clock.now();
     this.#isProducing = false;
     this.#book.isClosed = true;
-    const { end } = this.#surface;
-    this.#journal.note('end', 0, () => (end ? `${end.name}: ${end.message}` : 'well'));
     const unsettled = this.#surface.takeUnsettled();
     this.#book.handedBack(unsettled);
-    const metrics = this.#surface.getMetrics();
-    const check = (holds: boolean, tell: () => string) => this.#journal.check(holds, tell);
-    check(
-      metrics.waiting + metrics.bufferSize + metrics.inFlight === 0,
-      () => `open at the end: ${this.#tellState()}`,
-    );
-    const { committedPosition } = metrics;
-    check(
-      unsettled.length === 0 || committedPosition === undefined || committedPosition < unsettled[0]!.id,
-      () => `committed up to ${committedPosition}, but item ${unsettled[0]!.id} was handed back`,
-    );
-    check(this.#clock.pending === 0, () => `${this.#clock.pending} timers are left at the end`);
-    if (end instanceof BackpressureError)
-      check(
-        end.items.length === unsettled.length && end.items.every((item, n) => item === unsettled[n]),
-        () => `the error carries ${end.items.length} items, but ${unsettled.length} were handed back`,
-      );
-    check(
-      end !== null || unsettled.length === 0,
-      () => `a good end with ${unsettled.length} items handed back`,
-    );
-    check(
-      isExpected(end ?? null, this.#plan, this.#wasAborted, this.#breaker.isOutage(this.#endedAt)),
+    const end = this.#surface.end ?? null;
+    this.#journal.note('end', 0, () => (end ? `${end.name}: ${end.message}` : 'well'));
+    const isOutage = this.#breaker.isOutage(this.#endedAt);
+    this.#journal.check(
+      isExpected(end, this.#plan, this.#wasAborted, isOutage),
       () => `an end without a cause: ${String(end)}`,
     );
+    checkEnd(this.#journal, end, this.#surface.getMetrics(), unsettled);
+    this.#journal.check(this.#clock.pending === 0, () => `${this.#clock.pending} timers are left at the end`);
   }
 
   #result(): RunResult {
     const metrics = this.#surface.getMetrics();
-    const book = this.#book;
-    const end = this.#surface.end;
-    const check = (holds: boolean, tell: () => string) => this.#journal.check(holds, tell);
-    check(book.settledCount === book.offered, () => `${book.offered} offered, ${book.settledCount} settled`);
-    check(book.oldestOpen === book.offered, () => `item ${book.oldestOpen} is open after the end`);
-    check(this.#clock.pending === 0, () => `${this.#clock.pending} timers are left`);
-    check(this.#promises.size === 0, () => `never settled: ${[...this.#promises].join(', ')}`);
-    const { certain, possible } = book.lateAnswers;
-    check(
-      metrics.lateResults >= certain && metrics.lateResults <= possible,
-      () => `${metrics.lateResults} late results, but ${certain} to ${possible} answers were late`,
-    );
-    check(
-      metrics.flushes + metrics.retries >= book.calls,
-      () => `${metrics.flushes} flushes and ${metrics.retries} retries, but ${book.calls} calls`,
-    );
-    if (end === null) {
-      this.#checkRepresented(metrics);
-      check(
-        !this.#plan.positions || book.lastBegun < 0 || Number(metrics.committedPosition) >= book.lastBegun,
-        () =>
-          `committed up to ${metrics.committedPosition} at the end, but item ${book.lastBegun} has settled`,
-      );
-    }
+    const { end } = this.#surface;
+    const open = this.#actions.openPromises;
+    this.#journal.check(this.#clock.pending === 0, () => `${this.#clock.pending} timers are left`);
+    this.#journal.check(open === '', () => `never settled: ${open}`);
+    checkTotals(this.#journal, metrics, this.#book);
+    if (end === null) checkGoodEnd(this.#journal, this.#plan, metrics, this.#book);
     this.#throwIfViolated();
     return {
       plan: this.#plan,
@@ -410,19 +317,5 @@ export class Simulation {
       metrics,
       end: end == null ? 'well' : ((end as { code?: string }).code ?? end.name),
     };
-  }
-
-  /** Under `sample` the kept items stand for all that were offered; else each stands for itself. */
-  #checkRepresented(metrics: SinkMetrics): void {
-    const { represented } = this.#book;
-    const { dropsByReason, unrepresented, eventsOffered, eventsAccepted } = metrics;
-    const isSample = this.#plan.options.strategy === 'sample';
-    const expected = isSample
-      ? eventsOffered - unrepresented - dropsByReason.shed
-      : eventsAccepted - dropsByReason.evicted;
-    this.#journal.check(
-      represented === expected,
-      () => `batches stand for ${represented} items, not for ${expected}`,
-    );
   }
 }
