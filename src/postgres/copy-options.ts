@@ -47,7 +47,8 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
   positionOf?: ((item: T) => number | bigint) | undefined;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set([
+/** All names; the README's table is compared with them. */
+export const COPY_OPTIONS: ReadonlySet<string> = new Set([
   'table', 'schema', 'columns', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
 ] satisfies (keyof CopyOptions)[]); // prettier-ignore
 const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
@@ -64,7 +65,7 @@ export function checkCopyOptions<T, Client extends CopyClient>(
   if (typeof options !== 'object' || (options as unknown) === null) {
     refuse('options', "an object with 'table'", options);
   }
-  checkNames(options, OPTIONS, 'copyInto', HINTS);
+  checkNames(options, COPY_OPTIONS, 'copyInto', HINTS);
   checkIdentifier('table', options.table);
   if (options.schema !== undefined) checkIdentifier('schema', options.schema);
   if (options.columns !== undefined) checkNameList('columns', options.columns);

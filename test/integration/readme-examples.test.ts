@@ -48,6 +48,7 @@ describe('every TypeScript example of the README', () => {
     );
     await database.query('CREATE TABLE events (at timestamptz, name text)');
     await database.query('CREATE TABLE readings (sensor text, value float8, tags text[])');
+    await database.query('CREATE TABLE latest (sensor text PRIMARY KEY, value float8)');
   });
 
   afterAll(() => {
@@ -79,6 +80,10 @@ describe('every TypeScript example of the README', () => {
       await run(process.execPath, [tsx, example], { cwd: work, env, timeout: 20_000 });
     },
   );
+
+  it('the one with bad rows has landed the good ones, the last of each key', async () => {
+    expect(await database.query('SELECT * FROM latest')).toEqual([{ sensor: 'x1', value: 2 }]);
+  });
 
   it('the first one has stored what it read', async () => {
     const [row] = await database.query(

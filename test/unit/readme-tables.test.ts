@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   BREAKER_OPTIONS,
@@ -9,6 +9,7 @@ import {
   WRITABLE_OPTIONS,
 } from '../../src/defaults.js';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
+import { COPY_OPTIONS } from '../../src/postgres/copy-options.js';
 import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown.js';
 import { DROP_REASONS } from '../../src/vocabulary.js';
 
@@ -97,5 +98,21 @@ describe('the tables of the README say what the code does', () => {
         .map(([code]) => plain(code!))
         .toSorted(),
     ).toEqual(codes.toSorted());
+  });
+
+  it('every option of copyInto is there, and no other', () => {
+    const documented = table('`copyInto` option').map(([name]) => plain(name!));
+    expect(documented.toSorted()).toEqual([...COPY_OPTIONS].toSorted());
+  });
+
+  it('each fault names tests that are there', () => {
+    const rows = table('fault');
+    expect(rows.length).toBeGreaterThan(10);
+    for (const [fault, , files] of rows) {
+      const paths = [...files!.matchAll(/`(test\/[^`]+)`/g)].map(([, path]) => path!);
+      expect(paths.length, fault).toBeGreaterThan(0);
+      for (const path of paths)
+        expect(existsSync(new URL(`../../${path}`, import.meta.url)), path).toBe(true);
+    }
   });
 });
