@@ -6,7 +6,7 @@ export class Violation extends Error {
 /** As JSON, with what that does not know. */
 export function show(value: unknown, indent?: number): string {
   const replace = (_key: string, part: unknown) =>
-    typeof part === 'bigint' || part === Infinity ? `${String(part)}` : part;
+    typeof part === 'bigint' || part === Infinity ? String(part) : part;
   return JSON.stringify(value, replace, indent);
 }
 
