@@ -25,6 +25,7 @@ export class BreakerWatch {
   #failingSince = 0;
   /** Nothing was open at some time in this outage: that time does not count, so the limit is not known from here. */
   #wasIdle = false;
+  #wasOutage = false;
 
   constructor(
     options: BreakerOptions | false | undefined,
@@ -65,6 +66,8 @@ export class BreakerWatch {
   }
 
   onReport({ transportFailure }: FlushReport, now: number): void {
+    // The answers of flights that end with it change nothing any more.
+    this.#wasOutage ||= this.isOutage(now);
     if (!transportFailure) {
       this.#failures = 0;
     } else if (this.#failures++ === 0) {
@@ -115,6 +118,7 @@ export class BreakerWatch {
   /** Whether an end by `ERR_BACKPRESSURE_OUTAGE` is what it should be. */
   isOutage(now: number): boolean {
     const options = this.#options;
+    if (this.#wasOutage) return true;
     if (options === undefined || this.state === 'closed') return false;
     return (
       this.#failures >= options.failures && now - this.#failingSince >= options.maxOutageMs - this.#earlyMs

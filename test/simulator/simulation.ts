@@ -103,6 +103,7 @@ export class Simulation {
     const book = this.#book;
     return {
       onCall: (call: Parameters<ItemBook['onCall']>[0]) => {
+        this.#journal.check(!this.#isOver, () => 'a call after destroy() or an abort');
         this.#breaker.onCall(call);
         book.onCall(call);
         this.#instants.within('a call');
@@ -195,7 +196,8 @@ export class Simulation {
   /** @throws Violation when a promise is broken. */
   async run(): Promise<RunResult> {
     const stray = (reason: unknown) => this.#journal.violated(`a stray rejection: ${String(reason)}`);
-    process.on('unhandledRejection', stray);
+    const uncaught = (error: unknown) => this.#journal.violated(`an uncaught exception: ${String(error)}`);
+    process.on('unhandledRejection', stray).on('uncaughtException', uncaught);
     try {
       const plan = this.#plan;
       this.#clock.after(plan.durationMs, () => this.#close());
@@ -203,7 +205,7 @@ export class Simulation {
       this.#actions.scheduleNext();
       await this.#turnUntilTheEnd();
     } finally {
-      process.off('unhandledRejection', stray);
+      process.off('unhandledRejection', stray).off('uncaughtException', uncaught);
     }
     return this.#result();
   }
@@ -255,9 +257,14 @@ export class Simulation {
     }
   }
 
-  get #mayOffer(): boolean {
+  /** Destroyed, or aborted: no further call may begin. */
+  get #isOver(): boolean {
     const { emitter } = this.#surface;
-    return this.#isProducing && !this.#surface.isClosing && !('destroyed' in emitter && emitter.destroyed);
+    return this.#abort.signal.aborted || ('destroyed' in emitter && emitter.destroyed);
+  }
+
+  get #mayOffer(): boolean {
+    return this.#isProducing && !this.#surface.isClosing && !this.#isOver;
   }
 
   #offer(): true | Promise<unknown> {
