@@ -20,7 +20,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/{unit,property}/**/*.test.ts'],
+          include: ['test/{unit,property,simulator}/**/*.test.ts'],
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
@@ -30,11 +30,24 @@ export default defineConfig({
         test: {
           name: 'server',
           include: ['test/{integration,fault}/**/*.test.ts'],
+          exclude: ['test/fault/slow/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Most of these files start a server of their own: two at a time, and after the others.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Real faults that take their time: servers that go down, disks that fill up, many kills.
+          name: 'faults',
+          include: ['test/fault/slow/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

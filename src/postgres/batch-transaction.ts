@@ -6,7 +6,7 @@
 import { toError } from '../errors.js';
 import { ClientLease } from './client-lease.js';
 import type { CopyError } from './copy-error.js';
-import { describeBatchFailure, describeRowFault } from './copy-failure.js';
+import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure.js';
 import { copyPieces } from './copy-pieces.js';
 import { CLEAN_UP_LIMIT_MS, copyRows } from './copy-rows.js';
 import { EncodedRows } from './encoded-rows.js';
@@ -316,8 +316,9 @@ class BatchTransaction<T, Client extends CopyClient> {
     const sent = new SentRows(layout, items, rows, valuesOf, rows === undefined ? this.#faults : []);
     const described = describeBatchFailure(new BatchFailure(stage, error), layout, sent);
     if (described.failureClass !== 'row' || this.#lease.isLost || !this.#lease.isOut) return undefined;
+    const alone = sent.length === 1 && described.row === undefined ? sent.rowAt(0) : undefined;
     return {
-      error: described,
+      error: alone === undefined ? described : blameRow(described, alone, items[alone]),
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
       mayPassLater: mayPassLater(described.sqlState, layout),

@@ -74,6 +74,22 @@ export function describeBatchFailure(
   );
 }
 
+/** The same of a row that the server did not name: it was sent alone. */
+export function blameRow(error: CopyError, row: number, item: unknown): CopyError {
+  const { failureClass, sqlState, table, column, constraint, cause } = error;
+  const message = error.message.replace(' failed', ` failed at row ${row} of the batch`);
+  return new CopyError(message, {
+    failureClass,
+    sqlState,
+    table,
+    column,
+    constraint,
+    row,
+    cause,
+    items: [item],
+  });
+}
+
 /** @param row the row's place in the batch */
 export function describeRowFault(fault: RowFault, layout: RowLayout, row: number, item: unknown): CopyError {
   return new CopyError(`COPY into ${target(layout)} failed: row ${row} of the batch: ${fault.message}`, {

@@ -176,6 +176,8 @@ function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean): FlushDefaults<T>
     maxFlushIntervalMs: 5_000,
     targetLatencyMs: 500,
     flushTimeoutMs: 60_000,
+    // A server that restarts is waited for.
+    breaker: { maxOutageMs: 60_000 },
     retry: {
       attempts: 5,
       isRetryable: (error) =>

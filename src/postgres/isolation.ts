@@ -65,6 +65,8 @@ class Search<E> {
   /** Where the next piece begins, and how many rows it takes at the most. */
   #next = 0;
   #size = Infinity;
+  /** Up to here a refused piece went whose fault has not been found yet. */
+  #refusedTo: number | undefined;
   /** Faults found by this search, and those of them that came in a piece, and not among suspects: they tell what to expect. */
   #found = 0;
   #surprises = 0;
@@ -106,7 +108,7 @@ class Search<E> {
   }
 
   #takePiece(): number[] {
-    const end = Math.min(this.#options.count, this.#next + this.#size);
+    const end = Math.min(this.#options.count, this.#next + this.#size, (this.#refusedTo ?? Infinity) + 1);
     const piece: number[] = [];
     for (let row = this.#next; row < end; row += 1) {
       if (this.#isOut[row] === 0) piece.push(row);
@@ -126,6 +128,8 @@ class Search<E> {
       piece = await this.#shrink(piece, refusal);
       refusal = undefined;
     }
+    // Where the first half has passed, the second has the fault, unless it was one that only both together have.
+    if (this.#refusedTo !== undefined && this.#next > this.#refusedTo) this.#refusedTo = undefined;
     // A piece without a fault is followed by a larger one.
     this.#size = this.#surprises === surprises ? 2 * this.#size : this.#suggestedSize(this.#next);
   }
@@ -134,10 +138,14 @@ class Search<E> {
   async #shrink(piece: number[], refusal: Refusal<E>): Promise<number[]> {
     const found = this.#found;
     const named = refusal.row ?? (piece.length === 1 ? piece[0] : undefined);
-    if (named === undefined) this.#unnamed = true;
-    else this.#blame(named, refusal);
+    if (refusal.row === undefined) this.#unnamed = true;
+    if (named !== undefined) this.#blame(named, refusal);
     await this.#trySuspects(refusal);
-    if (this.#found === found) return this.#cut(piece, Math.ceil(piece.length / 2));
+    if (this.#found === found) {
+      this.#refusedTo = piece.at(-1);
+      return this.#cut(piece, Math.ceil(piece.length / 2));
+    }
+    this.#refusedTo = undefined;
     this.#surprises += 1;
     const rest = piece.filter((row) => this.#isOut[row] === 0);
     if (this.#surprises >= 2 && !this.#isProbed && !this.#isOver()) {
@@ -153,7 +161,6 @@ class Search<E> {
     this.#isProbed = true;
     const { probe } = this.#options;
     await probeAhead(rows, Math.max(SMALLEST_PIECE, gap), probe, (row, refusal) => {
-      if (refusal.row === undefined) this.#unnamed = true;
       this.#blame(row, refusal);
       this.#surprises += 1;
     });
@@ -177,7 +184,8 @@ class Search<E> {
     }
   }
 
-  #blame(row: number, { error, mayPassLater }: Refusal<E>): void {
+  #blame(row: number, { error, mayPassLater, row: named }: Refusal<E>): void {
+    if (named === undefined) this.#unnamed = true;
     (mayPassLater ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
@@ -202,16 +210,35 @@ class Search<E> {
     return Math.max(SMALLEST_PIECE, Math.ceil(Math.sqrt((2 * trialRows * (reached + 1)) / surprises)));
   }
 
-  /** All together, then one by one, for as long as that helps. */
+  /** All together, less those that even then cannot be landed; in the end these one by one, for what stood in their way may be gone. */
   async #tryLater(): Promise<void> {
     const { trial } = this.#options;
-    for (let tried = -1; this.#later.size > 0 && this.#later.size !== tried && !this.#isOver();) {
-      tried = this.#later.size;
-      const rows = [...this.#later.keys()].toSorted((a, b) => a - b);
-      if ((await trial(rows)) === undefined) this.#later.clear();
-      else if (rows.length > 1) {
-        for (const row of rows) if ((await trial([row])) === undefined) this.#later.delete(row);
+    let rows = [...this.#later.keys()].toSorted((a, b) => a - b);
+    const left: number[] = [];
+    while (rows.length > 0) {
+      const refusal = await trial(rows);
+      if (refusal === undefined) {
+        for (const row of rows) this.#later.delete(row);
+        break;
       }
+      const meant = new Set(refusal.row === undefined ? refusal.suspects() : [refusal.row]);
+      const rest = rows.filter((row) => !meant.has(row));
+      left.push(...rows.filter((row) => meant.has(row) || rest.length === rows.length));
+      rows = rest.length === rows.length ? [] : rest;
+    }
+    await this.#tryOneByOne(left);
+  }
+
+  /** Forwards, for of rows with one key the first is to land, and backwards, for rows refer to later ones: as long as either helps. */
+  async #tryOneByOne(rows: number[]): Promise<void> {
+    for (let idle = 0; idle < 2 && rows.length > 0;) {
+      const left: number[] = [];
+      for (const row of rows) {
+        if ((await this.#options.trial([row])) === undefined) this.#later.delete(row);
+        else left.push(row);
+      }
+      idle = left.length === rows.length ? idle + 1 : 0;
+      rows = left.toReversed();
     }
   }
 }

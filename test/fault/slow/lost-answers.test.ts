@@ -1,0 +1,82 @@
+/** The connection goes between COMMIT and its answer, again and again in one load: nobody can know what became of the batch. */
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import {
+  endLoads,
+  expectAccounted,
+  expectIdle,
+  NUMBERED_COLUMNS,
+  startLoad,
+} from '../../support/counted-load.js';
+import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
+import { useTestDatabase } from '../../support/postgres.js';
+
+const database = useTestDatabase();
+let proxy: TestProxy;
+beforeEach(async () => {
+  proxy = await startProxy(database.url);
+});
+afterEach(async () => {
+  await endLoads();
+  await proxy.close();
+});
+
+/** Every so many COMMITs one is lost, in turn before it has arrived and with its answer. */
+const EVERY = 5;
+
+function loseCommits(): { readonly lost: number } {
+  let commits = 0;
+  let lost = 0;
+  let isAnswerDue = false;
+  proxy.onData = (chunk) => {
+    if (!chunk.includes('COMMIT')) return undefined;
+    commits += 1;
+    if (commits % EVERY !== 0) return undefined;
+    lost += 1;
+    if (lost % 2 === 0) {
+      isAnswerDue = true;
+      return undefined;
+    }
+    setImmediate(() => proxy.cut());
+    return 'drop';
+  };
+  proxy.onAnswer = () => {
+    if (!isAnswerDue) return undefined;
+    isAnswerDue = false;
+    setImmediate(() => proxy.cut());
+    return 'drop';
+  };
+  return {
+    get lost() {
+      return lost;
+    },
+  };
+}
+
+test.each([
+  { max: 1, exactlyOnce: true },
+  { max: 2, exactlyOnce: true },
+  { max: 4, exactlyOnce: true },
+  { max: 1, exactlyOnce: false },
+  { max: 4, exactlyOnce: false },
+])('with a pool of $max and exactlyOnce $exactlyOnce', async ({ max, exactlyOnce }) => {
+  const table = await database.table(NUMBERED_COLUMNS);
+  const pool = database.pool({ connectionString: database.urlVia(proxy.host, proxy.port), max });
+  const commits = loseCommits();
+  const load = startLoad(pool, table, {
+    exactlyOnce,
+    batchSize: 200,
+    retry: { attempts: 20, minDelayMs: 5, maxDelayMs: 20 },
+  });
+  await load.done;
+  proxy.onData = () => undefined;
+  proxy.onAnswer = () => undefined;
+  expect(commits.lost).toBeGreaterThan(10);
+  expect(load.stream.getMetrics()).toMatchObject({ eventsFlushed: load.offered, eventsFailed: 0 });
+  await expectIdle(pool);
+  await expectAccounted(database, table, load);
+  const [count] = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
+  // Without an import the batches that had arrived are there twice, which is what it is for.
+  if (exactlyOnce) expect(count!.n).toBe(load.offered);
+  else expect(count!.n).toBeGreaterThan(load.offered);
+});

@@ -1,0 +1,132 @@
+import type { BreakerOptions, BreakerState, FlushReport, SinkMetrics } from '../../src/index.js';
+import type { DestinationCall } from './destination.js';
+import type { Item } from './item.js';
+import type { Journal } from './journal.js';
+
+const NEXT: Record<BreakerState, readonly BreakerState[]> = {
+  closed: ['open'],
+  open: ['half_open', 'closed'],
+  half_open: ['open', 'closed'],
+};
+
+/** Holds the circuit breaker to its word: when it opens, that it is quiet meanwhile, one probe, and an outage's limit. */
+export class BreakerWatch {
+  state: BreakerState = 'closed';
+  /** Calls since it was half open: more than the probe there may not be. */
+  callsSince = 0;
+  readonly #options: Required<BreakerOptions> | undefined;
+  readonly #journal: Journal;
+  readonly #earlyMs: number;
+  readonly #lateMs: number;
+  #openings = 0;
+  #changedAt = 0;
+  /** Transport failures in a row, by the reports. */
+  #failures = 0;
+  #failingSince = 0;
+  /** Nothing was open at some time in this outage: that time does not count, so the limit is not known from here. */
+  #wasIdle = false;
+
+  constructor(
+    options: BreakerOptions | false | undefined,
+    journal: Journal,
+    earlyMs: number,
+    lateMs: number,
+  ) {
+    this.#journal = journal;
+    this.#earlyMs = earlyMs;
+    this.#lateMs = lateMs;
+    if (!options) return;
+    const { failures = 5, minDelayMs = 500, maxDelayMs = 30_000, maxOutageMs = 300_000 } = options;
+    this.#options = { failures, minDelayMs, maxDelayMs: Math.max(minDelayMs, maxDelayMs), maxOutageMs };
+  }
+
+  onState(state: BreakerState, previous: BreakerState, now: number): void {
+    this.#journal.note('breaker', this.#openings, () => `${previous} → ${state}`);
+    const options = this.#options;
+    if (options === undefined) return this.#journal.violated(`a breaker that was not asked for is ${state}`);
+    this.#check(previous === this.state, () => `the breaker was ${this.state}, not ${previous}`);
+    this.#check(NEXT[previous].includes(state), () => `the breaker went from ${previous} to ${state}`);
+    if (state === 'open') {
+      // The failure that opens it is reported a moment later.
+      if (previous === 'closed')
+        this.#check(this.#failures + 1 >= options.failures, () => `opened after ${this.#failures} failures`);
+      this.#openings = previous === 'closed' ? 1 : this.#openings + 1;
+    }
+    if (state === 'half_open') {
+      this.callsSince = 0;
+      const openMs = now - this.#changedAt;
+      this.#check(
+        openMs >= this.#longestMs / 2 - this.#earlyMs,
+        () => `open for ${openMs} ms only, the ${this.#openings}th time`,
+      );
+    }
+    this.state = state;
+    this.#changedAt = now;
+  }
+
+  onReport({ transportFailure }: FlushReport, now: number): void {
+    if (!transportFailure) {
+      this.#failures = 0;
+    } else if (this.#failures++ === 0) {
+      this.#failingSince = now;
+      this.#wasIdle = false;
+    }
+  }
+
+  onCall(call: DestinationCall<Item>): void {
+    this.callsSince++;
+    this.#check(this.state !== 'open', () => `call ${call.number} while the breaker is open`);
+    this.#check(
+      this.state === 'closed' || this.callsSince === 1,
+      () => `a second probe: call ${call.number}`,
+    );
+  }
+
+  /** Whether batches that are due may have their first call. */
+  get mayLaunch(): boolean {
+    return this.state === 'closed';
+  }
+
+  /** The latest time at which something must happen by itself. */
+  deadline(metrics: SinkMetrics, now: number): number {
+    this.#check(
+      metrics.breaker === this.state,
+      () => `breaker ${metrics.breaker}, but told was ${this.state}`,
+    );
+    if (metrics.bufferSize + metrics.inFlight + metrics.waiting === 0) {
+      this.#wasIdle = true;
+      return Infinity;
+    }
+    if (this.state === 'closed' || this.#options === undefined) return Infinity;
+    const failsBy = this.#wasIdle ? Infinity : this.#failingSince + this.#options.maxOutageMs;
+    if (now >= failsBy) {
+      // It has failed, or is about to: flights end, nothing else is left.
+      const left = metrics.bufferSize + metrics.waiting;
+      this.#check(
+        now <= failsBy + this.#lateMs || left === 0,
+        () => `${left} items wait though the outage is over its limit`,
+      );
+      return Infinity;
+    }
+    const halfOpenBy = this.state === 'open' ? this.#changedAt + this.#longestMs : Infinity;
+    return Math.min(halfOpenBy, failsBy) + this.#lateMs;
+  }
+
+  /** Whether an end by `ERR_BACKPRESSURE_OUTAGE` is what it should be. */
+  isOutage(now: number): boolean {
+    const options = this.#options;
+    if (options === undefined || this.state === 'closed') return false;
+    return (
+      this.#failures >= options.failures && now - this.#failingSince >= options.maxOutageMs - this.#earlyMs
+    );
+  }
+
+  get #longestMs(): number {
+    const { minDelayMs, maxDelayMs } = this.#options!;
+    return Math.min(maxDelayMs, minDelayMs * 2 ** (this.#openings - 1));
+  }
+
+  #check(holds: boolean, tell: () => string): void {
+    this.#journal.check(holds, tell);
+  }
+}

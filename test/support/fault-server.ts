@@ -1,0 +1,115 @@
+/** A PostgreSQL server of a test's own that can be stopped, frozen and started again, on the same address and data. */
+
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { findEmbeddedBinaries } from '../../src/cli/embedded-binaries.js';
+import { readPidFile, spawnServer, stopServer, untilReady } from '../../src/cli/embedded-process.js';
+import { startOwnServer, testedPackage, type TestServer } from './postgres.js';
+
+const run = promisify(execFile);
+const LONGEST_START_MS = 30_000;
+
+/** As PostgreSQL's own words for it: `fast` rolls back and ends; `immediate` ends like a crash, and the next start recovers. */
+const STOP_SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT', killed: 'SIGKILL' } as const;
+
+export interface FaultServer extends TestServer {
+  /** Its data. */
+  readonly data: string;
+  /** User and group that it runs as. */
+  readonly owner: { uid: number; gid: number };
+  /** Ends the server for the time being. */
+  goDown(how: keyof typeof STOP_SIGNALS): Promise<void>;
+  /** Starts it again where it was. */
+  comeBack(): Promise<void>;
+  /** Stops the process that takes new connections; the others go on. */
+  freezePostmaster(): Promise<void>;
+  /** Stops each of its processes. */
+  freezeAll(): Promise<void>;
+  /** Whatever was stopped goes on. */
+  thaw(): Promise<void>;
+}
+
+export async function startFaultServer(settings: Record<string, string> = {}): Promise<FaultServer> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-fault-server-'));
+  await chmod(directory, 0o755);
+  const all = { fsync: 'off', max_connections: '50', ...settings };
+  const first = await startOwnServer({ persistent: true, dataDirectory: directory, settings: all });
+  const data = path.join(first.directory, 'data');
+  const { uid, gid } = await stat(data);
+  const owner = { uid, gid };
+  const user = process.getuid?.() === 0 ? owner : undefined;
+  const { postgres } = await findEmbeddedBinaries(directory, user, testedPackage().packageName);
+  let end = (): Promise<void> => first.stop();
+  let frozen: number[] = [];
+
+  const postmaster = async (): Promise<number> => {
+    const state = await readPidFile(data);
+    if (state === undefined) throw new Error('the server is not running');
+    return state.pid;
+  };
+  const freeze = (pids: number[]): void => {
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    frozen.push(...pids);
+  };
+  const thaw = async (): Promise<void> => {
+    for (const pid of frozen) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+    frozen = [];
+  };
+
+  return {
+    url: first.url,
+    data,
+    owner,
+    async goDown(how) {
+      const pid = await postmaster();
+      const pids = [pid, ...(await childrenOf(pid))];
+      process.kill(pid, STOP_SIGNALS[how]);
+      while (pids.some(isAlive)) await delay(5);
+    },
+    async comeBack() {
+      const { child, log } = await spawnServer(first.directory, first.port, postgres, user, {
+        persistent: true,
+        settings: all,
+      });
+      await log.file.close();
+      end = () => stopServer(child, first.directory, true);
+      const outcome = await untilReady(child, data, first.port, performance.now() + LONGEST_START_MS);
+      if (outcome !== 'ready') throw new Error(`the server did not come back: ${outcome}`);
+    },
+    async freezePostmaster() {
+      freeze([await postmaster()]);
+    },
+    async freezeAll() {
+      const pid = await postmaster();
+      freeze([pid, ...(await childrenOf(pid))]);
+    },
+    thaw,
+    async stop() {
+      await thaw();
+      await end();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function childrenOf(parent: number): Promise<number[]> {
+  const { stdout } = await run('ps', ['-A', '-o', 'ppid=,pid=']);
+  return stdout
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([ppid]) => ppid === parent)
+    .map(([, pid]) => pid!);
+}

@@ -1,0 +1,205 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isolate, type Refusal } from '../../../src/postgres/isolation.js';
+
+interface ModelRow {
+  /** `named`: the server names the row. `unnamed`: it finds it after the rows of a statement, and names none. */
+  fault: 'none' | 'named' | 'unnamed';
+  key: number;
+  /** A key that must be in the table by the end of the statement. */
+  refersTo?: number;
+  /** Errors may hint at it, or at others that are good. */
+  isSuspect?: boolean;
+}
+
+/** A table with a unique key and, maybe, a foreign key to itself; its checks come in the order in which PostgreSQL makes them. */
+class ModelTable {
+  readonly landed: number[] = [];
+  readonly keys = new Set<number>();
+  trials = 0;
+  rounds = 0;
+  readonly #rows: readonly ModelRow[];
+
+  constructor(rows: readonly ModelRow[]) {
+    this.#rows = rows;
+  }
+
+  readonly trial = async (rows: readonly number[]): Promise<Refusal<string> | undefined> => {
+    this.rounds += 1;
+    const refusal = this.#check(rows);
+    if (refusal === undefined) {
+      this.landed.push(...rows);
+      for (const row of rows) this.keys.add(this.#rows[row]!.key);
+    }
+    return refusal;
+  };
+
+  readonly probe = async (pieces: readonly (readonly number[])[]) => {
+    this.rounds += 1;
+    return pieces.map((rows) => this.#check(rows));
+  };
+
+  #check(rows: readonly number[]): Refusal<string> | undefined {
+    this.trials += 1;
+    expect(rows.length).toBeGreaterThan(0);
+    expect([...rows]).toEqual([...rows].toSorted((a, b) => a - b));
+    const keys = new Set(this.keys);
+    const refuse = (error: string, row: number | undefined, mayPassLater: boolean): Refusal<string> => ({
+      error,
+      row,
+      mayPassLater,
+      suspects: () => rows.filter((candidate) => this.#rows[candidate]!.isSuspect === true),
+    });
+    for (const row of rows) {
+      const { fault, key } = this.#rows[row]!;
+      if (fault === 'named') return refuse('named', row, false);
+      if (keys.has(key)) return refuse('unique', row, true);
+      keys.add(key);
+    }
+    for (const row of rows) {
+      const { fault, refersTo } = this.#rows[row]!;
+      if (fault === 'unnamed') return refuse('unnamed', undefined, false);
+      if (refersTo !== undefined && !keys.has(refersTo)) return refuse('foreign', undefined, true);
+    }
+    return undefined;
+  }
+}
+
+async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = [], gap?: number) {
+  const table = new ModelTable(rows);
+  const faults = new Map(known.map((row) => [row, 'known'] as const)) as Map<number, string>;
+  const all = rows.map((_, row) => row).filter((row) => !faults.has(row));
+  if (all.length === 0) return { table, faults, surprises: 0 };
+  const first = gap ?? (await table.trial(all));
+  if (first === undefined) return { table, faults, surprises: 0 };
+  const surprises = await isolate({
+    count: rows.length,
+    first,
+    faults,
+    trial: table.trial,
+    probe: table.probe,
+  });
+  return { table, faults, surprises };
+}
+
+const good = (key: number): ModelRow => ({ fault: 'none', key });
+
+/** What row after row would come to; rows that refer to others get as many chances as there are rows. */
+function landedOneByOne(rows: readonly ModelRow[]): Set<number> {
+  const landed = new Set<number>();
+  const keys = new Set<number>();
+  for (let before = -1; before !== landed.size;) {
+    before = landed.size;
+    for (const [row, { fault, key, refersTo }] of rows.entries()) {
+      if (landed.has(row) || fault !== 'none' || keys.has(key)) continue;
+      if (refersTo !== undefined && refersTo !== key && !keys.has(refersTo)) continue;
+      landed.add(row);
+      keys.add(key);
+    }
+  }
+  return landed;
+}
+
+describe('isolation of the rows that a table refuses', () => {
+  const faults = fc.constantFrom<ModelRow['fault']>('none', 'none', 'none', 'none', 'named', 'unnamed');
+
+  test('whatever the faults and hints: each row lands or is at fault, once, and no good row is blamed', async () => {
+    const rows = fc
+      .array(fc.record({ fault: faults, isSuspect: fc.boolean() }), { minLength: 1, maxLength: 300 })
+      .map((list) => list.map((row, key) => ({ ...row, key })));
+    await fc.assert(
+      fc.asyncProperty(
+        rows,
+        fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined }),
+        async (list, gap) => {
+          const { table, faults: found } = await isolateAll(list, [], gap);
+          const bad = list.flatMap(({ fault }, row) => (fault === 'none' ? [] : [row]));
+          expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
+          expect(table.landed.toSorted((a, b) => a - b)).toEqual(
+            list.flatMap(({ fault }, row) => (fault === 'none' ? [row] : [])),
+          );
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+
+  test('keys that come twice: as many rows land as one by one, and of those with one key exactly one', async () => {
+    const rows = fc.array(fc.record({ fault: faults, key: fc.nat(40), isSuspect: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 200,
+    });
+    await fc.assert(
+      fc.asyncProperty(rows, async (list) => {
+        const { table, faults: found } = await isolateAll(list);
+        expect(table.landed.length + found.size).toBe(list.length);
+        const expected = landedOneByOne(list);
+        expect(new Set(table.landed.map((row) => list[row]!.key))).toEqual(
+          new Set([...expected].map((row) => list[row]!.key)),
+        );
+        expect(table.landed.length).toBe(table.keys.size);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('of several rows with one key the first lands', async () => {
+    const rows = [...Array(500).keys()].map((row) => good(row % 450));
+    const { table, faults: found } = await isolateAll(rows);
+    expect([...found.keys()]).toEqual([...Array(50).keys()].map((row) => 450 + row));
+    expect(table.landed.length).toBe(450);
+  });
+
+  test('a row that refers to a later one of the table lands, though others are at fault', async () => {
+    const rows: ModelRow[] = [...Array(300).keys()].map((row) => ({
+      ...good(row),
+      ...(row < 299 && { refersTo: row + 1 }),
+    }));
+    rows[150] = { fault: 'unnamed', key: 1_000 };
+    rows[20] = { fault: 'named', key: 2_000 };
+    const { table, faults: found } = await isolateAll(rows);
+    // 19 refers to 20 and 149 to 150, which are not there: they and all that lead to them cannot land.
+    expect(table.landed.toSorted((a, b) => a - b)).toEqual(
+      [...landedOneByOne(rows)].toSorted((a, b) => a - b),
+    );
+    expect(found.size + table.landed.length).toBe(300);
+  });
+
+  test('rows that are known to be at fault are never tried', async () => {
+    const rows = [...Array(100).keys()].map(good);
+    rows[7] = { fault: 'named', key: 7 };
+    rows[50] = { fault: 'named', key: 50 };
+    const { table, faults: found } = await isolateAll(rows, [7]);
+    expect([...found]).toEqual([
+      [7, 'known'],
+      [50, 'named'],
+    ]);
+    expect(table.landed).not.toContain(7);
+  });
+
+  test.each([
+    ['named', 1, 3],
+    ['named', 20, 60],
+    ['named', 200, 430],
+    ['unnamed', 1, 34],
+    ['unnamed', 20, 520],
+  ] as const)('%s faults, %i in 20 000 rows: at most %i trials', async (fault, count, mostTrials) => {
+    const rows = [...Array(20_000).keys()].map(good);
+    const bad = [...Array(count).keys()].map((index) => 77 + index * Math.floor(19_900 / count));
+    for (const row of bad) rows[row] = { fault, key: row };
+    const { table, faults: found } = await isolateAll(rows);
+    expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
+    expect(table.trials).toBeLessThanOrEqual(mostTrials);
+  });
+
+  test('the search for the first one ends with it', async () => {
+    const rows = [...Array(1_000).keys()].map(good);
+    for (const row of [400, 600]) rows[row] = { fault: 'unnamed', key: row };
+    const table = new ModelTable(rows);
+    const first = await table.trial([...rows.keys()]);
+    const found = new Map<number, string>();
+    const { trial, probe } = table;
+    await isolate({ count: 1_000, first: first!, faults: found, mostFaults: 1, trial, probe });
+    expect([...found.keys()]).toEqual([400]);
+  });
+});
