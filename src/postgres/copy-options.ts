@@ -3,6 +3,7 @@
 import { InvalidOptionError } from '../errors.js';
 import { checkFunction, checkNames, refuse, show } from '../validate.js';
 import type { ConflictRule } from './copy-plan.js';
+import { IMPORT_ID_RANGE, isImportId } from './import-id.js';
 import type { CopyClient, CopyPool } from './pool.js';
 
 export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient> {
@@ -95,7 +96,7 @@ function checkConflict({ onConflict, key }: CopyOptions<never, never>): void {
 
 function checkImport({ importId, positionOf }: CopyOptions<never, never>): void {
   if (importId !== undefined) {
-    checkIdentifier('importId', importId);
+    if (!isImportId(importId)) refuse('importId', IMPORT_ID_RANGE, importId);
     if (positionOf === undefined) {
       throw new InvalidOptionError('positionOf', "option 'importId' needs 'positionOf'");
     }

@@ -27,6 +27,16 @@ describe('a wrong option is named, with what came', () => {
     ['columns[1]', { table: 't', columns: ['a', ''] }, /columns\[1\]/],
     ['columns', { table: 't', columns: ['a', 'b', 'a'] }, /"a" twice/],
     ['beforeCommit', { table: 't', beforeCommit: true }, /a function; got true/],
+    ['onConflict', { table: 't', onConflict: 'replace' }, /'error', 'ignore' or 'update'/],
+    ['key', { table: 't', onConflict: 'update' }, /'update' needs 'key'/],
+    ['key', { table: 't', key: ['a'] }, /needs 'onConflict'/],
+    ['key', { table: 't', onConflict: 'ignore', key: [] }, /at least one name/],
+    ['key', { table: 't', onConflict: 'ignore', key: ['a', 'a'] }, /names "a" twice/],
+    ['importId', { table: 't', importId: '', positionOf: () => 1 }, /1 to 1000 bytes/],
+    ['importId', { table: 't', importId: 'é'.repeat(501), positionOf: () => 1 }, /1 to 1000 bytes/],
+    ['importId', { table: 't', positionOf: () => 1 }, /needs 'importId'/],
+    ['positionOf', { table: 't', importId: 'x' }, /needs 'positionOf'/],
+    ['positionOf', { table: 't', importId: 'x', positionOf: 1 }, /must be a function/],
     ['tabel', { table: 't', tabel: 'u' }, /copyInto has no option 'tabel'/],
     ['Schema', { table: 't', Schema: 'u' }, /did you mean 'schema'/],
     ['batchSize', { table: 't', batchSize: 5 }, /option of the stream/],
@@ -69,6 +79,24 @@ describe('the options that it carries for its stream', () => {
       retry?.isRetryable?.(new CopyError('x', { failureClass }));
     expect([verdict('transport'), verdict('row'), verdict('setup')]).toEqual([true, false, false]);
     expect(retry?.isRetryable?.(new Error('of another kind'))).toBe(false);
+  });
+
+  test('with an import another attempt is worth it where nobody knows, for it writes nothing twice', () => {
+    const { retry } = copyInto<{ n: number }>(pool as never, {
+      table: 't',
+      importId: 'x',
+      positionOf: ({ n }) => n,
+    }).defaults;
+    expect(retry?.afterTimeout).toBe(true);
+    const unknown = new CopyError('x', { failureClass: 'aborted', retryable: false, ambiguous: true });
+    expect(retry?.isRetryable?.(unknown)).toBe(true);
+    const plain = copyInto(pool as never, { table: 't' }).defaults.retry;
+    expect(plain?.afterTimeout).toBe(false);
+    expect(plain?.isRetryable?.(unknown)).toBe(false);
+  });
+
+  test('an outage is waited for', () => {
+    expect(copyInto(pool as never, { table: 't' }).defaults.breaker).toEqual({ maxOutageMs: 60_000 });
   });
 
   test('bytes are bounded without a word from the user', () => {
