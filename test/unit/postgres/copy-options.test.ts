@@ -82,7 +82,7 @@ describe('the options that it carries for its stream', () => {
   });
 
   test('with an import another attempt is worth it where nobody knows, for it writes nothing twice', () => {
-    const { retry } = copyInto<{ n: number }>(pool as never, {
+    const { retry } = copyInto<{ n: number }>(pool, {
       table: 't',
       importId: 'x',
       positionOf: ({ n }) => n,
