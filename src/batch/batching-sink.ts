@@ -162,7 +162,11 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (timeoutMs === Infinity) return settled;
     let timer: TimerHandle;
     const expired = new Promise<never>((_resolve, reject) => {
-      timer = clock.setTimeout(() => reject(late()), timeoutMs);
+      timer = clock.setTimeout(() => {
+        // Else those that give up, one after the other, would pile up for as long as an outage lasts.
+        this.#milestones.withdraw(settled);
+        reject(late());
+      }, timeoutMs);
     });
     try {
       await Promise.race([settled, expired]);
