@@ -322,7 +322,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     });
   }
 
-  /** Answers `false` where the batch's positions end the sink: it stays in the queue then. */
+  /** Answers `false` where `positionOf` ends or stops the sink: the batch is not taken then. */
   #launch(reason: FlushReason): boolean {
     const { queue, settings } = this;
     const length = queue.batchLength(settings.batchSize, settings.batchBytes);
@@ -333,6 +333,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       this.fail(handlerFailed('positionOf', thrown));
       return false;
     }
+    // Or it has ended, or stopped, everything itself.
+    if (this.#phase !== 'running') return false;
     const taken = queue.take(length);
     const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
     this.#flushes[reason]++;
