@@ -1,8 +1,8 @@
 /** What the circuit breaker does to calls, batches and items. */
 
 import { describe, expect, it } from 'vitest';
-import type { BackpressureController, BackpressureError, FailedItem, SinkOptions } from '../../src/index.js';
-import { BackpressureWritable } from '../../src/index.js';
+import type { BackpressureError, FailedItem, SinkOptions } from '../../src/index.js';
+import { BackpressureController, BackpressureWritable } from '../../src/index.js';
 import { Destination, range, startController, type Behaviour } from '../support/destination.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 import { expectLedger } from '../support/stream.js';
@@ -238,6 +238,20 @@ describe('the circuit breaker', () => {
     expect(calls().slice(3)).toEqual([[95, 1]]);
     await clock.advance(300);
     expect(calls().slice(4)).toEqual([[395, 2]]);
+  });
+
+  it('sends no probe before its time, where the destination has told one', async () => {
+    const clock = new ManualClock();
+    const calls: number[] = [];
+    const busy = () => {
+      calls.push(clock.now());
+      return Promise.reject(Object.assign(new Error('busy'), { retryAfterMs: 1_000 }));
+    };
+    const controller = new BackpressureController<number>(busy, { ...usual, clock });
+    controller.start();
+    void controller.push(1);
+    await clock.advance(3_500);
+    expect(calls).toEqual([0, 1_000, 2_000, 3_000]);
   });
 
   it('has the next batch make the probe where no flight waits', async () => {
