@@ -10,7 +10,7 @@ import { resolveSink } from '../resolve-options.js';
 import { SHUTDOWN, type SinkShutdown } from '../sink-shutdown.js';
 import type { FlushFunction } from '../types.js';
 import { checkInteger } from '../validate.js';
-import { defineWritableGetters, nativeWritableLength } from './native-length.js';
+import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate } from './producer-gate.js';
 
 type WriteCallback = (error?: Error | null) => void;
@@ -201,6 +201,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       // While Node's own constructor runs, there is no gate yet.
       writableLength: (stream) => (#gate in stream ? stream.#gate.length : 0),
       writableHighWaterMark: (stream) => stream.#sink.settings.marks.highWaterMark,
+      writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#gate.owesDrain,
     });
   }
 
@@ -211,10 +212,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T)) return true;
     const offered = this.#gate.onOffer(chunk);
     try {
-      const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
-      if (!mayGoOn || this.#gate.isHeld) this.#gate.onRefusal();
-      // Node before 20.12 answers from what it knew before `_write` had run.
-      return mayGoOn || this.#gate.mayGoOn;
+      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
       throw thrown;
