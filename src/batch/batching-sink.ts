@@ -19,7 +19,7 @@ import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.j
 import { Milestones, type Progress } from './milestones.js';
 import { SettlementLog } from './settlement-log.js';
 import { guardObserver, type SinkObserver } from './sink-observer.js';
-import { Unsettled } from './unsettled.js';
+import { inOrder, Unsettled, type Part } from './unsettled.js';
 
 /**
  * From an admission queue to a flush function: batches, flights and settlement.
@@ -242,10 +242,20 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return this.#unsettled.take();
   }
 
-  /** Copies of everything that is open, in order: in flight, then queued. */
-  openItems(): T[] {
-    const flights = [...this.#flights.keys()].toSorted((a, b) => a.first - b.first);
-    return [...flights.flatMap((flight) => flight.openItems), ...this.queue.queuedItems()];
+  /** Copies of everything that is open, in order: in flight, queued, then what waits. */
+  openItems(waiting: T[]): T[] {
+    return inOrder(this.#openParts(waiting));
+  }
+
+  /** The same, and among it what `takeUnsettled()` hands out: an abort that is under way has both. */
+  takeUndelivered(waiting: T[]): T[] {
+    return this.#unsettled.take(this.#openParts(waiting));
+  }
+
+  #openParts(waiting: T[]): Part<T>[] {
+    const flights = [...this.#flights.keys()].map(({ first, openItems }) => ({ first, items: openItems }));
+    const queued = { first: this.queue.head, items: this.queue.queuedItems() };
+    return [...flights, queued, { first: Infinity, items: waiting }];
   }
 
   /** The position up to which everything has settled, where there are positions. */

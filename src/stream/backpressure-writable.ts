@@ -109,7 +109,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   async #drain(timeoutMs: number): Promise<void> {
     let mark = Infinity;
     const settled = this.#sink.flushWithin(timeoutMs, () =>
-      drainTimeout(timeoutMs, [...this.#sink.openItems(), ...this.#gate.waitingItems(mark)]),
+      drainTimeout(timeoutMs, this.#sink.openItems(this.#gate.waitingItems(mark))),
     );
     // Nothing more can come, so nobody is to be kept out.
     if (this.destroyed || this.writableEnded) return settled;
@@ -166,7 +166,8 @@ export class BackpressureWritable<T = unknown> extends Writable {
           this.#drains++;
         }
         await this.#drain(restMs());
-        if (mark === undefined || this.#sink.isIdle) return;
+        // A failure in between has left nothing open, and is to be told.
+        if (mark === undefined || (this.#sink.isIdle && this.#sink.failure === undefined)) return;
         // What came meanwhile is let in too; nothing more after that.
         const first = mark;
         mark = this.#gate.beginDrain();
@@ -175,7 +176,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       },
       halt: () => {
         this.#sink.halt();
-        return [...this.#sink.takeUnsettled(), ...this.#sink.openItems(), ...this.#gate.waitingItems()];
+        return this.#sink.takeUndelivered(this.#gate.waitingItems());
       },
       end: (signal) => this.#endFor(signal, mark),
     };
