@@ -101,7 +101,7 @@ export class BreakerWatch {
 
   /** Whether batches that are due may have their first call. */
   get mayLaunch(): boolean {
-    return this.state === 'closed';
+    return this.state === 'closed' || (this.state === 'half_open' && this.callsSince === 0);
   }
 
   /** The latest time at which something must happen by itself. */

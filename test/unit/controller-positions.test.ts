@@ -266,6 +266,25 @@ describe('positions that cannot be', () => {
   });
 });
 
+it('a queued item that is handed back holds its position back, also with a later one that waits', async () => {
+  const abort = new AbortController();
+  const { clock, controller, push } = start(
+    {
+      batchSize: 1,
+      maxBufferSize: 2,
+      signal: abort.signal,
+      positionOf: (item) => Math.floor(item / 10),
+    },
+    [slow(10)],
+  );
+  push(51, 52, 60);
+  await clock.advance(5);
+  abort.abort();
+  await clock.advance(1_000);
+  expect(controller.takeUnsettled()).toEqual([52, 60]);
+  expect(controller.committedPosition).toBeUndefined();
+});
+
 describe('a positionOf that ends everything itself', () => {
   it('by destroying the stream: nothing is flushed, every item is handed back once', async () => {
     const destination = new ManualDestination<number>();
