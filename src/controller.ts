@@ -31,6 +31,8 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   #drains = 0;
   #releasing = false;
   #stopped = false;
+  /** A shutdown has reported what is left. */
+  #reported = false;
   readonly #onSignal = () => {
     this.#abort(abortError(this.#sink.settings.signal!));
   };
@@ -61,8 +63,9 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#listen();
   }
 
-  /** Begins, or goes on, flushing. */
+  /** Begins, or goes on, flushing. Does nothing once `drainOnSignals` has reported what is left. */
   start(): void {
+    if (this.#reported) return;
     this.#stopped = false;
     this.#listen();
     this.#sink.start();
@@ -159,7 +162,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#sink.setDraining(true);
     try {
       await this.#sink.flushWithin(timeoutMs, () =>
-        drainTimeout(timeoutMs, [...this.#sink.openItems(), ...this.#line.items()]),
+        drainTimeout(timeoutMs, this.#sink.openItems(this.#line.items())),
       );
     } finally {
       if (--this.#drains === 0) this.#sink.setDraining(false);
@@ -206,8 +209,9 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
         return this.drain({ timeoutMs: restMs() });
       },
       halt: () => {
+        this.#reported = true;
         sink.halt();
-        return [...sink.takeUnsettled(), ...sink.openItems(), ...this.#line.items()];
+        return sink.takeUndelivered(this.#line.items());
       },
       end: () => this.stop(),
     };

@@ -40,7 +40,8 @@ export interface BreakerOptions {
   /** So many transport failures in a row open it. Default 5; at least 1. */
   failures?: number;
   /**
-   * Base of the time that it stays open, which is drawn from half to all of `min(maxDelayMs, minDelayMs × 2ⁿ)`. Default 500 ms; at least 1.
+   * Base of the time that it stays open, which is drawn from half to all of `min(maxDelayMs, minDelayMs × 2ⁿ)`; longer where an error of
+   * the outage carries a longer `retryAfterMs`. Default 500 ms; at least 1.
    */
   minDelayMs?: number;
   /** Cap of that time. Default 30 000 ms; at least 1. */

@@ -19,7 +19,7 @@ import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.j
 import { Milestones, type Progress } from './milestones.js';
 import { SettlementLog } from './settlement-log.js';
 import { guardObserver, type SinkObserver } from './sink-observer.js';
-import { Unsettled } from './unsettled.js';
+import { inOrder, Unsettled, type Part } from './unsettled.js';
 
 /**
  * From an admission queue to a flush function: batches, flights and settlement.
@@ -162,7 +162,11 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (timeoutMs === Infinity) return settled;
     let timer: TimerHandle;
     const expired = new Promise<never>((_resolve, reject) => {
-      timer = clock.setTimeout(() => reject(late()), timeoutMs);
+      timer = clock.setTimeout(() => {
+        // Else those that give up, one after the other, would pile up for as long as an outage lasts.
+        this.#milestones.withdraw(settled);
+        reject(late());
+      }, timeoutMs);
     });
     try {
       await Promise.race([settled, expired]);
@@ -238,10 +242,20 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return this.#unsettled.take();
   }
 
-  /** Copies of everything that is open, in order: in flight, then queued. */
-  openItems(): T[] {
-    const flights = [...this.#flights.keys()].toSorted((a, b) => a.first - b.first);
-    return [...flights.flatMap((flight) => flight.openItems), ...this.queue.queuedItems()];
+  /** Copies of everything that is open, in order: in flight, queued, then what waits. */
+  openItems(waiting: T[]): T[] {
+    return inOrder(this.#openParts(waiting));
+  }
+
+  /** The same, and among it what `takeUnsettled()` hands out: an abort that is under way has both. */
+  takeUndelivered(waiting: T[]): T[] {
+    return this.#unsettled.take(this.#openParts(waiting));
+  }
+
+  #openParts(waiting: T[]): Part<T>[] {
+    const flights = [...this.#flights.keys()].map(({ first, openItems }) => ({ first, items: openItems }));
+    const queued = { first: this.queue.head, items: this.queue.queuedItems() };
+    return [...flights, queued, { first: Infinity, items: waiting }];
   }
 
   /** The position up to which everything has settled, where there are positions. */
@@ -318,7 +332,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     });
   }
 
-  /** Answers `false` where the batch's positions end the sink: it stays in the queue then. */
+  /** Answers `false` where `positionOf` ends or stops the sink: the batch is not taken then. */
   #launch(reason: FlushReason): boolean {
     const { queue, settings } = this;
     const length = queue.batchLength(settings.batchSize, settings.batchBytes);
@@ -329,6 +343,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       this.fail(handlerFailed('positionOf', thrown));
       return false;
     }
+    // Or it has ended, or stopped, everything itself.
+    if (this.#phase !== 'running') return false;
     const taken = queue.take(length);
     const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
     this.#flushes[reason]++;

@@ -1,7 +1,9 @@
 /** The circuit breaker: whether the destination may be called. A state machine without clock or timer: it is told what time it is. */
 
 import assert from 'node:assert/strict';
+import { LONGEST_DELAY_MS } from '../clock.js';
 import type { BreakerState } from '../types.js';
+import { retryAfterOf } from './retry.js';
 
 export interface BreakerSettings {
   /** So many transport failures in a row open it. */
@@ -18,6 +20,8 @@ export interface FailureStreak {
   since: number;
   /** The last of them. */
   error: Error;
+  /** The latest time before which, by what the errors told (`retryAfterMs`), there is no use in another call. */
+  notBefore: number;
 }
 
 export type BreakerPhase =
@@ -104,14 +108,22 @@ export class Breaker {
   failed(flight: number, error: Error, now: number): void {
     const phase = this.#phase;
     const before = phase.streak;
-    const streak = { failures: (before?.failures ?? 0) + 1, since: before?.since ?? now, error };
+    const toldMs = Math.min(LONGEST_DELAY_MS, retryAfterOf(error) ?? 0);
+    const streak = {
+      failures: (before?.failures ?? 0) + 1,
+      since: before?.since ?? now,
+      error,
+      notBefore: Math.max(before?.notBefore ?? 0, now + toldMs),
+    };
     if (phase.kind === 'closed') {
       if (streak.failures >= this.#settings.failures) this.#open(streak, 1, now);
       else this.#phase = { kind: 'closed', streak };
     } else if (phase.kind === 'half_open' && phase.probe === flight) {
       this.#open(streak, phase.openings + 1, now);
+    } else if (phase.kind === 'open') {
+      // A call that began before: it tells nothing new, but perhaps how long this will take.
+      this.#phase = { ...phase, streak, until: Math.max(phase.until, streak.notBefore) };
     } else {
-      // A call that began before: it tells nothing new.
       this.#phase = { ...phase, streak };
     }
   }
@@ -142,7 +154,7 @@ export class Breaker {
       kind: 'open',
       streak,
       openings,
-      until: now + openDelay(openings, this.#settings, this.#random),
+      until: Math.max(streak.notBefore, now + openDelay(openings, this.#settings, this.#random)),
     });
   }
 

@@ -277,7 +277,7 @@ export class Flight<T> {
       return false;
     }
     try {
-      await this.#interruptible(onFailed(failed));
+      await this.#interruptible(() => onFailed(failed));
     } catch (thrown) {
       this.#host.fail(handlerFailed('onFailed', thrown));
       return false;
@@ -301,7 +301,7 @@ export class Flight<T> {
   }
 
   /** Waits for the user's handler; after an abort no longer than the grace. */
-  #interruptible(work: unknown): Promise<void> {
+  #interruptible(work: () => unknown): Promise<void> {
     const { clock, abortGraceMs } = this.#settings;
     return new Promise((resolve, reject) => {
       let timer: unknown;
@@ -314,7 +314,8 @@ export class Flight<T> {
         this.#interrupt = undefined;
         timer = clock.setTimeout(() => end(() => reject(error)), abortGraceMs);
       };
-      Promise.resolve(work).then(
+      // Called only now: the handler itself may abort everything.
+      new Promise((settle) => settle(work())).then(
         () => end(resolve),
         (error: unknown) => end(() => reject(toError(error))),
       );

@@ -20,6 +20,7 @@ interface Milestone {
   admittedMark: number | undefined;
   /** Or: the load that it waits to be below. */
   below: number | undefined;
+  promise: Promise<void>;
   resolve: () => void;
   reject: (error: Error) => void;
 }
@@ -43,6 +44,11 @@ export class Milestones {
   /** Whether somebody waits for an item with this ordinal, which is queued. */
   covers(head: number): boolean {
     return this.#open.some((milestone) => waitsForFlush(milestone, head));
+  }
+
+  /** Nobody waits for this promise any more; it stays pending. */
+  withdraw(promise: Promise<void>): void {
+    this.#takeOut((open) => open.promise === promise);
   }
 
   check(progress: Progress): void {
@@ -70,11 +76,15 @@ export class Milestones {
   }
 
   #add(marks: Pick<Milestone, 'decidedMark' | 'admittedMark' | 'below'>, progress: Progress): Promise<void> {
-    const promise = new Promise<void>((resolve, reject) => {
-      const milestone = { ...marks, resolve, reject };
-      if (isReached(milestone, progress)) resolve();
-      else this.#open.push(milestone);
+    let resolve!: () => void;
+    let reject!: (error: Error) => void;
+    const promise = new Promise<void>((keep, fail) => {
+      resolve = keep;
+      reject = fail;
     });
+    const milestone = { ...marks, promise, resolve, reject };
+    if (isReached(milestone, progress)) resolve();
+    else this.#open.push(milestone);
     // The failure is told by the stream's error or the next call; one who does not await this promise needs no second report.
     promise.catch(() => undefined);
     return promise;

@@ -1,7 +1,7 @@
-interface Part<T> {
+export interface Part<T> {
   /** Orders the parts as their items were admitted. */
   first: number;
-  items: T[];
+  items: readonly T[];
 }
 
 /** The items that did not arrive, and are to be handed back. */
@@ -18,15 +18,15 @@ export class Unsettled<T> {
     return inOrder([...this.#taken, ...this.#parts]);
   }
 
-  /** Those that have not been taken yet, in order. */
-  take(): T[] {
+  /** Those that have not been taken yet, in order, and among them those of `others`, which are only lent. */
+  take(others: Part<T>[] = []): T[] {
     const parts = this.#parts;
     this.#parts = [];
     this.#taken.push(...parts);
-    return inOrder(parts);
+    return inOrder([...parts, ...others]);
   }
 }
 
-function inOrder<T>(parts: Part<T>[]): T[] {
+export function inOrder<T>(parts: Part<T>[]): T[] {
   return parts.toSorted((a, b) => a.first - b.first).flatMap(({ items }) => items);
 }

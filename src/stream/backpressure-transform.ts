@@ -9,7 +9,7 @@ import type { BufferMetrics } from '../metrics.js';
 import type { TransformOptions } from '../options.js';
 import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
 import { Stopwatch } from '../stopwatch.js';
-import { defineWritableGetters, nativeWritableLength } from './native-length.js';
+import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate, type Gated } from './producer-gate.js';
 
 type WriteCallback = (error?: Error | null) => void;
@@ -145,6 +145,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       // While Node's own constructor runs, there is no gate yet.
       writableLength: (stream) => (#gate in stream ? stream.#gate.length : 0),
       writableHighWaterMark: (stream) => stream.#settings.marks.highWaterMark,
+      writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#gate.owesDrain,
     });
   }
 
@@ -155,10 +156,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as In)) return true;
     const offered = this.#gate.onOffer(chunk);
     try {
-      const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
-      if (!mayGoOn || this.#gate.isHeld) this.#gate.onRefusal();
-      // Node before 20.12 answers from what it knew before `_write` had run.
-      return mayGoOn || this.#gate.mayGoOn;
+      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
       if (offered) this.#queue.retract();
       throw thrown;

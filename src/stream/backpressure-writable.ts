@@ -10,7 +10,7 @@ import { resolveSink } from '../resolve-options.js';
 import { SHUTDOWN, type SinkShutdown } from '../sink-shutdown.js';
 import type { FlushFunction } from '../types.js';
 import { checkInteger } from '../validate.js';
-import { defineWritableGetters, nativeWritableLength } from './native-length.js';
+import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate } from './producer-gate.js';
 
 type WriteCallback = (error?: Error | null) => void;
@@ -109,7 +109,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   async #drain(timeoutMs: number): Promise<void> {
     let mark = Infinity;
     const settled = this.#sink.flushWithin(timeoutMs, () =>
-      drainTimeout(timeoutMs, [...this.#sink.openItems(), ...this.#gate.waitingItems(mark)]),
+      drainTimeout(timeoutMs, this.#sink.openItems(this.#gate.waitingItems(mark))),
     );
     // Nothing more can come, so nobody is to be kept out.
     if (this.destroyed || this.writableEnded) return settled;
@@ -166,7 +166,8 @@ export class BackpressureWritable<T = unknown> extends Writable {
           this.#drains++;
         }
         await this.#drain(restMs());
-        if (mark === undefined || this.#sink.isIdle) return;
+        // A failure in between has left nothing open, and is to be told.
+        if (mark === undefined || (this.#sink.isIdle && this.#sink.failure === undefined)) return;
         // What came meanwhile is let in too; nothing more after that.
         const first = mark;
         mark = this.#gate.beginDrain();
@@ -175,7 +176,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       },
       halt: () => {
         this.#sink.halt();
-        return [...this.#sink.takeUnsettled(), ...this.#sink.openItems(), ...this.#gate.waitingItems()];
+        return this.#sink.takeUndelivered(this.#gate.waitingItems());
       },
       end: (signal) => this.#endFor(signal, mark),
     };
@@ -201,6 +202,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       // While Node's own constructor runs, there is no gate yet.
       writableLength: (stream) => (#gate in stream ? stream.#gate.length : 0),
       writableHighWaterMark: (stream) => stream.#sink.settings.marks.highWaterMark,
+      writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#gate.owesDrain,
     });
   }
 
@@ -211,10 +213,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T)) return true;
     const offered = this.#gate.onOffer(chunk);
     try {
-      const mayGoOn = super.write(chunk, encoding as BufferEncoding, callback as WriteCallback);
-      if (!mayGoOn || this.#gate.isHeld) this.#gate.onRefusal();
-      // Node before 20.12 answers from what it knew before `_write` had run.
-      return mayGoOn || this.#gate.mayGoOn;
+      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
       throw thrown;

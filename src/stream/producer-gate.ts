@@ -6,6 +6,7 @@ import type { TimerHandle } from '../clock.js';
 import { BackpressureError } from '../errors.js';
 import { handlerFailed } from '../handlers.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
+import { promiseDrain } from './native-length.js';
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -36,6 +37,8 @@ export class ProducerGate<T> {
   #open = true;
   #held: WriteCallback | undefined;
   #heldLength = 0;
+  /** `write()` has answered `false`, and Node does not know of it. */
+  #owesDrain = false;
   /** The chunk of the held callback, while there is no room even for that one; `asked`: whether `shed` has been. */
   #pending: { chunk: T; asked: boolean } | undefined;
   /** Bytes of the chunk that is about to go the long way. */
@@ -55,13 +58,26 @@ export class ProducerGate<T> {
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
   }
 
-  /** What `write()` is to answer. */
-  get mayGoOn(): boolean {
-    return this.#open && this.#held === undefined && this.#ledger.waiting === 0;
+  /** What `write()` is to answer, where Node's own has answered with `mayGoOn`. */
+  answer(mayGoOn: boolean): boolean {
+    if (this.isHeld) {
+      // An empty chunk is what Node's own never refuses.
+      this.#owesDrain ||= mayGoOn;
+      this.#onRefusal();
+      return false;
+    }
+    if (mayGoOn) return true;
+    this.#onRefusal();
+    // Node before 20.12 answers from what it knew before `_write` had run.
+    return this.#open && this.#ledger.waiting === 0;
   }
 
   get isHeld(): boolean {
     return this.#held !== undefined;
+  }
+
+  get owesDrain(): boolean {
+    return this.#owesDrain;
   }
 
   get #usualPauseAt(): number {
@@ -125,7 +141,7 @@ export class ProducerGate<T> {
   }
 
   /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
-  onRefusal(): void {
+  #onRefusal(): void {
     if (this.#stream.destroyed) return;
     // The chunk that found no room was written while the producer might go on.
     const pending = this.#pending === undefined ? 0 : 1;
@@ -263,6 +279,8 @@ export class ProducerGate<T> {
     this.#gated.setHeld(false);
     this.#settings.clock.clearTimeout(this.#blockTimer);
     this.#blockTimer = undefined;
+    if (this.#owesDrain) promiseDrain(this.#stream);
+    this.#owesDrain = false;
     try {
       callback(error);
     } catch (thrown) {

@@ -59,11 +59,10 @@ export class Actions {
       const count = this.#random.logInt(1, 1_000);
       journal.note('whenBelow()', count);
       this.#watch('whenBelow()', surface.whenBelow(count));
-    } else if (surface instanceof WritableSurface) {
-      surface.emitter.cork();
-      surface.emitter.uncork();
-    } else if (surface instanceof ControllerSurface) {
-      if (kind === 3) return this.#pause(surface);
+    } else if (kind === 3) {
+      if (surface instanceof ControllerSurface) this.#pause(surface);
+      else if (surface instanceof WritableSurface) surface.emitter.cork();
+    } else {
       const timeoutMs = this.#random.chance(0.5) ? undefined : this.#random.exponential(500);
       journal.note('drain()', timeoutMs ?? -1);
       this.#watchSettled('drain()', surface.drain(timeoutMs));

@@ -25,7 +25,10 @@ export class BreakerWatch {
   #failingSince = 0;
   /** Nothing was open at some time in this outage: that time does not count, so the limit is not known from here. */
   #wasIdle = false;
-  #wasOutage = false;
+  /** An answer has come that did not close the breaker, for the outage had ended everything before. */
+  #isOver = false;
+  /** By what the refusals of this outage told, there is no use in a call before then. */
+  #toldUntil = 0;
 
   constructor(
     options: BreakerOptions | false | undefined,
@@ -57,19 +60,30 @@ export class BreakerWatch {
       this.callsSince = 0;
       const openMs = now - this.#changedAt;
       this.#check(
+        now >= this.#toldUntil - this.#earlyMs,
+        () => `half open, though the destination had told to wait until ${this.#toldUntil}`,
+      );
+      this.#check(
         openMs >= this.#longestMs / 2 - this.#earlyMs,
         () => `open for ${openMs} ms only, the ${this.#openings}th time`,
       );
     }
+    if (state === 'closed') this.#toldUntil = 0;
     this.state = state;
     this.#changedAt = now;
   }
 
+  onAnswer({ fate, signalledAt }: DestinationCall<Item>, now: number): void {
+    // Once its signal has fired, the answer may come too late to be heard.
+    if (fate.kind !== 'refused' || signalledAt < Infinity) return;
+    this.#toldUntil = Math.max(this.#toldUntil, now + (fate.retryAfterMs ?? 0));
+  }
+
   onReport({ transportFailure }: FlushReport, now: number): void {
-    // The answers of flights that end with it change nothing any more.
-    this.#wasOutage ||= this.isOutage(now);
     if (!transportFailure) {
+      this.#isOver ||= this.state !== 'closed' && this.#isOverLimit(now);
       this.#failures = 0;
+      if (this.state === 'closed') this.#toldUntil = 0;
     } else if (this.#failures++ === 0) {
       this.#failingSince = now;
       this.#wasIdle = false;
@@ -87,7 +101,7 @@ export class BreakerWatch {
 
   /** Whether batches that are due may have their first call. */
   get mayLaunch(): boolean {
-    return this.state === 'closed';
+    return this.state === 'closed' || (this.state === 'half_open' && this.callsSince === 0);
   }
 
   /** The latest time at which something must happen by itself. */
@@ -111,18 +125,19 @@ export class BreakerWatch {
       );
       return Infinity;
     }
-    const halfOpenBy = this.state === 'open' ? this.#changedAt + this.#longestMs : Infinity;
+    const halfOpenBy =
+      this.state === 'open' ? Math.max(this.#toldUntil, this.#changedAt + this.#longestMs) : Infinity;
     return Math.min(halfOpenBy, failsBy) + this.#lateMs;
   }
 
   /** Whether an end by `ERR_BACKPRESSURE_OUTAGE` is what it should be. */
   isOutage(now: number): boolean {
-    const options = this.#options;
-    if (this.#wasOutage) return true;
-    if (options === undefined || this.state === 'closed') return false;
-    return (
-      this.#failures >= options.failures && now - this.#failingSince >= options.maxOutageMs - this.#earlyMs
-    );
+    return this.state !== 'closed' && (this.#isOver || this.#isOverLimit(now));
+  }
+
+  #isOverLimit(now: number): boolean {
+    const { failures, maxOutageMs } = this.#options!;
+    return this.#failures >= failures && now - this.#failingSince >= maxOutageMs - this.#earlyMs;
   }
 
   get #longestMs(): number {

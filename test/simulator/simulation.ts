@@ -109,7 +109,10 @@ export class Simulation {
         this.#instants.within('a call');
       },
       onKept: (item: Item, call: Parameters<ItemBook['onCall']>[0]) => book.onKept(item, call),
-      onAnswer: (call: Parameters<ItemBook['onCall']>[0], answer: string) => book.onAnswer(call, answer),
+      onAnswer: (call: Parameters<ItemBook['onCall']>[0], answer: string) => {
+        this.#breaker.onAnswer(call, this.#clock.now());
+        book.onAnswer(call, answer);
+      },
     };
   }
 

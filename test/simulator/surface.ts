@@ -22,6 +22,7 @@ export interface Surface {
   getMetrics(): SinkMetrics;
   flush(): Promise<void>;
   whenBelow(count: number): Promise<void>;
+  drain(timeoutMs: number | undefined): Promise<void>;
   takeUnsettled(): Item[];
   /** Answers with `true` where the producer may go on, else with a promise that resolves when it may. */
   offer(item: Item, heedful: boolean): true | Promise<unknown>;
@@ -81,6 +82,10 @@ export class WritableSurface implements Surface {
 
   whenBelow(count: number): Promise<void> {
     return this.emitter.whenBelow(count);
+  }
+
+  drain(timeoutMs: number | undefined): Promise<void> {
+    return this.emitter.drain(timeoutMs === undefined ? {} : { timeoutMs });
   }
 
   takeUnsettled(): Item[] {

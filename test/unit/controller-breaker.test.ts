@@ -1,8 +1,8 @@
 /** What the circuit breaker does to calls, batches and items. */
 
 import { describe, expect, it } from 'vitest';
-import type { BackpressureController, BackpressureError, FailedItem, SinkOptions } from '../../src/index.js';
-import { BackpressureWritable } from '../../src/index.js';
+import type { BackpressureError, FailedItem, SinkOptions } from '../../src/index.js';
+import { BackpressureController, BackpressureWritable } from '../../src/index.js';
 import { Destination, range, startController, type Behaviour } from '../support/destination.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 import { expectLedger } from '../support/stream.js';
@@ -129,6 +129,17 @@ describe('the circuit breaker', () => {
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 2, eventsFlushed: 1 });
   });
 
+  it('and so one that answers its signal', async () => {
+    const { clock, controller, states } = start(
+      { retry: { attempts: 1 }, flushTimeoutMs: 100, onFailed: () => undefined },
+      times(2, { kind: 'stops-on-signal' }),
+    );
+    pushAll(controller, [1, 2, 3]);
+    await clock.advance(10_000);
+    expect(states).toEqual(['200: closed → open', '250: open → half_open', '250: half_open → closed']);
+    expect(controller.getMetrics()).toMatchObject({ eventsFailed: 2, eventsFlushed: 1 });
+  });
+
   it('counts failures over all slots, pauses all of them, and has one probe: the oldest that waits', async () => {
     const { clock, controller, calls, states } = start(
       { concurrency: 3, breaker: { ...breaker, failures: 3 } },
@@ -240,6 +251,20 @@ describe('the circuit breaker', () => {
     expect(calls().slice(4)).toEqual([[395, 2]]);
   });
 
+  it('sends no probe before its time, where the destination has told one', async () => {
+    const clock = new ManualClock();
+    const calls: number[] = [];
+    const busy = () => {
+      calls.push(clock.now());
+      return Promise.reject(Object.assign(new Error('busy'), { retryAfterMs: 1_000 }));
+    };
+    const controller = new BackpressureController<number>(busy, { ...usual, clock });
+    controller.start();
+    void controller.push(1);
+    await clock.advance(3_500);
+    expect(calls).toEqual([0, 1_000, 2_000, 3_000]);
+  });
+
   it('has the next batch make the probe where no flight waits', async () => {
     const { clock, controller, calls, states } = start(
       { concurrency: 3, retry: { attempts: 1 }, onFailed: () => undefined },
@@ -296,6 +321,65 @@ describe('the circuit breaker', () => {
     pushAll(longer.controller, [1]);
     await longer.clock.advance(4_000);
     expect(longer.controller.getMetrics()).toMatchObject({ eventsFlushed: 1 });
+  });
+
+  it('and so for a batch whose own delay ends while it is open', async () => {
+    const { clock, controller, calls } = start(
+      {
+        concurrency: 2,
+        retry: { attempts: 9, minDelayMs: 40, maxElapsedMs: 200 },
+        random: () => 0.5,
+        breaker: { ...breaker, failures: 3 },
+        onFailed: () => undefined,
+      },
+      [fails(0), fails(10), fails(0), slow(300), fails(0)],
+    );
+    pushAll(controller, range(1, 2));
+    await clock.advance(2_000);
+    // 2 fails at 10, would be called again at 30, and is held until 395.
+    expect(calls().slice(4)).toEqual([
+      [395, 2],
+      [435, 2],
+    ]);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2, eventsFailed: 0 });
+  });
+
+  it('lets the batches that it held go on in order, whichever failed first', async () => {
+    const { clock, controller, calls } = start({ concurrency: 3, breaker: { ...breaker, failures: 1 } }, [
+      fails(20),
+      fails(10),
+      fails(0),
+    ]);
+    pushAll(controller, range(1, 3));
+    await clock.advance(1_000);
+    expect(calls().slice(3)).toEqual([
+      [50, 1],
+      [50, 2],
+      [50, 3],
+    ]);
+  });
+
+  it('has a call that began before and fails late make the probe, with every slot taken', async () => {
+    const { clock, controller, calls, states } = start(
+      {
+        concurrency: 2,
+        flushTimeoutMs: 10,
+        abortGraceMs: 0,
+        breaker: { ...breaker, failures: 1, minDelayMs: 1 },
+        onFailed: () => new Promise((resolve) => void clock.setTimeout(() => resolve(undefined), 1_000)),
+      },
+      [{ kind: 'deaf', ms: Infinity, fails: false }, fails(8)],
+    );
+    pushAll(controller, [1]);
+    await clock.advance(5);
+    pushAll(controller, [2]);
+    await clock.advance(50);
+    expect(calls()).toEqual([
+      [0, 1],
+      [5, 2],
+      [13, 2],
+    ]);
+    expect(states).toEqual(['10: closed → open', '11: open → half_open', '13: half_open → closed']);
   });
 
   it('keeps the order at concurrency 1 through an outage', async () => {
@@ -403,6 +487,22 @@ describe('while the breaker is open', () => {
       expect(destination.calls).toHaveLength(calls);
       expect(clock.pending).toBe(0);
       expectLedger(controller);
+    }
+  });
+
+  it('after an abort it changes no more, whatever the calls under way come to', async () => {
+    for (const last of [fails(20), slow(20)]) {
+      const abort = new AbortController();
+      const { clock, controller, states } = start(
+        { signal: abort.signal, concurrency: 3, breaker: { ...breaker, failures: 1 } },
+        [fails(0), last, last],
+      );
+      pushAll(controller, range(1, 3));
+      await clock.advance(10);
+      abort.abort();
+      await clock.advance(1_000);
+      expect(states).toEqual(['0: closed → open']);
+      expect(clock.pending).toBe(0);
     }
   });
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { BackpressureController, BackpressureWritable, type SinkOptions } from '../../src/index.js';
 import { range, startController, type Behaviour } from '../support/destination.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
-import { ManualDestination, turn } from '../support/stream.js';
+import { expectLedger, ManualDestination, turn } from '../support/stream.js';
 
 const identity = (item: number) => item;
 const slow = (ms: number): Behaviour => ({ kind: 'slow', ms });
@@ -263,5 +263,58 @@ describe('positions that cannot be', () => {
     await closed;
     expect(stream.takeUnsettled()).toEqual([4]);
     expect(stream.committedPosition).toBe(stream.getMetrics().committedPosition);
+  });
+});
+
+it('a queued item that is handed back holds its position back, also with a later one that waits', async () => {
+  const abort = new AbortController();
+  const { clock, controller, push } = start(
+    {
+      batchSize: 1,
+      maxBufferSize: 2,
+      signal: abort.signal,
+      positionOf: (item) => Math.floor(item / 10),
+    },
+    [slow(10)],
+  );
+  push(51, 52, 60);
+  await clock.advance(5);
+  abort.abort();
+  await clock.advance(1_000);
+  expect(controller.takeUnsettled()).toEqual([52, 60]);
+  expect(controller.committedPosition).toBeUndefined();
+});
+
+describe('a positionOf that ends everything itself', () => {
+  it('by destroying the stream: nothing is flushed, every item is handed back once', async () => {
+    const destination = new ManualDestination<number>();
+    const stream = new BackpressureWritable<number>(destination.flush, {
+      batchSize: 2,
+      positionOf: (item) => {
+        stream.destroy();
+        return item;
+      },
+    });
+    const closed = new Promise<void>((resolve) => void stream.once('close', resolve));
+    stream.on('error', () => undefined);
+    for (const item of [1, 2, 3]) stream.write(item);
+    await closed;
+    expect(destination.calls).toEqual([]);
+    expect(stream.takeUnsettled()).toEqual([1, 2, 3]);
+    expect(expectLedger(stream)).toMatchObject({ bufferSize: 0, inFlight: 0, eventsFailed: 3, flushes: 0 });
+  });
+
+  it('by stopping the controller: no flush starts, and the queue is kept', async () => {
+    const { clock, controller, destination, push } = start({
+      batchSize: 2,
+      positionOf: (item) => {
+        controller.stop();
+        return item;
+      },
+    });
+    push(1, 2, 3);
+    await clock.advance(10);
+    expect(destination.calls).toEqual([]);
+    expect(expectLedger(controller)).toMatchObject({ bufferSize: 3, flushes: 0 });
   });
 });

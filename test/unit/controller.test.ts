@@ -190,6 +190,27 @@ describe('tryPush()', () => {
   });
 });
 
+describe('a drain that has run out of time', () => {
+  it('is forgotten: what it waited for is flushed when it falls due', async () => {
+    const { clock, controller, destination } = startController(
+      { batchSize: 10, minFlushIntervalMs: 1_000, targetLatencyMs: 10_000 },
+      [{ kind: 'slow', ms: 100 }],
+    );
+    void controller.push(1);
+    void controller.flush();
+    await clock.advance(1);
+    void controller.push(2);
+    const drained = controller.drain({ timeoutMs: 10 });
+    await clock.advance(10);
+    await expect(drained).rejects.toMatchObject({ items: [1, 2] });
+    await clock.advance(2_000);
+    expect(destination.calls.map(({ at, context }) => [at, context.reason])).toEqual([
+      [0, 'manual'],
+      [1_001, 'interval'],
+    ]);
+  });
+});
+
 describe('overlapping drains', () => {
   it('refuse pushes until the last one is over', async () => {
     const { clock, controller } = startController({ batchSize: 1 }, [{ kind: 'slow', ms: 100 }]);

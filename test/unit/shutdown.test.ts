@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
@@ -12,36 +11,10 @@ import {
   type SinkOptions,
   type WritableOptions,
 } from '../../src/index.js';
-import { listenForSignals, type SignalTarget } from '../../src/shutdown.js';
+import { listenForSignals } from '../../src/shutdown.js';
+import { FakeProcess } from '../support/fake-process.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { endOf, expectLedger, ManualDestination, range, turn } from '../support/stream.js';
-
-/** A process that survives the signals it sends itself, and tells what was done to it. */
-class FakeProcess extends EventEmitter implements SignalTarget {
-  readonly pid = 4711;
-  readonly done: string[] = [];
-
-  kill(pid: number, signal: NodeJS.Signals): void {
-    this.done.push(`kill ${pid} ${signal}`);
-    this.emit(signal, signal);
-  }
-
-  exit(code: number): void {
-    this.done.push(`exit ${code}`);
-  }
-
-  emitWarning(warning: Error | string): void {
-    this.done.push(`warning ${String(warning)}`);
-  }
-
-  signal(name: NodeJS.Signals = 'SIGTERM'): void {
-    this.emit(name, name);
-  }
-
-  get listening(): number {
-    return this.eventNames().reduce((sum, name) => sum + this.listenerCount(name), 0);
-  }
-}
 
 /** What ends the process by SIGTERM, and sees that it does. */
 const ENDED = ['kill 4711 SIGTERM', 'exit 143'];
@@ -278,6 +251,51 @@ describe('a sink that cannot be drained keeps nobody from it', () => {
       errors: [{ code: 'ERR_BACKPRESSURE_FLUSH_FAILED' }],
     });
     expect(target.done).toEqual(ENDED);
+  });
+
+  it('it fails in the moment in which all that was there has settled', async () => {
+    const { clock, target, reports, listen } = create();
+    const { destination, sink } = writable(clock, { batchSize: 1 });
+    listen(sink);
+    sink.write(1);
+    const boom = new Error('boom');
+    void sink.flush().then(() => sink.destroy(boom));
+    target.signal();
+    sink.write(2);
+    await turn();
+    await destination.answer();
+    await turn();
+    expect(reports[0]).toMatchObject({ undelivered: [2], errors: [boom] });
+    expect(target.done).toEqual(ENDED);
+  });
+
+  it('its undelivered items are in order, those that are in flight among those that have been handed back', async () => {
+    const { clock, target, reports, listen } = create({ timeoutMs: 10 });
+    const { destination, sink } = writable(clock, { batchSize: 1, concurrency: 2, abortGraceMs: 100 });
+    listen(sink);
+    for (const item of range(3)) sink.write(item);
+    await turn();
+    target.signal();
+    destination.open[1]!.reject(new Error('no'));
+    await clock.advance(10);
+    expect(reports[0]).toMatchObject({ undelivered: range(3) });
+  });
+
+  it('it is a controller that is started again while onDrained is at work: nothing is flushed any more', async () => {
+    const { clock, target, reports, listen } = create({
+      onDrained: (report) => {
+        reports.push(report);
+        sink.start();
+      },
+    });
+    const { destination, sink } = controller(clock, { batchSize: 1 });
+    sink.stop();
+    listen(sink);
+    void sink.push(1);
+    target.signal();
+    await clock.advance(1_000);
+    expect(reports[0]).toMatchObject({ undelivered: [1], errors: [{ code: 'ERR_BACKPRESSURE_STOPPED' }] });
+    expect(destination.calls).toEqual([]);
   });
 
   it('it was destroyed, is just being destroyed, is finished, or was stopped', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Breaker, openDelay } from '../../../src/batch/breaker.js';
+import { LONGEST_DELAY_MS } from '../../../src/clock.js';
 import type { BreakerState } from '../../../src/types.js';
 
 const SETTINGS = { failures: 2, minDelayMs: 100, maxDelayMs: 1_000, maxOutageMs: 5_000 };
@@ -122,6 +123,27 @@ describe('the breaker', () => {
     expect(breaker.phase).toMatchObject({ kind: 'open', openings: 1, until: 9_050 });
   });
 
+  it('is open for at least as long as an error of this outage has told', () => {
+    const told = (retryAfterMs: number) => Object.assign(new Error('busy'), { retryAfterMs });
+    const { breaker } = breakerIn();
+    breaker.failed(1, told(300), 0);
+    breaker.failed(2, error, 10);
+    expect(breaker.phase).toMatchObject({ kind: 'open', until: 300 });
+    // By a call that began before.
+    breaker.failed(3, told(400), 20);
+    expect(breaker.nextAt).toBe(420);
+    breaker.failed(4, told(10), 30);
+    expect(breaker.nextAt).toBe(420);
+    breaker.poll(420);
+    breaker.probe(1);
+    breaker.failed(1, told(Infinity), 500);
+    expect(breaker.phase).toMatchObject({ kind: 'open', until: 500 + LONGEST_DELAY_MS });
+    breaker.answered();
+    breaker.failed(1, error, 600);
+    breaker.failed(1, error, 600);
+    expect(breaker.phase).toMatchObject({ kind: 'open', until: 650 });
+  });
+
   it('knows when the outage has lasted too long: from its first failure, idle time left out', () => {
     const { breaker } = reach['probing']!();
     expect(breaker.outageEndsAt).toBe(5_000);
@@ -144,7 +166,7 @@ describe('the breaker', () => {
     const { breaker } = reach['open']!();
     const last = new Error('still down');
     breaker.failed(2, last, 20);
-    expect(breaker.phase.streak).toEqual({ failures: 3, since: 0, error: last });
+    expect(breaker.phase.streak).toEqual({ failures: 3, since: 0, error: last, notBefore: 20 });
   });
 });
 

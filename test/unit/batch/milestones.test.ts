@@ -46,6 +46,22 @@ describe('a milestone', () => {
     expect(seen.state).toBe('kept');
   });
 
+  it('that is withdrawn is forgotten, and calls for no flush', async () => {
+    const milestones = new Milestones();
+    const open = { lined: 2, decided: 2, admitted: 2, settledBelow: 0, load: 2 };
+    const promise = milestones.settled(open);
+    const other = watch(milestones.settled({ ...open, lined: 3 }));
+    milestones.withdraw(promise);
+    milestones.check({ lined: 3, decided: 3, admitted: 3, settledBelow: 3, load: 0 });
+    await settle();
+    expect(other.state).toBe('kept');
+    const last = milestones.settled(open);
+    expect(milestones.covers(0)).toBe(true);
+    milestones.withdraw(last);
+    expect(milestones.covers(0)).toBe(false);
+    expect(milestones.isEmpty).toBe(true);
+  });
+
   it.each([
     [3, 'open'],
     [2, 'kept'],

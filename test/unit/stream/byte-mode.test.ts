@@ -119,6 +119,35 @@ describe('a byte sink', () => {
     },
   );
 
+  it("an empty chunk that makes the producer wait answers false, and 'drain' follows", async () => {
+    const { stream, destination } = create({ maxBufferBytes: 100, batchBytes: 10, maxWaiting: 0 });
+    let drains = 0;
+    stream.on('drain', () => drains++);
+    expect(stream.write(Buffer.alloc(79))).toBe(true);
+    // Each takes the place of a byte.
+    expect(stream.write('')).toBe(false);
+    expect(stream.writableNeedDrain).toBe(true);
+    await turn();
+    await destination.answerAll();
+    expect(drains).toBe(1);
+    expect(stream.write('')).toBe(true);
+    expect(stream.destroyed).toBe(false);
+  });
+
+  it('of the transform, too', async () => {
+    const stream = new BackpressureTransform<Buffer>({
+      objectMode: false,
+      maxBufferBytes: 10,
+      maxWaiting: 0,
+    });
+    expect(stream.write(Buffer.alloc(7))).toBe(true);
+    expect(stream.write('')).toBe(false);
+    const drained = once(stream, 'drain');
+    stream.resume();
+    await drained;
+    expect(stream.write('')).toBe(true);
+  });
+
   it('empty chunks without end, which Node never refuses, meet the same bound', async () => {
     const { stream } = create({ highWaterMark: 10, maxWaiting: 1_000 });
     const ended = endOf(stream);

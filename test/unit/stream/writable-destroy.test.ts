@@ -380,6 +380,31 @@ describe('a listener that destroys the stream', () => {
   });
 });
 
+describe('a handler that destroys the stream', () => {
+  it('as onFailed does, at once, and waits for its end: it is waited for no longer than the grace', async () => {
+    const clock = new ManualClock();
+    const destination = new ManualDestination<number>();
+    const stream = new BackpressureWritable<number>(destination.flush, {
+      clock,
+      batchSize: 1,
+      abortGraceMs: 100,
+      onFailed: async () => {
+        stream.destroy();
+        await closed(stream);
+      },
+    });
+    const ended = endOf(stream);
+    stream.write(1);
+    await turn();
+    await destination.fail(new Error('no'));
+    await clock.advance(99);
+    expect(stream.closed).toBe(false);
+    await clock.advance(1);
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_ABORTED', items: [1] });
+    expectLedger(stream);
+  });
+});
+
 describe('the items of an error', () => {
   it('are not enumerable, so that no log shows rows by accident', async () => {
     const clock = new ManualClock();
