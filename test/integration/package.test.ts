@@ -75,7 +75,7 @@ const ours = (module: string) => path.join(modules, module);
 describe('contents', () => {
   test('only what is built, and the four texts', () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/(?:postgres\/)?(?:index|errors-\w+|chunk-\w+)\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/(?:postgres\/)?(?:index|(?:errors|types)-\w+|chunk-\w+)\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([
