@@ -323,6 +323,7 @@ class BatchTransaction<T, Client extends CopyClient> {
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
       mayPassLater: mayPassLater(described.sqlState, layout),
+      isOfValue: described.sqlState?.startsWith('22') === true && described.column !== undefined,
     };
   }
 }
