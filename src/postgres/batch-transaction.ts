@@ -315,13 +315,15 @@ class BatchTransaction<T, Client extends CopyClient> {
     // A piece is made of rows that can be sent.
     const sent = new SentRows(layout, items, rows, valuesOf, rows === undefined ? this.#faults : []);
     const described = describeBatchFailure(new BatchFailure(stage, error), layout, sent);
-    if (described.failureClass !== 'row' || this.#lease.isLost || !this.#lease.isOut) return undefined;
+    // Where the connection was lost after the row's fault had come, the next statement tells, and the batch can be tried again.
+    if (described.failureClass !== 'row' || !this.#lease.isOut) return undefined;
     const alone = sent.length === 1 && described.row === undefined ? sent.rowAt(0) : undefined;
     return {
       error: alone === undefined ? described : blameRow(described, alone, items[alone]),
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
       mayPassLater: mayPassLater(described.sqlState, layout),
+      isOfValue: described.sqlState?.startsWith('22') === true && described.column !== undefined,
     };
   }
 }

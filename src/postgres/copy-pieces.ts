@@ -8,6 +8,7 @@ import type { ClientLease } from './client-lease.js';
 import type { EncodedRows } from './encoded-rows.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
 import type { CopyClient } from './pool.js';
+import { leavesConnectionUsable } from './sqlstate.js';
 
 export interface PieceWay {
   lease: ClientLease<CopyClient>;
@@ -43,7 +44,8 @@ const TOGETHER_BYTES = 4 * 1024 * 1024;
 /**
  * Sends pieces, and answers for each what the server had against it.
  *
- * @throws what ended the connection, or an `AbortFault`: then the connection is gone
+ * @throws what ended the connection, or the wait for its answers; or an `AbortFault`; then the connection is gone, unless the abort came
+ * while nothing was under way
  */
 export async function copyPieces(
   { lease, patience, signal }: PieceWay,
@@ -72,8 +74,14 @@ export async function copyPieces(
       lease.discard(fault);
       throw fault;
     }
+    // What the server had against the pieces before says nothing any more: another attempt may land their rows.
+    const end = answers.find((error) => error !== undefined && !leavesConnectionUsable(error));
+    if (end !== undefined) {
+      // Where only the wait has ended, answers are still to come, and whatever is asked next would get them.
+      lease.discard(end);
+      throw end;
+    }
     outcomes.push(...answers);
-    if (lease.isLost) break;
   }
   return outcomes;
 }
@@ -105,6 +113,7 @@ class PieceQuery {
   readonly #client: PieceClient;
   readonly #messages: readonly Buffer[];
   #resolve!: (error: Error | undefined) => void;
+  #isOver = false;
 
   /** @param messages to be sent: the first piece sends for all */
   constructor(client: PieceClient, messages: readonly Buffer[]) {
@@ -147,8 +156,12 @@ class PieceQuery {
   }
 
   #end(error: Error | undefined): void {
+    // After a `query_timeout` the server may answer all the same.
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.callback();
-    this.next?.begin();
     this.#resolve(error);
+    if (error === undefined || leavesConnectionUsable(error)) this.next?.begin();
+    else for (let { next } = this; next !== undefined; next = next.next) next.#resolve(error);
   }
 }

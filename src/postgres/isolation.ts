@@ -15,6 +15,8 @@ export interface Refusal<E> {
   suspects: () => readonly number[];
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
   mayPassLater: boolean;
+  /** A value was refused as such: no other row can have a part in it. */
+  isOfValue: boolean;
 }
 
 /** Tries to land rows, given by their places in the batch. Of a refused piece none is landed. */
@@ -62,6 +64,8 @@ class Search<E> {
   readonly #isOut: Uint8Array;
   /** Refused, but worth another trial at the end. */
   readonly #later = new Map<number, E>();
+  /** Refused by a probe, without the rows before it: a trigger may have asked for one of them. */
+  readonly #doubted = new Set<number>();
   /** Where the next piece begins, and how many rows it takes at the most. */
   #next = 0;
   #size = Infinity;
@@ -88,19 +92,52 @@ class Search<E> {
   }
 
   async run(): Promise<number> {
-    const { first, count, faults } = this.#options;
+    const { first, faults } = this.#options;
     let refusal: Refusal<E> | undefined;
     if (typeof first === 'number') {
       await this.#probeAhead(this.#takePiece(), first);
       this.#next = 0;
     } else refusal = first;
-    while (this.#next < count && !this.#isOver()) {
+    await this.#landAll(refusal);
+    const surprises = this.#surprises;
+    if (await this.#isDoubtRight()) await this.#landDoubted();
+    if (this.#unnamed) await this.#tryLater();
+    for (const [row, error] of this.#later) faults.set(row, error);
+    return surprises;
+  }
+
+  async #landAll(known: Refusal<E> | undefined): Promise<void> {
+    let refusal = known;
+    while (this.#next < this.#options.count && !this.#isOver()) {
       await this.#land(this.#takePiece(), refusal);
       refusal = undefined;
     }
-    if (this.#unnamed) await this.#tryLater();
-    for (const [row, error] of this.#later) faults.set(row, error);
-    return this.#surprises;
+  }
+
+  /** Where none of them passes by itself now that the others have landed, none would be the first to pass. */
+  async #isDoubtRight(): Promise<boolean> {
+    if (this.#doubted.size === 0) return false;
+    const refusals = await this.#options.probe([...this.#doubted].map((row) => [row]));
+    return refusals.includes(undefined);
+  }
+
+  /** Once more, in their order, and each after those before it. */
+  async #landDoubted(): Promise<void> {
+    const { faults } = this.#options;
+    this.#isOut.fill(1);
+    for (const row of this.#doubted) {
+      this.#isOut[row] = 0;
+      faults.delete(row);
+      this.#later.delete(row);
+    }
+    this.#found -= this.#doubted.size;
+    this.#doubted.clear();
+    // Probes would tell no more than before.
+    this.#isProbed = true;
+    this.#hints = MOST_HINTS;
+    this.#next = 0;
+    this.#size = Infinity;
+    await this.#landAll(undefined);
   }
 
   #isOver(): boolean {
@@ -161,7 +198,7 @@ class Search<E> {
     this.#isProbed = true;
     const { probe } = this.#options;
     await probeAhead(rows, Math.max(SMALLEST_PIECE, gap), probe, (row, refusal) => {
-      this.#blame(row, refusal);
+      this.#doubt(row, refusal);
       this.#surprises += 1;
     });
     this.#surprisesBefore = this.#surprises;
@@ -179,7 +216,7 @@ class Search<E> {
       const refusals = await this.#options.probe(some.map((row) => [row]));
       for (const [index, refusal] of refusals.entries()) {
         if (refusal === undefined) this.#passed += 1;
-        else if (!this.#isOver()) this.#blame(some[index]!, refusal);
+        else if (!this.#isOver()) this.#doubt(some[index]!, refusal);
       }
     }
   }
@@ -190,6 +227,11 @@ class Search<E> {
     this.#isOut[row] = 1;
     this.#found += 1;
     this.#furthest = Math.max(this.#furthest, row);
+  }
+
+  #doubt(row: number, refusal: Refusal<E>): void {
+    this.#blame(row, refusal);
+    if (!refusal.isOfValue) this.#doubted.add(row);
   }
 
   /** Leaves all but the first rows of a piece to the next one. */

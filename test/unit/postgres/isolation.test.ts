@@ -48,6 +48,7 @@ class ModelTable {
       error,
       row,
       mayPassLater,
+      isOfValue: error === 'named',
       suspects: () => rows.filter((candidate) => this.#rows[candidate]!.isSuspect === true),
     });
     for (const row of rows) {

@@ -1,0 +1,107 @@
+/** Trouble in the middle of the search for bad rows, where pieces of the batch are under way one behind another. */
+
+import type pg from 'pg';
+import { describe, expect, test } from 'vitest';
+import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
+import { copyInto, type CopyError, type CopyOptions } from '../../../src/postgres/index.js';
+import { useTestDatabase } from '../../support/postgres.js';
+
+interface Row {
+  id: number;
+  n: number;
+  t: string;
+}
+
+const database = useTestDatabase();
+
+const ROWS = 3_000;
+/** So many that they are looked for by pieces side by side. */
+const EVERY = 50;
+
+function badRows(): number[] {
+  return [...Array(ROWS).keys()].filter((id) => id % EVERY === EVERY - 1);
+}
+
+/** One good row is marked for a trigger, far behind the first bad ones. */
+function rowsWithMark(): Row[] {
+  return [...Array(ROWS).keys()].map((id) => ({
+    id,
+    n: id % EVERY === EVERY - 1 ? -1 : 1,
+    t: id === 2_020 ? 'mark' : 'x',
+  }));
+}
+
+/** A trigger that does something when the marked row comes for the first time, whatever is rolled back after. */
+async function tableWithTrigger(action: string): Promise<string> {
+  const table = await database.table('id int, n int CHECK (n > 0), t text');
+  await database.query(`CREATE SEQUENCE ${table}_seen`);
+  await database.query(
+    `CREATE FUNCTION ${table}_act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.t = 'mark' AND nextval('${table}_seen') = 1 THEN ${action}; END IF; RETURN NEW; END $$`,
+  );
+  await database.query(
+    `CREATE TRIGGER act BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION ${table}_act()`,
+  );
+  return table;
+}
+
+async function load(
+  pool: pg.Pool,
+  table: string,
+  options: Partial<CopyOptions<Row>> = {},
+): Promise<FailedItem<Row>[]> {
+  pool.on('error', () => undefined);
+  const failures: FailedItem<Row>[] = [];
+  const sink = new BackpressureWritable<Row>(copyInto<Row>(pool, { table, ...options }), {
+    batchSize: ROWS,
+    concurrency: 1,
+    onFailed: (failed) => failures.push(...failed),
+  });
+  await new Promise<void>((resolve, reject) => {
+    sink.on('error', reject);
+    for (const row of rowsWithMark()) sink.write(row);
+    sink.end(resolve);
+  });
+  return failures;
+}
+
+async function expectOnlyBadRowsOut(table: string, failures: readonly FailedItem<Row>[]): Promise<void> {
+  expect(failures.map(({ item }) => item.id)).toEqual(badRows());
+  for (const { error } of failures) expect((error.cause as CopyError).sqlState).toBe('23514');
+  const landed = await database.query(
+    `SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM ${table}`,
+  );
+  expect(landed).toEqual([{ n: ROWS - badRows().length, ids: ROWS - badRows().length }]);
+}
+
+describe('while pieces are under way', () => {
+  test('the backend is terminated: no row pays for it', async () => {
+    const table = await tableWithTrigger('PERFORM pg_terminate_backend(pg_backend_pid())');
+    const failures = await load(database.pool({ max: 1 }), table);
+    await expectOnlyBadRowsOut(table, failures);
+  });
+
+  test('a statement is cancelled: no row pays for it', async () => {
+    const table = await tableWithTrigger('PERFORM pg_sleep(30)');
+    const failures = await load(database.pool({ max: 1, statement_timeout: 1_000 }), table);
+    await expectOnlyBadRowsOut(table, failures);
+  });
+
+  test('node-postgres gives up waiting: no row pays for it, and the connection is not used again', async () => {
+    const table = await tableWithTrigger('PERFORM pg_sleep(1)');
+    const pool = database.pool({ max: 1, query_timeout: 700 });
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    const since = performance.now();
+    const failures = await load(pool, table);
+    // Once, and not once for each piece.
+    expect(performance.now() - since).toBeLessThan(4_000);
+    await expectOnlyBadRowsOut(table, failures);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+    expect((await pool.query('SELECT 41 + 1 AS answer')).rows).toEqual([{ answer: 42 }]);
+    expect((await pool.query('SELECT now() = statement_timestamp() AS fresh')).rows).toEqual([
+      { fresh: true },
+    ]);
+  });
+});
