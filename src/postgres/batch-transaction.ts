@@ -323,7 +323,7 @@ class BatchTransaction<T, Client extends CopyClient> {
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
       mayPassLater: mayPassLater(described.sqlState, layout),
-      isOfValue: described.sqlState?.startsWith('22') === true && described.column !== undefined,
+      isOfValue: isOfValue(described, layout),
     };
   }
 }
@@ -332,6 +332,15 @@ class BatchTransaction<T, Client extends CopyClient> {
 function mayPassLater(sqlState: string | undefined, layout: RowLayout): boolean {
   if (sqlState === '23503') return layout.refersToItself;
   return sqlState === '23505' || sqlState === '23P01';
+}
+
+/** Whether no other row has a part in it. Without triggers only unique keys, and foreign keys to the table itself, look at other rows. */
+function isOfValue({ sqlState, column }: CopyError, layout: RowLayout): boolean {
+  if (sqlState === undefined) return false;
+  if (sqlState.startsWith('22') && column !== undefined) return true;
+  if (layout.hasTriggers) return false;
+  if (sqlState === '23503') return !layout.refersToItself;
+  return sqlState.startsWith('22') || sqlState === '23502' || sqlState === '23514';
 }
 
 async function cleanUp(

@@ -21,6 +21,8 @@ export interface TableDescription {
   columns: readonly TableColumn[];
   /** A foreign key of the table refers to the table itself. */
   refersToItself: boolean;
+  /** Code of the user's, which may ask for other rows, decides on a row: triggers, or a view's or a foreign table's own ways. */
+  hasTriggers: boolean;
 }
 
 interface CatalogueColumn {
@@ -47,7 +49,7 @@ interface CatalogueType {
  */
 const DESCRIBE_TABLE = `
 WITH RECURSIVE target AS (
-  SELECT c.oid, n.nspname, c.relname
+  SELECT c.oid, n.nspname, c.relname, c.relkind
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid = pg_catalog.to_regclass($1)
 ), attribute AS (
@@ -69,7 +71,8 @@ SELECT nspname::text AS schema, relname::text AS "table",
       'category', t.typcategory, 'delimiter', t.typdelim, 'base', needed.base::text, 'element', needed.element::text))
     FROM needed JOIN pg_catalog.pg_type t ON t.oid = needed.oid)::text AS types,
   (SELECT count(*) > 0 FROM pg_catalog.pg_constraint f
-    WHERE f.contype = 'f' AND f.conrelid = target.oid AND f.confrelid = target.oid)::text AS refers_to_itself
+    WHERE f.contype = 'f' AND f.conrelid = target.oid AND f.confrelid = target.oid)::text AS refers_to_itself,
+  (relkind <> 'r' OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = target.oid AND NOT g.tgisinternal))::text AS has_triggers
 FROM target`;
 
 /** @throws {CopyError} `setup`, where there is no such table */
@@ -86,6 +89,7 @@ export async function describeTable(
         columns: string | null;
         types: string | null;
         refers_to_itself: string;
+        has_triggers: string;
       }
     | undefined;
   // A name too long is cut by the server, and would then find another table.
@@ -104,6 +108,7 @@ export async function describeTable(
     table: found.table,
     columns,
     refersToItself: found.refers_to_itself === 'true',
+    hasTriggers: found.has_triggers === 'true',
   };
 }
 

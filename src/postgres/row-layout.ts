@@ -30,6 +30,7 @@ export interface RowLayout {
   table: string;
   plan: CopyPlan;
   refersToItself: boolean;
+  hasTriggers: boolean;
 }
 
 /** The names that the options or the first row ask for. */
@@ -71,6 +72,7 @@ export function planLayout(
     table,
     plan: planCopy({ schema, table }, names, conflict),
     refersToItself: description.refersToItself,
+    hasTriggers: description.hasTriggers,
   };
 }
 

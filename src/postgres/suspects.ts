@@ -47,12 +47,22 @@ function rowsLike(sent: SentRows, row: number, column: string, code: string): nu
   // Too long or too large: what is at least as long.
   const isLong = code === '22001' || code === '22003';
   const shape = shapeOf(blamed);
+  const kind = kindOf(blamed);
   const isLike = isLong
     ? (text: string) => text.length >= blamed.length && text !== NULL
-    : (text: string) => shapeOf(text) === shape;
+    : // Most differ in their first character already, which is seen much faster than a shape.
+      (text: string) => kindOf(text) === kind && shapeOf(text) === shape;
   const found = rowsWhere(sent, undefined, [column], isLike);
   // Those before it have passed: where one of them is like it, to be like it means nothing.
   return found[0] !== undefined && found[0] < row ? [] : found.filter((candidate) => candidate > row);
+}
+
+/** Of the first character: that of letters, of digits, or its own. */
+function kindOf(text: string): number {
+  const code = text.charCodeAt(0);
+  if (code >= 0x30 && code <= 0x39) return 0x39;
+  const isLetter = (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a) || code > 0x7f;
+  return isLetter ? 0x61 : code;
 }
 
 /** Digits and letters by kind, runs of them as one. */
@@ -93,6 +103,7 @@ function rowsWhere(
 
 function textOf(sent: SentRows, row: number, columns: readonly string[]): string | undefined {
   try {
+    if (columns.length === 1) return sent.textOf(row, columns[0]);
     return columns.map((column) => sent.textOf(row, column)).join(', ');
   } catch {
     // A row that cannot even be written is none that the server has seen.

@@ -13,6 +13,7 @@ const layout = planLayout(
     table: 't',
     columns: [{ name: 'a', typeName: 'text', type, isGenerated: false }],
     refersToItself: false,
+    hasTriggers: false,
   },
   { source: 'keys', names: ['a'] },
 );

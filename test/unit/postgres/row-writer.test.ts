@@ -11,7 +11,10 @@ function layoutOf(source: LayoutSource, names: readonly string[]): RowLayout {
     type: { kind: 'scalar' as const, name: 'text', category: 'S' },
     isGenerated: false,
   }));
-  return planLayout({ schema: 's', table: 't', columns, refersToItself: false }, { source, names });
+  return planLayout(
+    { schema: 's', table: 't', columns, refersToItself: false, hasTriggers: false },
+    { source, names },
+  );
 }
 
 function written(source: LayoutSource, names: readonly string[], row: unknown): string {
