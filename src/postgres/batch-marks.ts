@@ -34,6 +34,8 @@ export interface MarkSettings<T> {
 
 export abstract class BatchMarks<T> {
   abstract readonly areKept: boolean;
+  /** Of each batch, before its first attempt. @throws {CopyError} where it is not further on in the source than those before it */
+  abstract advance(items: readonly T[], table: string): void;
   abstract open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
 
   static create<T>(
@@ -52,6 +54,10 @@ export abstract class BatchMarks<T> {
 
 class NoMarks<T> extends BatchMarks<T> {
   readonly areKept = false;
+
+  override advance(): void {
+    // Nothing is told of places.
+  }
 
   override open(items: readonly T[]): Promise<MarkedBatch<T>> {
     return Promise.resolve({
@@ -72,6 +78,8 @@ class ImportMarks<T> extends BatchMarks<T> {
   readonly #rejectOf: ((item: T, error: CopyError) => unknown) | undefined;
   #log: ImportLog | undefined;
   #opening: Promise<ImportLog> | undefined;
+  /** The furthest that a batch has begun. */
+  #reached: Position | undefined;
   /** Batches whose COMMIT was not answered, by their first positions, with what they had left out. */
   readonly #uncertain = new Map<Position, RowFailures>();
 
@@ -84,6 +92,13 @@ class ImportMarks<T> extends BatchMarks<T> {
     this.#positionOf = positionOf;
     this.#openLog = openLog;
     this.#rejectOf = rejectOf;
+  }
+
+  override advance(items: readonly T[], table: string): void {
+    const first = toPosition(this.#positionOf(items[0]!));
+    // What lies behind would be taken for written, in silence: a source that begins again needs a function of its own.
+    if (this.#reached !== undefined && first <= this.#reached) throw outOfOrder(first, this.#reached, table);
+    this.#reached = toPosition(this.#positionOf(items.at(-1)!));
   }
 
   override async open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
@@ -165,10 +180,14 @@ class ImportMarks<T> extends BatchMarks<T> {
 
 function checkOrder(positions: readonly Position[], table: string): void {
   for (let place = 1; place < positions.length; place += 1) {
-    if (positions[place]! > positions[place - 1]!) continue;
-    throw new CopyError(
-      `positionOf must give each item a higher position than the one before: ${positions[place]} follows ${positions[place - 1]}`,
-      { failureClass: 'setup', table },
-    );
+    const [before, position] = [positions[place - 1]!, positions[place]!];
+    if (position <= before) throw outOfOrder(position, before, table);
   }
+}
+
+function outOfOrder(position: Position, before: Position, table: string): CopyError {
+  return new CopyError(
+    `positionOf must give each item a higher position than the one before: ${position} follows ${before}`,
+    { failureClass: 'setup', table },
+  );
 }

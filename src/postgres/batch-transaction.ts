@@ -156,8 +156,8 @@ class BatchTransaction<T, Client extends CopyClient> {
         trial: (rows) => this.#trial(encoded, rows),
         probe: (pieces) => this.#probe(encoded, pieces),
       });
-      if (!isolates)
-        throw this.#inOrder().values().next().value ?? new Error('no row of the batch is at fault any more');
+      // By themselves all may have passed: then it is the batch as a whole that is refused.
+      if (!isolates) throw this.#inOrder().values().next().value ?? (first as Refusal<CopyError>).error;
       memory.gap = surprises > MANY_FAULTS ? Math.ceil(items.length / surprises) : undefined;
       // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
       if (this.#due[0] !== RELEASE) await this.#query(this.#due.join('; '));

@@ -111,7 +111,8 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
 
   const copy = async (items: T[], context: FlushContext): Promise<FlushResult | undefined> => {
     if (items.length === 0) return undefined;
-    const { signal, takesFailures } = context;
+    const { signal, takesFailures, attempt } = context;
+    if (attempt === 1) marks.advance(items, table);
     for (;;) {
       const cached = tableLayout.known;
       const layout = cached ?? (await tableLayout.find(firstRow(items, takesFailures), signal));

@@ -42,8 +42,9 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
    */
   importId?: string | undefined;
   /**
-   * Place of an item in its source, the same in each run, higher for each item than for the one before. All that lies between the first
-   * and the last item of a batch counts as written with it.
+   * Place of an item in its source, the same in each run, higher for each item than for the one before: for several files, say, counted on
+   * from one to the next. A source that is read again from its beginning needs a function of its own. All that lies between the first and
+   * the last item of a batch counts as written with it.
    */
   positionOf?: ((item: T) => number | bigint) | undefined;
 }

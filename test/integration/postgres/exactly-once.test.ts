@@ -89,4 +89,11 @@ describe('an import', () => {
     expect(error?.message).toContain('positionOf must give each item a higher position');
     expect(await idsOf(table)).toEqual([]);
   });
+
+  test('nor do they begin again with a later batch, whose rows would pass for written', async () => {
+    const table = await database.table('id int, n int');
+    const { error } = await feed(table, [...rowsUpTo(70), ...rowsUpTo(70)], { concurrency: 1 });
+    expect(error?.message).toContain('a higher position than the one before: 0 follows 69');
+    expect(await idsOf(table)).toEqual(rowsUpTo(70).map(({ id }) => id));
+  });
 });

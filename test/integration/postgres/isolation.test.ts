@@ -289,6 +289,23 @@ describe('around the isolation', () => {
     expect(await database.query(`SELECT count(*)::int AS n FROM ${table}`)).toEqual([{ n: 0 }]);
   });
 
+  test('without onFailed a batch that only its rows together break is refused as it is', async () => {
+    const table = await database.table('id int, n int, t text');
+    await database.query(`CREATE UNIQUE INDEX ON ${table} (n) NULLS NOT DISTINCT`).catch(() => undefined);
+    const [index] = await database.query<{ n: number }>(
+      `SELECT count(*)::int AS n FROM pg_indexes WHERE tablename = '${table}'`,
+    );
+    // PostgreSQL has it from 15 on.
+    if (index!.n === 0) return;
+    const pool = database.pool({ max: 2 });
+    const copy = copyInto(pool, { table, onConflict: 'update', key: ['n'] });
+    const rows = [1, 2].map((id) => ({ id, n: null, t: 'x' }));
+    await expect(copy(rows, flushContext())).rejects.toMatchObject({
+      failureClass: 'row',
+      sqlState: '21000',
+    });
+  });
+
   test('a NOT NULL column that is not loaded is the set-up, no fault of each row', async () => {
     const table = await database.table('id int, n int, t text NOT NULL');
     const pool = database.pool({ max: 2 });
