@@ -2,9 +2,10 @@
 
 import type pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
+import { BackpressureWritable, type FailedItem, type WritableOptions } from '../../../src/index.js';
 import { copyInto, type CopyError, type CopyOptions } from '../../../src/postgres/index.js';
-import { useTestDatabase } from '../../support/postgres.js';
+import { startProxy } from '../../support/postgres-proxy.js';
+import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
 interface Row {
   id: number;
@@ -48,6 +49,7 @@ async function load(
   pool: pg.Pool,
   table: string,
   options: Partial<CopyOptions<Row>> = {},
+  sinkOptions: Partial<WritableOptions<Row>> = {},
 ): Promise<FailedItem<Row>[]> {
   pool.on('error', () => undefined);
   const failures: FailedItem<Row>[] = [];
@@ -55,6 +57,7 @@ async function load(
     batchSize: ROWS,
     concurrency: 1,
     onFailed: (failed) => failures.push(...failed),
+    ...sinkOptions,
   });
   await new Promise<void>((resolve, reject) => {
     sink.on('error', reject);
@@ -104,4 +107,52 @@ describe('while pieces are under way', () => {
       { fresh: true },
     ]);
   });
+
+  test('the batch is aborted: nothing of it lands, within the grace, and the pool goes on', async () => {
+    const table = await tableWithTrigger('PERFORM pg_sleep(30)');
+    const pool = database.pool({ max: 1 });
+    pool.on('error', () => undefined);
+    const controller = new AbortController();
+    const context = { ...flushContext(controller.signal), takesFailures: true };
+    const flush = copyInto<Row>(pool, { table })(rowsWithMark(), context).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    await untilAsleep();
+    const since = performance.now();
+    controller.abort(new Error('enough'));
+    expect(await flush).toMatchObject({ failureClass: 'aborted', retryable: true });
+    expect(performance.now() - since).toBeLessThan(1_000);
+    expect((await pool.query('SELECT 42 AS answer')).rows).toEqual([{ answer: 42 }]);
+    await database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()`,
+    );
+    expect(await database.query(`SELECT count(*)::int AS n FROM ${table}`)).toEqual([{ n: 0 }]);
+  });
+
+  test('the peer falls silent: a timeout ends it, and another attempt lands what is good', async () => {
+    const table = await tableWithTrigger('PERFORM pg_sleep(1)');
+    const proxy = await startProxy(database.url);
+    const pool = database.pool({ connectionString: database.urlVia(proxy.host, proxy.port), max: 1 });
+    const stalled = untilAsleep().then(() => {
+      proxy.stall();
+      setTimeout(() => proxy.cut(), 1_500);
+      setTimeout(() => proxy.resume(), 1_600);
+    });
+    const failures = await load(pool, table, {}, { flushTimeoutMs: 1_000, abortGraceMs: 1_000 });
+    await stalled;
+    await expectOnlyBadRowsOut(table, failures);
+    await proxy.close();
+  });
 });
+
+async function untilAsleep(): Promise<void> {
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline;) {
+    const sleeping = await database.query(
+      `SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()`,
+    );
+    if (sleeping.length > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error('the trigger was not reached');
+}
