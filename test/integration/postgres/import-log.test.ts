@@ -338,7 +338,7 @@ describe('many ranges', () => {
     await database.query(
       `INSERT INTO spillway_import_ranges
        SELECT $1, n, n, 1 - bad, bad, CASE bad WHEN 1 THEN format('[[%s,"{\\"n\\":%s}"]]', n, n)::json END
-       FROM generate_series(0, 5000) AS n, LATERAL (SELECT (n % 500 = 0)::int AS bad)
+       FROM generate_series(0, 5000) AS n, LATERAL (SELECT (n % 500 = 0)::int AS bad) AS marked
        WHERE n NOT IN (999, 2999)`,
       [id],
     );
