@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME … --rounds N --warm-ups N --rows N --json FILE --save]`: runs benchmarks and prints a table for each comparison; without a name, lists them. */
+/**
+ * `npm run bench -- NAME … [--rounds N] [--warm-ups N] [--rows N] [--json FILE] [--save]`: runs benchmarks and prints a table for each comparison;
+ * without a name, lists them.
+ */
 
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';

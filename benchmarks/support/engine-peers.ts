@@ -192,20 +192,18 @@ async function elasticsearch(): Promise<Work> {
   };
 }
 
-type ExportCode = Parameters<Parameters<SpanExporter['export']>[1]>[0]['code'];
-
 /** As `@opentelemetry/core` numbers the outcome of an export. */
-const SUCCESS = 0 as ExportCode;
-const FAILED = 1 as ExportCode;
+const SUCCESS = 0;
+const FAILED = 1;
 
 async function openTelemetry(): Promise<Work> {
   const { BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-base');
   const context = { traceId: '1'.repeat(32), spanId: '1'.repeat(16), traceFlags: 1 };
   const resource = { asyncAttributesPending: false };
   return async (items, flush) => {
-    const exporter: SpanExporter = {
-      export(spans, done) {
-        const batch = spans.map((span) => (span as unknown as { item: Item }).item);
+    const exporter = {
+      export(spans: readonly unknown[], done: (result: { code: number; error?: Error }) => void) {
+        const batch = spans.map((span) => (span as { item: Item }).item);
         flush(batch).then(
           () => done({ code: SUCCESS }),
           (error: unknown) => done({ code: FAILED, error: error as Error }),
@@ -213,7 +211,7 @@ async function openTelemetry(): Promise<Work> {
       },
       shutdown: async () => undefined,
     };
-    const processor = new BatchSpanProcessor(exporter, {
+    const processor = new BatchSpanProcessor(exporter as unknown as SpanExporter, {
       maxQueueSize: CAPACITY,
       maxExportBatchSize: BATCH_SIZE,
     });
