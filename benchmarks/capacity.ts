@@ -1,7 +1,6 @@
 /** The same work at capacities from a hundred to a million: the cost of an item must not depend on it. */
 
-import { finished } from 'node:stream/promises';
-import { BackpressureWritable } from 'spillway';
+import { BackpressureWritable, BoundedBuffer } from 'spillway';
 import type { Candidate, Comparison } from './support/comparison.js';
 import { countFault, makeItems, type Item } from './support/counting.js';
 import { candidate, writeAll } from './support/in-process.js';
@@ -32,39 +31,38 @@ export function comparisons(count = COUNT): Comparison[] {
     },
     {
       ...about,
-      title: `'drop_oldest', a burst of ${count.toLocaleString('en-GB')} writes in one turn, batches of ${BATCH_SIZE}`,
+      title: 'A full BoundedBuffer: each push evicts the oldest',
       baseline,
-      candidates: CAPACITIES.map((capacity) => burst(capacity, items)),
+      candidates: CAPACITIES.map((capacity) => evictions(capacity, items)),
     },
   ];
 }
 
 const nameOf = (capacity: number): string => `capacity ${capacity.toLocaleString('en-GB')}`;
 
-function burst(capacity: number, items: readonly Item[]): Candidate {
-  let fault: string | undefined;
-  const work = async (): Promise<string | undefined> => {
-    const sink = new BackpressureWritable<Item>(async () => undefined, {
-      strategy: 'drop_oldest',
-      batchSize: BATCH_SIZE,
-      maxBufferSize: capacity,
-    });
-    for (const item of items) sink.write(item);
-    sink.end();
-    await finished(sink);
-    const { eventsFlushed, eventsDropped } = sink.getMetrics();
-    const kept = Math.min(capacity, items.length);
-    fault =
-      countFault(eventsFlushed + eventsDropped, items.length) ??
-      (eventsFlushed === kept ? undefined : `${eventsFlushed} items in place of ${kept} were kept`);
-    return fault;
+/** The buffer is full before the time starts, so that each push evicts, whatever the capacity. */
+function evictions(capacity: number, items: readonly Item[]): Candidate {
+  let buffer = new BoundedBuffer<Item>(capacity);
+  let evicted = 0;
+  const prepare = async (): Promise<void> => {
+    buffer = new BoundedBuffer<Item>(capacity);
+    for (let place = 0; place < capacity; place += 1) buffer.push(items[place % items.length]!);
+    evicted = 0;
   };
+  const run = async (): Promise<void> => {
+    for (const item of items) if (buffer.pushWithEviction(item) !== undefined) evicted += 1;
+  };
+  const confirm = (): string | undefined =>
+    countFault(evicted, items.length) ?? (buffer.isFull() ? undefined : 'the buffer is not full');
   return {
     name: nameOf(capacity),
-    verify: work,
-    async run() {
-      await work();
+    async verify() {
+      await prepare();
+      await run();
+      return confirm();
     },
-    confirm: () => fault,
+    prepare,
+    run,
+    confirm,
   };
 }

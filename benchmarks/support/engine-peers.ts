@@ -5,7 +5,7 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Cause as EffectCause } from 'effect';
-import type { SpanExporter, ReadableSpan } from '@opentelemetry/sdk-trace-base';
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import type { Item } from './counting.js';
 import { BATCH_SIZE } from './in-process.js';
 
@@ -211,7 +211,7 @@ async function openTelemetry(): Promise<Work> {
       },
       shutdown: async () => undefined,
     };
-    const processor = new BatchSpanProcessor(exporter as unknown as SpanExporter, {
+    const processor = new BatchSpanProcessor(exporter, {
       maxQueueSize: CAPACITY,
       maxExportBatchSize: BATCH_SIZE,
     });
