@@ -6,15 +6,18 @@ import { BackpressureWritable } from 'spillway';
 import { copyInto } from 'spillway/postgres';
 import type { Flight } from './flights/flight-source.js';
 import type { Candidate, Comparison } from './support/comparison.js';
+import { otherWays } from './support/copy-peers.js';
 import { withFlights, type FlightsBench } from './support/flights-bench.js';
 
 const ROWS = 1_000_000;
 
-export function comparisons(): AsyncIterable<Comparison> {
-  return withFlights(ROWS, (bench) => [objects(bench)]);
+export function comparisons(rowCount = ROWS): AsyncIterable<Comparison> {
+  return withFlights(rowCount, async function* (bench) {
+    yield await objects(bench);
+  });
 }
 
-function objects(bench: FlightsBench): Comparison {
+async function objects(bench: FlightsBench): Promise<Comparison> {
   const { baseline, candidate, loadRawCsv, pool, rows, table } = bench;
   const makeSink = (): BackpressureWritable<Flight> =>
     new BackpressureWritable<Flight>(copyInto<Flight>(pool, { table }));
@@ -33,12 +36,16 @@ function objects(bench: FlightsBench): Comparison {
     }),
   ];
   const raw = candidate('CSV file through pg-copy-streams', loadRawCsv);
+  const files = [
+    bench.psqlOf(await bench.dump('text'), 'text'),
+    bench.psqlOf(await bench.dump('binary'), 'binary'),
+  ];
   return {
     title: 'Objects into PostgreSQL, default options',
     unit: 'rows',
     amount: rows.length,
     baseline: baseline.name,
     rounds: 7,
-    candidates: baseline.name.startsWith('psql') ? [baseline, raw, ...ours] : [baseline, ...ours],
+    candidates: [baseline, ...files, raw, ...ours, ...(await otherWays(bench))],
   };
 }

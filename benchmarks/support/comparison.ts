@@ -3,12 +3,18 @@
  * round, so that whatever else the machine does meets all of them. What counts is the ratio to the baseline of the same round.
  */
 
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectYoungGarbage } from './garbage.js';
+import { loadAverage } from './machine.js';
 import { spreadOf, type Spread } from './statistics.js';
 
 export interface Candidate {
   readonly name: string;
+  /** A word about it for the table, such as whether it bounds its memory. */
+  readonly remark?: string;
+  /** Another project's: what it gets wrong is shown, and is no failure of the benchmark. */
+  readonly isPeer?: boolean;
+  /** The package that it would need and that is not installed: it is listed, and not run. */
+  readonly missing?: string;
   /** Does the work once with every result looked at. Answers with what is wrong, if anything. Not timed; the first warm-up. */
   verify(): Promise<string | undefined>;
   /** Before each timed run; not timed. */
@@ -37,6 +43,9 @@ export interface Comparison {
 
 export interface CandidateResult {
   readonly name: string;
+  readonly remark?: string;
+  readonly isPeer?: boolean;
+  readonly missing?: string;
   /** Why it is not timed, or no longer. */
   readonly wrong?: string;
   /** Units per second. */
@@ -53,6 +62,8 @@ export interface ComparisonResult {
   readonly amount: number;
   readonly baseline: string;
   readonly rounds: number;
+  /** Runnable tasks over the last minute, before the first round and after the last. */
+  readonly load: readonly [number, number];
   readonly results: readonly CandidateResult[];
 }
 
@@ -60,22 +71,24 @@ const ROUNDS = 5;
 
 export async function compare(
   comparison: Comparison,
-  wishedRounds: number | undefined,
+  wished: { readonly rounds: number | undefined; readonly warmUps: number | undefined },
   progress: (line: string) => void,
 ): Promise<ComparisonResult> {
-  const { title, unit, amount, baseline, candidates } = comparison;
-  const rounds = wishedRounds ?? Math.max(ROUNDS, comparison.rounds ?? ROUNDS);
+  const { title, unit, amount, baseline } = comparison;
+  const candidates = comparison.candidates.filter(({ missing }) => missing === undefined);
+  const rounds = wished.rounds ?? Math.max(ROUNDS, comparison.rounds ?? ROUNDS);
   const wrong = new Map<Candidate, string>();
   const runs = new Map<Candidate, Duration[]>(candidates.map((candidate) => [candidate, []]));
 
   for (const candidate of candidates) {
     progress(`${title}: checking ${candidate.name}`);
     let fault = await candidate.verify().catch(wordsOf);
-    for (let run = comparison.warmUps ?? 1; run > 0 && fault === undefined; run -= 1) {
+    for (let run = wished.warmUps ?? comparison.warmUps ?? 1; run > 0 && fault === undefined; run -= 1) {
       fault = (await timed(candidate)).fault;
     }
     if (fault !== undefined) wrong.set(candidate, fault);
   }
+  const loadBefore = loadAverage();
   for (let round = 0; round < rounds; round += 1) {
     progress(`${title}: round ${round + 1} of ${rounds}`);
     for (const candidate of rotated(candidates, round)) {
@@ -88,21 +101,27 @@ export async function compare(
 
   const base = candidates.find(({ name }) => name === baseline);
   if (base === undefined) throw new Error(`${title}: there is no candidate "${baseline}"`);
-  const results = candidates.map((candidate): CandidateResult => {
-    const { name } = candidate;
+  const results = comparison.candidates.map((candidate): CandidateResult => {
+    const { name, missing } = candidate;
+    const about = {
+      name,
+      ...(candidate.remark === undefined ? {} : { remark: candidate.remark }),
+      ...(candidate.isPeer === undefined ? {} : { isPeer: candidate.isPeer }),
+    };
+    if (missing !== undefined) return { ...about, missing };
     const fault = wrong.get(candidate);
-    if (fault !== undefined) return { name, wrong: fault };
+    if (fault !== undefined) return { ...about, wrong: fault };
     const own = runs.get(candidate)!;
     const rate = spreadOf(own.map(({ wallMs }) => (amount / wallMs) * 1000));
-    if (wrong.has(base)) return { name, rate };
+    if (wrong.has(base)) return { ...about, rate };
     const ratioOf = (kind: keyof Duration): Spread =>
       spreadOf(runs.get(base)!.map((duration, round) => duration[kind] / own[round]![kind]));
     const ratio = ratioOf('wallMs');
     return comparison.isInProcess === true
-      ? { name, rate, ratio, cpuRatio: ratioOf('cpuMs') }
-      : { name, rate, ratio };
+      ? { ...about, rate, ratio, cpuRatio: ratioOf('cpuMs') }
+      : { ...about, rate, ratio };
   });
-  return { title, unit, amount, baseline, rounds, results };
+  return { title, unit, amount, baseline, rounds, load: [loadBefore, loadAverage()], results };
 }
 
 /** No candidate always runs first, or always after the same one. */
@@ -118,7 +137,7 @@ interface Duration {
 
 async function timed(candidate: Candidate): Promise<{ duration: Duration; fault: string | undefined }> {
   await candidate.prepare?.();
-  collectGarbage();
+  collectYoungGarbage();
   const cpuStart = process.cpuUsage();
   const start = performance.now();
   let fault = await candidate.run().then(() => undefined, wordsOf);
@@ -129,17 +148,3 @@ async function timed(candidate: Candidate): Promise<{ duration: Duration; fault:
 }
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-let gc: ((options: { type: 'minor' }) => void) | undefined;
-
-/**
- * Nobody pays for the young garbage of the one before. A full collection would do harm: with no stream alive it forgets the shapes of the
- * classes, and with them the code that was optimised for these shapes, so that every run would begin cold.
- */
-function collectGarbage(): void {
-  if (gc === undefined) {
-    setFlagsFromString('--expose-gc');
-    gc = runInNewContext('gc') as NonNullable<typeof gc>;
-  }
-  gc({ type: 'minor' });
-}

@@ -1,18 +1,16 @@
 /** What the benchmarks into PostgreSQL share: a server of their own, real flights as objects and as a CSV file, and the check of a table. */
 
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
-import { startEmbeddedServer } from '../../src/cli/embedded-server.js';
+import type pg from 'pg';
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { checksumQuery, FlightChecksum, type Checksum } from '../flights/flight-checksum.js';
 import { openFlights, type Flight } from '../flights/flight-source.js';
 import type { Candidate } from './comparison.js';
-import { findPsql, psqlCopy } from './psql.js';
+import { findPsql, formatOptions, psqlCopy, type CopyFormat } from './psql.js';
+import { withServer, type BenchServer } from './server.js';
 
 const TABLE = 'flights';
 
@@ -20,12 +18,18 @@ export interface FlightsBench {
   readonly table: string;
   readonly url: string;
   readonly pool: pg.Pool;
+  /** For more files; deleted at the end. */
+  readonly folder: string;
   readonly rows: readonly Flight[];
   readonly csvFile: string;
   /** A way to fill the table, which is empty before and compared with the rows after. */
-  readonly candidate: (name: string, load: () => Promise<void>) => Candidate;
+  readonly candidate: (name: string, load: () => Promise<void>, expected?: readonly Flight[]) => Candidate;
   /** `psql \copy` of the CSV file; where there is no psql, the file through pg-copy-streams, and the name says so. */
   readonly baseline: Candidate;
+  /** The same for any file and format. */
+  readonly psqlOf: (file: string, format: CopyFormat) => Candidate;
+  /** A file of the rows as the server writes them. */
+  readonly dump: (format: CopyFormat) => Promise<string>;
   /** The CSV file through pg-copy-streams, unchanged. */
   readonly loadRawCsv: () => Promise<void>;
 }
@@ -33,37 +37,61 @@ export interface FlightsBench {
 /** Sets up, hands over, and takes down again, however the user of it ends. */
 export async function* withFlights<T>(
   rowCount: number,
-  use: (bench: FlightsBench) => Iterable<T>,
+  use: (bench: FlightsBench) => Iterable<T> | AsyncIterable<T>,
 ): AsyncGenerator<T, void> {
   const rows = await firstFlights(rowCount);
-  const expected = checksumOf(rows);
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'spillway-bench-'));
-  try {
+  yield* withServer(async function* ({ url, pool, folder }) {
     const csvFile = path.join(folder, 'flights.csv');
     await pipeline(Readable.from(csvChunks(rows)), createWriteStream(csvFile));
-    const server = await startEmbeddedServer();
-    const pool = new pg.Pool({ connectionString: server.url });
-    try {
-      await pool.query(
-        `CREATE TABLE ${TABLE} (date timestamptz, delay int, distance int, origin text, destination text)`,
-      );
-      yield* use(await assemble(server.url, pool, rows, csvFile, expected));
-    } finally {
-      await pool.end();
-      await server.stop();
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    await pool.query(`DROP TABLE IF EXISTS ${TABLE}`);
+    await pool.query(
+      `CREATE TABLE ${TABLE} (date timestamptz, delay int, distance int, origin text, destination text)`,
+    );
+    yield* use(await assemble({ url, pool, folder }, rows, csvFile));
+  });
 }
 
 async function assemble(
-  url: string,
-  pool: pg.Pool,
+  server: BenchServer,
   rows: readonly Flight[],
   csvFile: string,
-  expected: Checksum,
 ): Promise<FlightsBench> {
+  const { url, pool, folder } = server;
+  const candidate = (name: string, load: () => Promise<void>, expected = rows): Candidate =>
+    loading(pool, name, load, checksumOf(expected));
+  const loadFile = async (file: string, format: CopyFormat): Promise<void> => {
+    const client = await pool.connect();
+    try {
+      const copy = client.query(copyFrom(`COPY ${TABLE} FROM STDIN WITH ${formatOptions(format)}`));
+      await pipeline(createReadStream(file), copy);
+    } finally {
+      client.release();
+    }
+  };
+  const loadRawCsv = (): Promise<void> => loadFile(csvFile, 'csv');
+  const dump = async (format: CopyFormat): Promise<string> => {
+    await pool.query(`TRUNCATE ${TABLE}`);
+    await loadRawCsv();
+    const file = path.join(folder, `flights.${format}`);
+    const client = await pool.connect();
+    try {
+      const copy = client.query(copyTo(`COPY ${TABLE} TO STDOUT WITH (FORMAT ${format})`));
+      await pipeline(copy, createWriteStream(file));
+    } finally {
+      client.release();
+    }
+    return file;
+  };
+  const psql = await findPsql();
+  const psqlOf = (file: string, format: CopyFormat): Candidate =>
+    psql === undefined
+      ? candidate(`${format} through pg-copy-streams (no psql here)`, () => loadFile(file, format))
+      : candidate(`psql ${psql.version} \\copy ${format}`, () => psqlCopy(psql, url, TABLE, file, format));
+  const baseline = psqlOf(csvFile, 'csv');
+  return { table: TABLE, url, pool, folder, rows, csvFile, candidate, baseline, psqlOf, dump, loadRawCsv };
+}
+
+function loading(pool: pg.Pool, name: string, load: () => Promise<void>, expected: Checksum): Candidate {
   const empty = async (): Promise<void> => {
     await pool.query(`TRUNCATE ${TABLE}`);
     // What the run before has left to write is not this one's.
@@ -78,7 +106,7 @@ async function assemble(
     if (first === expected.sums[0] && second === expected.sums[1]) return undefined;
     return 'the rows of the table are not those of the source';
   };
-  const candidate = (name: string, load: () => Promise<void>): Candidate => ({
+  return {
     name,
     async verify() {
       await empty();
@@ -88,25 +116,10 @@ async function assemble(
     prepare: empty,
     run: load,
     confirm,
-  });
-  const loadRawCsv = async (): Promise<void> => {
-    const client = await pool.connect();
-    try {
-      const copy = client.query(copyFrom(`COPY ${TABLE} FROM STDIN WITH (FORMAT csv, HEADER)`));
-      await pipeline(createReadStream(csvFile), copy);
-    } finally {
-      client.release();
-    }
   };
-  const psql = await findPsql();
-  const baseline =
-    psql === undefined
-      ? candidate('CSV through pg-copy-streams (no psql here)', loadRawCsv)
-      : candidate(`psql ${psql.version} \\copy CSV`, () => psqlCopy(psql, url, TABLE, csvFile));
-  return { table: TABLE, url, pool, rows, csvFile, candidate, baseline, loadRawCsv };
 }
 
-async function firstFlights(count: number): Promise<Flight[]> {
+export async function firstFlights(count: number): Promise<Flight[]> {
   const source = await openFlights();
   const rows: Flight[] = [];
   for await (const flight of source.stream(() => undefined)) {
@@ -126,15 +139,21 @@ function checksumOf(rows: readonly Flight[]): Checksum {
 
 const ROWS_PER_CHUNK = 10_000;
 
-function* csvChunks(rows: readonly Flight[]): Generator<string, void> {
+/** With a header. A row that `isBad` has a delay that is no number. */
+export function* csvChunks(
+  rows: readonly Flight[],
+  isBad: (index: number) => boolean = () => false,
+): Generator<string, void> {
   yield 'date,delay,distance,origin,destination\n';
   for (let start = 0; start < rows.length; start += ROWS_PER_CHUNK) {
-    const lines = rows.slice(start, start + ROWS_PER_CHUNK).map(csvLine);
+    const lines = rows
+      .slice(start, start + ROWS_PER_CHUNK)
+      .map((row, index) => csvLine(row, isBad(start + index) ? 'late' : row.delay));
     yield lines.join('');
   }
 }
 
 /** Nothing in a flight needs quotes. */
-function csvLine({ date, delay, distance, origin, destination }: Flight): string {
+function csvLine({ date, distance, origin, destination }: Flight, delay: number | string): string {
   return `${date.toISOString()},${delay},${distance},${origin},${destination}\n`;
 }

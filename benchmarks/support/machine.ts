@@ -18,9 +18,14 @@ export function describeMachine(): Machine {
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     node: process.version,
-    load: Math.round(os.loadavg()[0]! * 10) / 10,
+    load: loadAverage(),
     date: new Date().toISOString().slice(0, 10),
   };
+}
+
+/** Runnable tasks, the mean of the last minute. */
+export function loadAverage(): number {
+  return Math.round(os.loadavg()[0]! * 10) / 10;
 }
 
 export function machineLine(machine: Machine): string {

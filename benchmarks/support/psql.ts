@@ -26,8 +26,20 @@ export async function findPsql(): Promise<Psql | undefined> {
   return undefined;
 }
 
+/** How a file lies on the disk; the CSV has a header. */
+export type CopyFormat = 'csv' | 'text' | 'binary';
+
+export const formatOptions = (format: CopyFormat): string =>
+  format === 'csv' ? '(FORMAT csv, HEADER)' : `(FORMAT ${format})`;
+
 /** `\copy`, from the start of psql to its end. The URL's parts go by the environment, for others can read a command line. */
-export async function psqlCopy(psql: Psql, url: string, table: string, csvFile: string): Promise<void> {
+export async function psqlCopy(
+  psql: Psql,
+  url: string,
+  table: string,
+  file: string,
+  format: CopyFormat = 'csv',
+): Promise<void> {
   const { hostname, port, username, password, pathname } = new URL(url);
   await ended(
     psql.file,
@@ -37,7 +49,7 @@ export async function psqlCopy(psql: Psql, url: string, table: string, csvFile: 
       '-v',
       'ON_ERROR_STOP=1',
       '-c',
-      `\\copy ${table} FROM '${csvFile}' WITH (FORMAT csv, HEADER)`,
+      `\\copy ${table} FROM '${file}' WITH ${formatOptions(format)}`,
     ],
     {
       PGHOST: hostname,
@@ -49,11 +61,12 @@ export async function psqlCopy(psql: Psql, url: string, table: string, csvFile: 
   );
 }
 
-/** Runs a program to its end; fails with its own words. */
+/** Runs a program to its end; fails with its own words where it does not end with `expectedCode`. */
 export async function ended(
   file: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
+  expectedCode = 0,
 ): Promise<void> {
   const child = spawn(file, args, {
     env: { ...process.env, ...environment },
@@ -64,5 +77,6 @@ export async function ended(
     words += data.toString();
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw new Error(`${path.basename(file)} ended with ${String(code)}: ${words.trim()}`);
+  if (code !== expectedCode)
+    throw new Error(`${path.basename(file)} ended with ${String(code)}: ${words.trim()}`);
 }

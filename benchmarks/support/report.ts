@@ -2,27 +2,42 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import type { CandidateResult, ComparisonResult } from './comparison.js';
+import type { FiguresResult } from './figures.js';
 import { machineLine, type Machine } from './machine.js';
 import type { Spread } from './statistics.js';
 
-export function tableOf(result: ComparisonResult): string {
+export type Result = ComparisonResult | FiguresResult;
+
+export function tableOf(result: Result): string {
+  return 'cells' in result ? figuresTable(result) : comparisonTable(result);
+}
+
+function figuresTable({ title, header, cells, caption, load }: FiguresResult): string {
+  const lines = align([header, ...cells]);
+  return [`### ${title}`, '', ...lines, '', `${caption} ${loadWords(load)}`, ''].join('\n');
+}
+
+const loadWords = ([before, after]: readonly [number, number]): string => `Load ${before} to ${after}.`;
+
+function comparisonTable(result: ComparisonResult): string {
   const { title, unit, amount, baseline, rounds, results } = result;
   const byCpu = results.some(({ cpuRatio }) => cpuRatio !== undefined);
   const header = ['', `${unit}/s (median)`, 'min – max', `ratio to ${baseline}`, 'min – max'];
   if (byCpu) header.push('by processor time', 'min – max');
-  const rows = results.map((candidate) => rowOf(candidate, candidate.name === baseline, byCpu));
-  const caption = `${amount.toLocaleString('en-GB')} ${unit} a run, ${rounds} rounds.`;
+  const hasRemarks = results.some(({ remark }) => remark !== undefined);
+  if (hasRemarks) header.push('remark');
+  const rows = results.map((candidate) => [
+    ...rowOf(candidate, candidate.name === baseline, byCpu),
+    ...(hasRemarks ? [candidate.remark ?? ''] : []),
+  ]);
+  const caption = `${amount.toLocaleString('en-GB')} ${unit} a run, ${rounds} rounds. ${loadWords(result.load)}`;
   return [`### ${title}`, '', ...align([header, ...rows]), '', caption, ''].join('\n');
 }
 
 const PAGE = new URL('../README.md', import.meta.url);
 
 /** Puts the tables of a benchmark where the page keeps its results, in place of the ones before. */
-export async function saveTables(
-  name: string,
-  machine: Machine,
-  results: readonly ComparisonResult[],
-): Promise<void> {
+export async function saveTables(name: string, machine: Machine, results: readonly Result[]): Promise<void> {
   const page = await readFile(PAGE, 'utf8');
   const [begin, end] = [`<!-- results: ${name} -->\n`, '<!-- end -->'];
   const from = page.indexOf(begin);
@@ -33,8 +48,9 @@ export async function saveTables(
 }
 
 function rowOf(candidate: CandidateResult, isBaseline: boolean, byCpu: boolean): string[] {
-  const { name, wrong, rate, ratio, cpuRatio } = candidate;
+  const { name, missing, wrong, rate, ratio, cpuRatio } = candidate;
   const none = byCpu ? ['', '', '', ''] : ['', ''];
+  if (missing !== undefined) return [name, 'not installed', missing, ...none];
   if (wrong !== undefined) return [name, 'wrong', wrong.replaceAll('|', '/'), ...none];
   const cells = [name, ...shown(rate!, big)];
   if (isBaseline) return [...cells, '1', ...none.slice(1)];
