@@ -8,7 +8,8 @@ import { ClientLease } from './client-lease.js';
 import type { CopyError } from './copy-error.js';
 import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure.js';
 import { copyPieces } from './copy-pieces.js';
-import { CLEAN_UP_LIMIT_MS, copyRows } from './copy-rows.js';
+import { TEXT_FORMAT } from './copy-plan.js';
+import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
 import { EncodedRows } from './encoded-rows.js';
 import { isolate, type Refusal } from './isolation.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
@@ -184,7 +185,12 @@ class BatchTransaction<T, Client extends CopyClient> {
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined);
     try {
-      await copyRows(this.#way, this.#statement(), writer, items);
+      let row = 0;
+      await copyChunks(this.#way, this.#statement(), () => {
+        if (row === items.length) return undefined;
+        row = writer.fill(items, row);
+        return writer.take();
+      });
     } finally {
       this.#leaveOut(faults);
     }
@@ -209,7 +215,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     pieces: readonly (readonly number[])[],
   ): Promise<(Refusal<CopyError> | undefined)[]> {
     const refusals: (Refusal<CopyError> | undefined)[] = [];
-    const { copy, staging } = this.#batch.layout.plan;
+    const { staging } = this.#batch.layout.plan;
     if (staging !== undefined) {
       for (const rows of pieces) {
         refusals.push(await this.#trial(encoded, rows));
@@ -218,8 +224,9 @@ class BatchTransaction<T, Client extends CopyClient> {
       return refusals;
     }
     // Valid whether the piece before was refused or not: it is not kept in either case.
-    const again = `${ROLLBACK_TO}; ${copy}`;
     const first = this.#statement();
+    this.#due = [ROLLBACK_TO];
+    const again = this.#statement();
     const sent = pieces.map((rows, index) => ({ statement: index === 0 ? first : again, rows }));
     const errors = await copyPieces(this.#way, sent, encoded);
     for (const [index, error] of errors.entries()) {
@@ -247,7 +254,7 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   #statement(): string {
-    const statement = [...this.#due, this.#batch.layout.plan.copy].join('; ');
+    const statement = [...this.#due, this.#batch.layout.plan.copy(TEXT_FORMAT)].join('; ');
     this.#due = [];
     return statement;
   }

@@ -6,6 +6,12 @@
 import { CopyError } from './copy-error.js';
 import { quoteIdentifier, quoteTable } from './identifiers.js';
 
+/** How the rows of a COPY are written: what stands in its parentheses. */
+export type CopyFormat = string;
+
+/** Our own text: tabs, `\N` for NULL. */
+export const TEXT_FORMAT: CopyFormat = "FORMAT text, ENCODING 'UTF8'";
+
 /** What becomes of a row whose key the table holds already. */
 export type ConflictRule =
   | { onConflict: 'error' }
@@ -14,7 +20,7 @@ export type ConflictRule =
   | { onConflict: 'update'; key: readonly string[] };
 
 export interface CopyPlan {
-  copy: string;
+  copy(format: CopyFormat): string;
   /** The table that the server names where a row of the COPY is at fault. */
   copiedTable: string;
   /** Upsert: the way over a temporary table. */
@@ -61,8 +67,8 @@ export function planCopy(
   };
 }
 
-function copyInto(table: string, list: string): string {
-  return `COPY ${table} (${list}) FROM STDIN WITH (FORMAT text, ENCODING 'UTF8')`;
+function copyInto(table: string, list: string): (format: CopyFormat) => string {
+  return (format) => `COPY ${table} (${list}) FROM STDIN WITH (${format})`;
 }
 
 /**

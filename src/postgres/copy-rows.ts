@@ -1,11 +1,10 @@
-/** Rows through one COPY. */
+/** Chunks of rows through one COPY. */
 
 import { toError } from '../errors.js';
 import type { ClientLease } from './client-lease.js';
 import { CopyInput } from './copy-input.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
 import type { CopyClient } from './pool.js';
-import type { RowWriter } from './row-writer.js';
 import { leavesConnectionUsable } from './sqlstate.js';
 
 /** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
@@ -17,12 +16,11 @@ export interface CopyWay {
   patience: Patience;
 }
 
-/** Sends `statement`, which ends with the COPY, and what `writer` makes of `items`. Resolves when the server has taken all of it. */
-export async function copyRows(
+/** Sends `statement`, which ends with the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
+export async function copyChunks(
   { lease, signal, patience }: CopyWay,
   statement: string,
-  writer: RowWriter,
-  items: readonly unknown[],
+  nextChunk: () => Buffer | undefined,
 ): Promise<void> {
   const input = new CopyInput(lease.client, statement);
   const onAbort = (): void => {
@@ -34,9 +32,8 @@ export async function copyRows(
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    for (let row = 0; row < items.length;) {
-      row = writer.fill(items, row);
-      const room = input.write(writer.take());
+    for (let chunk = nextChunk(); chunk !== undefined; chunk = nextChunk()) {
+      const room = input.write(chunk);
       if (room !== undefined) await room;
     }
     await input.finish();
