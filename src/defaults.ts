@@ -14,6 +14,7 @@ export const DEFAULTS = {
   maxBlockTimeMs: 5_000,
   batchSize: 100,
   concurrency: 1,
+  adaptive: false,
   minFlushIntervalMs: 100,
   maxFlushIntervalMs: 30_000,
   targetLatencyMs: 500,
@@ -31,7 +32,7 @@ const BUFFER_NAMES = [
   'maxWaiting', 'maxBlockTimeMs', 'signal', 'clock', 'random',
 ] as const satisfies readonly (keyof BufferOptions<unknown>)[]; // prettier-ignore
 export const SINK_ONLY_NAMES = [
-  'batchBytes', 'concurrency', 'minFlushIntervalMs', 'maxFlushIntervalMs', 'targetLatencyMs', 'flushTimeoutMs', 'abortGraceMs',
+  'batchBytes', 'concurrency', 'adaptive', 'minFlushIntervalMs', 'maxFlushIntervalMs', 'targetLatencyMs', 'flushTimeoutMs', 'abortGraceMs',
   'retry', 'breaker', 'onFailed', 'onSettled', 'positionOf',
 ] as const satisfies readonly (keyof SinkOptions<unknown>)[]; // prettier-ignore
 const STREAM_NAMES = [

@@ -36,6 +36,9 @@ export interface SinkMetrics extends BufferMetrics {
   /** Of the last call of the flush function; 0 before the first. */
   lastFlushLatencyMs: number;
   currentFlushIntervalMs: number;
+  /** Most items of a batch, and flushes at the same time, at the moment: `batchSize` and `concurrency` unless `adaptive`. */
+  currentBatchSize: number;
+  currentConcurrency: number;
   /** Batches begun. Retries are counted in `retries`. */
   flushes: number;
   flushesByReason: Record<FlushReason, number>;

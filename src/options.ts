@@ -112,6 +112,12 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   batchBytes?: number;
   /** Flushes at the same time. Default 1, which keeps the order. At least 1. */
   concurrency?: number;
+  /**
+   * Finds batch size and number of flushes at the same time by itself: as much throughput as the destination gives while a flush takes at
+   * most `targetLatencyMs`. `batchSize`, `batchBytes` and `concurrency` are upper bounds then, and an unset `batchSize` is as large as the
+   * buffer allows. Default `false`.
+   */
+  adaptive?: boolean;
   /** Where the flush interval starts, and its lower bound. Default 100 ms. */
   minFlushIntervalMs?: number;
   /** The upper bound of the flush interval. Default 30 000 ms. */

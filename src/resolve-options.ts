@@ -50,6 +50,7 @@ export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   batchSize: number;
   batchBytes: number;
   concurrency: number;
+  adaptive: boolean;
   minFlushIntervalMs: number;
   maxFlushIntervalMs: number;
   targetLatencyMs: number;
@@ -82,6 +83,7 @@ export function resolveSink<T>(
     given[name] ?? defaults[name];
 
   const concurrency = checkInteger('concurrency', pick('concurrency') ?? DEFAULTS.concurrency, 1);
+  const adaptive = checkBoolean('adaptive', pick('adaptive') ?? DEFAULTS.adaptive);
   const givenBatchSize = optional(given.batchSize, (value) => checkInteger('batchSize', value, 1));
   const givenBatchBytes = optional(given.batchBytes, (value) => checkInteger('batchBytes', value, 1));
   const buffer = resolveBuffer<T>(given, {
@@ -106,9 +108,11 @@ export function resolveSink<T>(
     ? Infinity
     : (defaults.batchBytes ?? (buffer.objectMode ? Infinity : DEFAULTS.byteMode.batchBytes));
   const slots = concurrency + 1;
-  let batchSize =
-    givenBatchSize ?? shrink(buffer.unsetBatchSize, buffer.capacity, buffer.lowWatermark, slots);
   let batchBytes = givenBatchBytes ?? shrink(fallbackBytes, buffer.capacityBytes, buffer.lowWatermark, slots);
+  // Adaptive control finds the size by itself: it needs room, not a guess. A chunk counts as one byte at least.
+  const isFree = adaptive && defaults.batchSize === undefined;
+  const unsetBatchSize = isFree ? (buffer.objectMode ? Infinity : batchBytes) : buffer.unsetBatchSize;
+  let batchSize = givenBatchSize ?? shrink(unsetBatchSize, buffer.capacity, buffer.lowWatermark, slots);
   let slotsInUse = concurrency;
   batchSize = Math.min(batchSize, buffer.capacity);
   if (buffer.strategy === BackpressureStrategy.DROP_OLDEST) {
@@ -124,6 +128,7 @@ export function resolveSink<T>(
     batchSize,
     batchBytes,
     concurrency: slotsInUse,
+    adaptive,
     ...resolveIntervals(given, defaults),
     targetLatencyMs: checkDuration('targetLatencyMs', pick('targetLatencyMs') ?? DEFAULTS.targetLatencyMs, 1),
     flushTimeoutMs: checkDuration(

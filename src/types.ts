@@ -60,6 +60,7 @@ export interface FlushDefaults<T = unknown> {
   readonly maxBufferBytes?: number;
   readonly sizeOf?: (item: T) => number;
   readonly concurrency?: number;
+  readonly adaptive?: boolean;
   readonly minFlushIntervalMs?: number;
   readonly maxFlushIntervalMs?: number;
   readonly targetLatencyMs?: number;

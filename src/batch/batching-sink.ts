@@ -1,4 +1,4 @@
-import { AdmissionQueue } from '../buffer/admission-queue.js';
+import { AdmissionQueue, type TakenItems } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import type { TimerHandle } from '../clock.js';
@@ -11,6 +11,7 @@ import { Stopwatch } from '../stopwatch.js';
 import type { BreakerState, FlushFunction, FlushReason } from '../types.js';
 import type { DropReason } from '../vocabulary.js';
 import { handled, handlerFailed } from '../handlers.js';
+import { AdaptiveLimits, fixedLimits, type Launch, type SinkLimits } from './adaptive-limits.js';
 import { CallGate, type CallGateHost } from './call-gate.js';
 import { Flight, type FlightHost } from './flight.js';
 import { CommittedPosition, type Position } from './committed-position.js';
@@ -29,6 +30,9 @@ import { inOrder, Unsettled, type Part } from './unsettled.js';
 export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly queue: AdmissionQueue<T>;
   readonly settings: ResolvedSink<T>;
+  /** What a batch may be, and how many fly, at the moment. */
+  readonly #limits: SinkLimits;
+  readonly #control: AdaptiveLimits | undefined;
   readonly #flush: FlushFunction<T>;
   readonly #observer: SinkObserver<T>;
   #phase: 'stopped' | 'running' | 'aborted' = 'stopped';
@@ -67,6 +71,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   constructor(flush: FlushFunction<T>, settings: ResolvedSink<T>, observer: SinkObserver<T>) {
     this.#flush = flush;
     this.settings = settings;
+    this.#control = settings.adaptive ? new AdaptiveLimits(settings) : undefined;
+    this.#limits = this.#control?.limits ?? fixedLimits(settings);
     // Not at once: whoever called the handler is in the middle of something.
     const failSoon = (name: string, thrown: unknown) => {
       queueMicrotask(() => this.fail(handlerFailed(name, thrown)));
@@ -269,6 +275,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       ...bufferMetrics(this.queue, this.#blocked.totalMs),
       lastFlushLatencyMs: this.#lastFlushLatencyMs,
       currentFlushIntervalMs: this.#flushIntervalMs,
+      currentBatchSize: this.#limits.batchSize,
+      currentConcurrency: this.#limits.concurrency,
       flushes: Object.values(flushesByReason).reduce((sum, count) => sum + count, 0),
       flushesByReason,
       retries: this.#retries,
@@ -283,9 +291,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** After each admission: is this the item that makes a flush due, or starts its age? */
   #wake(): void {
     if (this.#phase === 'aborted') return this.#failQueued();
-    if (this.#pumpIsScheduled || this.#flights.size >= this.settings.concurrency) return;
+    if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return;
     const { queued, queuedBytes } = this.queue.ledger;
-    const { batchSize, batchBytes } = this.settings;
+    const { batchSize, batchBytes } = this.#limits;
     // What drains, or is waited for, was seen to when the first of the queued items came.
     if (queued === 1 || ((queued >= batchSize || queuedBytes >= batchBytes) && this.#gate.mayLaunch))
       this.#schedulePump();
@@ -298,10 +306,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   #pump(): void {
-    const { concurrency } = this.settings;
     this.#gate.tend();
     let due: FlushReason | number | undefined;
-    while (this.#flights.size < concurrency && this.#gate.mayLaunch) {
+    while (this.#flights.size < this.#limits.concurrency && this.#gate.mayLaunch) {
       due = this.#decide();
       if (typeof due !== 'string') break;
       const launched = this.#launch(due);
@@ -315,14 +322,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #decide(): FlushReason | number | undefined {
     const { queue, settings } = this;
     const { queued, queuedBytes } = queue.ledger;
+    const { batchSize, batchBytes } = this.#limits;
     // Asked before each batch: the flush function may stop everything.
     if (this.#phase !== 'running' || queued === 0) return undefined;
     return decideFlush({
       now: settings.clock.now(),
       queued,
       queuedBytes,
-      batchSize: settings.batchSize,
-      batchBytes: settings.batchBytes,
+      batchSize,
+      batchBytes,
       oldestTime: queue.oldestTime,
       flushIntervalMs: this.#flushIntervalMs,
       notBefore: this.#notBefore,
@@ -335,7 +343,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** Answers `false` where `positionOf` ends or stops the sink: the batch is not taken then. */
   #launch(reason: FlushReason): boolean {
     const { queue, settings } = this;
-    const length = queue.batchLength(settings.batchSize, settings.batchBytes);
+    const { batchSize, batchBytes } = this.#limits;
+    const { queued, queuedBytes } = queue.ledger;
+    const isFull = queued >= batchSize || queuedBytes >= batchBytes;
+    const length = queue.batchLength(batchSize, batchBytes);
     let span;
     try {
       span = this.#positions?.measure(queue.itemAt(0), queue.itemAt(length - 1));
@@ -347,6 +358,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (this.#phase !== 'running') return false;
     const taken = queue.take(length);
     const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
+    if (this.#control !== undefined) flight.launch = this.#noteLaunch(this.#control, taken, isFull);
     this.#flushes[reason]++;
     let ended!: () => void;
     // Its end is known before it begins: the flush function may abort everything at once.
@@ -361,6 +373,12 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       this.#pump();
     });
     return true;
+  }
+
+  #noteLaunch(control: AdaptiveLimits, taken: TakenItems<T>, isFull: boolean): Launch {
+    let hasRetried = false;
+    for (const { launch } of this.#flights.keys()) if (launch!.isRetried) hasRetried = true;
+    return control.onLaunch(taken, this.queue.ledger, isFull, this.#flights.size + 1, hasRetried);
   }
 
   #setTimer(delayMs: number): void {
@@ -395,13 +413,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   // ── FlightHost: what became of a batch ──
 
-  onAttempt(report: FlushReport): void {
+  onAttempt(report: FlushReport, launch: Launch | undefined): void {
     const { settings } = this;
     const { latencyMs, transportFailure } = report;
     this.#lastFlushLatencyMs = latencyMs;
     // To fail fast is no sign of health.
     if (!transportFailure || latencyMs > SLOW_FACTOR * settings.targetLatencyMs) {
-      this.#flushIntervalMs = nextFlushInterval(this.#flushIntervalMs, latencyMs, settings);
+      // A full batch is as large as the target allows: that it takes about so long is no sign of slowness.
+      const isMeant = launch?.isFull === true && latencyMs <= settings.targetLatencyMs;
+      this.#flushIntervalMs = nextFlushInterval(this.#flushIntervalMs, isMeant ? 0 : latencyMs, settings);
     }
     const spacing = spacingAfter(
       latencyMs,
@@ -410,8 +430,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       settings.targetLatencyMs,
     );
     this.#notBefore = settings.clock.now() + spacing;
+    if (launch !== undefined) this.#control!.onAttempt(launch, report);
     // The batch may have to wait for a retry, and another slot be free: what was due later may be due now.
-    if (this.#flights.size < settings.concurrency) this.#schedulePump();
+    if (this.#flights.size < this.#limits.concurrency) this.#schedulePump();
     this.#observer.onFlush(report);
   }
 

@@ -5,6 +5,7 @@ import { handlerFailed } from '../handlers.js';
 import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import type { FlushFunction, FlushReason } from '../types.js';
+import type { Launch } from './adaptive-limits.js';
 import type { CallGate } from './call-gate.js';
 import { readFlushAnswer } from './flush-answer.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
@@ -12,7 +13,8 @@ import { longestRetryAfter, retryDelay } from './retry.js';
 
 /** What a flight tells the sink that started it. */
 export interface FlightHost<T> {
-  onAttempt(report: FlushReport): void;
+  /** `launch`: what adaptive control noted of the flight, for its first call. */
+  onAttempt(report: FlushReport, launch: Launch | undefined): void;
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
   onFlushed(items: T[], bytes: number): void;
   /** The items have failed for good and the user's handler has taken them. `toldFlushed` of them count as flushed all the same. */
@@ -48,6 +50,8 @@ const SETTLED: Verdict<never> = { failures: [], toldFlushed: 0, again: [] };
  */
 export class Flight<T> {
   readonly first: number;
+  /** Under adaptive control: how things stood when it was launched. */
+  launch: Launch | undefined;
   readonly #settings: ResolvedSink<T>;
   readonly #flush: FlushFunction<T>;
   readonly #gate: CallGate;
@@ -328,6 +332,7 @@ export class Flight<T> {
     const held = this.#heldSince !== undefined;
     const delayMs = held ? this.#gate.closedForMs : this.#ownDelay(again);
     if (!held && this.#elapsedMs + delayMs > retry.maxElapsedMs) return false;
+    if (this.launch !== undefined) this.launch.isRetried = true;
     this.#host.onRetry(again.at(-1)!.failed.error, this.#attempt, delayMs, this.#items.length);
     if (this.#aborted) return true;
     const inTime = await this.#waitForTurn(held ? undefined : delayMs);
@@ -408,7 +413,7 @@ export class Flight<T> {
       failed,
       latencyMs,
     };
-    this.#host.onAttempt({ ...report, transportFailure });
+    this.#host.onAttempt({ ...report, transportFailure }, this.#attempt === 1 ? this.launch : undefined);
   }
 }
 

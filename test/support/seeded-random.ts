@@ -20,6 +20,11 @@ export class SeededRandom {
     return new SeededRandom(Math.floor(this.next() * 2 ** 32));
   }
 
+  /** A generator that begins anew with `seed`. */
+  again(seed: number): SeededRandom {
+    return new SeededRandom(seed);
+  }
+
   chance(probability: number): boolean {
     return this.next() < probability;
   }
