@@ -138,6 +138,7 @@ function planFor(strategy: 'block' | 'drop_oldest' | 'drop_newest' | 'sample'): 
       watermarks: maybe(fc.tuple(fc.integer({ min: 1, max: 19 }), fc.integer({ min: 1, max: 20 }))),
       sampleRate: fc.integer({ min: 1, max: 8 }),
       concurrency: fc.integer({ min: 1, max: 4 }),
+      adaptive: maybe(fc.boolean()),
       maxWaiting: maybe(ms(100)),
       maxBlockTimeMs: maybe(fc.oneof(ms(300), fc.constant(Infinity))),
       minFlushIntervalMs: fc.integer({ min: 1, max: 100 }),

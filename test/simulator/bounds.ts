@@ -6,6 +6,7 @@ import type { Item } from './item.js';
 export interface RunBounds extends Bounds {
   batchBytes: number;
   isByteMode: boolean;
+  isAdaptive: boolean;
 }
 
 export function boundsOf(options: WritableOptions<Item>): RunBounds {
@@ -25,9 +26,11 @@ export function boundsOf(options: WritableOptions<Item>): RunBounds {
     );
   const capacityBytes = options.maxBufferBytes ?? (isByteMode ? 16 * 1024 * 1024 : Infinity);
   const shareOf = (limit: number) => Math.max(1, Math.floor((limit * lowWatermark) / slots));
-  let batchItems = Math.min(capacity, batchSize ?? Math.min(100, shareOf(capacity)));
   let batchBytes =
     options.batchBytes ?? (isByteMode ? Math.min(1024 * 1024, shareOf(capacityBytes)) : Infinity);
+  // Adaptive control is free to find it.
+  const most = options.adaptive === true ? (isByteMode ? batchBytes : Infinity) : 100;
+  let batchItems = Math.min(capacity, batchSize ?? Math.min(most, shareOf(capacity)));
   if (options.strategy === 'drop_oldest') {
     const half = Math.max(1, Math.floor(capacity / 2));
     concurrency = Math.min(concurrency, half);
@@ -45,5 +48,6 @@ export function boundsOf(options: WritableOptions<Item>): RunBounds {
     batchSize: batchItems,
     batchBytes,
     isByteMode,
+    isAdaptive: options.adaptive === true,
   };
 }

@@ -35,7 +35,7 @@ const spread = (numbers: readonly number[], show: (value: number) => string) =>
 
 if (values.help) process.stdout.write(HELP);
 else {
-  if (process.env["NOCOMP"] === undefined) await compareAll();
+  await compareAll();
   await recoverAll();
 }
 

@@ -34,6 +34,11 @@ export class InstantChecks {
       return 'a negative count';
     if (!(m.eventsFlushed >= 0 && m.eventsFailed >= 0)) return 'a negative count of settled items';
     if (load > bounds.capacity) return `more than the capacity of ${bounds.capacity}`;
+    if (!isWithin(m.currentBatchSize, bounds.batchSize)) return `a batch size of ${m.currentBatchSize}`;
+    if (!isWithin(m.currentConcurrency, bounds.concurrency))
+      return `a concurrency of ${m.currentConcurrency}`;
+    if (!bounds.isAdaptive && m.currentBatchSize !== bounds.batchSize)
+      return 'a batch size that is not fixed';
     if (m.inFlight > bounds.concurrency * bounds.batchSize) return 'too many in flight';
     if (m.waiting > bounds.maxWaiting + underway) return `more than maxWaiting (${bounds.maxWaiting})`;
     const loadBytes = (m.bufferBytes ?? 0) + (m.inFlightBytes ?? 0);
@@ -61,6 +66,10 @@ export class InstantChecks {
       ? undefined
       : `state ${state} at a load of ${load} (${loadBytes} bytes)`;
   }
+}
+
+function isWithin(current: number, most: number): boolean {
+  return current >= 1 && current <= most;
 }
 
 class Level {

@@ -153,6 +153,7 @@ export class Instants {
   /** What is due beside a free slot, and by when. */
   #findDeadline(metrics: SinkMetrics, now: number): void {
     const { bufferSize, bufferBytes = 0, inFlight, waiting, currentFlushIntervalMs } = metrics;
+    const { currentBatchSize, currentConcurrency } = metrics;
     const { bounds } = this.#options;
     const book = this.#book;
     const load = bufferSize + inFlight;
@@ -161,13 +162,13 @@ export class Instants {
     if (isHeld && load + waiting === 0) return this.#dueNow("'drain' for an empty buffer");
     this.#dueAt(this.#breaker.deadline(metrics, now) - this.#options.lateMs, now, 'a change of the breaker');
     if (!this.#breaker.mayLaunch) return;
-    if (this.#surface.isStopped || bufferSize === 0 || book.flightsUnderWay >= bounds.concurrency) return;
+    if (this.#surface.isStopped || bufferSize === 0 || book.flightsUnderWay >= currentConcurrency) return;
     if (metrics.state === 'draining') return this.#dueNow('a batch while draining');
     if (book.flightsUnderWay === 0 && book.oldestOpen < this.flushMark)
       return this.#dueNow('a batch for flush()');
     const admittedAt = this.#admissions[0]!.at;
     this.#dueAt(admittedAt + currentFlushIntervalMs, now, `a batch whose oldest item came at ${admittedAt}`);
-    const isFull = bufferSize >= bounds.batchSize || bufferBytes >= bounds.batchBytes;
+    const isFull = bufferSize >= currentBatchSize || bufferBytes >= bounds.batchBytes;
     if (!isFull && !isHeld) return;
     const what = isFull ? 'a full batch' : 'a batch for a held producer';
     if (this.#isHealthy) this.#dueNow(what);

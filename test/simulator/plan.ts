@@ -101,6 +101,7 @@ function randomOptions(random: SeededRandom, surface: Plan['surface']): Pick<Pla
   if (random.chance(0.3)) options.maxWaiting = random.pick([0, 1, random.logInt(1, 5_000)]);
   if (random.chance(0.2)) options.maxBlockTimeMs = random.pick([Infinity, random.logInt(10, 20_000)]);
   randomTimes(random, options);
+  if (random.chance(0.4)) options.adaptive = true;
   return { options, bytes: { measured, most: random.logInt(1, 4_000) } };
 }
 
@@ -139,6 +140,7 @@ export const SIMPLIFICATIONS: Record<string, (plan: Plan) => Plan> = {
   positions: (plan) => ({ ...plan, positions: 0 }),
   ending: (plan) => ({ ...plan, ending: 'end' }),
   concurrency: (plan) => ({ ...plan, options: without(plan.options, 'concurrency') }),
+  adaptive: (plan) => ({ ...plan, options: without(plan.options, 'adaptive') }),
   retry: (plan) => ({ ...plan, options: without(plan.options, 'retry') }),
   breaker: (plan) => ({ ...plan, options: without(plan.options, 'breaker') }),
   watermarks: (plan) => ({ ...plan, options: without(plan.options, 'highWatermark', 'lowWatermark') }),

@@ -497,7 +497,8 @@ function boundsOf({ options, bytes }: Plan): Bounds {
   const capacity = options.maxBufferSize ?? 10_000;
   const lowWatermark = options.lowWatermark ?? 0.5;
   let concurrency = options.concurrency ?? 1;
-  const unset = Math.min(100, Math.max(1, Math.floor((capacity * lowWatermark) / (concurrency + 1))));
+  const most = options.adaptive === true ? Infinity : 100;
+  const unset = Math.min(most, Math.max(1, Math.floor((capacity * lowWatermark) / (concurrency + 1))));
   let batchSize = options.batchSize ?? unset;
   if (options.strategy === 'drop_oldest') {
     const half = Math.max(1, Math.floor(capacity / 2));
