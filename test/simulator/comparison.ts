@@ -10,7 +10,7 @@ export const MOST_CONCURRENCY = 8;
 export const MOST_BATCH_SIZE = 2_000;
 /** Sizes of the search grow by this factor. */
 const GRID = 1.12;
-/** What a call that is refused takes; see the models. */
+/** After so many sizes that miss the target, larger ones are not tried. */
 const MOST_SLOW_SIZES = 3;
 
 const COMMON: SaturatedOptions = { targetLatencyMs: TARGET_MS, retry: { attempts: 5 }, breaker: {} };
