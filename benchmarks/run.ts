@@ -155,10 +155,12 @@ async function main(): Promise<number> {
   return isWrong ? 1 : 0;
 }
 
-/** What another project's engine gets wrong is a result like any other. */
+/** What another project's engine gets wrong is a result like any other, but not that it cannot be run: then we call it wrongly. */
 function isFaulty(result: Result): boolean {
   if ('cells' in result) return result.wrong !== undefined;
-  return result.results.some(({ wrong, isPeer }) => wrong !== undefined && isPeer !== true);
+  return result.results.some(
+    ({ wrong, isBroken, isPeer }) => wrong !== undefined && (isBroken === true || isPeer !== true),
+  );
 }
 
 /** On a terminal only: in a file it would be noise. */

@@ -1,6 +1,7 @@
 /** A comparison as a picture: a bar for each way, as long as its ratio to the baseline, with a line from the smallest to the largest. */
 
 import type { ComparisonResult } from './comparison.js';
+import { isOurs } from './losses.js';
 import type { Machine } from './machine.js';
 import type { Result } from './report.js';
 import type { Spread } from './statistics.js';
@@ -21,8 +22,7 @@ export function barsOf({ results }: SavedResults, benchmark: string): Bar[] {
   const { baseline, results: candidates } = comparisonOf(results, benchmark);
   const bars = candidates.flatMap(({ name, ratio }): Bar[] => {
     if (ratio === undefined) return [];
-    const isOurs = /Backpressure|spillway|copyInto/.test(name);
-    return [{ name, ratio, kind: name === baseline ? 'baseline' : isOurs ? 'ours' : 'other' }];
+    return [{ name, ratio, kind: name === baseline ? 'baseline' : isOurs(name) ? 'ours' : 'other' }];
   });
   return bars.sort((a, b) => b.ratio.median - a.ratio.median || (a.name < b.name ? -1 : 1));
 }

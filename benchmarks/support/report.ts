@@ -5,6 +5,7 @@ import type { CandidateResult, ComparisonResult } from './comparison.js';
 import type { FiguresResult } from './figures.js';
 import { machineLine, type Machine } from './machine.js';
 import type { Spread } from './statistics.js';
+import { lossesOf } from './losses.js';
 
 export type Result = ComparisonResult | FiguresResult;
 
@@ -24,14 +25,29 @@ function comparisonTable(result: ComparisonResult): string {
   const byCpu = results.some(({ cpuRatio }) => cpuRatio !== undefined);
   const header = ['', `${unit}/s (median)`, 'min – max', `ratio to ${baseline}`, 'min – max'];
   if (byCpu) header.push('by processor time', 'min – max');
-  const hasRemarks = results.some(({ remark }) => remark !== undefined);
+  const remarks = results.map((candidate) => remarkOf(candidate, unit));
+  const hasRemarks = remarks.some((remark) => remark !== '');
   if (hasRemarks) header.push('remark');
-  const rows = results.map((candidate) => [
+  const rows = results.map((candidate, place) => [
     ...rowOf(candidate, candidate.name === baseline, byCpu),
-    ...(hasRemarks ? [candidate.remark ?? ''] : []),
+    ...(hasRemarks ? [remarks[place]!] : []),
   ]);
   const caption = `${amount.toLocaleString('en-GB')} ${unit} a run, ${rounds} rounds. ${loadWords(result.load)}`;
-  return [`### ${title}`, '', ...align([header, ...rows]), '', caption, ''].join('\n');
+  const losses = lossesOf(result);
+  return [
+    `### ${title}`,
+    '',
+    ...align([header, ...rows]),
+    '',
+    caption,
+    '',
+    ...(losses === undefined ? [] : [losses, '']),
+  ].join('\n');
+}
+
+function remarkOf({ amount, remark }: CandidateResult, unit: string): string {
+  const fewer = amount === undefined ? [] : [`on ${amount.toLocaleString('en-GB')} ${unit}`];
+  return [...fewer, ...(remark === undefined ? [] : [remark])].join('; ');
 }
 
 const PAGE = new URL('../README.md', import.meta.url);
