@@ -65,7 +65,7 @@ async function engine(
     const holding = await holdingOf(items, work);
     return { ...timed, remark: [holding, ...(peersRemark === undefined ? [] : [peersRemark])].join('; ') };
   } catch (error) {
-    return { ...timed, verify: () => Promise.reject(error as Error) };
+    return { ...timed, verify: () => Promise.reject(error) };
   }
 }
 
