@@ -51,6 +51,10 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
     question: 'How fast do objects get into PostgreSQL, beside psql and other ways?',
     load: () => import('./copy-objects.js'),
   },
+  'copy-types': {
+    question: 'How does COPY depend on the types of the values?',
+    load: () => import('./copy-types.js'),
+  },
   'row-width': {
     question: 'How does COPY depend on the number of columns?',
     load: () => import('./row-width.js'),
