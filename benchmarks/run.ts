@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { compare, type Comparison } from './support/comparison.js';
 import { measureFigures, type Figures } from './support/figures.js';
 import { describeMachine, machineLine } from './support/machine.js';
-import { saveTables, tableOf, type Result } from './support/report.js';
+import { isFaulty, saveTables, tableOf, type Result } from './support/report.js';
 
 /** What a benchmark's file exports as `comparisons`: one after another, so that a server can be started before and ended after them. */
 interface Benchmark {
@@ -157,14 +157,6 @@ async function main(): Promise<number> {
   }
   const isWrong = Object.values(results).some((list) => list.some(isFaulty));
   return isWrong ? 1 : 0;
-}
-
-/** What another project's engine gets wrong is a result like any other, but not that it cannot be run: then we call it wrongly. */
-function isFaulty(result: Result): boolean {
-  if ('cells' in result) return result.wrong !== undefined;
-  return result.results.some(
-    ({ wrong, isBroken, isPeer }) => wrong !== undefined && (isBroken === true || isPeer !== true),
-  );
 }
 
 /** On a terminal only: in a file it would be noise. */

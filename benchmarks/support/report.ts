@@ -9,6 +9,14 @@ import { lossesOf } from './losses.js';
 
 export type Result = ComparisonResult | FiguresResult;
 
+/** What another project's engine gets wrong is a result like any other, but not that it cannot be run: then we call it wrongly. */
+export function isFaulty(result: Result): boolean {
+  if ('cells' in result) return result.wrong !== undefined;
+  return result.results.some(
+    ({ wrong, isBroken, isPeer }) => wrong !== undefined && (isBroken === true || isPeer !== true),
+  );
+}
+
 export function tableOf(result: Result): string {
   return 'cells' in result ? figuresTable(result) : comparisonTable(result);
 }
