@@ -2,8 +2,9 @@
 
 export const TOP = 64;
 export const MARGIN = 12;
-/** A mean of sans-serif letters at 13 pixels, on the safe side. */
-const LETTER_WIDTH = 6.8;
+/** Means of sans-serif letters at 13 pixels, of a wide font. */
+const LETTER_WIDTH = 7.1;
+const BOLD_LETTER_WIDTH = 8;
 
 export const COLOURS = { baseline: '#8c8c8c', ours: '#1f6feb', other: '#b8c4d6' } as const;
 
@@ -25,7 +26,8 @@ export function card(
   ].join('\n');
 }
 
-export const textWidth = (text: string): number => Math.ceil(text.length * LETTER_WIDTH);
+export const textWidth = (text: string, isBold = false): number =>
+  Math.ceil(text.length * (isBold ? BOLD_LETTER_WIDTH : LETTER_WIDTH));
 
 export const round = (value: number): string => value.toFixed(1);
 

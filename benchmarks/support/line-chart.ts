@@ -9,7 +9,7 @@ export interface Series {
 
 const WIDTH = 560;
 const HEIGHT = 260;
-const AXIS = 56;
+const AXIS = 72;
 const LINES = ['#1f6feb', '#9a6700', '#8250df', '#1a7f37'];
 
 export function lineChart(title: string, subtitle: string, series: readonly Series[]): string {
@@ -19,7 +19,8 @@ export function lineChart(title: string, subtitle: string, series: readonly Seri
   const x = (seconds: number): number => AXIS + (seconds / end) * WIDTH;
   const y = (mib: number): number => TOP + HEIGHT - (mib / top) * HEIGHT;
   const names = Math.max(...series.map(({ name }) => textWidth(name)));
-  const width = Math.max(AXIS + WIDTH + 10 + names, textWidth(title) * 1.3, textWidth(subtitle)) + MARGIN;
+  const width =
+    Math.max(AXIS + WIDTH + 10 + names, textWidth(title, true) * 1.23, textWidth(subtitle)) + MARGIN;
   return card(Math.ceil(width), TOP + HEIGHT + 46, title, subtitle, [
     ...ticks(top).map((mib) => gridLine(mib, y(mib))),
     ...ticks(end).map(
