@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { compare, type Comparison } from './support/comparison.js';
 import { measureFigures, type Figures } from './support/figures.js';
 import { describeMachine, machineLine } from './support/machine.js';
-import { isFaulty, saveTables, tableOf, type Result } from './support/report.js';
+import { assertPlaces, isFaulty, saveTables, tableOf, type Result } from './support/report.js';
 
 /** What a benchmark's file exports as `comparisons`: one after another, so that a server can be started before and ended after them. */
 interface Benchmark {
@@ -133,6 +133,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  if (invocation.save) await assertPlaces(invocation.names);
   const machine = describeMachine();
   process.stdout.write(`${machineLine(machine)}\n`);
   const results: Record<string, Result[]> = {};

@@ -60,15 +60,27 @@ function remarkOf({ amount, remark }: CandidateResult, unit: string): string {
 
 const PAGE = new URL('../README.md', import.meta.url);
 
+/** @throws {Error} where the page has no place for the results of one of them: better before hours of work than after. */
+export async function assertPlaces(names: readonly string[]): Promise<void> {
+  const page = await readFile(PAGE, 'utf8');
+  for (const name of names) placeOf(page, name);
+}
+
 /** Puts the tables of a benchmark where the page keeps its results, in place of the ones before. */
 export async function saveTables(name: string, machine: Machine, results: readonly Result[]): Promise<void> {
   const page = await readFile(PAGE, 'utf8');
-  const [begin, end] = [`<!-- results: ${name} -->\n`, '<!-- end -->'];
-  const from = page.indexOf(begin);
-  const to = page.indexOf(end, from);
-  if (from === -1 || to === -1) throw new Error(`README.md has no place for the results of ${name}`);
+  const [from, to] = placeOf(page, name);
   const tables = [`${name}: ${machineLine(machine)}.\n`, ...results.map(tableOf)].join('\n');
-  await writeFile(PAGE, `${page.slice(0, from)}${begin}\n${tables}\n${page.slice(to)}`);
+  await writeFile(PAGE, `${page.slice(0, from)}\n${tables}\n${page.slice(to)}`);
+}
+
+/** Between the two marks of a benchmark. */
+function placeOf(page: string, name: string): [from: number, to: number] {
+  const begin = `<!-- results: ${name} -->\n`;
+  const start = page.indexOf(begin);
+  const to = page.indexOf('<!-- end -->', start);
+  if (start === -1 || to === -1) throw new Error(`README.md has no place for the results of ${name}`);
+  return [start + begin.length, to];
 }
 
 function rowOf(candidate: CandidateResult, isBaseline: boolean, byCpu: boolean): string[] {

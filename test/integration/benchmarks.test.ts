@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 import { makeItems } from '../../benchmarks/support/counting.js';
 import { holdingOf } from '../../benchmarks/support/holding.js';
 import { compare, type Candidate, type ComparisonResult } from '../../benchmarks/support/comparison.js';
-import { isFaulty, tableOf } from '../../benchmarks/support/report.js';
+import { assertPlaces, isFaulty, tableOf } from '../../benchmarks/support/report.js';
 import { barChart } from '../../benchmarks/support/bar-chart.js';
 import { lineChart } from '../../benchmarks/support/line-chart.js';
 import { draw } from '../../benchmarks/support/pictures.js';
@@ -37,6 +37,8 @@ test('each benchmark runs, is right, and leaves its results as JSON, which can b
   expect(usage.code).toBe(2);
   const names = Object.keys(report.results);
   expect(names).toHaveLength(13);
+  await assertPlaces(names);
+  await expect(assertPlaces(['no-such-benchmark'])).rejects.toThrow('no place');
   for (const name of names) {
     expect(usage.stderr).toContain(`  ${name} `);
     expect(report.results[name]).not.toHaveLength(0);
