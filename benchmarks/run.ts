@@ -23,6 +23,11 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
     question: 'What does it cost to write an item, beside plain streams?',
     load: () => import('./write-cost.js'),
   },
+  'write-alone': {
+    question:
+      'Is the cost of a write the same where each stream has a process of its own, and the first time?',
+    load: () => import('./write-alone.js'),
+  },
   'strategies-full': {
     question: 'What does a write cost when the buffer is full, for each strategy?',
     load: () => import('./strategies-full.js'),
@@ -145,7 +150,7 @@ async function main(): Promise<number> {
     for await (const comparison of comparisons(invocation.rows)) {
       const result =
         'measure' in comparison
-          ? await measureFigures(comparison, showProgress)
+          ? await measureFigures(comparison, showProgress, invocation.rounds)
           : await compare(comparison, invocation, showProgress);
       showProgress('');
       process.stdout.write(`\n${tableOf(result)}`);

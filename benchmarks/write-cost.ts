@@ -8,6 +8,7 @@ import { BackpressureStrategy, BackpressureTransform, BackpressureWritable } fro
 import type { Candidate, Comparison } from './support/comparison.js';
 import { makeItems, type Item } from './support/counting.js';
 import { BATCH_SIZE, bareWritable, candidate, HandWrittenBatching, writeAll } from './support/in-process.js';
+import { HAND_WRITTEN, WRITE_LOOPS } from './support/write-loops.js';
 
 const COUNT = 1_000_000;
 const STRATEGIES = Object.values(BackpressureStrategy);
@@ -18,28 +19,23 @@ export function comparisons(count = COUNT): Comparison[] {
 }
 
 function writeLoop(items: readonly Item[]): Comparison {
-  const baseline = 'hand-written batching Writable';
   return {
     title: `Write loop that respects drain, batches of ${BATCH_SIZE} into an async no-op`,
     unit: 'items',
     isInProcess: true,
     amount: items.length,
-    baseline,
+    baseline: HAND_WRITTEN,
     rounds: 15,
     warmUps: 3,
-    candidates: [
-      candidate(items.length, 'bare Writable (no batches)', (take) => writeAll(bareWritable(take), items)),
-      candidate(items.length, baseline, (_take, flush) => writeAll(new HandWrittenBatching(flush), items)),
-      candidate(items.length, "BackpressureWritable 'block'", (_take, flush) =>
-        writeAll(new BackpressureWritable<Item>(flush, { batchSize: BATCH_SIZE }), items),
-      ),
-    ],
+    candidates: Object.entries(WRITE_LOOPS).map(([name, makeSink]) =>
+      candidate(items.length, name, (take, flush) => writeAll(makeSink(take, flush), items)),
+    ),
   };
 }
 
 /** The buffer is never a tenth full, so that no strategy has anything to drop. */
 function bursts(items: readonly Item[]): Comparison {
-  const baseline = 'hand-written batching Writable';
+  const baseline = HAND_WRITTEN;
   return {
     title: `Bursts of ${BATCH_SIZE} writes and then a turn of the event loop, nothing is ever full`,
     unit: 'items',
