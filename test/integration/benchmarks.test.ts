@@ -62,7 +62,7 @@ test('each benchmark runs, is right, and leaves its results as JSON, which can b
   ]);
   for (const { picture } of pictures) expect(picture).toMatch(/^<svg [^]*<\/svg>\n$/);
   expect(draw(report as never)).toEqual(pictures);
-}, 120_000);
+}, 240_000);
 
 /** With the library's source in place of the built package, as `tsconfig.json` has it. */
 async function bench(args: readonly string[], url: string): Promise<{ code: number | null; stderr: string }> {
