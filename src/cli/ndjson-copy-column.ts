@@ -10,6 +10,7 @@ import { fieldEncoder } from './ndjson-rows.js';
 export interface CopyColumn {
   /** JSON goes into the column: texts keep their quotes. */
   readonly keepsQuotes: boolean;
+  readonly nullity: Uint8Array;
   readonly truth: Uint8Array | undefined;
   readonly falsity: Uint8Array | undefined;
   /** Whether numbers with a fraction are taken. Where they are, so is every integer. */
@@ -20,22 +21,37 @@ export interface CopyColumn {
   /** Integers of so many digits are in that range, whatever they are. */
   readonly freeDigits: number;
   readonly freeNegativeDigits: number;
+  /** Whether objects and arrays are given as their JSON. */
+  readonly takesObjects: boolean;
+  readonly takesArrays: boolean;
 }
+
+const NULL = Buffer.from('\\N');
 
 /** Where the ranges of types end. */
 const BOUNDS = [2 ** 15, 2 ** 31, 2 ** 32];
 
-/** For a key that is left out: whatever is JSON passes. */
-export const IGNORED_VALUE: CopyColumn = {
-  keepsQuotes: false,
-  truth: new Uint8Array(),
-  falsity: new Uint8Array(),
+const ANY_NUMBER = {
   takesFractions: true,
   lowest: -Infinity,
   highest: Infinity,
   freeDigits: Infinity,
   freeNegativeDigits: Infinity,
 };
+
+/** A value within an object or array, which stays JSON. */
+export const JSON_VALUE: CopyColumn = {
+  ...ANY_NUMBER,
+  keepsQuotes: true,
+  nullity: Buffer.from('null'),
+  truth: Buffer.from('true'),
+  falsity: Buffer.from('false'),
+  takesObjects: true,
+  takesArrays: true,
+};
+
+/** The value of a key that is left out. Nothing is kept of what is written. */
+export const IGNORED_VALUE = JSON_VALUE;
 
 export function copyColumn({ type }: Pick<TableColumn, 'type'>): CopyColumn {
   const toField = fieldEncoder(type);
@@ -57,6 +73,7 @@ export function copyColumn({ type }: Pick<TableColumn, 'type'>): CopyColumn {
   const lowest = [...BOUNDS.map((bound) => -bound), -Number.MAX_SAFE_INTEGER].findLast(takes) ?? 0;
   return {
     keepsQuotes: textOf('a') === '"a"',
+    nullity: NULL,
     truth: bytesOf(true),
     falsity: bytesOf(false),
     takesFractions: takes(-0.5),
@@ -64,6 +81,8 @@ export function copyColumn({ type }: Pick<TableColumn, 'type'>): CopyColumn {
     highest,
     freeDigits: freeDigits(highest),
     freeNegativeDigits: freeDigits(-lowest),
+    takesObjects: textOf({ a: 1 }) === '{"a":1}',
+    takesArrays: textOf([1]) === '[1]',
   };
 }
 

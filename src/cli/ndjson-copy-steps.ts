@@ -4,20 +4,24 @@
  * mostly compared, not parsed.
  */
 
-import { LONG_WAY, startsWith } from './ndjson-copy-text.js';
+import {
+  BACKSLASH,
+  CLOSING_BRACE,
+  COLON,
+  COMMA,
+  LINE_FEED,
+  LONG_WAY,
+  OPENING_BRACE,
+  QUOTE,
+  skipSpace,
+  SPACE,
+  startsWith,
+} from './ndjson-copy-bytes.js';
 
 /** In place of a column's place: the record has ended. */
 export const END_OF_RECORD = -1;
 /** Likewise: the key is one that is left out. */
 export const IGNORED = -2;
-
-const LINE_FEED = 0x0a;
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const BACKSLASH = 0x5c;
-const OPENING = 0x7b;
-const CLOSING = 0x7d;
 
 /** Longer ones are not learned. */
 const LONGEST_STEP_BYTES = 1024;
@@ -104,11 +108,11 @@ class StepScan {
   run(isFirst: boolean): string | typeof END_OF_RECORD | undefined {
     this.#skipSpace();
     if (isFirst) {
-      if (!this.#skip(OPENING)) return undefined;
+      if (!this.#skip(OPENING_BRACE)) return undefined;
       this.#skipSpace();
-      if (this.#skip(CLOSING)) return this.#end();
+      if (this.#skip(CLOSING_BRACE)) return this.#end();
     } else {
-      if (this.#skip(CLOSING)) return this.#end();
+      if (this.#skip(CLOSING_BRACE)) return this.#end();
       if (!this.#skip(COMMA)) return undefined;
       this.#skipSpace();
     }
@@ -131,7 +135,7 @@ class StepScan {
       const byte = this.#source[this.at]!;
       if (byte === QUOTE) break;
       // An escaped key would have to be read.
-      if (byte === BACKSLASH || byte < 0x20) return undefined;
+      if (byte === BACKSLASH || byte < SPACE) return undefined;
       this.at += 1;
     }
     this.at += 1;
@@ -147,13 +151,6 @@ class StepScan {
   #skipSpace(): void {
     this.at = skipSpace(this.#source, this.at);
   }
-}
-
-/** Past JSON's white space, but no line feed: that ends the line. */
-export function skipSpace(source: Uint8Array, at: number): number {
-  let index = at;
-  while (source[index] === 0x20 || source[index] === 0x09 || source[index] === 0x0d) index += 1;
-  return index;
 }
 
 /** Past the line feed of a line that has nothing but white space, or `LONG_WAY`. */

@@ -3,29 +3,31 @@
  * the long way (parsed, then encoded) would send; where that is not certain, nothing is written, and the record goes that way.
  */
 
+import {
+  BACKSLASH,
+  CARRIAGE_RETURN,
+  LINE_FEED,
+  LONG_WAY,
+  MINUS,
+  NINE,
+  OPENING_BRACE,
+  OPENING_BRACKET,
+  POINT,
+  QUOTE,
+  SLASH,
+  SPACE,
+  startsWith,
+  TAB,
+  ZERO,
+} from './ndjson-copy-bytes.js';
 import type { CopyColumn } from './ndjson-copy-column.js';
-
-/** In place of an offset: the value has to go the long way. */
-export const LONG_WAY = -1;
-
-const TAB = 0x09;
-const NEWLINE = 0x0a;
-const RETURN = 0x0d;
-const SPACE = 0x20;
-const QUOTE = 0x22;
-const MINUS = 0x2d;
-const POINT = 0x2e;
-const SLASH = 0x2f;
-const ZERO = 0x30;
-const NINE = 0x39;
-const BACKSLASH = 0x5c;
+import { NestedCopy } from './ndjson-copy-nested.js';
 
 /** More than so many digits and points in a row are read in another way, which keeps what a JavaScript number would lose. */
 const LONGEST_PLAIN_NUMBER = 15;
 /** Beyond so many zeros after the point a number is written with an exponent. */
 const LEADING_ZEROS = 5;
 
-const NULL = Buffer.from('\\N');
 const NULL_WORD = Buffer.from('null');
 const TRUE_WORD = Buffer.from('true');
 const FALSE_WORD = Buffer.from('false');
@@ -33,6 +35,7 @@ const FALSE_WORD = Buffer.from('false');
 export class CopyText {
   bytes = Buffer.allocUnsafeSlow(64 * 1024);
   length = 0;
+  readonly #nested = new NestedCopy();
 
   /** Nothing else checks for room. */
   reserve(count: number): void {
@@ -48,12 +51,13 @@ export class CopyText {
 
   /** In place of the tab after the last field. */
   endRow(): void {
-    this.bytes[this.length - 1] = NEWLINE;
+    // What is written beyond the end is lost without a word.
+    if (this.length > this.bytes.length) throw new Error('more was written than there was room for');
+    this.bytes[this.length - 1] = LINE_FEED;
   }
 
-  writeNullField(): void {
-    this.copyFrom(NULL, 0, NULL.length);
-    this.endField();
+  writeByte(byte: number): void {
+    this.bytes[this.length++] = byte;
   }
 
   copyFrom(from: Uint8Array, start: number, end: number): void {
@@ -71,10 +75,12 @@ export class CopyText {
     const first = source[at]!;
     if (first === QUOTE) return this.#writeString(source, at + 1, column.keepsQuotes);
     if (first <= NINE) return this.#writeNumber(source, at, column);
-    if (first === 0x6e) return this.#writeWord(source, at, NULL_WORD, NULL);
+    if (first === 0x6e) return this.#writeWord(source, at, NULL_WORD, column.nullity);
     if (first === 0x74) return this.#writeWord(source, at, TRUE_WORD, column.truth);
     if (first === 0x66) return this.#writeWord(source, at, FALSE_WORD, column.falsity);
-    return LONG_WAY;
+    const isNested =
+      (first === OPENING_BRACE && column.takesObjects) || (first === OPENING_BRACKET && column.takesArrays);
+    return isNested ? this.#nested.write(this, source, at) : LONG_WAY;
   }
 
   #writeWord(source: Uint8Array, at: number, word: Uint8Array, text: Uint8Array | undefined): number {
@@ -162,7 +168,7 @@ export class CopyText {
   #writeCharacter(code: number): void {
     const { bytes } = this;
     if (code < 0x80) {
-      const letter = code === TAB ? 0x74 : code === NEWLINE ? 0x6e : code === RETURN ? 0x72 : code;
+      const letter = code === TAB ? 0x74 : code === LINE_FEED ? 0x6e : code === CARRIAGE_RETURN ? 0x72 : code;
       if (letter !== code || code === BACKSLASH) bytes[this.length++] = BACKSLASH;
       bytes[this.length++] = letter;
     } else if (code < 0x800) {
@@ -271,14 +277,6 @@ function isTiny(source: Uint8Array, start: number, point: number): boolean {
   if (source[start] !== ZERO) return false;
   for (let index = point + 1; index <= point + 1 + LEADING_ZEROS; index += 1) {
     if (source[index] !== ZERO) return false;
-  }
-  return true;
-}
-
-/** `word` does not go beyond a line feed, nor does the comparison then. */
-export function startsWith(source: Uint8Array, at: number, word: Uint8Array): boolean {
-  for (let index = 0; index < word.length; index += 1) {
-    if (source[at + index] !== word[index]) return false;
   }
   return true;
 }

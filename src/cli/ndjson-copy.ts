@@ -5,10 +5,11 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import { LINE_FEED, LONG_WAY, startsWith } from './ndjson-copy-bytes.js';
 import { copyColumn, IGNORED_VALUE, type CopyColumn } from './ndjson-copy-column.js';
 import { LongWay } from './ndjson-copy-long-way.js';
 import { END_OF_RECORD, IGNORED, skipBlankLine, Steps } from './ndjson-copy-steps.js';
-import { CopyText, LONG_WAY, startsWith } from './ndjson-copy-text.js';
+import { CopyText } from './ndjson-copy-text.js';
 import type { NdjsonRowOptions } from './ndjson-rows.js';
 import { endOfLine } from './text.js';
 
@@ -23,9 +24,10 @@ export interface Transcoded {
   readonly bytes: number;
 }
 
-const LINE_FEED = 0x0a;
 const LINE_BREAK = Buffer.of(LINE_FEED);
-const NULL_AND_TAB_BYTES = 3;
+const NULL_FIELD = Buffer.from('\\N\t');
+/** So many bytes of COPY's text one of JSON may become: JSON within JSON has its backslashes escaped. */
+const GREATEST_GROWTH = 2;
 /** A buffer that became larger for one block is not kept for the next. */
 const LARGEST_KEPT_BYTES = 4 * 1024 * 1024;
 /** In place of an offset: the keys are not in the columns' order. */
@@ -35,8 +37,6 @@ export class NdjsonTranscoder {
   readonly #columns: readonly CopyColumn[];
   readonly #steps: Steps;
   readonly #longWay: LongWay;
-  /** How many bytes of COPY's text one of JSON may become. */
-  readonly #growth: number;
   #text = new CopyText();
   /** The values of a record whose keys are not in the columns' order, and where each one is; at a start below 0 there is none. */
   #loose = new CopyText();
@@ -48,7 +48,6 @@ export class NdjsonTranscoder {
   constructor(options: NdjsonRowOptions) {
     const { columns, ignoresOtherKeys } = options;
     this.#columns = columns.map((column) => copyColumn(column));
-    this.#growth = this.#columns.some(({ keepsQuotes }) => keepsQuotes) ? 2 : 1;
     this.#steps = new Steps(
       columns.map(({ name }) => name),
       ignoresOtherKeys,
@@ -75,7 +74,7 @@ export class NdjsonTranscoder {
     let records = 0;
     while (at < end) {
       const { length } = text;
-      text.reserve(this.#growth * (source.length - at) + NULL_AND_TAB_BYTES * this.#columns.length);
+      text.reserve(GREATEST_GROWTH * (source.length - at) + NULL_FIELD.length * this.#columns.length);
       let next = this.#writeRecord(source, at);
       if (next >= 0) records += 1;
       else {
@@ -132,7 +131,7 @@ export class NdjsonTranscoder {
       const found = step.place;
       if (found >= 0) {
         if (found < place) return OUT_OF_ORDER;
-        for (; place < found; place += 1) text.writeNullField();
+        for (; place < found; place += 1) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
         at = text.writeValue(source, at, columns[found]!);
         text.endField();
         place += 1;
@@ -143,7 +142,7 @@ export class NdjsonTranscoder {
       } else break;
       if (at === LONG_WAY) return LONG_WAY;
     }
-    for (; place < columns.length; place += 1) text.writeNullField();
+    for (; place < columns.length; place += 1) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
     text.endRow();
     return at;
   }
@@ -153,7 +152,7 @@ export class NdjsonTranscoder {
     const starts = this.#starts.fill(-1);
     const ends = this.#ends;
     loose.length = 0;
-    loose.reserve(this.#growth * (source.length - start));
+    loose.reserve(GREATEST_GROWTH * (source.length - start));
     let at = start;
     let last = -1;
     let isInOrder = true;
@@ -189,7 +188,7 @@ export class NdjsonTranscoder {
     const starts = this.#starts;
     for (let place = 0; place < starts.length; place += 1) {
       const start = starts[place]!;
-      if (start < 0) text.writeNullField();
+      if (start < 0) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
       else {
         text.copyFrom(this.#loose.bytes, start, this.#ends[place]!);
         text.endField();
