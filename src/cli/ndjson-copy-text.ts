@@ -40,7 +40,7 @@ export class CopyText {
   /** Nothing else checks for room. */
   reserve(count: number): void {
     if (this.length + count <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(this.length + count);
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.bytes.length, this.length + count));
     this.bytes.copy(larger, 0, 0, this.length);
     this.bytes = larger;
   }
