@@ -185,6 +185,7 @@ export class CopyText {
     }
   }
 
+  /** Of a number with an exponent what comes before it; whoever looks at what follows finds no end of a value. */
   #writeNumber(source: Uint8Array, at: number, column: CopyColumn): number {
     const { bytes } = this;
     let { length } = this;
@@ -204,7 +205,6 @@ export class CopyText {
     const digits = index - start;
     if (digits === 0 || (digits > 1 && source[start] === ZERO)) return LONG_WAY;
     if (byte === POINT) return this.#writeFraction(source, start, index, isNegative, column);
-    if ((byte | 0x20) === 0x65) return LONG_WAY;
     return isPlainInteger(source, start, index, isNegative, column) ? index : LONG_WAY;
   }
 
@@ -225,7 +225,7 @@ export class CopyText {
       if (byte !== ZERO) last = end;
       byte = source[end]!;
     }
-    if (end === point + 1 || (byte | 0x20) === 0x65) return LONG_WAY;
+    if (end === point + 1) return LONG_WAY;
     // Zeros at the end are kept of numbers that are not exact as JavaScript's only.
     if (last < end && end - start > LONGEST_PLAIN_NUMBER) return LONG_WAY;
     if (last === point) return isPlainInteger(source, start, point, isNegative, column) ? end : LONG_WAY;
