@@ -184,6 +184,9 @@ describe('a record', () => {
     expect(sent).toBe('1\tx\n2\ty\n');
     expect(longWays).toBe(0);
     expect(transcode('{"a":1,"c":1x}\n', ab, true)).toMatchObject({ records: 0, bytes: 0 });
+    expect(transcode('{"a":1,"c\td":1}\n', ab, true)).toMatchObject({ records: 0, bytes: 0 });
+    expect(transcode('{"a":1,"c\n', ab, true)).toMatchObject({ records: 0, bytes: 0 });
+    expect(transcode('{"a":1,"\\u0062":"x"}\n', ab, true)).toMatchObject({ sent: '1\tx\n', longWays: 1 });
   });
 
   it('goes the long way with a key that comes twice or is escaped', () => {
