@@ -208,14 +208,8 @@ describe('a record', () => {
   it('with a fault ends it, before that record', () => {
     const good = '{"a":1,"b":"x"}\n\n{"a":1e0}\n';
     for (const bad of [
-      '{"a":1.5}',
-      '{"a":1',
-      '[]',
-      'x',
-      '{"c":1}',
-      '{"a":1,"c":null}',
-      '{"a":1}}',
-      '{"a":1 "b":""}',
+      ...['{"a":1.5}', '{"a":1', '[]', 'x', '{"c":1}', '{"a":1,"c":null}', '{"a":1}}', '{"a":1 "b":""}'],
+      ...['"a":1}', '{\f"a":1}', '{"a" 1}', '{,"a":1}', '{"a":1,}', '{"a":1}x'],
     ]) {
       const found = transcode(`${good}${bad}\n${good}`, ab);
       expect(found).toMatchObject({ sent: '1\tx\n1\t\\N\n', records: 2, lines: 3, bytes: good.length });
