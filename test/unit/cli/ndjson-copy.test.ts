@@ -244,7 +244,8 @@ describe('a block', () => {
   it('leaves what it gave before as it is', () => {
     const transcoder = new NdjsonTranscoder({ columns: [columnOf('a', 'text')], ignoresOtherKeys: false });
     const first = transcoder.transcode(Buffer.from('{"a":"first"}\n{"a":1e1}\n'));
-    transcoder.transcode(Buffer.from('{"a":"second"}\n{"a":2e1}\n'));
+    const second = transcoder.transcode(Buffer.from('{"a":"second"}\n{"a":2e1}\n'));
+    expect(second.data.toString()).toBe('second\n20\n');
     expect(first.data.toString()).toBe('first\n10\n');
   });
 
