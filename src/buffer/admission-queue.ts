@@ -71,6 +71,10 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #clock: Clock;
   readonly #shed: QueueSettings<T>['shed'];
   readonly #sizeOf: QueueSettings<T>['sizeOf'];
+  // Copies: what every item asks is not read from the settings, whose shape comes and goes with each stream.
+  readonly #capacity: number;
+  readonly #capacityBytes: number;
+  readonly #blocks: boolean;
   #refused = 0;
   #draining = false;
   #state: BackpressureState = BackpressureState.NORMAL;
@@ -100,6 +104,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#items = gauge(capacity);
     this.#bytes = gauge(capacityBytes);
     this.#admission = createAdmission<T>(settings);
+    this.#capacity = capacity;
+    this.#capacityBytes = capacityBytes;
+    this.#blocks = settings.strategy === 'block';
     this.#clock = clock;
     this.#shed = settings.shed;
     this.#sizeOf = settings.sizeOf;
@@ -286,22 +293,20 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   // ── AdmissionStore: what the strategies can see and do ──
 
   fits(bytes: number): boolean {
-    const { ledger, settings } = this;
-    if (ledger.queued + ledger.inFlight >= settings.capacity) return false;
+    const { ledger } = this;
+    if (ledger.queued + ledger.inFlight >= this.#capacity) return false;
     const loadBytes = ledger.queuedBytes + ledger.inFlightBytes;
     // Larger than the whole budget: alone, or never.
-    return (
-      loadBytes + bytes <= settings.capacityBytes || (ledger.load === 0 && settings.strategy === 'block')
-    );
+    return loadBytes + bytes <= this.#capacityBytes || (this.#blocks && ledger.load === 0);
   }
 
   isOversized(bytes: number): boolean {
-    return bytes > this.settings.capacityBytes;
+    return bytes > this.#capacityBytes;
   }
 
   fitsBesideFlights(bytes: number): boolean {
-    const { ledger, settings } = this;
-    return ledger.inFlight < settings.capacity && ledger.inFlightBytes + bytes <= settings.capacityBytes;
+    const { ledger } = this;
+    return ledger.inFlight < this.#capacity && ledger.inFlightBytes + bytes <= this.#capacityBytes;
   }
 
   isPressed(): boolean {
