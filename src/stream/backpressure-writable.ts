@@ -49,7 +49,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   #drains = 0;
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
-    keepShapeOf(BackpressureWritable, () => new BackpressureWritable(async () => undefined, WIDEST));
+    keepShapeOf(BackpressureWritable, () => new BackpressureWritable(() => Promise.resolve(), WIDEST));
     const settings = resolveSink(flush, options, 'BackpressureWritable');
     const blocks = settings.strategy === 'block';
     super({
