@@ -8,7 +8,7 @@ import { ValueFault } from './value-fault.js';
 /** A chunk is handed on when it holds this much. Larger ones gain nothing and delay the server's start. */
 export const CHUNK_BYTES = 64 * 1024;
 /** Room for the row that goes over the mark, so that a chunk seldom grows. */
-const SLACK_BYTES = 8 * 1024;
+export const SLACK_BYTES = 8 * 1024;
 /** From this length on, the built-in encoder is faster than a loop. */
 const LONG_TEXT = 48;
 /** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
@@ -73,6 +73,10 @@ export class ChunkWriter {
     this.#bytes = larger;
   }
 
+  startRow(): void {
+    // A line begins where the one before has ended.
+  }
+
   endField(): void {
     if (this.#length === this.#bytes.length) this.#reserve(1);
     this.#bytes[this.#length++] = TAB;
@@ -81,6 +85,10 @@ export class ChunkWriter {
   /** In place of the tab after the last field. */
   endRow(): void {
     this.#bytes[this.#length - 1] = NEWLINE;
+  }
+
+  end(): void {
+    // The last line has its own end.
   }
 
   writeNull(): void {

@@ -6,6 +6,7 @@ import { BatchFailure, copyBatch, type FaultMemory, type RowFailures } from './b
 import { BatchMarks, type MarkedBatch } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
+import { FormatChoice } from './copy-format.js';
 import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -67,8 +68,9 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
 ): CopyFunction<T> {
   checkPool(pool);
   const checked = checkCopyOptions(options);
-  const { table, schema, columns } = checked;
-  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked));
+  const { table, schema, columns, format = 'auto' } = checked;
+  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked), format);
+  const formatChoice = new FormatChoice(format);
   const marks = BatchMarks.create<T>(pool, checked, internals);
   const memory: FaultMemory = { gap: undefined };
 
@@ -89,6 +91,8 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         scope,
         isolates,
         memory,
+        format: formatChoice,
+        onStaleLayout: () => tableLayout.forget(layout),
         valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
