@@ -62,6 +62,8 @@ export interface Batch<T, Client extends CopyClient> {
   isolates: boolean;
   memory: FaultMemory;
   format: FormatChoice;
+  /** Learns how many bytes the rows have taken. */
+  onEncoded: (bytes: number) => void;
   /** The table is perhaps no longer what the layout was made for. */
   onStaleLayout: () => void;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
@@ -90,6 +92,8 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
   }
 }
 
+/** In node-postgres' words, so that it is classified alike. */
+const NO_ANSWER = 'Connection terminated: no answer to the end of a COPY that was given up';
 const SAVEPOINT = 'SAVEPOINT spillway_rows';
 const ROLLBACK_TO = 'ROLLBACK TO SAVEPOINT spillway_rows';
 const RELEASE = 'RELEASE SAVEPOINT spillway_rows';
@@ -139,7 +143,7 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
   async #landsInBinary(binary: BinaryFormat): Promise<boolean> {
-    const { scope, format, onStaleLayout } = this.#batch;
+    const { scope, format, signal, onStaleLayout } = this.#batch;
     try {
       await this.#copyAll(binary);
       await this.#complete();
@@ -148,6 +152,10 @@ class BatchTransaction<T, Client extends CopyClient> {
     } catch (thrown) {
       const error = toError(thrown);
       if (isOfProtocol(error)) onStaleLayout();
+      // That the rows are to go as text is no reason why the connection went.
+      if (error instanceof BinaryRefusal && !this.#lease.isOut) {
+        throw signal.aborted ? new AbortFault(signal) : new Error(NO_ANSWER);
+      }
       if (!this.#mayLandAsText(error)) throw thrown;
       format.failed();
       this.#isDoubtful = !(error instanceof BinaryRefusal);
@@ -221,14 +229,19 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** The first attempt: all rows, written as they are sent. */
   async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
-    const { layout, valuesOf, isolates, items } = this.#batch;
+    const { layout, valuesOf, isolates, items, onEncoded } = this.#batch;
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
     try {
       let row = 0;
+      let bytes = 0;
       await copyChunks(this.#way, this.#statement(binary), () => {
-        if (row === items.length) return undefined;
+        if (row === items.length) {
+          onEncoded(bytes);
+          return undefined;
+        }
         row = writer.fill(items, row);
+        bytes += writer.length;
         return writer.take();
       });
     } finally {

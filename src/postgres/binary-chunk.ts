@@ -2,7 +2,7 @@
  * Rows of COPY's binary format become bytes here: as `ChunkWriter`, but each field has its length before it, and nothing is escaped.
  */
 
-import { CHUNK_BYTES, SLACK_BYTES } from './chunk-writer.js';
+import { allocateChunk, NONE } from './chunk-writer.js';
 
 /** A value that has no binary form which certainly means the same as its text: the batch is to be sent as text. */
 export class BinaryRefusal extends Error {
@@ -21,13 +21,16 @@ const LARGEST_ROW_BYTES = 64 * 1024 * 1024;
 
 export class BinaryChunk {
   readonly #columns: number;
-  #bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES + SLACK_BYTES);
-  #view = viewOf(this.#bytes);
-  #length = SIGNATURE.copy(this.#bytes);
+  #bytes: Buffer = NONE;
+  #view = viewOf(NONE);
+  #length = 0;
+  #taken = 0;
 
   /** @param columns fields in each row */
   constructor(columns: number) {
     this.#columns = columns;
+    this.#reserve(SIGNATURE.length);
+    this.#length = SIGNATURE.copy(this.#bytes);
   }
 
   get length(): number {
@@ -37,9 +40,9 @@ export class BinaryChunk {
   /** Everything written since the last call. The caller owns it. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
-    this.#bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES + SLACK_BYTES);
-    this.#view = viewOf(this.#bytes);
+    this.#bytes = NONE;
     this.#length = 0;
+    this.#taken += 1;
     return taken;
   }
 
@@ -52,7 +55,7 @@ export class BinaryChunk {
     const needed = this.#length + count;
     if (needed <= this.#bytes.length) return;
     if (needed > LARGEST_ROW_BYTES) throw new BinaryRefusal('a row of more than 64 MiB');
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, needed));
+    const larger = allocateChunk(this.#taken, Math.max(2 * this.#bytes.length, needed));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
     this.#view = viewOf(larger);

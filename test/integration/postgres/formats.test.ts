@@ -176,7 +176,7 @@ describe('random values that binary takes', () => {
       ),
     ],
     ['float4', fc.oneof(float, fc.float())],
-    ['numeric', fc.oneof(decimal, safe, fc.bigInt())],
+    ['numeric', fc.oneof(decimal, safe, fc.bigInt({ min: -(10n ** 60n), max: 10n ** 60n }))],
     ['text', storable],
     [
       'jsonb',
@@ -220,8 +220,8 @@ describe('random values that binary takes', () => {
       }),
       { numRuns: 25 },
     );
-    // Only halves between two floats go as text, and decimals of many digits.
-    expect(inBinary).toBeGreaterThan(batches / 3);
+    // Shrinking aside, all: but for what lies halfway between two of `float4`.
+    expect(inBinary).toBeGreaterThan(type === 'float4' ? batches / 3 : batches - 1);
   });
 });
 
