@@ -19,8 +19,6 @@ const EPOCH_DAY = 10_957;
 const EPOCH_MS = EPOCH_DAY * 86_400_000;
 /** So many milliseconds have an exact number of microseconds, below 2⁵³. */
 const MOST_EXACT_MS = Math.floor(Number.MAX_SAFE_INTEGER / 1000);
-/** Identifiers are shorter than this, in bytes: `name` is cut there as text, and refused in binary. */
-const NAME_BYTES = 64;
 /** Integers of so many digits are exact as numbers. */
 const EXACT_DIGITS = 15;
 /** Plain decimals of so many characters neither overflow nor underflow. */
@@ -187,13 +185,6 @@ const STRINGS: BinaryEncoder = {
   },
 };
 
-const NAME: BinaryEncoder = {
-  write(chunk, value) {
-    if (typeof value !== 'string' || Buffer.byteLength(value) >= NAME_BYTES) refuse();
-    chunk.writeText(value);
-  },
-};
-
 const UUID_CHARACTERS = 36;
 const uuid = new Uint8Array(16);
 
@@ -250,7 +241,7 @@ const ENCODERS: ReadonlyMap<string, (text: ValueEncoder) => BinaryEncoder> = new
   ['text', texts],
   ['varchar', texts],
   ['bpchar', texts],
-  ['name', () => NAME],
+  ['name', texts],
   ['json', texts],
   ['jsonb', (text: ValueEncoder) => texts(text, JSONB_VERSION)],
   ['bytea', () => BYTEA],
