@@ -12,6 +12,8 @@ export type CopyFormat = string;
 /** Our own text: tabs, `\N` for NULL. */
 export const TEXT_FORMAT: CopyFormat = "FORMAT text, ENCODING 'UTF8'";
 
+export const BINARY_FORMAT: CopyFormat = 'FORMAT binary';
+
 /** What becomes of a row whose key the table holds already. */
 export type ConflictRule =
   | { onConflict: 'error' }
