@@ -3,6 +3,7 @@
 import type { TakenItems } from '../buffer/admission-queue.js';
 import type { Ledger } from '../buffer/ledger.js';
 import type { FlushReport } from '../events.js';
+import { SLOW_FACTOR } from './flush-interval.js';
 import { LatencyCap } from './latency-cap.js';
 import { ThroughputSearch } from './throughput-search.js';
 
@@ -29,6 +30,10 @@ export interface Launch {
 /** Where control starts: a size that most destinations take well within a second, and the overlap that suits most databases. */
 const FIRST_BATCH_SIZE = 100;
 const FIRST_CONCURRENCY = 3;
+/** While the flush interval is above its lower bound, batches are so much smaller, that flushes take less than half the target and it comes back. */
+const RELIEF = 0.45;
+/** Flushes after which it is clear that smaller batches do not bring it back. */
+const MOST_RELIEVED = 40;
 /** Faster than a clock can tell. */
 const LEAST_LATENCY_MS = 0.01;
 
@@ -49,6 +54,7 @@ export class AdaptiveLimits {
   readonly #search: ThroughputSearch;
   #load: number;
   #share = 0;
+  #relieved = 0;
 
   constructor(bounds: SinkLimits & { targetLatencyMs: number }) {
     this.#bounds = fixedLimits(bounds);
@@ -80,8 +86,12 @@ export class AdaptiveLimits {
     };
   }
 
-  /** How the first call of a batch went. */
-  onAttempt(launch: Launch, { latencyMs, failed, transportFailure }: FlushReport): void {
+  /** How the first call of a batch went. `isIntervalRaised`: the flush interval is above its lower bound. */
+  onAttempt(
+    launch: Launch,
+    { latencyMs, failed, transportFailure }: FlushReport,
+    isIntervalRaised: boolean,
+  ): void {
     if (transportFailure) return this.#search.interrupt();
     if (failed > 0 || !launch.isFull) return;
     const search = this.#search;
@@ -92,11 +102,15 @@ export class AdaptiveLimits {
     const logRate = logLoad - Math.log(Math.max(latencyMs, LEAST_LATENCY_MS));
     this.#cap.onFlush({ logLoad, logRate, latencyMs }, search.slots);
     const cap = this.#cap.logLoad;
-    if (isSaturated) {
+    const isSlow = latencyMs > SLOW_FACTOR * this.#targetMs;
+    this.#relieved = isIntervalRaised && !isSlow ? this.#relieved + 1 : 0;
+    const relief = isIntervalRaised && this.#relieved < MOST_RELIEVED ? RELIEF : 1;
+    // What is found at such a load is not true of another.
+    if (isSaturated && relief === 1) {
       const grain = Math.log1p(1 / this.limits.batchSize);
       search.onFlush(launch.setting, logLoad, logRate, cap, grain);
     }
-    const allowed = Math.exp(Math.min(cap, search.ceiling));
+    const allowed = relief * Math.exp(Math.min(cap, search.ceiling));
     // At most twice of what was seen to work, as in a slow start.
     const reachable = isSaturated ? Math.max(this.#load, 2 * launch.load) : this.#load;
     this.#load = Math.min(allowed, reachable);

@@ -419,9 +419,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#lastFlushLatencyMs = latencyMs;
     // To fail fast is no sign of health.
     if (!transportFailure || latencyMs > SLOW_FACTOR * settings.targetLatencyMs) {
-      // A full batch is as large as the target allows: that it takes about so long is no sign of slowness.
-      const isMeant = launch?.isFull === true && latencyMs <= settings.targetLatencyMs;
-      this.#flushIntervalMs = nextFlushInterval(this.#flushIntervalMs, isMeant ? 0 : latencyMs, settings);
+      this.#flushIntervalMs = nextFlushInterval(this.#flushIntervalMs, latencyMs, settings);
     }
     const spacing = spacingAfter(
       latencyMs,
@@ -430,7 +428,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       settings.targetLatencyMs,
     );
     this.#notBefore = settings.clock.now() + spacing;
-    if (launch !== undefined) this.#control!.onAttempt(launch, report);
+    if (launch !== undefined) {
+      const isIntervalRaised = this.#flushIntervalMs > settings.minFlushIntervalMs;
+      this.#control!.onAttempt(launch, report, isIntervalRaised);
+    }
     // The batch may have to wait for a retry, and another slot be free: what was due later may be due now.
     if (this.#flights.size < this.#limits.concurrency) this.#schedulePump();
     this.#observer.onFlush(report);
