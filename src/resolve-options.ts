@@ -51,6 +51,8 @@ export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   batchBytes: number;
   concurrency: number;
   adaptive: boolean;
+  /** Where adaptive control starts. */
+  firstBatchSize: number;
   minFlushIntervalMs: number;
   maxFlushIntervalMs: number;
   targetLatencyMs: number;
@@ -129,6 +131,7 @@ export function resolveSink<T>(
     batchBytes,
     concurrency: slotsInUse,
     adaptive,
+    firstBatchSize: Math.min(batchSize, buffer.unsetBatchSize),
     ...resolveIntervals(given, defaults),
     targetLatencyMs: checkDuration('targetLatencyMs', pick('targetLatencyMs') ?? DEFAULTS.targetLatencyMs, 1),
     flushTimeoutMs: checkDuration(

@@ -27,8 +27,7 @@ export interface Launch {
   isRetried: boolean;
 }
 
-/** Where control starts: a size that most destinations take well within a second, and the overlap that suits most databases. */
-const FIRST_BATCH_SIZE = 100;
+/** Where control starts: the overlap that suits most databases. */
 const FIRST_CONCURRENCY = 3;
 /** While the flush interval is above its lower bound, batches are so much smaller, that flushes take less than half the target and it comes back. */
 const RELIEF = 0.45;
@@ -56,14 +55,14 @@ export class AdaptiveLimits {
   #share = 0;
   #relieved = 0;
 
-  constructor(bounds: SinkLimits & { targetLatencyMs: number }) {
+  constructor(bounds: SinkLimits & { targetLatencyMs: number; firstBatchSize: number }) {
     this.#bounds = fixedLimits(bounds);
     this.limits = fixedLimits(bounds);
     this.#targetMs = bounds.targetLatencyMs;
     this.#cap = new LatencyCap(bounds.targetLatencyMs);
     const slots = Math.min(FIRST_CONCURRENCY, bounds.concurrency);
     this.#search = new ThroughputSearch(slots, bounds.concurrency);
-    this.#load = slots * Math.min(1, FIRST_BATCH_SIZE / bounds.batchSize);
+    this.#load = slots * Math.min(1, bounds.firstBatchSize / bounds.batchSize);
     this.#apply();
   }
 
