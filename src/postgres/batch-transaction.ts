@@ -8,7 +8,7 @@ import { ClientLease } from './client-lease.js';
 import type { CopyError } from './copy-error.js';
 import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure.js';
 import { copyPieces } from './copy-pieces.js';
-import { TEXT_FORMAT } from './copy-plan.js';
+import { TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
 import { EncodedRows } from './encoded-rows.js';
 import { isolate, type Refusal } from './isolation.js';
@@ -47,10 +47,18 @@ export interface FaultMemory {
 /** More than this many in a batch. */
 const MANY_FAULTS = 4;
 
+/** Rows that are written already, in whatever format. */
+export interface WrittenRows {
+  format: CopyFormat;
+  chunks: readonly Buffer[];
+}
+
 export interface Batch<T, Client extends CopyClient> {
   pool: CopyPool<Client>;
   layout: RowLayout;
   items: readonly T[];
+  /** Stand in place of `items`; all of them land, or none. */
+  written?: WrittenRows;
   signal: AbortSignal;
   scope: TransactionScope;
   /** The row that an item stands for; undefined: itself. */
@@ -106,8 +114,13 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async run(): Promise<RowFailures> {
-    const { scope, isolates, memory } = this.#batch;
+    const { scope, isolates, memory, written } = this.#batch;
     this.#begin(scope.begin);
+    if (written !== undefined) {
+      await this.#copyWritten(written);
+      await this.#complete();
+      return this.#failures;
+    }
     if (isolates && memory.gap !== undefined) {
       await this.#isolate(memory.gap);
       return this.#inOrder();
@@ -177,6 +190,12 @@ class BatchTransaction<T, Client extends CopyClient> {
   /** For the compiler, which takes what was assigned last for what still holds. */
   #stage(): BatchStage {
     return this.stage;
+  }
+
+  async #copyWritten({ format, chunks }: WrittenRows): Promise<void> {
+    let next = 0;
+    await copyChunks(this.#way, this.#statement(format), () => chunks[next++]);
+    await this.#merge();
   }
 
   /** The first attempt: all rows, written as they are sent. */
@@ -253,8 +272,8 @@ class BatchTransaction<T, Client extends CopyClient> {
     return { lease: this.#lease, patience: this.#patience, signal: this.#batch.signal };
   }
 
-  #statement(): string {
-    const statement = [...this.#due, this.#batch.layout.plan.copy(TEXT_FORMAT)].join('; ');
+  #statement(format: CopyFormat = TEXT_FORMAT): string {
+    const statement = [...this.#due, this.#batch.layout.plan.copy(format)].join('; ');
     this.#due = [];
     return statement;
   }

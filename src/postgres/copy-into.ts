@@ -2,8 +2,14 @@
 
 import { ItemError } from '../errors.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
-import { BatchFailure, copyBatch, type FaultMemory, type RowFailures } from './batch-transaction.js';
-import { BatchMarks, type MarkedBatch } from './batch-marks.js';
+import {
+  BatchFailure,
+  copyBatch,
+  type FaultMemory,
+  type RowFailures,
+  type WrittenRows,
+} from './batch-transaction.js';
+import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
 import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
@@ -18,6 +24,20 @@ import { OWN_TRANSACTION, type TransactionScope } from './transaction-scope.js';
 
 /** A flush function into a table, with the options that suit it. */
 export type CopyFunction<T> = FlushFunction<T> & { readonly defaults: FlushDefaults<T> };
+
+/** A batch whose rows are written already. */
+export type WrittenBatch = WrittenRange & WrittenRows;
+
+/** What only the command line uses. */
+export type RowCopy<T> = CopyFunction<T> & {
+  /**
+   * Copies a batch of written rows, at its first attempt. Answers `false` where the server does not take it as it is: nothing of it has
+   * landed then, and its rows, copied one by one as a further attempt at it, will tell why.
+   *
+   * @throws {CopyError} `transport` or `aborted`
+   */
+  readonly copyWritten: (batch: WrittenBatch, signal: AbortSignal) => Promise<boolean>;
+};
 
 const MIB = 1024 * 1024;
 /** Of node-postgres, where the pool does not tell. */
@@ -64,7 +84,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
   pool: CopyPool<Client>,
   options: CopyOptions<T, Client>,
   internals: CopyInternals<T> = {},
-): CopyFunction<T> {
+): RowCopy<T> {
   checkPool(pool);
   const checked = checkCopyOptions(options);
   const { table, schema, columns } = checked;
@@ -109,6 +129,37 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
     }
   };
 
+  const copyWritten = async (batch: WrittenBatch, signal: AbortSignal): Promise<boolean> => {
+    marks.advanceTo(batch, table);
+    const layout = tableLayout.known ?? (await tableLayout.find(undefined, signal));
+    const marked = await marks.openRange(batch, layout, signal);
+    const { scope = OWN_TRANSACTION } = internals;
+    const { mark } = marked;
+    try {
+      await copyBatch<T, Client>({
+        pool,
+        layout,
+        items: [],
+        written: batch,
+        signal,
+        scope,
+        isolates: false,
+        memory,
+        valuesOf: undefined,
+        beforeCommit: undefined,
+        mark,
+      });
+      marked.onCommitted();
+      return true;
+    } catch (error) {
+      if (!(error instanceof BatchFailure)) throw error;
+      await marked.onFailure(error.stage, error.cause, signal);
+      const failure = describeBatchFailure(error, layout, new SentRows(layout, []));
+      if (failure.failureClass === 'transport' || failure.failureClass === 'aborted') throw failure;
+      return false;
+    }
+  };
+
   const copy = async (items: T[], context: FlushContext): Promise<FlushResult | undefined> => {
     if (items.length === 0) return undefined;
     const { signal, takesFailures, attempt } = context;
@@ -131,7 +182,10 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
       }
     }
   };
-  return Object.assign(copy as FlushFunction<T>, { defaults: defaultsFor<T>(pool, marks.areKept) });
+  return Object.assign(copy as FlushFunction<T>, {
+    defaults: defaultsFor<T>(pool, marks.areKept),
+    copyWritten,
+  });
 }
 
 /** Which part of a batch failed, until it is decided whether that is the end. */
