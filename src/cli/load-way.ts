@@ -10,7 +10,7 @@ import { NdjsonRows } from './ndjson-rows.js';
 import type { LoadOptions } from './options.js';
 import type { BlockContent, OpenReader } from './record-block.js';
 import type { RecordFormat } from './record-parser.js';
-import { BlockStream, RowStream, type RecordStream } from './record-stream.js';
+import { BlockStream, RowStream, type RecordStream, type RecordStreamOptions } from './record-stream.js';
 import { RowSink } from './row-sink.js';
 
 export interface LoadWay {
@@ -26,16 +26,25 @@ export interface WayRequest {
   readonly skips: ((ordinal: number) => boolean) | undefined;
 }
 
+export type OpenWay = (request: WayRequest) => LoadWay;
+
 export function openWay(request: WayRequest): LoadWay {
-  const { target, options, onFailure, skips } = request;
-  const streamOptions = { keepsBadRecords: target.rejects !== undefined, skips };
   const blocks = blockFormat(request);
-  if (blocks !== undefined) {
-    const records = new BlockStream(blocks.format, blocks.open, onFailure, streamOptions);
-    return { records, sink: new BlockSink(target, options, blocks.open, () => records.passed) };
-  }
-  const records = new RowStream(rowFormat(request), onFailure, streamOptions);
+  if (blocks === undefined) return openRowWay(request);
+  const { target, options, onFailure } = request;
+  const records = new BlockStream(blocks.format, blocks.open, onFailure, streamOptions(request));
+  return { records, sink: new BlockSink(target, options, blocks.open, () => records.passed) };
+}
+
+/** For all that there is; and what the other way is measured against. */
+export function openRowWay(request: WayRequest): LoadWay {
+  const { target, options, onFailure } = request;
+  const records = new RowStream(rowFormat(request), onFailure, streamOptions(request));
   return { records, sink: new RowSink(target, options) };
+}
+
+function streamOptions({ target, skips }: WayRequest): RecordStreamOptions {
+  return { keepsBadRecords: target.rejects !== undefined, skips };
 }
 
 interface BlockWay {

@@ -10,7 +10,7 @@ import { resolveDestination, type Environment } from './destination.js';
 import { causesOf, CliError, ExitCode, UsageError } from './errors.js';
 import { planLoad, type LoadPlan } from './load-plan.js';
 import { describeLoadFailure, type LoadSink } from './load-sink.js';
-import { openWay } from './load-way.js';
+import { openWay, type OpenWay } from './load-way.js';
 import type { LoadOptions } from './options.js';
 import { startProgress, type ProgressReading } from './progress.js';
 import { RejectFile } from './reject-file.js';
@@ -32,8 +32,15 @@ export type StopSignal = 'SIGINT' | 'SIGTERM';
 /** `copyInto`'s own default, made of a pool of one more. */
 const DEFAULT_CONNECTIONS = 3;
 
-/** @throws {CliError} before anything was loaded; later failures are part of the summary. */
-export async function load(options: LoadOptions, terminal: Terminal): Promise<LoadSummary> {
+/**
+ * @param open the way that records go; another one only in tests
+ * @throws {CliError} before anything was loaded; later failures are part of the summary.
+ */
+export async function load(
+  options: LoadOptions,
+  terminal: Terminal,
+  open: OpenWay = openWay,
+): Promise<LoadSummary> {
   const destination = resolveDestination(options.to, terminal.environment);
   const paths = options.files.length === 0 ? ['-'] : options.files;
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
@@ -45,7 +52,7 @@ export async function load(options: LoadOptions, terminal: Terminal): Promise<Lo
       ? undefined
       : await RejectFile.check(options.rejects, files, options.maxRejects);
   const source = new Source(files, terminal.stdin);
-  const job = new LoadJob(options, source, rejects, terminal);
+  const job = new LoadJob(options, source, rejects, terminal, open);
   const release = terminal.onStopSignal((signal) => job.stop(signal));
   try {
     const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
@@ -66,10 +73,18 @@ class LoadJob {
   readonly #source: Source;
   readonly #rejects: RejectFile | undefined;
   readonly #terminal: Terminal;
+  readonly #openWay: OpenWay;
   readonly #stopping = new AbortController();
   #stoppedBy: StopSignal | undefined;
 
-  constructor(options: LoadOptions, source: Source, rejects: RejectFile | undefined, terminal: Terminal) {
+  constructor(
+    options: LoadOptions,
+    source: Source,
+    rejects: RejectFile | undefined,
+    terminal: Terminal,
+    open: OpenWay,
+  ) {
+    this.#openWay = open;
     this.#options = options;
     this.#source = source;
     this.#rejects = rejects;
@@ -140,7 +155,7 @@ class LoadJob {
       failures.push(error);
       this.#source.stop();
     };
-    const { records, sink } = openWay({
+    const { records, sink } = this.#openWay({
       target: { ...plan, rejects: this.#rejects },
       options: this.#options,
       onFailure,

@@ -12,7 +12,7 @@ export interface RecordPlace {
   readonly line: number;
 }
 
-export interface RowStreamOptions {
+export interface RecordStreamOptions {
   /**
    * Whether records that cannot be read come out in their place, as rows with a `fault`, and reading goes on; otherwise the first one ends
    * the source. What spoils a whole file (a header, the encoding, damaged gzip) ends the source in any case.
@@ -89,7 +89,7 @@ export class RowStream extends RecordStream {
   constructor(
     format: RecordFormat<unknown[]>,
     onFailure: (error: CliError) => void,
-    { keepsBadRecords = false, skips }: RowStreamOptions = {},
+    { keepsBadRecords = false, skips }: RecordStreamOptions = {},
   ) {
     super(onFailure);
     const pass = (row: SourceRow): void => {
@@ -119,7 +119,7 @@ export class BlockStream extends RecordStream {
     format: RecordFormat<BlockContent>,
     open: OpenReader,
     onFailure: (error: CliError) => void,
-    { keepsBadRecords = false, skips }: RowStreamOptions = {},
+    { keepsBadRecords = false, skips }: RecordStreamOptions = {},
   ) {
     super(onFailure);
     this.#open = open;

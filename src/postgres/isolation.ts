@@ -76,7 +76,9 @@ class Search<E> {
   #surprises = 0;
   /** Surprises that tell nothing any more: the rows after them have been probed. */
   #surprisesBefore = 0;
-  /** The furthest row at fault so far. */
+  /** Rows are being tried that only look as if they were at fault. */
+  #isGuessing = false;
+  /** The furthest row at fault so far, of those that trials have come to. */
   #furthest = 0;
   /** A piece was refused without a row being named: others may have been blamed in its place. */
   #unnamed = false;
@@ -177,7 +179,9 @@ class Search<E> {
     const named = refusal.row ?? (piece.length === 1 ? piece[0] : undefined);
     if (refusal.row === undefined) this.#unnamed = true;
     if (named !== undefined) this.#blame(named, refusal);
+    this.#isGuessing = refusal.row !== undefined;
     await this.#trySuspects(refusal);
+    this.#isGuessing = false;
     if (this.#found === found) {
       this.#refusedTo = piece.at(-1);
       return this.#cut(piece, Math.ceil(piece.length / 2));
@@ -226,7 +230,8 @@ class Search<E> {
     (mayPassLater ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
-    this.#furthest = Math.max(this.#furthest, row);
+    // Suspects lie anywhere: where the server names rows, they do not tell how far it has come.
+    if (named === undefined || !this.#isGuessing) this.#furthest = Math.max(this.#furthest, row);
   }
 
   #doubt(row: number, refusal: Refusal<E>): void {
