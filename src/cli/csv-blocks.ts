@@ -12,6 +12,7 @@ import type { BlockCut } from './block-cut.js';
 import type { BlockReader, RefuseRecord, TakeRow } from './block-reader.js';
 import { endOfRecord } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
+import type { LineFormat } from './line-rows.js';
 import { scanCsv, type CsvScan } from './csv-scan.js';
 import { readRecords, type BlockContent, type BlockFormat, type ReadRecord } from './record-block.js';
 import type { SourceFile } from './source.js';
@@ -25,6 +26,8 @@ export interface CsvFormats {
   /** Of blocks without quotes and backslashes, the best first: the server's text format means the same there, and is read faster. */
   readonly plain: Record<'lf' | 'crlf', readonly BlockFormat[]>;
   readonly any: Record<'lf' | 'crlf', readonly BlockFormat[]>;
+  /** Of plain blocks, line by line. */
+  readonly lines: Record<'lf' | 'crlf', LineFormat>;
 }
 
 /** Undefined where the server's CSV knows no such delimiter. */
@@ -35,9 +38,14 @@ export function csvFormats(delimiter: string, nullText: string): CsvFormats | un
   const csv = delimitedFormat('csv', delimiter, nullText);
   // Objects of their own: the server takes line breaks of one kind only.
   const [lf, crlf] = [{ copy: csv }, { copy: csv }];
+  const [textLf, textCrlf] = [{ copy: text }, { copy: text }];
   return {
-    plain: { lf: [{ copy: text }, lf], crlf: [{ copy: text }, crlf] },
+    plain: { lf: [textLf, lf], crlf: [textCrlf, crlf] },
     any: { lf: [lf], crlf: [crlf] },
+    lines: {
+      lf: { format: textLf, delimiter, nullText },
+      crlf: { format: textCrlf, delimiter, nullText },
+    },
   };
 }
 
@@ -108,6 +116,7 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       written,
       sent,
       formats: (isPlain ? formats.plain : formats.any)[lineBreak],
+      lines: isPlain ? formats.lines[lineBreak] : undefined,
     };
     take(content, line, records);
   }

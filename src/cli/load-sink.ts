@@ -9,6 +9,7 @@ import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';
 import { NESTED_TRANSACTION } from '../postgres/transaction-scope.js';
 import { causesOf, CliError, ExitCode, oneLine, placeOf } from './errors.js';
+import { writtenLines } from './line-rows.js';
 import type { LoadOptions } from './options.js';
 import { SourceRow } from './record-parser.js';
 import type { RejectFile } from './reject-file.js';
@@ -66,6 +67,7 @@ export function createRowCopy(
     },
     {
       valuesOf,
+      linesOf: writtenLines,
       rejectOf: lineOf,
       ...(importLog === undefined ? {} : { importLog }),
       ...(atomic ? { scope: NESTED_TRANSACTION } : {}),

@@ -6,6 +6,7 @@
 import type { CopyFormat } from '../postgres/copy-plan.js';
 import { throwFault, type BlockReader, type RefuseRecord } from './block-reader.js';
 import type { InputError } from './errors.js';
+import { lineRows, type LineFormat } from './line-rows.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from './source.js';
 import { textAsWritten } from './text.js';
@@ -30,6 +31,8 @@ export interface SentContent {
   readonly sent: Buffer;
   /** In which of these it may read them, the best first. */
   readonly formats: readonly BlockFormat[];
+  /** Set where each record is a line, and its fields lie open in it. */
+  readonly lines: LineFormat | undefined;
 }
 
 export interface RowContent {
@@ -87,8 +90,10 @@ export class RecordBlock {
 
   /** Its records one by one. */
   rows(open: OpenReader): readonly SourceRow[] {
-    if (this.sent === undefined) return this.#rows;
-    return rowsOf(readRecords(open(this.file, this.line), this.sent.written, true), this.file, this.ordinal);
+    const { sent } = this;
+    if (sent === undefined) return this.#rows;
+    if (sent.lines !== undefined) return lineRows(sent.sent, sent.records, sent.lines, this);
+    return rowsOf(readRecords(open(this.file, this.line), sent.written, true), this.file, this.ordinal);
   }
 }
 

@@ -18,8 +18,6 @@ export interface RecordFormat<Row> {
  * files from 0, those that could not be read included, headers and blank lines of NDJSON not.
  */
 export class SourceRow {
-  /** Empty where the record could not be read. */
-  readonly values: unknown[];
   readonly file: SourceFile;
   readonly line: number;
   readonly ordinal: number;
@@ -27,6 +25,7 @@ export class SourceRow {
   readonly fault: InputError | undefined;
   /** The record that could not be read as it was written, without its line break; its first 64 KiB (`LONGEST_TEXT_BYTES`) at most. */
   readonly text: string | undefined;
+  readonly #values: unknown[];
 
   constructor(
     values: unknown[],
@@ -36,12 +35,17 @@ export class SourceRow {
     fault?: InputError,
     text?: string,
   ) {
-    this.values = values;
+    this.#values = values;
     this.file = file;
     this.line = line;
     this.ordinal = ordinal;
     this.fault = fault;
     this.text = text;
+  }
+
+  /** Empty where the record could not be read. */
+  get values(): unknown[] {
+    return this.#values;
   }
 }
 

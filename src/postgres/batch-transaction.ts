@@ -10,7 +10,7 @@ import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure
 import { copyPieces } from './copy-pieces.js';
 import { TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
-import { EncodedRows } from './encoded-rows.js';
+import { EncodedRows, type WrittenLines } from './encoded-rows.js';
 import { isolate, type Refusal } from './isolation.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -59,6 +59,8 @@ export interface Batch<T, Client extends CopyClient> {
   items: readonly T[];
   /** Stand in place of `items`; all of them land, or none. */
   written?: WrittenRows;
+  /** The items, where they are written already. */
+  lines?: WrittenLines | undefined;
   signal: AbortSignal;
   scope: TransactionScope;
   /** The row that an item stands for; undefined: itself. */
@@ -151,9 +153,10 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** @param first how the batch as a whole was refused; or the rows that there may be for each fault */
   async #isolate(first: Refusal<CopyError> | number): Promise<void> {
-    const { scope, isolates, items, layout, valuesOf, memory } = this.#batch;
+    const { scope, isolates, items, layout, lines, valuesOf, memory } = this.#batch;
     const faults: RowFault[] = [];
-    const encoded = new EncodedRows(layout, items, valuesOf, faults);
+    const encoded =
+      lines === undefined ? EncodedRows.write(layout, items, valuesOf, faults) : new EncodedRows(lines);
     this.#leaveOut(faults);
     let refusal = first;
     for (let isDeferred = this.#stage() === 'commit'; ; isDeferred = true) {
@@ -200,7 +203,12 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** The first attempt: all rows, written as they are sent. */
   async #copyAll(): Promise<void> {
-    const { layout, valuesOf, isolates, items } = this.#batch;
+    const { layout, lines, valuesOf, isolates, items } = this.#batch;
+    if (lines !== undefined) {
+      const all = new EncodedRows(lines).join([...items.keys()], 0);
+      await this.#copyWritten({ format: lines.format, chunks: [all] });
+      return;
+    }
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined);
     try {
@@ -272,7 +280,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     return { lease: this.#lease, patience: this.#patience, signal: this.#batch.signal };
   }
 
-  #statement(format: CopyFormat = TEXT_FORMAT): string {
+  #statement(format: CopyFormat = this.#batch.lines?.format ?? TEXT_FORMAT): string {
     const statement = [...this.#due, this.#batch.layout.plan.copy(format)].join('; ');
     this.#due = [];
     return statement;

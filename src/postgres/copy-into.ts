@@ -12,6 +12,7 @@ import {
 import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
+import type { WrittenLines } from './encoded-rows.js';
 import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -76,6 +77,8 @@ export interface CopyInternals<T> {
   scope?: TransactionScope;
   /** An import that has been opened already. Needs the option `positionOf`. */
   importLog?: ImportLog;
+  /** The rows that items stand for, where they are written already. */
+  linesOf?: (items: readonly T[]) => WrittenLines | undefined;
   /** What the import keeps of an item that was left out, as JSON. Default: nothing. */
   rejectOf?: (item: T, error: CopyError) => unknown;
 }
@@ -105,6 +108,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         pool,
         layout,
         items,
+        lines: internals.linesOf?.(items),
         signal,
         scope,
         isolates,

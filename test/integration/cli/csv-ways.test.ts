@@ -33,6 +33,12 @@ const OF_THE_WAY = [
   'seconds', 'rowsPerSecond', 'timeInStateMs', 'producerBlockedMs', 'flushes', 'retries', 'peakMemoryBytes', 'table', 'rejectsFile',
 ]; // prettier-ignore
 
+const OF_THE_TIME = ['rowsRead', 'lastRow', 'rowsDropped', 'dropsByReason'];
+
+function without(summary: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(summary).filter(([name]) => !names.includes(name)));
+}
+
 let runs = 0;
 
 async function run(file: string, args: readonly string[], rejects: boolean, way: OpenWay): Promise<Ending> {
@@ -52,13 +58,12 @@ async function run(file: string, args: readonly string[], rejects: boolean, way:
     stderr: output,
     onStopSignal: () => () => undefined,
   } as unknown as Terminal;
-  const { json, error, exitCode } = await load(options, terminal, way).catch((thrown: Error) => ({
+  const { json, error, exitCode } = await load(options, terminal, way).catch((thrown: unknown) => ({
     json: {},
-    error: thrown.message.replaceAll(`"${table}"`, '"TABLE"'),
+    error: (thrown as Error).message.replaceAll(`"${table}"`, '"TABLE"'),
     exitCode: 1,
   }));
   const lines = rejects ? (await readFile(rejectsFile, 'utf8').catch(() => '')).split('\n') : [];
-  const kept = Object.entries<unknown>(json).filter(([name]) => !OF_THE_WAY.includes(name));
   const rows = await database.query(`SELECT t.*, a::text FROM ${table} t ORDER BY t::text COLLATE "C"`);
   await database.query(`DROP TABLE ${table}`);
   const fixed = (text: string): string => text.replaceAll(table, 'TABLE').replaceAll(rejectsFile, 'REJECTS');
@@ -68,7 +73,10 @@ async function run(file: string, args: readonly string[], rejects: boolean, way:
     error: error && fixed(error),
     exitCode,
     summary: Object.fromEntries(
-      kept.map(([name, value]) => [name, typeof value === 'string' ? fixed(value) : value]),
+      Object.entries(without(json, OF_THE_WAY)).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? fixed(value) : value,
+      ]),
     ),
   };
 }
@@ -80,7 +88,7 @@ async function expectSame(bytes: Buffer, args: readonly string[], rejects: boole
   const blocks = await run(file, args, rejects, openWay);
   if (rows.exitCode === 1) {
     // How much had been read when it ended is a matter of time.
-    for (const { summary } of [rows, blocks]) for (const name of ['rowsRead', 'lastRow', 'rowsDropped', 'dropsByReason']) delete summary[name]; // prettier-ignore
+    for (const ending of [rows, blocks]) ending.summary = without(ending.summary, OF_THE_TIME);
   }
   expect(blocks).toEqual(rows);
   return blocks;
@@ -97,17 +105,23 @@ const number = fc.oneof(
 );
 const usual = fc.tuple(
   fc.integer({ min: 0, max: 10_000 }).map(String),
-  fc.constantFrom('', 'x', 'abcd', 'é'),
+  fc.constantFrom('', 'x', 'abcd', 'é', 'a\\b', '\\N', 'a,b', 'a"b', 'a\nb'),
   fc.constantFrom('c', 'cd'),
   fc.constantFrom('', '5', '0.5'),
 );
 const odd = fc.tuple(number, fc.constantFrom(...FIELDS), fc.constantFrom(...FIELDS), number);
 const ragged = fc.array(fc.constantFrom(...FIELDS), { maxLength: 6 });
-const record = fc.oneof(
-  { weight: 8, arbitrary: usual },
-  { weight: 3, arbitrary: odd },
-  { weight: 1, arbitrary: ragged },
-);
+/** Most files have few records that are out of the way, for one of them may hide what the others would show. */
+const records = fc
+  .tuple(
+    fc.array(fc.tuple(usual, fc.integer({ min: 0, max: 9 })), { maxLength: 10 }),
+    fc.array(fc.tuple(fc.oneof(odd, ragged), fc.integer({ min: 0, max: 9 })), { maxLength: 2 }),
+  )
+  .map(([many, few]) => {
+    const all: [string[], number][] = [...many];
+    for (const [fields, seed] of few) all.splice(Math.ceil((seed * all.length) / 9), 0, [fields, seed]);
+    return all;
+  });
 
 interface Shape {
   delimiter: string;
@@ -121,9 +135,12 @@ const shape = fc.record<Shape>({
   nullText: fc.constantFrom('', '', 'NULL', '\\N', "'"),
   lineBreak: fc.constantFrom('\n', '\n', '\r\n'),
   // What is in the file as it is, after a record.
-  strange: fc.array(fc.constantFrom('\n', '\r\n', '\r', '"', 'a"b', '"a"b', '\\.', '\\.\n', '\0', '\ufeff'), {
-    maxLength: 1,
-  }),
+  strange: fc.array(
+    fc.constantFrom('', '', '', '\n', '\r\n', '\r', '"', 'a"b', '"a"b', '\\.', '\\.\n', '\0', '\ufeff'),
+    {
+      maxLength: 1,
+    },
+  ),
 });
 
 function textOf(fields: readonly string[], { delimiter, lineBreak }: Shape, quotes: boolean): string {
@@ -135,13 +152,13 @@ function textOf(fields: readonly string[], { delimiter, lineBreak }: Shape, quot
   );
 }
 
-const FILE_RUNS = 60;
+const FILE_RUNS = 100;
 
 describe('any CSV file', () => {
   test('ends alike as blocks and row by row', { timeout: 240_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(record, fc.integer({ min: 0, max: 9 })), { maxLength: 14 }),
+        records,
         shape,
         fc.record({
           rejects: fc.boolean(),
@@ -153,8 +170,8 @@ describe('any CSV file', () => {
           batchSize: fc.constantFrom(undefined, 1, 3, 100),
           conflict: fc.constantFrom('error', 'ignore', 'update'),
         }),
-        async (records, form, choice) => {
-          const lines = records.map(([fields, seed]) => textOf(fields, form, seed === 0));
+        async (found, form, choice) => {
+          const lines = found.map(([fields, seed]) => textOf(fields, form, seed === 0));
           if (form.strange.length > 0) lines.splice(lines.length >> 1, 0, form.strange[0]!);
           let text = lines.join('');
           if (choice.open) text = text.replace(/\r?\n$/, '');
