@@ -17,7 +17,7 @@ import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
-import { suspectRows } from './suspects.js';
+import { repeatedKeys, suspectRows } from './suspects.js';
 import type { TransactionScope } from './transaction-scope.js';
 
 export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'mark' | 'commit';
@@ -356,6 +356,8 @@ class BatchTransaction<T, Client extends CopyClient> {
       error: alone === undefined ? described : blameRow(described, alone, items[alone]),
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
+      // Of the whole batch: what one piece says of a key holds for all.
+      pairs: () => repeatedKeys(error, new SentRows(layout, items, undefined, valuesOf)),
       mayPassLater: mayPassLater(described.sqlState, layout),
       isOfValue: isOfValue(described, layout),
     };

@@ -13,6 +13,8 @@ export interface Refusal<E> {
   row: number | undefined;
   /** Other rows to which the same may happen; where no row is named: which the error may mean. Asked only where that is of use. */
   suspects: () => readonly number[];
+  /** Rows that may be at fault together with an earlier one, which comes first. Asked only where that is of use. */
+  pairs?: () => readonly (readonly [number, number])[];
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
   mayPassLater: boolean;
   /** A value was refused as such: no other row can have a part in it. */
@@ -83,6 +85,7 @@ class Search<E> {
   /** A piece was refused without a row being named: others may have been blamed in its place. */
   #unnamed = false;
   #isProbed = false;
+  #arePairsTried = false;
   #hints = 0;
   #passed = 0;
 
@@ -181,6 +184,7 @@ class Search<E> {
     if (named !== undefined) this.#blame(named, refusal);
     this.#isGuessing = refusal.row !== undefined;
     await this.#trySuspects(refusal);
+    await this.#tryPairs(refusal);
     this.#isGuessing = false;
     if (this.#found === found) {
       this.#refusedTo = piece.at(-1);
@@ -222,6 +226,19 @@ class Search<E> {
         if (refusal === undefined) this.#passed += 1;
         else if (!this.#isOver()) this.#doubt(some[index]!, refusal);
       }
+    }
+  }
+
+  /** Pieces that are probed side by side do not show what two rows of different pieces do to each other. */
+  async #tryPairs({ pairs }: Refusal<E>): Promise<void> {
+    if (pairs === undefined || this.#arePairsTried || this.#isOver()) return;
+    this.#arePairsTried = true;
+    const some = pairs().filter((pair) => pair.every((row) => this.#isOut[row] === 0));
+    if (some.length === 0) return;
+    const refusals = await this.#options.probe(some);
+    for (const [index, refusal] of refusals.entries()) {
+      const later = some[index]![1];
+      if (refusal?.row === later && this.#isOut[later] === 0) this.#doubt(later, refusal);
     }
   }
 
