@@ -1,10 +1,10 @@
 /** Records of CSV that are lines without quotes: kept as they are written, and only read where one is asked for its values. */
 
+import { isAscii } from 'node:buffer';
 import type { WrittenLines } from '../postgres/encoded-rows.js';
 import type { BlockFormat } from './record-block.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from './source.js';
-import { decodeUtf8 } from './text.js';
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -23,9 +23,13 @@ class Lines {
   readonly of: LineFormat;
   /** Where each begins; and at last the end. */
   readonly starts: Uint32Array;
+  /** All of it, once a row was read, where a byte is a character. */
+  #text: string | undefined;
+  readonly #isAscii: boolean;
 
   constructor(bytes: Buffer, count: number, of: LineFormat) {
     this.bytes = bytes;
+    this.#isAscii = isAscii(bytes);
     this.of = of;
     this.starts = new Uint32Array(count + 1);
     for (let index = 1; index <= count; index += 1) {
@@ -38,10 +42,16 @@ class Lines {
     let end = this.starts[index + 1]! - 1;
     if (end > start && this.bytes[end - 1] === CARRIAGE_RETURN) end -= 1;
     const { delimiter, nullText } = this.of;
-    const fields: unknown[] = decodeUtf8(this.bytes.subarray(start, end)).split(delimiter);
+    const fields: unknown[] = this.#textOf(start, end).split(delimiter);
     for (let field = 0; field < fields.length; field += 1)
       if (fields[field] === nullText) fields[field] = null;
     return fields;
+  }
+
+  #textOf(start: number, end: number): string {
+    if (!this.#isAscii) return this.bytes.toString('utf8', start, end);
+    this.#text ??= this.bytes.toString('latin1');
+    return this.#text.slice(start, end);
   }
 }
 
