@@ -1,4 +1,4 @@
-/** How much memory is held, at most and over time: by the core with default options, and by `spillway load` for files of growing length. */
+/** How much memory is held, at most and over time: by the core and by `copyInto` with default options, and by `spillway load` for files of growing length. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,8 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { BackpressureWritable } from 'spillway';
+import { BackpressureWritable, type FlushFunction } from 'spillway';
+import { copyInto } from 'spillway/postgres';
 import type { Flight } from './flights/flight-source.js';
 import { countFault, type Item } from './support/counting.js';
 import type { Figures, Measured } from './support/figures.js';
@@ -21,6 +22,9 @@ const MIB = 2 ** 20;
 const SAMPLE_EVERY_MS = 100;
 /** A full collection takes some milliseconds. */
 const FLUSHES_PER_SAMPLE = 500;
+const COPIES_PER_SAMPLE = 5;
+/** So many times the rows go through `copyInto`: what it holds would show. */
+const COPY_FACTOR = 3;
 
 /** `rowCount` is that of the shortest file; the others have 3 and 10 times as many. */
 export async function* comparisons(rowCount = MILLION): AsyncGenerator<Figures, void> {
@@ -30,6 +34,10 @@ export async function* comparisons(rowCount = MILLION): AsyncGenerator<Figures, 
   };
   // The longer files repeat the rows of the first.
   yield* withFlights(rowCount, (bench) => [
+    {
+      title: 'copyInto of objects, default options: live heap and external memory after a collection',
+      measure: () => measureCopy(bench),
+    },
     {
       title: 'spillway load of a CSV file: resident memory of the process',
       measure: (progress) => measureLoads(bench, [1, 3, 10], progress),
@@ -44,7 +52,8 @@ interface Sample {
 
 const megabytes = (mib: number): string => `${mib.toFixed(1)} MiB`;
 
-async function measureCore(count: number): Promise<Measured> {
+/** Looks at every so-many-th flush, the first included; what the process held before counts for nothing. */
+function sampler(flushesPerSample: number): { samples: Sample[]; look: () => void } {
   const live = (): number => {
     collectAllGarbage();
     const { heapUsed, external } = process.memoryUsage();
@@ -53,13 +62,22 @@ async function measureCore(count: number): Promise<Measured> {
   const before = live();
   const start = performance.now();
   const samples: Sample[] = [];
-  let received = 0;
   let flushes = 0;
+  const look = (): void => {
+    flushes += 1;
+    if ((flushes - 1) % flushesPerSample !== 0) return;
+    const atMs = performance.now() - start;
+    samples.push({ atMs, mib: live() - before });
+  };
+  return { samples, look };
+}
+
+async function measureCore(count: number): Promise<Measured> {
+  const { samples, look } = sampler(FLUSHES_PER_SAMPLE);
+  let received = 0;
   const sink = new BackpressureWritable<Item>(async (batch) => {
     received += batch.length;
-    flushes += 1;
-    if (flushes % FLUSHES_PER_SAMPLE === 1)
-      samples.push({ atMs: performance.now() - start, mib: live() - before });
+    look();
     // The producer is faster, so that the buffer is full most of the time.
     await nextTurn();
   });
@@ -74,6 +92,34 @@ async function measureCore(count: number): Promise<Measured> {
     header: ['', 'at most', 'first half', 'second half'],
     cells: [['BackpressureWritable', ...shares(samples)]],
     caption: `${count.toLocaleString('en-GB')} small objects, made as they are written; ${samples.length} samples; above what the process held before.`,
+    values: { samples },
+    ...(wrong === undefined ? {} : { wrong }),
+  };
+}
+
+async function measureCopy({ pool, rows, table }: FlightsBench): Promise<Measured> {
+  await pool.query(`TRUNCATE ${table}`);
+  const count = rows.length * COPY_FACTOR;
+  const { samples, look } = sampler(COPIES_PER_SAMPLE);
+  const copy = copyInto<Flight>(pool, { table });
+  const watched: FlushFunction<Flight> = (batch, context) => {
+    look();
+    return copy(batch, context);
+  };
+  // Rows of their own, made as they are asked for: what is held counts.
+  const made = function* (): Generator<Flight, void> {
+    for (let round = 0; round < COPY_FACTOR; round += 1) {
+      for (const row of rows) yield { ...row, date: new Date(row.date) };
+    }
+  };
+  const sink = new BackpressureWritable<Flight>(Object.assign(watched, { defaults: copy.defaults }));
+  await pipeline(Readable.from(made()), sink);
+  const found = await pool.query<{ rows: number }>(`SELECT count(*)::int AS rows FROM ${table}`);
+  const wrong = countFault(found.rows[0]!.rows, count);
+  return {
+    header: ['', 'at most', 'first half', 'second half'],
+    cells: [['BackpressureWritable + copyInto', ...shares(samples)]],
+    caption: `${count.toLocaleString('en-GB')} flights, made as they are written; ${samples.length} samples; above what the process held before.`,
     values: { samples },
     ...(wrong === undefined ? {} : { wrong }),
   };

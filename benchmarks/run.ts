@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { compare, type Comparison } from './support/comparison.js';
 import { measureFigures, type Figures } from './support/figures.js';
 import { describeMachine, machineLine } from './support/machine.js';
-import { saveTables, tableOf, type Result } from './support/report.js';
+import { assertPlaces, isFaulty, saveTables, tableOf, type Result } from './support/report.js';
 
 /** What a benchmark's file exports as `comparisons`: one after another, so that a server can be started before and ended after them. */
 interface Benchmark {
@@ -22,6 +22,11 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
   'write-cost': {
     question: 'What does it cost to write an item, beside plain streams?',
     load: () => import('./write-cost.js'),
+  },
+  'write-alone': {
+    question:
+      'Is the cost of a write the same where each stream has a process of its own, and the first time?',
+    load: () => import('./write-alone.js'),
   },
   'strategies-full': {
     question: 'What does a write cost when the buffer is full, for each strategy?',
@@ -50,6 +55,10 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
   'copy-objects': {
     question: 'How fast do objects get into PostgreSQL, beside psql and other ways?',
     load: () => import('./copy-objects.js'),
+  },
+  'copy-types': {
+    question: 'How does COPY depend on the types of the values?',
+    load: () => import('./copy-types.js'),
   },
   'row-width': {
     question: 'How does COPY depend on the number of columns?',
@@ -129,6 +138,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  if (invocation.save) await assertPlaces(invocation.names);
   const machine = describeMachine();
   process.stdout.write(`${machineLine(machine)}\n`);
   const results: Record<string, Result[]> = {};
@@ -140,7 +150,7 @@ async function main(): Promise<number> {
     for await (const comparison of comparisons(invocation.rows)) {
       const result =
         'measure' in comparison
-          ? await measureFigures(comparison, showProgress)
+          ? await measureFigures(comparison, showProgress, invocation.rounds)
           : await compare(comparison, invocation, showProgress);
       showProgress('');
       process.stdout.write(`\n${tableOf(result)}`);
@@ -153,12 +163,6 @@ async function main(): Promise<number> {
   }
   const isWrong = Object.values(results).some((list) => list.some(isFaulty));
   return isWrong ? 1 : 0;
-}
-
-/** What another project's engine gets wrong is a result like any other. */
-function isFaulty(result: Result): boolean {
-  if ('cells' in result) return result.wrong !== undefined;
-  return result.results.some(({ wrong, isPeer }) => wrong !== undefined && isPeer !== true);
 }
 
 /** On a terminal only: in a file it would be noise. */

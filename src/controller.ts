@@ -43,6 +43,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#sink = new BatchingSink<T>(flush, settings, {
       onState: (state, previous) => this.emit('state', state, previous),
       onDrop: (item, reason) => this.emit('drop', item, reason),
+      hearsDrops: () => this.listenerCount('drop') > 0,
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
       onBreaker: (state, previous) => this.emit('breaker', state, previous),

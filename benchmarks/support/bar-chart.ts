@@ -1,72 +1,67 @@
 /** A comparison as a picture: a bar for each way, as long as its ratio to the baseline, with a line from the smallest to the largest. */
 
+import { card, COLOURS, escaped, MARGIN, round, textWidth, TOP } from './chart.js';
 import type { ComparisonResult } from './comparison.js';
-import type { Machine } from './machine.js';
-import type { Result } from './report.js';
+import { isOurs } from './losses.js';
 import type { Spread } from './statistics.js';
-
-export interface SavedResults {
-  readonly machine: Machine;
-  readonly results: Readonly<Record<string, readonly Result[]>>;
-}
 
 export interface Bar {
   readonly name: string;
-  readonly ratio: Spread;
   readonly kind: 'baseline' | 'ours' | 'other';
+  /** Nothing where it is not timed. */
+  readonly ratio: Spread | undefined;
+  /** Why it is not. */
+  readonly wrong?: string;
 }
 
-/** Of a benchmark's first comparison, the longest first; what is wrong or missing has no bar. */
-export function barsOf({ results }: SavedResults, benchmark: string): Bar[] {
-  const { baseline, results: candidates } = comparisonOf(results, benchmark);
-  const bars = candidates.flatMap(({ name, ratio }): Bar[] => {
-    if (ratio === undefined) return [];
-    const isOurs = /Backpressure|spillway|copyInto/.test(name);
-    return [{ name, ratio, kind: name === baseline ? 'baseline' : isOurs ? 'ours' : 'other' }];
-  });
-  return bars.sort((a, b) => b.ratio.median - a.ratio.median || (a.name < b.name ? -1 : 1));
+/** The longest first; what is wrong comes last and has no bar, what is not installed is left out. */
+export function barsOf({ baseline, results }: ComparisonResult): Bar[] {
+  const bars = results
+    .filter(({ missing }) => missing === undefined)
+    .map(({ name, ratio, wrong }): Bar => {
+      const kind = name === baseline ? 'baseline' : isOurs(name) ? 'ours' : 'other';
+      return { name, kind, ratio, ...(wrong === undefined ? {} : { wrong }) };
+    });
+  const lengthOf = ({ ratio }: Bar): number => ratio?.median ?? 0;
+  return bars.sort((a, b) => lengthOf(b) - lengthOf(a) || (a.name < b.name ? -1 : 1));
 }
 
-export function comparisonOf(results: SavedResults['results'], benchmark: string): ComparisonResult {
-  const first = results[benchmark]?.[0];
-  if (first === undefined || !('baseline' in first)) throw new Error(`no comparison of ${benchmark}`);
-  return first;
-}
-
-const WIDTH = 900;
-const LABELS = 420;
+const BARS = 420;
 const ROW = 26;
-const TOP = 64;
-const VALUE_ROOM = 60;
-const COLOURS = { baseline: '#8c8c8c', ours: '#1f6feb', other: '#b8c4d6' } as const;
+const VALUE_ROOM = 56;
 
 export function barChart(title: string, subtitle: string, bars: readonly Bar[]): string {
-  const longest = Math.max(1, ...bars.map(({ ratio }) => ratio.max));
-  const x = (ratio: number): number => LABELS + (ratio / longest) * (WIDTH - LABELS - VALUE_ROOM);
-  const height = TOP + bars.length * ROW + 12;
-  const rows = bars.map((bar, index) => rowOf(bar, TOP + index * ROW, x));
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
-    `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
-    `<text x="12" y="24" font-size="16" font-weight="bold">${escaped(title)}</text>`,
-    `<text x="12" y="44" fill="#555555">${escaped(subtitle)}</text>`,
-    `<line x1="${round(x(1))}" x2="${round(x(1))}" y1="${TOP - 6}" y2="${height - 8}" stroke="#8c8c8c" stroke-dasharray="3 3"/>`,
-    ...rows,
-    '</svg>\n',
-  ].join('\n');
+  const labels = MARGIN + Math.max(...bars.map(({ name, kind }) => textWidth(name, kind === 'ours'))) + 8;
+  const longest = Math.max(1, ...bars.map(({ ratio }) => ratio?.max ?? 0));
+  const width =
+    Math.max(labels + BARS + VALUE_ROOM, textWidth(title, true) * 1.23, textWidth(subtitle)) + MARGIN;
+  const x = (ratio: number): number => labels + (ratio / longest) * (width - MARGIN - VALUE_ROOM - labels);
+  const height = TOP + bars.length * ROW + MARGIN;
+  return card(Math.ceil(width), height, title, subtitle, [
+    ...bars.map((bar, index) => barOf(bar, TOP + index * ROW, x)),
+    // Over the bars, so that each can be held against it, and beneath the words.
+    `<line x1="${round(x(1))}" x2="${round(x(1))}" y1="${TOP - 6}" y2="${height - 8}" stroke="#59636e" stroke-dasharray="3 3"/>`,
+    ...bars.map((bar, index) => wordsOf(bar, TOP + index * ROW, x)),
+  ]);
 }
 
-function rowOf({ name, ratio, kind }: Bar, top: number, x: (ratio: number) => number): string {
+function barOf({ ratio, kind }: Bar, top: number, x: (ratio: number) => number): string {
+  if (ratio === undefined) return '';
   const middle = top + 9;
   return [
-    `<text x="${LABELS - 8}" y="${top + 14}" text-anchor="end"${kind === 'ours' ? ' font-weight="bold"' : ''}>${escaped(name)}</text>`,
-    `<rect x="${LABELS}" y="${top}" width="${round(x(ratio.median) - LABELS)}" height="18" fill="${COLOURS[kind]}"/>`,
-    `<line x1="${round(x(ratio.min))}" x2="${round(x(ratio.max))}" y1="${middle}" y2="${middle}" stroke="#222222"/>`,
-    `<text x="${round(Math.max(x(ratio.max), x(ratio.median)) + 6)}" y="${top + 14}">${ratio.median.toFixed(2)}</text>`,
+    `<rect x="${round(x(0))}" y="${top}" width="${round(x(ratio.median) - x(0))}" height="18" fill="${COLOURS[kind]}"/>`,
+    `<line x1="${round(x(ratio.min))}" x2="${round(x(ratio.max))}" y1="${middle}" y2="${middle}" stroke="#1f2328"/>`,
   ].join('\n');
 }
 
-const round = (value: number): string => value.toFixed(1);
-
-const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+function wordsOf({ name, ratio, kind, wrong }: Bar, top: number, x: (ratio: number) => number): string {
+  const baseLine = top + 14;
+  const weight = kind === 'ours' ? ' font-weight="bold"' : '';
+  const halo = 'stroke="#ffffff" stroke-width="4" paint-order="stroke"';
+  const label = `<text x="${round(x(0) - 8)}" y="${baseLine}" text-anchor="end"${weight}>${escaped(name)}</text>`;
+  const value =
+    ratio === undefined
+      ? `<text x="${round(x(0) + 4)}" y="${baseLine}" fill="#b42318" ${halo}>${escaped(wrong ?? 'no baseline')}</text>`
+      : `<text x="${round(x(ratio.max) + 6)}" y="${baseLine}"${weight} ${halo}>${ratio.median.toFixed(2)}</text>`;
+  return `${label}\n${value}`;
+}

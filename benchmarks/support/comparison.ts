@@ -15,6 +15,8 @@ export interface Candidate {
   readonly isPeer?: boolean;
   /** The package that it would need and that is not installed: it is listed, and not run. */
   readonly missing?: string;
+  /** Units of one run, where it is too slow for the comparison's: its rate is compared, and the table says on how many. */
+  readonly amount?: number;
   /** Does the work once with every result looked at. Answers with what is wrong, if anything. Not timed; the first warm-up. */
   verify(): Promise<string | undefined>;
   /** Before each timed run; not timed. */
@@ -46,8 +48,11 @@ export interface CandidateResult {
   readonly remark?: string;
   readonly isPeer?: boolean;
   readonly missing?: string;
+  readonly amount?: number;
   /** Why it is not timed, or no longer. */
   readonly wrong?: string;
+  /** It threw: it, or the way in which it is called, does not work at all. */
+  readonly isBroken?: true;
   /** Units per second. */
   readonly rate?: Spread;
   /** Of the rate to the baseline's, round by round. */
@@ -77,12 +82,12 @@ export async function compare(
   const { title, unit, amount, baseline } = comparison;
   const candidates = comparison.candidates.filter(({ missing }) => missing === undefined);
   const rounds = wished.rounds ?? Math.max(ROUNDS, comparison.rounds ?? ROUNDS);
-  const wrong = new Map<Candidate, string>();
+  const wrong = new Map<Candidate, Fault>();
   const runs = new Map<Candidate, Duration[]>(candidates.map((candidate) => [candidate, []]));
 
   for (const candidate of candidates) {
     progress(`${title}: checking ${candidate.name}`);
-    let fault = await candidate.verify().catch(wordsOf);
+    let fault = await faultOf(() => candidate.verify());
     for (let run = wished.warmUps ?? comparison.warmUps ?? 1; run > 0 && fault === undefined; run -= 1) {
       fault = (await timed(candidate)).fault;
     }
@@ -107,15 +112,18 @@ export async function compare(
       name,
       ...(candidate.remark === undefined ? {} : { remark: candidate.remark }),
       ...(candidate.isPeer === undefined ? {} : { isPeer: candidate.isPeer }),
+      ...(candidate.amount === undefined ? {} : { amount: candidate.amount }),
     };
     if (missing !== undefined) return { ...about, missing };
     const fault = wrong.get(candidate);
-    if (fault !== undefined) return { ...about, wrong: fault };
+    if (fault !== undefined) return { ...about, ...fault };
     const own = runs.get(candidate)!;
-    const rate = spreadOf(own.map(({ wallMs }) => (amount / wallMs) * 1000));
+    const units = candidate.amount ?? amount;
+    const rate = spreadOf(own.map(({ wallMs }) => (units / wallMs) * 1000));
     if (wrong.has(base)) return { ...about, rate };
+    const share = units / (base.amount ?? amount);
     const ratioOf = (kind: keyof Duration): Spread =>
-      spreadOf(runs.get(base)!.map((duration, round) => duration[kind] / own[round]![kind]));
+      spreadOf(runs.get(base)!.map((duration, round) => (duration[kind] / own[round]![kind]) * share));
     const ratio = ratioOf('wallMs');
     return comparison.isInProcess === true
       ? { ...about, rate, ratio, cpuRatio: ratioOf('cpuMs') }
@@ -135,16 +143,28 @@ interface Duration {
   readonly cpuMs: number;
 }
 
-async function timed(candidate: Candidate): Promise<{ duration: Duration; fault: string | undefined }> {
+/** What is wrong with a candidate, as its result says it. */
+type Fault = Pick<CandidateResult, 'wrong' | 'isBroken'>;
+
+async function faultOf(
+  look: () => string | undefined | Promise<string | undefined>,
+): Promise<Fault | undefined> {
+  try {
+    const wrong = await look();
+    return wrong === undefined ? undefined : { wrong };
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : String(error), isBroken: true };
+  }
+}
+
+async function timed(candidate: Candidate): Promise<{ duration: Duration; fault: Fault | undefined }> {
   await candidate.prepare?.();
   collectYoungGarbage();
   const cpuStart = process.cpuUsage();
   const start = performance.now();
-  let fault = await candidate.run().then(() => undefined, wordsOf);
+  let fault = await faultOf(() => candidate.run().then(() => undefined));
   const wallMs = performance.now() - start;
   const { user, system } = process.cpuUsage(cpuStart);
-  fault ??= await Promise.resolve(candidate.confirm()).catch(wordsOf);
+  fault ??= await faultOf(() => candidate.confirm());
   return { duration: { wallMs, cpuMs: (user + system) / 1000 }, fault };
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

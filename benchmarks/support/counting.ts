@@ -22,7 +22,7 @@ export class Inspector {
   };
 
   verdict(expected: number): string | undefined {
-    return this.#fault ?? countFault(this.received, expected);
+    return countFault(this.received, expected) ?? this.#fault;
   }
 }
 

@@ -10,56 +10,64 @@ import type { Item } from './counting.js';
 import { BATCH_SIZE } from './in-process.js';
 
 type Flush = (batch: Item[]) => Promise<void>;
-type Work = (items: readonly Item[], flush: Flush) => Promise<void>;
+/** Takes all items of the source, in its own way, and hands them over in batches. Ends when all of them are settled. */
+export type Work = (source: Iterable<Item>, flush: Flush) => Promise<void>;
 
 interface Peer {
   readonly packageName: string;
   readonly engine: string;
-  readonly remark: string;
+  /** What the table says beside what it holds at most. */
+  readonly remark?: string;
   readonly connect: () => Promise<Work>;
 }
 
 const require = createRequire(import.meta.url);
 const CAPACITY = 10_000;
-const BOUND = 'bounds memory';
-const NO_BOUND = 'no bound';
+const PULLS = 'pulls, takes no writes';
 
 export const PEERS: readonly Peer[] = [
-  { packageName: 'rxjs', engine: 'bufferTime + concatMap', remark: NO_BOUND, connect: rxjs },
-  { packageName: 'effect', engine: 'Queue.bounded + takeBetween', remark: BOUND, connect: effect },
+  { packageName: 'rxjs', engine: 'bufferTime + concatMap', connect: rxjs },
+  { packageName: 'effect', engine: 'Queue.bounded + takeBetween', connect: effect },
   {
     packageName: '@shutterstock/p-map-iterable',
-    engine: 'IterableQueueMapperSimple',
-    remark: `${BOUND}; collects no batches, the mapper does`,
+    engine: 'IterableQueueMapperSimple, enqueue of each item',
+    remark: 'collects no batches, the mapper does',
     connect: pMapIterable,
   },
-  { packageName: 'highland', engine: 'batch + flatMap', remark: BOUND, connect: highland },
+  {
+    packageName: '@shutterstock/p-map-iterable',
+    engine: 'IterableQueueMapperSimple, enqueue of each batch',
+    remark: 'batches collected by hand: it sees one call for each',
+    connect: pMapIterableBatches,
+  },
+  { packageName: 'highland', engine: 'batch + flatMap', remark: PULLS, connect: highland },
+  { packageName: 'streaming-iterables', engine: 'batch + transform', remark: PULLS, connect: iterables },
   {
     packageName: 'streaming-iterables',
-    engine: 'batch + transform',
-    remark: `${BOUND}; pulls from the array, takes no writes`,
-    connect: iterables,
+    engine: 'batch + transform, of an async iterable',
+    remark: PULLS,
+    connect: asyncIterables,
   },
-  { packageName: 'async', engine: 'cargoQueue', remark: NO_BOUND, connect: asyncCargo },
-  { packageName: 'batch2', engine: 'Transform between streams', remark: BOUND, connect: batch2 },
+  { packageName: 'async', engine: 'cargoQueue', connect: asyncCargo },
+  { packageName: 'batch2', engine: 'Transform between streams', remark: PULLS, connect: batch2 },
   {
     packageName: '@elastic/elasticsearch',
     engine: 'helpers.bulk',
-    remark: `${BOUND}; a connection that answers at once; writes each item as JSON`,
+    remark: `${PULLS}; a connection that answers at once; writes each item as JSON, and the destination reads it`,
     connect: elasticsearch,
   },
   {
     packageName: '@opentelemetry/sdk-trace-base',
     engine: 'BatchSpanProcessor',
-    remark: `${BOUND} by dropping; the producer yields a turn after each batch`,
+    remark: 'never asks to wait, drops; the producer yields a turn after each batch',
     connect: openTelemetry,
   },
 ];
 
 async function rxjs(): Promise<Work> {
   const { bufferTime, concatMap, from, lastValueFrom } = await import('rxjs');
-  return async (items, flush) => {
-    const batches = from(items).pipe(
+  return async (source, flush) => {
+    const batches = from(source).pipe(
       bufferTime(100, null, BATCH_SIZE),
       concatMap((batch) => (batch.length === 0 ? Promise.resolve() : flush(batch))),
     );
@@ -69,12 +77,12 @@ async function rxjs(): Promise<Work> {
 
 async function effect(): Promise<Work> {
   const { Cause, Effect, Queue } = await import('effect');
-  return (items, flush) =>
+  return (source, flush) =>
     Effect.runPromise(
       Effect.gen(function* () {
         const queue = yield* Queue.bounded<Item, EffectCause.Done>(CAPACITY);
         const produce = Effect.gen(function* () {
-          for (const item of items) yield* Queue.offer(queue, item);
+          for (const item of source) yield* Queue.offer(queue, item);
           yield* Queue.end(queue);
         });
         const consume = Effect.gen(function* () {
@@ -90,7 +98,7 @@ async function effect(): Promise<Work> {
 
 async function pMapIterable(): Promise<Work> {
   const { IterableQueueMapperSimple } = await import('@shutterstock/p-map-iterable');
-  return async (items, flush) => {
+  return async (source, flush) => {
     let batch: Item[] = [];
     const handOver = async (): Promise<void> => {
       const full = batch;
@@ -104,17 +112,35 @@ async function pMapIterable(): Promise<Work> {
       },
       { concurrency: 1 },
     );
-    for (const item of items) await mapper.enqueue(item);
+    for (const item of source) await mapper.enqueue(item);
     await mapper.onIdle();
     if (batch.length > 0) await handOver();
     if (mapper.errors.length > 0) throw new Error(`${mapper.errors.length} items failed`);
   };
 }
 
+async function pMapIterableBatches(): Promise<Work> {
+  const { IterableQueueMapperSimple } = await import('@shutterstock/p-map-iterable');
+  return async (source, flush) => {
+    const mapper = new IterableQueueMapperSimple<Item[]>(flush, { concurrency: 1 });
+    let batch: Item[] = [];
+    for (const item of source) {
+      batch.push(item);
+      if (batch.length === BATCH_SIZE) {
+        await mapper.enqueue(batch);
+        batch = [];
+      }
+    }
+    if (batch.length > 0) await mapper.enqueue(batch);
+    await mapper.onIdle();
+    if (mapper.errors.length > 0) throw new Error(`${mapper.errors.length} batches failed`);
+  };
+}
+
 async function highland(): Promise<Work> {
   const { default: stream } = await import('highland');
-  return async (items, flush) => {
-    const settled = stream(items as Item[])
+  return async (source, flush) => {
+    const settled = stream(source[Symbol.iterator]())
       .batch(BATCH_SIZE)
       .flatMap((batch) => stream(flush(batch)))
       .collect();
@@ -124,14 +150,26 @@ async function highland(): Promise<Work> {
 
 async function iterables(): Promise<Work> {
   const { batch, consume, transform } = await import('streaming-iterables');
-  return async (items, flush) => {
-    await consume(transform(1, flush, batch(BATCH_SIZE, items)));
+  return async (source, flush) => {
+    await consume(transform(1, flush, batch(BATCH_SIZE, source)));
   };
+}
+
+/** The same where items come from a stream or a network, as they mostly do where somebody needs such a library. */
+async function asyncIterables(): Promise<Work> {
+  const { batch, consume, transform } = await import('streaming-iterables');
+  return async (source, flush) => {
+    await consume(transform(1, flush, batch(BATCH_SIZE, inTime(source))));
+  };
+}
+
+async function* inTime(source: Iterable<Item>): AsyncGenerator<Item, void> {
+  yield* source;
 }
 
 async function asyncCargo(): Promise<Work> {
   const { default: library } = await import('async');
-  return async (items, flush) => {
+  return async (source, flush) => {
     const cargo = library.cargoQueue<Item>(
       (batch, done: (error?: Error) => void) => void flush(batch).then(() => done(), done),
       1,
@@ -141,7 +179,7 @@ async function asyncCargo(): Promise<Work> {
     cargo.error((error) => {
       fault = error;
     });
-    for (const item of items) cargo.push(item, () => undefined);
+    for (const item of source) cargo.push(item, () => undefined);
     if (!cargo.idle()) await cargo.drain();
     if (fault !== undefined) throw fault;
   };
@@ -149,14 +187,14 @@ async function asyncCargo(): Promise<Work> {
 
 async function batch2(): Promise<Work> {
   const make = require('batch2') as { obj(options: { size: number }): NodeJS.ReadWriteStream };
-  return (items, flush) => {
+  return (source, flush) => {
     const sink = new Writable({
       objectMode: true,
       write(batch: Item[], _encoding, callback) {
         flush(batch).then(() => callback(), callback);
       },
     });
-    return pipeline(Readable.from(items), make.obj({ size: BATCH_SIZE }), sink);
+    return pipeline(Readable.from(source), make.obj({ size: BATCH_SIZE }), sink);
   };
 }
 
@@ -165,7 +203,7 @@ const BULK_BYTES = 64 * BATCH_SIZE;
 
 async function elasticsearch(): Promise<Work> {
   const { BaseConnection, Client } = await import('@elastic/elasticsearch');
-  return async (items, flush) => {
+  return async (source, flush) => {
     class Mock extends BaseConnection {
       override async request(params: { body?: unknown }): Promise<never> {
         const lines = String(params.body).trimEnd().split('\n');
@@ -183,7 +221,7 @@ async function elasticsearch(): Promise<Work> {
     }
     const client = new Client({ node: 'http://127.0.0.1:9200', Connection: Mock });
     await client.helpers.bulk<Item>({
-      datasource: items as Item[],
+      datasource: inTime(source),
       flushBytes: BULK_BYTES,
       concurrency: 1,
       onDocument: () => ({ index: { _index: 'items' } }),
@@ -200,7 +238,7 @@ async function openTelemetry(): Promise<Work> {
   const { BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-base');
   const context = { traceId: '1'.repeat(32), spanId: '1'.repeat(16), traceFlags: 1 };
   const resource = { asyncAttributesPending: false };
-  return async (items, flush) => {
+  return async (source, flush) => {
     const exporter = {
       export(spans: readonly unknown[], done: (result: { code: number; error?: Error }) => void) {
         const batch = spans.map((span) => (span as { item: Item }).item);
@@ -216,7 +254,7 @@ async function openTelemetry(): Promise<Work> {
       maxExportBatchSize: BATCH_SIZE,
     });
     let written = 0;
-    for (const item of items) {
+    for (const item of source) {
       processor.onEnd({ item, spanContext: () => context, resource } as unknown as ReadableSpan);
       written += 1;
       if (written % BATCH_SIZE === 0) await nextTurn();

@@ -4,7 +4,8 @@ import { loadAverage } from './machine.js';
 
 export interface Figures {
   readonly title: string;
-  measure(progress: (line: string) => void): Promise<Measured>;
+  /** `rounds`: in place of its own number, where it has rounds. */
+  measure(progress: (line: string) => void, rounds?: number): Promise<Measured>;
 }
 
 export interface Measured {
@@ -25,8 +26,9 @@ export interface FiguresResult extends Measured {
 export async function measureFigures(
   figures: Figures,
   progress: (line: string) => void,
+  rounds: number | undefined,
 ): Promise<FiguresResult> {
   const before = loadAverage();
-  const measured = await figures.measure(progress);
+  const measured = await figures.measure(progress, rounds);
   return { title: figures.title, load: [before, loadAverage()], ...measured };
 }

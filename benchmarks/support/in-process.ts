@@ -45,7 +45,7 @@ export function bareWritable(take: (item: Item) => void): Writable {
   });
 }
 
-export async function writeAll(sink: Writable, items: readonly Item[]): Promise<void> {
+export async function writeAll(sink: Writable, items: Iterable<Item>): Promise<void> {
   for (const item of items) {
     if (!sink.write(item)) await new Promise<void>((resolve) => sink.once('drain', resolve));
   }

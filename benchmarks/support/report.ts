@@ -5,8 +5,17 @@ import type { CandidateResult, ComparisonResult } from './comparison.js';
 import type { FiguresResult } from './figures.js';
 import { machineLine, type Machine } from './machine.js';
 import type { Spread } from './statistics.js';
+import { lossesOf } from './losses.js';
 
 export type Result = ComparisonResult | FiguresResult;
+
+/** What another project's engine gets wrong is a result like any other, but not that it cannot be run: then we call it wrongly. */
+export function isFaulty(result: Result): boolean {
+  if ('cells' in result) return result.wrong !== undefined;
+  return result.results.some(
+    ({ wrong, isBroken, isPeer }) => wrong !== undefined && (isBroken === true || isPeer !== true),
+  );
+}
 
 export function tableOf(result: Result): string {
   return 'cells' in result ? figuresTable(result) : comparisonTable(result);
@@ -24,27 +33,54 @@ function comparisonTable(result: ComparisonResult): string {
   const byCpu = results.some(({ cpuRatio }) => cpuRatio !== undefined);
   const header = ['', `${unit}/s (median)`, 'min – max', `ratio to ${baseline}`, 'min – max'];
   if (byCpu) header.push('by processor time', 'min – max');
-  const hasRemarks = results.some(({ remark }) => remark !== undefined);
+  const remarks = results.map((candidate) => remarkOf(candidate, unit));
+  const hasRemarks = remarks.some((remark) => remark !== '');
   if (hasRemarks) header.push('remark');
-  const rows = results.map((candidate) => [
+  const rows = results.map((candidate, place) => [
     ...rowOf(candidate, candidate.name === baseline, byCpu),
-    ...(hasRemarks ? [candidate.remark ?? ''] : []),
+    ...(hasRemarks ? [remarks[place]!] : []),
   ]);
   const caption = `${amount.toLocaleString('en-GB')} ${unit} a run, ${rounds} rounds. ${loadWords(result.load)}`;
-  return [`### ${title}`, '', ...align([header, ...rows]), '', caption, ''].join('\n');
+  const losses = lossesOf(result);
+  return [
+    `### ${title}`,
+    '',
+    ...align([header, ...rows]),
+    '',
+    caption,
+    '',
+    ...(losses === undefined ? [] : [losses, '']),
+  ].join('\n');
+}
+
+function remarkOf({ amount, remark }: CandidateResult, unit: string): string {
+  const fewer = amount === undefined ? [] : [`on ${amount.toLocaleString('en-GB')} ${unit}`];
+  return [...fewer, ...(remark === undefined ? [] : [remark])].join('; ');
 }
 
 const PAGE = new URL('../README.md', import.meta.url);
 
+/** @throws {Error} where the page has no place for the results of one of them: better before hours of work than after. */
+export async function assertPlaces(names: readonly string[]): Promise<void> {
+  const page = await readFile(PAGE, 'utf8');
+  for (const name of names) placeOf(page, name);
+}
+
 /** Puts the tables of a benchmark where the page keeps its results, in place of the ones before. */
 export async function saveTables(name: string, machine: Machine, results: readonly Result[]): Promise<void> {
   const page = await readFile(PAGE, 'utf8');
-  const [begin, end] = [`<!-- results: ${name} -->\n`, '<!-- end -->'];
-  const from = page.indexOf(begin);
-  const to = page.indexOf(end, from);
-  if (from === -1 || to === -1) throw new Error(`README.md has no place for the results of ${name}`);
+  const [from, to] = placeOf(page, name);
   const tables = [`${name}: ${machineLine(machine)}.\n`, ...results.map(tableOf)].join('\n');
-  await writeFile(PAGE, `${page.slice(0, from)}${begin}\n${tables}\n${page.slice(to)}`);
+  await writeFile(PAGE, `${page.slice(0, from)}\n${tables}\n${page.slice(to)}`);
+}
+
+/** Between the two marks of a benchmark. */
+function placeOf(page: string, name: string): [from: number, to: number] {
+  const begin = `<!-- results: ${name} -->\n`;
+  const start = page.indexOf(begin);
+  const to = page.indexOf('<!-- end -->', start);
+  if (start === -1 || to === -1) throw new Error(`README.md has no place for the results of ${name}`);
+  return [start + begin.length, to];
 }
 
 function rowOf(candidate: CandidateResult, isBaseline: boolean, byCpu: boolean): string[] {

@@ -58,8 +58,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#pump();
   };
   #flushIntervalMs: number;
-  #notBefore = 0;
-  #lastFlushLatencyMs = 0;
+  #notBefore = -Infinity;
+  #lastFlushLatencyMs: number | undefined;
   #flushes: Record<FlushReason, number> = { size: 0, bytes: 0, interval: 0, drain: 0, manual: 0 };
   #retries = 0;
   #lateResults = 0;
@@ -267,7 +267,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const flushesByReason = { ...this.#flushes };
     return {
       ...bufferMetrics(this.queue, this.#blocked.totalMs),
-      lastFlushLatencyMs: this.#lastFlushLatencyMs,
+      lastFlushLatencyMs: this.#lastFlushLatencyMs ?? 0,
       currentFlushIntervalMs: this.#flushIntervalMs,
       flushes: Object.values(flushesByReason).reduce((sum, count) => sum + count, 0),
       flushesByReason,
@@ -461,7 +461,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#settlements.dropped(item, reason);
     // An eviction may be what a flush() was waiting for; but the room that it leaves will be gone in a moment.
     if (!this.#settlements.isEmpty || !this.#milestones.isEmpty) this.#schedulePump();
-    this.#observer.onDrop(item, reason);
+    if (this.#observer.hearsDrops()) this.#observer.onDrop(item, reason);
   }
 
   #checkMilestones(): void {

@@ -7,6 +7,8 @@ import type { BackpressureState, DropReason } from '../vocabulary.js';
 export interface SinkObserver<T> {
   onState: (state: BackpressureState, previous: BackpressureState) => void;
   onDrop: (item: T, reason: DropReason) => void;
+  /** Whether anybody listens to drops: to tell nobody of each costs more than the drop. */
+  hearsDrops: () => boolean;
   onFlush: (report: FlushReport) => void;
   onRetry: (retry: RetryReport) => void;
   onBreaker: (state: BreakerState, previous: BreakerState) => void;
@@ -35,6 +37,7 @@ export function guardObserver<T>(
   return {
     onState: guard('state', observer.onState),
     onDrop: guard('drop', observer.onDrop),
+    hearsDrops: observer.hearsDrops,
     onFlush: guard('flush', observer.onFlush),
     onRetry: guard('retry', observer.onRetry),
     onBreaker: guard('breaker', observer.onBreaker),

@@ -47,21 +47,22 @@ export function createAdmission<T>(settings: AdmissionSettings): Admission<T> {
   }
 }
 
-function block<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
-  return store.fits(bytes) ? store.enqueue(item, bytes, 1) : 'full';
+// ── what to do where there is no room ──
+
+function block(): Outcome {
+  return 'full';
 }
 
 function dropNewest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
-  if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
   return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
 }
 
 function dropOldest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
-  if (store.fits(bytes)) return store.enqueue(item, bytes, 1);
   // An item that cannot fit must not empty the buffer in vain.
   if (store.isOversized(bytes)) return store.drop(item, 'oversized');
   if (!store.fitsBesideFlights(bytes)) return store.drop(item, 'rejected');
-  while (!store.fits(bytes)) store.evictOldest();
+  do store.evictOldest();
+  while (!store.fits(bytes));
   return store.enqueue(item, bytes, 1);
 }
 

@@ -59,8 +59,9 @@ export function nextLevel(
 export class PressureGauge {
   level: PressureLevel = 0;
   readonly #thresholds: PressureThresholds;
-  #riseAt: number;
-  #fallBelow = 0;
+  // Infinite at first: a field that has held whole numbers only is one of another kind, and so is the object.
+  #riseAt = Infinity;
+  #fallBelow = -Infinity;
 
   constructor(thresholds: PressureThresholds) {
     this.#thresholds = thresholds;
@@ -74,7 +75,7 @@ export class PressureGauge {
     if (level === this.level) return false;
     this.level = level;
     this.#riseAt = level < 3 ? this.#thresholds.up[level as 0 | 1 | 2] : Infinity;
-    this.#fallBelow = level > 0 ? this.#thresholds.down[level - 1]! : 0;
+    this.#fallBelow = level > 0 ? this.#thresholds.down[level - 1]! : -Infinity;
     return true;
   }
 }

@@ -15,6 +15,7 @@ export interface RingLanes {
 }
 
 export class RingBuffer<T> {
+  /** Only as long as it has ever been used. Pushed one by one: `new Array(n)` would be holey, and so would every batch cut out of it. */
   #items: (T | undefined)[] = [];
   #times: Float64Array | undefined;
   #bytes: Float64Array | undefined;
@@ -24,8 +25,6 @@ export class RingBuffer<T> {
   #mask = INITIAL_SLOTS - 1;
 
   constructor(lanes: RingLanes = {}) {
-    // Pushed one by one: `new Array(n)` would be a holey array, and so would every batch cut out of it.
-    for (let slot = 0; slot < INITIAL_SLOTS; slot++) this.#items.push(undefined);
     if (lanes.times) this.#times = new Float64Array(INITIAL_SLOTS);
     if (lanes.bytes) this.#bytes = new Float64Array(INITIAL_SLOTS);
     if (lanes.weights) this.#weights = new Float64Array(INITIAL_SLOTS);
@@ -38,7 +37,8 @@ export class RingBuffer<T> {
   push(item: T, time = 0, bytes = 0, weight = 1): void {
     if (this.#size > this.#mask) this.#grow();
     const slot = (this.#head + this.#size) & this.#mask;
-    this.#items[slot] = item;
+    if (slot < this.#items.length) this.#items[slot] = item;
+    else this.#items.push(item);
     if (this.#times !== undefined) this.#times[slot] = time;
     if (this.#bytes !== undefined) this.#bytes[slot] = bytes;
     if (this.#weights !== undefined) this.#weights[slot] = weight;
@@ -121,9 +121,8 @@ export class RingBuffer<T> {
     this.#times = grow(this.#times);
     this.#bytes = grow(this.#bytes);
     this.#weights = grow(this.#weights);
-    const items: (T | undefined)[] = this.#items.slice(this.#head).concat(this.#items.slice(0, this.#head));
-    for (let slot = size; slot < slots; slot++) items.push(undefined);
-    this.#items = items;
+    // Full: every slot is in use.
+    if (this.#head > 0) this.#items = this.#items.slice(this.#head).concat(this.#items.slice(0, this.#head));
     this.#head = 0;
     this.#mask = slots - 1;
   }

@@ -78,7 +78,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
  * How a value of JSON is handed to a column. Into `json` and `jsonb` goes its JSON, a text included; elsewhere a text is the type's literal,
  * and an object or array is given as JSON text, except to array columns.
  */
-function fieldEncoder(type: TableColumn['type']): (value: unknown) => unknown {
+export function fieldEncoder(type: TableColumn['type']): (value: unknown) => unknown {
   if (type.kind === 'array') {
     return (value) => (Array.isArray(value) ? value.map((element) => arrayElement(element)) : plain(value));
   }

@@ -12,12 +12,13 @@ import {
 import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
-import type { WrittenLines } from './encoded-rows.js';
+import { FormatChoice } from './copy-format.js';
 import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
+import type { WrittenLines } from './encoded-rows.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
-import { sampledRowSize } from './row-size.js';
+import { RowSizes } from './row-size.js';
 import { SentRows } from './sent-rows.js';
 import { hintsAtChangedTable } from './sqlstate.js';
 import { TableLayout } from './table-layout.js';
@@ -90,8 +91,10 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
 ): RowCopy<T> {
   checkPool(pool);
   const checked = checkCopyOptions(options);
-  const { table, schema, columns } = checked;
-  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked));
+  const { table, schema, columns, format = 'auto' } = checked;
+  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked), format);
+  const formatChoice = new FormatChoice(format);
+  const sizes = new RowSizes();
   const marks = BatchMarks.create<T>(pool, checked, internals);
   const memory: FaultMemory = { gap: undefined };
 
@@ -113,6 +116,9 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         scope,
         isolates,
         memory,
+        format: formatChoice,
+        onEncoded: (bytes) => sizes.learn(items, bytes, valuesOf),
+        onStaleLayout: () => tableLayout.forget(layout),
         valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
@@ -149,6 +155,9 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         scope,
         isolates: false,
         memory,
+        format: formatChoice,
+        onEncoded: () => undefined,
+        onStaleLayout: () => undefined,
         valuesOf: undefined,
         beforeCommit: undefined,
         mark,
@@ -187,7 +196,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
     }
   };
   return Object.assign(copy as FlushFunction<T>, {
-    defaults: defaultsFor<T>(pool, marks.areKept),
+    defaults: defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
     copyWritten,
   });
 }
@@ -222,13 +231,13 @@ function resultOf<T>(count: number, batch: MarkedBatch<T>, failures: RowFailures
 }
 
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
-function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean): FlushDefaults<T> {
+function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean, sizeOf: (row: T) => number): FlushDefaults<T> {
   const size = pool.options?.max ?? POOL_SIZE;
   return {
-    batchSize: 20_000,
+    batchSize: 40_000,
     batchBytes: 4 * MIB,
     maxBufferBytes: 64 * MIB,
-    sizeOf: sampledRowSize(),
+    sizeOf,
     // One connection is left for whatever else the pool serves.
     concurrency: Math.min(3, Math.max(1, size - 1)),
     minFlushIntervalMs: 100,

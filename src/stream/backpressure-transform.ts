@@ -9,6 +9,7 @@ import type { BufferMetrics } from '../metrics.js';
 import type { TransformOptions } from '../options.js';
 import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
 import { Stopwatch } from '../stopwatch.js';
+import { keepShapeOf } from './kept-shapes.js';
 import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate, type Gated } from './producer-gate.js';
 
@@ -65,6 +66,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   };
 
   constructor(options: TransformOptions<In, Out> = {}) {
+    keepShapeOf(BackpressureTransform, () => new BackpressureTransform({ strategy: 'sample' }));
     const settings = resolveTransform(options);
     super({
       objectMode: settings.objectMode,
@@ -75,7 +77,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#settings = settings;
     this.#queue = new AdmissionQueue<In>(settings, {
       onState: (state, previous) => this.#tell('state', state, previous),
-      onDrop: (item, reason) => this.#tell('drop', item, reason),
+      onDrop: (item, reason) => {
+        if (this.listenerCount('drop') > 0) this.#tell('drop', item, reason);
+      },
     });
     this.#blocked = new Stopwatch(settings.clock);
     const gated: Gated<In> = {

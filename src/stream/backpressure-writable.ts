@@ -10,8 +10,12 @@ import { resolveSink } from '../resolve-options.js';
 import { SHUTDOWN, type SinkShutdown } from '../sink-shutdown.js';
 import type { FlushFunction } from '../types.js';
 import { checkInteger } from '../validate.js';
+import { keepShapeOf } from './kept-shapes.js';
 import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate } from './producer-gate.js';
+
+/** No other options make fields of more kinds. */
+const WIDEST = { strategy: 'sample' } as const;
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -45,6 +49,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   #drains = 0;
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
+    keepShapeOf(BackpressureWritable, () => new BackpressureWritable(() => Promise.resolve(), WIDEST));
     const settings = resolveSink(flush, options, 'BackpressureWritable');
     const blocks = settings.strategy === 'block';
     super({
@@ -55,6 +60,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     this.#sink = new BatchingSink<T>(flush, settings, {
       onState: (state, previous) => this.emit('state', state, previous),
       onDrop: (item, reason) => this.emit('drop', item, reason),
+      hearsDrops: () => this.listenerCount('drop') > 0,
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
       onBreaker: (state, previous) => this.emit('breaker', state, previous),

@@ -31,6 +31,7 @@ export class ProducerGate<T> {
   /** Length of Node's own queue, the chunk being written included. */
   readonly #nativeLength: () => number;
   readonly #blocks: boolean;
+  readonly #objectMode: boolean;
   #pauseAt: number;
   readonly #pauseAtBytes: number;
   readonly #ledger: Ledger;
@@ -53,6 +54,7 @@ export class ProducerGate<T> {
     this.#settings = settings;
     this.#nativeLength = nativeLength;
     this.#blocks = settings.strategy === 'block';
+    this.#objectMode = settings.objectMode;
     this.#ledger = gated.queue.ledger;
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
@@ -92,11 +94,11 @@ export class ProducerGate<T> {
   /** Everything that was written and has not settled: items, or bytes in byte mode. */
   get length(): number {
     const { ledger } = this.#gated.queue;
-    return this.#settings.objectMode ? ledger.load + ledger.waiting : ledger.loadBytes + this.#waitingLength;
+    return this.#objectMode ? ledger.load + ledger.waiting : ledger.loadBytes + this.#waitingLength;
   }
 
   get #waitingLength(): number {
-    if (this.#settings.objectMode) return this.#gated.queue.ledger.waiting;
+    if (this.#objectMode) return this.#gated.queue.ledger.waiting;
     const native = this.#nativeLength();
     const bytes =
       this.#held !== undefined && this.#pending === undefined ? native - this.#heldLength : native;
@@ -112,7 +114,7 @@ export class ProducerGate<T> {
     const ledger = this.#ledger;
     // In byte mode Node must make bytes of strings first.
     if (!this.#open || ledger.waiting > 0 || this.#held !== undefined || chunk === null) return false;
-    if (!this.#settings.objectMode) return false;
+    if (!this.#objectMode) return false;
     // The write that makes the producer wait must go the long way: Node has to know of it, to emit 'drain'.
     if (ledger.queued + ledger.inFlight + 1 >= this.#pauseAt) return false;
     const { queue } = this.#gated;
@@ -148,7 +150,7 @@ export class ProducerGate<T> {
     if (this.#waitingLength - pending * this.#heldLength <= this.#settings.maxWaiting) return;
     // pipe() listens for 'unpipe', and each source that is piped here may write once before it learns that another one was refused.
     if (this.#ledger.waiting - pending <= this.#stream.listenerCount('unpipe')) return;
-    const unit = this.#settings.objectMode ? 'items' : 'bytes';
+    const unit = this.#objectMode ? 'items' : 'bytes';
     const message = `the producer ignored write() answering false: more than maxWaiting (${this.#settings.maxWaiting}) ${unit} wait`;
     this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message));
   }
@@ -256,7 +258,7 @@ export class ProducerGate<T> {
 
   #hold(chunk: T, callback: WriteCallback): void {
     this.#held = callback;
-    this.#heldLength = this.#settings.objectMode ? 1 : (chunk as Uint8Array).byteLength;
+    this.#heldLength = this.#objectMode ? 1 : (chunk as Uint8Array).byteLength;
     this.#gated.setHeld(true);
     this.#setBlockTimer();
   }

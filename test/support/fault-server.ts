@@ -1,7 +1,7 @@
 /** A PostgreSQL server of a test's own that can be stopped, frozen and started again, on the same address and data. */
 
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -52,11 +52,11 @@ export async function startFaultServer(settings: Record<string, string> = {}): P
     return state.pid;
   };
   const freeze = (pids: number[]): void => {
-    for (const pid of pids) process.kill(pid, 'SIGSTOP');
-    frozen.push(...pids);
+    // A process that works in the background may have ended since it was listed.
+    frozen.push(...pids.filter((pid) => signalled(pid, 'SIGSTOP')));
   };
   const thaw = async (): Promise<void> => {
-    for (const pid of frozen) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+    for (const pid of frozen) signalled(pid, 'SIGCONT');
     frozen = [];
   };
 
@@ -97,19 +97,40 @@ export async function startFaultServer(settings: Record<string, string> = {}): P
 }
 
 export function isAlive(pid: number): boolean {
+  return signalled(pid, 0);
+}
+
+/** Answers `false` where the process has ended. */
+export function signalled(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     return false;
   }
 }
 
 async function childrenOf(parent: number): Promise<number[]> {
-  const { stdout } = await run('ps', ['-A', '-o', 'ppid=,pid=']);
-  return stdout
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([ppid]) => ppid === parent)
-    .map(([, pid]) => pid!);
+  const processes = process.platform === 'linux' ? await processesOfLinux() : await processesByPs();
+  return processes.filter(([, ppid]) => ppid === parent).map(([pid]) => pid);
+}
+
+type ProcessAndParent = [pid: number, ppid: number];
+
+/** Without `ps`, which small images lack. */
+async function processesOfLinux(): Promise<ProcessAndParent[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      // Some have ended since they were listed. The name, in parentheses, may hold anything.
+      const line = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+      return [Number(pid), Number(line.slice(line.lastIndexOf(')')).split(' ')[2])] as ProcessAndParent;
+    }),
+  );
+  return found;
+}
+
+async function processesByPs(): Promise<ProcessAndParent[]> {
+  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=']);
+  return stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number) as ProcessAndParent);
 }

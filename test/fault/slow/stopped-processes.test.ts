@@ -11,7 +11,7 @@ import {
   until,
   type CountedLoad,
 } from '../../support/counted-load.js';
-import { startFaultServer, type FaultServer } from '../../support/fault-server.js';
+import { signalled, startFaultServer, type FaultServer } from '../../support/fault-server.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
@@ -87,16 +87,6 @@ function endlessly(): { goesOn: (offered: number) => boolean; stop: () => void }
       isOver = true;
     },
   };
-}
-
-/** Answers `false` where the process has ended. */
-function signalled(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    return false;
-  }
 }
 
 test.each(POOLS)(

@@ -1,0 +1,210 @@
+/**
+ * The fast way of NDJSON: blocks of lines become COPY's text without being parsed. What it cannot do exactly as the long way would (parsed
+ * by `NdjsonRows`, written by the columns' encoders), it has done by that way, record by record. Where that finds a fault, it stops, so that
+ * whoever asked can have the record read in the way that tells of faults.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import { LINE_FEED, LONG_WAY, startsWith } from './ndjson-copy-bytes.js';
+import { copyColumn, IGNORED_VALUE, type CopyColumn } from './ndjson-copy-column.js';
+import { LongWay } from './ndjson-copy-long-way.js';
+import { END_OF_RECORD, IGNORED, skipBlankLine, Steps } from './ndjson-copy-steps.js';
+import { CopyText } from './ndjson-copy-text.js';
+import type { NdjsonRowOptions } from './ndjson-rows.js';
+import { endOfLine } from './text.js';
+
+/** What has become of a block, up to the first record that cannot be loaded. */
+export interface Transcoded {
+  /** Rows in COPY's text format. The caller owns it. */
+  readonly data: Buffer;
+  readonly records: number;
+  /** Lines that were read, blank ones included. */
+  readonly lines: number;
+  /** Bytes of the block that were read. If not all, a record follows that cannot be read, or that a column cannot take. */
+  readonly bytes: number;
+}
+
+const LINE_BREAK = Buffer.of(LINE_FEED);
+const NULL_FIELD = Buffer.from('\\N\t');
+/** So many bytes of COPY's text one of JSON may become: JSON within JSON has its backslashes escaped. */
+const GREATEST_GROWTH = 2;
+/** A buffer that became larger for one block is not kept for the next. */
+const LARGEST_KEPT_BYTES = 4 * 1024 * 1024;
+/** In place of an offset: the keys are not in the columns' order. */
+const OUT_OF_ORDER = -2;
+
+export class NdjsonTranscoder {
+  readonly #columns: readonly CopyColumn[];
+  readonly #steps: Steps;
+  readonly #longWay: LongWay;
+  #text = new CopyText();
+  /** The values of a record whose keys are not in the columns' order, and where each one is; at a start below 0 there is none. */
+  #loose = new CopyText();
+  readonly #starts: Int32Array;
+  readonly #ends: Int32Array;
+  /** Whether the keys of the record before were in the columns' order. */
+  #isInOrder = true;
+
+  constructor(options: NdjsonRowOptions) {
+    const { columns, ignoresOtherKeys } = options;
+    this.#columns = columns.map((column) => copyColumn(column));
+    this.#steps = new Steps(
+      columns.map(({ name }) => name),
+      ignoresOtherKeys,
+    );
+    this.#longWay = new LongWay(options);
+    this.#starts = new Int32Array(columns.length);
+    this.#ends = new Int32Array(columns.length);
+  }
+
+  /** How many records had to go the long way, so far. */
+  get longWays(): number {
+    return this.#longWay.records;
+  }
+
+  /** @param block whole lines; the last one may lack its line feed */
+  transcode(block: Buffer): Transcoded {
+    const valid = validLines(block);
+    // Its line feed is what ends every loop over the source.
+    const source = valid.at(-1) === LINE_FEED ? valid : Buffer.concat([valid, LINE_BREAK]);
+    const end = valid.length;
+    const text = this.#text;
+    let at = 0;
+    let lines = 0;
+    let records = 0;
+    while (at < end) {
+      const { length } = text;
+      text.reserve(GREATEST_GROWTH * (source.length - at) + NULL_FIELD.length * this.#columns.length);
+      let next = this.#writeRecord(source, at);
+      if (next >= 0) records += 1;
+      else {
+        text.length = length;
+        next = skipBlankLine(source, at);
+        if (next === LONG_WAY) {
+          next = endOfLine(source, at);
+          const written = this.#longWay.write(source.subarray(at, next), length);
+          if (written === undefined) break;
+          records += written;
+        }
+      }
+      at = next;
+      lines += 1;
+    }
+    return { data: this.#take(), records, lines, bytes: Math.min(at, end) };
+  }
+
+  #take(): Buffer {
+    const data = this.#longWay.mergeInto(this.#text.bytes.subarray(0, this.#text.length));
+    this.#text.length = 0;
+    if (this.#text.bytes.length > LARGEST_KEPT_BYTES) this.#text = new CopyText();
+    if (this.#loose.bytes.length > LARGEST_KEPT_BYTES) this.#loose = new CopyText();
+    return data;
+  }
+
+  /** Answers where the next record begins, or `LONG_WAY`. */
+  #writeRecord(source: Buffer, at: number): number {
+    if (this.#isInOrder) {
+      const { length } = this.#text;
+      const end = this.#writeInOrder(source, at);
+      if (end !== OUT_OF_ORDER) return end;
+      this.#text.length = length;
+    }
+    return this.#writeInAnyOrder(source, at);
+  }
+
+  #writeInOrder(source: Buffer, start: number): number {
+    const text = this.#text;
+    const columns = this.#columns;
+    const steps = this.#steps;
+    let at = start;
+    /** Of the next column to be written. */
+    let place = 0;
+    let step = steps.start;
+    for (;;) {
+      let { next } = step;
+      if (next === undefined || !startsWith(source, at, next.bytes)) {
+        next = steps.find(step, source, at);
+        if (next === undefined) return LONG_WAY;
+      }
+      step = next;
+      at += step.bytes.length;
+      const found = step.place;
+      if (found >= 0) {
+        if (found < place) return OUT_OF_ORDER;
+        for (; place < found; place += 1) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
+        at = text.writeValue(source, at, columns[found]!);
+        text.endField();
+        place += 1;
+      } else if (found === IGNORED) {
+        const { length } = text;
+        at = text.writeValue(source, at, IGNORED_VALUE);
+        text.length = length;
+      } else break;
+      if (at === LONG_WAY) return LONG_WAY;
+    }
+    for (; place < columns.length; place += 1) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
+    text.endRow();
+    return at;
+  }
+
+  #writeInAnyOrder(source: Buffer, start: number): number {
+    const loose = this.#loose;
+    const starts = this.#starts.fill(-1);
+    const ends = this.#ends;
+    loose.length = 0;
+    loose.reserve(GREATEST_GROWTH * (source.length - start));
+    let at = start;
+    let last = -1;
+    let isInOrder = true;
+    let step = this.#steps.start;
+    for (;;) {
+      let { next } = step;
+      if (next === undefined || !startsWith(source, at, next.bytes)) {
+        next = this.#steps.find(step, source, at);
+        if (next === undefined) return LONG_WAY;
+      }
+      step = next;
+      at += step.bytes.length;
+      const { place } = step;
+      if (place === END_OF_RECORD) break;
+      const { length } = loose;
+      at = loose.writeValue(source, at, place === IGNORED ? IGNORED_VALUE : this.#columns[place]!);
+      if (at === LONG_WAY) return LONG_WAY;
+      if (place === IGNORED) continue;
+      // The key comes twice.
+      if (starts[place]! >= 0) return LONG_WAY;
+      starts[place] = length;
+      ends[place] = loose.length;
+      isInOrder &&= place > last;
+      last = place;
+    }
+    this.#isInOrder = isInOrder;
+    this.#writeLoose();
+    return at;
+  }
+
+  #writeLoose(): void {
+    const text = this.#text;
+    const starts = this.#starts;
+    for (let place = 0; place < starts.length; place += 1) {
+      const start = starts[place]!;
+      if (start < 0) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
+      else {
+        text.copyFrom(this.#loose.bytes, start, this.#ends[place]!);
+        text.endField();
+      }
+    }
+    text.endRow();
+  }
+}
+
+/** As far as it is UTF-8. */
+function validLines(block: Buffer): Buffer {
+  if (isUtf8(block)) return block;
+  let end = 0;
+  for (;;) {
+    const next = endOfLine(block, end);
+    if (!isUtf8(block.subarray(end, next))) return block.subarray(0, end);
+    end = next;
+  }
+}
