@@ -144,6 +144,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (this.#phase !== 'running') return;
     this.#phase = 'stopped';
     this.#clearTimer();
+    this.#gate.halt();
   }
 
   /** Settles everything that was offered before the call. */

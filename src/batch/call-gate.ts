@@ -155,6 +155,13 @@ export class CallGate {
     this.#setTimer(breaker.nextAt);
   }
 
+  /** The sink is stopped: a probe that was let go, and has not begun, waits for the next start. */
+  halt(): void {
+    if (!this.isOut || this.#released.size === 0) return;
+    this.#released.clear();
+    this.#breaker!.withdrawProbe();
+  }
+
   /** The sink has ended: nothing changes any more. */
   end(): void {
     this.#ended = true;

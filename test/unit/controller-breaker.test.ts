@@ -544,6 +544,24 @@ describe('while the breaker is open', () => {
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2 });
   });
 
+  it('nor one that was let go just before; the next start sends it', async () => {
+    const { clock, controller, calls } = start({}, times(3, fails(10)));
+    pushAll(controller, [1, 2]);
+    await clock.advance(30);
+    controller.stop();
+    await clock.advance(1_000);
+    controller.start();
+    // Its way to the flush function has begun.
+    await Promise.resolve();
+    controller.stop();
+    await clock.advance(1_000);
+    expect(calls()).toHaveLength(2);
+    controller.start();
+    await clock.advance(2_000);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2, breaker: 'closed' });
+    expect(clock.pending).toBe(0);
+  });
+
   it('nor one that a listener of the event stops in time', async () => {
     const { clock, controller, calls } = start({}, times(3, fails(10)));
     controller.on('breaker', (state) => {
