@@ -105,6 +105,14 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return outcome;
   }
 
+  /** So many further items need no `#wake`, until the next pump. */
+  unheeded(): number {
+    const { queued } = this.queue.ledger;
+    if (this.#phase === 'aborted' || queued === 0) return 0;
+    if (this.#pumpIsScheduled || this.#flights.size >= this.settings.concurrency) return Infinity;
+    return this.settings.batchSize - 1 - queued;
+  }
+
   /** A producer is made to wait: what is queued is flushed, for nothing else will come. */
   setHeld(held: boolean): void {
     if (!held) return this.#blocked.stop();
@@ -299,6 +307,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   #pump(): void {
     const { concurrency } = this.settings;
+    this.queue.endClearance();
     this.#gate.tend();
     let due: FlushReason | number | undefined;
     while (this.#flights.size < concurrency && this.#gate.mayLaunch) {

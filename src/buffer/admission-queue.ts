@@ -63,6 +63,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
   unrepresented = 0;
+  #clearance = 0;
   readonly #ring: RingBuffer<T>;
   readonly #observer: QueueObserver<T>;
   readonly #admission: Admission<T>;
@@ -141,8 +142,37 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#ring.oldestTime();
   }
 
+  /**
+   * Lets up to `most` further items in by `admitCleared`: as many as reach no bound and change no state. Whatever else happens to the queue
+   * ends it, so that what held for the first of them holds for all.
+   */
+  clear(most: number): void {
+    const { load } = this.ledger;
+    const looksAtItems = this.#shed !== undefined || this.#sizeOf !== undefined;
+    const items = this.#items;
+    if (looksAtItems || items === undefined || (!this.#fillsUp && this.isPressed())) return;
+    this.#clearance = Math.min(most, this.#capacity - load, items.untilRise(load));
+  }
+
+  endClearance(): void {
+    this.#clearance = 0;
+  }
+
+  /** Offers and admits an item, where one more may come in without anybody being asked; else answers `false`. */
+  admitCleared(item: T): boolean {
+    if (this.#clearance <= 0) return false;
+    this.#clearance--;
+    const { ledger } = this;
+    this.#push(item, 0, 1);
+    ledger.offered++;
+    ledger.accepted++;
+    ledger.queued++;
+    return true;
+  }
+
   /** Counts an item that a producer offers; it waits until `admit` decides on it. */
   arrive(): void {
+    this.#clearance = 0;
     this.ledger.offered++;
     this.ledger.waiting++;
   }
@@ -221,6 +251,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Takes the oldest item out, for somebody who will say at once what became of it (`settle`). */
   takeOne(): T {
     const { ledger } = this;
+    this.#clearance = 0;
     const bytes = this.#ring.bytesAt(0);
     ledger.queued--;
     ledger.inFlight++;
@@ -241,6 +272,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   take(count: number): TakenItems<T> {
     const { ledger } = this;
+    this.#clearance = 0;
     const first = this.head;
     const sizes = this.#ring.copyBytes(count);
     const weights = this.#ring.copyWeights(count);
@@ -256,6 +288,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Items in flight have settled: their capacity is free. */
   settle(flushed: number, failed: number, bytes: number): void {
     const { ledger } = this;
+    this.#clearance = 0;
     ledger.inFlight -= flushed + failed;
     ledger.inFlightBytes -= bytes;
     ledger.flushed += flushed;
@@ -318,8 +351,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   enqueue(item: T, bytes: number, weight: number): Outcome {
     const ledger = this.ledger;
-    const clock = this.#clock;
-    this.#ring.push(item, clock.turnNow === undefined ? clock.now() : clock.turnNow(), bytes, weight);
+    this.#push(item, bytes, weight);
     ledger.waiting--;
     ledger.accepted++;
     ledger.queued++;
@@ -350,6 +382,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     // Where there is room, most strategies do the same: one call less for each item.
     if (this.#fillsUp && this.fits(bytes)) return this.enqueue(item, bytes, 1);
     return this.#admission(this, item, bytes);
+  }
+
+  #push(item: T, bytes: number, weight: number): void {
+    const clock = this.#clock;
+    this.#ring.push(item, clock.turnNow === undefined ? clock.now() : clock.turnNow(), bytes, weight);
   }
 
   #updateState(): void {

@@ -62,6 +62,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #lastItems: In[] | undefined;
   readonly #deliverTask = () => {
     this.#deliveryIsScheduled = false;
+    this.#queue.endClearance();
     this.#deliver();
   };
 
@@ -84,6 +85,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#blocked = new Stopwatch(settings.clock);
     const gated: Gated<In> = {
       queue: this.#queue,
+      unheeded: () => (this.#wanted && !this.#deliveryIsScheduled ? 0 : Infinity),
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       admitAgain: (item) => this.#onAdmission(item, this.#queue.admitAgain(item)),
       setHeld: (held) => this.#setHeld(held),
