@@ -79,6 +79,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.queue = new AdmissionQueue<T>(settings, {
       onState: this.#observer.onState,
       onDrop: (item, reason) => this.#onDrop(item, reason),
+      heedsDrops: () =>
+        settings.onSettled !== undefined || !this.#milestones.isEmpty || this.#observer.hearsDrops(),
     });
     const { positionOf } = settings;
     this.#positions = positionOf && new CommittedPosition(positionOf, this.queue, failSoon);

@@ -4,6 +4,7 @@ import { show } from '../validate.js';
 import { BackpressureState, type DropReason } from '../vocabulary.js';
 import {
   createAdmission,
+  Sampling,
   type Admission,
   type AdmissionSettings,
   type AdmissionStore,
@@ -40,7 +41,12 @@ export interface ProducerMarks {
 export interface QueueObserver<T> {
   onState(state: BackpressureState, previous: BackpressureState): void;
   onDrop(item: T, reason: DropReason): void;
+  /** Whether `onDrop` would do anything now. */
+  heedsDrops(): boolean;
 }
+
+/** Whole, and small enough to be kept as such by V8. */
+const MOST_CLEARED = 1e6;
 
 /** Items that were taken out together and are now in flight. */
 export interface TakenItems<T> {
@@ -63,7 +69,10 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
   unrepresented = 0;
+  readonly sampling: Sampling;
   #clearance = 0;
+  /** What becomes of each item that comes in by clearance, or of the oldest one in its stead. */
+  #clearedFor: 'queued' | 'evicted' | 'rejected' | 'sampled' = 'queued';
   readonly #ring: RingBuffer<T>;
   readonly #observer: QueueObserver<T>;
   readonly #admission: Admission<T>;
@@ -78,6 +87,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #blocks: boolean;
   /** The strategy is asked only when there is no room. */
   readonly #fillsUp: boolean;
+  readonly #evicts: boolean;
+  readonly #rejects: boolean;
+  readonly #looksAtItems: boolean;
   #refused = 0;
   #draining = false;
   #state: BackpressureState = BackpressureState.NORMAL;
@@ -106,11 +118,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
         : new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
     this.#items = gauge(capacity);
     this.#bytes = gauge(capacityBytes);
+    this.sampling = new Sampling(settings);
     this.#admission = createAdmission<T>(settings);
     this.#capacity = capacity;
     this.#capacityBytes = capacityBytes;
     this.#blocks = settings.strategy === 'block';
     this.#fillsUp = settings.strategy !== 'sample';
+    this.#evicts = settings.strategy === 'drop_oldest';
+    this.#rejects = settings.strategy === 'drop_newest';
+    this.#looksAtItems = settings.shed !== undefined || settings.sizeOf !== undefined;
     this.#clock = clock;
     this.#shed = settings.shed;
     this.#sizeOf = settings.sizeOf;
@@ -143,30 +159,63 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /**
-   * Lets up to `most` further items in by `admitCleared`: as many as reach no bound and change no state. Whatever else happens to the queue
-   * ends it, so that what held for the first of them holds for all.
+   * Lets the next items, at most `most`, in by `admitCleared`: those of which it is certain what becomes of them, and that it changes no
+   * state. Whatever else happens to the queue ends it, so that what held for the first of them holds for all.
    */
   clear(most: number): void {
-    const { load } = this.ledger;
-    const looksAtItems = this.#shed !== undefined || this.#sizeOf !== undefined;
+    const { queued, load } = this.ledger;
     const items = this.#items;
-    if (looksAtItems || items === undefined || (!this.#fillsUp && this.isPressed())) return;
-    this.#clearance = Math.min(most, this.#capacity - load, items.untilRise(load));
+    if (this.#looksAtItems || items === undefined) return;
+    if (!this.#fillsUp && this.isPressed()) {
+      this.#clearFor('sampled', Math.min(most, this.sampling.skips));
+    } else if (load < this.#capacity) {
+      this.#clearFor('queued', Math.min(most, this.#capacity - load, items.untilRise(load)));
+    } else if (this.#rejects) {
+      this.#clearFor('rejected', most);
+    } else if (this.#evicts && queued > 0) {
+      this.#clearFor('evicted', most);
+    }
+  }
+
+  #clearFor(outcome: 'queued' | 'evicted' | 'rejected' | 'sampled', most: number): void {
+    this.#clearedFor = outcome;
+    this.#clearance = Math.min(most, MOST_CLEARED);
   }
 
   endClearance(): void {
     this.#clearance = 0;
   }
 
-  /** Offers and admits an item, where one more may come in without anybody being asked; else answers `false`. */
+  /** Offers an item and decides on it, where that needs nobody to be asked or told; else answers `false`. */
   admitCleared(item: T): boolean {
     if (this.#clearance <= 0) return false;
+    if (this.#clearedFor !== 'queued') return this.#dropCleared(item);
     this.#clearance--;
     const { ledger } = this;
-    this.#push(item, 0, 1);
     ledger.offered++;
     ledger.accepted++;
     ledger.queued++;
+    this.#push(item, 0, 1);
+    return true;
+  }
+
+  #dropCleared(item: T): boolean {
+    if (this.#observer.heedsDrops()) return false;
+    this.#clearance--;
+    const { ledger } = this;
+    ledger.offered++;
+    if (this.#clearedFor === 'evicted') {
+      ledger.drops.evicted++;
+      this.#ring.shift();
+      ledger.accepted++;
+      this.#push(item, 0, 1);
+    } else if (this.#clearedFor === 'sampled') {
+      ledger.drops.sampled++;
+      this.sampling.skipNext();
+      this.unrepresented++;
+    } else {
+      ledger.drops.rejected++;
+    }
     return true;
   }
 

@@ -134,7 +134,8 @@ export class ProducerGate<T> {
         this.#measured = bytes;
         return false;
       }
-      if (this.#gated.admit(chunk, bytes) === 'admitted') this.#clear();
+      this.#gated.admit(chunk, bytes);
+      this.#clear();
       return true;
     } catch (thrown) {
       this.#pending = { chunk, asked: true };
