@@ -169,6 +169,8 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     if (!this.#fillsUp && this.isPressed()) {
       this.#clearFor('sampled', Math.min(most, this.sampling.skips));
     } else if (load < this.#capacity) {
+      // The next one has a weight of its own: a listener of the drop has made room.
+      if (this.unrepresented > 0) return;
       this.#clearFor('queued', Math.min(most, this.#capacity - load, items.untilRise(load)));
     } else if (this.#rejects) {
       this.#clearFor('rejected', most);
