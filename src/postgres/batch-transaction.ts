@@ -7,17 +7,20 @@ import { toError } from '../errors.js';
 import { ClientLease } from './client-lease.js';
 import type { CopyError } from './copy-error.js';
 import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure.js';
+import { BinaryRefusal } from './binary-chunk.js';
+import type { BinaryFormat, FormatChoice } from './copy-format.js';
 import { copyPieces } from './copy-pieces.js';
-import { TEXT_FORMAT } from './copy-plan.js';
+import { BINARY_FORMAT, TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
-import { EncodedRows } from './encoded-rows.js';
+import { EncodedRows, type WrittenLines } from './encoded-rows.js';
 import { isolate, type Refusal } from './isolation.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
-import { suspectRows } from './suspects.js';
+import { classify, leavesConnectionUsable } from './sqlstate.js';
+import { repeatedKeys, suspectRows } from './suspects.js';
 import type { TransactionScope } from './transaction-scope.js';
 
 export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'mark' | 'commit';
@@ -47,10 +50,20 @@ export interface FaultMemory {
 /** More than this many in a batch. */
 const MANY_FAULTS = 4;
 
+/** Rows that are written already, in whatever format. */
+export interface WrittenRows {
+  format: CopyFormat;
+  chunks: readonly Buffer[];
+}
+
 export interface Batch<T, Client extends CopyClient> {
   pool: CopyPool<Client>;
   layout: RowLayout;
   items: readonly T[];
+  /** Stand in place of `items`; all of them land, or none. */
+  written?: WrittenRows;
+  /** The items, where they are written already. */
+  lines?: WrittenLines | undefined;
   signal: AbortSignal;
   scope: TransactionScope;
   /** The row that an item stands for; undefined: itself. */
@@ -58,6 +71,11 @@ export interface Batch<T, Client extends CopyClient> {
   /** Rows at fault are found and left out. Otherwise the first one fails the batch. */
   isolates: boolean;
   memory: FaultMemory;
+  format: FormatChoice;
+  /** Learns how many bytes the rows have taken. */
+  onEncoded: (bytes: number) => void;
+  /** The table is perhaps no longer what the layout was made for. */
+  onStaleLayout: () => void;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
   /** Runs last in the transaction. */
   mark: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
@@ -84,6 +102,8 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
   }
 }
 
+/** In node-postgres' words, so that it is classified alike. */
+const NO_ANSWER = 'Connection terminated: no answer to the end of a COPY that was given up';
 const SAVEPOINT = 'SAVEPOINT spillway_rows';
 const ROLLBACK_TO = 'ROLLBACK TO SAVEPOINT spillway_rows';
 const RELEASE = 'RELEASE SAVEPOINT spillway_rows';
@@ -96,6 +116,8 @@ class BatchTransaction<T, Client extends CopyClient> {
   #failures = new Map<number, CopyError>();
   /** Statements that are due before the next one: sent with it, which saves a round trip. */
   #due: string[] = [];
+  /** The server has refused the batch in binary: where it takes it as text, the layout is out of date. */
+  #isDoubtful = false;
   /** Rows that cannot be sent. */
   #faults: readonly RowFault[] = [];
 
@@ -106,15 +128,23 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async run(): Promise<RowFailures> {
-    const { scope, isolates, memory } = this.#batch;
+    const { scope, isolates, memory, format, layout, written, lines, onStaleLayout } = this.#batch;
+    const binary = lines === undefined ? layout.binary : undefined;
     this.#begin(scope.begin);
+    if (written !== undefined) {
+      await this.#copyWritten(written);
+      await this.#complete();
+      return this.#failures;
+    }
     if (isolates && memory.gap !== undefined) {
       await this.#isolate(memory.gap);
       return this.#inOrder();
     }
+    if (format.isBinary(binary) && (await this.#landsInBinary(binary))) return this.#inOrder();
     try {
-      await this.#copyAll();
+      await this.#copyAll(undefined);
       await this.#complete();
+      if (this.#isDoubtful) onStaleLayout();
       return this.#inOrder();
     } catch (thrown) {
       const refusal = this.#refusal(toError(thrown), undefined);
@@ -124,6 +154,39 @@ class BatchTransaction<T, Client extends CopyClient> {
       await this.#isolate(refusal);
       return this.#inOrder();
     }
+  }
+
+  /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
+  async #landsInBinary(binary: BinaryFormat): Promise<boolean> {
+    const { scope, format, signal, onStaleLayout } = this.#batch;
+    try {
+      await this.#copyAll(binary);
+      await this.#complete();
+      format.landed();
+      return true;
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (isOfProtocol(error)) onStaleLayout();
+      // That the rows are to go as text is no reason why the connection went.
+      if (error instanceof BinaryRefusal && !this.#lease.isOut) {
+        throw signal.aborted ? new AbortFault(signal) : new Error(NO_ANSWER);
+      }
+      if (!this.#mayLandAsText(error)) throw thrown;
+      format.failed();
+      this.#isDoubtful = !(error instanceof BinaryRefusal);
+      this.stage = 'copy';
+      this.#failures.clear();
+      this.#begin(scope.restart);
+      return false;
+    }
+  }
+
+  #mayLandAsText(error: Error): boolean {
+    const { stage } = this;
+    if (!this.#lease.isOut || stage === 'beforeCommit' || stage === 'mark') return false;
+    return (
+      error instanceof BinaryRefusal || (leavesConnectionUsable(error) && classify(error) !== 'transport')
+    );
   }
 
   #inOrder(): RowFailures {
@@ -138,9 +201,10 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** @param first how the batch as a whole was refused; or the rows that there may be for each fault */
   async #isolate(first: Refusal<CopyError> | number): Promise<void> {
-    const { scope, isolates, items, layout, valuesOf, memory } = this.#batch;
+    const { scope, isolates, items, layout, lines, valuesOf, memory } = this.#batch;
     const faults: RowFault[] = [];
-    const encoded = new EncodedRows(layout, items, valuesOf, faults);
+    const encoded =
+      lines === undefined ? EncodedRows.write(layout, items, valuesOf, faults) : new EncodedRows(lines);
     this.#leaveOut(faults);
     let refusal = first;
     for (let isDeferred = this.#stage() === 'commit'; ; isDeferred = true) {
@@ -179,16 +243,34 @@ class BatchTransaction<T, Client extends CopyClient> {
     return this.stage;
   }
 
+  async #copyWritten({ format, chunks }: WrittenRows): Promise<void> {
+    let next = 0;
+    await copyChunks(this.#way, this.#statement(format), () => chunks[next++]);
+    await this.#merge();
+  }
+
   /** The first attempt: all rows, written as they are sent. */
-  async #copyAll(): Promise<void> {
-    const { layout, valuesOf, isolates, items } = this.#batch;
+  async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
+    const { layout, lines, valuesOf, isolates, items, onEncoded } = this.#batch;
+    if (lines !== undefined) {
+      const all = new EncodedRows(lines).join([...items.keys()], 0);
+      await this.#copyWritten({ format: lines.format, chunks: [all] });
+      return;
+    }
     const faults: RowFault[] = [];
-    const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined);
+    const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
     try {
       let row = 0;
-      await copyChunks(this.#way, this.#statement(), () => {
-        if (row === items.length) return undefined;
+      let bytes = 0;
+      const statement =
+        binary === undefined ? this.#statement(TEXT_FORMAT) : this.#statement(BINARY_FORMAT, binary.check);
+      await copyChunks(this.#way, statement, () => {
+        if (row === items.length) {
+          onEncoded(bytes);
+          return undefined;
+        }
         row = writer.fill(items, row);
+        bytes += writer.length;
         return writer.take();
       });
     } finally {
@@ -253,8 +335,9 @@ class BatchTransaction<T, Client extends CopyClient> {
     return { lease: this.#lease, patience: this.#patience, signal: this.#batch.signal };
   }
 
-  #statement(): string {
-    const statement = [...this.#due, this.#batch.layout.plan.copy(TEXT_FORMAT)].join('; ');
+  /** @param then what follows the COPY at once */
+  #statement(format: CopyFormat = this.#batch.lines?.format ?? TEXT_FORMAT, ...then: string[]): string {
+    const statement = [...this.#due, this.#batch.layout.plan.copy(format), ...then].join('; ');
     this.#due = [];
     return statement;
   }
@@ -329,10 +412,17 @@ class BatchTransaction<T, Client extends CopyClient> {
       error: alone === undefined ? described : blameRow(described, alone, items[alone]),
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
+      // Of the whole batch: what one piece says of a key holds for all.
+      pairs: () => repeatedKeys(error, new SentRows(layout, items, undefined, valuesOf)),
       mayPassLater: mayPassLater(described.sqlState, layout),
       isOfValue: isOfValue(described, layout),
     };
   }
+}
+
+/** What the server says of bytes that are too few for a type: so that the next attempt does not meet the same. */
+function isOfProtocol(error: Error): boolean {
+  return (error as { code?: unknown }).code === '08P01';
 }
 
 /** A unique key may be taken by a row that is at fault itself; a row may refer to one of the same table that comes later. */

@@ -10,6 +10,8 @@ export interface TableColumn {
   /** As the server writes it, for messages: `numeric(10,2)`. */
   typeName: string;
   type: ColumnType;
+  /** The type itself, by its number in `pg_type`: a domain, where it is one. Of what the catalogue did not describe: none. */
+  typeOid?: string;
   /** Computed by the server (`GENERATED ALWAYS AS (…)`): COPY must leave it out. */
   isGenerated: boolean;
 }
@@ -37,6 +39,7 @@ interface CatalogueType {
   /** '' outside of `pg_catalog`. */
   name: string;
   category: string;
+  isEnum: boolean;
   delimiter: string;
   /** Base type of a domain. */
   base: string | null;
@@ -68,7 +71,7 @@ SELECT nspname::text AS schema, relname::text AS "table",
       'name', attname, 'type', atttypid::text, 'typeName', type_name, 'isGenerated', is_generated) ORDER BY attnum) FROM attribute)::text AS columns,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', t.oid::text, 'name', CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN t.typname ELSE '' END,
-      'category', t.typcategory, 'delimiter', t.typdelim, 'base', needed.base::text, 'element', needed.element::text))
+      'category', t.typcategory, 'isEnum', t.typtype = 'e', 'delimiter', t.typdelim, 'base', needed.base::text, 'element', needed.element::text))
     FROM needed JOIN pg_catalog.pg_type t ON t.oid = needed.oid)::text AS types,
   (SELECT count(*) > 0 FROM pg_catalog.pg_constraint f
     WHERE f.contype = 'f' AND f.conrelid = target.oid AND f.confrelid = target.oid)::text AS refers_to_itself,
@@ -101,6 +104,7 @@ export async function describeTable(
     name: column.name,
     typeName: column.typeName,
     type: resolveType(column.type, types),
+    typeOid: column.type,
     isGenerated: column.isGenerated,
   }));
   return {
@@ -119,7 +123,8 @@ function resolveType(oid: string, types: ReadonlyMap<string, CatalogueType>): Co
   if (type.element !== null) {
     return { kind: 'array', element: resolveType(type.element, types), delimiter: type.delimiter };
   }
-  return { kind: 'scalar', name: type.name, category: type.category };
+  const { name, category, isEnum } = type;
+  return { kind: 'scalar', name, category, isEnum };
 }
 
 function noSuchTable(schema: string | undefined, table: string): CopyError {

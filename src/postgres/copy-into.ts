@@ -2,15 +2,23 @@
 
 import { ItemError } from '../errors.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
-import { BatchFailure, copyBatch, type FaultMemory, type RowFailures } from './batch-transaction.js';
-import { BatchMarks, type MarkedBatch } from './batch-marks.js';
+import {
+  BatchFailure,
+  copyBatch,
+  type FaultMemory,
+  type RowFailures,
+  type WrittenRows,
+} from './batch-transaction.js';
+import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
+import { FormatChoice } from './copy-format.js';
 import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
+import type { WrittenLines } from './encoded-rows.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
-import { sampledRowSize } from './row-size.js';
+import { RowSizes } from './row-size.js';
 import { SentRows } from './sent-rows.js';
 import { hintsAtChangedTable } from './sqlstate.js';
 import { TableLayout } from './table-layout.js';
@@ -18,6 +26,20 @@ import { OWN_TRANSACTION, type TransactionScope } from './transaction-scope.js';
 
 /** A flush function into a table, with the options that suit it. */
 export type CopyFunction<T> = FlushFunction<T> & { readonly defaults: FlushDefaults<T> };
+
+/** A batch whose rows are written already. */
+export type WrittenBatch = WrittenRange & WrittenRows;
+
+/** What only the command line uses. */
+export type RowCopy<T> = CopyFunction<T> & {
+  /**
+   * Copies a batch of written rows, at its first attempt. Answers `false` where the server does not take it as it is: nothing of it has
+   * landed then, and its rows, copied one by one as a further attempt at it, will tell why.
+   *
+   * @throws {CopyError} `transport` or `aborted`
+   */
+  readonly copyWritten: (batch: WrittenBatch, signal: AbortSignal) => Promise<boolean>;
+};
 
 const MIB = 1024 * 1024;
 /** Of node-postgres, where the pool does not tell. */
@@ -56,6 +78,8 @@ export interface CopyInternals<T> {
   scope?: TransactionScope;
   /** An import that has been opened already. Needs the option `positionOf`. */
   importLog?: ImportLog;
+  /** The rows that items stand for, where they are written already. */
+  linesOf?: (items: readonly T[]) => WrittenLines | undefined;
   /** What the import keeps of an item that was left out, as JSON. Default: nothing. */
   rejectOf?: (item: T, error: CopyError) => unknown;
 }
@@ -64,11 +88,13 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
   pool: CopyPool<Client>,
   options: CopyOptions<T, Client>,
   internals: CopyInternals<T> = {},
-): CopyFunction<T> {
+): RowCopy<T> {
   checkPool(pool);
   const checked = checkCopyOptions(options);
-  const { table, schema, columns } = checked;
-  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked));
+  const { table, schema, columns, format = 'auto' } = checked;
+  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked), format);
+  const formatChoice = new FormatChoice(format);
+  const sizes = new RowSizes();
   const marks = BatchMarks.create<T>(pool, checked, internals);
   const memory: FaultMemory = { gap: undefined };
 
@@ -85,10 +111,14 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         pool,
         layout,
         items,
+        lines: internals.linesOf?.(items),
         signal,
         scope,
         isolates,
         memory,
+        format: formatChoice,
+        onEncoded: (bytes) => sizes.learn(items, bytes, valuesOf),
+        onStaleLayout: () => tableLayout.forget(layout),
         valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
@@ -106,6 +136,40 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         new SentRows(layout, items, undefined, valuesOf as never),
       );
       throw new StagedFailure(error.stage, failure);
+    }
+  };
+
+  const copyWritten = async (batch: WrittenBatch, signal: AbortSignal): Promise<boolean> => {
+    marks.advanceTo(batch, table);
+    const layout = tableLayout.known ?? (await tableLayout.find(undefined, signal));
+    const marked = await marks.openRange(batch, layout, signal);
+    const { scope = OWN_TRANSACTION } = internals;
+    const { mark } = marked;
+    try {
+      await copyBatch<T, Client>({
+        pool,
+        layout,
+        items: [],
+        written: batch,
+        signal,
+        scope,
+        isolates: false,
+        memory,
+        format: formatChoice,
+        onEncoded: () => undefined,
+        onStaleLayout: () => undefined,
+        valuesOf: undefined,
+        beforeCommit: undefined,
+        mark,
+      });
+      marked.onCommitted();
+      return true;
+    } catch (error) {
+      if (!(error instanceof BatchFailure)) throw error;
+      await marked.onFailure(error.stage, error.cause, signal);
+      const failure = describeBatchFailure(error, layout, new SentRows(layout, []));
+      if (failure.failureClass === 'transport' || failure.failureClass === 'aborted') throw failure;
+      return false;
     }
   };
 
@@ -131,7 +195,10 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
       }
     }
   };
-  return Object.assign(copy as FlushFunction<T>, { defaults: defaultsFor<T>(pool, marks.areKept) });
+  return Object.assign(copy as FlushFunction<T>, {
+    defaults: defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
+    copyWritten,
+  });
 }
 
 /** Which part of a batch failed, until it is decided whether that is the end. */
@@ -164,13 +231,13 @@ function resultOf<T>(count: number, batch: MarkedBatch<T>, failures: RowFailures
 }
 
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
-function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean): FlushDefaults<T> {
+function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean, sizeOf: (row: T) => number): FlushDefaults<T> {
   const size = pool.options?.max ?? POOL_SIZE;
   return {
-    batchSize: 20_000,
+    batchSize: 40_000,
     batchBytes: 4 * MIB,
     maxBufferBytes: 64 * MIB,
-    sizeOf: sampledRowSize(),
+    sizeOf,
     // One connection is left for whatever else the pool serves.
     concurrency: Math.min(3, Math.max(1, size - 1)),
     minFlushIntervalMs: 100,

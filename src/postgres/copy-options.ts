@@ -2,6 +2,7 @@
 
 import { InvalidOptionError } from '../errors.js';
 import { checkFunction, checkNames, refuse, show } from '../validate.js';
+import { FORMATS, type FormatOption } from './copy-format.js';
 import type { ConflictRule } from './copy-plan.js';
 import { IMPORT_ID_RANGE, isImportId } from './import-id.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -19,6 +20,13 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
    * first row is an array: all columns in the table's order, but for generated ones.
    */
   columns?: readonly string[] | undefined;
+  /**
+   * How rows are sent: `'text'`, `'binary'`, or `'auto'` (default): binary where every column's type has a binary encoder and it is the
+   * faster one. It changes nothing of what is accepted and stored: a batch with a value that has no exact binary form, or that the table
+   * refuses, is sent again as text at once; with `'auto'` many batches that follow go as text too. `'binary'` needs a binary encoder for
+   * every column; otherwise the first batch fails with an error that names column and type.
+   */
+  format?: FormatOption | undefined;
   /**
    * Runs in the transaction of each batch, after its rows and before COMMIT: for statements that must hold or fall with them. When it
    * rejects, the batch is rolled back. It is called again for each attempt, and must leave COMMIT and ROLLBACK alone.
@@ -51,7 +59,7 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
 
 /** All names; the README's table is compared with them. */
 export const COPY_OPTIONS: ReadonlySet<string> = new Set([
-  'table', 'schema', 'columns', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
+  'table', 'schema', 'columns', 'format', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
 ] satisfies (keyof CopyOptions)[]); // prettier-ignore
 const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
 const HINTS = {
@@ -71,6 +79,9 @@ export function checkCopyOptions<T, Client extends CopyClient>(
   checkIdentifier('table', options.table);
   if (options.schema !== undefined) checkIdentifier('schema', options.schema);
   if (options.columns !== undefined) checkNameList('columns', options.columns);
+  if (options.format !== undefined && !FORMATS.includes(options.format)) {
+    refuse('format', "'auto', 'text' or 'binary'", options.format);
+  }
   if (options.beforeCommit !== undefined) checkFunction('beforeCommit', options.beforeCommit);
   checkConflict(options);
   checkImport(options);

@@ -2,6 +2,7 @@
 
 import { CopyError } from './copy-error.js';
 import type { TableColumn, TableDescription } from './catalogue.js';
+import { planBinary, type BinaryFormat, type FormatOption } from './copy-format.js';
 import { compileEncoder, type ValueEncoder } from './text-encoders.js';
 import { planCopy, type ConflictRule, type CopyPlan } from './copy-plan.js';
 
@@ -29,6 +30,8 @@ export interface RowLayout {
   schema: string;
   table: string;
   plan: CopyPlan;
+  /** Undefined: the rows go as text. */
+  binary: BinaryFormat | undefined;
   refersToItself: boolean;
   hasTriggers: boolean;
 }
@@ -47,11 +50,12 @@ export function chooseColumns(option: readonly string[] | undefined, firstRow: u
   return { source: 'keys', names };
 }
 
-/** @throws {CopyError} `setup`, where the table has no such column, or one that COPY cannot fill */
+/** @throws {CopyError} `setup`, where the table has no such column, or one that COPY cannot fill, or not in this format */
 export function planLayout(
   description: TableDescription,
   choice: ColumnChoice,
   conflict: ConflictRule = { onConflict: 'error' },
+  format: FormatOption = 'auto',
 ): RowLayout {
   const { schema, table } = description;
   const columns =
@@ -59,18 +63,20 @@ export function planLayout(
       ? description.columns.filter((column) => !column.isGenerated)
       : choice.names.map((name) => findColumn(description, name));
   const names = columns.map(({ name }) => name);
+  const encoded = columns.map((column) => ({ ...column, encoder: compileEncoder(column.type) }));
   return {
     source: choice.source,
-    columns: columns.map(({ name, typeName, type }) => ({
+    columns: encoded.map(({ name, typeName, encoder }) => ({
       name,
       typeName,
-      encoder: compileEncoder(type),
+      encoder,
       mustBeOwn: name in Object.prototype,
     })),
     names,
     schema,
     table,
     plan: planCopy({ schema, table }, names, conflict),
+    binary: planBinary({ schema, table }, encoded, format),
     refersToItself: description.refersToItself,
     hasTriggers: description.hasTriggers,
   };

@@ -2,8 +2,11 @@
 
 import { messageOf, toError } from '../errors.js';
 import { show } from '../validate.js';
+import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
 import { CHUNK_BYTES, ChunkWriter } from './chunk-writer.js';
+import type { BinaryFormat } from './copy-format.js';
 import type { RowLayout } from './row-layout.js';
+import type { ValueEncoder } from './text-encoders.js';
 import { ValueFault } from './value-fault.js';
 
 /** A row that cannot be written. */
@@ -24,26 +27,55 @@ export class RowFault extends Error {
 /** The row that an item stands for. What it throws is a fault of that row. */
 export type ValuesOf = (item: unknown) => unknown;
 
+/** Where rows are written to, in one format or the other. */
+interface RowChunk {
+  readonly length: number;
+  take(): Buffer;
+  rewind(length: number): void;
+  startRow(): void;
+  writeNull(): void;
+  endField(): void;
+  endRow(): void;
+  end(): void;
+}
+
+interface FieldEncoder {
+  write(chunk: RowChunk, value: unknown): void;
+}
+
 export class RowWriter {
   readonly #layout: RowLayout;
   readonly #valuesOf: ValuesOf | undefined;
   readonly #faults: RowFault[] | undefined;
   readonly #names: ReadonlySet<string>;
-  readonly #writer = new ChunkWriter();
+  readonly #writer: RowChunk;
+  readonly #encoders: readonly FieldEncoder[];
 
-  /** `faults`: gathers the rows that cannot be written, in order, and leaves them out. Without it the first one is thrown. */
-  constructor(layout: RowLayout, valuesOf?: ValuesOf, faults?: RowFault[]) {
+  /**
+   * @param faults gathers the rows that cannot be written, in order, and leaves them out. Without it the first one is thrown.
+   * @param binary the layout's binary format; undefined: text
+   */
+  constructor(layout: RowLayout, valuesOf?: ValuesOf, faults?: RowFault[], binary?: BinaryFormat) {
+    // The encoders of a format are written for its chunks.
+    this.#writer = binary === undefined ? new ChunkWriter() : new BinaryChunk(layout.columns.length);
+    this.#encoders =
+      binary === undefined ? layout.columns.map(({ encoder }) => encoder as FieldEncoder) : binary.encoders;
     this.#layout = layout;
     this.#valuesOf = valuesOf;
     this.#faults = faults;
     this.#names = new Set(layout.names);
   }
 
-  /** Writes rows from `start` on until a chunk is full. Answers the next row. @throws {RowFault} where faults are not gathered */
+  /**
+   * Writes rows from `start` on until a chunk is full. Answers the next row.
+   *
+   * @throws {RowFault} where faults are not gathered @throws {BinaryRefusal} what can only be written as text
+   */
   fill(items: readonly unknown[], start: number): number {
     const writer = this.#writer;
     let row = start;
     for (; row < items.length && writer.length < CHUNK_BYTES; row += 1) this.writeRow(items, row);
+    if (row === items.length) writer.end();
     return row;
   }
 
@@ -91,22 +123,27 @@ export class RowWriter {
     const { columns, source } = this.#layout;
     const writer = this.#writer;
     if (isNeverRow(values)) throw notRow(values, row);
+    const encoders = this.#encoders;
     let present = 0;
     let index = 0;
+    let value: unknown;
+    writer.startRow();
     try {
       for (; index < columns.length; index += 1) {
-        const { name, encoder, mustBeOwn } = columns[index]!;
-        const value = mustBeOwn && !Object.hasOwn(values, name) ? undefined : values[name];
+        const { name, mustBeOwn } = columns[index]!;
+        // What a getter throws is not to be laid on the value before.
+        value = undefined;
+        value = mustBeOwn && !Object.hasOwn(values, name) ? undefined : values[name];
         if (value === undefined) writer.writeNull();
         else {
           present += 1;
           if (value === null) writer.writeNull();
-          else encoder.write(writer, value);
+          else encoders[index]!.write(writer, value);
         }
         writer.endField();
       }
     } catch (error) {
-      throw this.#fault(row, index, error);
+      throw this.#fault(row, index, value, error);
     }
     writer.endRow();
     // As many keys as columns, and all of them found: none is left over.
@@ -137,15 +174,16 @@ export class RowWriter {
     }
     const writer = this.#writer;
     let index = 0;
+    writer.startRow();
     try {
       for (; index < columns.length; index += 1) {
         const value = values[index];
         if (value === null || value === undefined) writer.writeNull();
-        else columns[index]!.encoder.write(writer, value);
+        else this.#encoders[index]!.write(writer, value);
         writer.endField();
       }
     } catch (error) {
-      throw this.#fault(row, index, error);
+      throw this.#fault(row, index, values[index], error);
     }
     writer.endRow();
   }
@@ -170,14 +208,33 @@ export class RowWriter {
     }
   }
 
-  /** Also what a getter, a `toJSON` or a `toPostgres` of the caller's throws is a fault of the row that it stands in. */
-  #fault(row: number, index: number, error: unknown): RowFault {
-    const { name, typeName } = this.#layout.columns[index]!;
+  /**
+   * Also what a getter, a `toJSON` or a `toPostgres` of the caller's throws is a fault of the row that it stands in.
+   *
+   * @throws {BinaryRefusal} as it came, where the value has no fault: it goes as text
+   */
+  #fault(row: number, index: number, value: unknown, thrown: unknown): RowFault {
+    const { name, typeName, encoder } = this.#layout.columns[index]!;
+    let error = thrown;
+    if (thrown instanceof BinaryRefusal) {
+      error = faultOf(encoder, value);
+      if (error === undefined) throw thrown;
+    }
     const [sqlState, message] =
       error instanceof ValueFault
         ? [error.sqlState, error.message]
         : ['22P02', `cannot be written: ${messageOf(error)}`];
     return new RowFault(row, name, sqlState, `column ${JSON.stringify(name)} (${typeName}) ${message}`);
+  }
+}
+
+/** What the text encoder has against a value. */
+function faultOf(encoder: ValueEncoder, value: unknown): unknown {
+  try {
+    encoder.write(new ChunkWriter(), value);
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 

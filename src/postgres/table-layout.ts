@@ -4,6 +4,7 @@ import { toError } from '../errors.js';
 import { describeTable } from './catalogue.js';
 import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
+import type { FormatOption } from './copy-format.js';
 import type { ConflictRule } from './copy-plan.js';
 import { describeSetupFailure } from './copy-failure.js';
 import { AbortFault, unlessAborted } from './patience.js';
@@ -23,6 +24,7 @@ export class TableLayout {
   readonly #table: string;
   readonly #columns: readonly string[] | undefined;
   readonly #conflict: ConflictRule;
+  readonly #format: FormatOption;
   /** Fixed by the first row that fits. */
   #choice: ColumnChoice | undefined;
   #known: RowLayout | undefined;
@@ -34,12 +36,14 @@ export class TableLayout {
     table: string,
     columns: readonly string[] | undefined,
     conflict: ConflictRule,
+    format: FormatOption,
   ) {
     this.#pool = pool;
     this.#schema = schema;
     this.#table = table;
     this.#columns = columns;
     this.#conflict = conflict;
+    this.#format = format;
   }
 
   /** Without a wait, where it is known. */
@@ -90,7 +94,7 @@ export class TableLayout {
     const lease = await ClientLease.take(this.#pool, signal);
     try {
       const description = await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table));
-      const layout = planLayout(description, choice, this.#conflict);
+      const layout = planLayout(description, choice, this.#conflict, this.#format);
       this.#choice = choice;
       this.#known = layout;
       lease.release();

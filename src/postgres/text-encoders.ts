@@ -34,7 +34,7 @@ export interface ValueEncoder {
 export type ColumnType =
   | { kind: 'array'; element: ColumnType; delimiter: string }
   /** A type of PostgreSQL's own, by its name in `pg_type`; anything else (enum, range, composite, of an extension) has the name ''. */
-  | { kind: 'scalar'; name: string; category: string };
+  | { kind: 'scalar'; name: string; category: string; isEnum?: boolean };
 
 export function compileEncoder(type: ColumnType): ValueEncoder {
   if (type.kind === 'array') {

@@ -452,4 +452,43 @@ describe('the peer stops answering', () => {
     proxy.onData = () => undefined;
     await expectHealthy(copy, pool, table);
   });
+
+  test('at a value that is to go as text after all: the abort is told, and not the value', async () => {
+    const table = await database.table('a int, b text');
+    const { pool } = poolThroughProxy({ max: 1 });
+    const copy = copyInto<Row>(pool, { table, format: 'binary' });
+    await copy([{ a: 0, b: '' }], flushContext());
+    let hasStalled = false;
+    proxy.onData = (chunk) => {
+      if (!chunk.includes('BEGIN; COPY')) return undefined;
+      hasStalled = true;
+      proxy.stall();
+      return 'drop';
+    };
+    const abort = new AbortController();
+    const flush = failureOf(copy([{ a: ' 1' as never, b: '' }], flushContext(abort.signal)));
+    await until(() => hasStalled);
+    abort.abort();
+    expect(await flush).toMatchObject({ failureClass: 'aborted', retryable: true });
+    proxy.resume();
+    proxy.cut();
+    proxy.onData = () => undefined;
+    await expectHealthy(copy, pool, table);
+  });
+
+  test('lost at a value that is to go as text after all: another attempt is worth it', async () => {
+    const table = await database.table('a int, b text');
+    const { pool } = poolThroughProxy({ max: 1 });
+    const copy = copyInto<Row>(pool, { table, format: 'binary' });
+    await copy([{ a: 0, b: '' }], flushContext());
+    proxy.onData = (chunk) => {
+      if (!chunk.includes('the batch was given up')) return undefined;
+      proxy.cut();
+      return 'drop';
+    };
+    const flush = failureOf(copy([{ a: ' 1' as never, b: '' }], flushContext()));
+    expect(await flush).toMatchObject({ failureClass: 'transport', retryable: true, ambiguous: false });
+    proxy.onData = () => undefined;
+    await expectHealthy(copy, pool, table);
+  });
 });

@@ -26,6 +26,7 @@ describe('a wrong option is named, with what came', () => {
     ['columns', { table: 't', columns: 'a,b' }, /"a,b"/],
     ['columns[1]', { table: 't', columns: ['a', ''] }, /columns\[1\]/],
     ['columns', { table: 't', columns: ['a', 'b', 'a'] }, /"a" twice/],
+    ['format', { table: 't', format: 'csv' }, /'auto', 'text' or 'binary'; got "csv"/],
     ['beforeCommit', { table: 't', beforeCommit: true }, /a function; got true/],
     ['onConflict', { table: 't', onConflict: 'replace' }, /'error', 'ignore' or 'update'/],
     ['key', { table: 't', onConflict: 'update' }, /'update' needs 'key'/],

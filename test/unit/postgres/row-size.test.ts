@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { estimateBytes, sampledRowSize } from '../../../src/postgres/row-size.js';
+import { estimateBytes, RowSizes } from '../../../src/postgres/row-size.js';
 
 test('a row counts about what it takes on the wire', () => {
   expect(estimateBytes({ a: 'x'.repeat(1000), b: 1 }, 0)).toBeGreaterThanOrEqual(1000);
@@ -14,7 +14,7 @@ test('a row counts about what it takes on the wire', () => {
 });
 
 test('the sampled size follows the rows, is whole, and never nothing', () => {
-  const sizeOf = sampledRowSize();
+  const { sizeOf } = new RowSizes();
   const small = { a: 'x' };
   const large = { a: 'x'.repeat(10_000) };
   for (let row = 0; row < 1000; row += 1) {
@@ -29,6 +29,47 @@ test('the sampled size follows the rows, is whole, and never nothing', () => {
 });
 
 test('the first rows are measured, not guessed', () => {
-  const sizeOf = sampledRowSize();
+  const { sizeOf } = new RowSizes();
   expect(sizeOf({ a: 'x'.repeat(1_000_000) })).toBeGreaterThan(1_000_000);
+});
+
+const narrow = { a: 'x', b: 1 };
+const wide = { a: 'x'.repeat(10_000), b: 1 };
+const many = <T>(row: T) => new Array<T>(5_000).fill(row);
+
+test('from the first encoded batch on a row counts as the mean of what has been encoded', () => {
+  const sizes = new RowSizes();
+  for (const row of many(narrow)) sizes.sizeOf(row);
+  sizes.learn(many(narrow), 5_000 * 37);
+  for (const row of many(narrow)) expect(sizes.sizeOf(row)).toBe(37);
+  // The mean follows the batches; a small one says little.
+  sizes.learn(many(narrow), 5_000 * 41);
+  sizes.learn([narrow], 400);
+  expect(sizes.sizeOf(narrow)).toBe(42);
+});
+
+test('rows that become much wider count as such before any of them has been encoded', () => {
+  const sizes = new RowSizes();
+  for (const row of many(narrow)) sizes.sizeOf(row);
+  sizes.learn(many(narrow), 5_000 * 20);
+  const total = (rows: readonly object[]) => rows.reduce((sum, row) => sum + sizes.sizeOf(row), 0);
+  const first = total(many(wide));
+  expect(first).toBeGreaterThan(0.85 * 5_000 * 10_000);
+  // Batches of the narrow rows end meanwhile.
+  sizes.learn(many(narrow), 5_000 * 20);
+  expect(total(many(wide))).toBeGreaterThan(0.85 * 5_000 * 10_000);
+  // And when they are over, the narrow ones count as such with the first batch of them.
+  sizes.learn(many(narrow), 5_000 * 20);
+  expect(sizes.sizeOf(narrow)).toBeLessThan(30);
+});
+
+test('nothing is learnt from nothing, and a row that throws is passed over', () => {
+  const sizes = new RowSizes();
+  sizes.learn([], 0);
+  sizes.learn([narrow], 0);
+  expect(sizes.sizeOf(wide)).toBeGreaterThan(10_000);
+  sizes.learn(many(narrow), 5_000 * 20, () => {
+    throw new Error('no row');
+  });
+  expect(sizes.sizeOf(narrow)).toBe(20);
 });

@@ -1,0 +1,131 @@
+/** Text or binary: which format a table's batches are sent in. Pure. */
+
+import { CopyError } from './copy-error.js';
+import { compileBinaryEncoder, type BinaryEncoder } from './binary-encoders.js';
+import type { TableColumn } from './catalogue.js';
+import { quoteIdentifier, quoteTable } from './identifiers.js';
+import type { ColumnType, ValueEncoder } from './text-encoders.js';
+
+/** The formats that can be asked for. */
+export const FORMATS = ['auto', 'text', 'binary'] as const;
+export type FormatOption = (typeof FORMATS)[number];
+
+export interface BinaryFormat {
+  /** For each column of the COPY. */
+  encoders: readonly BinaryEncoder[];
+  /**
+   * Statements for after the COPY, in its transaction, which holds the table as it is: they fail where its columns no longer have the types
+   * that the rows were written for. As text a value is read anew by whatever type there is now; in binary the bytes of one type may pass for
+   * another's. They fail as well where text would be read in another encoding than UTF-8.
+   */
+  check: string;
+  /** Whether binary takes less time than text, of client and server together. */
+  isFaster: boolean;
+}
+
+/**
+ * What a value in binary saves against text, in nanoseconds of client and server together: measured against PostgreSQL 18, with values as
+ * plain rows have them. See the benchmarks' notes on COPY.
+ */
+const SAVED_NS: Readonly<Record<string, number>> = {
+  bool: 0,
+  int2: 10,
+  int4: 10,
+  int8: 170,
+  oid: 60,
+  float4: 310,
+  float8: 170,
+  numeric: -60,
+  text: -10,
+  varchar: -10,
+  bpchar: -20,
+  name: -15,
+  json: 30,
+  jsonb: 20,
+  bytea: 490,
+  uuid: 250,
+  date: 200,
+  timestamp: 440,
+  timestamptz: 400,
+};
+/** Labels of an enum. */
+const SAVED_BY_LABEL_NS = -10;
+
+/** @throws {CopyError} `setup`, where `format` is `'binary'` and a column's type has no binary encoder */
+export function planBinary(
+  { schema, table }: { schema: string; table: string },
+  columns: readonly (TableColumn & { encoder: ValueEncoder })[],
+  format: FormatOption,
+): BinaryFormat | undefined {
+  if (format === 'text') return undefined;
+  const encoders: BinaryEncoder[] = [];
+  let savedNs = 0;
+  for (const { name, typeName, type, typeOid, encoder } of columns) {
+    const binary = typeOid === undefined ? undefined : compileBinaryEncoder(type, encoder);
+    if (binary === undefined) {
+      if (format === 'auto') return undefined;
+      throw new CopyError(
+        `column ${JSON.stringify(name)} (${typeName}) of table "${schema}"."${table}" cannot be sent in binary format: leave the option 'format' to 'auto'`,
+        { failureClass: 'setup', sqlState: '0A000', table, column: name },
+      );
+    }
+    encoders.push(binary);
+    savedNs += savedBy(type);
+  }
+  return { encoders, check: typeCheck(quoteTable(schema, table), columns), isFaster: savedNs > 0 };
+}
+
+function savedBy(type: ColumnType): number {
+  if (type.kind === 'array') return 0;
+  return SAVED_NS[type.name] ?? SAVED_BY_LABEL_NS;
+}
+
+/** Through a cursor, for what a SELECT answers would come in the middle of a COPY. Divides by zero where something does not fit. */
+function typeCheck(table: string, columns: readonly TableColumn[]): string {
+  const types = columns.map(({ name }) => `pg_catalog.pg_typeof((row_of).${quoteIdentifier(name)})`);
+  const oids = columns.map(({ typeOid }) => typeOid);
+  return [
+    'DECLARE spillway_types NO SCROLL CURSOR FOR ' +
+      `SELECT 1 / (ARRAY[${types.join(', ')}]::pg_catalog.oid[] = '{${oids.join()}}'::pg_catalog.oid[] AND pg_catalog.pg_client_encoding() = 'UTF8')::int ` +
+      `FROM (SELECT NULL::${table} AS row_of) AS columns_of`,
+    'MOVE FORWARD 1 FROM spillway_types',
+    'CLOSE spillway_types',
+  ].join('; ');
+}
+
+/** Batches that go as text after one that could not be sent in binary; twice as many each time. */
+const FEWEST_AS_TEXT = 8;
+const MOST_AS_TEXT = 4096;
+
+/** Shared by the batches of a table: where values or rows keep binary from being of use, most batches are not tried in it. */
+export class FormatChoice {
+  readonly #format: FormatOption;
+  #pause = FEWEST_AS_TEXT;
+  #left = 0;
+
+  constructor(format: FormatOption) {
+    this.#format = format;
+  }
+
+  /** Asked once for each batch. */
+  isBinary(binary: BinaryFormat | undefined): binary is BinaryFormat {
+    if (binary === undefined) return false;
+    if (this.#format === 'binary') return true;
+    if (this.#left > 0) {
+      this.#left -= 1;
+      return false;
+    }
+    return binary.isFaster;
+  }
+
+  landed(): void {
+    this.#pause = FEWEST_AS_TEXT;
+  }
+
+  failed(): void {
+    // Batches that were under way together say it once.
+    if (this.#left > 0) return;
+    this.#left = this.#pause;
+    this.#pause = Math.min(2 * this.#pause, MOST_AS_TEXT);
+  }
+}
