@@ -1,6 +1,7 @@
 /** Chunks of rows through one COPY. */
 
 import { toError } from '../errors.js';
+import { BinaryRefusal } from './binary-chunk.js';
 import type { ClientLease } from './client-lease.js';
 import { CopyInput } from './copy-input.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
@@ -54,6 +55,8 @@ async function abandon(
   patience: Patience,
 ): Promise<void> {
   if (lease.isLost) return;
-  const answer = await patience.wait(input.abandon(), CLEAN_UP_LIMIT_MS);
+  // What goes on as text has all the time that text has: the server may be waiting for a lock.
+  const limitMs = error instanceof BinaryRefusal ? Infinity : CLEAN_UP_LIMIT_MS;
+  const answer = await patience.wait(input.abandon(), limitMs);
   if (answer === LATE || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
 }
