@@ -127,3 +127,22 @@ test('a value that goes as text waits for a locked table as long as text does', 
   );
   expect(outcomes).toEqual(['landed', 'landed']);
 }, 20_000);
+
+test("operators of the search path's have no say in whether the columns are still what they were", async () => {
+  await database.query(`CREATE SCHEMA odd;
+    CREATE FUNCTION odd.quotient(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE OPERATOR odd./ (LEFTARG = int, RIGHTARG = int, FUNCTION = odd.quotient);
+    CREATE FUNCTION odd.are_equal(oid[], oid[]) RETURNS bool LANGUAGE sql AS 'SELECT true';
+    CREATE OPERATOR odd.= (LEFTARG = oid[], RIGHTARG = oid[], FUNCTION = odd.are_equal)`);
+  const table = await database.table('v int8');
+  const url = new URL(database.url);
+  url.searchParams.set('options', '-c search_path=odd,public,pg_catalog');
+  const copy = copyInto<unknown[]>(database.pool({ connectionString: url.href }), {
+    table,
+    format: 'binary',
+  });
+  await copy([[0]], flushContext());
+  await database.query(`ALTER TABLE ${table} ALTER COLUMN v TYPE float8`);
+  await copy([[7]], flushContext());
+  expect(await database.query(`SELECT v FROM ${table} ORDER BY v`)).toEqual([{ v: 0 }, { v: 7 }]);
+});
