@@ -19,7 +19,7 @@ import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
-import { classify, isOfMessageReader, leavesConnectionUsable } from './sqlstate.js';
+import { classify, isOfMessageReader, mayLeaveConnectionUsable } from './sqlstate.js';
 import { repeatedKeys, suspectRows } from './suspects.js';
 import type { TransactionScope } from './transaction-scope.js';
 
@@ -184,7 +184,7 @@ class BatchTransaction<T, Client extends CopyClient> {
   #mayLandAsText(error: Error): boolean {
     if (!this.#lease.isOut || (this.stage !== 'copy' && this.stage !== 'merge')) return false;
     if (error instanceof BinaryRefusal || isOfMessageReader(error)) return true;
-    return leavesConnectionUsable(error) && classify(error) !== 'transport';
+    return mayLeaveConnectionUsable(error) && classify(error) !== 'transport';
   }
 
   #inOrder(): RowFailures {
@@ -262,7 +262,8 @@ class BatchTransaction<T, Client extends CopyClient> {
       let bytes = 0;
       const statement =
         binary === undefined ? this.#statement(TEXT_FORMAT) : this.#statement(BINARY_FORMAT, binary.check);
-      await copyChunks(this.#way, statement, () => {
+      const way = binary === undefined ? this.#way : { ...this.#way, isKept: mayLeaveConnectionUsable };
+      await copyChunks(way, statement, () => {
         if (row === items.length) {
           onEncoded(bytes);
           return undefined;

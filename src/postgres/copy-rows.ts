@@ -15,11 +15,13 @@ export interface CopyWay {
   lease: ClientLease<CopyClient>;
   signal: AbortSignal;
   patience: Patience;
+  /** Whether the connection is kept after an error of the server's. Default: where that is certain. */
+  isKept?: (error: Error) => boolean;
 }
 
 /** Sends `statement`, which ends with the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
 export async function copyChunks(
-  { lease, signal, patience }: CopyWay,
+  { lease, signal, patience, isKept = leavesConnectionUsable }: CopyWay,
   statement: string,
   nextChunk: () => Buffer | undefined,
 ): Promise<void> {
@@ -39,7 +41,7 @@ export async function copyChunks(
     }
     await input.finish();
   } catch (error) {
-    if (!leavesConnectionUsable(toError(error))) await abandon(input, lease, toError(error), patience);
+    if (!isKept(toError(error))) await abandon(input, lease, toError(error), patience);
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);

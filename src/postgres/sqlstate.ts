@@ -133,6 +133,16 @@ export function leavesConnectionUsable(error: Error): boolean {
   return severity !== 'FATAL' && severity !== 'PANIC' && !MAY_END_CONNECTION.test(code);
 }
 
+/**
+ * The same where it may be tried: an internal error, which is what some types say of bytes that are not theirs, counts as an ordinary one
+ * unless its severity is known. Where the connection has ended after all, the next statement tells.
+ */
+export function mayLeaveConnectionUsable(error: Error): boolean {
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
+  if (code === 'XX000') return severity !== 'FATAL' && severity !== 'PANIC';
+  return leavesConnectionUsable(error);
+}
+
 /** The states after which what the catalogue told may be out of date: column or table gone, moved, or now generated. */
 export function hintsAtChangedTable(sqlState: string | undefined): boolean {
   return sqlState !== undefined && ['42703', '42P01', '42P10', '3F000'].includes(sqlState);

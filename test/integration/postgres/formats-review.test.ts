@@ -146,3 +146,23 @@ test("operators of the search path's have no say in whether the columns are stil
   await copy([[7]], flushContext());
   expect(await database.query(`SELECT v FROM ${table} ORDER BY v`)).toEqual([{ v: 0 }, { v: 7 }]);
 });
+
+test.each(['jsonb', 'tsvector', 'jsonpath'])(
+  'a column has become %s, and the server speaks another language than English: the same call lands the batch',
+  async (after) => {
+    const table = await database.table('v float8');
+    const pool = database.pool({ max: 1 });
+    pool.on('connect', (client) => {
+      const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
+      connection.prependListener('errorMessage', (error: { severity: string }) => {
+        error.severity = 'FEHLER';
+      });
+    });
+    const copy = copyInto<unknown[]>(pool, { table, format: 'binary' });
+    await copy([[null]], flushContext());
+    await database.query(`ALTER TABLE ${table} DROP COLUMN v, ADD COLUMN v ${after}`);
+    await copy([[1]], flushContext());
+    const rows = await database.query(`SELECT v::text FROM ${table} WHERE v IS NOT NULL`);
+    expect(rows).toEqual([{ v: after === 'tsvector' ? "'1'" : '1' }]);
+  },
+);
