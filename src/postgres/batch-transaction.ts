@@ -19,7 +19,7 @@ import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
-import { classify, leavesConnectionUsable } from './sqlstate.js';
+import { classify, isOfMessageReader, mayLeaveConnectionUsable } from './sqlstate.js';
 import { repeatedKeys, suspectRows } from './suspects.js';
 import type { TransactionScope } from './transaction-scope.js';
 
@@ -140,8 +140,8 @@ class BatchTransaction<T, Client extends CopyClient> {
       await this.#isolate(memory.gap);
       return this.#inOrder();
     }
-    if (format.isBinary(binary) && (await this.#landsInBinary(binary))) return this.#inOrder();
     try {
+      if (format.isBinary(binary) && (await this.#landsInBinary(binary))) return this.#inOrder();
       await this.#copyAll(undefined);
       await this.#complete();
       if (this.#isDoubtful) onStaleLayout();
@@ -158,7 +158,7 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
   async #landsInBinary(binary: BinaryFormat): Promise<boolean> {
-    const { scope, format, signal, onStaleLayout } = this.#batch;
+    const { scope, format, signal } = this.#batch;
     try {
       await this.#copyAll(binary);
       await this.#complete();
@@ -166,7 +166,6 @@ class BatchTransaction<T, Client extends CopyClient> {
       return true;
     } catch (thrown) {
       const error = toError(thrown);
-      if (isOfProtocol(error)) onStaleLayout();
       // That the rows are to go as text is no reason why the connection went.
       if (error instanceof BinaryRefusal && !this.#lease.isOut) {
         throw signal.aborted ? new AbortFault(signal) : new Error(NO_ANSWER);
@@ -181,12 +180,11 @@ class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
+  /** Once all rows have been taken, and their types found right, no other format would change what follows. */
   #mayLandAsText(error: Error): boolean {
-    const { stage } = this;
-    if (!this.#lease.isOut || stage === 'beforeCommit' || stage === 'mark') return false;
-    return (
-      error instanceof BinaryRefusal || (leavesConnectionUsable(error) && classify(error) !== 'transport')
-    );
+    if (!this.#lease.isOut || (this.stage !== 'copy' && this.stage !== 'merge')) return false;
+    if (error instanceof BinaryRefusal || isOfMessageReader(error)) return true;
+    return mayLeaveConnectionUsable(error) && classify(error) !== 'transport';
   }
 
   #inOrder(): RowFailures {
@@ -264,7 +262,8 @@ class BatchTransaction<T, Client extends CopyClient> {
       let bytes = 0;
       const statement =
         binary === undefined ? this.#statement(TEXT_FORMAT) : this.#statement(BINARY_FORMAT, binary.check);
-      await copyChunks(this.#way, statement, () => {
+      const way = binary === undefined ? this.#way : { ...this.#way, isKept: mayLeaveConnectionUsable };
+      await copyChunks(way, statement, () => {
         if (row === items.length) {
           onEncoded(bytes);
           return undefined;
@@ -418,11 +417,6 @@ class BatchTransaction<T, Client extends CopyClient> {
       isOfValue: isOfValue(described, layout),
     };
   }
-}
-
-/** What the server says of bytes that are too few for a type: so that the next attempt does not meet the same. */
-function isOfProtocol(error: Error): boolean {
-  return (error as { code?: unknown }).code === '08P01';
 }
 
 /** A unique key may be taken by a row that is at fault itself; a row may refer to one of the same table that comes later. */
