@@ -99,6 +99,14 @@ describe('blocks of NDJSON', () => {
     ]);
   });
 
+  it('hold no more than what is sent of them, where a record follows that is read', () => {
+    const written: string[] = [];
+    openBlocks().read(Buffer.from('{"a":1}\n\n{"a":1.5}\n'), (content) => {
+      if (content.kind === 'sent') written.push(content.written.toString());
+    });
+    expect(written).toEqual(['{"a":1}\n\n']);
+  });
+
   it('count what the splitter refuses', () => {
     const reader = openBlocks({ batchSize: 2 });
     const refused: number[] = [];
