@@ -69,7 +69,9 @@ async function run(
   const lines = rejects ? (await readFile(rejectsFile, 'utf8').catch(() => '')).split('\n') : [];
   const rows = await database.query(`SELECT t.*, a::text FROM ${table} t ORDER BY t::text COLLATE "C"`);
   await database.query(`DROP TABLE ${table}`);
-  const fixed = (text: string): string => text.replaceAll(table, 'TABLE').replaceAll(rejectsFile, 'REJECTS');
+  // The folder's random name may hold the table's.
+  const fixed = (text: string): string =>
+    text.replaceAll(rejectsFile, 'REJECTS').replaceAll(directory, 'FOLDER').replaceAll(table, 'TABLE');
   return {
     table: rows,
     rejects: lines.map(fixed).toSorted(),
