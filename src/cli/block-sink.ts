@@ -22,7 +22,11 @@ import { judgeRejects, rejectOf } from './row-sink.js';
 
 const MIB = 1024 * 1024;
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
-const BATCH_BYTES = 2 * MIB;
+const BATCH_BYTES = {
+  csv: 2 * MIB,
+  /** Beside what is sent it is kept as JSON, which is more than half of it. */
+  ndjson: 4 * MIB,
+};
 const MAX_BUFFER_BYTES = 16 * MIB;
 
 export class BlockSink implements LoadSink {
@@ -50,12 +54,13 @@ export class BlockSink implements LoadSink {
     this.#rejects = rejects;
     // Where a batch is to be of so many records, that is counted in bytes too: blocks end where batches do.
     const { batchSize } = options;
-    const recordBytes = batchSize === undefined ? 0 : Math.ceil(BATCH_BYTES / batchSize);
+    const batchBytes = BATCH_BYTES[options.format];
+    const recordBytes = batchSize === undefined ? 0 : Math.ceil(batchBytes / batchSize);
     const flush: FlushFunction<RecordBlock> = (blocks, context) =>
       this.#flushes.add(this.#flush(blocks, context));
     const defaults = {
       ...this.#copy.defaults,
-      batchBytes: BATCH_BYTES,
+      batchBytes,
       maxBufferBytes: MAX_BUFFER_BYTES,
       sizeOf: (block: RecordBlock) => Math.max(block.bytes, block.records * recordBytes),
     };

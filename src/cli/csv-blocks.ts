@@ -14,7 +14,7 @@ import { endOfRecord } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
 import type { LineFormat } from './line-rows.js';
 import { scanCsv, type CsvScan } from './csv-scan.js';
-import { readRecords, type BlockContent, type BlockFormat, type ReadRecord } from './record-block.js';
+import { takeAsRows, type BlockContent, type BlockFormat } from './record-block.js';
 import type { SourceFile } from './source.js';
 
 const BACKSLASH = 0x5c;
@@ -73,7 +73,7 @@ export class CsvBlocks implements BlockReader<BlockContent> {
     let start = 0;
     if (this.#rows.awaitsHeader) {
       start = endOfRecord(block, 0);
-      this.#readRows(block.subarray(0, start), take);
+      takeAsRows(this.#rows, block.subarray(0, start), this.#options, take);
     }
     const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
     while (start < block.length) {
@@ -82,7 +82,7 @@ export class CsvBlocks implements BlockReader<BlockContent> {
         ? scanCsv(block, start, cut.most, this.#delimiter, this.#rows.fieldCount)
         : undefined;
       if (scan === undefined) {
-        this.#readRows(block.subarray(start), take);
+        takeAsRows(this.#rows, block.subarray(start), this.#options, take);
         return;
       }
       this.#takeScanned(block.subarray(start, scan.end), scan, take);
@@ -119,19 +119,6 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       lines: isPlain ? formats.lines[lineBreak] : undefined,
     };
     take(content, line, records);
-  }
-
-  #readRows(block: Buffer, take: TakeRow<BlockContent>): void {
-    const { keepsBadRecords, cut } = this.#options;
-    const takeRows = (rows: readonly ReadRecord[]): void => {
-      for (let start = 0; start < rows.length;) {
-        const some = rows.slice(start, start + cut.most);
-        cut.add(some.length);
-        start += some.length;
-        take({ kind: 'rows', rows: some }, some[0]!.line, some.length);
-      }
-    };
-    takeRows(readRecords(this.#rows, block, keepsBadRecords, takeRows));
   }
 }
 

@@ -6,7 +6,9 @@ import { CsvBlocks, csvFormats } from './csv-blocks.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
 import type { CliError } from './errors.js';
 import type { LoadSink, LoadTarget } from './load-sink.js';
-import { NdjsonRows } from './ndjson-rows.js';
+import { NdjsonBlocks } from './ndjson-blocks.js';
+import { NdjsonTranscoder } from './ndjson-copy.js';
+import { NdjsonRows, type NdjsonRowOptions } from './ndjson-rows.js';
 import type { LoadOptions } from './options.js';
 import type { BlockContent, OpenReader } from './record-block.js';
 import type { RecordFormat } from './record-parser.js';
@@ -52,10 +54,16 @@ interface BlockWay {
   readonly open: OpenReader;
 }
 
-/** Undefined where it would be of no use: the fields are not the columns, or the strategy may drop rows one by one. */
-function blockFormat({ target, options }: WayRequest): BlockWay | undefined {
-  const { format, strategy, delimiter, nullText, maxRecordBytes, batchSize } = options;
-  if (format !== 'csv' || strategy !== 'block' || options.columns?.includes('') === true) return undefined;
+/** Undefined where it would be of no use: the strategy may drop rows one by one. */
+function blockFormat(request: WayRequest): BlockWay | undefined {
+  if (request.options.strategy !== 'block') return undefined;
+  return request.options.format === 'csv' ? csvBlocks(request) : ndjsonBlocks(request);
+}
+
+/** Undefined where the fields are not the columns. */
+function csvBlocks({ target, options }: WayRequest): BlockWay | undefined {
+  const { delimiter, nullText, maxRecordBytes, batchSize } = options;
+  if (options.columns?.includes('') === true) return undefined;
   const formats = csvFormats(delimiter, nullText);
   if (formats === undefined) return undefined;
   const rowOptions = csvRowOptions(target, options);
@@ -72,14 +80,37 @@ function blockFormat({ target, options }: WayRequest): BlockWay | undefined {
   };
 }
 
+function ndjsonBlocks({ target, options }: WayRequest): BlockWay {
+  const { maxRecordBytes, batchSize } = options;
+  const rowOptions = ndjsonRowOptions(target, options);
+  const blockOptions = {
+    ...rowOptions,
+    transcoder: new NdjsonTranscoder(rowOptions),
+    cut: new BlockCut(batchSize),
+    keepsBadRecords: target.rejects !== undefined,
+  };
+  return {
+    format: { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonBlocks(file, blockOptions) },
+    open: (file, firstLine) => {
+      const rows = new NdjsonRows(file, rowOptions);
+      rows.nextLine = firstLine;
+      return rows;
+    },
+  };
+}
+
 function rowFormat({ target, options }: WayRequest): RecordFormat<unknown[]> {
-  const { format, maxRecordBytes, delimiter, columns: names } = options;
+  const { format, maxRecordBytes, delimiter } = options;
   if (format === 'ndjson') {
-    const rowOptions = { columns: target.columns, ignoresOtherKeys: names !== undefined };
+    const rowOptions = ndjsonRowOptions(target, options);
     return { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
   }
   const rowOptions = csvRowOptions(target, options);
   return { delimiter, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
+}
+
+function ndjsonRowOptions({ columns }: LoadTarget, { columns: names }: LoadOptions): NdjsonRowOptions {
+  return { columns, ignoresOtherKeys: names !== undefined };
 }
 
 function csvRowOptions({ columns }: LoadTarget, options: LoadOptions): CsvRowOptions {

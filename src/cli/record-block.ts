@@ -4,7 +4,8 @@
  */
 
 import type { CopyFormat } from '../postgres/copy-plan.js';
-import { throwFault, type BlockReader, type RefuseRecord } from './block-reader.js';
+import type { BlockCut } from './block-cut.js';
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import type { InputError } from './errors.js';
 import { lineRows, type LineFormat } from './line-rows.js';
 import { SourceRow } from './record-parser.js';
@@ -23,9 +24,9 @@ export type BlockContent = SentContent | RowContent;
 export interface SentContent {
   readonly kind: 'sent';
   readonly records: number;
-  /** Line breaks before the last record. */
+  /** From the line that is told with it to that on which the last record begins. */
   readonly linesBeforeLast: number;
-  /** As they stand in the file. */
+  /** As they stand in the file, with blank lines of NDJSON. */
   readonly written: Buffer;
   /** The same as the server is to get them, with a line break at the end of each. May be the same bytes. */
   readonly sent: Buffer;
@@ -54,7 +55,7 @@ export type OpenReader = (file: SourceFile, firstLine: number) => BlockReader<un
 
 export class RecordBlock {
   readonly file: SourceFile;
-  /** Of the first record. */
+  /** On which it begins. */
   readonly line: number;
   /** Of the first record: see {@link SourceRow}. */
   readonly ordinal: number;
@@ -80,9 +81,13 @@ export class RecordBlock {
     return this.sent === undefined ? this.#rows.at(-1)!.ordinal : this.ordinal + this.sent.records - 1;
   }
 
-  /** As they stand in the file; about as much, where they have been read. */
+  /** What it holds in memory; about as much, where its records have been read. */
   get bytes(): number {
-    if (this.sent !== undefined) return this.sent.sent.length;
+    const { sent: content } = this;
+    if (content !== undefined) {
+      const { sent, written } = content;
+      return sent.length + (sent === written ? 0 : written.length);
+    }
     let bytes = 0;
     for (const { values, text } of this.#rows) bytes += text?.length ?? sizeOf(values);
     return bytes;
@@ -128,6 +133,24 @@ export function readRecords(
     throw error;
   }
   return rows;
+}
+
+/** The same as contents for the stream. What was read before a fault that ends the reading is taken, too. */
+export function takeAsRows(
+  reader: BlockReader<unknown[]>,
+  block: Buffer,
+  { keepsBadRecords, cut }: { readonly keepsBadRecords: boolean; readonly cut: BlockCut },
+  take: TakeRow<BlockContent>,
+): void {
+  const takeRows = (rows: readonly ReadRecord[]): void => {
+    for (let start = 0; start < rows.length;) {
+      const some = rows.slice(start, start + cut.most);
+      cut.add(some.length);
+      start += some.length;
+      take({ kind: 'rows', rows: some }, some[0]!.line, some.length);
+    }
+  };
+  takeRows(readRecords(reader, block, keepsBadRecords, takeRows));
 }
 
 export function rowsOf(records: readonly ReadRecord[], file: SourceFile, ordinal: number): SourceRow[] {

@@ -1,14 +1,11 @@
 /** CSV as blocks that the server reads, and row by row: whatever is in a file, both ways end alike, in table, rejects and words. */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { load, type Terminal } from '../../../src/cli/load.js';
-import { openRowWay, openWay, type OpenWay } from '../../../src/cli/load-way.js';
-import { parseArguments, type LoadOptions } from '../../../src/cli/options.js';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { expectSame, type Ground } from '../../support/both-ways.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -18,81 +15,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-const COLUMNS = 'a int unique, b text, c varchar(4) not null, d numeric check (d < 1000)';
-
-interface Ending {
-  table: unknown;
-  rejects: unknown;
-  error: string | undefined;
-  exitCode: number;
-  summary: Record<string, unknown>;
-}
-
-/** What says how it went, and not what came of it. */
-const OF_THE_WAY = [
-  'seconds', 'rowsPerSecond', 'timeInStateMs', 'producerBlockedMs', 'flushes', 'retries', 'peakMemoryBytes', 'table', 'rejectsFile',
-]; // prettier-ignore
-
-const OF_THE_TIME = ['rowsRead', 'lastRow', 'rowsDropped', 'dropsByReason'];
-
-function without(summary: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(summary).filter(([name]) => !names.includes(name)));
-}
-
-let runs = 0;
-
-async function run(file: string, args: readonly string[], rejects: boolean, way: OpenWay): Promise<Ending> {
-  const table = await database.table(COLUMNS);
-  runs += 1;
-  const rejectsFile = path.join(directory, `rejects-${runs}.ndjson`);
-  const invocation = parseArguments([
-    'load', file, '--table', table, '--to', database.url, '--quiet', ...args,
-    ...(rejects ? ['--rejects', rejectsFile] : []),
-  ]); // prettier-ignore
-  const { options } = invocation as { options: LoadOptions };
-  const output = new PassThrough();
-  const terminal = {
-    environment: {},
-    stdin: new PassThrough(),
-    stdout: output,
-    stderr: output,
-    onStopSignal: () => () => undefined,
-  } as unknown as Terminal;
-  const { json, error, exitCode } = await load(options, terminal, way).catch((thrown: unknown) => ({
-    json: {},
-    error: (thrown as Error).message.replaceAll(`"${table}"`, '"TABLE"'),
-    exitCode: 1,
-  }));
-  const lines = rejects ? (await readFile(rejectsFile, 'utf8').catch(() => '')).split('\n') : [];
-  const rows = await database.query(`SELECT t.*, a::text FROM ${table} t ORDER BY t::text COLLATE "C"`);
-  await database.query(`DROP TABLE ${table}`);
-  const fixed = (text: string): string => text.replaceAll(table, 'TABLE').replaceAll(rejectsFile, 'REJECTS');
-  return {
-    table: rows,
-    rejects: lines.map(fixed).toSorted(),
-    error: error && fixed(error),
-    exitCode,
-    summary: Object.fromEntries(
-      Object.entries(without(json, OF_THE_WAY)).map(([name, value]) => [
-        name,
-        typeof value === 'string' ? fixed(value) : value,
-      ]),
-    ),
-  };
-}
-
-async function expectSame(bytes: Buffer, args: readonly string[], rejects: boolean): Promise<Ending> {
-  const file = path.join(directory, 'input.csv');
-  await writeFile(file, bytes);
-  const rows = await run(file, args, rejects, openRowWay);
-  const blocks = await run(file, args, rejects, openWay);
-  if (rows.exitCode === 1) {
-    // How much had been read when it ended is a matter of time.
-    for (const ending of [rows, blocks]) ending.summary = without(ending.summary, OF_THE_TIME);
-  }
-  expect(blocks).toEqual(rows);
-  return blocks;
-}
+const ground: Ground = {
+  database,
+  get directory() {
+    return directory;
+  },
+  fileName: 'input.csv',
+  columns: 'a int unique, b text, c varchar(4) not null, d numeric check (d < 1000)',
+};
 
 const FIELDS = [
   '', 'x', 'abcd', 'abcde', 'NULL', '\\N', '\\.', 'a\\b', '\\', 'a\nb', 'a\r\nb', 'a\rb', '\n\\.\n', 'a,b', 'a;b', 'a\tb', 'a"b', '"', "it's",
@@ -185,7 +115,7 @@ describe('any CSV file', () => {
             ...(choice.batchSize === undefined ? [] : ['--batch-size', String(choice.batchSize)]),
             ...(choice.conflict === 'error' ? [] : ['--on-conflict', choice.conflict, '--key', 'a']),
           ]; // prettier-ignore
-          await expectSame(body, args, choice.rejects);
+          await expectSame(ground, body, args, choice.rejects);
         },
       ),
       { numRuns: FILE_RUNS },
