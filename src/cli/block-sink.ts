@@ -48,9 +48,10 @@ export class BlockSink implements LoadSink {
     this.#copy = createRowCopy(target, options, this.#lineOf);
     this.#open = open;
     this.#rejects = rejects;
-    // Where a batch is to be of so many records, that is counted in bytes too: blocks end where batches do.
+    // So many records are a batch, too, and that is counted in bytes: where it is given, blocks end where batches do; where it is not, the
+    // server may do much for each, and where it refuses a batch, each becomes a row here, however short it is.
     const { batchSize } = options;
-    const recordBytes = batchSize === undefined ? 0 : Math.ceil(BATCH_BYTES / batchSize);
+    const recordBytes = Math.ceil(BATCH_BYTES / (batchSize ?? this.#copy.defaults.batchSize!));
     const flush: FlushFunction<RecordBlock> = (blocks, context) =>
       this.#flushes.add(this.#flush(blocks, context));
     const defaults = {
