@@ -24,6 +24,8 @@ const MIB = 1024 * 1024;
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
 const BATCH_BYTES = 2 * MIB;
 const MAX_BUFFER_BYTES = 16 * MIB;
+/** Of a chunk that is joined with its neighbours. */
+const SHORT_BYTES = 16 * 1024;
 
 export class BlockSink implements LoadSink {
   readonly stream: BackpressureWritable<RecordBlock>;
@@ -132,11 +134,36 @@ export class BlockSink implements LoadSink {
         last: blocks.at(-1)!.lastOrdinal,
         rows,
         format: copy,
-        chunks: blocks.map(({ sent }) => sent!.sent),
+        chunks: chunksOf(blocks),
       },
       signal,
     );
   }
+}
+
+/** As they come, but for short ones: of a pipe that is fed line by line each block is a line, and each chunk costs a message. */
+function chunksOf(blocks: readonly RecordBlock[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  let short: Buffer[] = [];
+  let shortBytes = 0;
+  const join = (): void => {
+    if (short.length > 0) chunks.push(short.length === 1 ? short[0]! : Buffer.concat(short));
+    short = [];
+    shortBytes = 0;
+  };
+  for (const block of blocks) {
+    const { sent } = block.sent!;
+    if (sent.length >= SHORT_BYTES) {
+      join();
+      chunks.push(sent);
+      continue;
+    }
+    short.push(sent);
+    shortBytes += sent.length;
+    if (shortBytes >= SHORT_BYTES) join();
+  }
+  join();
+  return chunks;
 }
 
 /** In which all blocks of a batch can be read, the best for the first of them. */

@@ -3,7 +3,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { load, type Terminal } from '../../../src/cli/load.js';
@@ -11,6 +11,7 @@ import { parseArguments, type LoadOptions } from '../../../src/cli/options.js';
 import { createCopy } from '../../../src/postgres/copy-into.js';
 import { TEXT_FORMAT } from '../../../src/postgres/copy-plan.js';
 import type { CopyClient, CopyPool } from '../../../src/postgres/pool.js';
+import { startProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -20,27 +21,43 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
+async function run(args: string[], stdin: Readable = new PassThrough()): Promise<Record<string, unknown>> {
+  const { options } = parseArguments(['load', ...args, '--quiet']) as { options: LoadOptions };
+  const output = new PassThrough();
+  const terminal = {
+    environment: {},
+    stdin,
+    stdout: output,
+    stderr: output,
+    onStopSignal: () => () => undefined,
+  } as unknown as Terminal;
+  return (await load(options, terminal)).json;
+}
+
 describe('the size of a batch', () => {
   test('short records: a transaction has no more of them than rows that are parsed here would be', async () => {
     const table = await database.table('a int');
     const file = path.join(directory, 'short.csv');
     await writeFile(file, `a\n${'7\n'.repeat(400_000)}`);
-    const invocation = parseArguments(['load', file, '-t', table, '--to', database.url, '--quiet']);
-    const output = new PassThrough();
-    const terminal = {
-      environment: {},
-      stdin: new PassThrough(),
-      stdout: output,
-      stderr: output,
-      onStopSignal: () => () => undefined,
-    } as unknown as Terminal;
-    const { json } = await load((invocation as { options: LoadOptions }).options, terminal);
+    const json = await run([file, '-t', table, '--to', database.url]);
     expect(json).toMatchObject({ rows: 400_000, error: null });
     const [most] = await database.query<{ rows: number }>(
       `SELECT max(n)::int AS rows FROM (SELECT count(*) AS n FROM ${table} GROUP BY xmin::text) AS batch`,
     );
     // What comes in one piece stays together: 256 KiB.
     expect(most!.rows).toBeLessThanOrEqual(40_000 + 128 * 1024);
+  });
+
+  test('lines that come one by one go to the server together', async () => {
+    const table = await database.table('a int');
+    const proxy = await startProxy(database.url);
+    const lines = ['a\n', ...Array.from({ length: 20_000 }, () => '7\n')].map((line) => Buffer.from(line));
+    const url = database.urlVia(proxy.host, proxy.port);
+    const json = await run(['-', '--format', 'csv', '-t', table, '--to', url], Readable.from(lines));
+    expect(json).toMatchObject({ rows: 20_000, error: null });
+    // Each message has five bytes beside its rows.
+    expect(proxy.received).toBeLessThan(2 * 40_000);
+    await proxy.close();
   });
 });
 
