@@ -28,6 +28,8 @@ const BATCH_BYTES = {
   ndjson: 4 * MIB,
 };
 const MAX_BUFFER_BYTES = 16 * MIB;
+/** Of a chunk that is joined with its neighbours. */
+const SHORT_BYTES = 16 * 1024;
 
 export class BlockSink implements LoadSink {
   readonly stream: BackpressureWritable<RecordBlock>;
@@ -52,10 +54,11 @@ export class BlockSink implements LoadSink {
     this.#copy = createRowCopy(target, options, this.#lineOf);
     this.#open = open;
     this.#rejects = rejects;
-    // Where a batch is to be of so many records, that is counted in bytes too: blocks end where batches do.
+    // So many records are a batch, too, and that is counted in bytes: where it is given, blocks end where batches do; where it is not, the
+    // server may do much for each, and where it refuses a batch, each becomes a row here, however short it is.
     const { batchSize } = options;
     const batchBytes = BATCH_BYTES[options.format];
-    const recordBytes = batchSize === undefined ? 0 : Math.ceil(batchBytes / batchSize);
+    const recordBytes = Math.ceil(batchBytes / (batchSize ?? this.#copy.defaults.batchSize!));
     const flush: FlushFunction<RecordBlock> = (blocks, context) =>
       this.#flushes.add(this.#flush(blocks, context));
     const defaults = {
@@ -136,11 +139,36 @@ export class BlockSink implements LoadSink {
         last: blocks.at(-1)!.lastOrdinal,
         rows,
         format: copy,
-        chunks: blocks.map(({ sent }) => sent!.sent),
+        chunks: chunksOf(blocks),
       },
       signal,
     );
   }
+}
+
+/** As they come, but for short ones: of a pipe that is fed line by line each block is a line, and each chunk costs a message. */
+function chunksOf(blocks: readonly RecordBlock[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  let short: Buffer[] = [];
+  let shortBytes = 0;
+  const join = (): void => {
+    if (short.length > 0) chunks.push(short.length === 1 ? short[0]! : Buffer.concat(short));
+    short = [];
+    shortBytes = 0;
+  };
+  for (const block of blocks) {
+    const { sent } = block.sent!;
+    if (sent.length >= SHORT_BYTES) {
+      join();
+      chunks.push(sent);
+      continue;
+    }
+    short.push(sent);
+    shortBytes += sent.length;
+    if (shortBytes >= SHORT_BYTES) join();
+  }
+  join();
+  return chunks;
 }
 
 /** In which all blocks of a batch can be read, the best for the first of them. */

@@ -20,7 +20,7 @@ import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowSizes } from './row-size.js';
 import { SentRows } from './sent-rows.js';
-import { hintsAtChangedTable } from './sqlstate.js';
+import { hintsAtChangedTable, leavesConnectionUsable } from './sqlstate.js';
 import { TableLayout } from './table-layout.js';
 import { OWN_TRANSACTION, type TransactionScope } from './transaction-scope.js';
 
@@ -166,9 +166,12 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
       return true;
     } catch (error) {
       if (!(error instanceof BatchFailure)) throw error;
-      await marked.onFailure(error.stage, error.cause, signal);
+      const { cause } = error;
+      const told = await marked.onFailure(error.stage, cause, signal);
       const failure = describeBatchFailure(error, layout, new SentRows(layout, []));
       if (failure.failureClass === 'transport' || failure.failureClass === 'aborted') throw failure;
+      // Where the server has not answered, whatever ended the connection, nobody knows whether the batch has landed.
+      if (told === undefined && !leavesConnectionUsable(cause)) throw failure;
       return false;
     }
   };
