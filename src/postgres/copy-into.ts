@@ -68,7 +68,8 @@ export function copyInto<T extends object = Record<string, unknown>, Client exte
   pool: CopyPool<Client>,
   options: CopyOptions<T, Client>,
 ): CopyFunction<T> {
-  return createCopy(pool, options);
+  const { copy, defaults } = buildCopy<T, Client>(pool, options);
+  return Object.assign(copy, { defaults });
 }
 
 /** What only the command line sets. */
@@ -89,6 +90,15 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
   options: CopyOptions<T, Client>,
   internals: CopyInternals<T> = {},
 ): RowCopy<T> {
+  const { copy, defaults, copyWritten } = buildCopy(pool, options, internals);
+  return Object.assign(copy, { defaults, copyWritten });
+}
+
+function buildCopy<T extends object, Client extends CopyClient>(
+  pool: CopyPool<Client>,
+  options: CopyOptions<T, Client>,
+  internals: CopyInternals<T> = {},
+) {
   checkPool(pool);
   const checked = checkCopyOptions(options);
   const { table, schema, columns, format = 'auto' } = checked;
@@ -195,10 +205,8 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
       }
     }
   };
-  return Object.assign(copy as FlushFunction<T>, {
-    defaults: defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
-    copyWritten,
-  });
+  const defaults = defaultsFor<T>(pool, marks.areKept, sizes.sizeOf);
+  return { copy: copy as FlushFunction<T>, defaults, copyWritten };
 }
 
 /** Which part of a batch failed, until it is decided whether that is the end. */
