@@ -23,7 +23,9 @@ import { judgeRejects, rejectOf } from './row-sink.js';
 const MIB = 1024 * 1024;
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
 const BATCH_BYTES = 2 * MIB;
-const MAX_BUFFER_BYTES = 16 * MIB;
+/** Where a batch may have to be taken apart, its rows are objects for as long as that takes, and need many times as much memory. */
+const BATCH_BYTES_WITH_REJECTS = MIB;
+const MAX_BUFFER_BATCHES = 8;
 
 export class BlockSink implements LoadSink {
   readonly stream: BackpressureWritable<RecordBlock>;
@@ -50,13 +52,14 @@ export class BlockSink implements LoadSink {
     this.#rejects = rejects;
     // Where a batch is to be of so many records, that is counted in bytes too: blocks end where batches do.
     const { batchSize } = options;
-    const recordBytes = batchSize === undefined ? 0 : Math.ceil(BATCH_BYTES / batchSize);
+    const batchBytes = rejects === undefined ? BATCH_BYTES : BATCH_BYTES_WITH_REJECTS;
+    const recordBytes = batchSize === undefined ? 0 : Math.ceil(batchBytes / batchSize);
     const flush: FlushFunction<RecordBlock> = (blocks, context) =>
       this.#flushes.add(this.#flush(blocks, context));
     const defaults = {
       ...this.#copy.defaults,
-      batchBytes: BATCH_BYTES,
-      maxBufferBytes: MAX_BUFFER_BYTES,
+      batchBytes,
+      maxBufferBytes: MAX_BUFFER_BATCHES * batchBytes,
       sizeOf: (block: RecordBlock) => Math.max(block.bytes, block.records * recordBytes),
     };
     this.stream = new BackpressureWritable<RecordBlock>(Object.assign(flush, { defaults }), {

@@ -19,6 +19,7 @@ import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowSizes } from './row-size.js';
+import type { ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
 import { hintsAtChangedTable } from './sqlstate.js';
 import { TableLayout } from './table-layout.js';
@@ -74,8 +75,11 @@ export function copyInto<T extends object = Record<string, unknown>, Client exte
 
 /** What only the command line sets. */
 export interface CopyInternals<T> {
-  /** The row that an item stands for; what it throws is a fault of that row. Needs the option `columns`. */
-  valuesOf?: (item: T) => unknown;
+  /**
+   * The row that an item stands for; what it throws is a fault of that row. With `only`, of its values just the one at that place is asked
+   * for. Needs the option `columns`.
+   */
+  valuesOf?: (item: T, only?: number) => unknown;
   scope?: TransactionScope;
   /** An import that has been opened already. Needs the option `positionOf`. */
   importLog?: ImportLog;
@@ -129,7 +133,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         format: formatChoice,
         onEncoded: (bytes) => sizes.learn(items, bytes, valuesOf),
         onStaleLayout: () => tableLayout.forget(layout),
-        valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
+        valuesOf: valuesOf as ValuesOf | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
       });
