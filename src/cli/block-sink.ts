@@ -28,6 +28,8 @@ const BATCH_BYTES = {
   ndjson: 4 * MIB,
 };
 const MAX_BUFFER_BYTES = 16 * MIB;
+/** Where a batch may have to be taken apart, its rows are objects for as long as that takes, and need many times as much memory. */
+const SHARE_WITH_REJECTS = 1 / 2;
 /** Of a chunk that is joined with its neighbours. */
 const SHORT_BYTES = 16 * 1024;
 
@@ -57,14 +59,15 @@ export class BlockSink implements LoadSink {
     // So many records are a batch, too, and that is counted in bytes: where it is given, blocks end where batches do; where it is not, the
     // server may do much for each, and where it refuses a batch, each becomes a row here, however short it is.
     const { batchSize } = options;
-    const batchBytes = BATCH_BYTES[options.format];
+    const share = rejects === undefined ? 1 : SHARE_WITH_REJECTS;
+    const batchBytes = share * BATCH_BYTES[options.format];
     const recordBytes = Math.ceil(batchBytes / (batchSize ?? this.#copy.defaults.batchSize!));
     const flush: FlushFunction<RecordBlock> = (blocks, context) =>
       this.#flushes.add(this.#flush(blocks, context));
     const defaults = {
       ...this.#copy.defaults,
       batchBytes,
-      maxBufferBytes: MAX_BUFFER_BYTES,
+      maxBufferBytes: share * MAX_BUFFER_BYTES,
       sizeOf: (block: RecordBlock) => Math.max(block.bytes, block.records * recordBytes),
     };
     this.stream = new BackpressureWritable<RecordBlock>(Object.assign(flush, { defaults }), {

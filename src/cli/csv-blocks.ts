@@ -13,10 +13,12 @@ import type { BlockReader, RefuseRecord, TakeRow } from './block-reader.js';
 import { endOfRecord } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
 import type { LineFormat } from './line-rows.js';
-import { scanCsv, type CsvScan } from './csv-scan.js';
+import { scanCsv, scanLines, type CsvScan } from './csv-scan.js';
 import { takeAsRows, type BlockContent, type BlockFormat } from './record-block.js';
 import type { SourceFile } from './source.js';
 
+const CARRIAGE_RETURN = 0x0d;
+const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const END_OF_DATA = '\\.';
 const LINE_BREAKS = { lf: Buffer.from('\n'), crlf: Buffer.from('\r\n') };
@@ -76,10 +78,12 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       takeAsRows(this.#rows, block.subarray(0, start), this.#options, take);
     }
     const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
+    // For the whole block, which may be cut into many.
+    const scanBlock = block.includes(QUOTE) || block.includes(CARRIAGE_RETURN) ? scanCsv : scanLines;
     while (start < block.length) {
       const { cut } = this.#options;
       const scan = isSame
-        ? scanCsv(block, start, cut.most, this.#delimiter, this.#rows.fieldCount)
+        ? scanBlock(block, start, cut.most, this.#delimiter, this.#rows.fieldCount)
         : undefined;
       if (scan === undefined) {
         takeAsRows(this.#rows, block.subarray(start), this.#options, take);

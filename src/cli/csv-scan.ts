@@ -79,3 +79,63 @@ export function scanCsv(
   }
   return { end, records, lines, linesBeforeLast, lineBreak, isComplete, hasQuotes };
 }
+
+const EACH_BYTE = 0x01010101;
+const HIGH_BITS = 0x80808080;
+const LOW_BITS = 0x7f7f7f7f;
+const LINE_FEEDS = LINE_FEED * EACH_BYTE;
+
+/**
+ * The same for bytes without quotes and carriage returns, and more than twice as fast: looks at four bytes at a time, and at single ones
+ * only where a line ends.
+ */
+export function scanLines(
+  bytes: Buffer,
+  start: number,
+  most: number,
+  delimiter: number,
+  fieldCount: number,
+): CsvScan | undefined {
+  const { length, buffer, byteOffset } = bytes;
+  const delimiters = Math.imul(delimiter, EACH_BYTE);
+  const from = Math.min(length, start + (-(byteOffset + start) & 3));
+  const words = new Int32Array(buffer, from === length ? 0 : byteOffset + from, (length - from) >> 2);
+  let end = start;
+  let records = 0;
+  let fields = 1;
+  for (let i = start; i < length && records < most;) {
+    let next = from;
+    if (i >= from) {
+      let word = (i - from) >> 2;
+      for (; word < words.length; word += 1) {
+        // A byte is zero where it was the one that is looked for.
+        const feeds = words[word]! ^ LINE_FEEDS;
+        if (((feeds - EACH_BYTE) & ~feeds & HIGH_BITS) !== 0) break;
+        const zeros = words[word]! ^ delimiters;
+        const found = ~(((zeros & LOW_BITS) + LOW_BITS) | zeros | LOW_BITS);
+        fields += Math.imul(found >>> 7, EACH_BYTE) >>> 24;
+      }
+      i = from + (word << 2);
+      next = Math.min(length, i + 4);
+    }
+    for (; i < next && records < most; i += 1) {
+      const byte = bytes[i]!;
+      if (byte === delimiter) fields += 1;
+      else if (byte === LINE_FEED) {
+        if (fields !== fieldCount) return undefined;
+        fields = 1;
+        records += 1;
+        end = i + 1;
+      }
+    }
+  }
+  const lines = records;
+  const isComplete = records === most || end === length;
+  if (!isComplete) {
+    if (fields !== fieldCount) return undefined;
+    records += 1;
+    end = length;
+  }
+  const lineBreak = lines === 0 ? undefined : 'lf';
+  return { end, records, lines, linesBeforeLast: records - 1, lineBreak, isComplete, hasQuotes: false };
+}

@@ -38,14 +38,31 @@ class Lines {
   }
 
   values(index: number): unknown[] {
-    const start = this.starts[index]!;
-    let end = this.starts[index + 1]! - 1;
-    if (end > start && this.bytes[end - 1] === CARRIAGE_RETURN) end -= 1;
     const { delimiter, nullText } = this.of;
-    const fields: unknown[] = this.#textOf(start, end).split(delimiter);
+    const fields: unknown[] = this.#lineAt(index).split(delimiter);
     for (let field = 0; field < fields.length; field += 1)
       if (fields[field] === nullText) fields[field] = null;
     return fields;
+  }
+
+  valueAlone(index: number, place: number): unknown[] {
+    const text = this.#lineAt(index);
+    const { delimiter, nullText } = this.of;
+    let start = 0;
+    for (let field = 0; field < place; field += 1) start = text.indexOf(delimiter, start) + 1;
+    const end = text.indexOf(delimiter, start);
+    const value = text.slice(start, end === -1 ? text.length : end);
+    const values: unknown[] = [];
+    values[place] = value === nullText ? null : value;
+    return values;
+  }
+
+  /** Without its line break. */
+  #lineAt(index: number): string {
+    const start = this.starts[index]!;
+    let end = this.starts[index + 1]! - 1;
+    if (end > start && this.bytes[end - 1] === CARRIAGE_RETURN) end -= 1;
+    return this.#textOf(start, end);
   }
 
   #textOf(start: number, end: number): string {
@@ -68,6 +85,10 @@ export class LineRow extends SourceRow {
   /** Read anew each time. */
   override get values(): unknown[] {
     return this.lines.values(this.index);
+  }
+
+  override valueAlone(place: number): unknown[] {
+    return this.lines.valueAlone(this.index, place);
   }
 }
 

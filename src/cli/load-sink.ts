@@ -75,9 +75,9 @@ export function createRowCopy(
   );
 }
 
-function valuesOf(row: SourceRow): unknown {
+function valuesOf(row: SourceRow, only?: number): unknown {
   if (row.fault !== undefined) throw row.fault;
-  return row.values;
+  return only === undefined ? row.values : row.valueAlone(only);
 }
 
 /** Whatever a load failed with, in one line that names the place in the input as far as it is known. */

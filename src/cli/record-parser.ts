@@ -47,6 +47,13 @@ export class SourceRow {
   get values(): unknown[] {
     return this.#values;
   }
+
+  /** The value at this place, in its place. */
+  valueAlone(place: number): unknown[] {
+    const values: unknown[] = [];
+    values[place] = this.values[place];
+    return values;
+  }
 }
 
 export type TakeRecord<Row> = (row: Row, line: number, file: SourceFile, ordinal: number) => void;

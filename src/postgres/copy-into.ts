@@ -19,6 +19,7 @@ import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowSizes } from './row-size.js';
+import type { ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
 import { hintsAtChangedTable, leavesConnectionUsable } from './sqlstate.js';
 import { TableLayout } from './table-layout.js';
@@ -68,13 +69,17 @@ export function copyInto<T extends object = Record<string, unknown>, Client exte
   pool: CopyPool<Client>,
   options: CopyOptions<T, Client>,
 ): CopyFunction<T> {
-  return createCopy(pool, options);
+  const { copy, defaults } = buildCopy<T, Client>(pool, options);
+  return Object.assign(copy, { defaults });
 }
 
 /** What only the command line sets. */
 export interface CopyInternals<T> {
-  /** The row that an item stands for; what it throws is a fault of that row. Needs the option `columns`. */
-  valuesOf?: (item: T) => unknown;
+  /**
+   * The row that an item stands for; what it throws is a fault of that row. With `only`, of its values just the one at that place is asked
+   * for. Needs the option `columns`.
+   */
+  valuesOf?: (item: T, only?: number) => unknown;
   scope?: TransactionScope;
   /** An import that has been opened already. Needs the option `positionOf`. */
   importLog?: ImportLog;
@@ -89,6 +94,15 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
   options: CopyOptions<T, Client>,
   internals: CopyInternals<T> = {},
 ): RowCopy<T> {
+  const { copy, defaults, copyWritten } = buildCopy(pool, options, internals);
+  return Object.assign(copy, { defaults, copyWritten });
+}
+
+function buildCopy<T extends object, Client extends CopyClient>(
+  pool: CopyPool<Client>,
+  options: CopyOptions<T, Client>,
+  internals: CopyInternals<T> = {},
+) {
   checkPool(pool);
   const checked = checkCopyOptions(options);
   const { table, schema, columns, format = 'auto' } = checked;
@@ -119,7 +133,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         format: formatChoice,
         onEncoded: (bytes) => sizes.learn(items, bytes, valuesOf),
         onStaleLayout: () => tableLayout.forget(layout),
-        valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
+        valuesOf: valuesOf as ValuesOf | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
       });
@@ -198,10 +212,8 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
       }
     }
   };
-  return Object.assign(copy as FlushFunction<T>, {
-    defaults: defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
-    copyWritten,
-  });
+  const defaults = defaultsFor<T>(pool, marks.areKept, sizes.sizeOf);
+  return { copy: copy as FlushFunction<T>, defaults, copyWritten };
 }
 
 /** Which part of a batch failed, until it is decided whether that is the end. */
