@@ -28,6 +28,7 @@ export abstract class RecordStream extends Transform {
   protected abstract readonly parser: Pick<RecordParser<unknown>, 'begin' | 'step'>;
   readonly #onFailure: (error: CliError) => void;
   #failed = false;
+  #hasPushed = false;
   #goOn: (() => void) | undefined;
 
   /**
@@ -59,11 +60,18 @@ export abstract class RecordStream extends Transform {
     else goOn();
   }
 
+  override push(item: unknown): boolean {
+    this.#hasPushed = true;
+    return super.push(item);
+  }
+
   #attempt(begin: () => void, callback: TransformCallback): void {
+    this.#hasPushed = false;
     try {
       begin();
       while (this.parser.step()) {
-        if (this.readableLength === 0) continue;
+        // Node asks while the last row is still there, and not again before something has come.
+        if (!this.#hasPushed || this.readableLength === 0) continue;
         // Rows wait to be read: the rest of the chunk comes after them.
         this.#goOn = () => this.#attempt(() => undefined, callback);
         return;
