@@ -65,13 +65,17 @@ export abstract class RecordStream extends Transform {
     return super.push(item);
   }
 
+  /** Node asks while the last row is still there, and not again before something has come. */
+  #isHeld(): boolean {
+    return this.#hasPushed && this.readableLength > 0;
+  }
+
   #attempt(begin: () => void, callback: TransformCallback): void {
     this.#hasPushed = false;
     try {
       begin();
       while (this.parser.step()) {
-        // Node asks while the last row is still there, and not again before something has come.
-        if (!this.#hasPushed || this.readableLength === 0) continue;
+        if (!this.#isHeld()) continue;
         // Rows wait to be read: the rest of the chunk comes after them.
         this.#goOn = () => this.#attempt(() => undefined, callback);
         return;
