@@ -37,7 +37,7 @@ export type RowCopy<T> = CopyFunction<T> & {
    * Copies a batch of written rows, at its first attempt. Answers `false` where the server does not take it as it is: nothing of it has
    * landed then, and its rows, copied one by one as a further attempt at it, will tell why.
    *
-   * @throws {CopyError} `transport` or `aborted`
+   * @throws {CopyError} `transport`, `aborted`, or whatever has left it unknown whether the batch has landed
    */
   readonly copyWritten: (batch: WrittenBatch, signal: AbortSignal) => Promise<boolean>;
 };
