@@ -1,6 +1,6 @@
 /** The parser as a stage of a pipeline: chunks in, rows or blocks of records out. */
 
-import { Transform, type TransformCallback } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { CliError } from './errors.js';
 import { RecordBlock, rowsOf, type BlockContent, type OpenReader } from './record-block.js';
 import { RecordParser, SourceRow, type RecordFormat } from './record-parser.js';
@@ -22,14 +22,23 @@ export interface RecordStreamOptions {
   readonly skips?: ((ordinal: number) => boolean) | undefined;
 }
 
-export abstract class RecordStream extends Transform {
+type Done = (error?: Error | null) => void;
+
+/**
+ * Not a Transform: that holds a chunk's callback back by how many rows are there, and leaves it with a reader that took the last one while
+ * what came next was none.
+ */
+export abstract class RecordStream extends Duplex {
   /** The last record that was read, or could not be. */
   lastRow: RecordPlace | undefined;
   protected abstract readonly parser: Pick<RecordParser<unknown>, 'begin' | 'step'>;
   readonly #onFailure: (error: CliError) => void;
   #failed = false;
-  #hasPushed = false;
-  #goOn: (() => void) | undefined;
+  /** No rows wait to be read, or more were asked for. */
+  #hasRoom = true;
+  #isReading = false;
+  /** Of the chunk that is being read. */
+  #chunkDone: Done | undefined;
 
   /**
    * `onFailure` learns of input that cannot be read. It must end the source: the rows before the failure then go on their way, and the
@@ -46,50 +55,75 @@ export abstract class RecordStream extends Transform {
     this.#onFailure = onFailure;
   }
 
-  override _transform(chunk: SourceChunk, _encoding: BufferEncoding, callback: TransformCallback): void {
+  override _write(chunk: SourceChunk, _encoding: BufferEncoding, callback: Done): void {
     // A chunk or two may be on their way already.
-    if (this.#failed) callback();
-    else this.#attempt(() => this.parser.begin(chunk), callback);
+    if (this.#failed) {
+      callback();
+      return;
+    }
+    this.#chunkDone = callback;
+    if (this.#begin(chunk)) this.#goOn();
+    else this.#end();
   }
 
-  /** Asked for more: goes on with the chunk where it is not done, before the next one. */
-  override _read(size: number): void {
-    const goOn = this.#goOn;
-    this.#goOn = undefined;
-    if (goOn === undefined) super._read(size);
-    else goOn();
+  override _final(callback: Done): void {
+    this.push(null);
+    callback();
+  }
+
+  override _read(): void {
+    this.#hasRoom = true;
+    this.#goOn();
   }
 
   override push(item: unknown): boolean {
-    this.#hasPushed = true;
-    return super.push(item);
+    this.#hasRoom = super.push(item);
+    return this.#hasRoom;
   }
 
-  /** Node asks while the last row is still there, and not again before something has come. */
-  #isHeld(): boolean {
-    return this.#hasPushed && this.readableLength > 0;
-  }
-
-  #attempt(begin: () => void, callback: TransformCallback): void {
-    this.#hasPushed = false;
-    try {
-      begin();
-      while (this.parser.step()) {
-        if (!this.#isHeld()) continue;
-        // Rows wait to be read: the rest of the chunk comes after them.
-        this.#goOn = () => this.#attempt(() => undefined, callback);
-        return;
-      }
-      callback();
-    } catch (error) {
-      if (!(error instanceof CliError)) {
-        callback(error as Error);
-        return;
-      }
-      this.#failed = true;
-      this.#onFailure(error);
-      callback();
+  /** Reads on in the chunk until rows wait to be read: the rest of it comes after them. */
+  #goOn(): void {
+    // Asked from within: the loop sees to it.
+    if (this.#isReading) return;
+    this.#isReading = true;
+    while (this.#hasRoom && this.#chunkDone !== undefined) {
+      if (!this.#step()) this.#end();
     }
+    this.#isReading = false;
+  }
+
+  #step(): boolean {
+    try {
+      return this.parser.step();
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  }
+
+  #begin(chunk: SourceChunk): boolean {
+    try {
+      this.parser.begin(chunk);
+      return true;
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  }
+
+  /** Nothing more comes of the chunk. What is no fault of the input ends the stream. */
+  #refuse(error: unknown): false {
+    if (!(error instanceof CliError)) {
+      this.destroy(error as Error);
+      return false;
+    }
+    this.#failed = true;
+    this.#onFailure(error);
+    return false;
+  }
+
+  #end(): void {
+    const done = this.#chunkDone;
+    this.#chunkDone = undefined;
+    done?.();
   }
 }
 
