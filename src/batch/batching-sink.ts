@@ -85,6 +85,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.queue = new AdmissionQueue<T>(settings, {
       onState: this.#observer.onState,
       onDrop: (item, reason) => this.#onDrop(item, reason),
+      heedsDrops: () =>
+        settings.onSettled !== undefined || !this.#milestones.isEmpty || this.#observer.hearsDrops(),
     });
     const { positionOf } = settings;
     this.#positions = positionOf && new CommittedPosition(positionOf, this.queue, failSoon);
@@ -109,6 +111,14 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const outcome = this.queue.admitAgain(item);
     if (outcome === 'admitted') this.#wake();
     return outcome;
+  }
+
+  /** So many further items need no `#wake`, until the next pump. */
+  unheeded(): number {
+    const { queued } = this.queue.ledger;
+    if (this.#phase === 'aborted' || queued === 0) return 0;
+    if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return Infinity;
+    return this.#limits.batchSize - 1 - queued;
   }
 
   /** A producer is made to wait: what is queued is flushed, for nothing else will come. */
@@ -150,6 +160,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (this.#phase !== 'running') return;
     this.#phase = 'stopped';
     this.#clearTimer();
+    this.#gate.halt();
   }
 
   /** Settles everything that was offered before the call. */
@@ -306,6 +317,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   #pump(): void {
+    this.queue.endClearance();
     this.#gate.tend();
     let due: FlushReason | number | undefined;
     while (this.#flights.size < this.#limits.concurrency && this.#gate.mayLaunch) {

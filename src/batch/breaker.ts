@@ -142,6 +142,12 @@ export class Breaker {
     this.#phase = { ...phase, probe: flight };
   }
 
+  /** The probe will not be made now. */
+  withdrawProbe(): void {
+    const phase = this.#phase;
+    if (phase.kind === 'half_open') this.#phase = { ...phase, probe: undefined };
+  }
+
   /** So long there was nothing to deliver: that is no part of the outage. */
   excuse(ms: number): void {
     const phase = this.#phase;

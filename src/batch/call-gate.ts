@@ -81,6 +81,14 @@ export class CallGate {
     return phase?.kind === 'open' ? Math.max(0, phase.until - this.#clock.now()) : 0;
   }
 
+  /**
+   * Whether a flight that has been let go, or whose own delay is over, may still have its call: in between the breaker may have opened
+   * again.
+   */
+  mayCall(flight: number): boolean {
+    return !this.isOut || this.#released.has(flight);
+  }
+
   /** A batch has its first call: while the breaker is half open, that is the probe. */
   onLaunch(flight: number): void {
     if (this.isOut) this.#breaker!.probe(flight);
@@ -106,8 +114,11 @@ export class CallGate {
 
   /** A call has failed without an answer. */
   failed(flight: number, error: Error): void {
-    if (this.#breaker === undefined || this.#ended) return;
-    this.#breaker.failed(flight, error, this.#clock.now());
+    const breaker = this.#breaker;
+    if (breaker === undefined || this.#ended) return;
+    breaker.failed(flight, error, this.#clock.now());
+    // Those whose calls have not begun wait once more.
+    if (breaker.state === 'open') this.#released.clear();
     this.tend();
   }
 
@@ -142,6 +153,13 @@ export class CallGate {
     breaker.poll(now);
     this.#sendProbe(breaker);
     this.#setTimer(breaker.nextAt);
+  }
+
+  /** The sink is stopped: a probe that was let go, and has not begun, waits for the next start. */
+  halt(): void {
+    if (!this.isOut || this.#released.size === 0) return;
+    this.#released.clear();
+    this.#breaker!.withdrawProbe();
   }
 
   /** The sink has ended: nothing changes any more. */

@@ -335,10 +335,19 @@ export class Flight<T> {
     if (this.launch !== undefined) this.launch.isRetried = true;
     this.#host.onRetry(again.at(-1)!.failed.error, this.#attempt, delayMs, this.#items.length);
     if (this.#aborted) return true;
-    const inTime = await this.#waitForTurn(held ? undefined : delayMs);
+    let inTime = await this.#waitForTurn(held ? undefined : delayMs);
+    while (inTime && this.#isHeldBack()) {
+      this.#heldSince ??= clock.now();
+      inTime = await this.#waitForTurn(undefined);
+    }
     if (this.#heldSince !== undefined) this.#startedAt += clock.now() - this.#heldSince;
     this.#heldSince = undefined;
     return inTime;
+  }
+
+  /** Let go, but meanwhile the breaker has opened again. */
+  #isHeldBack(): boolean {
+    return !this.#aborted && !this.#gate.mayCall(this.first);
   }
 
   #ownDelay(again: Failure<T>[]): number {

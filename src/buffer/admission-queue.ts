@@ -4,6 +4,7 @@ import { show } from '../validate.js';
 import { BackpressureState, type DropReason } from '../vocabulary.js';
 import {
   createAdmission,
+  Sampling,
   type Admission,
   type AdmissionSettings,
   type AdmissionStore,
@@ -40,7 +41,12 @@ export interface ProducerMarks {
 export interface QueueObserver<T> {
   onState(state: BackpressureState, previous: BackpressureState): void;
   onDrop(item: T, reason: DropReason): void;
+  /** Whether `onDrop` would do anything now. */
+  heedsDrops(): boolean;
 }
+
+/** Whole, and small enough to be kept as such by V8. */
+const MOST_CLEARED = 1e6;
 
 /** Items that were taken out together and are now in flight. */
 export interface TakenItems<T> {
@@ -63,6 +69,10 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
   unrepresented = 0;
+  readonly sampling: Sampling;
+  #clearance = 0;
+  /** What becomes of each item that comes in by clearance, or of the oldest one in its stead. */
+  #clearedFor: 'queued' | 'evicted' | 'rejected' | 'sampled' = 'queued';
   readonly #ring: RingBuffer<T>;
   readonly #observer: QueueObserver<T>;
   readonly #admission: Admission<T>;
@@ -77,6 +87,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #blocks: boolean;
   /** The strategy is asked only when there is no room. */
   readonly #fillsUp: boolean;
+  readonly #evicts: boolean;
+  readonly #rejects: boolean;
+  readonly #looksAtItems: boolean;
   #refused = 0;
   #draining = false;
   #state: BackpressureState = BackpressureState.NORMAL;
@@ -105,11 +118,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
         : new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
     this.#items = gauge(capacity);
     this.#bytes = gauge(capacityBytes);
+    this.sampling = new Sampling(settings);
     this.#admission = createAdmission<T>(settings);
     this.#capacity = capacity;
     this.#capacityBytes = capacityBytes;
     this.#blocks = settings.strategy === 'block';
     this.#fillsUp = settings.strategy !== 'sample';
+    this.#evicts = settings.strategy === 'drop_oldest';
+    this.#rejects = settings.strategy === 'drop_newest';
+    this.#looksAtItems = settings.shed !== undefined || settings.sizeOf !== undefined;
     this.#clock = clock;
     this.#shed = settings.shed;
     this.#sizeOf = settings.sizeOf;
@@ -141,8 +158,72 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#ring.oldestTime();
   }
 
+  /**
+   * Lets the next items, at most `most`, in by `admitCleared`: those of which it is certain what becomes of them, and that it changes no
+   * state. Whatever else happens to the queue ends it, so that what held for the first of them holds for all.
+   */
+  clear(most: number): void {
+    const { queued, load } = this.ledger;
+    const items = this.#items;
+    if (this.#looksAtItems || items === undefined) return;
+    if (!this.#fillsUp && this.isPressed()) {
+      this.#clearFor('sampled', Math.min(most, this.sampling.skips));
+    } else if (load < this.#capacity) {
+      // The next one has a weight of its own: a listener of the drop has made room.
+      if (this.unrepresented > 0) return;
+      this.#clearFor('queued', Math.min(most, this.#capacity - load, items.untilRise(load)));
+    } else if (this.#rejects) {
+      this.#clearFor('rejected', most);
+    } else if (this.#evicts && queued > 0) {
+      this.#clearFor('evicted', most);
+    }
+  }
+
+  #clearFor(outcome: 'queued' | 'evicted' | 'rejected' | 'sampled', most: number): void {
+    this.#clearedFor = outcome;
+    this.#clearance = Math.min(most, MOST_CLEARED);
+  }
+
+  endClearance(): void {
+    this.#clearance = 0;
+  }
+
+  /** Offers an item and decides on it, where that needs nobody to be asked or told; else answers `false`. */
+  admitCleared(item: T): boolean {
+    if (this.#clearance <= 0) return false;
+    if (this.#clearedFor !== 'queued') return this.#dropCleared(item);
+    this.#clearance--;
+    const { ledger } = this;
+    ledger.offered++;
+    ledger.accepted++;
+    ledger.queued++;
+    this.#push(item, 0, 1);
+    return true;
+  }
+
+  #dropCleared(item: T): boolean {
+    if (this.#observer.heedsDrops()) return false;
+    this.#clearance--;
+    const { ledger } = this;
+    ledger.offered++;
+    if (this.#clearedFor === 'evicted') {
+      ledger.drops.evicted++;
+      this.#ring.shift();
+      ledger.accepted++;
+      this.#push(item, 0, 1);
+    } else if (this.#clearedFor === 'sampled') {
+      ledger.drops.sampled++;
+      this.sampling.skipNext();
+      this.unrepresented++;
+    } else {
+      ledger.drops.rejected++;
+    }
+    return true;
+  }
+
   /** Counts an item that a producer offers; it waits until `admit` decides on it. */
   arrive(): void {
+    this.#clearance = 0;
     this.ledger.offered++;
     this.ledger.waiting++;
   }
@@ -221,6 +302,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Takes the oldest item out, for somebody who will say at once what became of it (`settle`). */
   takeOne(): T {
     const { ledger } = this;
+    this.#clearance = 0;
     const bytes = this.#ring.bytesAt(0);
     ledger.queued--;
     ledger.inFlight++;
@@ -241,6 +323,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   take(count: number): TakenItems<T> {
     const { ledger } = this;
+    this.#clearance = 0;
     const first = this.head;
     const sizes = this.#ring.copyBytes(count);
     const weights = this.#ring.copyWeights(count);
@@ -256,6 +339,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Items in flight have settled: their capacity is free. */
   settle(flushed: number, failed: number, bytes: number): void {
     const { ledger } = this;
+    this.#clearance = 0;
     ledger.inFlight -= flushed + failed;
     ledger.inFlightBytes -= bytes;
     ledger.flushed += flushed;
@@ -318,8 +402,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   enqueue(item: T, bytes: number, weight: number): Outcome {
     const ledger = this.ledger;
-    const clock = this.#clock;
-    this.#ring.push(item, clock.turnNow === undefined ? clock.now() : clock.turnNow(), bytes, weight);
+    this.#push(item, bytes, weight);
     ledger.waiting--;
     ledger.accepted++;
     ledger.queued++;
@@ -350,6 +433,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     // Where there is room, most strategies do the same: one call less for each item.
     if (this.#fillsUp && this.fits(bytes)) return this.enqueue(item, bytes, 1);
     return this.#admission(this, item, bytes);
+  }
+
+  #push(item: T, bytes: number, weight: number): void {
+    const clock = this.#clock;
+    this.#ring.push(item, clock.turnNow === undefined ? clock.now() : clock.turnNow(), bytes, weight);
   }
 
   #updateState(): void {

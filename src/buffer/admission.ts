@@ -21,6 +21,7 @@ export interface AdmissionStore<T> {
   drop(item: T, reason: DropReason): Outcome;
   /** Offered items that the next kept one will stand for, beside itself. */
   unrepresented: number;
+  readonly sampling: Sampling;
 }
 
 /** Decides on one item. Takes the store as an argument: one function for all streams is one that the engine of V8 inlines. */
@@ -41,7 +42,7 @@ export function createAdmission<T>(settings: AdmissionSettings): Admission<T> {
     case 'drop_newest':
       return dropNewest;
     case 'sample':
-      return createSampling(settings.sampleRate, settings.random);
+      return sample;
     default:
       return settings.strategy satisfies never;
   }
@@ -66,31 +67,58 @@ function dropOldest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcom
   return store.enqueue(item, bytes, 1);
 }
 
+/** A kept item's weight is 1 plus the items sampled out or rejected since the last kept one. */
+function sample<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
+  if (!store.isPressed()) {
+    store.sampling.restart();
+  } else if (!store.sampling.keepsNext()) {
+    store.unrepresented++;
+    return store.drop(item, 'sampled');
+  }
+  if (!store.fits(bytes)) {
+    store.unrepresented++;
+    return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
+  }
+  const weight = 1 + store.unrepresented;
+  store.unrepresented = 0;
+  return store.enqueue(item, bytes, weight);
+}
+
 /**
  * Keeps one item of each window of `sampleRate`, at a random place in it: always the first would be blind to whatever repeats with the
- * same period. A kept item's weight is 1 plus the items sampled out or rejected since the last kept one.
+ * same period.
  */
-function createSampling<T>(sampleRate: number, random: () => number): Admission<T> {
-  let place = 0;
-  let chosen = 0;
-  return (store, item, bytes) => {
-    if (store.isPressed()) {
-      if (place === 0) chosen = Math.floor(random() * sampleRate);
-      const kept = place === chosen;
-      place = place + 1 === sampleRate ? 0 : place + 1;
-      if (!kept) {
-        store.unrepresented++;
-        return store.drop(item, 'sampled');
-      }
-    } else {
-      place = 0;
-    }
-    if (!store.fits(bytes)) {
-      store.unrepresented++;
-      return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
-    }
-    const weight = 1 + store.unrepresented;
-    store.unrepresented = 0;
-    return store.enqueue(item, bytes, weight);
-  };
+export class Sampling {
+  readonly #rate: number;
+  readonly #random: () => number;
+  /** Of the next item in its window. */
+  #place = 0;
+  #chosen = 0;
+
+  constructor({ sampleRate, random }: AdmissionSettings) {
+    this.#rate = sampleRate;
+    this.#random = random;
+  }
+
+  /** The next item begins a window. */
+  restart(): void {
+    this.#place = 0;
+  }
+
+  keepsNext(): boolean {
+    if (this.#place === 0) this.#chosen = Math.floor(this.#random() * this.#rate);
+    const kept = this.#place === this.#chosen;
+    this.#place = this.#place + 1 === this.#rate ? 0 : this.#place + 1;
+    return kept;
+  }
+
+  /** So many of the next items are not kept, and end no window: `skipNext` is all there is to do for each of them. */
+  get skips(): number {
+    if (this.#place === 0) return 0;
+    return (this.#place <= this.#chosen ? this.#chosen : this.#rate - 1) - this.#place;
+  }
+
+  skipNext(): void {
+    this.#place++;
+  }
 }

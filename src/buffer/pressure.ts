@@ -68,6 +68,11 @@ export class PressureGauge {
     this.#riseAt = thresholds.up[0];
   }
 
+  /** How far the load may rise before the level does. */
+  untilRise(load: number): number {
+    return this.#riseAt - 1 - load;
+  }
+
   /** Answers whether the level changed. */
   update(load: number): boolean {
     if (load < this.#riseAt && load >= this.#fallBelow) return false;

@@ -2,8 +2,8 @@
 
 import type { InputError } from './errors.js';
 
-/** Takes a row and the number of the line on which it begins. */
-export type TakeRow<Row> = (row: Row, line: number) => void;
+/** Takes a row and the number of the line on which it begins; `records`: how many it is made of (1). */
+export type TakeRow<Row> = (row: Row, line: number, records?: number) => void;
 
 /**
  * Takes a record that cannot be read: why, the number of the line on which it begins, and the record as it was written, with or without its

@@ -152,7 +152,7 @@ export class CsvReader implements BlockReader<CsvRow> {
 }
 
 /** Where the record that begins at `start` ends. Its quotes are right: counting them is enough, for a doubled one closes and opens again. */
-function endOfRecord(bytes: Buffer, start: number): number {
+export function endOfRecord(bytes: Buffer, start: number): number {
   let quoted = false;
   for (let i = start; i < bytes.length; i += 1) {
     const byte = bytes[i];

@@ -33,6 +33,29 @@ export class CsvRows implements BlockReader<unknown[]> {
     this.#places = placesOf(options.columns, names);
   }
 
+  get awaitsHeader(): boolean {
+    return this.#awaitsHeader;
+  }
+
+  /** Whether the fields are the columns, in their order. */
+  get areFieldsColumns(): boolean {
+    return this.#places === undefined;
+  }
+
+  /** Of each record. */
+  get fieldCount(): number {
+    return this.#fieldCount;
+  }
+
+  /** The number of the line on which the next block begins. */
+  get nextLine(): number {
+    return this.#reader.nextLine;
+  }
+
+  set nextLine(line: number) {
+    this.#reader.nextLine = line;
+  }
+
   read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): void {
     const takeRow = (row: CsvRow, line: number): void => {
       if (this.#awaitsHeader) this.#takeHeader(row, line);

@@ -3,20 +3,17 @@
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import { CopyError } from '../postgres/copy-error.js';
-import type { TableColumn } from '../postgres/catalogue.js';
 import type { CopyPool } from '../postgres/pool.js';
 import { AtomicLoad } from './atomic-load.js';
 import { connect, type Connection } from './connection.js';
-import { CsvRows } from './csv-rows.js';
 import { resolveDestination, type Environment } from './destination.js';
 import { causesOf, CliError, ExitCode, UsageError } from './errors.js';
 import { planLoad, type LoadPlan } from './load-plan.js';
-import { NdjsonRows } from './ndjson-rows.js';
+import { describeLoadFailure, type LoadSink } from './load-sink.js';
+import { openWay, type OpenWay } from './load-way.js';
 import type { LoadOptions } from './options.js';
 import { startProgress, type ProgressReading } from './progress.js';
-import { RowStream, type RecordFormat } from './record-parser.js';
 import { RejectFile } from './reject-file.js';
-import { RowSink } from './row-sink.js';
 import { findFiles, Source } from './source.js';
 import { summarise, type LoadOutcome, type LoadSummary } from './summary.js';
 
@@ -35,8 +32,15 @@ export type StopSignal = 'SIGINT' | 'SIGTERM';
 /** `copyInto`'s own default, made of a pool of one more. */
 const DEFAULT_CONNECTIONS = 3;
 
-/** @throws {CliError} before anything was loaded; later failures are part of the summary. */
-export async function load(options: LoadOptions, terminal: Terminal): Promise<LoadSummary> {
+/**
+ * @param open the way that records go; another one only in tests
+ * @throws {CliError} before anything was loaded; later failures are part of the summary.
+ */
+export async function load(
+  options: LoadOptions,
+  terminal: Terminal,
+  open: OpenWay = openWay,
+): Promise<LoadSummary> {
   const destination = resolveDestination(options.to, terminal.environment);
   const paths = options.files.length === 0 ? ['-'] : options.files;
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
@@ -48,7 +52,7 @@ export async function load(options: LoadOptions, terminal: Terminal): Promise<Lo
       ? undefined
       : await RejectFile.check(options.rejects, files, options.maxRejects);
   const source = new Source(files, terminal.stdin);
-  const job = new LoadJob(options, source, rejects, terminal);
+  const job = new LoadJob(options, source, rejects, terminal, open);
   const release = terminal.onStopSignal((signal) => job.stop(signal));
   try {
     const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
@@ -69,10 +73,18 @@ class LoadJob {
   readonly #source: Source;
   readonly #rejects: RejectFile | undefined;
   readonly #terminal: Terminal;
+  readonly #openWay: OpenWay;
   readonly #stopping = new AbortController();
   #stoppedBy: StopSignal | undefined;
 
-  constructor(options: LoadOptions, source: Source, rejects: RejectFile | undefined, terminal: Terminal) {
+  constructor(
+    options: LoadOptions,
+    source: Source,
+    rejects: RejectFile | undefined,
+    terminal: Terminal,
+    open: OpenWay,
+  ) {
+    this.#openWay = open;
     this.#options = options;
     this.#source = source;
     this.#rejects = rejects;
@@ -137,21 +149,22 @@ class LoadJob {
     plan: LoadPlan,
     atomic: AtomicLoad | undefined,
   ): Promise<Pick<LoadOutcome, 'metrics' | 'lastRow' | 'failure'>> {
-    const { columns, head, importLog } = plan;
+    const { head, importLog } = plan;
     const failures: CliError[] = [];
     const onFailure = (error: CliError): void => {
       failures.push(error);
       this.#source.stop();
     };
-    const rows = new RowStream(this.#format(columns), onFailure, {
-      keepsBadRecords: this.#rejects !== undefined,
+    const { records, sink } = this.#openWay({
+      target: { ...plan, rejects: this.#rejects },
+      options: this.#options,
+      onFailure,
       skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
     });
-    const sink = new RowSink({ ...plan, rejects: this.#rejects }, this.#options);
     const progress = startProgress(this.#options, this.#terminal.stderr, () => this.#reading(sink));
     try {
       if (importLog?.isFinished !== true) {
-        await pipeline(this.#source.stream(head), rows, sink.stream);
+        await pipeline(this.#source.stream(head), records, sink.stream);
         await sink.ended();
         if (failures.length === 0 && this.#stoppedBy === undefined) {
           await importLog?.finish();
@@ -159,13 +172,13 @@ class LoadJob {
         }
       }
     } catch (error) {
-      failures.unshift(this.#withHint(sink.describe(error)));
+      failures.unshift(this.#withHint(describeLoadFailure(error)));
       await sink.ended();
     } finally {
       progress.stop();
     }
     await this.#rejects?.close().catch((error: unknown) => failures.push(error as CliError));
-    return { metrics: sink.stream.getMetrics(), lastRow: rows.lastRow, failure: failures[0] };
+    return { metrics: sink.metrics(), lastRow: records.lastRow, failure: failures[0] };
   }
 
   /** What may be over by the time of another run. */
@@ -175,30 +188,13 @@ class LoadJob {
     return new CliError(`${failure.message}; run the same command again to go on`, failure.exitCode, failure);
   }
 
-  #reading(sink: RowSink): ProgressReading {
+  #reading(sink: LoadSink): ProgressReading {
     return {
       done: this.#source.bytesRead,
       total: this.#source.totalBytes,
-      metrics: sink.stream.getMetrics(),
+      metrics: sink.metrics(),
       isStopping: this.#stoppedBy !== undefined,
     };
-  }
-
-  #format(columns: readonly TableColumn[]): RecordFormat<unknown[]> {
-    const { format, header, maxRecordBytes, delimiter, nullText, columns: names } = this.#options;
-    if (format === 'ndjson') {
-      const rowOptions = { columns, ignoresOtherKeys: names !== undefined };
-      return { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
-    }
-    const rowOptions = {
-      delimiter,
-      nullText,
-      maxRecordBytes,
-      header,
-      names,
-      columns: columns.map(({ name }) => name),
-    };
-    return { delimiter, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
   }
 }
 

@@ -20,6 +20,8 @@ export interface Transcoded {
   readonly records: number;
   /** Lines that were read, blank ones included. */
   readonly lines: number;
+  /** Of these, how many come before the last record. */
+  readonly linesBeforeLast: number;
   /** Bytes of the block that were read. If not all, a record follows that cannot be read, or that a column cannot take. */
   readonly bytes: number;
 }
@@ -71,9 +73,11 @@ export class NdjsonTranscoder {
     const text = this.#text;
     let at = 0;
     let lines = 0;
+    let linesBeforeLast = 0;
     let records = 0;
     while (at < end) {
       const { length } = text;
+      const recordsBefore = records;
       text.reserve(GREATEST_GROWTH * (source.length - at) + NULL_FIELD.length * this.#columns.length);
       let next = this.#writeRecord(source, at);
       if (next >= 0) records += 1;
@@ -88,9 +92,10 @@ export class NdjsonTranscoder {
         }
       }
       at = next;
+      if (records > recordsBefore) linesBeforeLast = lines;
       lines += 1;
     }
-    return { data: this.#take(), records, lines, bytes: Math.min(at, end) };
+    return { data: this.#take(), records, lines, linesBeforeLast, bytes: Math.min(at, end) };
   }
 
   #take(): Buffer {

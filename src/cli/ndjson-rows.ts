@@ -32,6 +32,15 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     }));
   }
 
+  /** The number of the line on which the next block begins. */
+  get nextLine(): number {
+    return this.#reader.nextLine;
+  }
+
+  set nextLine(line: number) {
+    this.#reader.nextLine = line;
+  }
+
   read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): void {
     const takeRecord = (record: JsonRecord, line: number): void => {
       const row = this.#toRow(record, line, refuse);

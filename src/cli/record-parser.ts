@@ -1,8 +1,7 @@
-/** From chunks of files to rows: splits, reads, and passes each row on with the place it came from. */
+/** From chunks of files to records: splits, reads, and passes each on with the place it came from. */
 
-import { Transform, type TransformCallback } from 'node:stream';
 import { throwFault, tooLong, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
-import { CliError, type InputError } from './errors.js';
+import type { InputError } from './errors.js';
 import type { SourceChunk, SourceFile } from './source.js';
 import { RecordSplitter, type SplitFault } from './splitter.js';
 import { LONGEST_MARK_BYTES, textAsWritten, withoutByteOrderMark } from './text.js';
@@ -19,8 +18,6 @@ export interface RecordFormat<Row> {
  * files from 0, those that could not be read included, headers and blank lines of NDJSON not.
  */
 export class SourceRow {
-  /** Empty where the record could not be read. */
-  readonly values: unknown[];
   readonly file: SourceFile;
   readonly line: number;
   readonly ordinal: number;
@@ -28,6 +25,7 @@ export class SourceRow {
   readonly fault: InputError | undefined;
   /** The record that could not be read as it was written, without its line break; its first 64 KiB (`LONGEST_TEXT_BYTES`) at most. */
   readonly text: string | undefined;
+  readonly #values: unknown[];
 
   constructor(
     values: unknown[],
@@ -37,12 +35,24 @@ export class SourceRow {
     fault?: InputError,
     text?: string,
   ) {
-    this.values = values;
+    this.#values = values;
     this.file = file;
     this.line = line;
     this.ordinal = ordinal;
     this.fault = fault;
     this.text = text;
+  }
+
+  /** Empty where the record could not be read. */
+  get values(): unknown[] {
+    return this.#values;
+  }
+
+  /** The value at this place, in its place. */
+  valueAlone(place: number): unknown[] {
+    const values: unknown[] = [];
+    values[place] = this.values[place];
+    return values;
   }
 }
 
@@ -118,7 +128,11 @@ export class RecordParser<Row> {
     const { delimiter, maxRecordBytes, open } = this.#format;
     const reader = open(file);
     const takeFault = this.#takeFault;
-    const take: TakeRow<Row> = (row, line) => this.#take(row, line, file, this.#records++);
+    const take: TakeRow<Row> = (row, line, records = 1) => {
+      const ordinal = this.#records;
+      this.#records += records;
+      this.#take(row, line, file, ordinal);
+    };
     const refuse: RefuseRecord =
       takeFault === undefined
         ? throwFault
@@ -146,90 +160,5 @@ function reasonOf(fault: SplitFault, maxRecordBytes: number): string {
       return 'text follows a closing quote; a quote inside quotes must be doubled';
     case 'quote_in_field':
       return 'a quote stands inside an unquoted field; quote the whole field and double the quote';
-  }
-}
-
-export interface RowStreamOptions {
-  /**
-   * Whether records that cannot be read come out in their place, as rows with a `fault`, and reading goes on; otherwise the first one ends
-   * the source. What spoils a whole file (a header, the encoding, damaged gzip) ends the source in any case.
-   */
-  readonly keepsBadRecords?: boolean;
-  /** Records that are read, but not passed on. */
-  readonly skips?: ((ordinal: number) => boolean) | undefined;
-}
-
-/** The parser as a stage of a pipeline: chunks in, {@link SourceRow}s out. */
-export class RowStream extends Transform {
-  /** The last record that was read, or could not be. */
-  lastRow: SourceRow | undefined;
-  readonly #parser: RecordParser<unknown[]>;
-  readonly #onFailure: (error: CliError) => void;
-  #failed = false;
-  #goOn: (() => void) | undefined;
-
-  /**
-   * `onFailure` learns of input that cannot be read. It must end the source: the rows before the failure then go on their way, and the
-   * stream ends without an error.
-   */
-  constructor(
-    format: RecordFormat<unknown[]>,
-    onFailure: (error: CliError) => void,
-    { keepsBadRecords = false, skips }: RowStreamOptions = {},
-  ) {
-    // One chunk at a time comes in, and all of its rows wait on the other side: more would only be more memory.
-    super({
-      writableObjectMode: true,
-      readableObjectMode: true,
-      writableHighWaterMark: 1,
-      readableHighWaterMark: 1,
-    });
-    const pass = (row: SourceRow): void => {
-      this.lastRow = row;
-      if (skips?.(row.ordinal) !== true) this.push(row);
-    };
-    this.#parser = new RecordParser(
-      format,
-      (values, line, file, ordinal) => pass(new SourceRow(values, file, line, ordinal)),
-      keepsBadRecords
-        ? (fault, line, file, ordinal, text) => pass(new SourceRow([], file, line, ordinal, fault, text))
-        : undefined,
-    );
-    this.#onFailure = onFailure;
-  }
-
-  override _transform(chunk: SourceChunk, _encoding: BufferEncoding, callback: TransformCallback): void {
-    // A chunk or two may be on their way already.
-    if (this.#failed) callback();
-    else this.#attempt(() => this.#parser.begin(chunk), callback);
-  }
-
-  /** Asked for more: goes on with the chunk where it is not done, before the next one. */
-  override _read(size: number): void {
-    const goOn = this.#goOn;
-    this.#goOn = undefined;
-    if (goOn === undefined) super._read(size);
-    else goOn();
-  }
-
-  #attempt(begin: () => void, callback: TransformCallback): void {
-    try {
-      begin();
-      while (this.#parser.step()) {
-        if (this.readableLength === 0) continue;
-        // Rows wait to be read: the rest of the chunk comes after them.
-        this.#goOn = () => this.#attempt(() => undefined, callback);
-        return;
-      }
-      callback();
-    } catch (error) {
-      if (!(error instanceof CliError)) {
-        callback(error as Error);
-        return;
-      }
-      this.#failed = true;
-      this.#onFailure(error);
-      callback();
-    }
   }
 }

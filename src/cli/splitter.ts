@@ -106,9 +106,17 @@ export class RecordSplitter {
     if (this.#place !== Place.UNQUOTED) this.#scanFields(bytes, 0);
     else if (firstQuote !== -1) this.#scanFields(bytes, mayBeTooLong ? 0 : firstQuote);
     else if (mayBeTooLong) this.#scanLines(bytes);
-    else this.#divide(bytes, bytes.lastIndexOf(LINE_FEED) + 1);
+    else this.#divideLines(bytes);
     // Two more: the line break that may follow does not belong to the record.
     if (this.#pieceBytes >= maxRecordBytes + 2) this.#refuse('too_long');
+  }
+
+  /** Where there is no quote, and no record that is too long: only a record of which a piece was kept is copied. */
+  #divideLines(bytes: Buffer): void {
+    const first = this.#pieceBytes === 0 ? 0 : bytes.indexOf(LINE_FEED) + 1;
+    if (first > 0) this.#divide(bytes.subarray(0, first), first);
+    const rest = bytes.subarray(first);
+    if (rest.length > 0) this.#divide(rest, rest.lastIndexOf(LINE_FEED) + 1);
   }
 
   /** `from`: there is no quote before it, and no record that is too long. */

@@ -4,7 +4,7 @@ import type { SinkMetrics } from '../metrics.js';
 import { showImportId } from '../postgres/import-id.js';
 import { ExitCode, oneLine, placeOf, type CliError } from './errors.js';
 import type { LoadOptions } from './options.js';
-import type { SourceRow } from './record-parser.js';
+import type { RecordPlace } from './record-stream.js';
 import { showTable } from './table-name.js';
 
 export interface LoadOutcome {
@@ -16,7 +16,7 @@ export interface LoadOutcome {
   readonly seconds: number;
   readonly bytesRead: number;
   readonly metrics: SinkMetrics;
-  readonly lastRow: SourceRow | undefined;
+  readonly lastRow: RecordPlace | undefined;
   readonly failure: CliError | undefined;
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | undefined;
   /** `--atomic`: whether the one transaction was committed. True for loads of many. */
@@ -177,8 +177,9 @@ function rounded(durations: Readonly<Record<string, number>>): Record<string, nu
   return Object.fromEntries(Object.entries(durations).map(([name, value]) => [name, Math.round(value)]));
 }
 
+/** With commas between thousands. By hand: Node takes tens of milliseconds to set up its own way. */
 export function count(number: number): string {
-  return number.toLocaleString('en-US');
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 export function mebibytes(bytes: number): string {

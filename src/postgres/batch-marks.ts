@@ -32,11 +32,20 @@ export interface MarkSettings<T> {
   rejectOf?: (item: T, error: CopyError) => unknown;
 }
 
+/** Where a batch of rows that are written already lies in the source. Nothing of it is committed. */
+export interface WrittenRange {
+  first: Position;
+  last: Position;
+  rows: number;
+}
+
 export abstract class BatchMarks<T> {
   abstract readonly areKept: boolean;
   /** Of each batch, before its first attempt. @throws {CopyError} where it is not further on in the source than those before it */
   abstract advance(items: readonly T[], table: string): void;
+  abstract advanceTo(range: WrittenRange, table: string): void;
   abstract open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
+  abstract openRange(range: WrittenRange, layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
 
   static create<T>(
     pool: CopyPool,
@@ -57,6 +66,14 @@ class NoMarks<T> extends BatchMarks<T> {
 
   override advance(): void {
     // Nothing is told of places.
+  }
+
+  override advanceTo(): void {
+    // As above.
+  }
+
+  override openRange(): Promise<MarkedBatch<T>> {
+    return this.open([]);
   }
 
   override open(items: readonly T[]): Promise<MarkedBatch<T>> {
@@ -96,9 +113,32 @@ class ImportMarks<T> extends BatchMarks<T> {
 
   override advance(items: readonly T[], table: string): void {
     const first = toPosition(this.#positionOf(items[0]!));
+    this.#advance(first, toPosition(this.#positionOf(items.at(-1)!)), table);
+  }
+
+  override advanceTo({ first, last }: WrittenRange, table: string): void {
+    this.#advance(first, last, table);
+  }
+
+  #advance(first: Position, last: Position, table: string): void {
     // What lies behind would be taken for written, in silence: a source that begins again needs a function of its own.
     if (this.#reached !== undefined && first <= this.#reached) throw outOfOrder(first, this.#reached, table);
-    this.#reached = toPosition(this.#positionOf(items.at(-1)!));
+    this.#reached = last;
+  }
+
+  override async openRange(
+    { first, last, rows }: WrittenRange,
+    layout: RowLayout,
+    signal: AbortSignal,
+  ): Promise<MarkedBatch<T>> {
+    const log = this.#log ?? (await this.#shareLog(layout, signal));
+    return {
+      items: [],
+      failures: NO_FAILURES,
+      indexOf: (row) => row,
+      mark: (client) => log.mark(client, first, last, rows),
+      ...this.#ending(log, first, last, () => NO_FAILURES),
+    };
   }
 
   override async open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
@@ -160,6 +200,18 @@ class ImportMarks<T> extends BatchMarks<T> {
         }));
         return log.mark(client, first, last, items.length - found.size, rejects);
       },
+      ...this.#ending(log, first, last, () => leftOut),
+    };
+  }
+
+  /** @param leftOut what its last attempt has left out */
+  #ending(
+    log: ImportLog,
+    first: Position,
+    last: Position,
+    leftOut: () => RowFailures,
+  ): Pick<MarkedBatch<T>, 'onCommitted' | 'onFailure'> {
+    return {
       onCommitted: () => {
         this.#uncertain.delete(first);
         log.confirm(first, last);
@@ -171,7 +223,7 @@ class ImportMarks<T> extends BatchMarks<T> {
           this.#uncertain.delete(first);
           return told;
         }
-        if (stage === 'commit') this.#uncertain.set(first, leftOut);
+        if (stage === 'commit') this.#uncertain.set(first, leftOut());
         return undefined;
       },
     };

@@ -10,17 +10,17 @@ import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure
 import { BinaryRefusal } from './binary-chunk.js';
 import type { BinaryFormat, FormatChoice } from './copy-format.js';
 import { copyPieces } from './copy-pieces.js';
-import { BINARY_FORMAT, TEXT_FORMAT } from './copy-plan.js';
+import { BINARY_FORMAT, TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
-import { EncodedRows } from './encoded-rows.js';
+import { EncodedRows, type WrittenLines } from './encoded-rows.js';
 import { isolate, type Refusal } from './isolation.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
-import { classify, leavesConnectionUsable } from './sqlstate.js';
-import { suspectRows } from './suspects.js';
+import { classify, isOfMessageReader, mayLeaveConnectionUsable } from './sqlstate.js';
+import { repeatedKeys, suspectRows } from './suspects.js';
 import type { TransactionScope } from './transaction-scope.js';
 
 export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'mark' | 'commit';
@@ -50,10 +50,20 @@ export interface FaultMemory {
 /** More than this many in a batch. */
 const MANY_FAULTS = 4;
 
+/** Rows that are written already, in whatever format. */
+export interface WrittenRows {
+  format: CopyFormat;
+  chunks: readonly Buffer[];
+}
+
 export interface Batch<T, Client extends CopyClient> {
   pool: CopyPool<Client>;
   layout: RowLayout;
   items: readonly T[];
+  /** Stand in place of `items`; all of them land, or none. */
+  written?: WrittenRows;
+  /** The items, where they are written already. */
+  lines?: WrittenLines | undefined;
   signal: AbortSignal;
   scope: TransactionScope;
   /** The row that an item stands for; undefined: itself. */
@@ -118,15 +128,20 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async run(): Promise<RowFailures> {
-    const { scope, isolates, memory, format, layout, onStaleLayout } = this.#batch;
-    const { binary } = layout;
+    const { scope, isolates, memory, format, layout, written, lines, onStaleLayout } = this.#batch;
+    const binary = lines === undefined ? layout.binary : undefined;
     this.#begin(scope.begin);
+    if (written !== undefined) {
+      await this.#copyWritten(written);
+      await this.#complete();
+      return this.#failures;
+    }
     if (isolates && memory.gap !== undefined) {
       await this.#isolate(memory.gap);
       return this.#inOrder();
     }
-    if (format.isBinary(binary) && (await this.#landsInBinary(binary))) return this.#inOrder();
     try {
+      if (format.isBinary(binary) && (await this.#landsInBinary(binary))) return this.#inOrder();
       await this.#copyAll(undefined);
       await this.#complete();
       if (this.#isDoubtful) onStaleLayout();
@@ -143,7 +158,7 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
   async #landsInBinary(binary: BinaryFormat): Promise<boolean> {
-    const { scope, format, signal, onStaleLayout } = this.#batch;
+    const { scope, format, signal } = this.#batch;
     try {
       await this.#copyAll(binary);
       await this.#complete();
@@ -151,7 +166,6 @@ class BatchTransaction<T, Client extends CopyClient> {
       return true;
     } catch (thrown) {
       const error = toError(thrown);
-      if (isOfProtocol(error)) onStaleLayout();
       // That the rows are to go as text is no reason why the connection went.
       if (error instanceof BinaryRefusal && !this.#lease.isOut) {
         throw signal.aborted ? new AbortFault(signal) : new Error(NO_ANSWER);
@@ -166,12 +180,11 @@ class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
+  /** Once all rows have been taken, and their types found right, no other format would change what follows. */
   #mayLandAsText(error: Error): boolean {
-    const { stage } = this;
-    if (!this.#lease.isOut || stage === 'beforeCommit' || stage === 'mark') return false;
-    return (
-      error instanceof BinaryRefusal || (leavesConnectionUsable(error) && classify(error) !== 'transport')
-    );
+    if (!this.#lease.isOut || (this.stage !== 'copy' && this.stage !== 'merge')) return false;
+    if (error instanceof BinaryRefusal || isOfMessageReader(error)) return true;
+    return mayLeaveConnectionUsable(error) && classify(error) !== 'transport';
   }
 
   #inOrder(): RowFailures {
@@ -186,9 +199,10 @@ class BatchTransaction<T, Client extends CopyClient> {
 
   /** @param first how the batch as a whole was refused; or the rows that there may be for each fault */
   async #isolate(first: Refusal<CopyError> | number): Promise<void> {
-    const { scope, isolates, items, layout, valuesOf, memory } = this.#batch;
+    const { scope, isolates, items, layout, lines, valuesOf, memory } = this.#batch;
     const faults: RowFault[] = [];
-    const encoded = new EncodedRows(layout, items, valuesOf, faults);
+    const encoded =
+      lines === undefined ? EncodedRows.write(layout, items, valuesOf, faults) : new EncodedRows(lines);
     this.#leaveOut(faults);
     let refusal = first;
     for (let isDeferred = this.#stage() === 'commit'; ; isDeferred = true) {
@@ -227,15 +241,29 @@ class BatchTransaction<T, Client extends CopyClient> {
     return this.stage;
   }
 
+  async #copyWritten({ format, chunks }: WrittenRows): Promise<void> {
+    let next = 0;
+    await copyChunks(this.#way, this.#statement(format), () => chunks[next++]);
+    await this.#merge();
+  }
+
   /** The first attempt: all rows, written as they are sent. */
   async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
-    const { layout, valuesOf, isolates, items, onEncoded } = this.#batch;
+    const { layout, lines, valuesOf, isolates, items, onEncoded } = this.#batch;
+    if (lines !== undefined) {
+      const all = new EncodedRows(lines).join([...items.keys()], 0);
+      await this.#copyWritten({ format: lines.format, chunks: [all] });
+      return;
+    }
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
     try {
       let row = 0;
       let bytes = 0;
-      await copyChunks(this.#way, this.#statement(binary), () => {
+      const statement =
+        binary === undefined ? this.#statement(TEXT_FORMAT) : this.#statement(BINARY_FORMAT, binary.check);
+      const way = binary === undefined ? this.#way : { ...this.#way, isKept: mayLeaveConnectionUsable };
+      await copyChunks(way, statement, () => {
         if (row === items.length) {
           onEncoded(bytes);
           return undefined;
@@ -306,10 +334,9 @@ class BatchTransaction<T, Client extends CopyClient> {
     return { lease: this.#lease, patience: this.#patience, signal: this.#batch.signal };
   }
 
-  #statement(binary?: BinaryFormat): string {
-    const { plan } = this.#batch.layout;
-    const copy = binary === undefined ? [plan.copy(TEXT_FORMAT)] : [plan.copy(BINARY_FORMAT), binary.check];
-    const statement = [...this.#due, ...copy].join('; ');
+  /** @param then what follows the COPY at once */
+  #statement(format: CopyFormat = this.#batch.lines?.format ?? TEXT_FORMAT, ...then: string[]): string {
+    const statement = [...this.#due, this.#batch.layout.plan.copy(format), ...then].join('; ');
     this.#due = [];
     return statement;
   }
@@ -384,15 +411,12 @@ class BatchTransaction<T, Client extends CopyClient> {
       error: alone === undefined ? described : blameRow(described, alone, items[alone]),
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
+      // Of the whole batch: what one piece says of a key holds for all.
+      pairs: () => repeatedKeys(error, new SentRows(layout, items, undefined, valuesOf)),
       mayPassLater: mayPassLater(described.sqlState, layout),
       isOfValue: isOfValue(described, layout),
     };
   }
-}
-
-/** What the server says of bytes that are too few for a type: so that the next attempt does not meet the same. */
-function isOfProtocol(error: Error): boolean {
-  return (error as { code?: unknown }).code === '08P01';
 }
 
 /** A unique key may be taken by a row that is at fault itself; a row may refer to one of the same table that comes later. */

@@ -125,12 +125,15 @@ export class BinaryChunk {
 
   writeFloat32(value: number): void {
     const at = this.#field(4);
-    this.#view.setFloat32(at, value);
+    // Of NaN there are many, and the engine may write any of them; the server has one.
+    if (Number.isNaN(value)) this.#view.setUint32(at, 0x7fc0_0000);
+    else this.#view.setFloat32(at, value);
   }
 
   writeFloat64(value: number): void {
     const at = this.#field(8);
-    this.#view.setFloat64(at, value);
+    if (Number.isNaN(value)) this.#view.setBigUint64(at, 0x7ff8_0000_0000_0000n);
+    else this.#view.setFloat64(at, value);
   }
 
   writeBytes(data: Uint8Array): void {

@@ -17,6 +17,7 @@ export interface BinaryEncoder {
 /** 2000-01-01, where PostgreSQL counts from. */
 const EPOCH_DAY = 10_957;
 const EPOCH_MS = EPOCH_DAY * 86_400_000;
+const EPOCH_US = EPOCH_MS * 1000;
 /** So many milliseconds have an exact number of microseconds, below 2⁵³. */
 const MOST_EXACT_MS = Math.floor(Number.MAX_SAFE_INTEGER / 1000);
 /** Integers of so many digits are exact as numbers. */
@@ -165,7 +166,10 @@ function moments(needsZone: boolean): BinaryEncoder {
       }
       const microseconds = typeof value === 'string' ? isoMicroseconds(value, needsZone) : NaN;
       if (Number.isNaN(microseconds)) refuse();
-      chunk.writeInt64(microseconds - EPOCH_MS * 1000);
+      const since = microseconds - EPOCH_US;
+      // Before 1714 there may be more of them to 2000 than a number holds, and not yet to 1970.
+      if (Number.isSafeInteger(since)) chunk.writeInt64(since);
+      else chunk.writeBigInt64(BigInt(microseconds) - BigInt(EPOCH_US));
     },
   };
 }

@@ -80,13 +80,17 @@ function savedBy(type: ColumnType): number {
   return SAVED_NS[type.name] ?? SAVED_BY_LABEL_NS;
 }
 
-/** Through a cursor, for what a SELECT answers would come in the middle of a COPY. Divides by zero where something does not fit. */
+/**
+ * Through a cursor, for what a SELECT answers would come in the middle of a COPY. Divides by zero where something does not fit. Operators
+ * are the server's own, whatever the search path has.
+ */
 function typeCheck(table: string, columns: readonly TableColumn[]): string {
   const types = columns.map(({ name }) => `pg_catalog.pg_typeof((row_of).${quoteIdentifier(name)})`);
   const oids = columns.map(({ typeOid }) => typeOid);
   return [
     'DECLARE spillway_types NO SCROLL CURSOR FOR ' +
-      `SELECT 1 / (ARRAY[${types.join(', ')}]::pg_catalog.oid[] = '{${oids.join()}}'::pg_catalog.oid[] AND pg_catalog.pg_client_encoding() = 'UTF8')::int ` +
+      `SELECT 1 OPERATOR(pg_catalog./) (ARRAY[${types.join(', ')}]::pg_catalog.oid[] OPERATOR(pg_catalog.=) '{${oids.join()}}'::pg_catalog.oid[] ` +
+      `AND pg_catalog.pg_client_encoding() OPERATOR(pg_catalog.=) 'UTF8')::int ` +
       `FROM (SELECT NULL::${table} AS row_of) AS columns_of`,
     'MOVE FORWARD 1 FROM spillway_types',
     'CLOSE spillway_types',

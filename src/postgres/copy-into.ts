@@ -2,23 +2,45 @@
 
 import { ItemError } from '../errors.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
-import { BatchFailure, copyBatch, type FaultMemory, type RowFailures } from './batch-transaction.js';
-import { BatchMarks, type MarkedBatch } from './batch-marks.js';
+import {
+  BatchFailure,
+  copyBatch,
+  type FaultMemory,
+  type RowFailures,
+  type WrittenRows,
+} from './batch-transaction.js';
+import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
 import { FormatChoice } from './copy-format.js';
 import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
+import type { WrittenLines } from './encoded-rows.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { RowSizes } from './row-size.js';
+import type { ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
-import { hintsAtChangedTable } from './sqlstate.js';
+import { hintsAtChangedTable, leavesConnectionUsable } from './sqlstate.js';
 import { TableLayout } from './table-layout.js';
 import { OWN_TRANSACTION, type TransactionScope } from './transaction-scope.js';
 
 /** A flush function into a table, with the options that suit it. */
 export type CopyFunction<T> = FlushFunction<T> & { readonly defaults: FlushDefaults<T> };
+
+/** A batch whose rows are written already. */
+export type WrittenBatch = WrittenRange & WrittenRows;
+
+/** What only the command line uses. */
+export type RowCopy<T> = CopyFunction<T> & {
+  /**
+   * Copies a batch of written rows, at its first attempt. Answers `false` where the server does not take it as it is: nothing of it has
+   * landed then, and its rows, copied one by one as a further attempt at it, will tell why.
+   *
+   * @throws {CopyError} `transport`, `aborted`, or whatever has left it unknown whether the batch has landed
+   */
+  readonly copyWritten: (batch: WrittenBatch, signal: AbortSignal) => Promise<boolean>;
+};
 
 const MIB = 1024 * 1024;
 /** Of node-postgres, where the pool does not tell. */
@@ -47,16 +69,22 @@ export function copyInto<T extends object = Record<string, unknown>, Client exte
   pool: CopyPool<Client>,
   options: CopyOptions<T, Client>,
 ): CopyFunction<T> {
-  return createCopy(pool, options);
+  const { copy, defaults } = buildCopy<T, Client>(pool, options);
+  return Object.assign(copy, { defaults });
 }
 
 /** What only the command line sets. */
 export interface CopyInternals<T> {
-  /** The row that an item stands for; what it throws is a fault of that row. Needs the option `columns`. */
-  valuesOf?: (item: T) => unknown;
+  /**
+   * The row that an item stands for; what it throws is a fault of that row. With `only`, of its values just the one at that place is asked
+   * for. Needs the option `columns`.
+   */
+  valuesOf?: (item: T, only?: number) => unknown;
   scope?: TransactionScope;
   /** An import that has been opened already. Needs the option `positionOf`. */
   importLog?: ImportLog;
+  /** The rows that items stand for, where they are written already. */
+  linesOf?: (items: readonly T[]) => WrittenLines | undefined;
   /** What the import keeps of an item that was left out, as JSON. Default: nothing. */
   rejectOf?: (item: T, error: CopyError) => unknown;
 }
@@ -65,7 +93,16 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
   pool: CopyPool<Client>,
   options: CopyOptions<T, Client>,
   internals: CopyInternals<T> = {},
-): CopyFunction<T> {
+): RowCopy<T> {
+  const { copy, defaults, copyWritten } = buildCopy(pool, options, internals);
+  return Object.assign(copy, { defaults, copyWritten });
+}
+
+function buildCopy<T extends object, Client extends CopyClient>(
+  pool: CopyPool<Client>,
+  options: CopyOptions<T, Client>,
+  internals: CopyInternals<T> = {},
+) {
   checkPool(pool);
   const checked = checkCopyOptions(options);
   const { table, schema, columns, format = 'auto' } = checked;
@@ -88,6 +125,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         pool,
         layout,
         items,
+        lines: internals.linesOf?.(items),
         signal,
         scope,
         isolates,
@@ -95,7 +133,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         format: formatChoice,
         onEncoded: (bytes) => sizes.learn(items, bytes, valuesOf),
         onStaleLayout: () => tableLayout.forget(layout),
-        valuesOf: valuesOf as ((item: unknown) => unknown) | undefined,
+        valuesOf: valuesOf as ValuesOf | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
       });
@@ -112,6 +150,43 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
         new SentRows(layout, items, undefined, valuesOf as never),
       );
       throw new StagedFailure(error.stage, failure);
+    }
+  };
+
+  const copyWritten = async (batch: WrittenBatch, signal: AbortSignal): Promise<boolean> => {
+    marks.advanceTo(batch, table);
+    const layout = tableLayout.known ?? (await tableLayout.find(undefined, signal));
+    const marked = await marks.openRange(batch, layout, signal);
+    const { scope = OWN_TRANSACTION } = internals;
+    const { mark } = marked;
+    try {
+      await copyBatch<T, Client>({
+        pool,
+        layout,
+        items: [],
+        written: batch,
+        signal,
+        scope,
+        isolates: false,
+        memory,
+        format: formatChoice,
+        onEncoded: () => undefined,
+        onStaleLayout: () => undefined,
+        valuesOf: undefined,
+        beforeCommit: undefined,
+        mark,
+      });
+      marked.onCommitted();
+      return true;
+    } catch (error) {
+      if (!(error instanceof BatchFailure)) throw error;
+      const { cause } = error;
+      const told = await marked.onFailure(error.stage, cause, signal);
+      const failure = describeBatchFailure(error, layout, new SentRows(layout, []));
+      if (failure.failureClass === 'transport' || failure.failureClass === 'aborted') throw failure;
+      // Where the server has not answered, whatever ended the connection, nobody knows whether the batch has landed.
+      if (told === undefined && !leavesConnectionUsable(cause)) throw failure;
+      return false;
     }
   };
 
@@ -137,9 +212,8 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
       }
     }
   };
-  return Object.assign(copy as FlushFunction<T>, {
-    defaults: defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
-  });
+  const defaults = defaultsFor<T>(pool, marks.areKept, sizes.sizeOf);
+  return { copy: copy as FlushFunction<T>, defaults, copyWritten };
 }
 
 /** Which part of a batch failed, until it is decided whether that is the end. */

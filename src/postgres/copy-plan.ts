@@ -4,7 +4,7 @@
  */
 
 import { CopyError } from './copy-error.js';
-import { quoteIdentifier, quoteTable } from './identifiers.js';
+import { quoteIdentifier, quoteLiteral, quoteTable } from './identifiers.js';
 
 /** How the rows of a COPY are written: what stands in its parentheses. */
 export type CopyFormat = string;
@@ -13,6 +13,11 @@ export type CopyFormat = string;
 export const TEXT_FORMAT: CopyFormat = "FORMAT text, ENCODING 'UTF8'";
 
 export const BINARY_FORMAT: CopyFormat = 'FORMAT binary';
+
+/** The server's own CSV, or its text format with another delimiter and another NULL than usual. Both are given by the user. */
+export function delimitedFormat(format: 'csv' | 'text', delimiter: string, nullText: string): CopyFormat {
+  return `FORMAT ${format}, DELIMITER ${quoteLiteral(delimiter)}, NULL ${quoteLiteral(nullText)}, ENCODING 'UTF8'`;
+}
 
 /** What becomes of a row whose key the table holds already. */
 export type ConflictRule =

@@ -1,6 +1,7 @@
 /** Chunks of rows through one COPY. */
 
 import { toError } from '../errors.js';
+import { BinaryRefusal } from './binary-chunk.js';
 import type { ClientLease } from './client-lease.js';
 import { CopyInput } from './copy-input.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
@@ -14,11 +15,13 @@ export interface CopyWay {
   lease: ClientLease<CopyClient>;
   signal: AbortSignal;
   patience: Patience;
+  /** Whether the connection is kept after an error of the server's. Default: where that is certain. */
+  isKept?: (error: Error) => boolean;
 }
 
 /** Sends `statement`, which ends with the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
 export async function copyChunks(
-  { lease, signal, patience }: CopyWay,
+  { lease, signal, patience, isKept = leavesConnectionUsable }: CopyWay,
   statement: string,
   nextChunk: () => Buffer | undefined,
 ): Promise<void> {
@@ -38,7 +41,7 @@ export async function copyChunks(
     }
     await input.finish();
   } catch (error) {
-    if (!leavesConnectionUsable(toError(error))) await abandon(input, lease, toError(error), patience);
+    if (!isKept(toError(error))) await abandon(input, lease, toError(error), patience);
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
@@ -54,6 +57,8 @@ async function abandon(
   patience: Patience,
 ): Promise<void> {
   if (lease.isLost) return;
-  const answer = await patience.wait(input.abandon(), CLEAN_UP_LIMIT_MS);
+  // What goes on as text has all the time that text has: the server may be waiting for a lock.
+  const limitMs = error instanceof BinaryRefusal ? Infinity : CLEAN_UP_LIMIT_MS;
+  const answer = await patience.wait(input.abandon(), limitMs);
   if (answer === LATE || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
 }

@@ -9,3 +9,9 @@ export function quoteTable(schema: string | undefined, table: string): string {
     ? quoteIdentifier(table)
     : `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
 }
+
+/** A text as an SQL literal, whatever `standard_conforming_strings` is set to. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
+  return text.includes('\\') ? `E${quoted}` : quoted;
+}

@@ -13,6 +13,8 @@ export interface Refusal<E> {
   row: number | undefined;
   /** Other rows to which the same may happen; where no row is named: which the error may mean. Asked only where that is of use. */
   suspects: () => readonly number[];
+  /** Rows that may be at fault together with an earlier one, which comes first. Asked only where that is of use. */
+  pairs?: () => readonly (readonly [number, number])[];
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
   mayPassLater: boolean;
   /** A value was refused as such: no other row can have a part in it. */
@@ -76,11 +78,14 @@ class Search<E> {
   #surprises = 0;
   /** Surprises that tell nothing any more: the rows after them have been probed. */
   #surprisesBefore = 0;
-  /** The furthest row at fault so far. */
+  /** Rows are being tried that only look as if they were at fault. */
+  #isGuessing = false;
+  /** The furthest row at fault so far, of those that trials have come to. */
   #furthest = 0;
   /** A piece was refused without a row being named: others may have been blamed in its place. */
   #unnamed = false;
   #isProbed = false;
+  #arePairsTried = false;
   #hints = 0;
   #passed = 0;
 
@@ -177,7 +182,10 @@ class Search<E> {
     const named = refusal.row ?? (piece.length === 1 ? piece[0] : undefined);
     if (refusal.row === undefined) this.#unnamed = true;
     if (named !== undefined) this.#blame(named, refusal);
+    this.#isGuessing = refusal.row !== undefined;
     await this.#trySuspects(refusal);
+    await this.#tryPairs(refusal);
+    this.#isGuessing = false;
     if (this.#found === found) {
       this.#refusedTo = piece.at(-1);
       return this.#cut(piece, Math.ceil(piece.length / 2));
@@ -221,12 +229,26 @@ class Search<E> {
     }
   }
 
+  /** Pieces that are probed side by side do not show what two rows of different pieces do to each other. */
+  async #tryPairs({ pairs }: Refusal<E>): Promise<void> {
+    if (pairs === undefined || this.#arePairsTried || this.#isOver()) return;
+    this.#arePairsTried = true;
+    const some = pairs().filter((pair) => pair.every((row) => this.#isOut[row] === 0));
+    if (some.length === 0) return;
+    const refusals = await this.#options.probe(some);
+    for (const [index, refusal] of refusals.entries()) {
+      const later = some[index]![1];
+      if (refusal?.row === later && this.#isOut[later] === 0) this.#doubt(later, refusal);
+    }
+  }
+
   #blame(row: number, { error, mayPassLater, row: named }: Refusal<E>): void {
     if (named === undefined) this.#unnamed = true;
     (mayPassLater ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
-    this.#furthest = Math.max(this.#furthest, row);
+    // Suspects lie anywhere: where the server names rows, they do not tell how far it has come.
+    if (named === undefined || !this.#isGuessing) this.#furthest = Math.max(this.#furthest, row);
   }
 
   #doubt(row: number, refusal: Refusal<E>): void {

@@ -1,4 +1,4 @@
-/** Many faults in few round trips: pieces are probed side by side, round after round, until each passes by itself. */
+/** Many faults in few round trips: pieces are probed side by side, round after round, until what is left of each passes by itself. */
 
 import type { Probe, Refusal } from './isolation.js';
 
@@ -15,11 +15,13 @@ export async function probeAhead<E>(
 ): Promise<void> {
   let pieces: (readonly number[])[] = [];
   for (let start = 0; start < rows.length; start += size) pieces.push(rows.slice(start, start + size));
+  let hasUnnamed = false;
   while (pieces.length > 0) {
     const refusals = await probe(pieces);
+    hasUnnamed ||= refusals.some((refusal) => refusal !== undefined && refusal.row === undefined);
     const next: (readonly number[])[] = [];
     for (const [index, refusal] of refusals.entries()) {
-      if (refusal !== undefined) next.push(...whatIsLeft(pieces[index]!, refusal, blame));
+      if (refusal !== undefined) next.push(...whatIsLeft(pieces[index]!, refusal, hasUnnamed, blame));
     }
     pieces = next;
   }
@@ -29,13 +31,14 @@ export async function probeAhead<E>(
 function whatIsLeft<E>(
   piece: readonly number[],
   refusal: Refusal<E>,
+  hasUnnamed: boolean,
   blame: (row: number, refusal: Refusal<E>) => void,
 ): (readonly number[])[] {
   const row = refusal.row ?? (piece.length === 1 ? piece[0] : undefined);
   if (row !== undefined) {
     blame(row, refusal);
-    // All of the others once more: those before it have not been through the checks that come after the rows.
-    const rest = piece.filter((candidate) => candidate !== row);
+    // Those before it have passed, but for the checks that come after the rows: where any has failed, all of the others once more.
+    const rest = piece.filter((candidate) => candidate > row || (hasUnnamed && candidate < row));
     return rest.length === 0 ? [] : [rest];
   }
   const suspects = new Set(refusal.suspects().filter((candidate) => piece.includes(candidate)));

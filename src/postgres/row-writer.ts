@@ -25,7 +25,7 @@ export class RowFault extends Error {
 }
 
 /** The row that an item stands for. What it throws is a fault of that row. */
-export type ValuesOf = (item: unknown) => unknown;
+export type ValuesOf = (item: unknown, only?: number) => unknown;
 
 /** Where rows are written to, in one format or the other. */
 interface RowChunk {

@@ -47,7 +47,10 @@ export class SentRows {
   /** One column of a row as the server reads it, or the row's line. @param row its place in the batch */
   textOf(row: number, column: string | undefined): string {
     const item = this.items[row];
-    return sentText(this.layout, this.#valuesOf === undefined ? item : this.#valuesOf(item), column);
+    if (this.#valuesOf === undefined) return sentText(this.layout, item, column);
+    // A column that is refused for being NULL need not be among those that are loaded.
+    const place = column === undefined ? -1 : this.layout.names.indexOf(column);
+    return sentText(this.layout, this.#valuesOf(item, place === -1 ? undefined : place), column);
   }
 
   /** The row that the server blames, by its place in the batch. @param where CONTEXT of the server's error */

@@ -113,14 +113,34 @@ const ENDS_CONNECTION = /^(08...|57P0[1-5]|25P0[34])$/;
 const MAY_END_CONNECTION = /^(28|3D|53|58|F0|XX)/;
 
 /**
+ * Bytes that are too few, or too many, for a type, or for a message: the server says it with the state of a broken connection. It has read
+ * the message to its end by then, and lives on. The name of its own source file tells it from a pooler's time limits.
+ */
+export function isOfMessageReader(error: Error): boolean {
+  const { code, file } = error as { code?: unknown; file?: unknown };
+  return code === '08P01' && file === 'pqformat.c';
+}
+
+/**
  * Whether the server answered this and the connection lives on: an ordinary error, after which a ROLLBACK cleans up. The severity is
  * written in the server's language (`lc_messages`), so the SQLSTATE decides; where neither tells, the connection counts as lost.
  */
 export function leavesConnectionUsable(error: Error): boolean {
+  if (isOfMessageReader(error)) return true;
   const { code, severity } = error as { code?: unknown; severity?: unknown };
   if (!isSqlState(code) || ENDS_CONNECTION.test(code)) return false;
   if (severity === 'ERROR') return true;
   return severity !== 'FATAL' && severity !== 'PANIC' && !MAY_END_CONNECTION.test(code);
+}
+
+/**
+ * The same where it may be tried: an internal error, which is what some types say of bytes that are not theirs, counts as an ordinary one
+ * unless its severity is known. Where the connection has ended after all, the next statement tells.
+ */
+export function mayLeaveConnectionUsable(error: Error): boolean {
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
+  if (code === 'XX000') return severity !== 'FATAL' && severity !== 'PANIC';
+  return leavesConnectionUsable(error);
 }
 
 /** The states after which what the catalogue told may be out of date: column or table gone, moved, or now generated. */

@@ -40,6 +40,29 @@ export function suspectRows(
   return key === undefined ? [] : rowsWhere(sent, undefined, key.columns, (text) => text === key.values);
 }
 
+/**
+ * A unique key was refused: rows with the key of an earlier one, each with that one before it. By itself such a row would pass.
+ *
+ * @returns places in the batch
+ */
+export function repeatedKeys(error: Error, sent: SentRows): [number, number][] {
+  const { code, detail } = error as ServerError;
+  if (code !== '23505' || typeof detail !== 'string') return [];
+  const key = keyOf(detail, sent.layout.names);
+  if (key === undefined) return [];
+  const firsts = new Map<string, number>();
+  const pairs: [number, number][] = [];
+  for (let place = 0; place < sent.length && pairs.length < MOST_SUSPECTS; place += 1) {
+    const row = sent.rowAt(place);
+    const text = textOf(sent, row, key.columns);
+    if (text === undefined || text === NULL) continue;
+    const first = firsts.get(text);
+    if (first === undefined) firsts.set(text, row);
+    else pairs.push([first, row]);
+  }
+  return pairs;
+}
+
 /** A value that its type cannot take: those that are written alike. */
 function rowsLike(sent: SentRows, row: number, column: string, code: string): number[] {
   const blamed = textOf(sent, row, [column]);

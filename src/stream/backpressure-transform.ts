@@ -62,6 +62,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #lastItems: In[] | undefined;
   readonly #deliverTask = () => {
     this.#deliveryIsScheduled = false;
+    this.#queue.endClearance();
     this.#deliver();
   };
 
@@ -80,10 +81,13 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       onDrop: (item, reason) => {
         if (this.listenerCount('drop') > 0) this.#tell('drop', item, reason);
       },
+      heedsDrops: () => this.listenerCount('drop') > 0,
     });
     this.#blocked = new Stopwatch(settings.clock);
     const gated: Gated<In> = {
       queue: this.#queue,
+      // The first of them has scheduled the delivery, or `_read` will.
+      unheeded: () => Infinity,
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       admitAgain: (item) => this.#onAdmission(item, this.#queue.admitAgain(item)),
       setHeld: (held) => this.#setHeld(held),

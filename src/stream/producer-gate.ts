@@ -16,6 +16,8 @@ export interface Gated<T> {
   /** `bytes`, where the item has been measured already. */
   admit(item: T, bytes?: number): Outcome;
   admitAgain(item: T): Outcome;
+  /** So many further items may come in without a word to it, until it does something to the queue. */
+  unheeded(): number;
   /** A producer is made to wait, or no longer. */
   setHeld(held: boolean): void;
 }
@@ -34,6 +36,7 @@ export class ProducerGate<T> {
   readonly #objectMode: boolean;
   #pauseAt: number;
   readonly #pauseAtBytes: number;
+  readonly #queue: AdmissionQueue<T>;
   readonly #ledger: Ledger;
   #open = true;
   #held: WriteCallback | undefined;
@@ -55,6 +58,7 @@ export class ProducerGate<T> {
     this.#nativeLength = nativeLength;
     this.#blocks = settings.strategy === 'block';
     this.#objectMode = settings.objectMode;
+    this.#queue = gated.queue;
     this.#ledger = gated.queue.ledger;
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
@@ -111,13 +115,17 @@ export class ProducerGate<T> {
    * costs four times as much as admission. Answers whether the chunk was taken; if not, it must go the long way, through `_write`.
    */
   take(chunk: T): boolean {
+    return chunk !== null && (this.#queue.admitCleared(chunk) || this.#takeAsking(chunk));
+  }
+
+  #takeAsking(chunk: T): boolean {
     const ledger = this.#ledger;
     // In byte mode Node must make bytes of strings first.
-    if (!this.#open || ledger.waiting > 0 || this.#held !== undefined || chunk === null) return false;
+    if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return false;
     if (!this.#objectMode) return false;
     // The write that makes the producer wait must go the long way: Node has to know of it, to emit 'drain'.
     if (ledger.queued + ledger.inFlight + 1 >= this.#pauseAt) return false;
-    const { queue } = this.#gated;
+    const queue = this.#queue;
     queue.arrive();
     try {
       const bytes = queue.measure(chunk);
@@ -127,12 +135,21 @@ export class ProducerGate<T> {
         return false;
       }
       this.#gated.admit(chunk, bytes);
+      this.#clear();
       return true;
     } catch (thrown) {
       this.#pending = { chunk, asked: true };
       this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
       return false;
     }
+  }
+
+  /** What would be asked for the next ones, too, is asked once. */
+  #clear(): void {
+    const ledger = this.#ledger;
+    // A listener may have done anything meanwhile.
+    if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
+    this.#queue.clear(Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load));
   }
 
   /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
@@ -158,6 +175,7 @@ export class ProducerGate<T> {
   /** No more chunks are offered: `end` was called. */
   onEnd(): void {
     this.#open = false;
+    this.#queue.endClearance();
   }
 
   /** `_write`. */
@@ -200,6 +218,7 @@ export class ProducerGate<T> {
     this.#drains.push(mark);
     // No write goes the short way; the usual one is not slowed by having to ask.
     this.#pauseAt = 0;
+    this.#queue.endClearance();
     return mark;
   }
 
@@ -248,6 +267,7 @@ export class ProducerGate<T> {
   /** The stream is destroyed. Answers with the chunks that were never admitted. */
   close(reason: Error | null): T[] {
     this.#open = false;
+    this.#queue.endClearance();
     const waiting = this.waitingItems();
     const admitted = this.#pending === undefined;
     this.#pending = undefined;

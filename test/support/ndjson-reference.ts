@@ -45,11 +45,16 @@ export function transcodedByLongWay(
   const faults: RowFault[] = [];
   const writer = new RowWriter(layout, undefined, faults);
   const values = rows.filter(({ line }) => line < faultLine).map(({ row }) => row);
+  const linesBeforeLast = (records: number): number => (records === 0 ? 0 : rows[records - 1]!.line - 1);
   for (let row = 0; row < values.length; row += 1) {
     writer.writeRow(values, row);
-    if (faults.length > 0) return { data: writer.take(), records: row, ...before(block, rows[row]!.line) };
+    if (faults.length === 0) continue;
+    const counts = before(block, rows[row]!.line);
+    return { data: writer.take(), records: row, linesBeforeLast: linesBeforeLast(row), ...counts };
   }
-  return { data: writer.take(), records: values.length, ...before(block, faultLine) };
+  const records = values.length;
+  const counts = before(block, faultLine);
+  return { data: writer.take(), records, linesBeforeLast: linesBeforeLast(records), ...counts };
 }
 
 function before(block: Buffer, faultLine: number): { lines: number; bytes: number } {

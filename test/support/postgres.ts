@@ -131,6 +131,7 @@ export function useTestDatabase(start: () => Promise<TestServer> = startTestServ
 
 async function withClient(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client(url);
+  client.on('error', () => undefined);
   await client.connect();
   try {
     await work(client);

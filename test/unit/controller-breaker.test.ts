@@ -190,6 +190,29 @@ describe('the circuit breaker', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('holds a flight that it had let go, where it opens again before the call', async () => {
+    const { clock, controller, calls, states } = start(
+      { concurrency: 3, breaker: { ...breaker, failures: 1 }, maxBufferSize: 3 },
+      [{ kind: 'throws' }, { kind: 'ok' }, { kind: 'throws' }],
+    );
+    pushAll(controller, range(1, 3));
+    await settle();
+    expect(states).toEqual(['0: closed → open', '0: open → closed', '0: closed → open']);
+    expect(calls()).toEqual([
+      [0, 1],
+      [0, 2],
+      [0, 3],
+    ]);
+    expect(controller.getMetrics().inFlight).toBe(2);
+    await clock.advance(1_000);
+    expect(calls().slice(3)).toEqual([
+      [50, 1],
+      [50, 3],
+    ]);
+    expect(clock.pending).toBe(0);
+    expectLedger(controller);
+  });
+
   it('takes a failure of a call that began before for no failure of the probe', async () => {
     const { clock, controller, calls, states } = start({ concurrency: 3 }, [
       fails(10),
@@ -519,6 +542,24 @@ describe('while the breaker is open', () => {
     expect(calls()).toHaveLength(3);
     await clock.advance(2_000);
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2 });
+  });
+
+  it('nor one that was let go just before; the next start sends it', async () => {
+    const { clock, controller, calls } = start({}, times(3, fails(10)));
+    pushAll(controller, [1, 2]);
+    await clock.advance(30);
+    controller.stop();
+    await clock.advance(1_000);
+    controller.start();
+    // Its way to the flush function has begun.
+    await Promise.resolve();
+    controller.stop();
+    await clock.advance(1_000);
+    expect(calls()).toHaveLength(2);
+    controller.start();
+    await clock.advance(2_000);
+    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2, breaker: 'closed' });
+    expect(clock.pending).toBe(0);
   });
 
   it('nor one that a listener of the event stops in time', async () => {

@@ -56,7 +56,7 @@ function watchCalls(load: CountedLoad): () => void {
   };
 }
 
-async function backendInCopy(condition = "state = 'active'"): Promise<number> {
+async function backendInCopy(condition = "state = 'active'", limitMs?: number): Promise<number> {
   let pid: number | undefined;
   await until(async () => {
     const rows = await database.query<{ pid: number }>(
@@ -64,8 +64,20 @@ async function backendInCopy(condition = "state = 'active'"): Promise<number> {
     );
     pid = rows[0]?.pid;
     return pid !== undefined;
-  });
+  }, limitMs);
   return pid!;
+}
+
+/** Holds up what goes to the server, at a moment at which a backend waits for the rest of its rows. */
+async function stallInCopy(held: TestProxy): Promise<number> {
+  for (;;) {
+    held.stall();
+    const pid = await backendInCopy("wait_event = 'ClientRead'", 250).catch(() => undefined);
+    if (pid !== undefined) return pid;
+    // All of them had their rows already.
+    held.resume();
+    await delay(5);
+  }
 }
 
 /** Its connection was thrown away: it ends once it is told so. */
@@ -100,8 +112,7 @@ test.each(POOLS)(
     const expectBounded = watchCalls(load);
     await until(() => proxy!.received > 5_000_000);
     // While it waits for rows it holds none of the server's inner locks, which would stop all others too.
-    proxy.stall();
-    const pid = await backendInCopy("wait_event = 'ClientRead'");
+    const pid = await stallInCopy(proxy);
     process.kill(pid, 'SIGSTOP');
     proxy.resume();
     try {

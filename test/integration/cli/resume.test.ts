@@ -205,6 +205,26 @@ describe('--resume', () => {
     });
   });
 
+  it('NDJSON: goes on within what is read at once, whatever blank lines there are', async () => {
+    const table = await database.table('id int NOT NULL, t text');
+    const lines = Array.from({ length: 9 }, (_, index) => `{"id":${index},"t":"row ${index}"}\n`);
+    lines.splice(2, 0, '\n', ' \r\n');
+    const bad = [...lines];
+    bad[8] = '{"id":"x","t":"row 6"}\n';
+    const input = await file('x.ndjson', bad.join(''));
+    const args = ['-t', table, '--resume', 'lines', '--connections', '1', input];
+    const first = await load(['-q', ...args, '--batch-size', '2']);
+    expect(first.code).toBe(1);
+    expect(first.stderr).toMatch(/x\.ndjson:9: column "id": .* \(6 rows were loaded\)\n$/);
+    const rejects = freshName('bad.ndjson');
+    const second = await load([...args, '--rejects', rejects]);
+    expect(second.code).toBe(3);
+    expect(second.stderr).toContain('import "lines": 6 rows before, 2 now, 8 in all\n');
+    expect((await rowsOf(table)).map(({ id }) => id)).toEqual([0, 1, 2, 3, 4, 5, 7, 8]);
+    const [reject] = (await readFile(path.join(cli.directory, rejects), 'utf8')).split('\n');
+    expect(JSON.parse(reject!)).toMatchObject({ line: 9, record: 7, row: { id: 'x', t: 'row 6' } });
+  });
+
   it('refuses input that has changed, and says how', async () => {
     const table = await database.table('a int, b int');
     const input = await file('x.csv', 'a,b\n1,2\n');

@@ -244,11 +244,7 @@ describe('a table that is no longer what it was', () => {
       await copy([[0, null]], flushContext());
       await database.query(`ALTER TABLE ${table} DROP COLUMN v, ADD COLUMN v ${after}`);
       const write = (n: number, v: unknown) => copy([[n, v]], flushContext());
-      // Some bytes are too few: the server ends the COPY with an error of the protocol, and the next attempt goes through.
-      await write(1, value).catch((error: unknown) => {
-        expect(error).toMatchObject({ failureClass: 'transport', retryable: true, sqlState: '08P01' });
-        return write(1, value);
-      });
+      await write(1, value);
       copies.length = 0;
       // By now the table has been looked up again.
       await write(2, later);

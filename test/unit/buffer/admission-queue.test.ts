@@ -28,7 +28,11 @@ function queueOf(settings: Partial<QueueSettings<number>> = {}) {
       clock: new ManualClock(),
       ...settings,
     },
-    { onState: (state) => states.push(state), onDrop: (item, reason) => drops.push([item, reason]) },
+    {
+      onState: (state) => states.push(state),
+      onDrop: (item, reason) => drops.push([item, reason]),
+      heedsDrops: () => true,
+    },
   );
   const offer = (item: number) => {
     queue.arrive();

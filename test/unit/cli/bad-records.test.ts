@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { CsvRows } from '../../../src/cli/csv-rows.js';
 import { InputError, type CliError } from '../../../src/cli/errors.js';
 import { NdjsonRows } from '../../../src/cli/ndjson-rows.js';
-import { RowStream, type RecordFormat, type SourceRow } from '../../../src/cli/record-parser.js';
+import type { RecordFormat, SourceRow } from '../../../src/cli/record-parser.js';
+import { RowStream } from '../../../src/cli/record-stream.js';
 import type { SourceChunk, SourceFile } from '../../../src/cli/source.js';
 import { LONGEST_TEXT_BYTES } from '../../../src/cli/text.js';
 import type { TableColumn } from '../../../src/postgres/catalogue.js';
@@ -174,7 +175,7 @@ function ndjsonFormat(columns: string[]): RecordFormat<unknown[]> {
 async function stream(
   format: RecordFormat<unknown[]>,
   texts: readonly (string | Buffer)[],
-  { keepsBadRecords = true, chunkBytes = 1_000 } = {},
+  { keepsBadRecords = true, chunkBytes = 1_000, isHeld = false } = {},
 ): Promise<{ rows: SourceRow[]; failure: CliError | undefined; lastRow: SourceRow | undefined }> {
   const chunks: SourceChunk[] = texts.flatMap((text, index) => {
     const file = FILES[index]!;
@@ -190,9 +191,11 @@ async function stream(
   const parser = new RowStream(format, (error) => (failure = error), { keepsBadRecords });
   const sink = new Writable({
     objectMode: true,
+    ...(isHeld ? { highWaterMark: 1 } : {}),
     write(row: SourceRow, _encoding, callback) {
       rows.push(row);
-      callback();
+      if (isHeld) setImmediate(callback);
+      else callback();
     },
   });
   await pipeline(Readable.from(chunks), parser, sink);
@@ -280,6 +283,20 @@ describe('a stream of rows', () => {
     expect(rows).toBe(50_001);
     // Those of a chunk, though the quote held up those of eighteen.
     expect(most).toBeLessThanOrEqual(2_001);
+  });
+
+  it('goes on where a reader that is held takes its last row while what comes next is no row', async () => {
+    const long = 'x'.repeat(300);
+    for (let before = 1; before <= 4; before += 1) {
+      const texts = [`a,b\n${'1,x\n'.repeat(before)}${long}\n${long}\n2,y\n`];
+      const { rows } = await stream(csvFormat(['a', 'b']), texts, { isHeld: true });
+      expect(rows.map(({ fault }) => fault === undefined)).toEqual([
+        ...Array.from({ length: before }, () => true),
+        false,
+        false,
+        true,
+      ]);
+    }
   });
 
   it.each<[string, string[], string[], string]>([

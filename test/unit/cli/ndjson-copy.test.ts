@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NdjsonTranscoder } from '../../../src/cli/ndjson-copy.js';
+import { NdjsonTranscoder, type Transcoded } from '../../../src/cli/ndjson-copy.js';
 import type { ColumnType } from '../../../src/postgres/text-encoders.js';
 import { columnOf, readable, transcodedByLongWay } from '../../support/ndjson-reference.js';
 
@@ -14,7 +14,7 @@ function transcode(
   text: string,
   types: Record<string, ColumnType | string>,
   ignoresOtherKeys = false,
-): { sent: string; records: number; lines: number; bytes: number; longWays: number } {
+): Omit<Transcoded, 'data'> & { sent: string; longWays: number } {
   const columns = Object.entries(types).map(([name, type]) => columnOf(name, type));
   const transcoder = new NdjsonTranscoder({ columns, ignoresOtherKeys });
   const block = Buffer.from(text);
@@ -166,6 +166,7 @@ describe('a record', () => {
       sent: '1\tx\n\\N\t\\N\n\\N\ty\n',
       records: 3,
       lines: 5,
+      linesBeforeLast: 4,
       bytes: text.length,
       longWays: 0,
     });
@@ -225,7 +226,7 @@ describe('a record', () => {
     ]);
     const { data, ...counts } = new NdjsonTranscoder({ columns, ignoresOtherKeys: false }).transcode(block);
     expect(data.toString()).toBe('é\n');
-    expect(counts).toEqual({ records: 1, lines: 1, bytes: 11 });
+    expect(counts).toEqual({ records: 1, lines: 1, linesBeforeLast: 0, bytes: 11 });
   });
 });
 
@@ -250,7 +251,8 @@ describe('a block', () => {
   });
 
   it('of no bytes gives none', () => {
-    expect(transcode('', { a: 'text' })).toEqual({ sent: '', records: 0, lines: 0, bytes: 0, longWays: 0 });
+    const counts = { records: 0, lines: 0, linesBeforeLast: 0, bytes: 0 };
+    expect(transcode('', { a: 'text' })).toEqual({ sent: '', ...counts, longWays: 0 });
   });
 
   it('with more forms of records than are remembered is read all the same', () => {

@@ -9,7 +9,8 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CsvRows } from '../../../src/cli/csv-rows.js';
 import type { CliError } from '../../../src/cli/errors.js';
-import { RowStream, type SourceRow } from '../../../src/cli/record-parser.js';
+import type { SourceRow } from '../../../src/cli/record-parser.js';
+import { RowStream } from '../../../src/cli/record-stream.js';
 import { findFiles, Source } from '../../../src/cli/source.js';
 
 let directory = '';

@@ -100,6 +100,10 @@ describe('the options that it carries for its stream', () => {
     expect(copyInto(pool as never, { table: 't' }).defaults.breaker).toEqual({ maxOutageMs: 60_000 });
   });
 
+  test('are all that a flush function has beside itself', () => {
+    expect(Object.keys(copyInto(pool as never, { table: 't' }))).toEqual(['defaults']);
+  });
+
   test('bytes are bounded without a word from the user', () => {
     const { sizeOf, batchBytes, maxBufferBytes } = copyInto(pool as never, { table: 't' }).defaults;
     expect(sizeOf?.({ a: 'x'.repeat(5000) })).toBeGreaterThan(5000);

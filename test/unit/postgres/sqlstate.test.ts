@@ -100,6 +100,15 @@ test("only an ordinary error of the server's leaves the connection usable", () =
   expect(leavesConnectionUsable(error({}))).toBe(false);
 });
 
+test("bytes that do not fit a type leave it usable, though their state is a connection's end", () => {
+  const error = (fields: object) => Object.assign(new Error('x'), { code: '08P01', ...fields });
+  const fields = { severity: 'FEHLER', file: 'pqformat.c' };
+  expect(leavesConnectionUsable(error(fields))).toBe(true);
+  expect(leavesConnectionUsable(error({ ...fields, file: 'copyfromparse.c' }))).toBe(false);
+  expect(leavesConnectionUsable(error({ ...fields, file: undefined }))).toBe(false);
+  expect(leavesConnectionUsable(error({ ...fields, code: '08006' }))).toBe(false);
+});
+
 describe('a server that speaks another language than English', () => {
   const usable = (code: string, severity: string) =>
     leavesConnectionUsable(Object.assign(new Error('x'), { code, severity }));

@@ -304,6 +304,17 @@ describe('map', () => {
 });
 
 describe('batchSize', () => {
+  it('counts what came in other turns, while the reader waits', async () => {
+    const between = create({ batchSize: 10 });
+    const seen = collect(between);
+    for (const item of range(3)) between.write(item);
+    await turn();
+    for (const item of range(7, 3)) between.write(item);
+    await turn();
+    expect(seen).toEqual([range(10)]);
+    between.destroy();
+  });
+
   it('emits arrays, the last one shorter', async () => {
     const between = create({ batchSize: 4 });
     const seen = collect(between);

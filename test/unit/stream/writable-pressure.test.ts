@@ -432,3 +432,32 @@ describe('whenBelow', () => {
     await expect(never).rejects.toThrow('gone');
   });
 });
+
+it('starts a flush with the item that fills the batch, whether the others came in the same turn or before', async () => {
+  const { stream, destination } = create({ batchSize: 10 });
+  for (const count of [1, 2, 6]) {
+    for (const item of range(count)) stream.write(item);
+    await turn();
+    expect(destination.open).toHaveLength(0);
+  }
+  stream.write(10);
+  await turn();
+  expect(destination.open).toHaveLength(1);
+  await destination.answer();
+  for (const item of range(10)) stream.write(item);
+  await turn();
+  expect(destination.open).toHaveLength(1);
+  await destination.answer();
+  stream.destroy();
+});
+
+it('takes nothing after destroy(), not even where it had room for more', async () => {
+  const { stream } = create({ strategy: 'drop_newest' });
+  stream.on('error', () => undefined);
+  for (const item of range(3)) stream.write(item);
+  stream.destroy();
+  stream.write(3);
+  await closed(stream);
+  expect(stream.takeUnsettled()).toEqual(range(3));
+  expect(expectLedger(stream)).toMatchObject({ eventsOffered: 3 });
+});

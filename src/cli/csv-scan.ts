@@ -1,0 +1,141 @@
+/** Looks over CSV records without reading their fields: whether the server would read the same rows of them as we do. Pure. */
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const QUOTE = 0x22;
+
+export interface CsvScan {
+  /** Where the records that were looked at end. */
+  readonly end: number;
+  readonly records: number;
+  /** Line breaks, those within quotes included. */
+  readonly lines: number;
+  /** Line breaks before the last of them, those within quotes included. */
+  readonly linesBeforeLast: number;
+  /** Undefined where there is a single record, and it has none. */
+  readonly lineBreak: 'lf' | 'crlf' | undefined;
+  /** Whether the last of them has its line break: that of a file may lack it. */
+  readonly isComplete: boolean;
+  readonly hasQuotes: boolean;
+}
+
+/**
+ * Looks at whole records whose quotes are right, from `start` on, `most` of them.
+ *
+ * @param delimiter its code
+ * @param fieldCount that each record must have
+ * @returns nothing where one has another, a carriage return stands alone, or line breaks are of both kinds
+ */
+export function scanCsv(
+  bytes: Buffer,
+  start: number,
+  most: number,
+  delimiter: number,
+  fieldCount: number,
+): CsvScan | undefined {
+  // All that is to be looked at is no higher than this, and nearly all else is.
+  const highest = Math.max(delimiter, QUOTE);
+  const { length } = bytes;
+  let end = start;
+  let records = 0;
+  let lines = 0;
+  let linesBefore = 0;
+  let linesBeforeLast = 0;
+  let fields = 1;
+  let isQuoted = false;
+  let hasQuotes = false;
+  let carriageReturns = 0;
+  for (let i = start; i < length; i += 1) {
+    const byte = bytes[i]!;
+    if (byte > highest) continue;
+    if (byte === QUOTE) {
+      isQuoted = !isQuoted;
+      hasQuotes = true;
+    } else if (byte === LINE_FEED) {
+      lines += 1;
+      if (isQuoted) continue;
+      if (fields !== fieldCount) return undefined;
+      fields = 1;
+      records += 1;
+      linesBeforeLast = linesBefore;
+      linesBefore = lines;
+      end = i + 1;
+      if (records === most) break;
+    } else if (isQuoted) continue;
+    else if (byte === delimiter) fields += 1;
+    else if (byte === CARRIAGE_RETURN) {
+      if (bytes[i + 1] !== LINE_FEED) return undefined;
+      carriageReturns += 1;
+    }
+  }
+  if (carriageReturns !== 0 && carriageReturns !== records) return undefined;
+  const lineBreak = records === 0 ? undefined : carriageReturns === 0 ? 'lf' : 'crlf';
+  const isComplete = records === most || end === length;
+  if (!isComplete) {
+    if (fields !== fieldCount) return undefined;
+    records += 1;
+    linesBeforeLast = linesBefore;
+    end = length;
+  }
+  return { end, records, lines, linesBeforeLast, lineBreak, isComplete, hasQuotes };
+}
+
+const EACH_BYTE = 0x01010101;
+const HIGH_BITS = 0x80808080;
+const LOW_BITS = 0x7f7f7f7f;
+const LINE_FEEDS = LINE_FEED * EACH_BYTE;
+
+/**
+ * The same for bytes without quotes and carriage returns, and more than twice as fast: looks at four bytes at a time, and at single ones
+ * only where a line ends.
+ */
+export function scanLines(
+  bytes: Buffer,
+  start: number,
+  most: number,
+  delimiter: number,
+  fieldCount: number,
+): CsvScan | undefined {
+  const { length, buffer, byteOffset } = bytes;
+  const delimiters = Math.imul(delimiter, EACH_BYTE);
+  const from = Math.min(length, start + (-(byteOffset + start) & 3));
+  const words = new Int32Array(buffer, from === length ? 0 : byteOffset + from, (length - from) >> 2);
+  let end = start;
+  let records = 0;
+  let fields = 1;
+  for (let i = start; i < length && records < most;) {
+    let next = from;
+    if (i >= from) {
+      let word = (i - from) >> 2;
+      for (; word < words.length; word += 1) {
+        // A byte is zero where it was the one that is looked for.
+        const feeds = words[word]! ^ LINE_FEEDS;
+        if (((feeds - EACH_BYTE) & ~feeds & HIGH_BITS) !== 0) break;
+        const zeros = words[word]! ^ delimiters;
+        const found = ~(((zeros & LOW_BITS) + LOW_BITS) | zeros | LOW_BITS);
+        fields += Math.imul(found >>> 7, EACH_BYTE) >>> 24;
+      }
+      i = from + (word << 2);
+      next = Math.min(length, i + 4);
+    }
+    for (; i < next && records < most; i += 1) {
+      const byte = bytes[i]!;
+      if (byte === delimiter) fields += 1;
+      else if (byte === LINE_FEED) {
+        if (fields !== fieldCount) return undefined;
+        fields = 1;
+        records += 1;
+        end = i + 1;
+      }
+    }
+  }
+  const lines = records;
+  const isComplete = records === most || end === length;
+  if (!isComplete) {
+    if (fields !== fieldCount) return undefined;
+    records += 1;
+    end = length;
+  }
+  const lineBreak = lines === 0 ? undefined : 'lf';
+  return { end, records, lines, linesBeforeLast: records - 1, lineBreak, isComplete, hasQuotes: false };
+}

@@ -1,0 +1,102 @@
+/** What the two ways into the table, row by row and by blocks, have in common. */
+
+import { messageOf } from '../errors.js';
+import type { SinkMetrics } from '../metrics.js';
+import type { TableColumn, TableDescription } from '../postgres/catalogue.js';
+import { CopyError } from '../postgres/copy-error.js';
+import { createCopy, type RowCopy } from '../postgres/copy-into.js';
+import type { ImportLog } from '../postgres/import-log.js';
+import type { CopyPool } from '../postgres/pool.js';
+import { NESTED_TRANSACTION } from '../postgres/transaction-scope.js';
+import { causesOf, CliError, ExitCode, oneLine, placeOf } from './errors.js';
+import { writtenLines } from './line-rows.js';
+import type { LoadOptions } from './options.js';
+import { SourceRow } from './record-parser.js';
+import type { RejectFile } from './reject-file.js';
+import { wordsOf, type RejectLine } from './reject.js';
+
+export interface LoadTarget {
+  readonly pool: CopyPool;
+  readonly table: TableDescription;
+  readonly columns: readonly TableColumn[];
+  /** Where rows that the table refuses go. Without it the first one ends the load. */
+  readonly rejects: RejectFile | undefined;
+  readonly importLog: ImportLog | undefined;
+}
+
+export interface LoadSink {
+  readonly stream: NodeJS.WritableStream;
+  /** In rows. */
+  metrics(): SinkMetrics;
+  /** Resolves when the last flush has ended, whatever has become of the stream. */
+  ended(): Promise<void>;
+}
+
+/** Flushes that may still have rejects to write. */
+export class OpenFlushes {
+  readonly #open = new Set<Promise<unknown>>();
+
+  add<Answer>(flushing: Promise<Answer>): Promise<Answer> {
+    const ended = flushing.finally(() => this.#open.delete(ended));
+    this.#open.add(ended);
+    ended.catch(() => undefined);
+    return flushing;
+  }
+
+  async ended(): Promise<void> {
+    await Promise.allSettled([...this.#open]);
+  }
+}
+
+export function createRowCopy(
+  { pool, table, columns, importLog }: LoadTarget,
+  { key, onConflict, atomic }: LoadOptions,
+  lineOf: RejectLine,
+): RowCopy<SourceRow> {
+  return createCopy<SourceRow>(
+    pool,
+    {
+      schema: table.schema,
+      table: table.table,
+      columns: columns.map(({ name }) => name),
+      onConflict,
+      key,
+      ...(importLog === undefined
+        ? {}
+        : { importId: importLog.importId, positionOf: (row: SourceRow) => row.ordinal }),
+    },
+    {
+      valuesOf,
+      linesOf: writtenLines,
+      rejectOf: lineOf,
+      ...(importLog === undefined ? {} : { importLog }),
+      ...(atomic ? { scope: NESTED_TRANSACTION } : {}),
+    },
+  );
+}
+
+function valuesOf(row: SourceRow, only?: number): unknown {
+  if (row.fault !== undefined) throw row.fault;
+  return only === undefined ? row.values : row.valueAlone(only);
+}
+
+/** Whatever a load failed with, in one line that names the place in the input as far as it is known. */
+export function describeLoadFailure(error: unknown): CliError {
+  const chain = causesOf(error);
+  const own = chain.find((cause) => cause instanceof CliError);
+  if (own !== undefined) return own;
+  const copyError = chain.find((cause) => cause instanceof CopyError);
+  if (copyError === undefined) return new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
+  const places = copyError.items.filter((item) => item instanceof SourceRow);
+  const [first, last] = [places[0], places.at(-1)];
+  // A fault of the set-up or the connection is no row's, wherever it struck.
+  if (first === undefined || last === undefined || copyError.failureClass !== 'row') {
+    return new CliError(oneLine(copyError.message), ExitCode.FAILED, error);
+  }
+  const place =
+    copyError.row !== undefined || first === last
+      ? placeOf(first.file.name, first.line)
+      : `a row from ${placeOf(first.file.name, first.line)} to ${placeOf(last.file.name, last.line)}`;
+  const column = copyError.column === undefined ? '' : `column ${JSON.stringify(copyError.column)}: `;
+  return new CliError(`${place}: ${column}${oneLine(wordsOf(copyError))}`, ExitCode.FAILED, error);
+}

@@ -1,0 +1,126 @@
+/** How records come into the table: by blocks, where the server can read them as they are, or row by row. */
+
+import { BlockCut } from './block-cut.js';
+import { BlockSink } from './block-sink.js';
+import { CsvBlocks, csvFormats } from './csv-blocks.js';
+import { CsvRows, type CsvRowOptions } from './csv-rows.js';
+import type { CliError } from './errors.js';
+import type { LoadSink, LoadTarget } from './load-sink.js';
+import { NdjsonBlocks } from './ndjson-blocks.js';
+import { NdjsonTranscoder } from './ndjson-copy.js';
+import { NdjsonRows, type NdjsonRowOptions } from './ndjson-rows.js';
+import type { LoadOptions } from './options.js';
+import type { BlockContent, OpenReader } from './record-block.js';
+import type { RecordFormat } from './record-parser.js';
+import { BlockStream, RowStream, type RecordStream, type RecordStreamOptions } from './record-stream.js';
+import { RowSink } from './row-sink.js';
+
+export interface LoadWay {
+  readonly records: RecordStream;
+  readonly sink: LoadSink;
+}
+
+export interface WayRequest {
+  readonly target: LoadTarget;
+  readonly options: LoadOptions;
+  readonly onFailure: (error: CliError) => void;
+  /** Records that are read, but not loaded. */
+  readonly skips: ((ordinal: number) => boolean) | undefined;
+}
+
+export type OpenWay = (request: WayRequest) => LoadWay;
+
+export function openWay(request: WayRequest): LoadWay {
+  const blocks = blockFormat(request);
+  if (blocks === undefined) return openRowWay(request);
+  const { target, options, onFailure } = request;
+  const records = new BlockStream(blocks.format, blocks.open, onFailure, streamOptions(request));
+  return { records, sink: new BlockSink(target, options, blocks.open, () => records.passed) };
+}
+
+/** For all that there is; and what the other way is measured against. */
+export function openRowWay(request: WayRequest): LoadWay {
+  const { target, options, onFailure } = request;
+  const records = new RowStream(rowFormat(request), onFailure, streamOptions(request));
+  return { records, sink: new RowSink(target, options) };
+}
+
+function streamOptions({ target, skips }: WayRequest): RecordStreamOptions {
+  return { keepsBadRecords: target.rejects !== undefined, skips };
+}
+
+interface BlockWay {
+  readonly format: RecordFormat<BlockContent>;
+  readonly open: OpenReader;
+}
+
+/** Undefined where it would be of no use: the strategy may drop rows one by one. */
+function blockFormat(request: WayRequest): BlockWay | undefined {
+  if (request.options.strategy !== 'block') return undefined;
+  return request.options.format === 'csv' ? csvBlocks(request) : ndjsonBlocks(request);
+}
+
+/** Undefined where the fields are not the columns. */
+function csvBlocks({ target, options }: WayRequest): BlockWay | undefined {
+  const { delimiter, nullText, maxRecordBytes, batchSize } = options;
+  if (options.columns?.includes('') === true) return undefined;
+  const formats = csvFormats(delimiter, nullText);
+  if (formats === undefined) return undefined;
+  const rowOptions = csvRowOptions(target, options);
+  const cut = new BlockCut(batchSize);
+  const blockOptions = { ...rowOptions, formats, cut, keepsBadRecords: target.rejects !== undefined };
+  return {
+    format: { delimiter, maxRecordBytes, open: (file) => new CsvBlocks(file, blockOptions) },
+    // A block has no header, and its fields are the columns.
+    open: (file, firstLine) => {
+      const rows = new CsvRows(file, { ...rowOptions, header: false, names: undefined });
+      rows.nextLine = firstLine;
+      return rows;
+    },
+  };
+}
+
+function ndjsonBlocks({ target, options }: WayRequest): BlockWay {
+  const { maxRecordBytes, batchSize } = options;
+  const rowOptions = ndjsonRowOptions(target, options);
+  const blockOptions = {
+    ...rowOptions,
+    transcoder: new NdjsonTranscoder(rowOptions),
+    cut: new BlockCut(batchSize),
+    keepsBadRecords: target.rejects !== undefined,
+  };
+  return {
+    format: { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonBlocks(file, blockOptions) },
+    open: (file, firstLine) => {
+      const rows = new NdjsonRows(file, rowOptions);
+      rows.nextLine = firstLine;
+      return rows;
+    },
+  };
+}
+
+function rowFormat({ target, options }: WayRequest): RecordFormat<unknown[]> {
+  const { format, maxRecordBytes, delimiter } = options;
+  if (format === 'ndjson') {
+    const rowOptions = ndjsonRowOptions(target, options);
+    return { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
+  }
+  const rowOptions = csvRowOptions(target, options);
+  return { delimiter, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
+}
+
+function ndjsonRowOptions({ columns }: LoadTarget, { columns: names }: LoadOptions): NdjsonRowOptions {
+  return { columns, ignoresOtherKeys: names !== undefined };
+}
+
+function csvRowOptions({ columns }: LoadTarget, options: LoadOptions): CsvRowOptions {
+  const { delimiter, nullText, maxRecordBytes, header, columns: names } = options;
+  return {
+    delimiter,
+    nullText,
+    maxRecordBytes,
+    header,
+    names,
+    columns: columns.map(({ name }) => name),
+  };
+}

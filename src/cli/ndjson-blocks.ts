@@ -1,0 +1,75 @@
+/**
+ * NDJSON records to blocks of COPY's text, without a record being parsed. From the first record of a block on that cannot be loaded this way,
+ * the block's records are read one by one, and judged by the same rules as ever.
+ */
+
+import { TEXT_FORMAT } from '../postgres/copy-plan.js';
+import type { BlockCut } from './block-cut.js';
+import type { BlockReader, RefuseRecord, TakeRow } from './block-reader.js';
+import type { NdjsonTranscoder } from './ndjson-copy.js';
+import { NdjsonRows, type NdjsonRowOptions } from './ndjson-rows.js';
+import { takeAsRows, type BlockContent, type BlockFormat } from './record-block.js';
+import type { SourceFile } from './source.js';
+import { endOfLine } from './text.js';
+
+/** One object, so that blocks of several files can be sent together. */
+const FORMATS: readonly BlockFormat[] = [{ copy: TEXT_FORMAT }];
+
+export interface NdjsonBlockOptions extends NdjsonRowOptions {
+  readonly transcoder: NdjsonTranscoder;
+  readonly cut: BlockCut;
+  readonly keepsBadRecords: boolean;
+}
+
+/** Reads one file. */
+export class NdjsonBlocks implements BlockReader<BlockContent> {
+  readonly #rows: NdjsonRows;
+  readonly #options: NdjsonBlockOptions;
+
+  constructor(file: SourceFile, options: NdjsonBlockOptions) {
+    this.#rows = new NdjsonRows(file, options);
+    this.#options = options;
+  }
+
+  read(block: Buffer, take: TakeRow<BlockContent>): void {
+    const { cut } = this.#options;
+    let start = 0;
+    while (start < block.length) {
+      const end = endOfLines(block, start, cut.most);
+      start += this.#takeTranscoded(block.subarray(start, end), take);
+      if (start === end) continue;
+      takeAsRows(this.#rows, block.subarray(start), this.#options, take);
+      return;
+    }
+  }
+
+  refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void {
+    this.#options.cut.add(1);
+    this.#rows.refuseLine(reason, written, refuse);
+  }
+
+  /** Answers how many bytes it has read: all of them, where no record has a fault. */
+  #takeTranscoded(lines: Buffer, take: TakeRow<BlockContent>): number {
+    const { transcoder, cut } = this.#options;
+    const { data, records, lines: lineCount, linesBeforeLast, bytes } = transcoder.transcode(lines);
+    const line = this.#rows.nextLine;
+    this.#rows.nextLine += lineCount;
+    if (records === 0) return bytes;
+    cut.add(records);
+    const written = lines.subarray(0, bytes);
+    take(
+      { kind: 'sent', records, linesBeforeLast, written, sent: data, formats: FORMATS, lines: undefined },
+      line,
+      records,
+    );
+    return bytes;
+  }
+}
+
+/** Where so many lines from `start` on end; or the block, if it has no more. */
+function endOfLines(block: Buffer, start: number, most: number): number {
+  if (most === Infinity) return block.length;
+  let end = start;
+  for (let left = most; left > 0 && end < block.length; left -= 1) end = endOfLine(block, end);
+  return end;
+}

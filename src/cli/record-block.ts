@@ -1,0 +1,160 @@
+/**
+ * Records that stay together on their way: as bytes that the server reads as they are, or as rows, where it would read something else than
+ * we do.
+ */
+
+import type { CopyFormat } from '../postgres/copy-plan.js';
+import type { BlockCut } from './block-cut.js';
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
+import type { InputError } from './errors.js';
+import { lineRows, type LineFormat } from './line-rows.js';
+import { SourceRow } from './record-parser.js';
+import type { SourceFile } from './source.js';
+import { textAsWritten } from './text.js';
+
+/** How the server is to read the bytes of a block. Two are the same where they are one object: then blocks can be sent together. */
+export interface BlockFormat {
+  readonly copy: CopyFormat;
+}
+
+/** What a reader gives: whole records of one file. */
+export type BlockContent = SentContent | RowContent;
+
+/** Each of its records can be read; whether the table takes it is another question. */
+export interface SentContent {
+  readonly kind: 'sent';
+  readonly records: number;
+  /** From the line that is told with it to that on which the last record begins. */
+  readonly linesBeforeLast: number;
+  /** As they stand in the file, with blank lines of NDJSON. */
+  readonly written: Buffer;
+  /** The same as the server is to get them, with a line break at the end of each. May be the same bytes. */
+  readonly sent: Buffer;
+  /** In which of these it may read them, the best first. */
+  readonly formats: readonly BlockFormat[];
+  /** Set where each record is a line, and its fields lie open in it. */
+  readonly lines: LineFormat | undefined;
+}
+
+export interface RowContent {
+  readonly kind: 'rows';
+  /** Not empty. */
+  readonly rows: readonly ReadRecord[];
+}
+
+/** One that was read, or could not be. */
+export interface ReadRecord {
+  readonly line: number;
+  readonly values: unknown[];
+  readonly fault: InputError | undefined;
+  readonly text: string | undefined;
+}
+
+/** Reads records again that came as bytes. */
+export type OpenReader = (file: SourceFile, firstLine: number) => BlockReader<unknown[]>;
+
+export class RecordBlock {
+  readonly file: SourceFile;
+  /** On which it begins. */
+  readonly line: number;
+  /** Of the first record: see {@link SourceRow}. */
+  readonly ordinal: number;
+  /** Set where the block can be sent as it is. */
+  readonly sent: SentContent | undefined;
+  /** How many of its records the table has refused. */
+  rejected = 0;
+  readonly #rows: readonly SourceRow[];
+
+  constructor(file: SourceFile, line: number, ordinal: number, content: SentContent | readonly SourceRow[]) {
+    this.file = file;
+    this.line = line;
+    this.ordinal = ordinal;
+    this.sent = 'kind' in content ? content : undefined;
+    this.#rows = 'kind' in content ? [] : content;
+  }
+
+  get records(): number {
+    return this.sent?.records ?? this.#rows.length;
+  }
+
+  get lastOrdinal(): number {
+    return this.sent === undefined ? this.#rows.at(-1)!.ordinal : this.ordinal + this.sent.records - 1;
+  }
+
+  /** What it holds in memory; about as much, where its records have been read. */
+  get bytes(): number {
+    const { sent: content } = this;
+    if (content !== undefined) {
+      const { sent, written } = content;
+      return sent.length + (sent === written ? 0 : written.length);
+    }
+    let bytes = 0;
+    for (const { values, text } of this.#rows) bytes += text?.length ?? sizeOf(values);
+    return bytes;
+  }
+
+  /** Its records one by one. */
+  rows(open: OpenReader): readonly SourceRow[] {
+    const { sent } = this;
+    if (sent === undefined) return this.#rows;
+    if (sent.lines !== undefined) return lineRows(sent.sent, sent.records, sent.lines, this);
+    return rowsOf(readRecords(open(this.file, this.line), sent.written, true), this.file, this.ordinal);
+  }
+}
+
+/** So much memory a row takes beside its texts, and each of its values: estimated. */
+const ROW_BYTES = 100;
+const VALUE_BYTES = 24;
+
+function sizeOf(values: readonly unknown[]): number {
+  let bytes = ROW_BYTES;
+  for (const value of values) bytes += VALUE_BYTES + (typeof value === 'string' ? value.length : 0);
+  return bytes;
+}
+
+/** Reads all records of a block. Where bad ones are not kept, what was read before the first of them is passed to `before`. */
+export function readRecords(
+  reader: BlockReader<unknown[]>,
+  block: Buffer,
+  keepsBadRecords: boolean,
+  before?: (rows: ReadRecord[]) => void,
+): ReadRecord[] {
+  const rows: ReadRecord[] = [];
+  const take = (values: unknown[], line: number): void => {
+    rows.push({ line, values, fault: undefined, text: undefined });
+  };
+  const keep: RefuseRecord = (fault, line, written) => {
+    rows.push({ line, values: [], fault, text: textAsWritten(written) });
+  };
+  try {
+    reader.read(block, take, keepsBadRecords ? keep : throwFault);
+  } catch (error) {
+    before?.(rows);
+    throw error;
+  }
+  return rows;
+}
+
+/** The same as contents for the stream. What was read before a fault that ends the reading is taken, too. */
+export function takeAsRows(
+  reader: BlockReader<unknown[]>,
+  block: Buffer,
+  { keepsBadRecords, cut }: { readonly keepsBadRecords: boolean; readonly cut: BlockCut },
+  take: TakeRow<BlockContent>,
+): void {
+  const takeRows = (rows: readonly ReadRecord[]): void => {
+    for (let start = 0; start < rows.length;) {
+      const some = rows.slice(start, start + cut.most);
+      cut.add(some.length);
+      start += some.length;
+      take({ kind: 'rows', rows: some }, some[0]!.line, some.length);
+    }
+  };
+  takeRows(readRecords(reader, block, keepsBadRecords, takeRows));
+}
+
+export function rowsOf(records: readonly ReadRecord[], file: SourceFile, ordinal: number): SourceRow[] {
+  return records.map(
+    ({ line, values, fault, text }, index) => new SourceRow(values, file, line, ordinal + index, fault, text),
+  );
+}

@@ -1,0 +1,98 @@
+/** Batches of CSV that go as they stand in the file: how large they become, and what is known of one whose connection has ended. */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { load, type Terminal } from '../../../src/cli/load.js';
+import { parseArguments, type LoadOptions } from '../../../src/cli/options.js';
+import { createCopy } from '../../../src/postgres/copy-into.js';
+import { TEXT_FORMAT } from '../../../src/postgres/copy-plan.js';
+import type { CopyClient, CopyPool } from '../../../src/postgres/pool.js';
+import { startProxy } from '../../support/postgres-proxy.js';
+import { useTestDatabase } from '../../support/postgres.js';
+
+const database = useTestDatabase();
+let directory = '';
+beforeAll(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-csv-batches-'));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+async function run(args: string[], stdin: Readable = new PassThrough()): Promise<Record<string, unknown>> {
+  const { options } = parseArguments(['load', ...args, '--quiet']) as { options: LoadOptions };
+  const output = new PassThrough();
+  const terminal = {
+    environment: {},
+    stdin,
+    stdout: output,
+    stderr: output,
+    onStopSignal: () => () => undefined,
+  } as unknown as Terminal;
+  return (await load(options, terminal)).json;
+}
+
+describe('the size of a batch', () => {
+  test('short records: a transaction has no more of them than rows that are parsed here would be', async () => {
+    const table = await database.table('a int');
+    const file = path.join(directory, 'short.csv');
+    await writeFile(file, `a\n${'7\n'.repeat(400_000)}`);
+    const json = await run([file, '-t', table, '--to', database.url]);
+    expect(json).toMatchObject({ rows: 400_000, error: null });
+    const [most] = await database.query<{ rows: number }>(
+      `SELECT max(n)::int AS rows FROM (SELECT count(*) AS n FROM ${table} GROUP BY xmin::text) AS batch`,
+    );
+    // What comes in one piece stays together: 256 KiB.
+    expect(most!.rows).toBeLessThanOrEqual(40_000 + 128 * 1024);
+  });
+
+  test('lines that come one by one go to the server together', async () => {
+    const table = await database.table('a int');
+    const proxy = await startProxy(database.url);
+    const lines = ['a\n', ...Array.from({ length: 20_000 }, () => '7\n')].map((line) => Buffer.from(line));
+    const url = database.urlVia(proxy.host, proxy.port);
+    const json = await run(['-', '--format', 'csv', '-t', table, '--to', url], Readable.from(lines));
+    expect(json).toMatchObject({ rows: 20_000, error: null });
+    // Each message has five bytes beside its rows.
+    expect(proxy.received).toBeLessThan(2 * 40_000);
+    await proxy.close();
+  });
+});
+
+/** Clients whose COMMIT is done, and then ends with `error`. */
+function losingAnswers(pool: pg.Pool, error: Error): CopyPool {
+  const connect = async (): Promise<CopyClient> => {
+    const client = await pool.connect();
+    const query = async (statement: string, values?: unknown[]): Promise<unknown> => {
+      const answer = await client.query(statement, values);
+      if (statement === 'COMMIT') throw error;
+      return answer;
+    };
+    return new Proxy(client, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (name === 'query')
+          return (sql: unknown, values?: unknown[]) =>
+            typeof sql === 'string' ? query(sql, values) : target.query(sql as never);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+  };
+  return { connect, options: { max: 1 } };
+}
+
+describe('the answer to COMMIT', () => {
+  test.each([
+    ['TLS', Object.assign(new Error('SSL routines: decryption failed'), { code: 'ERR_SSL_BAD_RECORD_MAC' })],
+    ['an error without a code', new Error('the stream was closed')],
+  ])('lost for a reason that no table names (%s): the batch is not taken for refused', async (_, error) => {
+    const table = await database.table('a int');
+    const pool = losingAnswers(database.pool(), error);
+    const copy = createCopy<object>(pool, { table, columns: ['a'] });
+    const batch = { first: 0, last: 1, rows: 2, format: TEXT_FORMAT, chunks: [Buffer.from('1\n2\n')] };
+    await expect(copy.copyWritten(batch, new AbortController().signal)).rejects.toThrow(error.message);
+    expect(await database.query(`SELECT a FROM ${table} ORDER BY a`)).toEqual([{ a: 1 }, { a: 2 }]);
+  });
+});

@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AdmissionQueue, type QueueSettings } from '../../../src/buffer/admission-queue.js';
+import type { BackpressureState } from '../../../src/vocabulary.js';
+
+/** What may happen to a queue. */
+type Step =
+  | { kind: 'offer'; count: number; most: number }
+  | { kind: 'take' | 'settle'; count: number }
+  | { kind: 'listen' | 'drain'; on: boolean }
+  | { kind: 'wait'; ms: number };
+
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant('offer' as const),
+        count: fc.integer({ min: 1, max: 90 }),
+        most: fc.constantFrom(-1, 0, 1, 3, 100, Infinity),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('take' as const, 'settle' as const),
+        count: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 5, max: 60 })),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('listen' as const, 'drain' as const),
+        on: fc.boolean(),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 9 }) }),
+    },
+  ),
+  { maxLength: 40 },
+);
+
+const settings = fc.record({
+  strategy: fc.constantFrom(
+    'block' as const,
+    'drop_oldest' as const,
+    'drop_newest' as const,
+    'sample' as const,
+  ),
+  capacity: fc.integer({ min: 1, max: 80 }),
+  sampleRate: fc.integer({ min: 1, max: 7 }),
+  /** Where they look at the items, none comes in without them. */
+  looks: fc.constantFrom('no' as const, 'shed' as const, 'sizeOf' as const),
+  seed: fc.integer({ min: 1, max: 1_000 }),
+});
+
+/** All that can be seen of a queue while the steps are done to it, with clearance or without. */
+function seen(
+  { seed, looks, ...given }: typeof settings extends fc.Arbitrary<infer S> ? S : never,
+  todo: Step[],
+  clears: boolean,
+) {
+  let now = 0;
+  const events: unknown[] = [];
+  let listens = true;
+  let random = seed;
+  const all: QueueSettings<number> = {
+    ...given,
+    capacityBytes: looks === 'sizeOf' ? 60 : Infinity,
+    marks: { pauseAt: 8, resumeAt: 5, pauseAtBytes: Infinity, resumeAtBytes: Infinity, highWaterMark: 8 },
+    lowWatermark: 0.5,
+    highWatermark: 0.8,
+    random: () => (random = (random * 16_807) % 2_147_483_647) / 2_147_483_647,
+    sizeOf: looks === 'sizeOf' ? (item) => item % 5 : undefined,
+    shed: looks === 'shed' ? (item) => item % 5 === 0 : undefined,
+    clock: { now: () => now, setTimeout: () => undefined, clearTimeout: () => undefined },
+  };
+  const queue = new AdmissionQueue<number>(all, {
+    onState: (state: BackpressureState) => events.push(state),
+    onDrop: (item, reason) => listens && events.push([item, reason]),
+    heedsDrops: () => listens,
+  });
+  const flights: { count: number; bytes: number }[] = [];
+  let next = 0;
+  let cleared = 0;
+  const offer = (most: number) => {
+    next++;
+    if (queue.admitCleared(next)) {
+      cleared++;
+      return;
+    }
+    queue.arrive();
+    if (queue.admit(next) === 'full') queue.reject(next);
+    if (clears) queue.clear(most);
+  };
+  const views = todo.map((step) => {
+    switch (step.kind) {
+      case 'offer':
+        for (let index = 0; index < step.count; index++) offer(step.most);
+        break;
+      case 'take': {
+        const { items, weights, bytes } = queue.take(Math.min(step.count, queue.ledger.queued));
+        events.push(items, weights);
+        flights.push({ count: items.length, bytes });
+        break;
+      }
+      case 'settle': {
+        const flight = flights.shift();
+        if (flight !== undefined) queue.settle(flight.count, 0, flight.bytes);
+        break;
+      }
+      case 'listen':
+        listens = step.on;
+        break;
+      case 'drain':
+        queue.setDraining(step.on);
+        break;
+      case 'wait':
+        now += step.ms;
+    }
+    const { ledger, state, unrepresented, lined, decided } = queue;
+    const oldest = ledger.queued > 0 ? queue.oldestTime : undefined;
+    const counts = structuredClone(ledger);
+    return { counts, state, unrepresented, lined, decided, oldest, items: queue.queuedItems() };
+  });
+  return { events, views, times: queue.timeInStateMs(), cleared };
+}
+
+describe('clearance', () => {
+  it('changes nothing that can be seen: what is dropped, kept, told, counted, weighed, and when it came', () => {
+    let cleared = 0;
+    fc.assert(
+      fc.property(settings, steps, (given, todo) => {
+        const { cleared: withClearance, ...quick } = seen(given, todo, true);
+        const { cleared: without, ...usual } = seen(given, todo, false);
+        expect(quick).toEqual(usual);
+        expect(without).toBe(0);
+        if (given.looks !== 'no') expect(withClearance).toBe(0);
+        cleared += withClearance;
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(cleared).toBeGreaterThan(1_000);
+  });
+
+  it('ends at the capacity, too, where the state is BLOCKED still but there is room', () => {
+    const given = { strategy: 'block' as const, capacity: 100, sampleRate: 1, looks: 'no' as const, seed: 1 };
+    const todo: Step[] = [
+      { kind: 'offer', count: 100, most: Infinity },
+      { kind: 'take', count: 4 },
+      { kind: 'settle', count: 1 },
+      { kind: 'offer', count: 9, most: Infinity },
+    ];
+    const { views } = seen(given, todo, true);
+    expect(views[2]).toMatchObject({ state: 'blocked', counts: { queued: 96 } });
+    expect(views[3]).toMatchObject({ state: 'blocked', counts: { queued: 100, drops: { rejected: 5 } } });
+  });
+});
