@@ -29,10 +29,13 @@ export interface Launch {
 
 /** Where control starts: the overlap that suits most databases. */
 const FIRST_CONCURRENCY = 3;
-/** While the flush interval is above its lower bound, batches are so much smaller, that flushes take less than half the target and it comes back. */
+/** While the flush interval is above its lower bound, flushes are to take less than half the target, so that it comes back. */
 const RELIEF = 0.45;
-/** Flushes after which it is clear that smaller batches do not bring it back. */
+/** Unless the fixed part alone takes so much of it; and after so many flushes it is clear that it does not help. */
+const MOST_FIXED_IN_RELIEF = 0.3;
 const MOST_RELIEVED = 40;
+/** Throughput at another load is foretold so far, as a ratio of the loads. */
+const FORESEEN = 1.5;
 /** Faster than a clock can tell. */
 const LEAST_LATENCY_MS = 0.01;
 
@@ -54,6 +57,8 @@ export class AdaptiveLimits {
   #load: number;
   #share = 0;
   #relieved = 0;
+  /** The line is that of so many slots. */
+  #lineSlots = 0;
 
   constructor(bounds: SinkLimits & { targetLatencyMs: number; firstBatchSize: number }) {
     this.#bounds = fixedLimits(bounds);
@@ -91,29 +96,58 @@ export class AdaptiveLimits {
     { latencyMs, failed, transportFailure }: FlushReport,
     isIntervalRaised: boolean,
   ): void {
-    if (transportFailure) return this.#search.interrupt();
-    if (failed > 0 || !launch.isFull) return;
     const search = this.#search;
-    const { isSaturated } = launch;
-    // With a slot to spare, the batch may still be too large.
-    if (!isSaturated && latencyMs <= this.#targetMs) return;
-    const logLoad = Math.log(isSaturated ? launch.load : launch.share * search.slots);
-    const logRate = logLoad - Math.log(Math.max(latencyMs, LEAST_LATENCY_MS));
-    this.#cap.onFlush({ logLoad, logRate, latencyMs }, search.slots);
-    const cap = this.#cap.logLoad;
+    const { line } = this.#cap;
+    if (transportFailure) return search.interrupt();
+    if (failed > 0 || !launch.isFull || launch.setting !== search.setting) return;
+    const settles = search.settles();
     const isSlow = latencyMs > SLOW_FACTOR * this.#targetMs;
+    if (!settles && !isSlow) return;
+    const aim = launch.share * search.slots;
+    const { isSaturated } = launch;
+    // With a slot to spare, the batch may still be larger than was thought.
+    if (!isSaturated && latencyMs <= Math.max(this.#targetMs, line.at(aim))) return;
+    const load = isSaturated ? launch.load : aim;
+    const tookMs = Math.max(latencyMs, LEAST_LATENCY_MS);
+    if (this.#lineSlots !== search.slots) line.restart();
+    this.#lineSlots = search.slots;
+    this.#cap.onFlush(load, tookMs, search.slots, search.isTryingSlots);
     this.#relieved = isIntervalRaised && !isSlow ? this.#relieved + 1 : 0;
-    const relief = isIntervalRaised && this.#relieved < MOST_RELIEVED ? RELIEF : 1;
+    const isRelieved =
+      isIntervalRaised &&
+      this.#relieved < MOST_RELIEVED &&
+      line.fixedMs < MOST_FIXED_IN_RELIEF * this.#targetMs;
     // What is found at such a load is not true of another.
-    if (isSaturated && relief === 1) {
-      const grain = Math.log1p(1 / this.limits.batchSize);
-      search.onFlush(launch.setting, logLoad, logRate, cap, grain);
-    }
-    const allowed = relief * Math.exp(Math.min(cap, search.ceiling));
+    if (isSaturated && settles && !isRelieved) this.#learn(load, tookMs);
+    const cap = isRelieved ? line.loadFor(RELIEF * this.#targetMs) : this.#cap.load;
     // At most twice of what was seen to work, as in a slow start.
-    const reachable = isSaturated ? Math.max(this.#load, 2 * launch.load) : this.#load;
-    this.#load = Math.min(allowed, reachable);
+    const reachable = isSaturated ? Math.max(this.#load, 2 * Math.min(aim, load)) : this.#load;
+    this.#load = Math.min(cap, Math.exp(search.ceiling), reachable);
     this.#apply();
+  }
+
+  #learn(load: number, latencyMs: number): void {
+    const search = this.#search;
+    const cap = this.#cap.load;
+    const { line, isOutOfReach } = this.#cap;
+    const limit = Math.min(cap, Math.exp(search.ceiling));
+    const allowed = Math.min(load * FORESEEN, Math.max(load / FORESEEN, limit));
+    const allowedMs = (latencyMs * line.at(allowed)) / line.at(load);
+    const fine = Math.max(0, Math.log(allowedMs / this.#targetMs));
+    search.onFlush(
+      {
+        load: Math.log(load),
+        rate: Math.log(load / latencyMs),
+        score: Math.log(allowed / allowedMs) - fine,
+      },
+      {
+        cap: Math.log(cap),
+        grain: Math.log1p(1 / this.limits.batchSize),
+        least: Math.log(search.slots / this.#bounds.batchSize) - 0.01,
+        deviation: line.deviation,
+        isCrowded: isOutOfReach && search.slots > 1,
+      },
+    );
   }
 
   #apply(): void {

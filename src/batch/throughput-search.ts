@@ -5,42 +5,71 @@
 
 /** One more slot, or one fewer, must gain so much. */
 const PAYING_GAIN = 0.03;
-/** While the load still grows as the latency allows: throughput that falls by more than this power of the load means overload. */
-const OVERLOAD = 0.5;
-/** At the limit of overload: throughput may fall by this power of the load, which is a tie. */
+/** A larger load may cost this power of it in throughput, which is a tie. */
 const TIE = 0.1;
-const LEAST_STEP = 0.04;
+/** Throughput that falls by more than this power of a load that grows, or rises so as it shrinks, means overload. */
+const OVERLOAD = 0.5;
+/** A step grows after a trial that paid, and shrinks after one that did not. */
+const GROWTH = 2;
+const SHRINKAGE = 4;
+const LEAST_STEP = 0.05;
 const MOST_STEP = Math.LN2;
-const SLOTS_FACTOR = 1.4;
-/** Flushes between two trials of a kind: twice as many after each that failed. */
-const SHORTEST_PAUSE = 16;
-const LONGEST_PAUSE = 256;
+const FIRST_STEP_DOWN = 0.3;
+/** Of the deviation: a smaller step would be lost in it. */
+const LEAST_STEP_IN_NOISE = 0.7;
+/** Flushes until slots are tried again: twice as many after each trial that failed. */
+const SHORTEST_PAUSE = 8;
+const LONGEST_PAUSE = 128;
+/** After a load that did not pay, none is tried for so many times as long as that took. */
+const REST = 3;
+/** Where latency is the limit, a smaller load is tried so seldom, and by so much. */
+const CAP_PAUSE = 64;
+const CAP_STEP = 0.1;
 /** Throughput that differs by so much without a change of ours: the destination has changed. */
 const CHANGE = 0.2;
-/** A load that differs by so much is another one. */
+/** A load that differs by so much is another one; where latency varies by chance, so many deviations. */
 const OTHER_LOAD = 0.15;
-const LEAST_SAMPLES = 4;
+const OTHER_LOAD_DEVIATIONS = 2;
 const MOST_SAMPLES = 64;
 /** A mean absolute deviation of 1 is a standard deviation of so much. */
 const SIGMA = 1.25;
 
-type Kind = 'more load' | 'more slots' | 'fewer slots' | 'less load';
-
-/** What can be tried. The first that is due and possible is. */
-interface Trial {
-  kind: Kind;
-  /** Of the load. */
+/** What can be changed: the load, or the slots. */
+interface Axis {
+  readonly isOfSlots: boolean;
+  sign: 1 | -1;
   step: number;
-  /** Flushes between two trials, and until the next. */
-  pause: number;
+  /** Trials in a row that have failed, and flushes until the next. */
+  failures: number;
   wait: number;
 }
 
-/** A setting as it was before a trial. */
-interface Before {
-  slots: number;
-  ceiling: number;
+/** A full batch that has been answered, launched when every slot was busy. */
+export interface Answered {
+  load: number;
+  /** Throughput as it was. */
+  rate: number;
+  /** As it would be with as much in flight as is allowed, less a fine for missing the target: what numbers of slots are compared by. */
+  score: number;
 }
+
+/** What can be tried. */
+export interface Room {
+  /** The load that the latency allows, the step of one item, and the load of batches of one item. */
+  cap: number;
+  grain: number;
+  least: number;
+  /** How far single flushes lie from the expected. */
+  deviation: number;
+  /** So many slots cannot keep the target, whatever the load. */
+  isCrowded: boolean;
+}
+
+interface Means extends Answered {
+  count: number;
+}
+
+const NOTHING: Readonly<Means> = { count: 0, load: 0, rate: 0, score: 0 };
 
 export class ThroughputSearch {
   /** Grows with each change of the setting: a flush that was launched under another one tells nothing of this one. */
@@ -49,27 +78,20 @@ export class ThroughputSearch {
   /** The load that is not to be exceeded; Infinity where no overload has been found. */
   ceiling = Infinity;
   readonly #mostSlots: number;
-  readonly #moreLoad: Trial = { kind: 'more load', step: MOST_STEP, pause: 4, wait: 4 };
-  readonly #lessLoad: Trial = { kind: 'less load', step: 0.1, pause: 64, wait: 64 };
-  readonly #trials: readonly Trial[] = [
-    this.#moreLoad,
-    { kind: 'more slots', step: 0, pause: SHORTEST_PAUSE, wait: SHORTEST_PAUSE },
-    { kind: 'fewer slots', step: 0, pause: SHORTEST_PAUSE, wait: SHORTEST_PAUSE + 4 },
-    this.#lessLoad,
-  ];
-  /** The one under way. */
-  #trial: Trial | undefined;
-  #before: Before;
+  readonly #ofLoad: Axis = { isOfSlots: false, sign: -1, step: CAP_STEP, failures: 2, wait: CAP_PAUSE };
+  readonly #ofSlots: Axis = { isOfSlots: true, sign: 1, step: 0.35, failures: 0, wait: SHORTEST_PAUSE };
+  #trial: Axis | undefined;
+  #before: { slots: number; ceiling: number };
+  /** Samples of the trial: at least, and as many as decide it. */
+  #least = 0;
   #needed = 0;
   /** So many flushes more are launched while others of the setting before are in flight. */
   #mixed = 0;
-  /** Means of the trial. */
-  readonly #tried = { count: 0, load: 0, rate: 0 };
-  /** Means since the last change, and how far single flushes lie from them. */
-  readonly #rest = { count: 0, load: 0, rate: 0 };
-  #deviation = 0.05;
+  #base: Means = { ...NOTHING };
+  #tried: Means = { ...NOTHING };
   #drift = 0;
   #overloads = 0;
+  #isCrowded = false;
 
   constructor(slots: number, mostSlots: number) {
     this.slots = slots;
@@ -77,167 +99,194 @@ export class ThroughputSearch {
     this.#before = { slots, ceiling: Infinity };
   }
 
-  /**
-   * A full batch was answered, launched under `setting` when every slot was busy. `cap` is the load that the latency allows, `grain` the
-   * step of one item.
-   */
-  onFlush(setting: number, load: number, rate: number, cap: number, grain: number): void {
-    if (setting !== this.setting || this.#mixed-- > 0) return;
-    if (this.#trial !== undefined) this.#onTrial(this.#trial, load, rate, cap);
-    else if (this.#onRest(load, rate)) this.#startTrial(cap, grain);
+  get isTryingSlots(): boolean {
+    return this.#trial?.isOfSlots === true;
+  }
+
+  /** To be asked once for each flush of the present setting: whether it was launched with only such under way. */
+  settles(): boolean {
+    return this.#mixed-- <= 0;
+  }
+
+  /** For each flush that settles. */
+  onFlush(flush: Answered, room: Room): void {
+    if (this.#trial === undefined) {
+      this.#onRest(flush, room.deviation);
+      this.#startTrial(room);
+    } else this.#onTrial(this.#trial, flush, room);
   }
 
   /** What is under way proves nothing any more. */
   interrupt(): void {
-    if (this.#trial !== undefined) this.#restore(this.#before);
-    this.#change();
+    if (this.#trial !== undefined) this.#restore();
+    this.#base.count = 0;
   }
 
   // ── at rest ──
 
-  /** Answers with `true` where a trial may begin. */
-  #onRest(load: number, rate: number): boolean {
-    const rest = this.#rest;
-    const growth = load - rest.load;
-    const gain = rate - rest.rate;
-    if (rest.count === 0 || growth < -OTHER_LOAD) this.#restAt(load, rate);
-    else if (growth > OTHER_LOAD) this.#onGrowth(growth, gain, load, rate);
-    else {
-      this.#drift += 0.3 * (clamp(gain, 0.5) - this.#drift);
-      if (Math.abs(this.#drift) > Math.max(CHANGE, 2 * this.#deviation)) this.#onDestinationChanged();
-      else {
-        rest.count++;
-        const weight = 1 / Math.min(rest.count, MOST_SAMPLES / 2);
-        rest.load += weight * growth;
-        rest.rate += weight * gain;
-        this.#deviation += 0.05 * (Math.abs(clamp(gain, 0.5)) - this.#deviation);
-        return true;
-      }
+  #onRest(flush: Answered, deviation: number): void {
+    const base = this.#base;
+    this.#ofLoad.wait--;
+    this.#ofSlots.wait--;
+    if (base.count === 0) return this.#restAt(flush);
+    const growth = flush.load - base.load;
+    const gain = flush.rate - base.rate;
+    if (Math.abs(growth) > Math.max(OTHER_LOAD, OTHER_LOAD_DEVIATIONS * deviation)) {
+      // The load has moved as the latency allows. Two bad flushes show overload: one may be chance.
+      const loss = growth > 0 ? -gain : gain;
+      if (loss <= OVERLOAD * Math.abs(growth) + 2 * deviation) this.#restAt(flush);
+      else if (++this.#overloads >= 2) this.#onOverload(flush, growth);
+      return;
     }
-    return false;
+    this.#overloads = 0;
+    this.#drift += 0.3 * (clamp(gain, 0.5) - this.#drift);
+    if (Math.abs(this.#drift) > Math.max(CHANGE, 2 * deviation)) this.#onChange(flush);
+    else average(base, flush, MOST_SAMPLES);
   }
 
-  #restAt(load: number, rate: number): void {
-    Object.assign(this.#rest, { count: 1, load, rate });
+  #restAt(flush: Answered): void {
+    this.#base = { ...flush, count: 1 };
     this.#drift = 0;
     this.#overloads = 0;
   }
 
-  /** The load grows as far as the latency allows. Two bad flushes end it: one may be chance. */
-  #onGrowth(growth: number, gain: number, load: number, rate: number): void {
-    if (gain >= -OVERLOAD * growth - 2 * this.#deviation) return this.#restAt(load, rate);
-    if (++this.#overloads < 2) return;
-    this.ceiling = this.#rest.load;
-    this.#moreLoad.step = Math.max(LEAST_STEP, growth / 4);
-    this.#moreLoad.wait = this.#moreLoad.pause = SHORTEST_PAUSE;
-    this.#lessLoad.step = 0.2;
-    this.#lessLoad.wait = SHORTEST_PAUSE;
-    this.#change();
+  #onOverload(flush: Answered, growth: number): void {
+    this.ceiling = growth > 0 ? this.#base.load : flush.load;
+    this.#lookFor(growth > 0 ? 1 : -1, growth > 0 ? Math.max(LEAST_STEP, growth / 4) : FIRST_STEP_DOWN);
+    this.#base.count = 0;
+    this.#overloads = 0;
+    this.#begin();
   }
 
-  #onDestinationChanged(): void {
-    for (const trial of this.#trials) trial.pause = SHORTEST_PAUSE;
-    if (this.#drift > 0) {
-      this.#moreLoad.wait = 0;
-      this.#moreLoad.step = MOST_STEP;
-    } else if (this.ceiling < Infinity) {
-      this.#lessLoad.wait = 0;
-      this.#lessLoad.step = MOST_STEP / 2;
-    }
-    this.#rest.count = 0;
+  /** Throughput is another without a change of ours. */
+  #onChange(flush: Answered): void {
+    if (this.#drift > 0) this.#lookFor(1, MOST_STEP);
+    else this.#lookFor(-1, FIRST_STEP_DOWN);
+    Object.assign(this.#ofSlots, { failures: 0, wait: SHORTEST_PAUSE });
+    this.#restAt(flush);
+  }
+
+  /** Another load, at once. */
+  #lookFor(sign: 1 | -1, step: number): void {
+    Object.assign(this.#ofLoad, { sign, step, failures: 0, wait: 0 });
   }
 
   // ── trials ──
 
-  #startTrial(cap: number, grain: number): void {
-    for (const each of this.#trials) each.wait--;
-    if (this.#rest.count < LEAST_SAMPLES) return;
-    const trial = this.#trials.find((each) => each.wait <= 0 && this.#isPossible(each.kind, cap));
-    if (trial === undefined) return;
-    const isOfSlots = trial.kind === 'more slots' || trial.kind === 'fewer slots';
-    // Nothing smaller than a part of the noise, or than one item.
-    const step = isOfSlots ? 0 : Math.max(trial.step, 0.7 * this.#deviation, grain);
-    const samples = ((4 * this.#deviation) / (isOfSlots ? 4 * PAYING_GAIN : step)) ** 2;
-    const needed = Math.min(MOST_SAMPLES, Math.max(LEAST_SAMPLES, this.slots, samples));
-    if (this.#rest.count < needed / 2) return;
-    this.#trial = trial;
-    this.#needed = needed;
-    this.#before = { slots: this.slots, ceiling: this.ceiling };
-    Object.assign(this.#tried, { count: 0, load: 0, rate: 0 });
-    if (isOfSlots) {
-      this.slots = this.#slotsAfter(trial.kind);
-      // The same load in more or fewer batches.
-      this.ceiling = Math.min(this.#rest.load, this.ceiling);
-    } else this.ceiling = this.#rest.load + (trial.kind === 'more load' ? step : -step);
-    this.#begin();
+  #startTrial(room: Room): void {
+    // Smaller batches do not help, fewer slots may.
+    if (room.isCrowded && !this.#isCrowded) Object.assign(this.#ofSlots, { failures: 0, wait: 0 });
+    this.#isCrowded = room.isCrowded;
+    if (this.#ofLoad.wait <= 0) this.#tryLoad(room);
+    else if (this.#ofSlots.wait <= 0) this.#trySlots(room);
   }
 
-  #isPossible(kind: Kind, cap: number): boolean {
-    switch (kind) {
-      case 'more load':
-        return this.ceiling < cap;
-      case 'less load':
-        return true;
-      case 'more slots':
-      case 'fewer slots':
-        return this.#slotsAfter(kind) !== this.slots;
-      default:
-        return kind satisfies never;
+  #tryLoad({ cap, grain, least, deviation }: Room): void {
+    const axis = this.#ofLoad;
+    const { count, load } = this.#base;
+    if (axis.sign > 0 && this.ceiling >= cap) {
+      // Above the cap there is nothing to try.
+      this.ceiling = Infinity;
+      Object.assign(axis, { sign: -1, step: CAP_STEP, failures: 2, wait: CAP_PAUSE });
+      return;
     }
-  }
-
-  #slotsAfter(kind: Kind): number {
-    return kind === 'more slots'
-      ? Math.min(this.#mostSlots, Math.ceil(this.slots * SLOTS_FACTOR))
-      : Math.max(1, Math.floor(this.slots / SLOTS_FACTOR));
-  }
-
-  #onTrial(trial: Trial, load: number, rate: number, cap: number): void {
-    const tried = this.#tried;
-    tried.count++;
-    tried.load += (load - tried.load) / tried.count;
-    tried.rate += (rate - tried.rate) / tried.count;
-    const isOfSlots = this.slots !== this.#before.slots;
-    const gain = tried.rate - this.#rest.rate;
-    const excess = gain - (isOfSlots ? PAYING_GAIN : -TIE * (tried.load - this.#rest.load));
-    const rested = Math.min(this.#rest.count, MOST_SAMPLES / 2);
-    const error = SIGMA * this.#deviation * Math.sqrt(1 / tried.count + 1 / rested);
-    const isClear = tried.count >= Math.max(2, this.slots / 2) && Math.abs(excess) > 2.5 * error + 0.01;
-    if (tried.count >= this.#needed || isClear) this.#conclude(trial, excess > 0, cap);
-  }
-
-  #conclude(trial: Trial, pays: boolean, cap: number): void {
-    const isOfSlots = this.slots !== this.#before.slots;
-    if (pays) {
-      trial.pause = isOfSlots ? SHORTEST_PAUSE : 4;
-      trial.step = Math.min(MOST_STEP, 2 * trial.step);
-      if (isOfSlots) this.ceiling = this.#before.ceiling;
-      else if (this.ceiling >= cap) this.ceiling = Infinity;
-    } else {
-      trial.pause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, 2 * trial.pause));
-      trial.step = Math.max(LEAST_STEP, trial.step / 2);
-      this.#restore(this.#before);
-      if (trial.kind === 'more load') this.ceiling = Math.min(this.ceiling, this.#rest.load);
+    const step = Math.max(axis.step, LEAST_STEP_IN_NOISE * deviation, grain);
+    if (axis.sign < 0 && load - step < least) {
+      Object.assign(axis, { sign: 1, wait: SHORTEST_PAUSE });
+      return;
     }
-    trial.wait = trial.pause;
-    this.#change();
+    if (!this.#isDecidable(2, count, deviation / step)) return;
+    this.#begin(axis);
+    this.ceiling = load + axis.sign * step;
   }
 
-  #restore({ slots, ceiling }: Before): void {
+  #trySlots({ deviation, isCrowded }: Room): void {
+    const axis = this.#ofSlots;
+    if (axis.failures === 0 && isCrowded) axis.sign = -1;
+    if (this.#slotsAfter(axis) === this.slots) axis.sign = axis.sign > 0 ? -1 : 1;
+    const slots = this.#slotsAfter(axis);
+    // A whole round: where slots share servers unevenly, each has a latency of its own.
+    if (!this.#isDecidable(Math.max(2, this.slots, slots), this.#base.count, deviation / (4 * PAYING_GAIN)))
+      return;
+    this.#begin(axis);
     this.slots = slots;
-    this.ceiling = ceiling;
+    this.#mixed = Math.max(slots, this.#before.slots);
   }
 
-  #change(): void {
+  /** `noise`: the deviation as a multiple of the step. */
+  #isDecidable(least: number, rested: number, noise: number): boolean {
+    this.#least = least;
+    this.#needed = Math.max(least, Math.min(MOST_SAMPLES, (4 * noise) ** 2));
+    return rested >= Math.max(this.#needed / 2, least);
+  }
+
+  #slotsAfter({ sign, step }: Axis): number {
+    const slots = Math.round(this.slots * Math.exp(sign * step));
+    return sign > 0
+      ? Math.min(this.#mostSlots, Math.max(this.slots + 1, slots))
+      : Math.max(1, Math.min(this.slots - 1, slots));
+  }
+
+  #onTrial(axis: Axis, flush: Answered, { cap, deviation }: Room): void {
+    const tried = this.#tried;
+    const base = this.#base;
+    average(tried, flush, Infinity);
+    const excess = axis.isOfSlots
+      ? tried.score - base.score - PAYING_GAIN
+      : tried.rate - base.rate + TIE * (tried.load - base.load);
+    const rested = Math.min(base.count, MOST_SAMPLES);
+    const error = SIGMA * deviation * Math.sqrt(1 / tried.count + 1 / rested);
+    const isClear = tried.count >= this.#least && Math.abs(excess) > 2.5 * error + 0.01;
+    if (tried.count < this.#needed && !isClear) return;
+    this.#drift = 0;
+    if (excess > 0) this.#keep(axis);
+    else this.#giveUp(axis);
+    if (this.ceiling >= cap) this.ceiling = Infinity;
+  }
+
+  #keep(axis: Axis): void {
+    axis.step = Math.min(MOST_STEP, GROWTH * axis.step);
+    axis.failures = 0;
+    axis.wait = 0;
+    this.#base = this.#tried;
     this.#trial = undefined;
-    this.#rest.count = 0;
-    this.#begin();
   }
 
-  #begin(): void {
-    this.setting++;
-    this.#mixed = Math.max(this.slots, this.#before.slots);
+  #giveUp(axis: Axis): void {
+    axis.step = Math.max(axis.isOfSlots ? 0 : LEAST_STEP, axis.step / SHRINKAGE);
+    axis.failures++;
+    const pause = axis.isOfSlots
+      ? Math.min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** (axis.failures - 2))
+      : REST * (2 * this.slots + this.#tried.count);
+    // The other direction at once, unless the step was as small as can be.
+    axis.wait = axis.failures < 2 && axis.step > LEAST_STEP ? 0 : pause;
+    axis.sign = axis.sign > 0 ? -1 : 1;
+    this.#restore();
   }
+
+  #restore(): void {
+    const tried = this.slots;
+    Object.assign(this, this.#before);
+    this.#begin();
+    this.#mixed = Math.max(tried, this.slots);
+  }
+
+  /** Another setting: that of a trial, or of none. */
+  #begin(trial?: Axis): void {
+    this.#trial = trial;
+    this.#tried = { ...NOTHING };
+    this.#before = { slots: this.slots, ceiling: this.ceiling };
+    this.#mixed = this.slots;
+    this.setting++;
+  }
+}
+
+function average(means: Means, { load, rate, score }: Answered, most: number): void {
+  means.count++;
+  const weight = 1 / Math.min(means.count, most);
+  means.load += weight * (load - means.load);
+  means.rate += weight * (rate - means.rate);
+  means.score += weight * (score - means.score);
 }
 
 function clamp(value: number, most: number): number {

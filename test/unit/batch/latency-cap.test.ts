@@ -4,13 +4,14 @@ import { LatencyCap } from '../../../src/batch/latency-cap.js';
 /** Flushes of a destination, each as large as the cap allows; answers with the last load and latency. */
 function settle(cap: LatencyCap, latencyOf: (load: number) => number, flushes: number, first = 1) {
   let load = first;
+  let misses = 0;
   for (let n = 0; n < flushes; n++) {
     const latencyMs = latencyOf(load);
-    const logLoad = Math.log(load);
-    cap.onFlush({ logLoad, logRate: logLoad - Math.log(latencyMs), latencyMs }, 1);
-    load = Math.exp(cap.logLoad);
+    if (latencyMs > 500) misses++;
+    cap.onFlush(load, latencyMs, 1, false);
+    load = cap.load;
   }
-  return { load, latencyMs: latencyOf(load) };
+  return { load, latencyMs: latencyOf(load), misses };
 }
 
 describe('the load that the latency allows', () => {
@@ -20,36 +21,56 @@ describe('the load that the latency allows', () => {
     expect(latencyMs).toBeLessThanOrEqual(500);
   });
 
-  it('follows a destination that becomes slower, and faster again', () => {
+  it('follows a destination that becomes slower, and faster again, within two flushes', () => {
     const cap = new LatencyCap(500);
     const before = settle(cap, (load) => 10 + load, 20);
-    const slower = settle(cap, (load) => 40 + 4 * load, 10, before.load);
-    expect(slower.load).toBeLessThan(before.load / 3);
-    const after = settle(cap, (load) => 10 + load, 20, slower.load);
-    expect(after.load).toBeGreaterThan(0.7 * before.load);
+    const slower = settle(cap, (load) => 40 + 4 * load, 2, before.load);
+    expect(slower.latencyMs).toBeGreaterThan(0.8 * 500);
+    expect(slower.latencyMs).toBeLessThanOrEqual(500);
+    const after = settle(cap, (load) => 10 + load, 2, slower.load);
+    expect(after.load).toBeGreaterThan(0.8 * before.load);
   });
 
   it('leaves room where latency varies: one flush of twenty may miss the target', () => {
     const cap = new LatencyCap(500);
-    let misses = 0;
-    let load = 1;
-    for (let n = 0; n < 2_000; n++) {
-      const latencyMs = load * (0.7 + ((n * 0.618) % 1) * 0.6);
-      if (n > 200 && latencyMs > 500) misses++;
-      const logLoad = Math.log(load);
-      cap.onFlush({ logLoad, logRate: logLoad - Math.log(latencyMs), latencyMs }, 1);
-      load = Math.exp(cap.logLoad);
-    }
+    let n = 0;
+    const latencyOf = (load: number) => load * (0.7 + ((n++ * 0.618) % 1) * 0.6);
+    const { load } = settle(cap, latencyOf, 200);
+    const { misses } = settle(cap, latencyOf, 1_800, load);
     expect(misses / 1_800).toBeLessThan(0.06);
+    expect(misses / 1_800).toBeGreaterThan(0.02);
   });
 
-  it('is no spiral: a destination that misses the target at any load is not asked for less and less', () => {
+  it('a trial of slots that misses is no reason for smaller batches', () => {
+    const [trial, own] = [true, false].map((isTrial) => {
+      const cap = new LatencyCap(500);
+      settle(cap, (load) => 10 + load, 20);
+      for (let n = 0; n < 5; n++) cap.onFlush(495, 505, 1, isTrial);
+      return cap.load;
+    });
+    expect(trial).toBeGreaterThan(own! * 1.3);
+  });
+
+  it('no spiral: where a fixed part leaves no room, it stays a multiple of that, and is tried anew', () => {
     const cap = new LatencyCap(500);
     settle(cap, (load) => 100 + load, 20);
-    const held = settle(cap, () => 1_000, 500, 400);
-    expect(held.load).toBeGreaterThan(90);
-    // Unless it gets worse with the load after all.
-    const worse = settle(cap, (load) => 400 + 20 * load, 60, held.load);
-    expect(worse.latencyMs).toBeLessThan(1_000);
+    const held = settle(cap, (load) => 1_000 + load, 200, 400);
+    expect(cap.isOutOfReach).toBe(true);
+    expect(held.latencyMs).toBeGreaterThan(1_150);
+    expect(held.latencyMs).toBeLessThan(1_400);
+    // A stall that has ended is noticed at once.
+    const after = settle(cap, (load) => 100 + load, 3, held.load);
+    expect(cap.isOutOfReach).toBe(false);
+    expect(after.latencyMs).toBeGreaterThan(0.8 * 500);
+    expect(after.latencyMs).toBeLessThanOrEqual(500);
+  });
+
+  it('a belief in a fixed part that is wrong fades', () => {
+    const cap = new LatencyCap(500);
+    settle(cap, (load) => 1_000 + load, 100);
+    // As slow as before, but because of the items.
+    const load = cap.load;
+    const { latencyMs } = settle(cap, (now) => (1_330 * now) / load, 100, load);
+    expect(latencyMs).toBeLessThan(700);
   });
 });
