@@ -238,15 +238,16 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     // The state changes that a release causes may bring us back here.
     this.#releasing = true;
     try {
-      this.#line.release((item) => this.#sink.admitAgain(item) === 'admitted');
+      this.#line.release(
+        (item) => this.#sink.queue.measure(item),
+        (item, bytes) => this.#sink.admitAgain(item, bytes) === 'admitted',
+      );
     } catch (thrown) {
       this.#abort(handlerFailed('sizeOf', thrown));
     } finally {
       this.#releasing = false;
     }
     if (this.#line.length === 0) this.#sink.setHeld(false);
-    // `sizeOf` may have ended the controller while the first in line was being decided on.
-    else if (this.#sink.failure !== undefined) this.#abort(this.#sink.failure);
   }
 
   /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */

@@ -101,8 +101,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return outcome;
   }
 
-  admitAgain(item: T): Outcome {
-    const outcome = this.queue.admitAgain(item);
+  admitAgain(item: T, bytes: number): Outcome {
+    const outcome = this.queue.admitAgain(item, bytes);
     if (outcome === 'admitted') this.#wake();
     return outcome;
   }

@@ -279,9 +279,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.drop(item, 'shed');
   }
 
-  /** As `admit`, for an item that was `full` before: `shed` has been asked already. */
-  admitAgain(item: T): Outcome {
-    return this.#decide(item, this.measure(item));
+  /** As `admit`, for an item that was `full` before, and has been measured anew: nobody is asked about it any more. */
+  admitAgain(item: T, bytes: number): Outcome {
+    return this.#decide(item, bytes);
   }
 
   /** From here on a producer under `block` is to wait, */

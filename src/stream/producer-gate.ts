@@ -15,7 +15,7 @@ export interface Gated<T> {
   readonly queue: AdmissionQueue<T>;
   /** `bytes`, where the item has been measured already. */
   admit(item: T, bytes?: number): Outcome;
-  admitAgain(item: T): Outcome;
+  admitAgain(item: T, bytes: number): Outcome;
   /** So many further items may come in without a word to it, until it does something to the queue. */
   unheeded(): number;
   /** A producer is made to wait, or no longer. */
@@ -251,7 +251,9 @@ export class ProducerGate<T> {
       this.#pending = undefined;
       let outcome: Outcome;
       try {
-        outcome = pending.asked ? this.#gated.admitAgain(pending.chunk) : this.#gated.admit(pending.chunk);
+        outcome = pending.asked
+          ? this.#gated.admitAgain(pending.chunk, this.#queue.measure(pending.chunk))
+          : this.#gated.admit(pending.chunk);
       } catch (thrown) {
         this.#pending = pending;
         this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
