@@ -60,9 +60,6 @@ export class EngineRun {
   #state = 'normal';
   #drains = 0;
   #running = false;
-  /** A controller that was stopped with nothing open hears of an abort when it is started again. */
-  #listening = true;
-  #stopped = false;
   #inside = 0;
   #ending = false;
   #lastFirstCall = -1;
@@ -142,14 +139,10 @@ export class EngineRun {
         break;
       case 'start':
         this.#running = true;
-        this.#listening = true;
-        this.#stopped = false;
         controller.start();
         break;
       case 'stop':
         this.#running = false;
-        this.#stopped = true;
-        this.#listening &&= controller.getMetrics().waiting + this.#load > 0;
         controller.stop();
         break;
       case 'abort':
@@ -198,11 +191,6 @@ export class EngineRun {
 
   #positionOf(id: number): number {
     return Math.floor(id / this.#plan.perPosition!);
-  }
-
-  get #load(): number {
-    const { bufferSize, inFlight } = this.controller.getMetrics();
-    return bufferSize + inFlight;
   }
 
   #watch(what: string, promise: Promise<unknown>): void {
@@ -395,10 +383,7 @@ export class EngineRun {
     const metrics = this.controller.getMetrics();
     const { bufferSize: queued, inFlight, waiting, oldestItemAgeMs, currentFlushIntervalMs } = metrics;
     assert.equal(metrics.state === 'draining', this.#drains > 0, `${where}: DRAINING while it drains`);
-    // A stopped one lets go of its signal as soon as nothing is open.
-    if (this.#stopped && queued + waiting + inFlight === 0) this.#listening = false;
-    if (this.#abort.signal.aborted && this.#listening)
-      assert.equal(queued + waiting, 0, `${where}: open after an abort`);
+    if (this.#abort.signal.aborted) assert.equal(queued + waiting, 0, `${where}: open after an abort`);
     const settled = metrics.eventsFlushed + metrics.eventsFailed + metrics.eventsDropped;
     assert.equal(this.#outcomes.size, settled, `${where}: settled items were told to onSettled`);
     assert.equal(metrics.breaker, this.#breaker, `${where}: the breaker is what was told`);
