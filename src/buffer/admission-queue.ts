@@ -257,6 +257,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.lined - this.ledger.waiting;
   }
 
+  /** Whether the user drops the item, by the state. Throws what `shed` throws. */
+  sheds(item: T): boolean {
+    return this.#shed !== undefined && this.#shed(item, this.#state);
+  }
+
   /** An item's bytes; 0 where they are not measured. Throws what `sizeOf` throws. */
   measure(item: T): number {
     return this.#sizeOf === undefined ? 0 : checkSize(this.#sizeOf(item));
@@ -267,19 +272,19 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
    * still waits.
    */
   admit(item: T, bytes?: number): Outcome {
-    if (this.#shed !== undefined && this.#shed(item, this.#state)) return this.drop(item, 'shed');
+    if (this.sheds(item)) return this.drop(item, 'shed');
     return this.#decide(item, bytes ?? this.measure(item));
   }
 
   /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
   admitBehind(item: T): Outcome {
-    if (this.#shed === undefined || !this.#shed(item, this.#state)) return 'full';
+    if (!this.sheds(item)) return 'full';
     // Before its turn: it never stood in line.
     this.#refused++;
     return this.drop(item, 'shed');
   }
 
-  /** As `admit`, for an item that was `full` before, and has been measured anew: nobody is asked about it any more. */
+  /** As `admit`, for an item that waited: `shed` has been asked about it, and `sizeOf` anew. */
   admitAgain(item: T, bytes: number): Outcome {
     return this.#decide(item, bytes);
   }

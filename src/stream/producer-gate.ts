@@ -10,11 +10,18 @@ import { promiseDrain } from './native-length.js';
 
 type WriteCallback = (error?: Error | null) => void;
 
+interface PendingChunk<T> {
+  chunk: T;
+  /** Whether `shed` has been asked about it. */
+  asked: boolean;
+}
+
 /** What stands behind the gate: a batching sink, or a transform. */
 export interface Gated<T> {
   readonly queue: AdmissionQueue<T>;
   /** `bytes`, where the item has been measured already. */
   admit(item: T, bytes?: number): Outcome;
+  /** For an item that waited: `shed` has been asked about it, and `sizeOf` anew. */
   admitAgain(item: T, bytes: number): Outcome;
   /** So many further items may come in without a word to it, until it does something to the queue. */
   unheeded(): number;
@@ -43,8 +50,8 @@ export class ProducerGate<T> {
   #heldLength = 0;
   /** `write()` has answered `false`, and Node does not know of it. */
   #owesDrain = false;
-  /** The chunk of the held callback, while there is no room even for that one; `asked`: whether `shed` has been. */
-  #pending: { chunk: T; asked: boolean } | undefined;
+  /** The chunk of the held callback, while there is no room even for that one. */
+  #pending: PendingChunk<T> | undefined;
   /** Bytes of the chunk that is about to go the long way. */
   #measured: number | undefined;
   /** The drains under way: how many items had stood in line when each began. */
@@ -245,25 +252,35 @@ export class ProducerGate<T> {
     if (this.#held === undefined) return;
     const { queue } = this.#gated;
     if (this.#pending !== undefined) {
-      const pending = this.#pending;
-      if (!pending.asked && this.#isShut()) return;
-      // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
-      this.#pending = undefined;
-      let outcome: Outcome;
-      try {
-        outcome = pending.asked
-          ? this.#gated.admitAgain(pending.chunk, this.#queue.measure(pending.chunk))
-          : this.#gated.admit(pending.chunk);
-      } catch (thrown) {
-        this.#pending = pending;
-        this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
-        return;
-      }
-      if (outcome === 'full') this.#pending = { chunk: pending.chunk, asked: true };
-      else if (!queue.mustPause && !this.#isShut() && this.isHeld) this.#release();
+      if (!this.#pending.asked && this.#isShut()) return;
+      if (this.#decide(this.#pending) && !queue.mustPause && !this.#isShut() && this.isHeld) this.#release();
     } else if (queue.mayResume && !this.#isShut()) {
       this.#release();
     }
+  }
+
+  /**
+   * Decides on the chunk that waits; answers whether it does so no longer. While the user is asked about it, it still does: the user may
+   * write, or destroy the stream.
+   */
+  #decide(pending: PendingChunk<T>): boolean {
+    const { chunk } = pending;
+    let sheds: boolean;
+    let bytes = 0;
+    try {
+      sheds = !pending.asked && this.#queue.sheds(chunk);
+      if (!sheds) bytes = this.#queue.measure(chunk);
+    } catch (thrown) {
+      this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
+      return false;
+    }
+    // `close` has handed it back.
+    if (this.#pending === undefined) return false;
+    // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
+    this.#pending = undefined;
+    const outcome = sheds ? this.#queue.drop(chunk, 'shed') : this.#gated.admitAgain(chunk, bytes);
+    if (outcome === 'full') this.#pending = { chunk, asked: true };
+    return outcome !== 'full';
   }
 
   /** The stream is destroyed. Answers with the chunks that were never admitted. */
