@@ -250,7 +250,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     try {
       this.#line.release(
         (item) => this.#sink.queue.measure(item),
-        (item, bytes) => this.#sink.admitAgain(item, bytes) === 'admitted',
+        (item, bytes) => this.#sink.admitAsked(item, bytes) === 'admitted',
       );
     } catch (thrown) {
       this.#abort(handlerFailed('sizeOf', thrown));

@@ -89,7 +89,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #fillsUp: boolean;
   readonly #evicts: boolean;
   readonly #rejects: boolean;
-  readonly #looksAtItems: boolean;
+  readonly #asks: boolean;
   #refused = 0;
   #draining = false;
   #state: BackpressureState = BackpressureState.NORMAL;
@@ -126,7 +126,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#fillsUp = settings.strategy !== 'sample';
     this.#evicts = settings.strategy === 'drop_oldest';
     this.#rejects = settings.strategy === 'drop_newest';
-    this.#looksAtItems = settings.shed !== undefined || settings.sizeOf !== undefined;
+    this.#asks = settings.shed !== undefined || settings.sizeOf !== undefined;
     this.#clock = clock;
     this.#shed = settings.shed;
     this.#sizeOf = settings.sizeOf;
@@ -165,7 +165,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   clear(most: number): void {
     const { queued, load } = this.ledger;
     const items = this.#items;
-    if (this.#looksAtItems || items === undefined) return;
+    if (this.#asks || items === undefined) return;
     if (!this.#fillsUp && this.isPressed()) {
       this.#clearFor('sampled', Math.min(most, this.sampling.skips));
     } else if (load < this.#capacity) {
@@ -257,6 +257,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.lined - this.ledger.waiting;
   }
 
+  /** The user is asked about each item. */
+  get asks(): boolean {
+    return this.#asks;
+  }
+
   /** Whether the user drops the item, by the state. Throws what `shed` throws. */
   sheds(item: T): boolean {
     return this.#shed !== undefined && this.#shed(item, this.#state);
@@ -284,8 +289,8 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.drop(item, 'shed');
   }
 
-  /** As `admit`, for an item that waited: `shed` has been asked about it, and `sizeOf` anew. */
-  admitAgain(item: T, bytes: number): Outcome {
+  /** As `admit`, where `shed` and `sizeOf` have been asked. */
+  admitAsked(item: T, bytes: number): Outcome {
     return this.#decide(item, bytes);
   }
 

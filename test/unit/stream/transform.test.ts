@@ -513,6 +513,20 @@ describe('destroyed mid-way', () => {
     expect(between.takeUnsettled()).toEqual(range(3, 1));
   });
 
+  it('by shed, asked about a chunk: it comes back before what is behind it', async () => {
+    const between: BackpressureTransform<number> = create({
+      maxBufferSize: 2,
+      maxWaiting: 20,
+      shed: (item) => (item === 2 && between.destroy(new Error('boom')), false),
+    });
+    const ended = endOf(between);
+    for (const item of range(5)) between.write(item);
+    between.resume();
+    expect(await ended).toMatchObject({ message: 'boom' });
+    expect(expectLedger(between)).toMatchObject({ waiting: 0, bufferSize: 0, dropsByReason: { aborted: 3 } });
+    expect(between.takeUnsettled()).toEqual(range(5));
+  });
+
   it.each(['state', 'drop'])("by a listener of '%s' that throws", async (event) => {
     const between = create({ strategy: 'drop_newest', maxBufferSize: 4 });
     const ended = endOf(between);

@@ -268,3 +268,52 @@ describe('while sizeOf is asked again about a chunk that waits', () => {
     expect(destination.items).toEqual(range(5));
   });
 });
+
+describe.each(['shed', 'sizeOf'] as const)(
+  'while %s is asked about a chunk for the first time',
+  (handler) => {
+    const asking = (act: (item: number) => void) => ({
+      [handler]: (item: number) => (act(item), handler === 'sizeOf' ? 4 : false),
+    });
+
+    it('a destroyed stream hands it back before those behind it, and commits no position of theirs', async () => {
+      const { stream, destination } = create({
+        maxBufferSize: 1,
+        maxWaiting: 20,
+        positionOf: (item) => Math.floor(item / 2),
+        ...asking((item) => item === 3 && stream.destroy(boomError)),
+      });
+      const ended = endOf(stream);
+      const answers: unknown[] = [];
+      for (const item of range(6)) stream.write(item, (error) => answers.push(error ?? null));
+      await turn();
+      await destination.answerAll();
+      expect(await ended).toBe(boomError);
+      // 2 and 3 share one.
+      expect(stream.committedPosition).toBe(0);
+      expect(expectLedger(stream)).toMatchObject({
+        waiting: 0,
+        eventsFlushed: 3,
+        dropsByReason: { aborted: 3 },
+      });
+      expect(stream.takeUnsettled()).toEqual(range(3, 3));
+      expect(answers).toEqual([null, null, null, boomError, expect.any(Error), expect.any(Error)]);
+    });
+
+    it('a write finds as much room in line as ever', async () => {
+      const { stream, destination } = create({
+        maxBufferSize: 10,
+        maxWaiting: 1,
+        ...asking((item) => item === 1 && stream.write(2, () => undefined)),
+      });
+      for (const item of range(2)) stream.write(item, () => undefined);
+      expect(stream.destroyed).toBe(false);
+      stream.end();
+      const ended = endOf(stream);
+      await turn();
+      await destination.answerAll();
+      expect(await ended).toBeUndefined();
+      expect(destination.items).toEqual(range(3));
+    });
+  },
+);
