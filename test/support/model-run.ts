@@ -28,6 +28,8 @@ export type Step =
 export type Inside =
   'state' | 'drop' | 'flush' | 'retry' | 'breaker' | 'failed' | 'settled' | 'call' | 'shed' | 'sizeOf';
 
+export type InsideAct = 'abort' | 'push' | 'tryPush' | 'flush' | 'drain' | 'stop' | 'start';
+
 export interface Plan {
   options: Omit<SinkOptions<Item>, 'clock' | 'signal' | 'shed' | 'sizeOf' | 'onFailed' | 'onSettled'>;
   bytes: { maxBufferBytes?: number; batchBytes?: number } | undefined;
@@ -37,9 +39,11 @@ export interface Plan {
   onFailed: 'none' | 'sync' | 'slow' | 'throws';
   script: readonly Behaviour[];
   steps: readonly Step[];
-  /** Something that the user's code does there, at its `after`th turn. */
-  inside: { where: Inside; after: number; act: 'abort' | 'push' | 'flush' | 'stop' } | undefined;
+  /** Something that the user's code does there, so many `times` from its `after`th turn on, but not within itself. */
+  inside: { where: Inside; after: number; times: number; act: InsideAct } | undefined;
 }
+
+const ONE = { count: 1, size: 1, low: false };
 
 type Watched = { what: string; done: boolean };
 
@@ -61,6 +65,7 @@ export class EngineRun {
   #drains = 0;
   #running = false;
   #inside = 0;
+  #isInside = false;
   #ending = false;
   #lastFirstCall = -1;
   #lastCall: Call<Item> | undefined;
@@ -182,7 +187,8 @@ export class EngineRun {
   /** An item that is pushed while another one is being decided on may come before it. */
   get #isOrdered(): boolean {
     const { inside } = this.#plan;
-    return inside?.act !== 'push' || !['drop', 'shed', 'sizeOf'].includes(inside.where);
+    const offers = inside?.act === 'push' || inside?.act === 'tryPush';
+    return !offers || !['drop', 'shed', 'sizeOf'].includes(inside.where);
   }
 
   get #hasPositions(): boolean {
@@ -325,10 +331,13 @@ export class EngineRun {
   #within(where: Inside): void {
     this.#checkInside(where);
     const { inside } = this.#plan;
-    if (inside?.where !== where || this.#inside++ !== inside.after) return;
-    if (inside.act === 'stop' && this.#ending) return;
-    const item = { count: 1, size: 1, low: false };
-    void this.#take(inside.act === 'push' ? { kind: 'push', ...item } : { kind: inside.act });
+    if (inside?.where !== where || this.#isInside) return;
+    const turn = this.#inside++;
+    if (turn < inside.after || turn >= inside.after + inside.times) return;
+    if (this.#ending && inside.act === 'stop') return;
+    this.#isInside = true;
+    void this.#take({ kind: inside.act, ...ONE, timeoutMs: undefined });
+    this.#isInside = false;
   }
 
   #checkInside(where: string): void {
