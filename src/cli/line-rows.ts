@@ -108,8 +108,8 @@ export function lineRows(
 
 /** Undefined where not all rows are lines of one format. */
 export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefined {
-  const format = rows[0] instanceof LineRow ? rows[0].lines.of.format : undefined;
-  if (format === undefined) return undefined;
+  if (!(rows[0] instanceof LineRow)) return undefined;
+  const { format, delimiter } = rows[0].lines.of;
   const chunks: Buffer[] = [];
   const chunkOf = new Uint32Array(rows.length);
   const starts = new Uint32Array(rows.length);
@@ -126,5 +126,5 @@ export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefin
     starts[place] = lines.starts[index]!;
     ends[place] = lines.starts[index + 1]!;
   }
-  return { format: format.copy, chunks, chunkOf, starts, ends };
+  return { format: format.copy, delimiter, chunks, chunkOf, starts, ends };
 }

@@ -20,6 +20,8 @@ export interface Piece {
   /** Ends with the COPY. */
   statement: string;
   rows: readonly number[];
+  /** Follows them. */
+  end?: Buffer;
 }
 
 interface PieceClient {
@@ -86,7 +88,7 @@ export async function copyPieces(
   return outcomes;
 }
 
-function appendMessages(messages: Buffer[], { statement, rows }: Piece, encoded: EncodedRows): void {
+function appendMessages(messages: Buffer[], { statement, rows, end }: Piece, encoded: EncodedRows): void {
   const text = Buffer.byteLength(statement);
   const query = Buffer.allocUnsafe(HEADER_BYTES + text + 1);
   query[0] = QUERY;
@@ -94,14 +96,14 @@ function appendMessages(messages: Buffer[], { statement, rows }: Piece, encoded:
   query.write(statement, HEADER_BYTES);
   query[HEADER_BYTES + text] = 0;
   messages.push(query);
-  const data = encoded.join(rows, HEADER_BYTES);
+  const data = encoded.join(rows, HEADER_BYTES, end);
   for (let start = HEADER_BYTES; start < data.length; start += LARGEST_MESSAGE_BYTES) {
-    const end = Math.min(data.length, start + LARGEST_MESSAGE_BYTES);
+    const until = Math.min(data.length, start + LARGEST_MESSAGE_BYTES);
     const header = start === HEADER_BYTES ? data : Buffer.allocUnsafe(HEADER_BYTES);
     header[0] = COPY_DATA;
-    header.writeUInt32BE(4 + end - start, 1);
-    if (start === HEADER_BYTES) messages.push(data.subarray(0, end));
-    else messages.push(header, data.subarray(start, end));
+    header.writeUInt32BE(4 + until - start, 1);
+    if (start === HEADER_BYTES) messages.push(data.subarray(0, until));
+    else messages.push(header, data.subarray(start, until));
   }
   messages.push(COPY_DONE);
 }
