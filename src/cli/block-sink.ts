@@ -124,7 +124,8 @@ export class BlockSink implements LoadSink {
       attempt += 1;
       this.#expectsFaults = true;
     }
-    const rows = blocks.flatMap((block) => block.rows(this.#open));
+    const rows: SourceRow[] = [];
+    for (const block of blocks) for (const row of block.rows(this.#open)) rows.push(row);
     const answer = (await this.#copy(rows, { ...context, attempt })) ?? undefined;
     const rejected = answer?.errors.map((error) => rejectOf(error, rows)) ?? [];
     this.#expectsFaults = rejected.length > 0;

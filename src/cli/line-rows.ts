@@ -100,10 +100,11 @@ export function lineRows(
   { file, line, ordinal }: { file: SourceFile; line: number; ordinal: number },
 ): LineRow[] {
   const lines = new Lines(bytes, count, of);
-  return Array.from(
-    { length: count },
-    (_, index) => new LineRow(lines, index, file, line + index, ordinal + index),
-  );
+  const rows: LineRow[] = [];
+  for (let index = 0; index < count; index += 1) {
+    rows.push(new LineRow(lines, index, file, line + index, ordinal + index));
+  }
+  return rows;
 }
 
 /** Undefined where not all rows are lines of one format. */

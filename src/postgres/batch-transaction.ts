@@ -9,7 +9,7 @@ import type { CopyError } from './copy-error.js';
 import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure.js';
 import { BinaryRefusal } from './binary-chunk.js';
 import type { BinaryFormat, FormatChoice } from './copy-format.js';
-import { copyPieces } from './copy-pieces.js';
+import { copyPieces, SendBuffer } from './copy-pieces.js';
 import { BINARY_FORMAT, TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
 import { EncodedRows, type WrittenLines } from './encoded-rows.js';
@@ -49,8 +49,11 @@ export interface FaultMemory {
 
 /** More than this many in a batch. */
 const MANY_FAULTS = 4;
-/** PostgreSQL puts rows into the table as soon as there are a thousand, or their lines have more than 65 535 bytes. */
-const MOST_READ = { rows: 900, bytes: 60_000 };
+/**
+ * PostgreSQL puts rows into the table as soon as there are a thousand, or their lines have more than 65 535 bytes. Each that it keeps until
+ * then costs it more than one behind it that goes to the same place.
+ */
+const MOST_READ = { rows: 400, bytes: 60_000 };
 /** A line with too many columns. */
 const BAD_LINE = '22P04';
 
@@ -124,6 +127,7 @@ class BatchTransaction<T, Client extends CopyClient> {
   #isDoubtful = false;
   /** Rows that cannot be sent. */
   #faults: readonly RowFault[] = [];
+  readonly #sendBuffer = new SendBuffer();
 
   constructor(batch: Batch<T, Client>, lease: ClientLease<Client>, patience: Patience) {
     this.#batch = batch;
@@ -257,8 +261,11 @@ class BatchTransaction<T, Client extends CopyClient> {
   async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
     const { layout, lines, valuesOf, isolates, items, onEncoded } = this.#batch;
     if (lines !== undefined) {
-      const all = new EncodedRows(lines).join([...items.keys()], 0);
-      await this.#copyWritten({ format: lines.format, chunks: [all] });
+      const encoded = new EncodedRows(lines);
+      const rows = [...items.keys()];
+      const bytes = Buffer.allocUnsafeSlow(encoded.bytesOf(rows));
+      encoded.write(rows, bytes, 0);
+      await this.#copyWritten({ format: lines.format, chunks: [bytes] });
       return;
     }
     const faults: RowFault[] = [];
@@ -366,7 +373,12 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   get #way() {
-    return { lease: this.#lease, patience: this.#patience, signal: this.#batch.signal };
+    return {
+      lease: this.#lease,
+      patience: this.#patience,
+      signal: this.#batch.signal,
+      buffer: this.#sendBuffer,
+    };
   }
 
   /** @param then what follows the COPY at once */
@@ -438,7 +450,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     const { layout, items, valuesOf } = this.#batch;
     // A piece is made of rows that can be sent.
     const sent = new SentRows(layout, items, rows, valuesOf, rows === undefined ? this.#faults : []);
-    const described = describeBatchFailure(new BatchFailure(stage, error), layout, sent);
+    const described = describeBatchFailure({ stage, cause: error }, layout, sent);
     // Where the connection was lost after the row's fault had come, the next statement tells, and the batch can be tried again.
     if (described.failureClass !== 'row' || !this.#lease.isOut) return undefined;
     const alone = sent.length === 1 && described.row === undefined ? sent.rowAt(0) : undefined;

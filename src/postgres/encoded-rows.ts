@@ -17,8 +17,6 @@ export interface WrittenLines {
   readonly ends: Uint32Array;
 }
 
-const NO_BYTES = Buffer.alloc(0);
-
 export class EncodedRows {
   readonly #lines: WrittenLines;
 
@@ -59,26 +57,29 @@ export class EncodedRows {
     return Buffer.from(`${this.#lines.delimiter.repeat(columns)}\n`);
   }
 
-  /** The text of some rows, in ascending order, behind so many free bytes. @param end follows it */
-  join(rows: readonly number[], before: number, end: Buffer = NO_BYTES): Buffer {
-    const { chunks, chunkOf, starts, ends } = this.#lines;
-    let length = before + end.length;
+  bytesOf(rows: readonly number[]): number {
+    const { starts, ends } = this.#lines;
+    let length = 0;
     for (const row of rows) length += ends[row]! - starts[row]!;
-    const joined = Buffer.allocUnsafe(length);
-    let at = before;
+    return length;
+  }
+
+  /** The text of some rows, in ascending order. Answers where in `to` it ends. */
+  write(rows: readonly number[], to: Buffer, start: number): number {
+    const { chunks, chunkOf, starts, ends } = this.#lines;
+    let at = start;
     for (let index = 0; index < rows.length;) {
       // Rows that lie side by side are copied together.
       const chunk = chunkOf[rows[index]!]!;
-      const start = starts[rows[index]!]!;
+      const from = starts[rows[index]!]!;
       let until = ends[rows[index]!]!;
       for (index += 1; index < rows.length; index += 1) {
         const row = rows[index]!;
         if (chunkOf[row] !== chunk || starts[row] !== until) break;
         until = ends[row]!;
       }
-      at += chunks[chunk]!.copy(joined, at, start, until);
+      at += chunks[chunk]!.copy(to, at, from, until);
     }
-    end.copy(joined, at);
-    return joined;
+    return at;
   }
 }

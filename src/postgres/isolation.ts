@@ -60,7 +60,7 @@ const SMALLEST_PIECE = 32;
  */
 const TRIAL_ROWS = { named: 200, unnamed: 40 };
 /** Faults in a piece that is checked: with more, more rows are sent in vain; with fewer, more pieces are found to be without fault at last. */
-const CHECKED_FAULTS = 4;
+const CHECKED_FAULTS = 2;
 /** Suspects are looked for so often in a batch, and until so many have passed after all: then the hint is none. */
 const MOST_HINTS = 16;
 const MOST_PASSED = 8;
