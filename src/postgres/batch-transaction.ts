@@ -330,12 +330,16 @@ class BatchTransaction<T, Client extends CopyClient> {
     encoded: EncodedRows,
     pieces: readonly (readonly number[])[],
   ): Promise<(Refusal<CopyError> | undefined)[]> {
-    const { layout } = this.#batch;
+    const { layout, items, valuesOf } = this.#batch;
     const end = encoded.refusedLine(layout.names.length);
     const errors = await this.#copySideBySide(encoded, pieces, end);
     const refusals = errors.map((error, index) => {
-      const refusal = error === undefined ? undefined : this.#undo(error, pieces[index]!);
-      return refusal?.row === undefined && refusal?.error.sqlState === BAD_LINE ? undefined : refusal;
+      const rows = pieces[index]!;
+      const { code, where } = (error ?? {}) as { code?: unknown; where?: unknown };
+      // The line behind the rows is none of them.
+      const hasPassed =
+        code === BAD_LINE && new SentRows(layout, items, rows, valuesOf).positionOf(where) === undefined;
+      return error === undefined || hasPassed ? undefined : this.#undo(error, rows);
     });
     this.#due = [ROLLBACK_TO, ...this.#empty()];
     return refusals;
