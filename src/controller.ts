@@ -31,6 +31,8 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   #drains = 0;
   #releasing = false;
   #stopped = false;
+  /** It hears of an abort by `signal`: as long as it may flush or something is open. */
+  #listening = false;
   /** A shutdown has reported what is left. */
   #reported = false;
   readonly #onSignal = () => {
@@ -50,7 +52,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       onFailed: (failures) => this.emit('failed', failures),
       onRoom: () => {
         this.#onRoom();
-        if (this.#stopped && this.#sink.isIdle) this.#unlisten();
+        this.#letGo();
       },
       onFatal: (error) => this.#abort(error),
     });
@@ -74,12 +76,12 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   /**
    * Starts no further flush and keeps what is queued. A `flush()` or `drain()` that still waits for one rejects. With nothing open it also
-   * lets go of `signal`, until the next `start()`.
+   * lets go of `signal`, until the next `start()` or the next item.
    */
   stop(): void {
     this.#stopped = true;
     this.#sink.stop();
-    if (this.#sink.isIdle) this.#unlisten();
+    this.#letGo();
   }
 
   /**
@@ -98,12 +100,17 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       queue.refuse(item, 'rejected');
       return DROPPED;
     }
+    // The signal may have aborted while nobody listened.
+    if (!this.#listening && !this.#listen()) return this.push(item);
     queue.arrive();
     try {
       // Those who wait came first; but what is shed need not wait.
       const outcome = this.#line.length > 0 ? queue.admitBehind(item) : this.#sink.admit(item);
       if (outcome === 'admitted') return ADMITTED;
-      if (outcome === 'dropped') return DROPPED;
+      if (outcome === 'dropped') {
+        this.#letGo();
+        return DROPPED;
+      }
     } catch (thrown) {
       return handled(Promise.reject(this.#handlerThrew(item, thrown)));
     }
@@ -128,11 +135,14 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       queue.refuse(item, 'rejected');
       return false;
     }
+    if (!this.#listening && !this.#listen()) return this.tryPush(item);
     queue.arrive();
     try {
       const outcome = this.#sink.admit(item);
       if (outcome === 'full') this.#sink.queue.drop(item, 'rejected');
-      return outcome === 'admitted';
+      if (outcome === 'admitted') return true;
+      this.#letGo();
+      return false;
     } catch (thrown) {
       throw this.#handlerThrew(item, thrown);
     }
@@ -238,15 +248,16 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     // The state changes that a release causes may bring us back here.
     this.#releasing = true;
     try {
-      this.#line.release((item) => this.#sink.admitAgain(item) === 'admitted');
+      this.#line.release(
+        (item) => this.#sink.queue.measure(item),
+        (item, bytes) => this.#sink.admitAsked(item, bytes) === 'admitted',
+      );
     } catch (thrown) {
       this.#abort(handlerFailed('sizeOf', thrown));
     } finally {
       this.#releasing = false;
     }
     if (this.#line.length === 0) this.#sink.setHeld(false);
-    // `sizeOf` may have ended the controller while the first in line was being decided on.
-    else if (this.#sink.failure !== undefined) this.#abort(this.#sink.failure);
   }
 
   /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */
@@ -262,16 +273,27 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     void this.#sink.abort(error, this.#line.rejectAll(error));
   }
 
-  /** A signal may outlive many controllers. */
+  /** A signal may outlive many controllers: one that is stopped, with nothing open, does not keep it. */
+  #letGo(): void {
+    if (this.#stopped && this.#sink.isIdle) this.#unlisten();
+  }
+
   #unlisten(): void {
+    this.#listening = false;
     this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
   }
 
-  #listen(): void {
-    if (this.#sink.failure !== undefined) return;
+  /** Answers `false` where the controller has ended, be it only now. */
+  #listen(): boolean {
+    if (this.#sink.failure !== undefined) return false;
     const { signal } = this.#sink.settings;
-    if (signal?.aborted) this.#onSignal();
-    else signal?.addEventListener('abort', this.#onSignal, { once: true });
+    if (signal?.aborted) {
+      this.#onSignal();
+      return false;
+    }
+    this.#listening = true;
+    signal?.addEventListener('abort', this.#onSignal, { once: true });
+    return true;
   }
 }
 

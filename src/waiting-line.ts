@@ -34,20 +34,24 @@ export class WaitingLine<T> {
     });
   }
 
-  /** Offers the waiting items in order, for as long as `decide` takes them. */
-  release(decide: (item: T) => boolean): void {
+  /**
+   * Offers the waiting items in order, for as long as `admit` takes them. `measure` asks the user, who may do anything meanwhile, and for
+   * all of it the first one still waits. `admit` calls nobody unless it takes the item.
+   */
+  release(measure: (item: T) => number, admit: (item: T, bytes: number) => boolean): void {
     if (this.length === 0) return;
     try {
       while (this.length > 0) {
+        const waiter = this.#waiters[this.#head]!;
+        const bytes = measure(waiter.item);
+        // Everybody has been sent away.
+        if (this.#waiters[this.#head] !== waiter) return;
         // Out of the line first: what is admitted is no longer here for a listener who then ends everything.
-        const waiter = this.#waiters[this.#head++]!;
-        let admitted = false;
-        try {
-          admitted = decide(waiter.item);
-        } finally {
-          if (!admitted) this.#putBack(waiter);
+        this.#head++;
+        if (!admit(waiter.item, bytes)) {
+          this.#head--;
+          return;
         }
-        if (!admitted) return;
         this.#compact();
         waiter.answer(true);
       }
@@ -68,11 +72,6 @@ export class WaitingLine<T> {
 
   items(): T[] {
     return this.#waiters.slice(this.#head).map(({ item }) => item);
-  }
-
-  #putBack(waiter: Waiter<T>): void {
-    if (this.#head > 0) this.#waiters[--this.#head] = waiter;
-    else this.#waiters.unshift(waiter);
   }
 
   /** Moved down only when half is gone: O(1) per waiter. */

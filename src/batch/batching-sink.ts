@@ -107,8 +107,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return outcome;
   }
 
-  admitAgain(item: T): Outcome {
-    const outcome = this.queue.admitAgain(item);
+  /** The same, where the user has been asked already. */
+  admitAsked(item: T, bytes: number): Outcome {
+    const outcome = this.queue.admitAsked(item, bytes);
     if (outcome === 'admitted') this.#wake();
     return outcome;
   }

@@ -114,7 +114,14 @@ export class Flight<T> {
       }
       if (again.length === 0) return;
       this.#keep(again.map(({ place }) => place));
-      if (!this.#aborted && !(await this.#pause(again))) {
+      let inTime = this.#aborted || (await this.#pause(again));
+      // Asked right before the call: since it was let go, the breaker may have opened again, or the sink been stopped.
+      while (inTime && this.#isHeldBack()) {
+        this.#heldSince ??= this.#settings.clock.now();
+        inTime = await this.#waitForTurn(undefined);
+      }
+      this.#endHold();
+      if (!inTime) {
         await this.#giveUp(again);
         return;
       }
@@ -328,24 +335,22 @@ export class Flight<T> {
 
   /** Waits until it is time for the next call. Answers `false` when that would be too late: at once, not after the wait. */
   async #pause(again: Failure<T>[]): Promise<boolean> {
-    const { clock, retry } = this.#settings;
+    const { retry } = this.#settings;
     const held = this.#heldSince !== undefined;
     const delayMs = held ? this.#gate.closedForMs : this.#ownDelay(again);
     if (!held && this.#elapsedMs + delayMs > retry.maxElapsedMs) return false;
     if (this.launch !== undefined) this.launch.isRetried = true;
     this.#host.onRetry(again.at(-1)!.failed.error, this.#attempt, delayMs, this.#items.length);
-    if (this.#aborted) return true;
-    let inTime = await this.#waitForTurn(held ? undefined : delayMs);
-    while (inTime && this.#isHeldBack()) {
-      this.#heldSince ??= clock.now();
-      inTime = await this.#waitForTurn(undefined);
-    }
-    if (this.#heldSince !== undefined) this.#startedAt += clock.now() - this.#heldSince;
-    this.#heldSince = undefined;
-    return inTime;
+    return this.#aborted || this.#waitForTurn(held ? undefined : delayMs);
   }
 
-  /** Let go, but meanwhile the breaker has opened again. */
+  /** What the breaker has held it for does not count. */
+  #endHold(): void {
+    if (this.#heldSince !== undefined) this.#startedAt += this.#settings.clock.now() - this.#heldSince;
+    this.#heldSince = undefined;
+  }
+
+  /** The breaker has not let it go, or takes that back. */
   #isHeldBack(): boolean {
     return !this.#aborted && !this.#gate.mayCall(this.first);
   }

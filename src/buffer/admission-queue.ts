@@ -89,7 +89,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #fillsUp: boolean;
   readonly #evicts: boolean;
   readonly #rejects: boolean;
-  readonly #looksAtItems: boolean;
+  readonly #asks: boolean;
   #refused = 0;
   #draining = false;
   #state: BackpressureState = BackpressureState.NORMAL;
@@ -126,7 +126,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#fillsUp = settings.strategy !== 'sample';
     this.#evicts = settings.strategy === 'drop_oldest';
     this.#rejects = settings.strategy === 'drop_newest';
-    this.#looksAtItems = settings.shed !== undefined || settings.sizeOf !== undefined;
+    this.#asks = settings.shed !== undefined || settings.sizeOf !== undefined;
     this.#clock = clock;
     this.#shed = settings.shed;
     this.#sizeOf = settings.sizeOf;
@@ -165,7 +165,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   clear(most: number): void {
     const { queued, load } = this.ledger;
     const items = this.#items;
-    if (this.#looksAtItems || items === undefined) return;
+    if (this.#asks || items === undefined) return;
     if (!this.#fillsUp && this.isPressed()) {
       this.#clearFor('sampled', Math.min(most, this.sampling.skips));
     } else if (load < this.#capacity) {
@@ -257,6 +257,16 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.lined - this.ledger.waiting;
   }
 
+  /** The user is asked about each item. */
+  get asks(): boolean {
+    return this.#asks;
+  }
+
+  /** Whether the user drops the item, by the state. Throws what `shed` throws. */
+  sheds(item: T): boolean {
+    return this.#shed !== undefined && this.#shed(item, this.#state);
+  }
+
   /** An item's bytes; 0 where they are not measured. Throws what `sizeOf` throws. */
   measure(item: T): number {
     return this.#sizeOf === undefined ? 0 : checkSize(this.#sizeOf(item));
@@ -267,21 +277,21 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
    * still waits.
    */
   admit(item: T, bytes?: number): Outcome {
-    if (this.#shed !== undefined && this.#shed(item, this.#state)) return this.drop(item, 'shed');
+    if (this.sheds(item)) return this.drop(item, 'shed');
     return this.#decide(item, bytes ?? this.measure(item));
   }
 
   /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
   admitBehind(item: T): Outcome {
-    if (this.#shed === undefined || !this.#shed(item, this.#state)) return 'full';
+    if (!this.sheds(item)) return 'full';
     // Before its turn: it never stood in line.
     this.#refused++;
     return this.drop(item, 'shed');
   }
 
-  /** As `admit`, for an item that was `full` before: `shed` has been asked already. */
-  admitAgain(item: T): Outcome {
-    return this.#decide(item, this.measure(item));
+  /** As `admit`, where `shed` and `sizeOf` have been asked. */
+  admitAsked(item: T, bytes: number): Outcome {
+    return this.#decide(item, bytes);
   }
 
   /** From here on a producer under `block` is to wait, */

@@ -29,7 +29,7 @@ const BATCH_BYTES = {
 };
 const MAX_BUFFER_BYTES = 16 * MIB;
 /** Where a batch may have to be taken apart, its rows are objects for as long as that takes, and need many times as much memory. */
-const SHARE_WITH_REJECTS = 1 / 2;
+const SHARE_WITH_REJECTS = 1 / 4;
 /** Of a chunk that is joined with its neighbours. */
 const SHORT_BYTES = 16 * 1024;
 
@@ -124,7 +124,8 @@ export class BlockSink implements LoadSink {
       attempt += 1;
       this.#expectsFaults = true;
     }
-    const rows = blocks.flatMap((block) => block.rows(this.#open));
+    const rows: SourceRow[] = [];
+    for (const block of blocks) for (const row of block.rows(this.#open)) rows.push(row);
     const answer = (await this.#copy(rows, { ...context, attempt })) ?? undefined;
     const rejected = answer?.errors.map((error) => rejectOf(error, rows)) ?? [];
     this.#expectsFaults = rejected.length > 0;

@@ -100,16 +100,17 @@ export function lineRows(
   { file, line, ordinal }: { file: SourceFile; line: number; ordinal: number },
 ): LineRow[] {
   const lines = new Lines(bytes, count, of);
-  return Array.from(
-    { length: count },
-    (_, index) => new LineRow(lines, index, file, line + index, ordinal + index),
-  );
+  const rows: LineRow[] = [];
+  for (let index = 0; index < count; index += 1) {
+    rows.push(new LineRow(lines, index, file, line + index, ordinal + index));
+  }
+  return rows;
 }
 
 /** Undefined where not all rows are lines of one format. */
 export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefined {
-  const format = rows[0] instanceof LineRow ? rows[0].lines.of.format : undefined;
-  if (format === undefined) return undefined;
+  if (!(rows[0] instanceof LineRow)) return undefined;
+  const { format, delimiter } = rows[0].lines.of;
   const chunks: Buffer[] = [];
   const chunkOf = new Uint32Array(rows.length);
   const starts = new Uint32Array(rows.length);
@@ -126,5 +127,5 @@ export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefin
     starts[place] = lines.starts[index]!;
     ends[place] = lines.starts[index + 1]!;
   }
-  return { format: format.copy, chunks, chunkOf, starts, ends };
+  return { format: format.copy, delimiter, chunks, chunkOf, starts, ends };
 }

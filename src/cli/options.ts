@@ -116,7 +116,7 @@ function wordsOf(error: CommanderError): string {
 }
 
 interface RawLoadOptions {
-  table: TableName;
+  table?: TableName;
   to?: string;
   format?: Format;
   columns?: string[];
@@ -146,7 +146,7 @@ function addLoad(program: Command, found: (options: LoadOptions) => void): void 
     .summary('load CSV or NDJSON into a PostgreSQL table')
     .description(LOAD_HELP.description)
     .argument('[files...]', LOAD_HELP.files)
-    .requiredOption('-t, --table <name>', LOAD_HELP.table, parseTable)
+    .option('-t, --table <name>', LOAD_HELP.table, parseTable)
     .option('--to <url>', LOAD_HELP.to, notEmpty)
     .addOption(new Option('-f, --format <format>', LOAD_HELP.format).choices(['csv', 'ndjson']))
     .option('--columns <a,b,…>', LOAD_HELP.columns, parseColumns)
@@ -189,6 +189,9 @@ function addQuery(program: Command, found: (options: QueryOptions) => void): voi
 }
 
 function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
+  const { table } = raw;
+  // Not left to the parser, which would miss it before it has seen that an option is misspelt.
+  if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
   const format = raw.format ?? formatOf(files);
   if (format === 'ndjson') {
     refuseForNdjson('--delimiter', raw.delimiter !== undefined);
@@ -204,7 +207,7 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
   checkNullText(nullText, delimiter);
   const options: LoadOptions = {
     files,
-    table: raw.table,
+    table,
     to: raw.to,
     format,
     columns: raw.columns,

@@ -9,11 +9,11 @@ import type { CopyError } from './copy-error.js';
 import { blameRow, describeBatchFailure, describeRowFault } from './copy-failure.js';
 import { BinaryRefusal } from './binary-chunk.js';
 import type { BinaryFormat, FormatChoice } from './copy-format.js';
-import { copyPieces } from './copy-pieces.js';
+import { copyPieces, SendBuffer } from './copy-pieces.js';
 import { BINARY_FORMAT, TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
 import { EncodedRows, type WrittenLines } from './encoded-rows.js';
-import { isolate, type Refusal } from './isolation.js';
+import { isolate, type ByKind, type Refusal } from './isolation.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
@@ -43,12 +43,19 @@ export type RowFailures = ReadonlyMap<number, CopyError>;
 
 /** Shared by the batches of a table: where the last one had many rows at fault, the next one is not tried as a whole first. */
 export interface FaultMemory {
-  /** Rows for each fault, where they were many. */
-  gap: number | undefined;
+  /** Rows for each fault, where they were many; undefined: of no kind were there many. */
+  gaps: ByKind<number | undefined> | undefined;
 }
 
 /** More than this many in a batch. */
 const MANY_FAULTS = 4;
+/**
+ * PostgreSQL puts rows into the table as soon as there are a thousand, or their lines have more than 65 535 bytes. Each that it keeps until
+ * then costs it more than one behind it that goes to the same place.
+ */
+const MOST_READ = { rows: 400, bytes: 60_000 };
+/** A line with too many columns. */
+const BAD_LINE = '22P04';
 
 /** Rows that are written already, in whatever format. */
 export interface WrittenRows {
@@ -120,6 +127,7 @@ class BatchTransaction<T, Client extends CopyClient> {
   #isDoubtful = false;
   /** Rows that cannot be sent. */
   #faults: readonly RowFault[] = [];
+  readonly #sendBuffer = new SendBuffer();
 
   constructor(batch: Batch<T, Client>, lease: ClientLease<Client>, patience: Patience) {
     this.#batch = batch;
@@ -136,8 +144,8 @@ class BatchTransaction<T, Client extends CopyClient> {
       await this.#complete();
       return this.#failures;
     }
-    if (isolates && memory.gap !== undefined) {
-      await this.#isolate(memory.gap);
+    if (isolates && memory.gaps !== undefined) {
+      await this.#isolate(memory.gaps);
       return this.#inOrder();
     }
     try {
@@ -198,7 +206,7 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   /** @param first how the batch as a whole was refused; or the rows that there may be for each fault */
-  async #isolate(first: Refusal<CopyError> | number): Promise<void> {
+  async #isolate(first: Refusal<CopyError> | ByKind<number | undefined>): Promise<void> {
     const { scope, isolates, items, layout, lines, valuesOf, memory } = this.#batch;
     const faults: RowFault[] = [];
     const encoded =
@@ -207,7 +215,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     let refusal = first;
     for (let isDeferred = this.#stage() === 'commit'; ; isDeferred = true) {
       this.stage = 'copy';
-      if (typeof refusal !== 'number') this.#begin(scope.restart);
+      if ('error' in refusal) this.#begin(scope.restart);
       // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
       if (isDeferred) this.#due.push('SET CONSTRAINTS ALL IMMEDIATE');
       this.#due.push(SAVEPOINT);
@@ -218,10 +226,12 @@ class BatchTransaction<T, Client extends CopyClient> {
         mostFaults: isolates ? Infinity : 1,
         trial: (rows) => this.#trial(encoded, rows),
         probe: (pieces) => this.#probe(encoded, pieces),
+        check: (pieces) => this.#check(encoded, pieces),
+        mostChecked: Math.min(MOST_READ.rows, Math.ceil(MOST_READ.bytes / encoded.rowBytes)),
       });
       // By themselves all may have passed: then it is the batch as a whole that is refused.
       if (!isolates) throw this.#inOrder().values().next().value ?? (first as Refusal<CopyError>).error;
-      memory.gap = surprises > MANY_FAULTS ? Math.ceil(items.length / surprises) : undefined;
+      memory.gaps = gapsOf(surprises, items.length);
       // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
       if (this.#due[0] !== RELEASE) await this.#query(this.#due.join('; '));
       this.#due = [];
@@ -251,8 +261,11 @@ class BatchTransaction<T, Client extends CopyClient> {
   async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
     const { layout, lines, valuesOf, isolates, items, onEncoded } = this.#batch;
     if (lines !== undefined) {
-      const all = new EncodedRows(lines).join([...items.keys()], 0);
-      await this.#copyWritten({ format: lines.format, chunks: [all] });
+      const encoded = new EncodedRows(lines);
+      const rows = [...items.keys()];
+      const bytes = Buffer.allocUnsafeSlow(encoded.bytesOf(rows));
+      encoded.write(rows, bytes, 0);
+      await this.#copyWritten({ format: lines.format, chunks: [bytes] });
       return;
     }
     const faults: RowFault[] = [];
@@ -304,17 +317,50 @@ class BatchTransaction<T, Client extends CopyClient> {
       }
       return refusals;
     }
-    // Valid whether the piece before was refused or not: it is not kept in either case.
-    const first = this.#statement();
-    this.#due = [ROLLBACK_TO];
-    const again = this.#statement();
-    const sent = pieces.map((rows, index) => ({ statement: index === 0 ? first : again, rows }));
-    const errors = await copyPieces(this.#way, sent, encoded);
+    const errors = await this.#copySideBySide(encoded, pieces);
     for (const [index, error] of errors.entries()) {
       refusals.push(error === undefined ? undefined : this.#undo(error, pieces[index]!));
     }
     this.#due = [ROLLBACK_TO];
     return refusals;
+  }
+
+  /** Behind the rows comes a line that is refused in any case, so that none of them is put into the table. */
+  async #check(
+    encoded: EncodedRows,
+    pieces: readonly (readonly number[])[],
+  ): Promise<(Refusal<CopyError> | undefined)[]> {
+    const { layout, items, valuesOf } = this.#batch;
+    const end = encoded.refusedLine(layout.names.length);
+    const errors = await this.#copySideBySide(encoded, pieces, end);
+    const refusals = errors.map((error, index) => {
+      const rows = pieces[index]!;
+      const { code, where } = (error ?? {}) as { code?: unknown; where?: unknown };
+      // The line behind the rows is none of them.
+      const hasPassed =
+        code === BAD_LINE && new SentRows(layout, items, rows, valuesOf).positionOf(where) === undefined;
+      return error === undefined || hasPassed ? undefined : this.#undo(error, rows);
+    });
+    this.#due = [ROLLBACK_TO, ...this.#empty()];
+    return refusals;
+  }
+
+  /** None of them is kept. @param end follows the rows of each */
+  #copySideBySide(
+    encoded: EncodedRows,
+    pieces: readonly (readonly number[])[],
+    end?: Buffer,
+  ): Promise<(Error | undefined)[]> {
+    // Valid whether the piece before was refused or not.
+    const first = this.#statement();
+    this.#due = [ROLLBACK_TO];
+    const again = this.#statement();
+    const sent = pieces.map((rows, index) => ({
+      statement: index === 0 ? first : again,
+      rows,
+      ...(end === undefined ? {} : { end }),
+    }));
+    return copyPieces(this.#way, sent, encoded);
   }
 
   /** @throws `error` where it is no row's fault */
@@ -331,7 +377,12 @@ class BatchTransaction<T, Client extends CopyClient> {
   }
 
   get #way() {
-    return { lease: this.#lease, patience: this.#patience, signal: this.#batch.signal };
+    return {
+      lease: this.#lease,
+      patience: this.#patience,
+      signal: this.#batch.signal,
+      buffer: this.#sendBuffer,
+    };
   }
 
   /** @param then what follows the COPY at once */
@@ -403,7 +454,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     const { layout, items, valuesOf } = this.#batch;
     // A piece is made of rows that can be sent.
     const sent = new SentRows(layout, items, rows, valuesOf, rows === undefined ? this.#faults : []);
-    const described = describeBatchFailure(new BatchFailure(stage, error), layout, sent);
+    const described = describeBatchFailure({ stage, cause: error }, layout, sent);
     // Where the connection was lost after the row's fault had come, the next statement tells, and the batch can be tried again.
     if (described.failureClass !== 'row' || !this.#lease.isOut) return undefined;
     const alone = sent.length === 1 && described.row === undefined ? sent.rowAt(0) : undefined;
@@ -412,16 +463,30 @@ class BatchTransaction<T, Client extends CopyClient> {
       row: described.row,
       suspects: () => suspectRows(error, described.row, described.column, sent),
       // Of the whole batch: what one piece says of a key holds for all.
-      pairs: () => repeatedKeys(error, new SentRows(layout, items, undefined, valuesOf)),
+      ...(isOfKey(described.sqlState) && {
+        pairs: () => repeatedKeys(error, new SentRows(layout, items, undefined, valuesOf)),
+      }),
       mayPassLater: mayPassLater(described.sqlState, layout),
       isOfValue: isOfValue(described, layout),
+      isOnReading: described.row !== undefined && !isOfKey(described.sqlState),
     };
   }
 }
 
+function gapsOf(faults: ByKind<number>, rows: number): FaultMemory['gaps'] {
+  const { reading, writing } = faults;
+  if (reading <= MANY_FAULTS && writing <= MANY_FAULTS) return undefined;
+  const gap = (count: number) => (count > MANY_FAULTS ? rows / count : undefined);
+  return { reading: gap(reading), writing: gap(writing) };
+}
+
 /** A unique key may be taken by a row that is at fault itself; a row may refer to one of the same table that comes later. */
 function mayPassLater(sqlState: string | undefined, layout: RowLayout): boolean {
-  if (sqlState === '23503') return layout.refersToItself;
+  return sqlState === '23503' ? layout.refersToItself : isOfKey(sqlState);
+}
+
+/** Unique, or excluding others: looked at when rows are put into the table, many of them together. */
+function isOfKey(sqlState: string | undefined): boolean {
   return sqlState === '23505' || sqlState === '23P01';
 }
 

@@ -34,7 +34,7 @@ export function describeSetupFailure(error: Error, table: string): CopyError {
 }
 
 export function describeBatchFailure(
-  { stage, cause: error }: BatchFailure,
+  { stage, cause: error }: Pick<BatchFailure, 'stage' | 'cause'>,
   layout: RowLayout,
   sent: SentRows,
 ): CopyError {

@@ -110,7 +110,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
   const formatChoice = new FormatChoice(format);
   const sizes = new RowSizes();
   const marks = BatchMarks.create<T>(pool, checked, internals);
-  const memory: FaultMemory = { gap: undefined };
+  const memory: FaultMemory = { gaps: undefined };
 
   const copyWith = async (
     layout: RowLayout,

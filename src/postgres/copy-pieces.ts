@@ -14,26 +14,34 @@ export interface PieceWay {
   lease: ClientLease<CopyClient>;
   patience: Patience;
   signal: AbortSignal;
+  buffer: SendBuffer;
 }
 
 export interface Piece {
   /** Ends with the COPY. */
   statement: string;
   rows: readonly number[];
+  /** Follows them. */
+  end?: Buffer;
 }
 
 interface PieceClient {
   query(piece: PieceQuery): unknown;
 }
 
+interface PieceStream {
+  write(bytes: Buffer, onWritten: () => void): boolean;
+}
+
 /** What a query of node-postgres gets to see of its connection. */
 interface PieceConnection {
-  readonly stream: { write(bytes: Buffer): boolean };
+  readonly stream: PieceStream;
 }
 
 const QUERY = 0x51;
 const COPY_DATA = 0x64;
 const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4]);
+const NO_BYTES = Buffer.alloc(0);
 /** A message's type and length. */
 const HEADER_BYTES = 5;
 /** A message is not larger than this; the server takes none of more than 1 GiB. */
@@ -48,24 +56,26 @@ const TOGETHER_BYTES = 4 * 1024 * 1024;
  * while nothing was under way
  */
 export async function copyPieces(
-  { lease, patience, signal }: PieceWay,
+  { lease, patience, signal, buffer }: PieceWay,
   pieces: readonly Piece[],
   encoded: EncodedRows,
 ): Promise<(Error | undefined)[]> {
   const outcomes: (Error | undefined)[] = [];
   for (let next = 0; next < pieces.length;) {
     if (signal.aborted) throw new AbortFault(signal);
+    const first = next;
+    let length = 0;
+    for (; next < pieces.length && length < TOGETHER_BYTES; next += 1)
+      length += bytesOf(pieces[next]!, encoded);
+    const bytes = buffer.take(length);
     const together: PieceQuery[] = [];
-    const messages: Buffer[] = [];
-    for (let bytes = 0; next < pieces.length && bytes < TOGETHER_BYTES; next += 1) {
-      const from = messages.length;
-      appendMessages(messages, pieces[next]!, encoded);
-      for (let index = from; index < messages.length; index += 1) bytes += messages[index]!.length;
-      together.push(
-        new PieceQuery(lease.client as unknown as PieceClient, together.length === 0 ? messages : []),
-      );
+    let end = 0;
+    for (const piece of pieces.slice(first, next)) {
+      end = write(piece, encoded, bytes, end);
+      together.push(new PieceQuery(lease.client as unknown as PieceClient));
     }
     for (const [index, piece] of together.entries()) piece.next = together[index + 1];
+    together[0]!.sends = (stream) => stream.write(bytes, () => buffer.free(bytes));
     together[0]!.begin();
     const answers = await patience.wait(Promise.all(together.map(({ outcome }) => outcome)));
     if (answers === LATE) {
@@ -75,50 +85,87 @@ export async function copyPieces(
       throw fault;
     }
     // What the server had against the pieces before says nothing any more: another attempt may land their rows.
-    const end = answers.find((error) => error !== undefined && !leavesConnectionUsable(error));
-    if (end !== undefined) {
+    const ending = answers.find((error) => error !== undefined && !leavesConnectionUsable(error));
+    if (ending !== undefined) {
       // Where only the wait has ended, answers are still to come, and whatever is asked next would get them.
-      lease.discard(end);
-      throw end;
+      lease.discard(ending);
+      throw ending;
     }
     outcomes.push(...answers);
   }
   return outcomes;
 }
 
-function appendMessages(messages: Buffer[], { statement, rows }: Piece, encoded: EncodedRows): void {
-  const text = Buffer.byteLength(statement);
-  const query = Buffer.allocUnsafe(HEADER_BYTES + text + 1);
-  query[0] = QUERY;
-  query.writeUInt32BE(4 + text + 1, 1);
-  query.write(statement, HEADER_BYTES);
-  query[HEADER_BYTES + text] = 0;
-  messages.push(query);
-  const data = encoded.join(rows, HEADER_BYTES);
-  for (let start = HEADER_BYTES; start < data.length; start += LARGEST_MESSAGE_BYTES) {
-    const end = Math.min(data.length, start + LARGEST_MESSAGE_BYTES);
-    const header = start === HEADER_BYTES ? data : Buffer.allocUnsafe(HEADER_BYTES);
-    header[0] = COPY_DATA;
-    header.writeUInt32BE(4 + end - start, 1);
-    if (start === HEADER_BYTES) messages.push(data.subarray(0, end));
-    else messages.push(header, data.subarray(start, end));
+function bytesOf({ statement, rows, end = NO_BYTES }: Piece, encoded: EncodedRows): number {
+  const data = encoded.bytesOf(rows) + end.length;
+  return HEADER_BYTES * (1 + messagesFor(data)) + Buffer.byteLength(statement) + 1 + data + COPY_DONE.length;
+}
+
+function messagesFor(bytes: number): number {
+  return Math.ceil(bytes / LARGEST_MESSAGE_BYTES);
+}
+
+/** Answers where it ends. */
+function write(
+  { statement, rows, end = NO_BYTES }: Piece,
+  encoded: EncodedRows,
+  to: Buffer,
+  start: number,
+): number {
+  const text = to.write(statement, start + HEADER_BYTES);
+  to[start + HEADER_BYTES + text] = 0;
+  writeHeader(to, start, QUERY, text + 1);
+  let at = start + HEADER_BYTES + text + 1;
+  const messages = messagesFor(encoded.bytesOf(rows) + end.length);
+  // Behind the space for all headers: where there are several, the data of each is moved to its own.
+  let from = at + HEADER_BYTES * messages;
+  let until = encoded.write(rows, to, from);
+  until += end.copy(to, until);
+  for (let left = messages; left > 0; left -= 1) {
+    const bytes = Math.min(LARGEST_MESSAGE_BYTES, until - from);
+    writeHeader(to, at, COPY_DATA, bytes);
+    at += HEADER_BYTES;
+    if (from !== at) to.copyWithin(at, from, from + bytes);
+    at += bytes;
+    from += bytes;
   }
-  messages.push(COPY_DONE);
+  return at + COPY_DONE.copy(to, at);
+}
+
+function writeHeader(to: Buffer, at: number, type: number, bytes: number): void {
+  to[at] = type;
+  to.writeUInt32BE(4 + bytes, at + 1);
+}
+
+/** What is sent for a batch, again and again: one piece of memory, as long as none of it is on its way. */
+export class SendBuffer {
+  #bytes = NO_BYTES;
+  #isFree = true;
+
+  /** Until `free()` they are the caller's. */
+  take(length: number): Buffer {
+    if (!this.#isFree || this.#bytes.length < length) this.#bytes = Buffer.allocUnsafeSlow(length);
+    this.#isFree = false;
+    return this.#bytes.subarray(0, length);
+  }
+
+  free(bytes: Buffer): void {
+    if (bytes.buffer === this.#bytes.buffer) this.#isFree = true;
+  }
 }
 
 /** Its answer comes to whatever query is the active one: so each piece begins the next as soon as it has its own. */
 class PieceQuery {
   next: PieceQuery | undefined;
+  /** The first piece sends for all. */
+  sends: ((stream: PieceStream) => void) | undefined;
   readonly outcome: Promise<Error | undefined>;
   readonly #client: PieceClient;
-  readonly #messages: readonly Buffer[];
   #resolve!: (error: Error | undefined) => void;
   #isOver = false;
 
-  /** @param messages to be sent: the first piece sends for all */
-  constructor(client: PieceClient, messages: readonly Buffer[]) {
+  constructor(client: PieceClient) {
     this.#client = client;
-    this.#messages = messages;
     this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -131,7 +178,7 @@ class PieceQuery {
   // ── called by node-postgres ──
 
   submit(connection: PieceConnection): void {
-    if (this.#messages.length > 0) connection.stream.write(Buffer.concat(this.#messages));
+    this.sends?.(connection.stream);
   }
 
   /** Where `query_timeout` is set, node-postgres puts its own function here, and expects it to be called at the end. */

@@ -8,6 +8,8 @@ import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
 /** Each row is one line, as the server counts them. */
 export interface WrittenLines {
   readonly format: CopyFormat;
+  /** Between the columns of a row. */
+  readonly delimiter: string;
   readonly chunks: readonly Buffer[];
   /** For each row its chunk, and where in it the row begins and ends; an empty row cannot be sent. */
   readonly chunkOf: Uint32Array;
@@ -41,28 +43,43 @@ export class EncodedRows {
       ends[row] = writer.length;
       if (writer.length >= CHUNK_BYTES || row === items.length - 1) chunks.push(writer.take());
     }
-    return new EncodedRows({ format: TEXT_FORMAT, chunks, chunkOf, starts, ends });
+    return new EncodedRows({ format: TEXT_FORMAT, delimiter: '\t', chunks, chunkOf, starts, ends });
   }
 
-  /** The text of some rows, in ascending order, behind so many free bytes. */
-  join(rows: readonly number[], before: number): Buffer {
-    const { chunks, chunkOf, starts, ends } = this.#lines;
-    let length = before;
+  /** About, on average. */
+  get rowBytes(): number {
+    const { chunks, starts } = this.#lines;
+    return chunks.reduce((bytes, { length }) => bytes + length, 0) / Math.max(1, starts.length);
+  }
+
+  /** No table with so many columns takes it, and the server says so before it reads a value of it. */
+  refusedLine(columns: number): Buffer {
+    return Buffer.from(`${this.#lines.delimiter.repeat(columns)}\n`);
+  }
+
+  bytesOf(rows: readonly number[]): number {
+    const { starts, ends } = this.#lines;
+    let length = 0;
     for (const row of rows) length += ends[row]! - starts[row]!;
-    const joined = Buffer.allocUnsafe(length);
-    let at = before;
+    return length;
+  }
+
+  /** The text of some rows, in ascending order. Answers where in `to` it ends. */
+  write(rows: readonly number[], to: Buffer, start: number): number {
+    const { chunks, chunkOf, starts, ends } = this.#lines;
+    let at = start;
     for (let index = 0; index < rows.length;) {
       // Rows that lie side by side are copied together.
       const chunk = chunkOf[rows[index]!]!;
-      const start = starts[rows[index]!]!;
-      let end = ends[rows[index]!]!;
+      const from = starts[rows[index]!]!;
+      let until = ends[rows[index]!]!;
       for (index += 1; index < rows.length; index += 1) {
         const row = rows[index]!;
-        if (chunkOf[row] !== chunk || starts[row] !== end) break;
-        end = ends[row]!;
+        if (chunkOf[row] !== chunk || starts[row] !== until) break;
+        until = ends[row]!;
       }
-      at += chunks[chunk]!.copy(joined, at, start, end);
+      at += chunks[chunk]!.copy(to, at, from, until);
     }
-    return joined;
+    return at;
   }
 }

@@ -4,7 +4,8 @@
  * like it (a trigger after the statement), the piece is halved. Only trials decide. Knows nothing of the server.
  */
 
-import { probeAhead } from './probing.js';
+import { checkAhead, probeAhead } from './probing.js';
+import { landRefused } from './second-chance.js';
 
 /** Why a piece was refused. */
 export interface Refusal<E> {
@@ -19,6 +20,8 @@ export interface Refusal<E> {
   mayPassLater: boolean;
   /** A value was refused as such: no other row can have a part in it. */
   isOfValue: boolean;
+  /** Seen when the row was read: those after it had not been looked at yet, and none was in the table. */
+  isOnReading: boolean;
 }
 
 /** Tries to land rows, given by their places in the batch. Of a refused piece none is landed. */
@@ -26,13 +29,23 @@ export type Trial<E> = (rows: readonly number[]) => Promise<Refusal<E> | undefin
 /** Tries pieces, each by itself, and lands none of them. */
 export type Probe<E> = (pieces: readonly (readonly number[])[]) => Promise<(Refusal<E> | undefined)[]>;
 
+/** Of faults that are seen when a row is read, and of those that show only when rows are put into the table. */
+export interface ByKind<Count> {
+  reading: Count;
+  writing: Count;
+}
+
 export interface IsolationOptions<E> {
   /** Rows in the batch. */
   count: number;
   trial: Trial<E>;
   probe: Probe<E>;
+  /** Like `probe`, but rows are only read: of what is wrong with them it tells no more than that shows. Costs much less. */
+  check: Probe<E>;
+  /** Pieces of more rows than this would be put into the table by `check` as well. */
+  mostChecked: number;
   /** How the batch as a whole was refused; or, where that was not tried, how many rows there may be for each fault. */
-  first: Refusal<E> | number;
+  first: Refusal<E> | ByKind<number | undefined>;
   /** Rows known to be at fault, by their places; the faults that are found are added. They are left out of all trials that follow. */
   faults: Map<number, E>;
   /** The search ends with this many, and says nothing of the rows after. */
@@ -46,6 +59,8 @@ const SMALLEST_PIECE = 32;
  * key is checked after all rows of the piece, and costs many times as much for each.
  */
 const TRIAL_ROWS = { named: 200, unnamed: 40 };
+/** Faults in a piece that is checked: with more, more rows are sent in vain; with fewer, more pieces are found to be without fault at last. */
+const CHECKED_FAULTS = 2;
 /** Suspects are looked for so often in a batch, and until so many have passed after all: then the hint is none. */
 const MOST_HINTS = 16;
 const MOST_PASSED = 8;
@@ -55,7 +70,7 @@ const MOST_PASSED = 8;
  *
  * @returns how many faults came without a hint: where that is many, the next batch is better not tried as a whole
  */
-export async function isolate<E>(options: IsolationOptions<E>): Promise<number> {
+export async function isolate<E>(options: IsolationOptions<E>): Promise<ByKind<number>> {
   return new Search(options).run();
 }
 
@@ -75,8 +90,8 @@ class Search<E> {
   #refusedTo: number | undefined;
   /** Faults found by this search, and those of them that came in a piece, and not among suspects: they tell what to expect. */
   #found = 0;
-  #surprises = 0;
-  /** Surprises that tell nothing any more: the rows after them have been probed. */
+  readonly #surprises: ByKind<number> = { reading: 0, writing: 0 };
+  /** Surprises that tell nothing any more: the rows after them have been checked or probed. */
   #surprisesBefore = 0;
   /** Rows are being tried that only look as if they were at fault. */
   #isGuessing = false;
@@ -84,6 +99,7 @@ class Search<E> {
   #furthest = 0;
   /** A piece was refused without a row being named: others may have been blamed in its place. */
   #unnamed = false;
+  #isChecked = false;
   #isProbed = false;
   #arePairsTried = false;
   #hints = 0;
@@ -96,19 +112,21 @@ class Search<E> {
     for (const row of options.faults.keys()) this.#isOut[row] = 1;
   }
 
-  async run(): Promise<number> {
-    const { first, faults } = this.#options;
-    let refusal: Refusal<E> | undefined;
-    if (typeof first === 'number') {
-      await this.#probeAhead(this.#takePiece(), first);
-      this.#next = 0;
-    } else refusal = first;
-    await this.#landAll(refusal);
-    const surprises = this.#surprises;
+  async run(): Promise<ByKind<number>> {
+    const { first, faults, trial } = this.#options;
+    if ('reading' in first) await this.#expect(first);
+    await this.#landAll('reading' in first ? undefined : first);
+    const surprises = { ...this.#surprises };
     if (await this.#isDoubtRight()) await this.#landDoubted();
-    if (this.#unnamed) await this.#tryLater();
+    if (this.#unnamed) await landRefused(this.#later, trial);
     for (const [row, error] of this.#later) faults.set(row, error);
     return surprises;
+  }
+
+  /** Begins with what the batch before had. */
+  async #expect({ reading, writing }: ByKind<number | undefined>): Promise<void> {
+    if (reading !== undefined) await this.#checkAhead(this.#untried(0), reading);
+    if (writing !== undefined) await this.#probeAhead(this.#untried(0), writing);
   }
 
   async #landAll(known: Refusal<E> | undefined): Promise<void> {
@@ -138,6 +156,7 @@ class Search<E> {
     this.#found -= this.#doubted.size;
     this.#doubted.clear();
     // Probes would tell no more than before.
+    this.#isChecked = true;
     this.#isProbed = true;
     this.#hints = MOST_HINTS;
     this.#next = 0;
@@ -150,11 +169,9 @@ class Search<E> {
   }
 
   #takePiece(): number[] {
-    const end = Math.min(this.#options.count, this.#next + this.#size, (this.#refusedTo ?? Infinity) + 1);
-    const piece: number[] = [];
-    for (let row = this.#next; row < end; row += 1) {
-      if (this.#isOut[row] === 0) piece.push(row);
-    }
+    const { count } = this.#options;
+    const end = Math.min(count, this.#next + this.#size, (this.#refusedTo ?? Infinity) + 1);
+    const piece = this.#untried(this.#next, end);
     this.#next = end;
     return piece;
   }
@@ -163,7 +180,7 @@ class Search<E> {
   async #land(rows: number[], known: Refusal<E> | undefined): Promise<void> {
     let piece = rows;
     let refusal = known;
-    const surprises = this.#surprises;
+    const before = this.#surprised;
     while (piece.length > 0 && !this.#isOver()) {
       refusal ??= await this.#options.trial(piece);
       if (refusal === undefined) break;
@@ -173,7 +190,7 @@ class Search<E> {
     // Where the first half has passed, the second has the fault, unless it was one that only both together have.
     if (this.#refusedTo !== undefined && this.#next > this.#refusedTo) this.#refusedTo = undefined;
     // A piece without a fault is followed by a larger one.
-    this.#size = this.#surprises === surprises ? 2 * this.#size : this.#suggestedSize(this.#next);
+    this.#size = this.#surprised === before ? 2 * this.#size : this.#suggestedSize(this.#next);
   }
 
   /** What to try in place of a refused piece. */
@@ -191,25 +208,45 @@ class Search<E> {
       return this.#cut(piece, Math.ceil(piece.length / 2));
     }
     this.#refusedTo = undefined;
-    this.#surprises += 1;
+    this.#surprises[kindOf(refusal)] += 1;
+    if (!this.#isOver()) await this.#lookAhead(piece[0]!);
     const rest = piece.filter((row) => this.#isOut[row] === 0);
-    if (this.#surprises >= 2 && !this.#isProbed && !this.#isOver()) {
-      await this.#probeAhead(rest, Math.ceil((this.#furthest + 1) / this.#surprises));
-      return rest.filter((row) => this.#isOut[row] === 0);
-    }
     const size = this.#suggestedSize(this.#furthest);
     return rest.length > size ? this.#cut(rest, size) : rest;
+  }
+
+  /** As soon as faults of a kind come one by one. */
+  async #lookAhead(from: number): Promise<void> {
+    const { reading, writing } = this.#surprises;
+    const gap = (this.#furthest + 1) / this.#surprised;
+    if (reading >= 2 && !this.#isChecked) await this.#checkAhead(this.#untried(from), gap);
+    else if (writing >= 1 && this.#surprised - this.#surprisesBefore >= 2 && !this.#isProbed) {
+      await this.#probeAhead(this.#untried(from), gap);
+    }
+  }
+
+  /** Finds what is seen when rows are read: nearly all faults, in few round trips. */
+  async #checkAhead(rows: readonly number[], gap: number): Promise<void> {
+    this.#isChecked = true;
+    const { check, mostChecked } = this.#options;
+    const size = Math.min(mostChecked, Math.max(SMALLEST_PIECE, Math.ceil(CHECKED_FAULTS * gap)));
+    await checkAhead(rows, size, check, (row, refusal) => {
+      this.#doubt(row, refusal);
+      this.#surprises[kindOf(refusal)] += 1;
+    });
+    this.#surprisesBefore = this.#surprised;
   }
 
   /** Finds the faults of many rows in few round trips. Those that only rows of different pieces make together stay unknown. */
   async #probeAhead(rows: readonly number[], gap: number): Promise<void> {
     this.#isProbed = true;
     const { probe } = this.#options;
-    await probeAhead(rows, Math.max(SMALLEST_PIECE, gap), probe, (row, refusal) => {
+    const size = Math.min(gap, Math.sqrt(2 * TRIAL_ROWS.unnamed * gap));
+    await probeAhead(rows, Math.max(SMALLEST_PIECE, Math.ceil(size)), probe, (row, refusal) => {
       this.#doubt(row, refusal);
-      this.#surprises += 1;
+      this.#surprises[kindOf(refusal)] += 1;
     });
-    this.#surprisesBefore = this.#surprises;
+    this.#surprisesBefore = this.#surprised;
   }
 
   async #trySuspects({ suspects }: Refusal<E>): Promise<void> {
@@ -267,42 +304,24 @@ class Search<E> {
    * vain, cost least. `reached`: so many rows have been decided on, about.
    */
   #suggestedSize(reached: number): number {
-    const surprises = this.#surprises - this.#surprisesBefore;
+    const surprises = this.#surprised - this.#surprisesBefore;
     // One kind of fault in a batch is the common case: then everything else is sent at once.
     if (surprises <= 1) return Infinity;
     const trialRows = this.#unnamed ? TRIAL_ROWS.unnamed : TRIAL_ROWS.named;
     return Math.max(SMALLEST_PIECE, Math.ceil(Math.sqrt((2 * trialRows * (reached + 1)) / surprises)));
   }
 
-  /** All together, less those that even then cannot be landed; in the end these one by one, for what stood in their way may be gone. */
-  async #tryLater(): Promise<void> {
-    const { trial } = this.#options;
-    let rows = [...this.#later.keys()].toSorted((a, b) => a - b);
-    const left: number[] = [];
-    while (rows.length > 0) {
-      const refusal = await trial(rows);
-      if (refusal === undefined) {
-        for (const row of rows) this.#later.delete(row);
-        break;
-      }
-      const meant = new Set(refusal.row === undefined ? refusal.suspects() : [refusal.row]);
-      const rest = rows.filter((row) => !meant.has(row));
-      left.push(...rows.filter((row) => meant.has(row) || rest.length === rows.length));
-      rows = rest.length === rows.length ? [] : rest;
-    }
-    await this.#tryOneByOne(left);
+  get #surprised(): number {
+    return this.#surprises.reading + this.#surprises.writing;
   }
 
-  /** Forwards, for of rows with one key the first is to land, and backwards, for rows refer to later ones: as long as either helps. */
-  async #tryOneByOne(rows: number[]): Promise<void> {
-    for (let idle = 0; idle < 2 && rows.length > 0;) {
-      const left: number[] = [];
-      for (const row of rows) {
-        if ((await this.#options.trial([row])) === undefined) this.#later.delete(row);
-        else left.push(row);
-      }
-      idle = left.length === rows.length ? idle + 1 : 0;
-      rows = left.toReversed();
-    }
+  #untried(start: number, end = this.#isOut.length): number[] {
+    const rows: number[] = [];
+    for (let row = start; row < end; row += 1) if (this.#isOut[row] === 0) rows.push(row);
+    return rows;
   }
+}
+
+function kindOf({ isOnReading }: Refusal<unknown>): keyof ByKind<unknown> {
+  return isOnReading ? 'reading' : 'writing';
 }

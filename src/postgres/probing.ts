@@ -27,6 +27,34 @@ export async function probeAhead<E>(
   }
 }
 
+/**
+ * The same for what is seen as rows are read: those behind a row at fault have not been looked at, those before it are done with.
+ *
+ * @param size rows in a piece
+ */
+export async function checkAhead<E>(
+  rows: readonly number[],
+  size: number,
+  check: Probe<E>,
+  blame: (row: number, refusal: Refusal<E>) => void,
+): Promise<void> {
+  let pieces: (readonly number[])[] = [];
+  for (let start = 0; start < rows.length; start += size) pieces.push(rows.slice(start, start + size));
+  while (pieces.length > 0) {
+    const refusals = await check(pieces);
+    const next: (readonly number[])[] = [];
+    for (const [index, refusal] of refusals.entries()) {
+      const { row } = refusal ?? {};
+      // What names no row tells nothing of those behind it either.
+      if (refusal === undefined || row === undefined) continue;
+      blame(row, refusal);
+      const rest = pieces[index]!.filter((candidate) => candidate > row);
+      if (rest.length > 0) next.push(rest);
+    }
+    pieces = next;
+  }
+}
+
 /** The pieces that come of one that was refused. */
 function whatIsLeft<E>(
   piece: readonly number[],

@@ -7,6 +7,8 @@ import type { SentRows } from './sent-rows.js';
 
 /** More would cost more than to look for them by pieces. */
 const MOST_SUSPECTS = 2_000;
+/** The more, the fewer rows have a mark in common by chance. */
+const MARKS_PER_ROW = 8;
 /** In text format. */
 const NULL = '\\N';
 
@@ -52,15 +54,40 @@ export function repeatedKeys(error: Error, sent: SentRows): [number, number][] {
   if (key === undefined) return [];
   const firsts = new Map<string, number>();
   const pairs: [number, number][] = [];
-  for (let place = 0; place < sent.length && pairs.length < MOST_SUSPECTS; place += 1) {
-    const row = sent.rowAt(place);
-    const text = textOf(sent, row, key.columns);
-    if (text === undefined || text === NULL) continue;
+  for (const row of rowsOfOneMark(sent, key.columns)) {
+    if (pairs.length === MOST_SUSPECTS) break;
+    const text = textOf(sent, row, key.columns)!;
     const first = firsts.get(text);
     if (first === undefined) firsts.set(text, row);
     else pairs.push([first, row]);
   }
   return pairs;
+}
+
+/** All rows whose key may be another's, too, and a few more: a map of all keys would take much more time and memory. */
+function rowsOfOneMark(sent: SentRows, columns: readonly string[]): number[] {
+  const marks = new Int32Array(sent.length).fill(-1);
+  const counts = new Uint8Array(2 ** Math.ceil(Math.log2(MARKS_PER_ROW * sent.length + 1)));
+  for (let place = 0; place < sent.length; place += 1) {
+    const text = textOf(sent, sent.rowAt(place), columns);
+    if (text === undefined || text === NULL) continue;
+    const mark = hashOf(text) & (counts.length - 1);
+    marks[place] = mark;
+    if (counts[mark]! < 2) counts[mark]! += 1;
+  }
+  const rows: number[] = [];
+  for (const [place, mark] of marks.entries())
+    if (mark !== -1 && counts[mark] === 2) rows.push(sent.rowAt(place));
+  return rows;
+}
+
+/** FNV-1a. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  return hash ^ (hash >>> 15);
 }
 
 /** A value that its type cannot take: those that are written alike. */

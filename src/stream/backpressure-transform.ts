@@ -89,7 +89,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       // The first of them has scheduled the delivery, or `_read` will.
       unheeded: () => Infinity,
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
-      admitAgain: (item) => this.#onAdmission(item, this.#queue.admitAgain(item)),
+      admitAsked: (item, bytes) => this.#onAdmission(item, this.#queue.admitAsked(item, bytes)),
       setHeld: (held) => this.#setHeld(held),
     };
     this.#gate = new ProducerGate<In>(this, gated, settings, () => nativeWritableLength(this));

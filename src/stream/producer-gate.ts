@@ -15,7 +15,8 @@ export interface Gated<T> {
   readonly queue: AdmissionQueue<T>;
   /** `bytes`, where the item has been measured already. */
   admit(item: T, bytes?: number): Outcome;
-  admitAgain(item: T): Outcome;
+  /** The same, where `shed` and `sizeOf` have been asked. */
+  admitAsked(item: T, bytes: number): Outcome;
   /** So many further items may come in without a word to it, until it does something to the queue. */
   unheeded(): number;
   /** A producer is made to wait, or no longer. */
@@ -45,6 +46,9 @@ export class ProducerGate<T> {
   #owesDrain = false;
   /** The chunk of the held callback, while there is no room even for that one; `asked`: whether `shed` has been. */
   #pending: { chunk: T; asked: boolean } | undefined;
+  /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
+  #asking: WriteCallback | undefined;
+  #askedChunk: T | undefined;
   /** Bytes of the chunk that is about to go the long way. */
   #measured: number | undefined;
   /** The drains under way: how many items had stood in line when each began. */
@@ -162,8 +166,8 @@ export class ProducerGate<T> {
   /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
   #onRefusal(): void {
     if (this.#stream.destroyed) return;
-    // The chunk that found no room was written while the producer might go on.
-    const pending = this.#pending === undefined ? 0 : 1;
+    // The chunk that found no room, or is being decided on, was written while the producer might go on.
+    const pending = this.#pending === undefined && this.#asking === undefined ? 0 : 1;
     if (this.#waitingLength - pending * this.#heldLength <= this.#settings.maxWaiting) return;
     // pipe() listens for 'unpipe', and each source that is piped here may write once before it learns that another one was refused.
     if (this.#ledger.waiting - pending <= this.#stream.listenerCount('unpipe')) return;
@@ -180,22 +184,44 @@ export class ProducerGate<T> {
 
   /** `_write`. */
   admit(chunk: T, callback: WriteCallback): void {
-    let outcome: Outcome;
     const bytes = this.#measured;
     this.#measured = undefined;
     if (this.#isShut()) return this.#keepOut(chunk, callback);
-    try {
-      outcome = this.#gated.admit(chunk, bytes);
-    } catch (thrown) {
-      this.#pending = { chunk, asked: true };
-      this.#held = callback;
-      // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
-      this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
-      return;
-    }
+    const outcome = this.#queue.asks
+      ? this.#admitAsking(chunk, bytes, callback)
+      : this.#gated.admit(chunk, bytes);
+    if (outcome === undefined) return;
     if (outcome === 'full') this.#pending = { chunk, asked: true };
     else if (!this.#blocks || !(this.#gated.queue.mustPause || this.#isShut())) return callback();
     this.#hold(chunk, callback);
+  }
+
+  /** Answers `undefined` where that has destroyed the stream. */
+  #admitAsking(chunk: T, bytes: number | undefined, callback: WriteCallback): Outcome | undefined {
+    this.#asking = callback;
+    this.#askedChunk = chunk;
+    this.#heldLength = this.#lengthOf(chunk);
+    const answer = this.#ask(chunk, false, bytes);
+    if (answer === undefined) return undefined;
+    this.#asking = undefined;
+    this.#askedChunk = undefined;
+    return this.#admitAsked(chunk, answer);
+  }
+
+  /** What the user says of a chunk: `'shed'`, or its bytes. Answers `undefined` where the stream is destroyed: `close` has handed it back. */
+  #ask(chunk: T, asked: boolean, bytes?: number): number | 'shed' | undefined {
+    let answer: number | 'shed' | undefined;
+    try {
+      answer = !asked && this.#queue.sheds(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
+    } catch (thrown) {
+      // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
+      this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
+    }
+    return this.#stream.destroyed ? undefined : answer;
+  }
+
+  #admitAsked(chunk: T, answer: number | 'shed'): Outcome {
+    return answer === 'shed' ? this.#queue.drop(chunk, 'shed') : this.#gated.admitAsked(chunk, answer);
   }
 
   /** A drain is under way, and this chunk was written after it began. */
@@ -235,6 +261,7 @@ export class ProducerGate<T> {
     const { writableBuffer } = this.#stream as Writable & { writableBuffer?: ({ chunk: T } | null)[] };
     const waiting = [
       ...(this.#pending ? [this.#pending.chunk] : []),
+      ...(this.#asking ? [this.#askedChunk as T] : []),
       ...(writableBuffer ?? []).flatMap((write) => (write === null ? [] : [write.chunk])),
     ];
     return waiting.slice(0, Math.max(0, mark - this.#gated.queue.decided));
@@ -245,19 +272,13 @@ export class ProducerGate<T> {
     if (this.#held === undefined) return;
     const { queue } = this.#gated;
     if (this.#pending !== undefined) {
-      const pending = this.#pending;
-      if (!pending.asked && this.#isShut()) return;
+      if (!this.#pending.asked && this.#isShut()) return;
+      const { chunk, asked } = this.#pending;
+      const answer = this.#ask(chunk, asked);
+      if (answer === undefined) return;
       // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
       this.#pending = undefined;
-      let outcome: Outcome;
-      try {
-        outcome = pending.asked ? this.#gated.admitAgain(pending.chunk) : this.#gated.admit(pending.chunk);
-      } catch (thrown) {
-        this.#pending = pending;
-        this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
-        return;
-      }
-      if (outcome === 'full') this.#pending = { chunk: pending.chunk, asked: true };
+      if (this.#admitAsked(chunk, answer) === 'full') this.#pending = { chunk, asked: true };
       else if (!queue.mustPause && !this.#isShut() && this.isHeld) this.#release();
     } else if (queue.mayResume && !this.#isShut()) {
       this.#release();
@@ -273,14 +294,21 @@ export class ProducerGate<T> {
     this.#pending = undefined;
     // Node answers the callbacks of the other writes only once this one has been called.
     if (this.#held !== undefined) this.#release(admitted ? null : reason);
+    if (this.#asking !== undefined) this.#asking(reason);
+    this.#asking = undefined;
+    this.#askedChunk = undefined;
     return waiting;
   }
 
   #hold(chunk: T, callback: WriteCallback): void {
     this.#held = callback;
-    this.#heldLength = this.#objectMode ? 1 : (chunk as Uint8Array).byteLength;
+    this.#heldLength = this.#lengthOf(chunk);
     this.#gated.setHeld(true);
     this.#setBlockTimer();
+  }
+
+  #lengthOf(chunk: T): number {
+    return this.#objectMode ? 1 : (chunk as Uint8Array).byteLength;
   }
 
   #setBlockTimer(): void {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { INVALID_VARIANTS, type Behaviour } from '../support/destination.js';
-import { EngineRun, type Inside, type Plan, type Step } from '../support/model-run.js';
+import { EngineRun, type Inside, type InsideAct, type Plan, type Step } from '../support/model-run.js';
 
 /** More for a long campaign: PROPERTY_RUNS=20000. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 400);
@@ -122,6 +122,7 @@ const insides: Inside[] = [
   'shed',
   'sizeOf',
 ];
+const acts: InsideAct[] = ['abort', 'push', 'tryPush', 'flush', 'drain', 'stop', 'start'];
 const maybe = <V>(arbitrary: fc.Arbitrary<V>) => fc.option(arbitrary, { nil: undefined });
 
 /** Leaves out what is undefined: an option that is not there, rather than one without a value. */
@@ -200,10 +201,11 @@ function planFor(strategy: 'block' | 'drop_oldest' | 'drop_newest' | 'sample'): 
         .record({
           where: fc.constantFrom(...insides),
           after: fc.oneof(ms(3), ms(30)),
-          act: fc.constantFrom('abort' as const, 'push' as const, 'flush' as const, 'stop' as const),
+          times: fc.constantFrom(1, 1, 2, 8),
+          act: fc.constantFrom(...acts),
         })
         // A flush() from within the decision on an item does not know whether that item counts.
-        .filter(({ where, act }) => act !== 'flush' || !['shed', 'sizeOf'].includes(where)),
+        .filter(({ where, act }) => !['flush', 'drain'].includes(act) || !['shed', 'sizeOf'].includes(where)),
     ),
   });
 }

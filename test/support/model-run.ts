@@ -28,6 +28,8 @@ export type Step =
 export type Inside =
   'state' | 'drop' | 'flush' | 'retry' | 'breaker' | 'failed' | 'settled' | 'call' | 'shed' | 'sizeOf';
 
+export type InsideAct = 'abort' | 'push' | 'tryPush' | 'flush' | 'drain' | 'stop' | 'start';
+
 export interface Plan {
   options: Omit<SinkOptions<Item>, 'clock' | 'signal' | 'shed' | 'sizeOf' | 'onFailed' | 'onSettled'>;
   bytes: { maxBufferBytes?: number; batchBytes?: number } | undefined;
@@ -37,9 +39,11 @@ export interface Plan {
   onFailed: 'none' | 'sync' | 'slow' | 'throws';
   script: readonly Behaviour[];
   steps: readonly Step[];
-  /** Something that the user's code does there, at its `after`th turn. */
-  inside: { where: Inside; after: number; act: 'abort' | 'push' | 'flush' | 'stop' } | undefined;
+  /** Something that the user's code does there, so many `times` from its `after`th turn on, but not within itself. */
+  inside: { where: Inside; after: number; times: number; act: InsideAct } | undefined;
 }
+
+const ONE = { count: 1, size: 1, low: false };
 
 type Watched = { what: string; done: boolean };
 
@@ -60,10 +64,8 @@ export class EngineRun {
   #state = 'normal';
   #drains = 0;
   #running = false;
-  /** A controller that was stopped with nothing open hears of an abort when it is started again. */
-  #listening = true;
-  #stopped = false;
   #inside = 0;
+  #isInside = false;
   #ending = false;
   #lastFirstCall = -1;
   #lastCall: Call<Item> | undefined;
@@ -142,14 +144,10 @@ export class EngineRun {
         break;
       case 'start':
         this.#running = true;
-        this.#listening = true;
-        this.#stopped = false;
         controller.start();
         break;
       case 'stop':
         this.#running = false;
-        this.#stopped = true;
-        this.#listening &&= controller.getMetrics().waiting + this.#load > 0;
         controller.stop();
         break;
       case 'abort':
@@ -189,7 +187,8 @@ export class EngineRun {
   /** An item that is pushed while another one is being decided on may come before it. */
   get #isOrdered(): boolean {
     const { inside } = this.#plan;
-    return inside?.act !== 'push' || !['drop', 'shed', 'sizeOf'].includes(inside.where);
+    const offers = inside?.act === 'push' || inside?.act === 'tryPush';
+    return !offers || !['drop', 'shed', 'sizeOf'].includes(inside.where);
   }
 
   get #hasPositions(): boolean {
@@ -198,11 +197,6 @@ export class EngineRun {
 
   #positionOf(id: number): number {
     return Math.floor(id / this.#plan.perPosition!);
-  }
-
-  get #load(): number {
-    const { bufferSize, inFlight } = this.controller.getMetrics();
-    return bufferSize + inFlight;
   }
 
   #watch(what: string, promise: Promise<unknown>): void {
@@ -337,10 +331,13 @@ export class EngineRun {
   #within(where: Inside): void {
     this.#checkInside(where);
     const { inside } = this.#plan;
-    if (inside?.where !== where || this.#inside++ !== inside.after) return;
-    if (inside.act === 'stop' && this.#ending) return;
-    const item = { count: 1, size: 1, low: false };
-    void this.#take(inside.act === 'push' ? { kind: 'push', ...item } : { kind: inside.act });
+    if (inside?.where !== where || this.#isInside) return;
+    const turn = this.#inside++;
+    if (turn < inside.after || turn >= inside.after + inside.times) return;
+    if (this.#ending && inside.act === 'stop') return;
+    this.#isInside = true;
+    void this.#take({ kind: inside.act, ...ONE, timeoutMs: undefined });
+    this.#isInside = false;
   }
 
   #checkInside(where: string): void {
@@ -395,17 +392,15 @@ export class EngineRun {
     const metrics = this.controller.getMetrics();
     const { bufferSize: queued, inFlight, waiting, oldestItemAgeMs, currentFlushIntervalMs } = metrics;
     assert.equal(metrics.state === 'draining', this.#drains > 0, `${where}: DRAINING while it drains`);
-    // A stopped one lets go of its signal as soon as nothing is open.
-    if (this.#stopped && queued + waiting + inFlight === 0) this.#listening = false;
-    if (this.#abort.signal.aborted && this.#listening)
-      assert.equal(queued + waiting, 0, `${where}: open after an abort`);
+    if (this.#abort.signal.aborted) assert.equal(queued + waiting, 0, `${where}: open after an abort`);
     const settled = metrics.eventsFlushed + metrics.eventsFailed + metrics.eventsDropped;
     assert.equal(this.#outcomes.size, settled, `${where}: settled items were told to onSettled`);
     assert.equal(metrics.breaker, this.#breaker, `${where}: the breaker is what was told`);
     this.#checkCommitted();
     if (!this.#running || inFlight > 0 || metrics.breaker === 'open') return;
+    // Timers go by whole milliseconds, rounded up; intervals and the times of items need not.
     assert.ok(
-      oldestItemAgeMs <= currentFlushIntervalMs,
+      oldestItemAgeMs < currentFlushIntervalMs + 1,
       `${where}: the oldest item is ${oldestItemAgeMs} ms old`,
     );
     if (this.#drains > 0) assert.equal(queued, 0, `${where}: draining, but idle`);

@@ -1,5 +1,6 @@
 /** Aborts and retries that meet: what is open is told right, and nothing takes longer than the grace. */
 
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { BackpressureController } from '../../src/controller.js';
 import type { FailedItem } from '../../src/index.js';
@@ -69,6 +70,62 @@ describe('an abort', () => {
     await settle();
     expect(controller.takeUnsettled()).toEqual([1]);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a stopped controller with nothing open', () => {
+  const listening = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
+
+  it.each(['push', 'tryPush'] as const)(
+    'hears of an abort again once something comes by %s',
+    async (offer) => {
+      const abort = new AbortController();
+      const { controller } = startController({ signal: abort.signal });
+      controller.stop();
+      expect(listening(abort.signal)).toBe(0);
+      void controller[offer](1);
+      expect(listening(abort.signal)).toBe(1);
+      abort.abort();
+      await settle();
+      expect(controller.getMetrics()).toMatchObject({ bufferSize: 0, eventsFailed: 1 });
+      expect(controller.takeUnsettled()).toEqual([1]);
+      await expect(controller.flush()).rejects.toMatchObject({ name: 'AbortError' });
+    },
+  );
+
+  it.each(['push', 'tryPush'] as const)('lets go again when what came by %s is dropped', async (offer) => {
+    const { signal } = new AbortController();
+    const heard: number[] = [];
+    const shed = () => heard.push(listening(signal)) > 0;
+    const { controller } = startController({ signal, shed });
+    controller.stop();
+    expect(await controller[offer](1)).toBe(false);
+    expect(heard).toEqual([1]);
+    expect(listening(signal)).toBe(0);
+  });
+
+  it('hears of an abort by `sizeOf` of what comes', async () => {
+    const abort = new AbortController();
+    const { controller } = startController({ signal: abort.signal, sizeOf: () => (abort.abort(), 1) });
+    controller.stop();
+    await controller.push(1);
+    await settle();
+    expect(controller.getMetrics()).toMatchObject({ waiting: 0, bufferSize: 0 });
+    expect(controller.takeUnsettled()).toEqual([1]);
+  });
+
+  it('takes nothing more when its signal has aborted meanwhile', async () => {
+    const abort = new AbortController();
+    const { controller } = startController({ signal: abort.signal });
+    controller.stop();
+    abort.abort();
+    await expect(controller.push(1)).rejects.toMatchObject({ name: 'AbortError' });
+    expect(() => controller.tryPush(2)).toThrow('The operation was aborted');
+    expect(controller.getMetrics()).toMatchObject({
+      waiting: 0,
+      bufferSize: 0,
+      dropsByReason: { aborted: 2 },
+    });
   });
 });
 

@@ -544,23 +544,27 @@ describe('while the breaker is open', () => {
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2 });
   });
 
-  it('nor one that was let go just before; the next start sends it', async () => {
-    const { clock, controller, calls } = start({}, times(3, fails(10)));
-    pushAll(controller, [1, 2]);
-    await clock.advance(30);
-    controller.stop();
-    await clock.advance(1_000);
-    controller.start();
-    // Its way to the flush function has begun.
-    await Promise.resolve();
-    controller.stop();
-    await clock.advance(1_000);
-    expect(calls()).toHaveLength(2);
-    controller.start();
-    await clock.advance(2_000);
-    expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2, breaker: 'closed' });
-    expect(clock.pending).toBe(0);
-  });
+  // Its way to the flush function has begun, and is so many promises long.
+  it.each(range(1, 12))(
+    'nor one that was let go just before (%i); the next start sends it',
+    async (ticks) => {
+      const { clock, controller, calls } = start({}, times(3, fails(10)));
+      pushAll(controller, [1, 2]);
+      await clock.advance(30);
+      controller.stop();
+      await clock.advance(1_000);
+      controller.start();
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+      controller.stop();
+      const begun = calls().length;
+      await clock.advance(1_000);
+      expect(calls()).toHaveLength(begun);
+      controller.start();
+      await clock.advance(2_000);
+      expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2, breaker: 'closed' });
+      expect(clock.pending).toBe(0);
+    },
+  );
 
   it('nor one that a listener of the event stops in time', async () => {
     const { clock, controller, calls } = start({}, times(3, fails(10)));

@@ -5,7 +5,7 @@ import { BackpressureController } from '../../src/controller.js';
 import type { BackpressureError } from '../../src/errors.js';
 import type { FailedItem, Settlement } from '../../src/options.js';
 import type { FlushFunction } from '../../src/types.js';
-import { range, startController } from '../support/destination.js';
+import { range, startController, type Behaviour } from '../support/destination.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 
 describe('a flush function', () => {
@@ -217,6 +217,61 @@ describe('shed or sizeOf', () => {
     for (const item of range(1, 2)) controller.push(item).catch(() => undefined);
     await expect(controller.push(3)).rejects.toMatchObject({ name: 'AbortError' });
     expect(controller.getMetrics()).toMatchObject({ waiting: 0, bufferSize: 0 });
+  });
+});
+
+describe('a push from within sizeOf', () => {
+  const outcomeOf = ({ item, outcome }: Settlement<number>) => [item, outcome];
+  /** An answer without any success: load has not gone down when those who wait are asked again. */
+  const noRoom: Behaviour = { kind: 'partial', ms: 10, mask: 1, retryable: 0, unnamed: 0 };
+
+  /** Item 3 comes while 2, the only one in line, is being decided on. */
+  function pushDuringRelease(maxWaiting: number, answer: Behaviour) {
+    const settled: unknown[] = [];
+    let calls = 0;
+    let within: Promise<boolean> | undefined;
+    const started = startController(
+      {
+        maxBufferSize: 1,
+        maxWaiting,
+        sizeOf: () => {
+          if (++calls === 3) within = started.controller.push(3);
+          return 1;
+        },
+        onFailed: () => new Promise<void>((resolve) => void started.clock.setTimeout(resolve, 100)),
+        onSettled: (settlements) => settled.push(...settlements.map(outcomeOf)),
+      },
+      [answer],
+    );
+    const { clock, controller } = started;
+    void controller.push(1);
+    const first = controller.push(2);
+    return { clock, controller, settled, first, within: () => within! };
+  }
+
+  it('that decides on the first in line finds the line as long as it is: maxWaiting holds', async () => {
+    const { clock, controller, settled, first, within } = pushDuringRelease(1, noRoom);
+    await clock.advance(10);
+    expect(controller.getMetrics()).toMatchObject({ waiting: 1, dropsByReason: { overflow: 1 } });
+    await expect(within()).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_OVERFLOW', items: [3] });
+    await clock.advance(1_000);
+    expect(await first).toBe(true);
+    expect(settled).toEqual([
+      [3, 'dropped'],
+      [1, 'failed'],
+      [2, 'flushed'],
+    ]);
+  });
+
+  it('that decides on the first in line does not get in before it', async () => {
+    const { clock, settled, first, within } = pushDuringRelease(2, { kind: 'slow', ms: 10 });
+    await clock.advance(1_000);
+    expect([await first, await within()]).toEqual([true, true]);
+    expect(settled).toEqual([
+      [1, 'flushed'],
+      [2, 'flushed'],
+      [3, 'flushed'],
+    ]);
   });
 });
 

@@ -3,6 +3,8 @@ import { WaitingLine } from '../../src/waiting-line.js';
 import { range, startController } from '../support/destination.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 
+const unsized = () => 0;
+
 function line(maxBlockTimeMs = 100) {
   const clock = new ManualClock();
   const timedOut: number[] = [];
@@ -18,7 +20,7 @@ describe('the waiting line', () => {
     const { line: waiting } = line();
     const answers = range(1, 5).map((item) => waiting.add(item));
     const admitted: number[] = [];
-    waiting.release((item) => admitted.length < 3 && admitted.push(item) > 0);
+    waiting.release(unsized, (item) => admitted.length < 3 && admitted.push(item) > 0);
     expect(admitted).toEqual([1, 2, 3]);
     expect(await Promise.all(answers.slice(0, 3))).toEqual([true, true, true]);
     expect(waiting.items()).toEqual([4, 5]);
@@ -28,7 +30,7 @@ describe('the waiting line', () => {
     const { clock, line: waiting } = line();
     for (const item of range(1, 3)) void waiting.add(item);
     expect(clock.pending).toBe(1);
-    waiting.release(() => true);
+    waiting.release(unsized, () => true);
     expect(clock.pending).toBe(0);
   });
 
@@ -39,7 +41,7 @@ describe('the waiting line', () => {
     while (admitted.length < 5_000) {
       for (let n = 0; n < 7 && next < 5_000; n++) void waiting.add(next++);
       let room = 1 + (admitted.length % 9);
-      waiting.release((item) => room-- > 0 && admitted.push(item) > 0);
+      waiting.release(unsized, (item) => room-- > 0 && admitted.push(item) > 0);
     }
     expect(admitted).toEqual(range(0, 4_999));
     expect(waiting.length).toBe(0);
@@ -78,13 +80,13 @@ describe('the waiting line', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('keeps the item when the decision throws', () => {
+  it('keeps the item when it cannot be measured', () => {
     const { clock, line: waiting } = line();
     void waiting.add(1);
-    const decide = () => {
-      throw new Error('no decision');
+    const measure = () => {
+      throw new Error('no size');
     };
-    expect(() => waiting.release(decide)).toThrow('no decision');
+    expect(() => waiting.release(measure, () => true)).toThrow('no size');
     expect(waiting.items()).toEqual([1]);
     expect(clock.pending).toBe(1);
   });
@@ -94,13 +96,42 @@ describe('the waiting line', () => {
     const answers = [waiting.add(1), waiting.add(2), waiting.add(3)];
     for (const answer of answers) answer.catch(() => undefined);
     let rejected: number[] = [];
-    waiting.release(() => {
+    waiting.release(unsized, () => {
       rejected = waiting.rejectAll(new Error('over'));
       return true;
     });
     expect(rejected).toEqual([2, 3]);
     expect(waiting.length).toBe(0);
     expect(await answers[0]).toBe(true);
+  });
+
+  it('still has the one who is being measured, and does not let it in once everybody has been rejected', async () => {
+    const { line: waiting } = line();
+    const answers = [waiting.add(1), waiting.add(2)];
+    const lengths: number[] = [];
+    const admitted: number[] = [];
+    waiting.release(
+      () => {
+        lengths.push(waiting.length);
+        waiting.rejectAll(new Error('over'));
+        return 1;
+      },
+      (item) => admitted.push(item) > 0,
+    );
+    expect({ lengths, admitted }).toEqual({ lengths: [2], admitted: [] });
+    await Promise.all(answers.map((answer) => expect(answer).rejects.toThrow('over')));
+  });
+
+  it('admits by the size as it is now', () => {
+    const { line: waiting } = line();
+    for (const item of range(1, 3)) void waiting.add(item);
+    const admitted: number[] = [];
+    waiting.release(
+      (item) => 10 * item,
+      (_item, bytes) => bytes < 30 && admitted.push(bytes) > 0,
+    );
+    expect(admitted).toEqual([10, 20]);
+    expect(waiting.items()).toEqual([3]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Batches of CSV that go as they stand in the file: how large they become, and what is known of one whose connection has ended. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -58,6 +58,57 @@ describe('the size of a batch', () => {
     // Each message has five bytes beside its rows.
     expect(proxy.received).toBeLessThan(2 * 40_000);
     await proxy.close();
+  });
+});
+
+describe('bad rows of many kinds, so many that they are looked for before any row lands', () => {
+  const ROWS = 30_000;
+  // So wide that the server puts rows into the table before it has read a piece to its end.
+  const WIDE = 'w'.repeat(700);
+
+  test.each([
+    ['lines that end in LF', ',', '\n', 'x'],
+    ['lines that end in CR and LF', ',', '\r\n', 'x'],
+    ['another delimiter', '|', '\n', 'x'],
+    ['wide rows', ',', '\n', WIDE],
+  ])('%s', async (_, delimiter, lineBreak, text) => {
+    const table = await database.table(
+      `id int UNIQUE, n int NOT NULL, q int CHECK (q < 100), t varchar(${text.length})`,
+    );
+    const rows = text === WIDE ? ROWS / 10 : ROWS;
+    const codes = new Map<number, string>();
+    const lines = [...Array(rows).keys()].map((id) => {
+      const row: (number | string)[] = [id, 1, 2, text];
+      const kind = id % 40 === 39 ? Math.floor(id / 40) % 6 : -1;
+      if (kind === 0) row[1] = 'no';
+      if (kind === 1) row[1] = '';
+      if (kind === 2) row[2] = 100;
+      if (kind === 3) row[0] = 3;
+      if (kind === 4) row[3] = `${text}!`;
+      if (kind === 5) row[2] = '99999999999';
+      if (kind >= 0) codes.set(id + 2, ['22P02', '23502', '23514', '23505', '22001', '22003'][kind]!);
+      return row.join(delimiter) + lineBreak;
+    });
+    const file = path.join(directory, 'many-kinds.csv');
+    await writeFile(file, ['id', 'n', 'q', 't'].join(delimiter) + lineBreak + lines.join(''));
+    const rejects = path.join(directory, 'many-kinds.rejects');
+    const args = ['-t', table, '--to', database.url, '--rejects', rejects, '--connections', '1'];
+    const json = await run([file, ...args, '--delimiter', delimiter]);
+    expect(json).toMatchObject({ rows: rows - codes.size, rejects: codes.size, error: null });
+    const found = (await readFile(rejects, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { line: number; code: string });
+    expect(found.map(({ line, code }) => [line, code])).toEqual([...codes]);
+    const [landed] = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
+    expect(landed!.n).toBe(rows - codes.size);
+    if (text === WIDE) return;
+    // Rows that were put there and taken back would still take up space.
+    await database.query(`CREATE TABLE ${table}_copy AS SELECT * FROM ${table}`);
+    const [size] = await database.query<{ ratio: number }>(
+      `SELECT pg_relation_size('${table}')::float / pg_relation_size('${table}_copy') AS ratio`,
+    );
+    expect(size!.ratio).toBeLessThan(1.2);
   });
 });
 

@@ -58,7 +58,7 @@ describe('block', () => {
     queue.take(2);
     expect(offer(3)).toBe('full');
     queue.settle(1, 1, 0);
-    expect(queue.admitAgain(3)).toBe('admitted');
+    expect(queue.admitAsked(3, 0)).toBe('admitted');
   });
 
   it('admits an item larger than the budget alone, and nothing beside it', () => {
@@ -66,9 +66,9 @@ describe('block', () => {
     expect(offer(1)).toBe('admitted');
     expect(offer(25)).toBe('full');
     queue.take(1);
-    expect(queue.admitAgain(25)).toBe('full');
+    expect(queue.admitAsked(25, 25)).toBe('full');
     queue.settle(1, 0, 1);
-    expect(queue.admitAgain(25)).toBe('admitted');
+    expect(queue.admitAsked(25, 25)).toBe('admitted');
     expect(offer(0)).toBe('full');
   });
 });

@@ -147,6 +147,7 @@ describe('wrong usage names the flag, its range and the value', () => {
       ['load', '-t', 't', 'a.csv', '--delimeter', ';'],
       /unknown option '--delimeter' \(Did you mean --delimiter\?\)/,
     ],
+    [['load', '--tabel', 't', 'a.csv'], /unknown option '--tabel' \(Did you mean --table\?\)/],
     [['load', '-t', 't', 'a.csv', '--batch-size', '0'], /--batch-size.*'0'.*from 1 to 1000000/],
     [['load', '-t', 't', 'a.csv', '--batch-size', '1e3'], /--batch-size.*'1e3'.*whole number/],
     [['load', '-t', 't', 'a.csv', '--connections', '101'], /--connections.*'101'.*from 1 to 100/],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isolate, type Refusal } from '../../../src/postgres/isolation.js';
+import { isolate, type ByKind, type Refusal } from '../../../src/postgres/isolation.js';
 
 interface ModelRow {
   /** `named`: the server names the row. `unnamed`: it finds it after the rows of a statement, and names none. */
@@ -12,6 +12,10 @@ interface ModelRow {
   isSuspect?: boolean;
 }
 
+type Gaps = ByKind<number | undefined>;
+
+const MOST_CHECKED = 900;
+
 /** A table with a unique key and, maybe, a foreign key to itself; its checks come in the order in which PostgreSQL makes them. */
 class ModelTable {
   readonly landed: number[] = [];
@@ -20,6 +24,8 @@ class ModelTable {
   rounds = 0;
   /** Rows, in all trials. */
   sent = 0;
+  /** Rows that were read, but not put into the table. */
+  checked = 0;
   readonly #rows: readonly ModelRow[];
 
   constructor(rows: readonly ModelRow[]) {
@@ -34,6 +40,17 @@ class ModelTable {
       for (const row of rows) this.keys.add(this.#rows[row]!.key);
     }
     return refusal;
+  };
+
+  readonly check = async (pieces: readonly (readonly number[])[]) => {
+    this.rounds += 1;
+    return pieces.map((rows) => {
+      expect(rows.length).toBeLessThanOrEqual(MOST_CHECKED);
+      const found = rows.findIndex((row) => this.#rows[row]!.fault === 'named');
+      this.checked += found === -1 ? rows.length : found + 1;
+      this.trials += found === -1 ? 1 : 0;
+      return found === -1 ? undefined : this.#check(rows.slice(found));
+    });
   };
 
   readonly probe = async (pieces: readonly (readonly number[])[]) => {
@@ -63,8 +80,9 @@ class ModelTable {
       row,
       mayPassLater,
       isOfValue: error === 'named',
+      isOnReading: error === 'named',
       suspects: () => rows.filter((candidate) => this.#rows[candidate]!.isSuspect === true),
-      pairs: () => (error === 'unique' ? this.#repeatedKeys() : []),
+      ...(error === 'unique' && { pairs: () => this.#repeatedKeys() }),
     });
     for (const row of rows) {
       const { fault, key } = this.#rows[row]!;
@@ -81,19 +99,22 @@ class ModelTable {
   }
 }
 
-async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = [], gap?: number) {
+async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = [], gaps?: Gaps) {
   const table = new ModelTable(rows);
   const faults = new Map(known.map((row) => [row, 'known'] as const)) as Map<number, string>;
   const all = rows.map((_, row) => row).filter((row) => !faults.has(row));
-  if (all.length === 0) return { table, faults, surprises: 0 };
-  const first = gap ?? (await table.trial(all));
-  if (first === undefined) return { table, faults, surprises: 0 };
+  const none = { reading: 0, writing: 0 };
+  if (all.length === 0) return { table, faults, surprises: none };
+  const first = gaps ?? (await table.trial(all));
+  if (first === undefined) return { table, faults, surprises: none };
   const surprises = await isolate({
     count: rows.length,
     first,
     faults,
     trial: table.trial,
     probe: table.probe,
+    check: table.check,
+    mostChecked: MOST_CHECKED,
   });
   return { table, faults, surprises };
 }
@@ -139,25 +160,46 @@ describe('isolation of the rows that a table refuses', () => {
     expect(table.sent).toBeLessThan(4 * rows.length);
   });
 
+  test('and also where another kind of fault comes before them', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, row) =>
+      good(row >= 10_000 && row % 100 === 0 ? row - 10_000 : row),
+    );
+    rows[10] = { fault: 'named', key: 20_000 };
+    const { table, faults } = await isolateAll(rows);
+    expect(faults.size).toBe(101);
+    expect(table.rounds).toBeLessThan(8);
+    expect(table.sent).toBeLessThan(5 * rows.length);
+  });
+
+  test('what is seen as rows are read is found in few rounds, and before any is put into the table', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, key): ModelRow => {
+      return { fault: key % 100 === 99 ? 'named' : 'none', key };
+    });
+    const { table, faults } = await isolateAll(rows, [], { reading: 100, writing: undefined });
+    expect(faults.size).toBe(200);
+    expect(table.checked).toBe(rows.length);
+    expect(table.rounds).toBeLessThan(10);
+    // All but those at fault once; and each fault, and what is left of each piece, in a trial of its own.
+    expect(table.trials).toBeLessThan(260);
+  });
+
   const faults = fc.constantFrom<ModelRow['fault']>('none', 'none', 'none', 'none', 'named', 'unnamed');
+  const gap = fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined });
+  const gaps = fc.option(fc.record({ reading: gap, writing: gap }), { nil: undefined });
 
   test('whatever the faults and hints: each row lands or is at fault, once, and no good row is blamed', async () => {
     const rows = fc
       .array(fc.record({ fault: faults, isSuspect: fc.boolean() }), { minLength: 1, maxLength: 300 })
       .map((list) => list.map((row, key) => ({ ...row, key })));
     await fc.assert(
-      fc.asyncProperty(
-        rows,
-        fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined }),
-        async (list, gap) => {
-          const { table, faults: found } = await isolateAll(list, [], gap);
-          const bad = list.flatMap(({ fault }, row) => (fault === 'none' ? [] : [row]));
-          expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
-          expect(table.landed.toSorted((a, b) => a - b)).toEqual(
-            list.flatMap(({ fault }, row) => (fault === 'none' ? [row] : [])),
-          );
-        },
-      ),
+      fc.asyncProperty(rows, gaps, async (list, expected) => {
+        const { table, faults: found } = await isolateAll(list, [], expected);
+        const bad = list.flatMap(({ fault }, row) => (fault === 'none' ? [] : [row]));
+        expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
+        expect(table.landed.toSorted((a, b) => a - b)).toEqual(
+          list.flatMap(({ fault }, row) => (fault === 'none' ? [row] : [])),
+        );
+      }),
       { numRuns: 400 },
     );
   });
@@ -168,8 +210,8 @@ describe('isolation of the rows that a table refuses', () => {
       maxLength: 200,
     });
     await fc.assert(
-      fc.asyncProperty(rows, async (list) => {
-        const { table, faults: found } = await isolateAll(list);
+      fc.asyncProperty(rows, gaps, async (list, given) => {
+        const { table, faults: found } = await isolateAll(list, [], given);
         expect(table.landed.length + found.size).toBe(list.length);
         const expected = landedOneByOne(list);
         expect(new Set(table.landed.map((row) => list[row]!.key))).toEqual(
@@ -236,8 +278,17 @@ describe('isolation of the rows that a table refuses', () => {
     const table = new ModelTable(rows);
     const first = await table.trial([...rows.keys()]);
     const found = new Map<number, string>();
-    const { trial, probe } = table;
-    await isolate({ count: 1_000, first: first!, faults: found, mostFaults: 1, trial, probe });
+    const { trial, probe, check } = table;
+    await isolate({
+      count: 1_000,
+      first: first!,
+      faults: found,
+      mostFaults: 1,
+      trial,
+      probe,
+      check,
+      mostChecked: MOST_CHECKED,
+    });
     expect([...found.keys()]).toEqual([400]);
   });
 });

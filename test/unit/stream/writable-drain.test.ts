@@ -185,6 +185,28 @@ describe('what is written while it drains, under block', () => {
     discard(stream);
   });
 
+  it.each([true, false])(
+    'is handed back where shed destroys the stream, whatever it answers: %s',
+    async (answer) => {
+      const { stream, destination } = create({
+        shed: (item) => item === 2 && (stream.destroy(new Error('boom')), answer),
+      });
+      const ended = endOf(stream);
+      stream.write(1);
+      void stream.drain();
+      for (const item of [2, 3]) stream.write(item);
+      await turn();
+      await destination.answer();
+      expect(await ended).toMatchObject({ message: 'boom' });
+      expect(expectLedger(stream)).toMatchObject({
+        waiting: 0,
+        eventsFlushed: 1,
+        dropsByReason: { aborted: 2 },
+      });
+      expect(stream.takeUnsettled()).toEqual([2, 3]);
+    },
+  );
+
   it('is not failed by maxBlockTimeMs, whose time begins when it is over; what finds no room is', async () => {
     const { stream, destination, clock } = create({ batchSize: 1, maxBlockTimeMs: 100, maxBufferSize: 1 });
     stream.write(1);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BackpressureWritable, type WritableOptions } from '../../../src/index.js';
+import { BackpressureWritable, ItemError, type WritableOptions } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { closed, endOf, expectLedger, ManualDestination, range, turn } from '../../support/stream.js';
 
@@ -228,3 +228,92 @@ describe('shed that destroys the stream', () => {
     expect(stream.takeUnsettled()).toEqual([0, 1]);
   });
 });
+
+describe('while sizeOf is asked again about a chunk that waits', () => {
+  /** Chunk 1 waits, 2 and 3 behind it. An answer without any success has it asked about again, though there is no more room. */
+  async function askedAgain(act: (stream: BackpressureWritable<number>) => void) {
+    let asked = 0;
+    const { stream, destination, clock } = create({
+      maxBufferSize: 20,
+      maxBufferBytes: 10,
+      maxWaiting: 3,
+      onFailed: () => new Promise<void>((resolve) => void clock.setTimeout(resolve, 100)),
+      sizeOf: (item) => {
+        if (item === 1 && ++asked === 2) act(stream);
+        return item === 1 ? 9 : 4;
+      },
+    });
+    const ended = endOf(stream);
+    for (const item of range(4)) stream.write(item);
+    await turn();
+    await destination.answer({ success: 0, failed: 1, errors: [new ItemError(0)] });
+    return { stream, destination, clock, ended };
+  }
+
+  it('a destroyed stream hands it back, before those behind it', async () => {
+    const { stream, clock, ended } = await askedAgain((stream) => stream.destroy(boomError));
+    await clock.advance(100);
+    expect(await ended).toBe(boomError);
+    expect(expectLedger(stream)).toMatchObject({ waiting: 0, bufferSize: 0, inFlight: 0 });
+    expect(stream.takeUnsettled()).toEqual(range(4));
+  });
+
+  it('a write finds as much room in line as ever', async () => {
+    const { stream, clock, destination, ended } = await askedAgain((stream) => void stream.write(4));
+    expect(stream.getMetrics()).toMatchObject({ waiting: 4, inFlight: 1 });
+    stream.end();
+    await clock.advance(100);
+    await destination.answerAll();
+    expect(await ended).toBeUndefined();
+    expect(destination.items).toEqual(range(5));
+  });
+});
+
+describe.each(['shed', 'sizeOf'] as const)(
+  'while %s is asked about a chunk for the first time',
+  (handler) => {
+    const asking = (act: (item: number) => void) => ({
+      [handler]: (item: number) => (act(item), handler === 'sizeOf' ? 4 : false),
+    });
+
+    it('a destroyed stream hands it back before those behind it, and commits no position of theirs', async () => {
+      const { stream, destination } = create({
+        maxBufferSize: 1,
+        maxWaiting: 20,
+        positionOf: (item) => Math.floor(item / 2),
+        ...asking((item) => item === 3 && stream.destroy(boomError)),
+      });
+      const ended = endOf(stream);
+      const answers: unknown[] = [];
+      for (const item of range(6)) stream.write(item, (error) => answers.push(error ?? null));
+      await turn();
+      await destination.answerAll();
+      expect(await ended).toBe(boomError);
+      // 2 and 3 share one.
+      expect(stream.committedPosition).toBe(0);
+      expect(expectLedger(stream)).toMatchObject({
+        waiting: 0,
+        eventsFlushed: 3,
+        dropsByReason: { aborted: 3 },
+      });
+      expect(stream.takeUnsettled()).toEqual(range(3, 3));
+      expect(answers).toEqual([null, null, null, boomError, expect.any(Error), expect.any(Error)]);
+    });
+
+    it('a write finds as much room in line as ever', async () => {
+      const { stream, destination } = create({
+        maxBufferSize: 10,
+        maxWaiting: 1,
+        ...asking((item) => item === 1 && stream.write(2, () => undefined)),
+      });
+      for (const item of range(2)) stream.write(item, () => undefined);
+      expect(stream.destroyed).toBe(false);
+      stream.end();
+      const ended = endOf(stream);
+      await turn();
+      await destination.answerAll();
+      expect(await ended).toBeUndefined();
+      expect(destination.items).toEqual(range(3));
+    });
+  },
+);
