@@ -34,6 +34,8 @@ const RELIEF = 0.45;
 /** Unless the fixed part alone takes so much of it; and after so many flushes it is clear that it does not help. */
 const MOST_FIXED_IN_RELIEF = 0.3;
 const MOST_RELIEVED = 40;
+/** A load whose flushes miss the target grows no faster, where smaller batches seem not to help. */
+const GROWTH_IN_MISS = 1.1;
 /** Throughput at another load is foretold so far, as a ratio of the loads. */
 const FORESEEN = 1.5;
 /** Faster than a clock can tell. */
@@ -120,8 +122,9 @@ export class AdaptiveLimits {
     // What is found at such a load is not true of another.
     if (isSaturated && settles && !isRelieved) this.#learn(load, tookMs);
     const cap = isRelieved ? line.loadFor(RELIEF * this.#targetMs) : this.#cap.load;
-    // At most twice of what was seen to work, as in a slow start.
-    const reachable = isSaturated ? Math.max(this.#load, 2 * Math.min(aim, load)) : this.#load;
+    // At most twice of what was seen to work, as in a slow start; what missed the target may have been too much all the same.
+    const most = latencyMs > this.#targetMs ? GROWTH_IN_MISS : 2;
+    const reachable = isSaturated ? Math.max(this.#load, most * Math.min(aim, load)) : this.#load;
     this.#load = Math.min(cap, Math.exp(search.ceiling), reachable);
     this.#apply();
   }

@@ -21,7 +21,7 @@ const LEAST_STEP_IN_NOISE = 0.7;
 const SHORTEST_PAUSE = 8;
 const LONGEST_PAUSE = 128;
 /** After a load that did not pay, none is tried for so many times as long as that took. */
-const REST = 3;
+const REST = 2;
 /** Where latency is the limit, a smaller load is tried so seldom, and by so much. */
 const CAP_PAUSE = 64;
 const CAP_STEP = 0.1;
@@ -177,6 +177,9 @@ export class ThroughputSearch {
     // Smaller batches do not help, fewer slots may.
     if (room.isCrowded && !this.#isCrowded) Object.assign(this.#ofSlots, { failures: 0, wait: 0 });
     this.#isCrowded = room.isCrowded;
+    // Still on its way to where it may be.
+    const way = Math.min(this.ceiling, room.cap) - this.#base.load;
+    if (!room.isCrowded && way > Math.max(OTHER_LOAD, OTHER_LOAD_DEVIATIONS * room.deviation)) return;
     if (this.#ofLoad.wait <= 0) this.#tryLoad(room);
     else if (this.#ofSlots.wait <= 0) this.#trySlots(room);
   }

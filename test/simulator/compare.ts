@@ -1,7 +1,7 @@
 /** `npm run compare:adaptive`: adaptive control against fixed settings, model by model. */
 
 import { parseArgs } from 'node:util';
-import { CHANGES, COMPARED_MODELS } from './compared-models.js';
+import { CHANGES, COMPARED_MODELS, OTHER_MODELS } from './compared-models.js';
 import { compare, recover, TARGET_MS, type Comparison } from './comparison.js';
 
 const HELP = `npm run compare:adaptive -- [options]
@@ -10,7 +10,7 @@ const HELP = `npm run compare:adaptive -- [options]
   --first N     the first seed (default 1): others are other destinations
   --noise A,B   each call by chance slower or faster: sigma of a log-normal distribution (default 0,0.15)
   --seconds S   virtual time of each run, of which the last two thirds count (default 180)
-  --model NAME  only these, by a part of their name: ${[...Object.keys(COMPARED_MODELS), ...CHANGES.map(({ name }) => name)].join(', ')}
+  --model NAME  only these, by a part of their name: ${[...Object.keys(COMPARED_MODELS), ...Object.keys(OTHER_MODELS), ...CHANGES.map(({ name }) => name)].join(', ')}
   --all         a line for each run
 `;
 
@@ -40,7 +40,9 @@ else {
 }
 
 async function compareAll(): Promise<void> {
-  const names = Object.keys(COMPARED_MODELS).filter((name) => name.includes(values.model));
+  const names = Object.keys({ ...COMPARED_MODELS, ...OTHER_MODELS }).filter((name) =>
+    name.includes(values.model),
+  );
   if (names.length === 0) return;
   console.log(
     'Throughput as a share of the best fixed setting that keeps the target in 95 % of flushes, and 95th percentile of the latency;\nmedian (least – most) over the seeds.\n',

@@ -51,6 +51,53 @@ export const COMPARED_MODELS: Readonly<Record<string, ModelMaker>> = {
   },
 };
 
+/** Kinds and ranges beside those: large fixed parts, no shared server, a knee of calls, one without an edge. */
+export const OTHER_MODELS: Readonly<Record<string, ModelMaker>> = {
+  'one server, wide': (random, noise) => made(servers(cost(random, noise, [1, 250], [0.1, 20]), 1)),
+  'large fixed part': (random, noise) => made(servers(cost(random, noise, [150, 350], [0.5, 8]), 1)),
+  'large fixed part, 2 to 5 servers': (random, noise) =>
+    made(servers(cost(random, noise, [100, 350], [0.5, 8]), random.int(2, 5))),
+  'each call alone': (random, noise) => {
+    const alone = cost(random, noise, [20, 350], [0.5, 8]);
+    return made({ serve: alone });
+  },
+  'slow commit': (random, noise) => {
+    const commitMs = random.logBetween(100, 350);
+    return made(commitBound(cost(random, noise, [1, 20], [0.2, 8]), commitMs));
+  },
+  '2 to 8 cores': (random, noise) =>
+    made(servers(cost(random, noise, [1, 100], [0.2, 10]), random.int(2, 8))),
+  'knee of calls': (random, noise) => {
+    const kneeCalls = random.int(2, 6);
+    const alone = cost(random, noise, [5, 100], [0.2, 4]);
+    return made({
+      serve: (now, work, busy) => alone(now, work) * Math.max(1, ((busy.calls + 1) / kneeCalls) ** 2),
+    });
+  },
+  'knee without an edge': (random, noise) => {
+    const kneeItems = random.logInt(150, 1500);
+    const alone = cost(random, noise, [5, 100], [0.05, 1]);
+    const power = random.int(1, 3);
+    return made({
+      serve: (now, work, busy) => alone(now, work) * (1 + ((busy.items + work.items) / kneeItems) ** power),
+    });
+  },
+  'neighbour, wide': (random, noise) => {
+    const quiet = cost(random, noise, [1, 100], [0.2, 8]);
+    const isLoud = episodes(
+      random.fork(),
+      random.logBetween(10_000, 60_000),
+      random.logBetween(2_000, 20_000),
+    );
+    return made(servers(disturbed(quiet, isLoud, random.between(1.5, 8)), random.int(1, 4)));
+  },
+  'drift, wide': (random, noise) => {
+    const steady = cost(random, noise, [1, 100], [0.2, 8]);
+    const drift = drifting(steady, random.logBetween(30_000, 200_000), random.between(2, 8));
+    return made(servers(drift, random.int(1, 4)));
+  },
+};
+
 /** A destination that changes once: as it is before, and after `changesAt`. */
 export interface Change {
   name: string;
@@ -73,6 +120,7 @@ export const CHANGES: readonly Change[] = [
   change('neighbour comes', steadyServers, 1, 4),
   change('knee moves down', kneeAt, 1, 0.5),
   change('knee moves up', kneeAt, 0.5, 1),
+  change('cores double', coresOf, 1, 2),
   {
     // Too slow for any batch, for so long that the flush interval has reached its upper bound.
     name: 'stall ends',
@@ -107,6 +155,11 @@ function change(
 function steadyServers(random: SeededRandom, factor = 1): Capacity {
   const quick = cost(random, 0, [2, 50], [0.5, 5]);
   return servers((now, work) => factor * quick(now, work), random.int(1, 3));
+}
+
+function coresOf(random: SeededRandom, factor: number): Capacity {
+  const count = random.int(2, 4);
+  return servers(cost(random, 0, [1, 30], [0.5, 5]), factor * count);
 }
 
 function kneeAt(random: SeededRandom, factor: number): Capacity {

@@ -1,7 +1,7 @@
 /** Adaptive control against the best fixed setting that keeps the latency target, found by search. */
 
 import { SeededRandom } from '../support/seeded-random.js';
-import { COMPARED_MODELS, type Change, type ModelMaker } from './compared-models.js';
+import { COMPARED_MODELS, OTHER_MODELS, type Change, type ModelMaker } from './compared-models.js';
 import type { DestinationModel } from './destination.js';
 import { runSaturated, summarise, type FlushSeen, type SaturatedOptions } from './saturated-run.js';
 
@@ -106,7 +106,7 @@ export async function compare(
   noise: number,
   durationMs: number,
 ): Promise<Comparison> {
-  const maker: ModelMaker = COMPARED_MODELS[model]!;
+  const maker: ModelMaker = (COMPARED_MODELS[model] ?? OTHER_MODELS[model])!;
   const make = () => maker(new SeededRandom(seed), noise);
   const from = durationMs / 3;
   const run = async (options: SaturatedOptions) => runSaturated(make(), options, durationMs, seed);
