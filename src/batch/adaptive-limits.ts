@@ -114,6 +114,7 @@ export class AdaptiveLimits {
     if (this.#lineSlots !== search.slots) line.restart();
     this.#lineSlots = search.slots;
     this.#cap.onFlush(load, tookMs, search.slots, search.isTryingSlots);
+    if (latencyMs > this.#targetMs && launch.share * this.#bounds.batchSize <= 1) line.suspectFixed();
     this.#relieved = isIntervalRaised && !isSlow ? this.#relieved + 1 : 0;
     const isRelieved =
       isIntervalRaised &&
@@ -122,11 +123,15 @@ export class AdaptiveLimits {
     // What is found at such a load is not true of another.
     if (isSaturated && settles && !isRelieved) this.#learn(load, tookMs);
     const cap = isRelieved ? line.loadFor(RELIEF * this.#targetMs) : this.#cap.load;
-    // At most twice of what was seen to work, as in a slow start; what missed the target may have been too much all the same.
-    const most = latencyMs > this.#targetMs ? GROWTH_IN_MISS : 2;
-    const reachable = isSaturated ? Math.max(this.#load, most * Math.min(aim, load)) : this.#load;
-    this.#load = Math.min(cap, Math.exp(search.ceiling), reachable);
+    const reachable = isSaturated ? this.#reach(Math.min(aim, load), latencyMs) : 0;
+    this.#load = Math.min(cap, Math.exp(search.ceiling), Math.max(this.#load, reachable));
     this.#apply();
+  }
+
+  /** At most twice of what was seen to work, as in a slow start; what missed the target may have been too much all the same. */
+  #reach(load: number, latencyMs: number): number {
+    if (latencyMs <= this.#targetMs) return 2 * load;
+    return Math.max(GROWTH_IN_MISS * load, load + this.#search.slots / this.#bounds.batchSize);
   }
 
   #learn(load: number, latencyMs: number): void {

@@ -45,6 +45,11 @@ export class LatencyLine {
     this.#isFresh = true;
   }
 
+  /** It took long for a batch that cannot be smaller: as likely whatever its size. */
+  suspectFixed(): void {
+    this.#fixedShare += WEIGHT * (MOST_FIXED_SHARE - this.#fixedShare);
+  }
+
   onFlush(load: number, latencyMs: number): void {
     const expectedMs = this.at(load);
     if (!this.#isFresh) {
@@ -71,7 +76,8 @@ export class LatencyLine {
   #learn(load: number, latencyMs: number): void {
     const byLoad = load - this.#load;
     const byLatency = latencyMs - this.#latencyMs;
-    const fixedMs = Math.min(this.fixedMs, latencyMs);
+    // Never more than a flush took, but for chance.
+    const fixedMs = Math.min(this.fixedMs, latencyMs * Math.exp(SURPRISING_DEVIATIONS * this.deviation));
     const weight = (WEIGHT * CALM) / (CALM + this.deviation);
     this.#load += weight * byLoad;
     this.#latencyMs += weight * byLatency;

@@ -5,6 +5,8 @@
 
 /** One more slot, or one fewer, must gain so much. */
 const PAYING_GAIN = 0.03;
+/** Where there are too many, each fewer gains about so much. */
+const CROWDED_GAIN = 0.5;
 /** A larger load may cost this power of it in throughput, which is a tie. */
 const TIE = 0.1;
 /** Throughput that falls by more than this power of a load that grows, or rises so as it shrinks, means overload. */
@@ -209,8 +211,9 @@ export class ThroughputSearch {
     if (this.#slotsAfter(axis) === this.slots) axis.sign = axis.sign > 0 ? -1 : 1;
     const slots = this.#slotsAfter(axis);
     // A whole round: where slots share servers unevenly, each has a latency of its own.
-    if (!this.#isDecidable(Math.max(2, this.slots, slots), this.#base.count, deviation / (4 * PAYING_GAIN)))
-      return;
+    const round = Math.max(2, this.slots, slots);
+    const step = isCrowded ? CROWDED_GAIN : 4 * PAYING_GAIN;
+    if (!this.#isDecidable(round, this.#base.count, deviation / step)) return;
     this.#begin(axis);
     this.slots = slots;
     this.#mixed = Math.max(slots, this.#before.slots);
