@@ -3,8 +3,10 @@ import { CHANGES, COMPARED_MODELS } from './compared-models.js';
 import { compare, recover, TARGET_MS } from './comparison.js';
 
 const SECONDS = 1_000;
+/** Nothing is to be seen of these until another load or number of slots is tried. */
+const isUnseen = (name: string) => name.startsWith('knee') || name === 'cores double';
 
-// Other seeds, noise and longer runs: npm run compare:adaptive.
+// Other seeds, kinds, noise and longer runs: npm run compare:adaptive.
 describe('adaptive control, against the best fixed setting that keeps the latency target', () => {
   it.each(Object.keys(COMPARED_MODELS).map((model) => ({ model })))(
     'at least 0.95 of its throughput: $model',
@@ -20,20 +22,43 @@ describe('adaptive control, against the best fixed setting that keeps the latenc
     },
   );
 
-  it.each(CHANGES.filter(({ name }) => !name.startsWith('knee')))(
-    'is back within 10 flushes (after a stall: with its interval), its interval within 30: $name',
+  it('does not collapse where a call takes a third of the target or more whatever its size', async () => {
+    for (const seed of [1, 2, 3]) {
+      const { adaptive } = await compare('large fixed part', seed, 0, 120 * SECONDS);
+      expect(adaptive.share).toBeGreaterThanOrEqual(0.9);
+    }
+  });
+
+  it.each(CHANGES.filter(({ name }) => !isUnseen(name) && name !== 'stall ends'))(
+    'is back within 10 flushes, its interval within 30: $name',
     async (change) => {
       for (const seed of [1, 2]) {
         const { flushes, intervalFlushes } = await recover(change, seed);
-        // After a stall smaller batches bring the interval back first.
-        expect(flushes).toBeLessThanOrEqual(change.name === 'stall ends' ? 30 : 10);
+        expect(flushes).toBeLessThanOrEqual(10);
         expect(intervalFlushes).toBeLessThanOrEqual(30);
       }
     },
   );
 
-  it('follows a knee that has moved, though not as soon', async () => {
-    for (const change of CHANGES.filter(({ name }) => name.startsWith('knee')))
-      expect((await recover(change, 3)).flushes).toBeLessThanOrEqual(500);
-  }, 90_000);
+  it('brings the interval back in about as many flushes as it takes at the least, 25, after a stall, and then the throughput', async () => {
+    for (const seed of [1, 2]) {
+      const { flushes, intervalFlushes } = await recover(
+        CHANGES.find(({ name }) => name === 'stall ends')!,
+        seed,
+      );
+      expect(intervalFlushes).toBeLessThanOrEqual(32);
+      expect(flushes).toBeLessThanOrEqual(60);
+    }
+  });
+
+  it.each(CHANGES.filter(({ name }) => isUnseen(name)))(
+    'finds by trials what cannot be seen: $name',
+    async (change) => {
+      for (const seed of [1, 3]) {
+        const { flushes } = await recover(change, seed);
+        expect(flushes).toBeLessThanOrEqual(change.name === 'knee moves down' ? 60 : 250);
+      }
+    },
+    60_000,
+  );
 });

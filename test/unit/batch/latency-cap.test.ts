@@ -51,21 +51,27 @@ describe('the load that the latency allows', () => {
     expect(trial).toBeGreaterThan(own! * 1.3);
   });
 
-  it('no spiral: where a fixed part leaves no room, it stays a multiple of that, and is tried anew', () => {
-    const cap = new LatencyCap(500);
-    settle(cap, (load) => 100 + load, 20);
-    const held = settle(cap, (load) => 1_000 + load, 200, 400);
-    expect(cap.isOutOfReach).toBe(true);
-    expect(held.latencyMs).toBeGreaterThan(1_150);
-    expect(held.latencyMs).toBeLessThan(1_400);
-    // A stall that has ended is noticed at once.
-    const after = settle(cap, (load) => 100 + load, 3, held.load);
-    expect(cap.isOutOfReach).toBe(false);
-    expect(after.latencyMs).toBeGreaterThan(0.8 * 500);
-    expect(after.latencyMs).toBeLessThanOrEqual(500);
-  });
+  it.each([
+    { fixedMs: 550, least: 640, most: 760 },
+    { fixedMs: 1_000, least: 1_700, most: 2_050 },
+  ])(
+    'no spiral: where a fixed part of $fixedMs ms leaves no room, a multiple of it',
+    ({ fixedMs, least, most }) => {
+      const cap = new LatencyCap(500);
+      settle(cap, (load) => 100 + load, 20);
+      const held = settle(cap, (load) => fixedMs + load, 210, 400);
+      expect(cap.isOutOfReach).toBe(true);
+      expect(held.latencyMs).toBeGreaterThan(least);
+      expect(held.latencyMs).toBeLessThan(most);
+      // A stall that has ended is noticed at once.
+      const after = settle(cap, (load) => 100 + load, 3, held.load);
+      expect(cap.isOutOfReach).toBe(false);
+      expect(after.latencyMs).toBeGreaterThan(0.7 * 500);
+      expect(after.latencyMs).toBeLessThanOrEqual(500);
+    },
+  );
 
-  it('a belief in a fixed part that is wrong fades', () => {
+  it('a belief in a fixed part that is wrong is put to the proof', () => {
     const cap = new LatencyCap(500);
     settle(cap, (load) => 1_000 + load, 100);
     // As slow as before, but because of the items.
