@@ -38,6 +38,8 @@ const MOST_RELIEVED = 40;
 const GROWTH_IN_MISS = 1.1;
 /** Throughput at another load is foretold so far, as a ratio of the loads. */
 const FORESEEN = 1.5;
+/** A batch of one item that takes so much of the target is slow whatever its size. */
+const LONG_FOR_ONE = 0.75;
 /** Faster than a clock can tell. */
 const LEAST_LATENCY_MS = 0.01;
 
@@ -114,7 +116,8 @@ export class AdaptiveLimits {
     if (this.#lineSlots !== search.slots) line.restart();
     this.#lineSlots = search.slots;
     this.#cap.onFlush(load, tookMs, search.slots, search.isTryingSlots);
-    if (latencyMs > this.#targetMs && launch.share * this.#bounds.batchSize <= 1) line.suspectFixed();
+    if (latencyMs > LONG_FOR_ONE * this.#targetMs && launch.share * this.#bounds.batchSize <= 1)
+      line.suspectFixed();
     this.#relieved = isIntervalRaised && !isSlow ? this.#relieved + 1 : 0;
     const isRelieved =
       isIntervalRaised &&

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { linearCost, servers } from './capacity.js';
 import { CHANGES, COMPARED_MODELS } from './compared-models.js';
 import { compare, recover, TARGET_MS } from './comparison.js';
+import { faultless } from './faults.js';
+import { runSaturated, summarise } from './saturated-run.js';
 
 const SECONDS = 1_000;
 /** Nothing is to be seen of these until another load or number of slots is tried. */
@@ -26,6 +29,24 @@ describe('adaptive control, against the best fixed setting that keeps the latenc
     for (const seed of [1, 2, 3]) {
       const { adaptive } = await compare('large fixed part', seed, 0, 120 * SECONDS);
       expect(adaptive.share).toBeGreaterThanOrEqual(0.9);
+    }
+  });
+
+  it('does not shrink to single items where no batch keeps the target', async () => {
+    const seconds = 120;
+    for (const fixedMs of [480, 1_000]) {
+      const throughput = async (options: object) => {
+        const capacity = servers(linearCost({ fixedMs, perItemMs: 10 }), 3);
+        const seen = await runSaturated(
+          { capacity, faults: faultless, onSignal: 'stops' },
+          options,
+          seconds * SECONDS,
+          1,
+        );
+        return summarise(seen, (seconds * SECONDS) / 2, seconds * SECONDS).itemsPerSecond;
+      };
+      const adaptive = await throughput({ adaptive: true, concurrency: 8, batchSize: 2_000 });
+      expect(adaptive).toBeGreaterThan(0.4 * (await throughput({})));
     }
   });
 

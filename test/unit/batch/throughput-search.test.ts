@@ -54,13 +54,18 @@ describe('the search for the most throughput', () => {
     expect(run.search.slots).toBe(5);
   });
 
-  it('gives up slots that are too many, the first of them at once where smaller batches do not help', () => {
-    const rateOf = (_load: number, slots: number) => 1 / slots;
-    const slow = new Saturated(8, 8, rateOf);
-    expect(slow.until(() => slow.search.slots === 1)).toBeLessThan(200);
-    const crowded = new Saturated(8, 8, rateOf);
-    crowded.isCrowded = true;
-    expect(crowded.until(() => crowded.search.slots < 8)).toBeLessThan(slow.until(() => false, 20));
+  it('gives up slots that are too many', () => {
+    const run = new Saturated(8, 8, (_load, slots) => 1 / slots);
+    expect(run.until(() => run.search.slots === 1)).toBeLessThan(200);
+  });
+
+  it('tries fewer at once when smaller batches do not help any more', () => {
+    const run = new Saturated(3, 8, (_load, slots) => (slots === 3 ? 1.2 : 1));
+    run.until(() => false, 300);
+    run.until(() => run.search.isTryingSlots);
+    run.until(() => !run.search.isTryingSlots);
+    run.isCrowded = true;
+    expect(run.until(() => run.search.slots < 3)).toBeLessThan(20);
   });
 
   it('finds the load of a knee, and the next one after it has moved, within a few rounds', () => {
