@@ -38,6 +38,7 @@ export interface BufferContext<T> {
   concurrency: number;
   sizeOf: ((item: T) => number) | undefined;
   maxBufferBytes: number | undefined;
+  lowWatermark: number;
 }
 
 export function resolveBuffer<T>(
@@ -52,7 +53,7 @@ export function resolveBuffer<T>(
       `one of ${[...STRATEGIES.keys()].map((name) => `'${String(name)}'`).join(', ')}`,
       given.strategy,
     );
-  const ratios = resolveRatios(given);
+  const ratios = resolveRatios(given, context.lowWatermark);
   if (!objectMode) {
     if (given.maxBufferSize !== undefined)
       throw new InvalidOptionError(
@@ -111,7 +112,8 @@ interface Ratios {
   highWatermark: number;
 }
 
-function resolveRatios(given: WritableOptions<never>): Ratios {
+/** @param usualLow where none is given */
+function resolveRatios(given: WritableOptions<never>, usualLow: number): Ratios {
   const { highWatermark: high, lowWatermark: low } = given;
   if (typeof high === 'number' && high > 1) {
     throw new InvalidOptionError(
@@ -120,19 +122,22 @@ function resolveRatios(given: WritableOptions<never>): Ratios {
     );
   }
   if (high !== undefined) checkRatio('highWatermark', high);
-  if (low !== undefined) checkRatio('lowWatermark', low);
+  checkRatio('lowWatermark', low ?? usualLow);
   if (high !== undefined && low !== undefined && low >= high) {
     throw new InvalidOptionError(
       'lowWatermark',
       `option 'lowWatermark' must be below 'highWatermark' (${high}); got ${low}`,
     );
   }
-  if (low === 1) return refuse('lowWatermark', 'below highWatermark, which is at most 1', low);
+  if ((low ?? usualLow) === 1) return refuse('lowWatermark', 'below highWatermark, which is at most 1', 1);
   // The unset one keeps out of the way of the set one.
-  const highWatermark = high ?? Math.max(DEFAULTS.highWatermark, ((low ?? 0) + 1) / 2);
-  const lowWatermark =
-    low ?? Math.min(DEFAULTS.lowWatermark, (highWatermark * DEFAULTS.lowWatermark) / DEFAULTS.highWatermark);
+  const highWatermark = high ?? highAbove(low ?? usualLow);
+  const lowWatermark = low ?? Math.min(usualLow, (highWatermark * usualLow) / highAbove(usualLow));
   return { lowWatermark, highWatermark };
+}
+
+function highAbove(low: number): number {
+  return Math.max(DEFAULTS.highWatermark, (low + 1) / 2);
 }
 
 interface Bound {

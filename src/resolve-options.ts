@@ -94,6 +94,7 @@ export function resolveSink<T>(
     concurrency,
     sizeOf: pick('sizeOf'),
     maxBufferBytes: defaults.maxBufferBytes,
+    lowWatermark: defaults.lowWatermark ?? DEFAULTS.lowWatermark,
   });
   const bytesAreMeasured = buffer.sizeOf !== undefined;
   if (givenBatchBytes !== undefined) {
@@ -176,6 +177,7 @@ export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): Res
     concurrency: 1,
     sizeOf: given.sizeOf,
     maxBufferBytes: undefined,
+    lowWatermark: DEFAULTS.lowWatermark,
   });
   return { ...buffer, map: optional(given.map, (value) => checkFunction('map', value)), batchSize };
 }

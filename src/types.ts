@@ -58,6 +58,7 @@ export interface FlushDefaults<T = unknown> {
   readonly batchSize?: number;
   readonly batchBytes?: number;
   readonly maxBufferBytes?: number;
+  readonly lowWatermark?: number;
   readonly sizeOf?: (item: T) => number;
   readonly concurrency?: number;
   readonly adaptive?: boolean;

@@ -252,6 +252,8 @@ function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean, sizeOf: (row: T) 
     batchSize: 40_000,
     batchBytes: 4 * MIB,
     maxBufferBytes: 64 * MIB,
+    // A producer that is let in again writes in one go up to the high one: meanwhile no row is sent.
+    lowWatermark: 0.75,
     sizeOf,
     // One connection is left for whatever else the pool serves.
     concurrency: Math.min(3, Math.max(1, size - 1)),

@@ -319,6 +319,24 @@ describe('unset values follow from set ones', () => {
       { lowWatermark: 0.25, highWatermark: 0.4 },
     ],
     [
+      "the flush function's lowWatermark lifts the high one, too",
+      {},
+      { lowWatermark: 0.75, batchSize: 30, concurrency: 3 },
+      { lowWatermark: 0.75, highWatermark: 0.875, capacity: 10_000, batchSize: 30 },
+    ],
+    [
+      "a low highWatermark lowers the flush function's low one",
+      { highWatermark: 0.4375 },
+      { lowWatermark: 0.75 },
+      { lowWatermark: 0.375, highWatermark: 0.4375 },
+    ],
+    [
+      "a given lowWatermark lies over the flush function's",
+      { lowWatermark: 0.5 },
+      { lowWatermark: 0.75 },
+      { lowWatermark: 0.5, highWatermark: 0.8 },
+    ],
+    [
       'a high minimum lifts the maximum',
       { minFlushIntervalMs: 60_000 },
       undefined,
