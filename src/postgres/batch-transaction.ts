@@ -467,7 +467,7 @@ class BatchTransaction<T, Client extends CopyClient> {
         pairs: () => repeatedKeys(error, new SentRows(layout, items, undefined, valuesOf)),
       }),
       mayPassLater: mayPassLater(described.sqlState, layout),
-      isOfValue: isOfValue(described, layout),
+      isOfValue: isOfValue(error, described, layout),
       isOnReading: described.row !== undefined && !isOfKey(described.sqlState),
     };
   }
@@ -491,9 +491,11 @@ function isOfKey(sqlState: string | undefined): boolean {
 }
 
 /** Whether no other row has a part in it. Without triggers only unique keys, and foreign keys to the table itself, look at other rows. */
-function isOfValue({ sqlState, column }: CopyError, layout: RowLayout): boolean {
+function isOfValue(error: Error, { sqlState, column }: CopyError, layout: RowLayout): boolean {
   if (sqlState === undefined) return false;
-  if (sqlState.startsWith('22') && column !== undefined) return true;
+  // Where a value is read, only the context names its column: what a trigger raises may name one, too.
+  const isNamedByContext = column !== undefined && (error as { column?: unknown }).column === undefined;
+  if (sqlState.startsWith('22') && isNamedByContext) return true;
   if (layout.hasTriggers) return false;
   if (sqlState === '23503') return !layout.refersToItself;
   return sqlState.startsWith('22') || sqlState === '23502' || sqlState === '23514';
