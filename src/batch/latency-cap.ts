@@ -9,8 +9,8 @@ const MOST_MARGIN = 0.97;
 const LEAST_MARGIN = 0.3;
 /** A batch is never so small that the fixed part takes a larger share of the latency: that would only ruin the throughput. */
 const MOST_FIXED = 0.75;
-
-/** Than half, where it is so many times the target: full batches are spaced then, which halves the throughput once more. */
+/** A larger share than this, where the fixed part is so many times the target: full batches are spaced then, which halves throughput again. */
+const MOST_FIXED_IF_HOPELESS = 0.5;
 const HOPELESS = 1.25;
 /** While flushes miss the target for that reason, the load is halved for a round each time after so many, to see whether it is still true. */
 const PROOF_EVERY = 24;
@@ -39,7 +39,7 @@ export class LatencyCap {
 
   get #leastMs(): number {
     const { fixedMs } = this.line;
-    return fixedMs / (fixedMs < HOPELESS * this.#targetMs ? MOST_FIXED : 0.5);
+    return fixedMs / (fixedMs < HOPELESS * this.#targetMs ? MOST_FIXED : MOST_FIXED_IF_HOPELESS);
   }
 
   /** `isTrial`: of the number of slots. Those who try too many may miss; it is no reason for smaller batches. */

@@ -278,7 +278,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
    */
   admit(item: T, bytes?: number): Outcome {
     if (this.sheds(item)) return this.drop(item, 'shed');
-    return this.#decide(item, bytes ?? this.measure(item));
+    return this.admitAsked(item, bytes ?? this.measure(item));
   }
 
   /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
@@ -291,7 +291,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** As `admit`, where `shed` and `sizeOf` have been asked. */
   admitAsked(item: T, bytes: number): Outcome {
-    return this.#decide(item, bytes);
+    // Where there is room, most strategies do the same: one call less for each item.
+    if (this.#fillsUp && this.fits(bytes)) return this.enqueue(item, bytes, 1);
+    return this.#admission(this, item, bytes);
   }
 
   /** From here on a producer under `block` is to wait, */
@@ -437,12 +439,6 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.ledger.drops[reason]++;
     this.#observer.onDrop(item, reason);
     return 'dropped';
-  }
-
-  #decide(item: T, bytes: number): Outcome {
-    // Where there is room, most strategies do the same: one call less for each item.
-    if (this.#fillsUp && this.fits(bytes)) return this.enqueue(item, bytes, 1);
-    return this.#admission(this, item, bytes);
   }
 
   #push(item: T, bytes: number, weight: number): void {

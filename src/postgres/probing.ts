@@ -13,8 +13,7 @@ export async function probeAhead<E>(
   probe: Probe<E>,
   blame: (row: number, refusal: Refusal<E>) => void,
 ): Promise<void> {
-  let pieces: (readonly number[])[] = [];
-  for (let start = 0; start < rows.length; start += size) pieces.push(rows.slice(start, start + size));
+  let pieces = cutUp(rows, size);
   let hasUnnamed = false;
   while (pieces.length > 0) {
     const refusals = await probe(pieces);
@@ -38,8 +37,7 @@ export async function checkAhead<E>(
   check: Probe<E>,
   blame: (row: number, refusal: Refusal<E>) => void,
 ): Promise<void> {
-  let pieces: (readonly number[])[] = [];
-  for (let start = 0; start < rows.length; start += size) pieces.push(rows.slice(start, start + size));
+  let pieces = cutUp(rows, size);
   while (pieces.length > 0) {
     const refusals = await check(pieces);
     const next: (readonly number[])[] = [];
@@ -53,6 +51,12 @@ export async function checkAhead<E>(
     }
     pieces = next;
   }
+}
+
+function cutUp(rows: readonly number[], size: number): (readonly number[])[] {
+  const pieces: (readonly number[])[] = [];
+  for (let start = 0; start < rows.length; start += size) pieces.push(rows.slice(start, start + size));
+  return pieces;
 }
 
 /** The pieces that come of one that was refused. */

@@ -1,8 +1,8 @@
 /** Rows that the table refuses, in tables that are more than columns: triggers that look at other rows, partitions, several keys. */
 
 import { describe, expect, test } from 'vitest';
-import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
-import { copyInto, type CopyError, type CopyOptions } from '../../../src/postgres/index.js';
+import type { CopyError, CopyOptions } from '../../../src/postgres/index.js';
+import { loadRows } from '../../support/load-rows.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -24,20 +24,7 @@ async function load(
   options: Partial<CopyOptions<object>> = {},
   batchSize = 20_000,
 ): Promise<Outcome> {
-  const failures: FailedItem<object>[] = [];
-  const sink = new BackpressureWritable<object>(
-    copyInto<object>(database.pool({ max: 3 }), { table, ...options }),
-    {
-      batchSize,
-      concurrency: 1,
-      onFailed: (failed) => failures.push(...failed),
-    },
-  );
-  for (const row of rows) if (!sink.write(row)) await new Promise((resolve) => sink.once('drain', resolve));
-  await new Promise<void>((resolve, reject) => {
-    sink.on('error', reject);
-    sink.end(resolve);
-  });
+  const { failures } = await loadRows(database.pool({ max: 3 }), { table, ...options }, rows, batchSize);
   const name = `"${(options.table ?? table).replaceAll('"', '""')}"`;
   const landed = await database.query<{ id: number }>(`SELECT id FROM ${name} ORDER BY id`);
   return {

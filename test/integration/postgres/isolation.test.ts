@@ -1,8 +1,9 @@
 /** Rows that the table refuses, by every kind of fault: the others land, each bad one fails with its cause. */
 
 import { describe, expect, test } from 'vitest';
-import { BackpressureWritable, ItemError, type FailedItem } from '../../../src/index.js';
+import { ItemError } from '../../../src/index.js';
 import { copyInto, CopyError, type CopyOptions } from '../../../src/postgres/index.js';
+import { loadRows } from '../../support/load-rows.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -30,17 +31,7 @@ async function load(
   batchSize = 20_000,
 ): Promise<Outcome> {
   const pool = database.pool({ max: 3 });
-  const failures: FailedItem<object>[] = [];
-  const sink = new BackpressureWritable<object>(copyInto<object>(pool, { table, ...options }), {
-    batchSize,
-    concurrency: 1,
-    onFailed: (failed) => failures.push(...failed),
-  });
-  for (const row of rows) if (!sink.write(row)) await new Promise((resolve) => sink.once('drain', resolve));
-  await new Promise<void>((resolve, reject) => {
-    sink.on('error', reject);
-    sink.end(resolve);
-  });
+  const { sink, failures } = await loadRows(pool, { table, ...options }, rows, batchSize);
   const metrics = sink.getMetrics();
   const landed = await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`);
   expect(metrics.eventsFailed).toBe(failures.length);

@@ -2,8 +2,8 @@
 
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
-import { copyInto, type CopyError } from '../../../src/postgres/index.js';
+import type { CopyError } from '../../../src/postgres/index.js';
+import { loadRows } from '../../support/load-rows.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -48,17 +48,7 @@ async function oneByOne(table: string, rows: readonly Row[]): Promise<Outcome> {
 }
 
 async function together(table: string, rows: readonly Row[], batchSize: number): Promise<Outcome> {
-  const failures: FailedItem<Row>[] = [];
-  const sink = new BackpressureWritable<Row>(copyInto<Row>(database.pool({ max: 2 }), { table }), {
-    batchSize,
-    concurrency: 1,
-    onFailed: (failed) => failures.push(...failed),
-  });
-  for (const row of rows) if (!sink.write(row)) await new Promise((resolve) => sink.once('drain', resolve));
-  await new Promise<void>((resolve, reject) => {
-    sink.on('error', reject);
-    sink.end(resolve);
-  });
+  const { failures } = await loadRows<Row>(database.pool({ max: 2 }), { table }, rows, batchSize);
   const placeOf = new Map(rows.map((row, place) => [row, place]));
   return {
     landed: await database.query(`SELECT * FROM ${table} ORDER BY 1, 2`),
@@ -184,14 +174,7 @@ test('pieces that are only read put no row into the table, of a single column ei
   for (const statement of trigger(table, `PERFORM nextval('${table}_rows');`, 'AFTER'))
     await database.query(statement);
   const rows = Array.from({ length: 2_000 }, (_, row) => ({ t: row % 20 === 7 ? 'bad' : `x${row}` }));
-  const failures: unknown[] = [];
-  const sink = new BackpressureWritable<Row>(copyInto<Row>(database.pool({ max: 1 }), { table }), {
-    batchSize: 1_000,
-    concurrency: 1,
-    onFailed: (failed) => failures.push(...failed),
-  });
-  for (const row of rows) if (!sink.write(row)) await new Promise((resolve) => sink.once('drain', resolve));
-  await new Promise<void>((resolve) => sink.end(resolve));
+  const { failures } = await loadRows<Row>(database.pool({ max: 1 }), { table }, rows, 1_000);
   expect(failures).toHaveLength(100);
   // Sequences do not go back: each row that came into the table counts, those that were taken back, too.
   expect(await database.query(`SELECT last_value::int AS rows FROM ${table}_rows`)).toEqual([
