@@ -67,7 +67,7 @@ function integers(
 ): BinaryEncoder {
   return {
     write(chunk, value) {
-      const exact = typeof value === 'number' && (value | 0) === value ? value : exactInteger(value);
+      const exact = exactInteger(value);
       // Not for NaN either.
       if (!(exact >= low && exact <= high)) refuse();
       write(chunk, exact);
@@ -228,7 +228,14 @@ const BYTEA: BinaryEncoder = {
 };
 
 const INT2 = integers(-(2 ** 15), 2 ** 15 - 1, (chunk, value) => chunk.writeInt16(value));
-const INT4 = integers(-(2 ** 31), 2 ** 31 - 1, (chunk, value) => chunk.writeInt32(value));
+const LONG_INT4 = integers(-(2 ** 31), 2 ** 31 - 1, (chunk, value) => chunk.writeInt32(value));
+/** The most frequent one, without a call more for each value. */
+const INT4: BinaryEncoder = {
+  write(chunk, value) {
+    if (typeof value === 'number' && (value | 0) === value) chunk.writeInt32(value);
+    else LONG_INT4.write(chunk, value);
+  },
+};
 const UNSIGNED_32 = integers(0, 2 ** 32 - 1, (chunk, value) => chunk.writeInt32(value));
 const NUMERIC: BinaryEncoder = { write: writeDecimal };
 

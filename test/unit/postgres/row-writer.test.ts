@@ -90,3 +90,51 @@ describe('what is a row', () => {
     expect(written('option', ['message'], new Error('x'))).toBe('x\n');
   });
 });
+
+describe('whatever the order of its keys, a row is written in the order of the columns', () => {
+  const NAMES = ['a', 'b', 'c'];
+
+  test.each([
+    ['the same', { a: '1', b: '2', c: '3' }, '1\t2\t3\n'],
+    ['another', { c: '3', a: '1', b: '2' }, '1\t2\t3\n'],
+    ['the same at first', { a: '1', c: '3', b: '2' }, '1\t2\t3\n'],
+    ['the last is missing', { a: '1', b: '2' }, '1\t2\t\\N\n'],
+    ['one in the middle is missing', { a: '1', c: '3' }, '1\t\\N\t3\n'],
+    ['the first is missing', { b: '2', c: '3' }, '\\N\t2\t3\n'],
+    ['undefined and null', { a: undefined, b: null, c: '3' }, '\\N\t\\N\t3\n'],
+    ['all undefined', { a: undefined, b: undefined, c: undefined }, '\\N\t\\N\t\\N\n'],
+    ['an extra key that is undefined', { a: '1', b: '2', c: '3', d: undefined }, '1\t2\t3\n'],
+    ['inherited', Object.create({ a: '1', b: '2', c: '3' }) as object, '1\t2\t3\n'],
+    ['partly inherited', Object.assign(Object.create({ c: '3' }) as object, { a: '1', b: '2' }), '1\t2\t3\n'],
+  ])('%s', (_, row, expected) => {
+    expect(written('keys', NAMES, row)).toBe(expected);
+    expect(written('option', NAMES, row)).toBe(expected);
+  });
+
+  test('an extra key is a fault, wherever it stands, but where the columns were named', () => {
+    for (const row of [
+      { x: '0', a: '1', b: '2', c: '3' },
+      { a: '1', x: '0', b: '2', c: '3' },
+      { a: '1', b: '2', c: '3', x: '0' },
+    ]) {
+      expect(() => written('keys', NAMES, row)).toThrow(/has the key "x"/);
+      expect(written('option', NAMES, row)).toBe('1\t2\t3\n');
+    }
+  });
+
+  test("what every object inherits is none of the row's values, even where it can be walked over", () => {
+    const row = Object.assign(Object.create({ constructor: 'inherited' }) as object, { a: '1' });
+    expect(written('option', ['a', 'constructor'], row)).toBe('1\t\\N\n');
+  });
+
+  test('what a getter throws is told of its own column, in the order of the columns', () => {
+    const failing = {
+      a: '1',
+      get b(): string {
+        throw new Error('no b today');
+      },
+      c: '3',
+    };
+    expect(() => written('keys', NAMES, failing)).toThrow(/column "b" .*no b today/);
+  });
+});
