@@ -107,7 +107,10 @@ export class BlockSink implements LoadSink {
     for (const settlement of settlements) {
       const { item: block, outcome } = settlement;
       // A block fails where rows of it are rejected: the others have landed.
-      const landed = outcome === 'flushed' || block.rejected > 0 ? block.records - block.rejected : 0;
+      const hasLanded = outcome === 'flushed' || block.rejected > 0;
+      const landed = hasLanded ? block.records - block.rejected : 0;
+      // Of any other, bytes may still be on their way to the server.
+      if (hasLanded) block.release();
       rows.flushed += landed;
       if (outcome === 'dropped') {
         const { reason } = settlement;

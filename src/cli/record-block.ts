@@ -6,6 +6,7 @@
 import type { CopyFormat } from '../postgres/copy-plan.js';
 import type { TextLines } from '../postgres/line-transcoder.js';
 import type { BlockCut } from './block-cut.js';
+import type { ChunkMemory } from './chunk-memory.js';
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import type { InputError } from './errors.js';
 import { lineRows, type LineFormat } from './line-rows.js';
@@ -67,6 +68,7 @@ export class RecordBlock {
   /** How many of its records the table has refused. */
   rejected = 0;
   readonly #rows: readonly SourceRow[];
+  #memory: ChunkMemory | undefined;
 
   constructor(file: SourceFile, line: number, ordinal: number, content: SentContent | readonly SourceRow[]) {
     this.file = file;
@@ -74,6 +76,18 @@ export class RecordBlock {
     this.ordinal = ordinal;
     this.sent = 'kind' in content ? content : undefined;
     this.#rows = 'kind' in content ? [] : content;
+  }
+
+  /** Its records are in these bytes, also those that are rows: such a row may be read only when it is asked for its values. */
+  hold(memory: ChunkMemory | undefined): void {
+    memory?.hold();
+    this.#memory = memory;
+  }
+
+  /** Its records have landed, or are refused for good: nobody asks for them any more. */
+  release(): void {
+    this.#memory?.release();
+    this.#memory = undefined;
   }
 
   get records(): number {

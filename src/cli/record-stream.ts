@@ -1,6 +1,7 @@
 /** The parser as a stage of a pipeline: chunks in, rows or blocks of records out. */
 
 import { Duplex } from 'node:stream';
+import type { ChunkMemory } from './chunk-memory.js';
 import { CliError } from './errors.js';
 import { RecordBlock, rowsOf, type BlockContent, type OpenReader } from './record-block.js';
 import { RecordParser, SourceRow, type RecordFormat } from './record-parser.js';
@@ -39,6 +40,8 @@ export abstract class RecordStream extends Duplex {
   #isReading = false;
   /** Of the chunk that is being read. */
   #chunkDone: Done | undefined;
+  /** That of its bytes. */
+  protected memory: ChunkMemory | undefined;
 
   /**
    * `onFailure` learns of input that cannot be read. It must end the source: the rows before the failure then go on their way, and the
@@ -62,6 +65,7 @@ export abstract class RecordStream extends Duplex {
       return;
     }
     this.#chunkDone = callback;
+    this.memory = chunk.memory;
     if (this.#begin(chunk)) this.#goOn();
     else this.#end();
   }
@@ -123,6 +127,8 @@ export abstract class RecordStream extends Duplex {
   #end(): void {
     const done = this.#chunkDone;
     this.#chunkDone = undefined;
+    this.memory?.release();
+    this.memory = undefined;
     done?.();
   }
 }
@@ -192,11 +198,16 @@ export class BlockStream extends RecordStream {
     const skips = this.#skips;
     const skipped = skips === undefined ? 0 : countSkipped(block, skips);
     this.passed += block.records - skipped;
-    if (skipped === 0) this.push(block);
+    if (skipped === 0) this.#passOn(block);
     else if (skipped < block.records) {
       const rows = block.rows(this.#open).filter((row) => skips?.(row.ordinal) === false);
-      this.push(new RecordBlock(file, rows[0]!.line, rows[0]!.ordinal, rows));
+      this.#passOn(new RecordBlock(file, rows[0]!.line, rows[0]!.ordinal, rows));
     }
+  }
+
+  #passOn(block: RecordBlock): void {
+    block.hold(this.memory);
+    this.push(block);
   }
 }
 

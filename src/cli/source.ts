@@ -1,10 +1,11 @@
 /** The input: files and standard input, one after another, as chunks of plain bytes (gzip already undone). */
 
 import { constants, createReadStream, fstatSync } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
+import { access, open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from './errors.js';
 
 /** Large enough that the cost per chunk vanishes, small enough that rows of one chunk are no burden. */
@@ -25,7 +26,12 @@ export interface SourceChunk {
   readonly bytes: Buffer;
   /** Whether the file ends with this chunk. An empty chunk ends each file. */
   readonly last: boolean;
+  /** Set where the bytes stay as they are only for as long as somebody holds them: from the beginning, whoever has the chunk. */
+  readonly memory?: ChunkMemory;
 }
+
+/** Bytes as they lie in a file. */
+type Piece = Pick<SourceChunk, 'bytes' | 'memory'>;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -67,6 +73,7 @@ export class Source {
   bytesRead = 0;
   readonly #standardInput: Readable;
   readonly #chunks: AsyncGenerator<SourceChunk, void>;
+  readonly #pool = new ChunkPool(CHUNK_BYTES);
   #open: Readable | undefined;
   #stopped = false;
 
@@ -96,6 +103,8 @@ export class Source {
   stop(): void {
     this.#stopped = true;
     this.#open?.destroy();
+    // Closes what is open. Whatever that fails with is of no interest any more.
+    this.#chunks.return().catch(() => undefined);
   }
 
   /** A stream of `head`, which was pulled before, and of all that follows. Destroying it stops the source. */
@@ -135,40 +144,73 @@ export class Source {
   }
 
   async *#readFile(file: SourceFile): AsyncGenerator<SourceChunk, void> {
-    const raw =
-      file.path === undefined
-        ? this.#standardInput
-        : createReadStream(file.path, { highWaterMark: CHUNK_BYTES });
-    this.#open = raw;
-    if (this.#stopped) raw.destroy();
-    const pieces = this.#counted(raw);
-    const head = await headOf(pieces);
-    const joined = rejoin(head, pieces);
-    const plain = isGzip(head) ? gunzip(joined) : joined;
-    for await (const bytes of plain) yield { file, bytes, last: false };
+    const pieces = this.#counted(this.#piecesOf(file));
+    try {
+      const head = await headOf(pieces);
+      const joined = rejoin(head, pieces);
+      const plain = isGzip(head.bytes) ? gunzip(joined) : joined;
+      for await (const piece of plain) yield { file, ...piece, last: false };
+    } finally {
+      // Nobody waits for it: a pipe may be waiting for data.
+      pieces.return().catch(() => undefined);
+    }
   }
 
-  async *#counted(raw: Readable): AsyncGenerator<Buffer, void> {
-    for await (const bytes of raw as AsyncIterable<Buffer>) {
-      this.bytesRead += bytes.length;
-      yield bytes;
+  #piecesOf({ path, sizeBytes }: SourceFile): AsyncGenerator<Piece, void> {
+    if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(path);
+    return this.#readStream(
+      path === undefined ? this.#standardInput : createReadStream(path, { highWaterMark: CHUNK_BYTES }),
+    );
+  }
+
+  /** What is no pipe: there each read fills a chunk, and none has to be waited for. */
+  async *#readRegular(path: string): AsyncGenerator<Piece, void> {
+    const file = await open(path);
+    try {
+      for (;;) {
+        const memory = this.#pool.take();
+        const { bytesRead } = await file.read(memory.bytes, 0, CHUNK_BYTES);
+        if (bytesRead === CHUNK_BYTES) yield { bytes: memory.bytes, memory };
+        else {
+          // Many short files would each hold a whole chunk.
+          const bytes = Buffer.from(memory.bytes.subarray(0, bytesRead));
+          memory.release();
+          if (bytesRead === 0) return;
+          yield { bytes };
+        }
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async *#readStream(raw: Readable): AsyncGenerator<Piece, void> {
+    this.#open = raw;
+    if (this.#stopped) raw.destroy();
+    for await (const bytes of raw as AsyncIterable<Buffer>) yield { bytes };
+  }
+
+  async *#counted(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece, void> {
+    for await (const piece of pieces) {
+      this.bytesRead += piece.bytes.length;
+      yield piece;
     }
   }
 }
 
 /** At least two bytes, where there are two: a pipe may deliver one at a time. */
-async function headOf(pieces: AsyncGenerator<Buffer, void>): Promise<Buffer> {
-  let head: Buffer = NOTHING;
-  while (head.length < 2) {
-    const piece = await pieces.next();
-    if (piece.done === true) break;
-    head = head.length === 0 ? piece.value : Buffer.concat([head, piece.value]);
+async function headOf(pieces: AsyncGenerator<Piece, void>): Promise<Piece> {
+  let head: Piece = { bytes: NOTHING };
+  while (head.bytes.length < 2) {
+    const { done, value: piece } = await pieces.next();
+    if (done === true) break;
+    head = head.bytes.length === 0 ? piece : { bytes: Buffer.concat([head.bytes, piece.bytes]) };
   }
   return head;
 }
 
-async function* rejoin(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  if (head.length > 0) yield head;
+async function* rejoin(head: Piece, rest: AsyncIterable<Piece>): AsyncGenerator<Piece, void> {
+  if (head.bytes.length > 0) yield head;
   yield* rest;
 }
 
@@ -176,13 +218,13 @@ function isGzip(head: Buffer): boolean {
   return head[0] === 0x1f && head[1] === 0x8b;
 }
 
-async function* gunzip(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+async function* gunzip(compressed: AsyncIterable<Piece>): AsyncGenerator<Piece, void> {
   const unzipped = createGunzip({ chunkSize: CHUNK_BYTES });
   /** Where the last byte that is not zero was read, counted from 1. */
   let contentBytes = 0;
   async function* measured(): AsyncGenerator<Buffer, void> {
     let readBytes = 0;
-    for await (const bytes of compressed) {
+    for await (const { bytes } of compressed) {
       let end = bytes.length;
       while (end > 0 && bytes[end - 1] === 0) end -= 1;
       if (end > 0) contentBytes = readBytes + end;
@@ -194,7 +236,7 @@ async function* gunzip(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer
   feed.on('error', (error) => unzipped.destroy(error));
   feed.pipe(unzipped);
   try {
-    yield* unzipped as AsyncIterable<Buffer>;
+    for await (const bytes of unzipped as AsyncIterable<Buffer>) yield { bytes };
     // Zeros may pad the end. Node's gunzip ends with them and passes over whatever comes after, which may be rows.
     feed.unpipe(unzipped);
     await finished(feed.resume());

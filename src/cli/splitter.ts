@@ -50,6 +50,8 @@ export class RecordSplitter {
   /** The beginning of a record that has not ended yet, in pieces. */
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
+  /** How many of the pieces, or of what is kept of a line that is being left out, are copies. */
+  #copies = 0;
   #place: Place = Place.UNQUOTED;
   /** The byte before the next; a line feed where a record begins. */
   #previous = LINE_FEED;
@@ -63,7 +65,7 @@ export class RecordSplitter {
     this.#delimiter = options.delimiter?.charCodeAt(0);
   }
 
-  /** Takes a chunk; `step()` looks at it. */
+  /** Takes a chunk; `step()` looks at it. Once that has looked at all of it, nothing of it is held here: what is kept, is a copy. */
   add(chunk: Buffer): void {
     if (chunk.length > 0) this.#endsInCarriageReturn = chunk.at(-1) === CARRIAGE_RETURN;
     this.#waiting.unshift(chunk);
@@ -86,7 +88,15 @@ export class RecordSplitter {
       if (this.#skipped !== undefined) this.#skip(bytes);
       else if (bytes.length > 0) this.#scan(bytes);
     } else if (this.#ended) this.#stepAtEnd();
+    if (this.#waiting.length === 0) this.#copyKept();
     return this.#waiting.length > 0 || (this.#ended && (this.#skipped !== undefined || this.#pieceBytes > 0));
+  }
+
+  /** Once for a chunk: where many records are none, what comes after each of them is kept for a moment, again and again. */
+  #copyKept(): void {
+    const kept = this.#skipped?.kept ?? this.#pieces;
+    for (; this.#copies < kept.length; this.#copies += 1)
+      kept[this.#copies] = Buffer.from(kept[this.#copies]!);
   }
 
   #stepAtEnd(): void {
@@ -202,6 +212,7 @@ export class RecordSplitter {
   #forget(): void {
     this.#pieces = [];
     this.#pieceBytes = 0;
+    this.#copies = 0;
     this.#place = Place.UNQUOTED;
     this.#previous = LINE_FEED;
   }
@@ -246,6 +257,7 @@ export class RecordSplitter {
   #endSkipped(): void {
     const { fault, kept } = this.#skipped!;
     this.#skipped = undefined;
+    this.#copies = 0;
     this.#options.bad(fault, kept.length === 1 ? kept[0]! : Buffer.concat(kept));
   }
 

@@ -115,8 +115,10 @@ function feed(
   let start = 0;
   try {
     for (const end of ends) {
-      // A copy, so that nothing can look beyond its end.
-      parser.add({ file: FILE, bytes: Buffer.from(bytes.subarray(start, end)), last: false });
+      // A copy, so that nothing can look beyond its end; nor at it once it was read, for other bytes may stand there then.
+      const chunk = Buffer.from(bytes.subarray(start, end));
+      parser.add({ file: FILE, bytes: chunk, last: false });
+      chunk.fill('"');
       start = end;
     }
     parser.add({ file: FILE, bytes: NOTHING, last: true });

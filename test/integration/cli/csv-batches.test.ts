@@ -5,7 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ChunkPool, type ChunkMemory } from '../../../src/cli/chunk-memory.js';
 import { load, type Terminal } from '../../../src/cli/load.js';
 import { parseArguments, type LoadOptions } from '../../../src/cli/options.js';
 import { createCopy } from '../../../src/postgres/copy-into.js';
@@ -59,6 +60,43 @@ describe('the size of a batch', () => {
     expect(proxy.received).toBeLessThan(2 * 40_000);
     await proxy.close();
   });
+});
+
+describe('a file of many chunks, whose memory is used again', () => {
+  const ROWS = 300_000;
+  const BAD = 100_000;
+  const textOf = (row: number): string => String(7919 * row).padStart(40, '0');
+
+  test.each([
+    ['csv', (row: number, a: number | string) => `${a},${textOf(row)}\n`],
+    ['ndjson', (row: number, a: number | string) => `${JSON.stringify({ a, b: textOf(row) })}\n`],
+  ])(
+    '%s: each row lands with its own values, and bad ones are written with theirs',
+    async (format, lineOf) => {
+      const taken = vi.spyOn(ChunkPool.prototype, 'take');
+      const table = await database.table('a int, b text');
+      const file = path.join(directory, `long.${format}`);
+      const rejects = path.join(directory, `rejects.${format}`);
+      const lines = Array.from({ length: ROWS }, (_, row) => lineOf(row, row % BAD === 0 ? 'bad' : row));
+      await writeFile(file, [format === 'csv' ? 'a,b\n' : '', ...lines].join(''));
+      const json = await run([file, '-t', table, '--to', database.url, '--rejects', rejects]);
+      const memories = taken.mock.results.map(({ value }) => value as ChunkMemory);
+      taken.mockRestore();
+      expect(json).toMatchObject({ rows: ROWS - ROWS / BAD });
+      expect(
+        await database.query(
+          `SELECT count(DISTINCT a)::int AS rows, count(*) FILTER (WHERE b <> lpad((7919 * a::bigint)::text, 40, '0'))::int AS wrong FROM ${table}`,
+        ),
+      ).toEqual([{ rows: ROWS - ROWS / BAD, wrong: 0 }]);
+      const written = (await readFile(rejects, 'utf8')).trimEnd().split('\n');
+      expect(written.map((line) => (JSON.parse(line) as { row: { b: string } }).row.b).sort()).toEqual(
+        [0, BAD, 2 * BAD].map(textOf),
+      );
+      // At most 4 MiB wait or are on their way, and each chunk has 256 KiB.
+      expect(memories.length).toBeGreaterThan(45);
+      expect(new Set(memories).size).toBeLessThan(25);
+    },
+  );
 });
 
 describe('bad rows of many kinds, so many that they are looked for before any row lands', () => {
