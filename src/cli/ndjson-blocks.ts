@@ -13,9 +13,7 @@ import type { SourceFile } from './source.js';
 import { endOfLine } from './text.js';
 
 /** One object, so that blocks of several files can be sent together. */
-const FORMATS: readonly BlockFormat[] = [
-  { copy: TEXT_FORMAT, textLines: { delimiter: '\t', nullText: '\\N' } },
-];
+const FORMATS: readonly BlockFormat[] = [{ copy: TEXT_FORMAT }];
 
 export interface NdjsonBlockOptions extends NdjsonRowOptions {
   readonly transcoder: NdjsonTranscoder;

@@ -17,7 +17,7 @@ import { textAsWritten } from './text.js';
 /** How the server is to read the bytes of a block. Two are the same where they are one object: then blocks can be sent together. */
 export interface BlockFormat {
   readonly copy: CopyFormat;
-  /** Set where the records are lines. */
+  /** Set where the records are lines without quotes and backslashes. */
   readonly textLines?: TextLines;
 }
 

@@ -151,7 +151,7 @@ class BatchTransaction<T, Client extends CopyClient> {
       return this.#inOrder();
     }
     try {
-      if (format.isBinary(binary) && (await this.#landsInBinary(() => this.#copyAll(binary)))) {
+      if (format.isBinary(binary, 'values') && (await this.#landsInBinary(() => this.#copyAll(binary)))) {
         return this.#inOrder();
       }
       await this.#copyAll(undefined);
@@ -172,7 +172,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     const { format, layout, onStaleLayout } = this.#batch;
     const { chunks, textLines } = written;
     const { binary } = layout;
-    if (textLines !== undefined && format.isBinary(binary)) {
+    if (textLines !== undefined && format.isBinary(binary, 'lines')) {
       const transcoder = new LineTranscoder(chunks, textLines, binary.encoders);
       const copy = async (): Promise<void> => {
         await this.#sendBinary(binary, () => transcoder.next());

@@ -7,7 +7,7 @@ import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
 import type { BinaryEncoder } from './binary-encoders.js';
 import { CHUNK_BYTES, NONE } from './chunk-writer.js';
 
-/** How lines are written, each of them whole and with as many fields as there are columns. */
+/** How lines are written, each of them whole, with as many fields as there are columns, and without a backslash. */
 export interface TextLines {
   /** One byte. */
   readonly delimiter: string;
@@ -17,14 +17,6 @@ export interface TextLines {
 
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
-const BACKSLASH = 92;
-/** What follows the backslash, and what both stand for. Of the others the server reads more than we write. */
-const ESCAPES = new Map([
-  [0x5c, BACKSLASH],
-  [0x74, 9],
-  [0x6e, LINE_FEED],
-  [0x72, CARRIAGE_RETURN],
-]);
 
 export class LineTranscoder {
   readonly #delimiter: number;
@@ -39,7 +31,11 @@ export class LineTranscoder {
   #isDone = false;
 
   /** @param lines UTF-8 without U+0000; a line ends with a line feed, a carriage return before it is no part of it */
-  constructor(lines: readonly Buffer[], { delimiter, nullText }: TextLines, encoders: readonly BinaryEncoder[]) {
+  constructor(
+    lines: readonly Buffer[],
+    { delimiter, nullText }: TextLines,
+    encoders: readonly BinaryEncoder[],
+  ) {
     this.#lines = lines;
     this.#delimiter = delimiter.charCodeAt(0);
     this.#nullText = Buffer.from(nullText);
@@ -79,7 +75,8 @@ export class LineTranscoder {
       const encoder = encoders[column]!;
       // Most fields have nothing of it.
       const byte = source[at];
-      const isNull = (byte === nullStart || byte === stop || byte === CARRIAGE_RETURN) && this.#isNull(at, stop);
+      const isNull =
+        (byte === nullStart || byte === stop || byte === CARRIAGE_RETURN) && this.#isNull(at, stop);
       if (!isNull && encoder.copyField !== undefined) {
         const { length } = chunk;
         const end = encoder.copyField(chunk, source, at, delimiter);
@@ -97,14 +94,16 @@ export class LineTranscoder {
   /** Whatever there is. Answers where the next field begins. */
   #writeField(encoder: BinaryEncoder, start: number, stop: number, isNull: boolean): number {
     const source = this.#source;
-    let end = start;
-    // What is escaped ends no field.
-    while (source[end] !== stop && end < source.length) end += source[end] === BACKSLASH ? 2 : 1;
-    if (end >= source.length) throw new BinaryRefusal('a line of another form');
-    const next = end + 1;
+    const next = source.indexOf(stop, start) + 1;
+    if (next === 0) throw new BinaryRefusal('a line of another form');
+    let end = next - 1;
     if (stop === LINE_FEED && end > start && source[end - 1] === CARRIAGE_RETURN) end -= 1;
     if (isNull) this.#chunk.writeNull();
-    else encoder.write(this.#chunk, unescape(source.toString('utf8', start, end)));
+    else {
+      const text = source.toString('utf8', start, end);
+      if (text.includes('\\') || text.includes('\n')) throw new BinaryRefusal('a line of another form');
+      encoder.write(this.#chunk, text);
+    }
     return next;
   }
 
@@ -118,14 +117,4 @@ export class LineTranscoder {
     if (source[end] === stop) return true;
     return stop === LINE_FEED && source[end] === CARRIAGE_RETURN && source[end + 1] === LINE_FEED;
   }
-}
-
-/** @throws {BinaryRefusal} an escape that only the server reads */
-function unescape(text: string): string {
-  if (!text.includes('\\')) return text;
-  return text.replace(/\\(.?)/gs, (_, escaped: string) => {
-    const meant = ESCAPES.get(escaped.charCodeAt(0));
-    if (meant === undefined) throw new BinaryRefusal('an escape of another kind');
-    return String.fromCharCode(meant);
-  });
 }
