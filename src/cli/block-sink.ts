@@ -137,7 +137,7 @@ export class BlockSink implements LoadSink {
     return resultOf(blocks, rejected);
   }
 
-  #copyWritten(blocks: readonly RecordBlock[], { copy }: BlockFormat, { signal }: FlushContext) {
+  #copyWritten(blocks: readonly RecordBlock[], { copy, textLines }: BlockFormat, { signal }: FlushContext) {
     let rows = 0;
     for (const { records } of blocks) rows += records;
     return this.#copy.copyWritten(
@@ -147,6 +147,7 @@ export class BlockSink implements LoadSink {
         rows,
         format: copy,
         chunks: chunksOf(blocks),
+        textLines,
       },
       signal,
     );

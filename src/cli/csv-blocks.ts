@@ -40,7 +40,11 @@ export function csvFormats(delimiter: string, nullText: string): CsvFormats | un
   const csv = delimitedFormat('csv', delimiter, nullText);
   // Objects of their own: the server takes line breaks of one kind only.
   const [lf, crlf] = [{ copy: csv }, { copy: csv }];
-  const [textLf, textCrlf] = [{ copy: text }, { copy: text }];
+  const textLines = { delimiter, nullText };
+  const [textLf, textCrlf] = [
+    { copy: text, textLines },
+    { copy: text, textLines },
+  ];
   return {
     plain: { lf: [textLf, lf], crlf: [textCrlf, crlf] },
     any: { lf: [lf], crlf: [crlf] },

@@ -4,6 +4,7 @@
  */
 
 import type { CopyFormat } from '../postgres/copy-plan.js';
+import type { TextLines } from '../postgres/line-transcoder.js';
 import type { BlockCut } from './block-cut.js';
 import type { ChunkMemory } from './chunk-memory.js';
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
@@ -16,6 +17,8 @@ import { textAsWritten } from './text.js';
 /** How the server is to read the bytes of a block. Two are the same where they are one object: then blocks can be sent together. */
 export interface BlockFormat {
   readonly copy: CopyFormat;
+  /** Set where the records are lines without quotes and backslashes. */
+  readonly textLines?: TextLines;
 }
 
 /** What a reader gives: whole records of one file. */

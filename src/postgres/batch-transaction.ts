@@ -14,6 +14,7 @@ import { BINARY_FORMAT, TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, copyChunks } from './copy-rows.js';
 import { EncodedRows, type WrittenLines } from './encoded-rows.js';
 import { isolate, type ByKind, type Refusal } from './isolation.js';
+import { LineTranscoder, type TextLines } from './line-transcoder.js';
 import { AbortFault, LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
@@ -61,6 +62,8 @@ const BAD_LINE = '22P04';
 export interface WrittenRows {
   format: CopyFormat;
   chunks: readonly Buffer[];
+  /** Set where the chunks are lines of text, which can be read here, too. */
+  textLines?: TextLines | undefined;
 }
 
 export interface Batch<T, Client extends CopyClient> {
@@ -140,8 +143,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     const binary = lines === undefined ? layout.binary : undefined;
     this.#begin(scope.begin);
     if (written !== undefined) {
-      await this.#copyWritten(written);
-      await this.#complete();
+      await this.#land(written);
       return this.#failures;
     }
     if (isolates && memory.gaps !== undefined) {
@@ -149,7 +151,9 @@ class BatchTransaction<T, Client extends CopyClient> {
       return this.#inOrder();
     }
     try {
-      if (format.isBinary(binary) && (await this.#landsInBinary(binary))) return this.#inOrder();
+      if (format.isBinary(binary, 'values') && (await this.#landsInBinary(() => this.#copyAll(binary)))) {
+        return this.#inOrder();
+      }
       await this.#copyAll(undefined);
       await this.#complete();
       if (this.#isDoubtful) onStaleLayout();
@@ -164,11 +168,28 @@ class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
+  async #land(written: WrittenRows): Promise<void> {
+    const { format, layout, onStaleLayout } = this.#batch;
+    const { chunks, textLines } = written;
+    const { binary } = layout;
+    if (textLines !== undefined && format.isBinary(binary, 'lines')) {
+      const transcoder = new LineTranscoder(chunks, textLines, binary.encoders);
+      const copy = async (): Promise<void> => {
+        await this.#sendBinary(binary, () => transcoder.next());
+        await this.#merge();
+      };
+      if (await this.#landsInBinary(copy)) return;
+    }
+    await this.#copyWritten(written);
+    await this.#complete();
+    if (this.#isDoubtful) onStaleLayout();
+  }
+
   /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
-  async #landsInBinary(binary: BinaryFormat): Promise<boolean> {
+  async #landsInBinary(copy: () => Promise<void>): Promise<boolean> {
     const { scope, format, signal } = this.#batch;
     try {
-      await this.#copyAll(binary);
+      await copy();
       await this.#complete();
       format.landed();
       return true;
@@ -273,10 +294,7 @@ class BatchTransaction<T, Client extends CopyClient> {
     try {
       let row = 0;
       let bytes = 0;
-      const statement =
-        binary === undefined ? this.#statement(TEXT_FORMAT) : this.#statement(BINARY_FORMAT, binary.check);
-      const way = binary === undefined ? this.#way : { ...this.#way, isKept: mayLeaveConnectionUsable };
-      await copyChunks(way, statement, () => {
+      const nextChunk = (): Buffer | undefined => {
         if (row === items.length) {
           onEncoded(bytes);
           return undefined;
@@ -284,11 +302,18 @@ class BatchTransaction<T, Client extends CopyClient> {
         row = writer.fill(items, row);
         bytes += writer.length;
         return writer.take();
-      });
+      };
+      if (binary === undefined) await copyChunks(this.#way, this.#statement(TEXT_FORMAT), nextChunk);
+      else await this.#sendBinary(binary, nextChunk);
     } finally {
       this.#leaveOut(faults);
     }
     await this.#merge();
+  }
+
+  #sendBinary({ check }: BinaryFormat, nextChunk: () => Buffer | undefined): Promise<void> {
+    const way = { ...this.#way, isKept: mayLeaveConnectionUsable };
+    return copyChunks(way, this.#statement(BINARY_FORMAT, check), nextChunk);
   }
 
   async #trial(encoded: EncodedRows, rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {

@@ -12,6 +12,7 @@ export class BinaryRefusal extends Error {
 /** Before the first row: signature, flags, length of an extension. */
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const LENGTH_BYTES = 4;
+const BACKSLASH = 92;
 /** From this length on, the built-in encoder is faster than a loop. */
 const LONG_TEXT = 32;
 /** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
@@ -161,6 +162,33 @@ export class BinaryChunk {
       bytes[start + index] = code;
     }
     this.#endText(count, before, version);
+  }
+
+  /**
+   * A field of a line as it stands there. Answers where it ends: before the delimiter or the line's end, or where a backslash says that it
+   * is to be read. @param version as of `writeText`
+   */
+  copyText(line: Uint8Array, start: number, delimiter: number, version?: number): number {
+    const before = LENGTH_BYTES + (version === undefined ? 0 : 1);
+    this.#reserve(before + LONG_TEXT);
+    const bytes = this.#bytes;
+    const to = this.#length + before;
+    let count = 0;
+    for (; count < LONG_TEXT; count += 1) {
+      const byte = line[start + count]!;
+      if (byte === delimiter || byte < 14 || byte === BACKSLASH) break;
+      bytes[to + count] = byte;
+    }
+    if (count === LONG_TEXT) {
+      for (; ; count += 1) {
+        const byte = line[start + count]!;
+        if (byte === delimiter || byte < 14 || byte === BACKSLASH) break;
+      }
+      this.#reserve(before + count);
+      this.#bytes.set(line.subarray(start, start + count), this.#length + before);
+    }
+    this.#endText(count, before, version);
+    return start + count;
   }
 
   #writeLong(text: string, before: number, version: number | undefined): void {

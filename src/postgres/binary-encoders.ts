@@ -6,12 +6,17 @@
 import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
 import { writeDecimal } from './binary-numeric.js';
 import { dayOf, FIRST_PLAIN_DAY, LAST_PLAIN_DAY } from './date-text.js';
-import { isoDay, isoMicroseconds } from './iso-text.js';
+import { isoDay, isoMicroseconds, IsoReader } from './iso-text.js';
 import type { ColumnType, ValueEncoder } from './text-encoders.js';
 
 export interface BinaryEncoder {
   /** @throws {BinaryRefusal} @throws {ValueFault} as the text encoder */
   write(chunk: BinaryChunk, value: unknown): void;
+  /**
+   * The same for a literal that stands in a line, where that needs no string: answers where it ends. Whatever does not end with the field
+   * was not read to its end, or at all, and is to be forgotten. Undefined: for no literal.
+   */
+  copyField?: (chunk: BinaryChunk, line: Uint8Array, start: number, delimiter: number) => number;
 }
 
 /** 2000-01-01, where PostgreSQL counts from. */
@@ -53,6 +58,25 @@ function plainInteger(text: string): number {
   return start === 1 ? -value : value;
 }
 
+/** Where the integer that was read last has ended. */
+let integerEnd = 0;
+
+/** The same of the digits that stand in a line. */
+function integerIn(line: Uint8Array, start: number): number {
+  const isNegative = line[start] === 45;
+  const first = isNegative ? start + 1 : start;
+  let at = first;
+  let value = 0;
+  for (let digit = line[at]! - 48; digit >= 0 && digit <= 9; digit = line[at]! - 48) {
+    value = 10 * value + digit;
+    at += 1;
+  }
+  integerEnd = at;
+  const digits = at - first;
+  if (digits === 0 || digits > EXACT_DIGITS || (digits > 1 && line[first] === 48)) return NaN;
+  return isNegative ? -value : value;
+}
+
 /** As a number where it is one that both formats take; else NaN. */
 function exactInteger(value: unknown): number {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : NaN;
@@ -72,6 +96,12 @@ function integers(
       if (!(exact >= low && exact <= high)) refuse();
       write(chunk, exact);
     },
+    copyField(chunk, line, start) {
+      const exact = integerIn(line, start);
+      if (!(exact >= low && exact <= high)) return start;
+      write(chunk, exact);
+      return integerEnd;
+    },
   };
 }
 
@@ -88,6 +118,12 @@ const INT8: BinaryEncoder = {
     const long = isLong ? BigInt(value) : refuse();
     if (BigInt.asIntN(64, long) !== long) refuse();
     chunk.writeBigInt64(long);
+  },
+  copyField(chunk, line, start) {
+    const exact = integerIn(line, start);
+    if (Number.isNaN(exact)) return start;
+    chunk.writeInt64(exact);
+    return integerEnd;
   },
 };
 
@@ -141,6 +177,8 @@ const BOOL: BinaryEncoder = {
   },
 };
 
+const iso = new IsoReader();
+
 const DATE: BinaryEncoder = {
   write(chunk, value) {
     const day =
@@ -148,6 +186,12 @@ const DATE: BinaryEncoder = {
     // Not for NaN either.
     if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) refuse();
     chunk.writeInt32(day - EPOCH_DAY);
+  },
+  copyField(chunk, line, start) {
+    const day = iso.day(line, start);
+    if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) return start;
+    chunk.writeInt32(day - EPOCH_DAY);
+    return iso.end;
   },
 };
 
@@ -166,18 +210,32 @@ function moments(needsZone: boolean): BinaryEncoder {
       }
       const microseconds = typeof value === 'string' ? isoMicroseconds(value, needsZone) : NaN;
       if (Number.isNaN(microseconds)) refuse();
-      const since = microseconds - EPOCH_US;
-      // Before 1714 there may be more of them to 2000 than a number holds, and not yet to 1970.
-      if (Number.isSafeInteger(since)) chunk.writeInt64(since);
-      else chunk.writeBigInt64(BigInt(microseconds) - BigInt(EPOCH_US));
+      writeMoment(chunk, microseconds);
+    },
+    copyField(chunk, line, start) {
+      const microseconds = iso.microseconds(line, start, needsZone);
+      if (Number.isNaN(microseconds)) return start;
+      writeMoment(chunk, microseconds);
+      return iso.end;
     },
   };
+}
+
+/** @param microseconds since 1970 */
+function writeMoment(chunk: BinaryChunk, microseconds: number): void {
+  const since = microseconds - EPOCH_US;
+  // Before 1714 there may be more of them to 2000 than a number holds, and not yet to 1970.
+  if (Number.isSafeInteger(since)) chunk.writeInt64(since);
+  else chunk.writeBigInt64(BigInt(microseconds) - BigInt(EPOCH_US));
 }
 
 function texts(encoder: ValueEncoder, version?: number): BinaryEncoder {
   return {
     write(chunk, value) {
       chunk.writeText(typeof value === 'string' ? value : encoder.toText(value), version);
+    },
+    copyField(chunk, line, start, delimiter) {
+      return chunk.copyText(line, start, delimiter, version);
     },
   };
 }
@@ -186,6 +244,9 @@ function texts(encoder: ValueEncoder, version?: number): BinaryEncoder {
 const STRINGS: BinaryEncoder = {
   write(chunk, value) {
     chunk.writeText(typeof value === 'string' ? value : refuse());
+  },
+  copyField(chunk, line, start, delimiter) {
+    return chunk.copyText(line, start, delimiter);
   },
 };
 
@@ -234,6 +295,12 @@ const INT4: BinaryEncoder = {
   write(chunk, value) {
     if (typeof value === 'number' && (value | 0) === value) chunk.writeInt32(value);
     else LONG_INT4.write(chunk, value);
+  },
+  copyField(chunk, line, start) {
+    const exact = integerIn(line, start);
+    if ((exact | 0) !== exact) return start;
+    chunk.writeInt32(exact);
+    return integerEnd;
   },
 };
 const UNSIGNED_32 = integers(0, 2 ** 32 - 1, (chunk, value) => chunk.writeInt32(value));

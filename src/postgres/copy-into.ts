@@ -171,7 +171,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         memory,
         format: formatChoice,
         onEncoded: () => undefined,
-        onStaleLayout: () => undefined,
+        onStaleLayout: () => tableLayout.forget(layout),
         valuesOf: undefined,
         beforeCommit: undefined,
         mark,

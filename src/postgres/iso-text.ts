@@ -1,6 +1,6 @@
 /**
  * Dates and times as ISO 8601 writes them, read as PostgreSQL reads them whatever its settings: years of four digits, everything in its
- * place. What is written in any other way, or is no date at all, is NaN here, and the server's to read. Pure.
+ * place. What is written in any other way, or is no date at all, is NaN here, and the server's to read.
  */
 
 const DASH = 45;
@@ -8,54 +8,108 @@ const COLON = 58;
 const DATE_LENGTH = 10;
 const TIME_LENGTH = 8;
 const MOST_FRACTION_DIGITS = 6;
+const NO_DATE = 0;
+
+/** Reads bytes. What it remembers only saves time. */
+export class IsoReader {
+  /** Where what was read last has ended. Not valid where that was NaN. */
+  end = 0;
+  /** The date that was read last, two characters a number: that of the next row is often the same. */
+  readonly #pairs = new Int32Array(4).fill(NO_DATE);
+  #day = NaN;
+
+  /** `YYYY-MM-DD`: the day's number since 1970-01-01. */
+  day(bytes: Uint8Array, at: number): number {
+    if (bytes[at + 4] !== DASH || bytes[at + 7] !== DASH) return NaN;
+    this.end = at + DATE_LENGTH;
+    const pairs = this.#pairs;
+    const century = (bytes[at]! << 8) | bytes[at + 1]!;
+    const year = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    const month = (bytes[at + 5]! << 8) | bytes[at + 6]!;
+    const day = (bytes[at + 8]! << 8) | bytes[at + 9]!;
+    if (pairs[3] !== day || pairs[2] !== month || pairs[1] !== year || pairs[0] !== century) {
+      pairs[0] = century;
+      pairs[1] = year;
+      pairs[2] = month;
+      pairs[3] = day;
+      this.#day = dayAt(bytes, at);
+    }
+    return this.#day;
+  }
+
+  /**
+   * `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, up to six digits of a fraction, and `Z` or `+00`: microseconds since 1970, exact; NaN, too,
+   * where they cannot be.
+   *
+   * @param needsZone without one it depends on the session's time zone
+   */
+  microseconds(bytes: Uint8Array, start: number, needsZone: boolean): number {
+    let at = start + DATE_LENGTH;
+    const separator = bytes[at];
+    if (separator !== 84 && separator !== 32) return NaN;
+    at += 1;
+    if (bytes[at + 2] !== COLON || bytes[at + 5] !== COLON) return NaN;
+    const hours = pair(bytes, at);
+    const minutes = pair(bytes, at + 3);
+    const seconds = pair(bytes, at + 6);
+    // 24:00 and leap seconds are the server's. Not for NaN either.
+    if (!(hours < 24 && minutes < 60 && seconds < 60)) return NaN;
+    at += TIME_LENGTH;
+    let fraction = 0;
+    if (bytes[at] === 46) {
+      const digits = (at += 1);
+      for (let scale = 100_000; isDigit(bytes[at]!); at += 1, scale /= 10) {
+        if (at - digits === MOST_FRACTION_DIGITS) return NaN;
+        fraction += scale * (bytes[at]! - 48);
+      }
+      if (at === digits) return NaN;
+    }
+    if (bytes[at] === 90) at += 1;
+    else if (bytes[at] === 43 && bytes[at + 1] === 48 && bytes[at + 2] === 48) at += 3;
+    else if (needsZone) return NaN;
+    const total = (((this.day(bytes, start) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000_000;
+    this.end = at;
+    // Whole seconds are exact in all years.
+    if (fraction === 0) return total;
+    return Number.isSafeInteger(total + fraction) ? total + fraction : NaN;
+  }
+}
+
+const reader = new IsoReader();
+/** Longer than whatever is read here; what comes after the text is no part of any. */
+const scratch = new Uint8Array(64);
 
 /** `YYYY-MM-DD` alone: the day's number since 1970-01-01. */
 export function isoDay(text: string): number {
-  return text.length === DATE_LENGTH ? dayAt(text) : NaN;
+  if (!isInScratch(text)) return NaN;
+  const day = reader.day(scratch, 0);
+  return reader.end === text.length ? day : NaN;
 }
 
-/**
- * `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, up to six digits of a fraction, and `Z` or `+00`: microseconds since 1970, exact; NaN, too, where
- * they cannot be.
- *
- * @param needsZone without one it depends on the session's time zone
- */
+/** As `IsoReader.microseconds`, and nothing behind it. */
 export function isoMicroseconds(text: string, needsZone: boolean): number {
-  const separator = text.charCodeAt(DATE_LENGTH);
-  if (separator !== 84 && separator !== 32) return NaN;
-  let at = DATE_LENGTH + 1;
-  if (text.charCodeAt(at + 2) !== COLON || text.charCodeAt(at + 5) !== COLON) return NaN;
-  const hours = pair(text, at);
-  const minutes = pair(text, at + 3);
-  const seconds = pair(text, at + 6);
-  // 24:00 and leap seconds are the server's. Not for NaN either.
-  if (!(hours < 24 && minutes < 60 && seconds < 60)) return NaN;
-  at += TIME_LENGTH;
-  let fraction = 0;
-  if (text.charCodeAt(at) === 46) {
-    const start = (at += 1);
-    for (let scale = 100_000; isDigit(text.charCodeAt(at)); at += 1, scale /= 10) {
-      if (at - start === MOST_FRACTION_DIGITS) return NaN;
-      fraction += scale * (text.charCodeAt(at) - 48);
-    }
-    if (at === start) return NaN;
-  }
-  const zone = text.length - at;
-  if (zone === 0 ? needsZone : !(zone === 1 && text.endsWith('Z')) && !(zone === 3 && text.endsWith('+00'))) {
-    return NaN;
-  }
-  const total = (((dayAt(text) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000_000;
-  // Whole seconds are exact in all years.
-  if (fraction === 0) return total;
-  return Number.isSafeInteger(total + fraction) ? total + fraction : NaN;
+  if (!isInScratch(text)) return NaN;
+  const microseconds = reader.microseconds(scratch, 0, needsZone);
+  return reader.end === text.length ? microseconds : NaN;
 }
 
-/** The day that the text begins with. */
-function dayAt(text: string): number {
-  if (text.charCodeAt(4) !== DASH || text.charCodeAt(7) !== DASH) return NaN;
-  const year = pair(text, 0) * 100 + pair(text, 2);
-  const month = pair(text, 5);
-  const day = pair(text, 8);
+function isInScratch(text: string): boolean {
+  const { length } = text;
+  if (length >= scratch.length) return false;
+  for (let index = 0; index < length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code > 127) return false;
+    scratch[index] = code;
+  }
+  scratch[length] = 0;
+  return true;
+}
+
+/** The day that is written at a place. */
+function dayAt(bytes: Uint8Array, at: number): number {
+  const year = pair(bytes, at) * 100 + pair(bytes, at + 2);
+  const month = pair(bytes, at + 5);
+  const day = pair(bytes, at + 8);
   if (!(year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month))) return NaN;
   return daysBefore(year, month) + day - 1;
 }
@@ -73,10 +127,10 @@ function daysBefore(year: number, month: number): number {
   return 365 * years + leapDays + Math.floor((153 * months + 2) / 5) - 719_468;
 }
 
-function pair(text: string, at: number): number {
-  const tens = text.charCodeAt(at);
-  const ones = text.charCodeAt(at + 1);
-  return isDigit(tens) && isDigit(ones) ? 10 * (tens - 48) + ones - 48 : NaN;
+function pair(bytes: Uint8Array, at: number): number {
+  const tens = bytes[at]! - 48;
+  const ones = bytes[at + 1]! - 48;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : NaN;
 }
 
 function isDigit(code: number): boolean {

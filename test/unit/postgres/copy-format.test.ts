@@ -17,7 +17,8 @@ const columns = (...types: string[]) =>
     };
     return { ...column, encoder: compileEncoder(column.type) };
   });
-const isFaster = (...types: string[]) => planBinary(where, columns(...types), 'auto')?.isFaster;
+const isFaster = (...types: string[]) => planBinary(where, columns(...types), 'auto')?.isFaster.values;
+const isFasterByLine = (...types: string[]) => planBinary(where, columns(...types), 'auto')?.isFaster.lines;
 
 describe('by the types of the columns', () => {
   test('binary where it saves more than it costs', () => {
@@ -25,6 +26,14 @@ describe('by the types of the columns', () => {
     expect(isFaster('float8')).toBe(true);
     expect(isFaster('text', 'text')).toBe(false);
     expect(isFaster('int4', 'numeric')).toBe(false);
+  });
+
+  test('of lines, binary where there are enough dates among the columns', () => {
+    expect(isFasterByLine('timestamptz', 'int4', 'int4', 'text', 'text')).toBe(true);
+    expect(isFasterByLine('int4', 'date', 'text')).toBe(true);
+    expect(isFasterByLine('int4')).toBe(false);
+    expect(isFasterByLine('date', 'text', 'text', 'text', 'text')).toBe(false);
+    expect(isFasterByLine('timestamptz', 'timestamptz', 'float4')).toBe(false);
   });
 
   test('text where a type has no binary encoder; an error where binary is asked for', () => {
@@ -47,7 +56,7 @@ describe('after batches that could not be sent in binary', () => {
   const fast = planBinary(where, columns('float8'), 'auto');
   const asText = (choice: FormatChoice) => {
     let count = 0;
-    while (!choice.isBinary(fast)) count += 1;
+    while (!choice.isBinary(fast, 'values')) count += 1;
     return count;
   };
 
@@ -72,7 +81,7 @@ describe('after batches that could not be sent in binary', () => {
   test("'binary': each is tried", () => {
     const choice = new FormatChoice('binary');
     choice.failed();
-    expect(choice.isBinary(planBinary(where, columns('text'), 'binary'))).toBe(true);
-    expect(choice.isBinary(undefined)).toBe(false);
+    expect(choice.isBinary(planBinary(where, columns('text'), 'binary'), 'values')).toBe(true);
+    expect(choice.isBinary(undefined, 'values')).toBe(false);
   });
 });
