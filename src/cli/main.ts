@@ -5,6 +5,7 @@ import { messageOf } from '../errors.js';
 import { CliError, ExitCode, missingPackage, oneLine, UsageError } from './errors.js';
 import type { StopSignal, Terminal } from './load.js';
 import { parseArguments, type Invocation } from './options.js';
+import { keepYoungSpaceSmall } from './young-space.js';
 
 async function main(argv: string[]): Promise<ExitCode> {
   watchOutput();
@@ -27,6 +28,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       process.stdout.write(`${await version()}\n`);
       return ExitCode.OK;
     case 'load': {
+      keepYoungSpaceSmall();
       const { load } = await import('./load.js');
       const { options } = invocation;
       const summary = await load(options, terminal).catch((error: unknown) => {
