@@ -13,6 +13,8 @@ export class BinaryRefusal extends Error {
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const LENGTH_BYTES = 4;
 const BACKSLASH = 92;
+/** The first of the characters above those that a line can end with. */
+const FIRST_PLAIN = 14;
 /** From this length on, the built-in encoder is faster than a loop. */
 const LONG_TEXT = 32;
 /** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
@@ -165,30 +167,26 @@ export class BinaryChunk {
   }
 
   /**
-   * A field of a line as it stands there. Answers where it ends: before the delimiter or the line's end, or where a backslash says that it
-   * is to be read. @param version as of `writeText`
+   * A field of a line as it stands there. Answers where it ends, or where there is something that does not stand for itself.
+   *
+   * @param version as of `writeText`
    */
   copyText(line: Uint8Array, start: number, delimiter: number, version?: number): number {
     const before = LENGTH_BYTES + (version === undefined ? 0 : 1);
     this.#reserve(before + LONG_TEXT);
     const bytes = this.#bytes;
     const to = this.#length + before;
-    let count = 0;
-    for (; count < LONG_TEXT; count += 1) {
-      const byte = line[start + count]!;
-      if (byte === delimiter || byte < 14 || byte === BACKSLASH) break;
-      bytes[to + count] = byte;
+    let end = start;
+    // A text without an end would be followed for ever.
+    const soon = Math.min(start + LONG_TEXT, line.length);
+    for (; end < soon && !endsText(line[end]!, delimiter); end += 1) bytes[to + end - start] = line[end]!;
+    if (end === soon) {
+      while (end < line.length && !endsText(line[end]!, delimiter)) end += 1;
+      this.#reserve(before + end - start);
+      this.#bytes.set(line.subarray(start, end), this.#length + before);
     }
-    if (count === LONG_TEXT) {
-      for (; ; count += 1) {
-        const byte = line[start + count]!;
-        if (byte === delimiter || byte < 14 || byte === BACKSLASH) break;
-      }
-      this.#reserve(before + count);
-      this.#bytes.set(line.subarray(start, start + count), this.#length + before);
-    }
-    this.#endText(count, before, version);
-    return start + count;
+    this.#endText(end - start, before, version);
+    return end;
   }
 
   #writeLong(text: string, before: number, version: number | undefined): void {
@@ -211,6 +209,11 @@ export class BinaryChunk {
     this.#length = start + LENGTH_BYTES + count;
     return start + LENGTH_BYTES;
   }
+}
+
+/** Also control characters: they are rare, and line ends are among them. */
+function endsText(byte: number, delimiter: number): boolean {
+  return byte === delimiter || byte < FIRST_PLAIN || byte === BACKSLASH;
 }
 
 function viewOf({ buffer, byteOffset, length }: Buffer): DataView {

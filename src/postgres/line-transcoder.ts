@@ -1,6 +1,6 @@
 /**
- * Lines of COPY's text format become its binary format, without a value being made of a field where that can be done from its bytes: the
- * server spends more on reading text than on all else that it does with a row.
+ * Lines of COPY's text format become its binary format, most fields from their bytes, without a value being made of them. Reading a date as
+ * text costs the server several times as much as it costs here.
  */
 
 import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
@@ -17,8 +17,11 @@ export interface TextLines {
 
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
+/** What a field of such lines has not. */
+const NO_FIELD = /[\\\n]/;
 
 export class LineTranscoder {
+  readonly #delimiterText: string;
   readonly #delimiter: number;
   readonly #nullText: Buffer;
   readonly #encoders: readonly BinaryEncoder[];
@@ -37,6 +40,7 @@ export class LineTranscoder {
     encoders: readonly BinaryEncoder[],
   ) {
     this.#lines = lines;
+    this.#delimiterText = delimiter;
     this.#delimiter = delimiter.charCodeAt(0);
     this.#nullText = Buffer.from(nullText);
     this.#encoders = encoders;
@@ -101,7 +105,9 @@ export class LineTranscoder {
     if (isNull) this.#chunk.writeNull();
     else {
       const text = source.toString('utf8', start, end);
-      if (text.includes('\\') || text.includes('\n')) throw new BinaryRefusal('a line of another form');
+      if (NO_FIELD.test(text) || text.includes(this.#delimiterText)) {
+        throw new BinaryRefusal('a line of another form');
+      }
       encoder.write(this.#chunk, text);
     }
     return next;

@@ -126,15 +126,14 @@ export class RowWriter {
     const { columns, source, names } = this.#layout;
     const writer = this.#writer;
     if (Object.getPrototypeOf(values) !== Object.prototype && isNeverRow(values)) throw notRow(values, row);
-    const encoders = this.#encoders;
     let present = 0;
     let index = 0;
     let value: unknown;
     writer.startRow();
     try {
       if (this.#mayWalkKeys) {
-        // As long as keys are the columns' names in their order. Engines read the values of such a walk by their places in the object,
-        // where each name of a list has to be looked up anew: it costs half as much.
+        // For as long as keys are the columns' names in their order: engines read the values of such a walk by their places in the object,
+        // where each name of a list has to be looked up anew. That is a fifth of the time that a row takes.
         let isWalked = true;
         for (const key in values) {
           if (key !== names[index]) {
@@ -144,13 +143,7 @@ export class RowWriter {
           // What a getter throws is not to be laid on the value before.
           value = undefined;
           value = values[key];
-          if (value === undefined) writer.writeNull();
-          else {
-            present += 1;
-            if (value === null) writer.writeNull();
-            else encoders[index]!.write(writer, value);
-          }
-          writer.endField();
+          if (this.#writeField(index, value)) present += 1;
           index += 1;
         }
         if (isWalked && index === columns.length) {
@@ -162,13 +155,7 @@ export class RowWriter {
         const { name, mustBeOwn } = columns[index]!;
         value = undefined;
         value = mustBeOwn && !Object.hasOwn(values, name) ? undefined : values[name];
-        if (value === undefined) writer.writeNull();
-        else {
-          present += 1;
-          if (value === null) writer.writeNull();
-          else encoders[index]!.write(writer, value);
-        }
-        writer.endField();
+        if (this.#writeField(index, value)) present += 1;
       }
     } catch (error) {
       throw this.#fault(row, index, value, error);
@@ -204,16 +191,20 @@ export class RowWriter {
     let index = 0;
     writer.startRow();
     try {
-      for (; index < columns.length; index += 1) {
-        const value = values[index];
-        if (value === null || value === undefined) writer.writeNull();
-        else this.#encoders[index]!.write(writer, value);
-        writer.endField();
-      }
+      for (; index < columns.length; index += 1) this.#writeField(index, values[index]);
     } catch (error) {
       throw this.#fault(row, index, values[index], error);
     }
     writer.endRow();
+  }
+
+  /** Answers whether there is a value: `null` is one. */
+  #writeField(index: number, value: unknown): boolean {
+    const writer = this.#writer;
+    if (value === undefined || value === null) writer.writeNull();
+    else this.#encoders[index]!.write(writer, value);
+    writer.endField();
+    return value !== undefined;
   }
 
   /** A plain object may leave out every column. Of anything else at least one must be there, even if undefined. */

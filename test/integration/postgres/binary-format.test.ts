@@ -6,13 +6,8 @@ import { copyInto } from '../../../src/postgres/index.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
 vi.mock('../../../src/postgres/copy-format.js', async (original) => {
-  const actual = await original<typeof copyFormat>();
-  class AlwaysBinary extends actual.FormatChoice {
-    override isBinary(binary: copyFormat.BinaryFormat | undefined): binary is copyFormat.BinaryFormat {
-      return binary !== undefined;
-    }
-  }
-  return { ...actual, FormatChoice: AlwaysBinary };
+  const { alwaysBinary } = await import('../../support/always-binary.js');
+  return alwaysBinary(await original<typeof copyFormat>());
 });
 
 describe('the batches of this file', () => {

@@ -1,9 +1,10 @@
 /** Lines that are written already: sent in binary or as they stand, the same rows land, and what is refused is refused alike. */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createCopy } from '../../../src/postgres/copy-into.js';
 import { delimitedFormat } from '../../../src/postgres/copy-plan.js';
 import type { TextLines } from '../../../src/postgres/line-transcoder.js';
+import { TableLayout } from '../../../src/postgres/table-layout.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -151,4 +152,28 @@ describe.each([
     expect(sent).toEqual({ landed: true, format: 'binary,text' });
     expect(await database.query(`SELECT a, b::text FROM ${table}`)).toEqual([{ a: 1, b: '1.0653532e+09' }]);
   });
+});
+
+test('after a batch that a changed type sends as text, the table is looked up anew, and the next goes in binary', async () => {
+  const table = await database.table('a int4, b int4');
+  const pool = database.pool({ max: 1 });
+  const copy = createCopy<object>(pool, { table, columns: ['a', 'b'], format: 'binary' });
+  const written = {
+    rows: 1,
+    format: delimitedFormat('text', ',', ''),
+    chunks: [Buffer.from('1,7\n')],
+    textLines: COMMAS,
+  };
+  expect(await copy.copyWritten({ ...written, first: 1, last: 1 }, signal)).toBe(true);
+  await database.query(`ALTER TABLE ${table} ALTER COLUMN b TYPE int8`);
+  const lookUps = vi.spyOn(TableLayout.prototype, 'find');
+  expect(await copy.copyWritten({ ...written, first: 2, last: 2 }, signal)).toBe(true);
+  expect(lookUps).not.toHaveBeenCalled();
+  expect(await copy.copyWritten({ ...written, first: 3, last: 3 }, signal)).toBe(true);
+  expect(await copy.copyWritten({ ...written, first: 4, last: 4 }, signal)).toBe(true);
+  expect(lookUps).toHaveBeenCalledTimes(1);
+  lookUps.mockRestore();
+  expect(await database.query(`SELECT count(*)::int AS n, sum(b)::int AS sum FROM ${table}`)).toEqual([
+    { n: 4, sum: 28 },
+  ]);
 });
