@@ -24,6 +24,11 @@ const endTurn = () => {
   turnTime = -1;
 };
 
+/** Runs the callback once what I/O has brought by now has been dealt with. */
+export function afterIO(callback: () => void): void {
+  setImmediate(callback);
+}
+
 /** The process's own clock. Looks its functions up at each call, so that test tools which replace them are respected. */
 export const systemClock: Clock = {
   now: () => performance.now(),

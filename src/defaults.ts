@@ -23,6 +23,7 @@ export const DEFAULTS = {
   retry: { attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, maxElapsedMs: 300_000, afterTimeout: false },
   /** Where there is one. */
   breaker: { failures: 5, minDelayMs: 500, maxDelayMs: 30_000, maxOutageMs: 300_000 },
+  yieldEvery: Infinity,
   objectMode: true,
   byteMode: { maxBufferBytes: 16 * 1024 * 1024, batchBytes: 1024 * 1024 },
 } as const;
@@ -45,7 +46,11 @@ export const CONTROLLER_OPTIONS: ReadonlySet<string> = new Set([
   ...SINK_ONLY_NAMES,
   'batchSize',
 ]);
-export const WRITABLE_OPTIONS: ReadonlySet<string> = new Set([...CONTROLLER_OPTIONS, ...STREAM_NAMES]);
+export const WRITABLE_OPTIONS: ReadonlySet<string> = new Set([
+  ...CONTROLLER_OPTIONS,
+  ...STREAM_NAMES,
+  'yieldEvery' satisfies keyof WritableOptions<unknown>,
+]);
 export const TRANSFORM_OPTIONS: ReadonlySet<string> = new Set([
   ...BUFFER_NAMES,
   ...STREAM_NAMES,

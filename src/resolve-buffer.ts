@@ -39,6 +39,7 @@ export interface BufferContext<T> {
   sizeOf: ((item: T) => number) | undefined;
   maxBufferBytes: number | undefined;
   lowWatermark: number;
+  yieldEvery: number;
 }
 
 export function resolveBuffer<T>(
@@ -89,7 +90,10 @@ export function resolveBuffer<T>(
     ...ratios,
     ...bound,
     unsetBatchSize: context.unsetBatchSize,
-    marks: producerMarks(bound, ratios, objectMode, highWaterMark),
+    marks: {
+      ...producerMarks(bound, ratios, objectMode, highWaterMark),
+      yieldEvery: resolveYield(given.yieldEvery, context.yieldEvery, strategy, objectMode),
+    },
     sizeOf: sizeOf,
     sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
     shed: optional(given.shed, (value) => checkFunction('shed', value)),
@@ -204,7 +208,7 @@ function producerMarks(
   ratios: Ratios,
   objectMode: boolean,
   highWaterMark: number | undefined,
-): ProducerMarks {
+): Omit<ProducerMarks, 'yieldEvery'> {
   const pause = (limit: number, mark: number | undefined) =>
     limit === Infinity ? Infinity : (mark ?? shareOf(limit, ratios.highWatermark));
   const resume = (limit: number, pauseAt: number) => {
@@ -225,6 +229,28 @@ function producerMarks(
     resumeAtBytes: resume(bound.capacityBytes, pauseAtBytes),
     highWaterMark: objectMode ? pauseAt : pauseAtBytes,
   };
+}
+
+function resolveYield(
+  given: number | undefined,
+  unset: number,
+  strategy: BackpressureStrategy,
+  objectMode: boolean,
+): number {
+  const blocks = strategy === BackpressureStrategy.BLOCK;
+  if (given === undefined) return blocks && objectMode ? unset : Infinity;
+  if (!objectMode)
+    throw new InvalidOptionError(
+      'yieldEvery',
+      "option 'yieldEvery' counts items, and has no use in byte mode ('objectMode: false')",
+    );
+  if (!blocks)
+    throw new InvalidOptionError(
+      'yieldEvery',
+      `option 'yieldEvery' has no use with strategy '${strategy}', under which write() never asks to wait`,
+    );
+  if (given === Infinity || (Number.isSafeInteger(given) && given >= 1)) return given;
+  return refuse('yieldEvery', 'an integer of at least 1, or Infinity', given);
 }
 
 /** An empty chunk counts as one byte: a bound in bytes must bound any number of them. */

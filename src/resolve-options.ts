@@ -95,6 +95,7 @@ export function resolveSink<T>(
     sizeOf: pick('sizeOf'),
     maxBufferBytes: defaults.maxBufferBytes,
     lowWatermark: defaults.lowWatermark ?? DEFAULTS.lowWatermark,
+    yieldEvery: defaults.yieldEvery ?? DEFAULTS.yieldEvery,
   });
   const bytesAreMeasured = buffer.sizeOf !== undefined;
   if (givenBatchBytes !== undefined) {
@@ -178,6 +179,7 @@ export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): Res
     sizeOf: given.sizeOf,
     maxBufferBytes: undefined,
     lowWatermark: DEFAULTS.lowWatermark,
+    yieldEvery: DEFAULTS.yieldEvery,
   });
   return { ...buffer, map: optional(given.map, (value) => checkFunction('map', value)), batchSize };
 }

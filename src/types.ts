@@ -59,6 +59,7 @@ export interface FlushDefaults<T = unknown> {
   readonly batchBytes?: number;
   readonly maxBufferBytes?: number;
   readonly lowWatermark?: number;
+  readonly yieldEvery?: number;
   readonly sizeOf?: (item: T) => number;
   readonly concurrency?: number;
   readonly adaptive?: boolean;

@@ -36,6 +36,8 @@ export interface ProducerMarks {
   resumeAtBytes: number;
   /** What `writableHighWaterMark` tells. */
   highWaterMark: number;
+  /** After so many items the producer gives way for a turn of the event loop. */
+  yieldEvery: number;
 }
 
 export interface QueueObserver<T> {

@@ -254,6 +254,8 @@ function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean, sizeOf: (row: T) 
     maxBufferBytes: 64 * MIB,
     // A producer that is let in again writes in one go up to the high one: meanwhile no row is sent.
     lowWatermark: 0.75,
+    // Rows in memory come without I/O: what the first batches wait for would have to wait until the buffer is full.
+    yieldEvery: 10_000,
     sizeOf,
     // One connection is left for whatever else the pool serves.
     concurrency: Math.min(3, Math.max(1, size - 1)),

@@ -216,7 +216,8 @@ export class BackpressureWritable<T = unknown> extends Writable {
   override write(chunk: unknown, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding: BufferEncoding, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-    if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T)) return true;
+    if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T))
+      return !this.#gate.isYielding;
     const offered = this.#gate.onOffer(chunk);
     try {
       return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));

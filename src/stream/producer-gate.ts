@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import type { Ledger } from '../buffer/ledger.js';
-import type { TimerHandle } from '../clock.js';
+import { afterIO, type TimerHandle } from '../clock.js';
 import { BackpressureError } from '../errors.js';
 import { handlerFailed } from '../handlers.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
@@ -39,6 +39,10 @@ export class ProducerGate<T> {
   readonly #pauseAtBytes: number;
   readonly #queue: AdmissionQueue<T>;
   readonly #ledger: Ledger;
+  readonly #yieldEvery: number;
+  /** So many items offered, and the producer is to give way. */
+  #yieldAt: number;
+  #isYielding = false;
   #open = true;
   #held: WriteCallback | undefined;
   #heldLength = 0;
@@ -66,6 +70,8 @@ export class ProducerGate<T> {
     this.#ledger = gated.queue.ledger;
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
+    this.#yieldEvery = settings.marks.yieldEvery;
+    this.#yieldAt = this.#yieldEvery;
   }
 
   /** What `write()` is to answer, where Node's own has answered with `mayGoOn`. */
@@ -76,18 +82,24 @@ export class ProducerGate<T> {
       this.#onRefusal();
       return false;
     }
-    if (mayGoOn) return true;
+    if (mayGoOn) return !this.#isYielding;
     this.#onRefusal();
     // Node before 20.12 answers from what it knew before `_write` had run.
-    return this.#open && this.#ledger.waiting === 0;
+    return this.#open && this.#ledger.waiting === 0 && !this.#isYielding;
   }
 
   get isHeld(): boolean {
     return this.#held !== undefined;
   }
 
+  /** `write()` has answered `false`, and 'drain' will come, but not from Node. */
   get owesDrain(): boolean {
-    return this.#owesDrain;
+    return this.#owesDrain || this.#isYielding;
+  }
+
+  /** The producer gives way: nothing keeps an item out, but it is to wait for 'drain'. */
+  get isYielding(): boolean {
+    return this.#isYielding;
   }
 
   get #usualPauseAt(): number {
@@ -139,7 +151,8 @@ export class ProducerGate<T> {
         return false;
       }
       this.#gated.admit(chunk, bytes);
-      this.#clear();
+      if (ledger.offered >= this.#yieldAt) this.#yield();
+      else if (!queue.asks) this.#clear();
       return true;
     } catch (thrown) {
       this.#pending = { chunk, asked: true };
@@ -153,7 +166,25 @@ export class ProducerGate<T> {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
     if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
-    this.#queue.clear(Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load));
+    const untilYield = this.#yieldAt - 1 - ledger.offered;
+    this.#queue.clear(Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load, untilYield));
+  }
+
+  /** A producer that never waits for I/O itself would keep the flushes' own from happening. */
+  #yield(): void {
+    if (this.#isYielding) return;
+    this.#isYielding = true;
+    afterIO(() => {
+      if (!this.#isYielding) return;
+      this.#endYield();
+      // As in Node: none after the end.
+      if (this.#open) this.#letOn(() => this.#stream.emit('drain'));
+    });
+  }
+
+  #endYield(): void {
+    this.#isYielding = false;
+    this.#yieldAt = this.#ledger.offered + this.#yieldEvery;
   }
 
   /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
@@ -303,6 +334,8 @@ export class ProducerGate<T> {
   #hold(chunk: T, callback: WriteCallback): void {
     this.#held = callback;
     this.#heldLength = this.#lengthOf(chunk);
+    // It has gone on all the same: Node emits 'drain' when there is room.
+    if (this.#isYielding) this.#endYield();
     this.#gated.setHeld(true);
     this.#setBlockTimer();
   }
@@ -331,10 +364,14 @@ export class ProducerGate<T> {
     this.#blockTimer = undefined;
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
+    this.#letOn(() => callback(error));
+  }
+
+  /** Does what calls the producer's listeners. */
+  #letOn(release: () => unknown): void {
     try {
-      callback(error);
+      release();
     } catch (thrown) {
-      // Node calls the producer's listeners from here.
       this.#stream.destroy(handlerFailed("listener of 'drain'", thrown));
     }
   }

@@ -17,7 +17,14 @@ function queueOf(settings: Partial<QueueSettings<number>> = {}) {
     {
       capacity: 10,
       capacityBytes: Infinity,
-      marks: { pauseAt: 8, resumeAt: 5, pauseAtBytes: Infinity, resumeAtBytes: Infinity, highWaterMark: 8 },
+      marks: {
+        pauseAt: 8,
+        resumeAt: 5,
+        pauseAtBytes: Infinity,
+        resumeAtBytes: Infinity,
+        highWaterMark: 8,
+        yieldEvery: Infinity,
+      },
       lowWatermark: 0.5,
       highWatermark: 0.8,
       strategy: 'block',

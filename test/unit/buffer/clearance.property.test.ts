@@ -69,7 +69,14 @@ function seen(
   const all: QueueSettings<number> = {
     ...given,
     capacityBytes: looks === 'sizeOf' ? 60 : Infinity,
-    marks: { pauseAt: 8, resumeAt: 5, pauseAtBytes: Infinity, resumeAtBytes: Infinity, highWaterMark: 8 },
+    marks: {
+      pauseAt: 8,
+      resumeAt: 5,
+      pauseAtBytes: Infinity,
+      resumeAtBytes: Infinity,
+      highWaterMark: 8,
+      yieldEvery: Infinity,
+    },
     lowWatermark: 0.5,
     highWatermark: 0.8,
     random: () => (random = (random * 16_807) % 2_147_483_647) / 2_147_483_647,

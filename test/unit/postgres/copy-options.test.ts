@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { BackpressureWritable } from '../../../src/index.js';
 import { InvalidOptionError } from '../../../src/errors.js';
 import { copyInto, CopyError } from '../../../src/postgres/index.js';
 
@@ -108,5 +109,14 @@ describe('the options that it carries for its stream', () => {
     const { sizeOf, batchBytes, maxBufferBytes } = copyInto(pool as never, { table: 't' }).defaults;
     expect(sizeOf?.({ a: 'x'.repeat(5000) })).toBeGreaterThan(5000);
     expect(maxBufferBytes).toBeGreaterThan(4 * batchBytes!);
+  });
+
+  test('a producer in memory gives way to I/O long before the buffer is full', () => {
+    const { defaults } = copyInto(pool as never, { table: 't' });
+    const stream = new BackpressureWritable(Object.assign(() => Promise.resolve(), { defaults }));
+    let written = 1;
+    while (stream.write({ a: written })) written++;
+    expect(written).toBe(10_000);
+    expect(stream.writableHighWaterMark).toBeGreaterThan(100_000);
   });
 });

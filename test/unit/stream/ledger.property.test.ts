@@ -63,6 +63,9 @@ const setting = fc.record({
   concurrency: fc.integer({ min: 1, max: 3 }),
   attempts: fc.integer({ min: 1, max: 2 }),
   byteMode: fc.boolean(),
+  /** Items are measured, and their bytes bounded too. Not in byte mode. */
+  measures: fc.boolean(),
+  yieldEvery: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }),
   handled: fc.boolean(),
   maxBlockTimeMs: fc.option(fc.constant(200), { nil: undefined }),
 });
@@ -96,12 +99,15 @@ class Run {
   }
 
   get #bound() {
-    const { capacity, strategy, maxWaiting, byteMode, maxBlockTimeMs } = this.#setting;
+    const { capacity, strategy, maxWaiting, byteMode, maxBlockTimeMs, measures } = this.#setting;
     return {
       strategy,
       clock: this.clock,
       random: () => 0.5,
       ...(byteMode ? { objectMode: false, maxBufferBytes: capacity * 10 } : { maxBufferSize: capacity }),
+      ...(measures && !byteMode
+        ? { sizeOf: (item: unknown) => Number(item) % 7, maxBufferBytes: capacity * 3 }
+        : {}),
       ...(maxWaiting === undefined ? {} : { maxWaiting }),
       ...(maxBlockTimeMs === undefined ? {} : { maxBlockTimeMs }),
     };
@@ -109,8 +115,10 @@ class Run {
 
   #writable() {
     const { batchSize, capacity, concurrency, attempts, handled, byteMode } = this.#setting;
+    const { strategy, yieldEvery } = this.#setting;
     return new BackpressureWritable<unknown>((items, context) => this.#flush(items, context), {
       ...this.#bound,
+      ...(yieldEvery !== undefined && strategy === 'block' && !byteMode ? { yieldEvery } : {}),
       concurrency,
       ...(batchSize === undefined ? {} : { batchSize: byteMode ? batchSize : Math.min(batchSize, capacity) }),
       abortGraceMs: 50,
@@ -148,7 +156,9 @@ class Run {
 
   check(): void {
     const metrics = expectLedger(this.stream);
-    const { capacity, byteMode, maxWaiting } = this.#setting;
+    const { capacity, byteMode, maxWaiting, measures, yieldEvery } = this.#setting;
+    if (measures && !byteMode && metrics.bufferBytes! + metrics.inFlightBytes! > Math.max(capacity * 3, 6))
+      expect.fail('over the bound of bytes');
     if (byteMode) {
       const bytes = metrics.bufferBytes! + metrics.inFlightBytes!;
       if (bytes > capacity * 10 && loadOf(metrics) > 1) expect.fail(`over the bound of bytes: ${bytes}`);
@@ -164,7 +174,7 @@ class Run {
       if (this.stream.writableNeedDrain) expect.fail('asked to wait under a dropping strategy');
     }
     const refused = this.stream.writableNeedDrain;
-    if (refused && metrics.waiting === 0 && loadOf(metrics) === 0)
+    if (refused && metrics.waiting === 0 && loadOf(metrics) === 0 && yieldEvery === undefined)
       expect.fail('the producer waits for nothing');
   }
 

@@ -1,0 +1,180 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { describe, expect, it } from 'vitest';
+import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
+import type { WritableOptions } from '../../../src/index.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import {
+  CollectingDestination,
+  endOf,
+  expectLedger,
+  ManualDestination,
+  range,
+  turn,
+} from '../../support/stream.js';
+
+function create(options: WritableOptions<number>) {
+  const destination = new ManualDestination<number>();
+  const stream = new BackpressureWritable<number>(destination.flush, {
+    clock: new ManualClock(),
+    ...options,
+  });
+  let drains = 0;
+  stream.on('drain', () => drains++);
+  return { destination, stream, drains: () => drains };
+}
+
+const writeAll = (stream: BackpressureWritable<number>, count: number) =>
+  range(count).map((item) => stream.write(item));
+
+const falseAt = (answers: boolean[]) => answers.flatMap((answer, index) => (answer ? [] : [index + 1]));
+
+describe("yieldEvery: after so many items write() answers false although there is room, and 'drain' comes a turn later", () => {
+  it.each([
+    ['items', {}],
+    ['items that are measured', { sizeOf: () => 3 }],
+    ['items that may be shed', { shed: (item: number) => item % 2 === 0 }],
+  ])('%s', async (_name, options) => {
+    const { stream, drains } = create({ yieldEvery: 10, ...options });
+    for (let round = 1; round <= 3; round++) {
+      expect(falseAt(writeAll(stream, 10))).toEqual([10]);
+      expect(stream.writableNeedDrain).toBe(true);
+      expect(drains()).toBe(round - 1);
+      await Promise.resolve();
+      expect(drains()).toBe(round - 1);
+      await turn();
+      expect(drains()).toBe(round);
+      expect(stream.writableNeedDrain).toBe(false);
+    }
+    expect(expectLedger(stream)).toMatchObject({ eventsOffered: 30, waiting: 0, producerBlockedMs: 0 });
+  });
+
+  it('a source in memory lets others have their turn, long before the buffer is full', async () => {
+    const turns: number[] = [];
+    const destination = new CollectingDestination<number>();
+    const stream = new BackpressureWritable<number>(destination.flush, {
+      yieldEvery: 100,
+      maxBufferSize: 10_000,
+    });
+    const countTurn = () => {
+      turns.push(stream.getMetrics().eventsOffered);
+      if (!stream.closed) setImmediate(countTurn);
+    };
+    setImmediate(countTurn);
+    await pipeline(Readable.from(range(1_000)), stream);
+    expect(destination.items).toEqual(range(1_000));
+    for (const offered of range(9, 1).map((hundreds) => hundreds * 100)) expect(turns).toContain(offered);
+  });
+
+  it('is never done by default', async () => {
+    const { stream, drains } = create({ maxBufferSize: 100_000 });
+    expect(falseAt(writeAll(stream, 50_000))).toEqual([]);
+    await turn();
+    expect(drains()).toBe(0);
+  });
+
+  it('a producer that goes on all the same is let in as ever, hears `false` each time, and one drain', async () => {
+    const { stream, drains } = create({ yieldEvery: 10, maxBufferSize: 100 });
+    expect(falseAt(writeAll(stream, 25))).toEqual(range(16, 10));
+    expect(expectLedger(stream)).toMatchObject({ eventsAccepted: 25, waiting: 0 });
+    stream.write(25, () => undefined);
+    await turn();
+    expect(drains()).toBe(1);
+    expect(stream.writableNeedDrain).toBe(false);
+    expect(falseAt(writeAll(stream, 10))).toEqual([10]);
+  });
+
+  it('a write with a callback answers `false` meanwhile, too', () => {
+    const { stream } = create({ yieldEvery: 10 });
+    writeAll(stream, 10);
+    expect(stream.write(10, () => undefined)).toBe(false);
+  });
+
+  it("where the buffer is full by then, 'drain' waits for room", async () => {
+    const { stream, drains, destination } = create({ yieldEvery: 10, maxBufferSize: 20, batchSize: 10 });
+    writeAll(stream, 30);
+    await turn();
+    expect(drains()).toBe(0);
+    expect(stream.writableNeedDrain).toBe(true);
+    await destination.answerAll();
+    expect(drains()).toBe(1);
+    expect(expectLedger(stream)).toMatchObject({ eventsOffered: 30, waiting: 0, eventsDropped: 0 });
+  });
+
+  it("full, and with room again, in the same turn: one 'drain', not two", async () => {
+    const { flush } = new CollectingDestination<number>();
+    const stream = new BackpressureWritable<number>(flush, {
+      yieldEvery: 10,
+      maxBufferSize: 20,
+      batchSize: 10,
+    });
+    let drains = 0;
+    stream.on('drain', () => drains++);
+    expect(falseAt(writeAll(stream, 16))).toEqual(range(7, 10));
+    await turn();
+    expect(drains).toBe(1);
+    expect(falseAt(writeAll(stream, 10))).toEqual([10]);
+  });
+
+  it("no 'drain' after end() or destroy(), as in Node", async () => {
+    for (const finish of ['end', 'destroy'] as const) {
+      const { stream, drains, destination } = create({ yieldEvery: 10 });
+      stream.on('error', () => undefined);
+      writeAll(stream, 10);
+      stream[finish]();
+      await turn();
+      await destination.answerAll();
+      expect(drains()).toBe(0);
+    }
+  });
+
+  it("a listener of 'drain' that throws fails the stream, and is no uncaught exception", async () => {
+    const { stream } = create({ yieldEvery: 10 });
+    const ended = endOf(stream);
+    stream.once('drain', () => {
+      throw new Error('listener');
+    });
+    writeAll(stream, 10);
+    expect(await ended).toMatchObject({
+      code: 'ERR_BACKPRESSURE_HANDLER_FAILED',
+      cause: { message: 'listener' },
+    });
+  });
+});
+
+describe('yieldEvery: where it has no use it is refused, and a default gives way', () => {
+  const flush = () => Promise.resolve();
+
+  it.each([0, -1, 1.5, NaN, '5', {}, null])('%s is no count', (yieldEvery) => {
+    expect(() => new BackpressureWritable(flush, { yieldEvery: yieldEvery as number })).toThrow(
+      /option 'yieldEvery' must be (an integer of at least 1, or Infinity)?.*; got/,
+    );
+  });
+
+  it.each([
+    [{ strategy: 'drop_oldest' }, /'yieldEvery' has no use with strategy 'drop_oldest'/],
+    [{ strategy: 'sample' }, /'yieldEvery' has no use with strategy 'sample'/],
+    [{ objectMode: false }, /'yieldEvery' counts items, and has no use in byte mode/],
+  ] as const)('with %j', (options, message) => {
+    expect(() => new BackpressureWritable(flush, { yieldEvery: 5, ...options })).toThrow(message);
+  });
+
+  it('a transform and a controller have no such option', () => {
+    expect(() => new BackpressureTransform({ yieldEvery: 5 } as never)).toThrow(/no option 'yieldEvery'/);
+    expect(() => new BackpressureController(flush, { yieldEvery: 5 } as never)).toThrow(
+      /no option 'yieldEvery'/,
+    );
+  });
+
+  it("of a flush function's defaults it is taken under `block` only", () => {
+    const withDefault = Object.assign(flush, { defaults: { yieldEvery: 5 } });
+    expect(falseAt(writeAll(new BackpressureWritable<number>(withDefault), 9))[0]).toBe(5);
+    expect(
+      falseAt(writeAll(new BackpressureWritable<number>(withDefault, { yieldEvery: Infinity }), 9)),
+    ).toEqual([]);
+    const dropping = new BackpressureWritable<number>(withDefault, { strategy: 'drop_newest' });
+    expect(falseAt(writeAll(dropping, 9))).toEqual([]);
+    expect(() => new BackpressureController<number>(withDefault)).not.toThrow();
+    expect(() => new BackpressureWritable(withDefault, { objectMode: false })).not.toThrow();
+  });
+});
