@@ -122,6 +122,12 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return this.#limits.batchSize - 1 - queued;
   }
 
+  /** The same of bytes, while `unheeded` is above 0. */
+  unheededBytes(): number {
+    if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return Infinity;
+    return this.#limits.batchBytes - 1 - this.queue.ledger.queuedBytes;
+  }
+
   /** A producer is made to wait: what is queued is flushed, for nothing else will come. */
   setHeld(held: boolean): void {
     if (!held) return this.#blocked.stop();

@@ -47,6 +47,8 @@ export interface QueueObserver<T> {
   heedsDrops(): boolean;
 }
 
+type Cleared = 'queued' | 'measured' | 'evicted' | 'rejected' | 'sampled';
+
 /** Whole, and small enough to be kept as such by V8. */
 const MOST_CLEARED = 1e6;
 
@@ -74,7 +76,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly sampling: Sampling;
   #clearance = 0;
   /** What becomes of each item that comes in by clearance, or of the oldest one in its stead. */
-  #clearedFor: 'queued' | 'evicted' | 'rejected' | 'sampled' = 'queued';
+  #clearedFor: Cleared = 'queued';
+  /** Where items are measured: so many bytes may come in by clearance. */
+  #clearedBytes = 0;
   readonly #ring: RingBuffer<T>;
   readonly #observer: QueueObserver<T>;
   readonly #admission: Admission<T>;
@@ -161,13 +165,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /**
-   * Lets the next items, at most `most`, in by `admitCleared`: those of which it is certain what becomes of them, and that it changes no
-   * state. Whatever else happens to the queue ends it, so that what held for the first of them holds for all.
+   * Lets the next items, at most `most` and where they are measured at most `mostBytes`, in by `admitCleared` or `admitMeasured`: those of
+   * which it is certain what becomes of them, and that it changes no state. Whatever else happens to the queue ends it, so that what held
+   * for the first of them holds for all.
    */
-  clear(most: number): void {
+  clear(most: number, mostBytes: number): void {
     const { queued, load } = this.ledger;
     const items = this.#items;
-    if (this.#asks || items === undefined) return;
+    if (this.#shed !== undefined || items === undefined) return;
+    if (this.#sizeOf !== undefined) return this.#clearMeasured(most, mostBytes, items);
     if (!this.#fillsUp && this.isPressed()) {
       this.#clearFor('sampled', Math.min(most, this.sampling.skips));
     } else if (load < this.#capacity) {
@@ -181,7 +187,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     }
   }
 
-  #clearFor(outcome: 'queued' | 'evicted' | 'rejected' | 'sampled', most: number): void {
+  #clearMeasured(most: number, mostBytes: number, items: PressureGauge): void {
+    const { load, loadBytes } = this.ledger;
+    if (load >= this.#capacity || this.unrepresented > 0 || (!this.#fillsUp && this.isPressed())) return;
+    const untilRise = this.#bytes?.untilRise(loadBytes) ?? Infinity;
+    this.#clearedBytes = Math.min(mostBytes, this.#capacityBytes - loadBytes, untilRise);
+    this.#clearFor('measured', Math.min(most, this.#capacity - load, items.untilRise(load)));
+  }
+
+  #clearFor(outcome: Cleared, most: number): void {
     this.#clearedFor = outcome;
     this.#clearance = Math.min(most, MOST_CLEARED);
   }
@@ -203,8 +217,36 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return true;
   }
 
+  /** `admitMeasured` is worth asking, once the item has arrived by `arriveCleared` and been measured. */
+  get clearsMeasured(): boolean {
+    return this.#clearance > 0 && this.#clearedFor === 'measured';
+  }
+
+  /** As `arrive`; what has been cleared stays so, unless the user does something while the item is measured. */
+  arriveCleared(): void {
+    this.ledger.offered++;
+    this.ledger.waiting++;
+  }
+
+  /** Takes an item in that waits, where that changes nothing else; else answers `false`, and clears no more. */
+  admitMeasured(item: T, bytes: number): boolean {
+    if (this.#clearance <= 0 || bytes > this.#clearedBytes) {
+      this.#clearance = 0;
+      return false;
+    }
+    this.#clearance--;
+    this.#clearedBytes -= bytes;
+    const { ledger } = this;
+    ledger.waiting--;
+    ledger.accepted++;
+    ledger.queued++;
+    ledger.queuedBytes += bytes;
+    this.#push(item, bytes, 1);
+    return true;
+  }
+
   #dropCleared(item: T): boolean {
-    if (this.#observer.heedsDrops()) return false;
+    if (this.#clearedFor === 'measured' || this.#observer.heedsDrops()) return false;
     this.#clearance--;
     const { ledger } = this;
     ledger.offered++;

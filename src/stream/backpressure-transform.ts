@@ -88,6 +88,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       queue: this.#queue,
       // The first of them has scheduled the delivery, or `_read` will.
       unheeded: () => Infinity,
+      unheededBytes: () => Infinity,
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       admitAsked: (item, bytes) => this.#onAdmission(item, this.#queue.admitAsked(item, bytes)),
       setHeld: (held) => this.#setHeld(held),

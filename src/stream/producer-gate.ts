@@ -17,8 +17,9 @@ export interface Gated<T> {
   admit(item: T, bytes?: number): Outcome;
   /** The same, where `shed` and `sizeOf` have been asked. */
   admitAsked(item: T, bytes: number): Outcome;
-  /** So many further items may come in without a word to it, until it does something to the queue. */
+  /** So many further items, and bytes, may come in without a word to it, until it does something to the queue. */
   unheeded(): number;
+  unheededBytes(): number;
   /** A producer is made to wait, or no longer. */
   setHeld(held: boolean): void;
 }
@@ -136,15 +137,15 @@ export class ProducerGate<T> {
 
   #takeAsking(chunk: T): boolean {
     const ledger = this.#ledger;
-    // In byte mode Node must make bytes of strings first.
-    if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return false;
-    if (!this.#objectMode) return false;
-    // The write that makes the producer wait must go the long way: Node has to know of it, to emit 'drain'.
-    if (ledger.queued + ledger.inFlight + 1 >= this.#pauseAt) return false;
     const queue = this.#queue;
-    queue.arrive();
+    if (ledger.waiting > 0) return false;
+    const isCleared = queue.clearsMeasured;
+    if (!isCleared && this.#mustGoLong()) return false;
+    if (isCleared) queue.arriveCleared();
+    else queue.arrive();
     try {
       const bytes = queue.measure(chunk);
+      if (isCleared && queue.admitMeasured(chunk, bytes)) return true;
       if (ledger.queuedBytes + ledger.inFlightBytes + bytes >= this.#pauseAtBytes) {
         queue.retract();
         this.#measured = bytes;
@@ -152,7 +153,7 @@ export class ProducerGate<T> {
       }
       this.#gated.admit(chunk, bytes);
       if (ledger.offered >= this.#yieldAt) this.#yield();
-      else if (!queue.asks) this.#clear();
+      else this.#clear();
       return true;
     } catch (thrown) {
       this.#pending = { chunk, asked: true };
@@ -161,13 +162,24 @@ export class ProducerGate<T> {
     }
   }
 
+  #mustGoLong(): boolean {
+    // In byte mode Node must make bytes of strings first.
+    if (!this.#open || this.#held !== undefined || !this.#objectMode) return true;
+    // The write that makes the producer wait: Node has to know of it, to emit 'drain'.
+    const { queued, inFlight } = this.#ledger;
+    return queued + inFlight + 1 >= this.#pauseAt;
+  }
+
   /** What would be asked for the next ones, too, is asked once. */
   #clear(): void {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
     if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
     const untilYield = this.#yieldAt - 1 - ledger.offered;
-    this.#queue.clear(Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load, untilYield));
+    this.#queue.clear(
+      Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load, untilYield),
+      Math.min(this.#gated.unheededBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
+    );
   }
 
   /** A producer that never waits for I/O itself would keep the flushes' own from happening. */

@@ -5,7 +5,7 @@ import type { BackpressureState } from '../../../src/vocabulary.js';
 
 /** What may happen to a queue. */
 type Step =
-  | { kind: 'offer'; count: number; most: number }
+  | { kind: 'offer'; count: number; most: number; mostBytes: number }
   | { kind: 'take' | 'settle'; count: number }
   | { kind: 'listen' | 'drain'; on: boolean }
   | { kind: 'wait'; ms: number };
@@ -18,6 +18,7 @@ const steps = fc.array(
         kind: fc.constant('offer' as const),
         count: fc.integer({ min: 1, max: 90 }),
         most: fc.constantFrom(-1, 0, 1, 3, 100, Infinity),
+        mostBytes: fc.constantFrom(-1, 0, 5, 100, Infinity),
       }),
     },
     {
@@ -51,14 +52,15 @@ const settings = fc.record({
   ),
   capacity: fc.integer({ min: 1, max: 80 }),
   sampleRate: fc.integer({ min: 1, max: 7 }),
-  /** Where they look at the items, none comes in without them. */
-  looks: fc.constantFrom('no' as const, 'shed' as const, 'sizeOf' as const),
+  /** What may be shed does not come in without a question; what is measured, by its size. */
+  looks: fc.constantFrom('no' as const, 'shed' as const, 'sizeOf' as const, 'both' as const),
+  capacityBytes: fc.integer({ min: 1, max: 200 }),
   seed: fc.integer({ min: 1, max: 1_000 }),
 });
 
 /** All that can be seen of a queue while the steps are done to it, with clearance or without. */
 function seen(
-  { seed, looks, ...given }: typeof settings extends fc.Arbitrary<infer S> ? S : never,
+  { seed, looks, capacityBytes, ...given }: typeof settings extends fc.Arbitrary<infer S> ? S : never,
   todo: Step[],
   clears: boolean,
 ) {
@@ -68,7 +70,7 @@ function seen(
   let random = seed;
   const all: QueueSettings<number> = {
     ...given,
-    capacityBytes: looks === 'sizeOf' ? 60 : Infinity,
+    capacityBytes: looks === 'sizeOf' || looks === 'both' ? capacityBytes : Infinity,
     marks: {
       pauseAt: 8,
       resumeAt: 5,
@@ -80,8 +82,8 @@ function seen(
     lowWatermark: 0.5,
     highWatermark: 0.8,
     random: () => (random = (random * 16_807) % 2_147_483_647) / 2_147_483_647,
-    sizeOf: looks === 'sizeOf' ? (item) => item % 5 : undefined,
-    shed: looks === 'shed' ? (item) => item % 5 === 0 : undefined,
+    sizeOf: looks === 'sizeOf' || looks === 'both' ? (item) => item % 5 : undefined,
+    shed: looks === 'shed' || looks === 'both' ? (item) => item % 5 === 0 : undefined,
     clock: { now: () => now, setTimeout: () => undefined, clearTimeout: () => undefined },
   };
   const queue = new AdmissionQueue<number>(all, {
@@ -92,20 +94,28 @@ function seen(
   const flights: { count: number; bytes: number }[] = [];
   let next = 0;
   let cleared = 0;
-  const offer = (most: number) => {
+  const offer = (most: number, mostBytes: number) => {
     next++;
     if (queue.admitCleared(next)) {
       cleared++;
       return;
     }
-    queue.arrive();
-    if (queue.admit(next) === 'full') queue.reject(next);
-    if (clears) queue.clear(most);
+    let bytes: number | undefined;
+    if (queue.clearsMeasured) {
+      queue.arriveCleared();
+      bytes = queue.measure(next);
+      if (queue.admitMeasured(next, bytes)) {
+        cleared++;
+        return;
+      }
+    } else queue.arrive();
+    if (queue.admit(next, bytes) === 'full') queue.reject(next);
+    if (clears) queue.clear(most, mostBytes);
   };
   const views = todo.map((step) => {
     switch (step.kind) {
       case 'offer':
-        for (let index = 0; index < step.count; index++) offer(step.most);
+        for (let index = 0; index < step.count; index++) offer(step.most, step.mostBytes);
         break;
       case 'take': {
         const { items, weights, bytes } = queue.take(Math.min(step.count, queue.ledger.queued));
@@ -137,28 +147,36 @@ function seen(
 
 describe('clearance', () => {
   it('changes nothing that can be seen: what is dropped, kept, told, counted, weighed, and when it came', () => {
-    let cleared = 0;
+    const cleared = { no: 0, shed: 0, sizeOf: 0, both: 0 };
     fc.assert(
       fc.property(settings, steps, (given, todo) => {
         const { cleared: withClearance, ...quick } = seen(given, todo, true);
         const { cleared: without, ...usual } = seen(given, todo, false);
         expect(quick).toEqual(usual);
         expect(without).toBe(0);
-        if (given.looks !== 'no') expect(withClearance).toBe(0);
-        cleared += withClearance;
+        if (given.looks === 'shed' || given.looks === 'both') expect(withClearance).toBe(0);
+        cleared[given.looks] += withClearance;
       }),
       { numRuns: 1_000 },
     );
-    expect(cleared).toBeGreaterThan(1_000);
+    expect(cleared.no).toBeGreaterThan(1_000);
+    expect(cleared.sizeOf).toBeGreaterThan(1_000);
   });
 
   it('ends at the capacity, too, where the state is BLOCKED still but there is room', () => {
-    const given = { strategy: 'block' as const, capacity: 100, sampleRate: 1, looks: 'no' as const, seed: 1 };
+    const given = {
+      strategy: 'block' as const,
+      capacity: 100,
+      sampleRate: 1,
+      looks: 'no' as const,
+      capacityBytes: 1,
+      seed: 1,
+    };
     const todo: Step[] = [
-      { kind: 'offer', count: 100, most: Infinity },
+      { kind: 'offer', count: 100, most: Infinity, mostBytes: Infinity },
       { kind: 'take', count: 4 },
       { kind: 'settle', count: 1 },
-      { kind: 'offer', count: 9, most: Infinity },
+      { kind: 'offer', count: 9, most: Infinity, mostBytes: Infinity },
     ];
     const { views } = seen(given, todo, true);
     expect(views[2]).toMatchObject({ state: 'blocked', counts: { queued: 96 } });

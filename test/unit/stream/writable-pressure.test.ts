@@ -451,6 +451,32 @@ it('starts a flush with the item that fills the batch, whether the others came i
   stream.destroy();
 });
 
+it('starts a flush with the item whose bytes fill the batch, whether the others came in the same turn or before', async () => {
+  const { stream, destination } = create({ batchBytes: 1_000, sizeOf: () => 100 });
+  for (const count of [1, 2, 6]) {
+    for (const item of range(count)) stream.write(item);
+    await turn();
+    expect(destination.open).toHaveLength(0);
+  }
+  stream.write(10);
+  await turn();
+  expect(destination.open).toHaveLength(1);
+  expect(destination.calls[0]!.context.reason).toBe('bytes');
+  stream.on('error', () => undefined).destroy();
+  await destination.answerAll();
+});
+
+it('write() answers false with the item whose bytes reach the high watermark, as large as it may be', async () => {
+  const { stream, destination } = create({ maxBufferBytes: 1_000, sizeOf: (item) => item });
+  for (const size of range(30, 5)) expect(stream.write(size), `${size}`).toBe(true);
+  expect(stream.getMetrics().bufferBytes).toBe(585);
+  expect(stream.write(214)).toBe(true);
+  expect(stream.write(1)).toBe(false);
+  expect(expectLedger(stream)).toMatchObject({ bufferBytes: 800, waiting: 0, state: 'critical' });
+  stream.on('error', () => undefined).destroy();
+  await destination.answerAll();
+});
+
 it('takes nothing after destroy(), not even where it had room for more', async () => {
   const { stream } = create({ strategy: 'drop_newest' });
   stream.on('error', () => undefined);
