@@ -426,8 +426,9 @@ export class Flight<T> {
       success,
       failed,
       latencyMs,
+      transportFailure,
     };
-    this.#host.onAttempt({ ...report, transportFailure }, this.#attempt === 1 ? this.launch : undefined);
+    this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined);
   }
 }
 

@@ -35,7 +35,7 @@ export function startFlushCall<T>(
   onLateResult: () => void,
 ): FlushCall {
   const { clock, flushTimeoutMs, abortGraceMs } = settings;
-  const controller = new AbortController();
+  const called = new Context(context, items.length, settings.onFailed !== undefined);
   const startedAt = clock.now();
   const latencyMs = () => clock.now() - startedAt;
   let open = true;
@@ -59,15 +59,14 @@ export function startFlushCall<T>(
     interrupted = true;
     clock.clearTimeout(timer);
     timer = clock.setTimeout(() => end({ kind: 'abandoned', error, latencyMs: latencyMs() }), abortGraceMs);
-    controller.abort(error);
+    called.abort(error);
   };
   timer =
     flushTimeoutMs === Infinity
       ? // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
         clock.setTimeout(() => undefined, LONGEST_DELAY_MS)
       : clock.setTimeout(() => interrupt(timeoutError(flushTimeoutMs)), flushTimeoutMs);
-  const takesFailures = settings.onFailed !== undefined;
-  invoke(flush, items, new Context(controller.signal, context, items.length, takesFailures)).then(
+  invoke(flush, items, called).then(
     (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
     (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
   );
@@ -80,21 +79,35 @@ async function invoke<T>(flush: FlushFunction<T>, items: T[], context: FlushCont
 }
 
 class Context implements FlushContext {
-  readonly signal: AbortSignal;
   readonly attempt: number;
   readonly reason: FlushReason;
   readonly takesFailures: boolean;
   readonly #length: number;
   readonly #taken: Float64Array | undefined;
   #weights: readonly number[] | undefined;
+  #controller: AbortController | undefined;
+  #abortError: Error | undefined;
 
-  constructor(signal: AbortSignal, call: CallContext, length: number, takesFailures: boolean) {
-    this.signal = signal;
+  constructor(call: CallContext, length: number, takesFailures: boolean) {
     this.attempt = call.attempt;
     this.reason = call.reason;
     this.takesFailures = takesFailures;
     this.#length = length;
     this.#taken = call.weights;
+  }
+
+  /** Made when it is asked for: to make one costs as much as the rest of a flush. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortError !== undefined) this.#controller.abort(this.#abortError);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(error: Error): void {
+    this.#abortError = error;
+    this.#controller?.abort(error);
   }
 
   get weights(): readonly number[] {

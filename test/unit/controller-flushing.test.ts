@@ -216,6 +216,18 @@ describe('a flush that hangs', () => {
     ]);
   });
 
+  it('finds its signal fired where it asks for it only afterwards, and each time the same one', async () => {
+    const { clock, controller, destination } = startController(timing, [deaf(Infinity)]);
+    void controller.push(1);
+    await clock.advance(100);
+    const { signal } = destination.calls[0]!.context;
+    expect(signal.aborted).toBe(true);
+    expect(signal.reason).toMatchObject({ code: 'ERR_BACKPRESSURE_FLUSH_TIMEOUT' });
+    expect(destination.calls[0]!.context.signal).toBe(signal);
+    await clock.advance(50);
+    expect(controller.takeUnsettled()).toEqual([1]);
+  });
+
   it('is not retried, for its outcome is unknown', async () => {
     const { clock, controller, destination } = startController({ ...timing, retry: { attempts: 5 } }, [
       deaf(Infinity),
