@@ -16,7 +16,7 @@ import { CallGate, type CallGateHost } from './call-gate.js';
 import { Flight, type FlightHost } from './flight.js';
 import { CommittedPosition, type Position } from './committed-position.js';
 import { decideFlush } from './flush-decision.js';
-import { nextFlushInterval, SLOW_FACTOR, spacingAfter } from './flush-interval.js';
+import { FlushPace } from './flush-pace.js';
 import { Milestones, type Progress } from './milestones.js';
 import { SettlementLog } from './settlement-log.js';
 import { guardObserver, type SinkObserver } from './sink-observer.js';
@@ -61,9 +61,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#timerAt = Infinity;
     this.#pump();
   };
-  #flushIntervalMs: number;
-  #notBefore = -Infinity;
-  #lastFlushLatencyMs: number | undefined;
+  readonly #pace: FlushPace;
   #flushes: Record<FlushReason, number> = { size: 0, bytes: 0, interval: 0, drain: 0, manual: 0 };
   #retries = 0;
   #lateResults = 0;
@@ -79,7 +77,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     };
     this.#observer = guardObserver(observer, failSoon);
     this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
-    this.#flushIntervalMs = settings.minFlushIntervalMs;
+    this.#pace = new FlushPace(settings.clock, settings);
     this.#blocked = new Stopwatch(settings.clock);
     this.#gate = new CallGate(settings, this);
     this.queue = new AdmissionQueue<T>(settings, {
@@ -291,8 +289,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const flushesByReason = { ...this.#flushes };
     return {
       ...bufferMetrics(this.queue, this.#blocked.totalMs),
-      lastFlushLatencyMs: this.#lastFlushLatencyMs ?? 0,
-      currentFlushIntervalMs: this.#flushIntervalMs,
+      lastFlushLatencyMs: this.#pace.lastLatencyMs,
+      currentFlushIntervalMs: this.#pace.intervalMs,
       currentBatchSize: this.#limits.batchSize,
       currentConcurrency: this.#limits.concurrency,
       flushes: Object.values(flushesByReason).reduce((sum, count) => sum + count, 0),
@@ -351,8 +349,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       batchSize,
       batchBytes,
       oldestTime: queue.oldestTime,
-      flushIntervalMs: this.#flushIntervalMs,
-      notBefore: this.#notBefore,
+      flushIntervalMs: this.#pace.intervalMs,
+      notBefore: this.#pace.notBefore,
       draining: this.#draining,
       manual: this.#milestones.covers(queue.head),
       held: this.#blocked.isRunning,
@@ -433,24 +431,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   // ── FlightHost: what became of a batch ──
 
   onAttempt(report: FlushReport, launch: Launch | undefined): void {
-    const { settings } = this;
-    const { latencyMs, transportFailure } = report;
-    this.#lastFlushLatencyMs = latencyMs;
-    // To fail fast is no sign of health.
-    if (!transportFailure || latencyMs > SLOW_FACTOR * settings.targetLatencyMs) {
-      this.#flushIntervalMs = nextFlushInterval(this.#flushIntervalMs, latencyMs, settings);
-    }
-    const spacing = spacingAfter(
-      latencyMs,
-      transportFailure,
-      this.#flushIntervalMs,
-      settings.targetLatencyMs,
-    );
-    this.#notBefore = settings.clock.now() + spacing;
-    if (launch !== undefined) {
-      const isIntervalRaised = this.#flushIntervalMs > settings.minFlushIntervalMs;
-      this.#control!.onAttempt(launch, report, isIntervalRaised);
-    }
+    this.#pace.onAttempt(report);
+    if (launch !== undefined) this.#control!.onAttempt(launch, report, this.#pace.isRaised);
     // The batch may have to wait for a retry, and another slot be free: what was due later may be due now.
     if (this.#flights.size < this.#limits.concurrency) this.#schedulePump();
     this.#observer.onFlush(report);

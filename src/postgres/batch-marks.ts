@@ -3,7 +3,7 @@
  * Without an import there is nothing to it.
  */
 
-import type { BatchStage, RowFailures } from './batch-transaction.js';
+import type { BatchStage, RowFailures } from './batch.js';
 import { CopyError } from './copy-error.js';
 import type { CopyOptions } from './copy-options.js';
 import { AlreadyCommitted } from './import-errors.js';

@@ -1,6 +1,6 @@
 /** From whatever went wrong with a batch to the `CopyError` that tells it. Pure. */
 
-import type { BatchFailure } from './batch-transaction.js';
+import type { BatchFailure } from './batch.js';
 import { CopyError, type CopyFailureClass } from './copy-error.js';
 import type { ErrorPosition } from './error-position.js';
 import { AbortFault } from './patience.js';

@@ -2,14 +2,9 @@
 
 import { ItemError } from '../errors.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
-import {
-  BatchFailure,
-  copyBatch,
-  type FaultMemory,
-  type RowFailures,
-  type WrittenRows,
-} from './batch-transaction.js';
+import { BatchFailure, type FaultMemory, type RowFailures, type WrittenRows } from './batch.js';
 import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
+import { copyBatch } from './copy-batch.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
 import { FormatChoice } from './copy-format.js';

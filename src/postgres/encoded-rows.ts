@@ -46,6 +46,10 @@ export class EncodedRows {
     return new EncodedRows({ format: TEXT_FORMAT, delimiter: '\t', chunks, chunkOf, starts, ends });
   }
 
+  get format(): CopyFormat {
+    return this.#lines.format;
+  }
+
   /** About, on average. */
   get rowBytes(): number {
     const { chunks, starts } = this.#lines;

@@ -35,6 +35,10 @@ export class SentRows {
     return this.#rows?.length ?? this.items.length;
   }
 
+  wholeBatch(): SentRows {
+    return new SentRows(this.layout, this.items, undefined, this.#valuesOf);
+  }
+
   /** From a place in the COPY to the place in the batch. */
   rowAt(place: number): number {
     return this.#rows === undefined ? place : this.#rows[place]!;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BatchFailure, type BatchStage } from '../../../src/postgres/batch-transaction.js';
+import { BatchFailure, type BatchStage } from '../../../src/postgres/batch.js';
 import { describeBatchFailure } from '../../../src/postgres/copy-failure.js';
 import { AbortFault } from '../../../src/postgres/patience.js';
 import { planLayout } from '../../../src/postgres/row-layout.js';

@@ -1,0 +1,199 @@
+/**
+ * Lands a batch without the rows that the table refuses. What the search for them wants to know is tried in the batch's own transaction,
+ * behind a savepoint.
+ */
+
+import { toError } from '../errors.js';
+import type { Batch, FaultMemory } from './batch.js';
+import type { BatchTransaction } from './batch-transaction.js';
+import type { CopyError } from './copy-error.js';
+import { copyPieces, SendBuffer, type Piece } from './copy-pieces.js';
+import { EncodedRows } from './encoded-rows.js';
+import { isolate, type ByKind, type Refusal } from './isolation.js';
+import type { CopyClient } from './pool.js';
+import type { RowFault } from './row-writer.js';
+import { SentRows } from './sent-rows.js';
+
+/** More than this many in a batch. */
+const MANY_FAULTS = 4;
+/**
+ * PostgreSQL puts rows into the table as soon as there are a thousand, or their lines have more than 65 535 bytes. Each that it keeps until
+ * then costs it more than one behind it that goes to the same place.
+ */
+const MOST_READ = { rows: 400, bytes: 60_000 };
+/** A line with too many columns. */
+const BAD_LINE = '22P04';
+const SAVEPOINT = 'SAVEPOINT spillway_rows';
+const ROLLBACK_TO = 'ROLLBACK TO SAVEPOINT spillway_rows';
+const RELEASE = 'RELEASE SAVEPOINT spillway_rows';
+
+/**
+ * Completes the transaction. Where the batch does not isolate its rows, looks for the first at fault and throws its error.
+ *
+ * @param first how the batch as a whole was refused; or the rows that there may be for each fault
+ */
+export async function isolateRows<T, Client extends CopyClient>(
+  batch: Batch<T, Client>,
+  transaction: BatchTransaction<T, Client>,
+  first: Refusal<CopyError> | ByKind<number | undefined>,
+): Promise<void> {
+  const { isolates, items, layout, lines, valuesOf, memory } = batch;
+  const faults: RowFault[] = [];
+  const encoded =
+    lines === undefined ? EncodedRows.write(layout, items, valuesOf, faults) : new EncodedRows(lines);
+  transaction.leaveOut(faults);
+  const trials = new RowTrials(batch, transaction, encoded);
+  let refusal = first;
+  for (let isDeferred = transaction.stage === 'commit'; ; isDeferred = true) {
+    if ('error' in refusal) transaction.restart();
+    trials.begin(isDeferred);
+    const surprises = await isolate<CopyError>({
+      count: items.length,
+      first: refusal,
+      faults: transaction.failures,
+      mostFaults: isolates ? Infinity : 1,
+      trial: (rows) => trials.trial(rows),
+      probe: (pieces) => trials.probe(pieces),
+      check: (pieces) => trials.check(pieces),
+      mostChecked: Math.min(MOST_READ.rows, Math.ceil(MOST_READ.bytes / encoded.rowBytes)),
+    });
+    // By themselves all may have passed: then it is the batch as a whole that is refused.
+    if (!isolates) throw transaction.leftOut().values().next().value ?? (first as Refusal<CopyError>).error;
+    memory.gaps = gapsOf(surprises, items.length);
+    await trials.end();
+    try {
+      await transaction.complete();
+      return;
+    } catch (thrown) {
+      const again = isDeferred ? undefined : trials.refusal(toError(thrown), transaction.landed());
+      if (again === undefined || transaction.stage !== 'commit') throw thrown;
+      refusal = again;
+    }
+  }
+}
+
+/** What the search asks, asked of the server. */
+class RowTrials<T, Client extends CopyClient> {
+  readonly #batch: Batch<T, Client>;
+  readonly #transaction: BatchTransaction<T, Client>;
+  readonly #encoded: EncodedRows;
+  readonly #sendBuffer = new SendBuffer();
+
+  constructor(batch: Batch<T, Client>, transaction: BatchTransaction<T, Client>, encoded: EncodedRows) {
+    this.#batch = batch;
+    this.#transaction = transaction;
+    this.#encoded = encoded;
+  }
+
+  begin(isDeferred: boolean): void {
+    // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
+    if (isDeferred) this.#transaction.due.push('SET CONSTRAINTS ALL IMMEDIATE');
+    this.#transaction.due.push(SAVEPOINT);
+  }
+
+  async end(): Promise<void> {
+    const { due } = this.#transaction;
+    // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
+    if (due[0] !== RELEASE) await this.#transaction.query(due.join('; '));
+    this.#transaction.due = [];
+  }
+
+  async trial(rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
+    try {
+      const [error] = await this.#copy([{ statement: this.#statement(), rows }]);
+      if (error !== undefined) throw error;
+      await this.#transaction.merge();
+      this.#transaction.due = [RELEASE, ...this.#empty(), SAVEPOINT];
+      return undefined;
+    } catch (thrown) {
+      return this.#undo(toError(thrown), rows);
+    }
+  }
+
+  /** What is over the temporary table takes an answer more for each piece, and is tried piece by piece. */
+  async probe(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
+    const refusals: (Refusal<CopyError> | undefined)[] = [];
+    const { staging } = this.#batch.layout.plan;
+    if (staging !== undefined) {
+      for (const rows of pieces) {
+        refusals.push(await this.trial(rows));
+        this.#transaction.due = [ROLLBACK_TO, staging.empty];
+      }
+      return refusals;
+    }
+    const errors = await this.#copySideBySide(pieces);
+    for (const [index, error] of errors.entries()) {
+      refusals.push(error === undefined ? undefined : this.#undo(error, pieces[index]!));
+    }
+    this.#transaction.due = [ROLLBACK_TO];
+    return refusals;
+  }
+
+  /** Behind the rows comes a line that is refused in any case, so that none of them is put into the table. */
+  async check(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
+    const end = this.#encoded.refusedLine(this.#batch.layout.names.length);
+    const errors = await this.#copySideBySide(pieces, end);
+    const refusals = errors.map((error, index) => {
+      const rows = pieces[index]!;
+      const { code, where } = (error ?? {}) as { code?: unknown; where?: unknown };
+      // The line behind the rows is none of them.
+      const hasPassed = code === BAD_LINE && this.#sent(rows).positionOf(where) === undefined;
+      return error === undefined || hasPassed ? undefined : this.#undo(error, rows);
+    });
+    this.#transaction.due = [ROLLBACK_TO, ...this.#empty()];
+    return refusals;
+  }
+
+  /** Undefined where it is no row's fault. @param rows those that were refused */
+  refusal(error: Error, rows: readonly number[]): Refusal<CopyError> | undefined {
+    return this.#transaction.refusal(error, this.#sent(rows));
+  }
+
+  /** None of them is kept. @param end follows the rows of each */
+  #copySideBySide(pieces: readonly (readonly number[])[], end?: Buffer): Promise<(Error | undefined)[]> {
+    // Valid whether the piece before was refused or not.
+    const first = this.#statement();
+    this.#transaction.due = [ROLLBACK_TO];
+    const again = this.#statement();
+    const sent = pieces.map((rows, index) => ({
+      statement: index === 0 ? first : again,
+      rows,
+      ...(end === undefined ? {} : { end }),
+    }));
+    return this.#copy(sent);
+  }
+
+  #copy(pieces: readonly Piece[]): Promise<(Error | undefined)[]> {
+    return copyPieces({ ...this.#transaction.way, buffer: this.#sendBuffer }, pieces, this.#encoded);
+  }
+
+  #statement(): string {
+    return this.#transaction.copyStatement(this.#encoded.format);
+  }
+
+  /** @throws `error` where it is no row's fault */
+  #undo(error: Error, rows: readonly number[]): Refusal<CopyError> {
+    const refusal = this.refusal(error, rows);
+    if (refusal === undefined) throw error;
+    this.#transaction.due = [ROLLBACK_TO, ...this.#empty()];
+    return refusal;
+  }
+
+  /** A piece is made of rows that can be sent. */
+  #sent(rows: readonly number[]): SentRows {
+    const { layout, items, valuesOf } = this.#batch;
+    return new SentRows(layout, items, rows, valuesOf);
+  }
+
+  #empty(): string[] {
+    const { staging } = this.#batch.layout.plan;
+    return staging === undefined ? [] : [staging.empty];
+  }
+}
+
+function gapsOf(faults: ByKind<number>, rows: number): FaultMemory['gaps'] {
+  const { reading, writing } = faults;
+  if (reading <= MANY_FAULTS && writing <= MANY_FAULTS) return undefined;
+  const gap = (count: number) => (count > MANY_FAULTS ? rows / count : undefined);
+  return { reading: gap(reading), writing: gap(writing) };
+}

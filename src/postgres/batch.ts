@@ -1,0 +1,69 @@
+/** What a batch is: its rows, where they go, how, and in which stage it may fail. */
+
+import type { CopyError } from './copy-error.js';
+import type { FormatChoice } from './copy-format.js';
+import type { CopyFormat } from './copy-plan.js';
+import type { WrittenLines } from './encoded-rows.js';
+import type { ByKind } from './isolation.js';
+import type { TextLines } from './line-transcoder.js';
+import type { CopyClient, CopyPool } from './pool.js';
+import type { RowLayout } from './row-layout.js';
+import type { ValuesOf } from './row-writer.js';
+import type { TransactionScope } from './transaction-scope.js';
+
+export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'mark' | 'commit';
+
+/** Why a batch failed, and where; `cause` is whatever was thrown. */
+export class BatchFailure extends Error {
+  override readonly name = 'BatchFailure';
+  readonly stage: BatchStage;
+  override readonly cause: Error;
+
+  constructor(stage: BatchStage, cause: Error) {
+    super(cause.message);
+    this.stage = stage;
+    this.cause = cause;
+  }
+}
+
+/** Rows at fault by their places in the batch, in order. */
+export type RowFailures = ReadonlyMap<number, CopyError>;
+
+/** Shared by the batches of a table: where the last one had many rows at fault, the next one is not tried as a whole first. */
+export interface FaultMemory {
+  /** Rows for each fault, where they were many; undefined: of no kind were there many. */
+  gaps: ByKind<number | undefined> | undefined;
+}
+
+/** Rows that are written already, in whatever format. */
+export interface WrittenRows {
+  format: CopyFormat;
+  chunks: readonly Buffer[];
+  /** Set where the chunks are lines of text, which can be read here, too. */
+  textLines?: TextLines | undefined;
+}
+
+export interface Batch<T, Client extends CopyClient> {
+  pool: CopyPool<Client>;
+  layout: RowLayout;
+  items: readonly T[];
+  /** Stand in place of `items`; all of them land, or none. */
+  written?: WrittenRows;
+  /** The items, where they are written already. */
+  lines?: WrittenLines | undefined;
+  signal: AbortSignal;
+  scope: TransactionScope;
+  /** The row that an item stands for; undefined: itself. */
+  valuesOf: ValuesOf | undefined;
+  /** Rows at fault are found and left out. Otherwise the first one fails the batch. */
+  isolates: boolean;
+  memory: FaultMemory;
+  format: FormatChoice;
+  /** Learns how many bytes the rows have taken. */
+  onEncoded: (bytes: number) => void;
+  /** The table is perhaps no longer what the layout was made for. */
+  onStaleLayout: () => void;
+  beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
+  /** Runs last in the transaction. */
+  mark: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
+}

@@ -1,0 +1,185 @@
+/**
+ * One batch, one transaction: its rows are sent in binary where that is of use and can be, and as text otherwise. Where the table refuses a
+ * row and bad rows are to be isolated, the same transaction lands the others.
+ */
+
+import { toError } from '../errors.js';
+import { BatchFailure, type Batch, type RowFailures, type WrittenRows } from './batch.js';
+import { isolateRows } from './batch-isolation.js';
+import { BatchTransaction } from './batch-transaction.js';
+import { BinaryRefusal } from './binary-chunk.js';
+import { ClientLease } from './client-lease.js';
+import type { BinaryFormat } from './copy-format.js';
+import { BINARY_FORMAT, TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
+import { copyChunks } from './copy-rows.js';
+import { EncodedRows } from './encoded-rows.js';
+import { LineTranscoder } from './line-transcoder.js';
+import { AbortFault, Patience } from './patience.js';
+import type { CopyClient } from './pool.js';
+import { RowWriter, type RowFault } from './row-writer.js';
+import { SentRows } from './sent-rows.js';
+import { classify, isOfMessageReader, mayLeaveConnectionUsable } from './sqlstate.js';
+
+/** In node-postgres' words, so that it is classified alike. */
+const NO_ANSWER = 'Connection terminated: no answer to the end of a COPY that was given up';
+
+/** @returns the rows that were left out @throws {BatchFailure} */
+export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Client>): Promise<RowFailures> {
+  const patience = new Patience(batch.signal);
+  let transaction: BatchTransaction<T, Client> | undefined;
+  try {
+    const lease = await ClientLease.take(batch.pool, batch.signal);
+    transaction = new BatchTransaction(batch, lease, patience);
+    await new BatchCopy(batch, transaction).run();
+    lease.release();
+    return transaction.leftOut();
+  } catch (thrown) {
+    const stage = transaction?.stage ?? 'connect';
+    const error = toError(thrown);
+    await transaction?.rollBack(error);
+    throw new BatchFailure(stage, error);
+  } finally {
+    patience.end();
+  }
+}
+
+class BatchCopy<T, Client extends CopyClient> {
+  readonly #batch: Batch<T, Client>;
+  readonly #transaction: BatchTransaction<T, Client>;
+  /** The server has refused the batch in binary: where it takes it as text, the layout is out of date. */
+  #isDoubtful = false;
+  /** Rows that cannot be sent. */
+  #faults: readonly RowFault[] = [];
+
+  constructor(batch: Batch<T, Client>, transaction: BatchTransaction<T, Client>) {
+    this.#batch = batch;
+    this.#transaction = transaction;
+  }
+
+  async run(): Promise<void> {
+    const { isolates, memory, format, layout, written, lines } = this.#batch;
+    const binary = lines === undefined ? layout.binary : undefined;
+    if (written !== undefined) return this.#land(written);
+    if (isolates && memory.gaps !== undefined) {
+      return isolateRows(this.#batch, this.#transaction, memory.gaps);
+    }
+    try {
+      const isBinary = format.isBinary(binary, 'values');
+      if (isBinary && (await this.#landsInBinary(() => this.#copyAll(binary)))) return;
+      await this.#landAsText(() => this.#copyAll(undefined));
+    } catch (thrown) {
+      const refusal = this.#transaction.refusal(toError(thrown), this.#sent());
+      if (refusal === undefined) throw thrown;
+      // Where nobody takes bad rows, only the first is looked for, so that the error can name it.
+      if (!isolates && refusal.row !== undefined) throw refusal.error;
+      await isolateRows(this.#batch, this.#transaction, refusal);
+    }
+  }
+
+  async #land(written: WrittenRows): Promise<void> {
+    const { format, layout } = this.#batch;
+    const { chunks, textLines } = written;
+    const { binary } = layout;
+    if (textLines !== undefined && format.isBinary(binary, 'lines')) {
+      const transcoder = new LineTranscoder(chunks, textLines, binary.encoders);
+      const copy = async (): Promise<void> => {
+        await this.#sendBinary(binary, () => transcoder.next());
+        await this.#transaction.merge();
+      };
+      if (await this.#landsInBinary(copy)) return;
+    }
+    await this.#landAsText(() => this.#copyWritten(written));
+  }
+
+  /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
+  async #landsInBinary(copy: () => Promise<void>): Promise<boolean> {
+    const { format, signal } = this.#batch;
+    try {
+      await copy();
+      await this.#transaction.complete();
+      format.landed();
+      return true;
+    } catch (thrown) {
+      const error = toError(thrown);
+      // That the rows are to go as text is no reason why the connection went.
+      if (error instanceof BinaryRefusal && !this.#transaction.isOpen) {
+        throw signal.aborted ? new AbortFault(signal) : new Error(NO_ANSWER);
+      }
+      if (!this.#mayLandAsText(error)) throw thrown;
+      format.failed();
+      this.#isDoubtful = !(error instanceof BinaryRefusal);
+      this.#transaction.failures.clear();
+      this.#transaction.restart();
+      return false;
+    }
+  }
+
+  async #landAsText(copy: () => Promise<void>): Promise<void> {
+    await copy();
+    await this.#transaction.complete();
+    if (this.#isDoubtful) this.#batch.onStaleLayout();
+  }
+
+  /** Once all rows have been taken, and their types found right, no other format would change what follows. */
+  #mayLandAsText(error: Error): boolean {
+    const { isOpen, stage } = this.#transaction;
+    if (!isOpen || (stage !== 'copy' && stage !== 'merge')) return false;
+    if (error instanceof BinaryRefusal || isOfMessageReader(error)) return true;
+    return mayLeaveConnectionUsable(error) && classify(error) !== 'transport';
+  }
+
+  async #copyWritten({ format, chunks }: WrittenRows): Promise<void> {
+    let next = 0;
+    await this.#send(format, () => chunks[next++]);
+    await this.#transaction.merge();
+  }
+
+  /** The first attempt: all rows, written as they are sent. */
+  async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
+    const { layout, lines, valuesOf, isolates, items, onEncoded } = this.#batch;
+    if (lines !== undefined) {
+      const encoded = new EncodedRows(lines);
+      const rows = [...items.keys()];
+      const bytes = Buffer.allocUnsafeSlow(encoded.bytesOf(rows));
+      encoded.write(rows, bytes, 0);
+      await this.#copyWritten({ format: lines.format, chunks: [bytes] });
+      return;
+    }
+    const faults: RowFault[] = [];
+    const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
+    try {
+      let row = 0;
+      let bytes = 0;
+      const nextChunk = (): Buffer | undefined => {
+        if (row === items.length) {
+          onEncoded(bytes);
+          return undefined;
+        }
+        row = writer.fill(items, row);
+        bytes += writer.length;
+        return writer.take();
+      };
+      if (binary === undefined) await this.#send(TEXT_FORMAT, nextChunk);
+      else await this.#sendBinary(binary, nextChunk);
+    } finally {
+      this.#faults = faults;
+      this.#transaction.leaveOut(faults);
+    }
+    await this.#transaction.merge();
+  }
+
+  #send(format: CopyFormat, nextChunk: () => Buffer | undefined): Promise<void> {
+    return copyChunks(this.#transaction.way, this.#transaction.copyStatement(format), nextChunk);
+  }
+
+  #sendBinary({ check }: BinaryFormat, nextChunk: () => Buffer | undefined): Promise<void> {
+    const way = { ...this.#transaction.way, isKept: mayLeaveConnectionUsable };
+    return copyChunks(way, this.#transaction.copyStatement(BINARY_FORMAT, check), nextChunk);
+  }
+
+  /** What the last attempt was to send. */
+  #sent(): SentRows {
+    const { layout, items, valuesOf } = this.#batch;
+    return new SentRows(layout, items, undefined, valuesOf, this.#faults);
+  }
+}
