@@ -56,6 +56,8 @@ export async function connect(
 async function open(pool: Pg.Pool, label: string, stop: () => Promise<void>): Promise<Connection> {
   // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
   pool.on('error', () => undefined);
+  // Nor is one that is lost between two statements of whoever has it: the next one says so. Without a listener it would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const close = async (): Promise<void> => {
     await pool.end();
     await stop();

@@ -29,16 +29,38 @@ export class ClientLease<Client extends CopyClient> {
     signal: AbortSignal,
   ): Promise<ClientLease<Client>> {
     if (signal.aborted) throw new AbortFault(signal);
-    const pending = pool.connect();
+    const pending = ClientLease.#connect(pool);
     try {
-      return new ClientLease(await unlessAborted(signal, pending));
+      return await unlessAborted(signal, pending);
     } catch (error) {
       // A client that comes too late goes straight back.
-      pending.then((client) => {
-        client.release();
+      pending.then((lease) => {
+        lease.release();
       }, IGNORE);
       throw error;
     }
+  }
+
+  /**
+   * A `pg.Pool` calls back while it still reads from the socket, where the server's farewell may be next. By the time that a promise tells of
+   * the client, that would have been an error without a listener.
+   */
+  static #connect<Client extends CopyClient>(pool: CopyPool<Client>): Promise<ClientLease<Client>> {
+    return new Promise((resolve, reject) => {
+      let lease: ClientLease<Client> | undefined;
+      const lend = (client: Client): void => {
+        lease ??= new ClientLease(client);
+        resolve(lease);
+      };
+      const onConnect = (error: Error | undefined, client: Client): void => {
+        if (error) reject(error);
+        else lend(client);
+      };
+      const { connect } = pool as { connect: (callback?: typeof onConnect) => Promise<Client> | undefined };
+      // What else lends clients need not know of callbacks.
+      const lent = connect.length === 0 ? connect.call(pool) : connect.call(pool, onConnect);
+      lent?.then(lend, reject);
+    });
   }
 
   get isLost(): boolean {

@@ -84,8 +84,14 @@ export function importStatements(schema: string): ImportStatements {
         PRIMARY KEY (import, first_position)
       )`,
     ],
-    insert: `INSERT INTO ${imports} (import_id, table_name, source) VALUES ($1, $2, $3) ON CONFLICT (import_id) DO NOTHING
-      RETURNING id::text, run::text`,
+    // Ids begin anew where the one table was dropped alone, by DROP … CASCADE: what the other has kept would pass for this import's.
+    insert: `WITH made AS (
+        INSERT INTO ${imports} (import_id, table_name, source) VALUES ($1, $2, $3) ON CONFLICT (import_id) DO NOTHING
+        RETURNING id, run
+      ), orphans AS (
+        DELETE FROM ${ranges} USING made WHERE import = id
+      )
+      SELECT id::text, run::text FROM made`,
     // Waits for batches of an earlier run that are marked and about to be committed.
     find: `SELECT id::text, table_name, source::text, (finished_at IS NOT NULL)::text AS is_finished
       FROM ${imports} WHERE import_id = $1 FOR NO KEY UPDATE`,

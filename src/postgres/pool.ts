@@ -11,7 +11,7 @@ export interface CopyClient {
 
 /** A `pg.Pool`, or anything that lends its clients in the same way. */
 export interface CopyPool<Client extends CopyClient = CopyClient> {
-  /** The second form is there for the compiler: with it, it finds the kind of client of a `pg.Pool`. Only the first is called. */
+  /** The second form is that of a `pg.Pool`. It is called where there is a parameter; a promise may answer all the same. */
   connect: { (): Promise<Client>; (callback: never): void } | (() => Promise<Client>);
   readonly options?: { readonly max?: number | undefined };
 }

@@ -1,5 +1,6 @@
 /** Real faults, cause by cause: what the error says, what the table holds, and that no client is leaked or comes back dirty. */
 
+import { createServer, type AddressInfo } from 'node:net';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { copyInto, CopyError, type CopyFunction } from '../../../src/postgres/index.js';
@@ -491,4 +492,28 @@ describe('the peer stops answering', () => {
     proxy.onData = () => undefined;
     await expectHealthy(copy, pool, table);
   });
+});
+
+test('a server whose farewell comes together with its readiness is a lost connection, and no uncaught error', async () => {
+  const message = (type: string, ...parts: (string | number[])[]): Buffer => {
+    const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+    const head = Buffer.alloc(5);
+    head.write(type);
+    head.writeUInt32BE(body.length + 4, 1);
+    return Buffer.concat([head, body]);
+  };
+  const farewell = message('E', 'SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0');
+  const server = createServer((socket) => {
+    socket.once('data', () =>
+      socket.end(Buffer.concat([message('R', [0, 0, 0, 0]), message('Z', 'I'), farewell])),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const pool = new pg.Pool({ host: '127.0.0.1', port, user: 'anyone', database: 'any' });
+  const copy = copyInto<Row>(pool, { table: 't' });
+  const error = await failureOf(Promise.resolve(copy([{ a: 1, b: 'x' }], flushContext())));
+  expect(error).toMatchObject({ failureClass: 'transport', retryable: true });
+  await pool.end();
+  server.close();
 });

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { connect } from '../../../src/cli/connection.js';
 import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
@@ -593,6 +594,21 @@ describe('a server that goes away in mid-load', () => {
     running.child.stdin!.write('2\n'.repeat(50));
     // Nothing more comes, and it ends all the same.
     expect(lineOf(await running.result)).toMatch(/there is no table|does not exist/);
+  });
+});
+
+describe('a connection that is lost between two statements', () => {
+  it('is told by the second, and does not end the process', async () => {
+    const destination = { kind: 'url', url: database.url, label: 'server', from: '--to' } as const;
+    const connection = await connect(destination, 1, {});
+    const client = await connection.pool.connect();
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const ended = new Promise((resolve) => client.once('end', () => resolve(undefined)));
+    await database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]);
+    await ended;
+    await expect(client.query('SELECT 1')).rejects.toThrow('not queryable');
+    client.release();
+    await connection.close();
   });
 });
 

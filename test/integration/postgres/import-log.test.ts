@@ -174,6 +174,18 @@ describe('ImportLog', () => {
     }
   });
 
+  it('takes nothing for its own that was left behind by imports whose table was dropped', async () => {
+    const pool = database.pool();
+    const schema = 'left_behind';
+    await database.query(`CREATE SCHEMA ${schema}`);
+    await commitBatch(pool, await openLog(pool, { importId: 'dropped', schema }), 0, 9);
+    await database.query(`DROP TABLE ${schema}.spillway_imports CASCADE`);
+    const log = await openLog(pool, { importId: 'new', schema });
+    expect([log.isFirstRun, log.rowsBefore, log.has(0)]).toEqual([true, 0, false]);
+    await commitBatch(pool, log, 0, 9);
+    expect((await openLog(pool, { importId: 'new', schema })).rowsBefore).toBe(10);
+  });
+
   it('refuses another source and another table, and says what differs', async () => {
     const pool = database.pool();
     const source = { files: [{ bytes: 10, sha256: 'aa' }], format: 'csv' };
