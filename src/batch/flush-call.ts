@@ -35,7 +35,8 @@ export function startFlushCall<T>(
   onLateResult: () => void,
 ): FlushCall {
   const { clock, flushTimeoutMs, abortGraceMs } = settings;
-  const called = new Context(context, items.length, settings.onFailed !== undefined);
+  const Told = flush.length > 1 ? ContextAskedFor : ContextInCase;
+  const told = new Told(context, items.length, settings.onFailed !== undefined);
   const startedAt = clock.now();
   const latencyMs = () => clock.now() - startedAt;
   let open = true;
@@ -59,14 +60,14 @@ export function startFlushCall<T>(
     interrupted = true;
     clock.clearTimeout(timer);
     timer = clock.setTimeout(() => end({ kind: 'abandoned', error, latencyMs: latencyMs() }), abortGraceMs);
-    called.abort(error);
+    told.abort(error);
   };
   timer =
     flushTimeoutMs === Infinity
       ? // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
         clock.setTimeout(() => undefined, LONGEST_DELAY_MS)
       : clock.setTimeout(() => interrupt(timeoutError(flushTimeoutMs)), flushTimeoutMs);
-  invoke(flush, items, called).then(
+  invoke(flush, items, told).then(
     (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
     (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
   );
@@ -78,15 +79,14 @@ async function invoke<T>(flush: FlushFunction<T>, items: T[], context: FlushCont
   return flush(items.slice(), context);
 }
 
-class Context implements FlushContext {
+abstract class CallTold implements FlushContext {
+  abstract readonly signal: AbortSignal;
   readonly attempt: number;
   readonly reason: FlushReason;
   readonly takesFailures: boolean;
   readonly #length: number;
   readonly #taken: Float64Array | undefined;
   #weights: readonly number[] | undefined;
-  #controller: AbortController | undefined;
-  #abortError: Error | undefined;
 
   constructor(call: CallContext, length: number, takesFailures: boolean) {
     this.attempt = call.attempt;
@@ -96,7 +96,37 @@ class Context implements FlushContext {
     this.#taken = call.weights;
   }
 
-  /** Made when it is asked for: to make one costs as much as the rest of a flush. */
+  abstract abort(error: Error): void;
+
+  get weights(): readonly number[] {
+    return (this.#weights ??= this.#taken ? [...this.#taken] : new Array<number>(this.#length).fill(1));
+  }
+
+  get represents(): number {
+    return this.#taken?.reduce((sum, weight) => sum + weight, 0) ?? this.#length;
+  }
+}
+
+/** For a flush function that declares the parameter: its signal is a property that a copy, `{ ...context }`, has too. */
+class ContextAskedFor extends CallTold {
+  readonly signal: AbortSignal;
+  readonly #controller = new AbortController();
+
+  constructor(call: CallContext, length: number, takesFailures: boolean) {
+    super(call, length, takesFailures);
+    this.signal = this.#controller.signal;
+  }
+
+  abort(error: Error): void {
+    this.#controller.abort(error);
+  }
+}
+
+/** For one that does not, but may have it all the same, by `...rest` or a default: to make a signal costs as much as the rest of a flush. */
+class ContextInCase extends CallTold {
+  #controller: AbortController | undefined;
+  #abortError: Error | undefined;
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -108,14 +138,6 @@ class Context implements FlushContext {
   abort(error: Error): void {
     this.#abortError = error;
     this.#controller?.abort(error);
-  }
-
-  get weights(): readonly number[] {
-    return (this.#weights ??= this.#taken ? [...this.#taken] : new Array<number>(this.#length).fill(1));
-  }
-
-  get represents(): number {
-    return this.#taken?.reduce((sum, weight) => sum + weight, 0) ?? this.#length;
   }
 }
 

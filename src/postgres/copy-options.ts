@@ -35,7 +35,8 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
   /**
    * What becomes of a row whose key the table holds already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
    * it takes the other one's place. As if the rows had come one by one: of several with the same key in a batch, the last one counts for
-   * `'update'`, the first one for `'ignore'`. By way of a temporary table, for which the role needs the right TEMPORARY.
+   * `'update'`, the first one for `'ignore'`; the others are read by their columns' types, but meet no constraint or trigger of the table. By
+   * way of a temporary table, for which the role needs the right TEMPORARY.
    */
   onConflict?: 'error' | 'ignore' | 'update' | undefined;
   /**

@@ -79,8 +79,9 @@ function copyInto(table: string, list: string): (format: CopyFormat) => string {
 }
 
 /**
- * As if the rows had come one by one: of those with the same key the last one counts for `update`, the first one for `ignore`. In the order
- * of the key, so that batches which meet in the same rows do not wait for each other in a circle. Rows without a whole key equal no other.
+ * What the table holds is as if the rows had come one by one: of those with the same key the last one counts for `update`, the first one
+ * for `ignore`. In the order of the key, so that batches which meet in the same rows do not wait for each other in a circle. Rows without a
+ * whole key equal no other.
  */
 function mergeInto(
   table: string,

@@ -2,7 +2,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { BackpressureController } from '../../src/controller.js';
-import { ItemError, type BackpressureError, type FailedItem, type Settlement } from '../../src/index.js';
+import {
+  ItemError,
+  type BackpressureError,
+  type FailedItem,
+  type FlushContext,
+  type FlushFunction,
+  type Settlement,
+} from '../../src/index.js';
 import { range, startController, type Behaviour } from '../support/destination.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 
@@ -216,16 +223,46 @@ describe('a flush that hangs', () => {
     ]);
   });
 
-  it('finds its signal fired where it asks for it only afterwards, and each time the same one', async () => {
-    const { clock, controller, destination } = startController(timing, [deaf(Infinity)]);
+  const functions: [string, (calls: FlushContext[]) => FlushFunction<number>][] = [
+    ['(items, context)', (calls) => (_items, context) => (calls.push(context), new Promise(() => undefined))],
+    [
+      '(...args)',
+      (calls) =>
+        (...args) => (calls.push(args[1]), new Promise(() => undefined)),
+    ],
+  ];
+  it.each(functions)(
+    'finds its signal fired where it asks only afterwards, each time the same one: %s',
+    async (_, make) => {
+      const clock = new ManualClock();
+      const calls: FlushContext[] = [];
+      const controller = new BackpressureController<number>(make(calls), { ...timing, clock });
+      controller.start();
+      void controller.push(1);
+      await clock.advance(100);
+      const { signal } = calls[0]!;
+      expect(signal.aborted).toBe(true);
+      expect(signal.reason).toMatchObject({ code: 'ERR_BACKPRESSURE_FLUSH_TIMEOUT' });
+      expect(calls[0]!.signal).toBe(signal);
+      await clock.advance(50);
+      expect(controller.takeUnsettled()).toEqual([1]);
+    },
+  );
+
+  it('a copy of the context has its signal, too', async () => {
+    const clock = new ManualClock();
+    const signals: AbortSignal[] = [];
+    const inner = (_items: number[], { signal }: FlushContext): Promise<void> => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    const flush: FlushFunction<number> = (items, context) => inner(items, { ...context, attempt: 7 });
+    const controller = new BackpressureController<number>(flush, { ...timing, clock });
+    controller.start();
     void controller.push(1);
     await clock.advance(100);
-    const { signal } = destination.calls[0]!.context;
-    expect(signal.aborted).toBe(true);
-    expect(signal.reason).toMatchObject({ code: 'ERR_BACKPRESSURE_FLUSH_TIMEOUT' });
-    expect(destination.calls[0]!.context.signal).toBe(signal);
+    expect(signals[0]!.aborted).toBe(true);
     await clock.advance(50);
-    expect(controller.takeUnsettled()).toEqual([1]);
   });
 
   it('is not retried, for its outcome is unknown', async () => {
