@@ -94,8 +94,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** Decides on an item that has arrived in the queue. Throws what the user's `sizeOf` and `shed` throw. */
   admit(item: T, bytes?: number): Outcome {
+    const isFirst = this.queue.ledger.queued === 0;
     const outcome = this.queue.admit(item, bytes);
-    if (outcome === 'admitted') this.#wake();
+    if (outcome === 'admitted') this.#wake(isFirst);
     else if (outcome === 'full' && this.#phase === 'aborted') {
       // `shed` has ended us meanwhile: what was to wait is handed back with the others.
       this.#positions?.seal(item);
@@ -107,8 +108,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** The same, where the user has been asked already. */
   admitAsked(item: T, bytes: number): Outcome {
+    const isFirst = this.queue.ledger.queued === 0;
     const outcome = this.queue.admitAsked(item, bytes);
-    if (outcome === 'admitted') this.#wake();
+    if (outcome === 'admitted') this.#wake(isFirst);
     return outcome;
   }
 
@@ -304,14 +306,14 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   // ── when to flush ──
 
-  /** After each admission: is this the item that makes a flush due, or starts its age? */
-  #wake(): void {
+  /** After each admission: is this the item that makes a flush due, or starts its age? A listener may have let others in meanwhile. */
+  #wake(isFirst: boolean): void {
     if (this.#phase === 'aborted') return this.#failQueued();
     if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return;
     const { queued, queuedBytes } = this.queue.ledger;
     const { batchSize, batchBytes } = this.#limits;
     // What drains, or is waited for, was seen to when the first of the queued items came.
-    if (queued === 1 || ((queued >= batchSize || queuedBytes >= batchBytes) && this.#gate.mayLaunch))
+    if (isFirst || ((queued >= batchSize || queuedBytes >= batchBytes) && this.#gate.mayLaunch))
       this.#schedulePump();
   }
 

@@ -364,3 +364,16 @@ describe('onSettled that throws', () => {
     await expect(controller.push(2)).rejects.toThrow('onSettled failed: cannot acknowledge');
   });
 });
+
+it("what a listener of 'state' pushes while the very first item comes in is flushed when that one comes of age", async () => {
+  const { clock, controller, destination } = startController({
+    maxBufferSize: 10,
+    lowWatermark: 0.1,
+    batchSize: 10,
+  });
+  await settle();
+  controller.once('state', () => void controller.push(2));
+  void controller.push(1);
+  await clock.advance(100);
+  expect(destination.calls.map(({ items }) => items)).toEqual([[1, 2]]);
+});
