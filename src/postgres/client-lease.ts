@@ -1,9 +1,13 @@
 /** A client out of the pool, for the time of one batch: it goes back clean, or it is thrown away. */
 
+import { toError } from '../errors.js';
 import { AbortFault, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
 
 const IGNORE = (): void => undefined;
+
+/** What `connect` answers: a promise, or whatever, where it calls back. */
+type Lent<Client> = { then?: Promise<Client | undefined>['then'] } | undefined;
 
 export class ClientLease<Client extends CopyClient> {
   readonly client: Client;
@@ -49,17 +53,27 @@ export class ClientLease<Client extends CopyClient> {
     return new Promise((resolve, reject) => {
       let lease: ClientLease<Client> | undefined;
       const lend = (client: Client): void => {
-        lease ??= new ClientLease(client);
-        resolve(lease);
+        try {
+          lease ??= new ClientLease(client);
+          resolve(lease);
+        } catch (thrown) {
+          reject(toError(thrown));
+        }
       };
       const onConnect = (error: Error | undefined, client: Client): void => {
         if (error) reject(error);
         else lend(client);
       };
-      const { connect } = pool as { connect: (callback?: typeof onConnect) => Promise<Client> | undefined };
-      // What else lends clients need not know of callbacks.
-      const lent = connect.length === 0 ? connect.call(pool) : connect.call(pool, onConnect);
-      lent?.then(lend, reject);
+      const { connect } = pool as { connect: (callback?: typeof onConnect) => Lent<Client> };
+      if (connect.length === 0) {
+        // What else lends clients need not know of callbacks.
+        Promise.resolve(connect.call(pool) as Promise<Client>).then(lend, reject);
+        return;
+      }
+      // An async function around a pool that calls back answers with a promise of nothing, perhaps before there is a client.
+      connect.call(pool, onConnect)?.then?.((client) => {
+        if (client !== undefined) lend(client);
+      }, reject);
     });
   }
 
