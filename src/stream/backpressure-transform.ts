@@ -86,8 +86,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#blocked = new Stopwatch(settings.clock);
     const gated: Gated<In> = {
       queue: this.#queue,
-      // The first of them has scheduled the delivery, or `_read` will.
-      unheeded: () => Infinity,
+      // The first of them has scheduled the delivery, unless it was dropped; or `_read` will.
+      unheeded: () => (this.#deliveryIsScheduled || !this.#wanted ? Infinity : 0),
       unheededBytes: () => Infinity,
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       admitAsked: (item, bytes) => this.#onAdmission(item, this.#queue.admitAsked(item, bytes)),

@@ -95,7 +95,7 @@ export class ProducerGate<T> {
 
   /** `write()` has answered `false`, and 'drain' will come, but not from Node. */
   get owesDrain(): boolean {
-    return this.#owesDrain || this.#isYielding;
+    return this.#open && (this.#owesDrain || this.#isYielding);
   }
 
   /** The producer gives way: nothing keeps an item out, but it is to wait for 'drain'. */
@@ -151,7 +151,11 @@ export class ProducerGate<T> {
         this.#measured = bytes;
         return false;
       }
-      this.#gated.admit(chunk, bytes);
+      if (this.#gated.admit(chunk, bytes) === 'full') {
+        // By what `sizeOf` or `shed` has written meanwhile: it waits behind that.
+        queue.retract();
+        return false;
+      }
       if (ledger.offered >= this.#yieldAt) this.#yield();
       else this.#clear();
       return true;

@@ -185,6 +185,16 @@ describe('drop_newest and sample', () => {
     expect(seen).toEqual(range(8));
   });
 
+  it('an oversized item, which is dropped, keeps none behind it from a reader that waits', async () => {
+    const between = create({ strategy: 'drop_newest', maxBufferBytes: 10, sizeOf: (item) => item });
+    const seen = collect(between);
+    await turn();
+    between.write(11);
+    between.write(1);
+    await turn();
+    expect(seen).toEqual([1]);
+  });
+
   it('sample keeps about one of sampleRate above NORMAL, and what it drops is counted exactly', async () => {
     const between = create({ strategy: 'sample', maxBufferSize: 1_000, sampleRate: 10 });
     for (const item of range(3_000)) expect(between.write(item)).toBe(true);

@@ -300,6 +300,26 @@ describe.each(['shed', 'sizeOf'] as const)(
       expect(answers).toEqual([null, null, null, boomError, expect.any(Error), expect.any(Error)]);
     });
 
+    it('writes that fill the buffer leave it in line', async () => {
+      const { stream, destination } = create({
+        maxBufferSize: 3,
+        highWatermark: 1,
+        ...asking((item) => {
+          // Once: it is asked about again when there is room.
+          if (item === 0 && stream.getMetrics().eventsOffered === 1)
+            for (const inner of range(4, 1)) stream.write(inner);
+        }),
+      });
+      expect(stream.write(0)).toBe(false);
+      stream.end();
+      const ended = endOf(stream);
+      await turn();
+      await destination.answerAll();
+      expect(await ended).toBeUndefined();
+      expect(destination.items.toSorted()).toEqual(range(5));
+      expectLedger(stream);
+    });
+
     it('a write finds as much room in line as ever', async () => {
       const { stream, destination } = create({
         maxBufferSize: 10,

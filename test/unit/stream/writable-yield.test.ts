@@ -122,6 +122,7 @@ describe("yieldEvery: after so many items write() answers false although there i
       stream.on('error', () => undefined);
       writeAll(stream, 10);
       stream[finish]();
+      expect(stream.writableNeedDrain).toBe(false);
       await turn();
       await destination.answerAll();
       expect(drains()).toBe(0);
