@@ -83,10 +83,14 @@ export class ProducerGate<T> {
       this.#onRefusal();
       return false;
     }
-    if (mayGoOn) return !this.#isYielding;
-    this.#onRefusal();
-    // Node before 20.12 answers from what it knew before `_write` had run.
-    return this.#open && this.#ledger.waiting === 0 && !this.#isYielding;
+    if (!mayGoOn) {
+      this.#onRefusal();
+      // Node before 20.12 answers from what it knew before `_write` had run.
+      if (!this.#open || this.#ledger.waiting > 0) return false;
+    }
+    // A write with a callback goes the long way, and counts all the same.
+    if (this.#ledger.offered >= this.#yieldAt) this.#yield();
+    return !this.#isYielding;
   }
 
   get isHeld(): boolean {

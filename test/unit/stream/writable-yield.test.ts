@@ -84,6 +84,16 @@ describe("yieldEvery: after so many items write() answers false although there i
     expect(falseAt(writeAll(stream, 10))).toEqual([10]);
   });
 
+  it('writes with a callback count as well', async () => {
+    const { stream, drains } = create({ yieldEvery: 10 });
+    for (let round = 1; round <= 3; round++) {
+      expect(falseAt(range(10).map((item) => stream.write(item, () => undefined)))).toEqual([10]);
+      await turn();
+      // Node before 20.12 emits one of its own.
+      expect(drains()).toBeGreaterThanOrEqual(round);
+    }
+  });
+
   it('a write with a callback answers `false` meanwhile, too', () => {
     const { stream } = create({ yieldEvery: 10 });
     writeAll(stream, 10);
