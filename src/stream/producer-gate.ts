@@ -2,11 +2,12 @@ import type { Writable } from 'node:stream';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import type { Ledger } from '../buffer/ledger.js';
-import { afterIO, type TimerHandle } from '../clock.js';
+import type { TimerHandle } from '../clock.js';
 import { BackpressureError } from '../errors.js';
 import { handlerFailed } from '../handlers.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
 import { promiseDrain } from './native-length.js';
+import { Turns } from './turns.js';
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -40,10 +41,7 @@ export class ProducerGate<T> {
   readonly #pauseAtBytes: number;
   readonly #queue: AdmissionQueue<T>;
   readonly #ledger: Ledger;
-  readonly #yieldEvery: number;
-  /** So many items offered, and the producer is to give way. */
-  #yieldAt: number;
-  #isYielding = false;
+  readonly #turns: Turns;
   #open = true;
   #held: WriteCallback | undefined;
   #heldLength = 0;
@@ -71,8 +69,10 @@ export class ProducerGate<T> {
     this.#ledger = gated.queue.ledger;
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
-    this.#yieldEvery = settings.marks.yieldEvery;
-    this.#yieldAt = this.#yieldEvery;
+    this.#turns = new Turns(settings.marks.yieldEvery, this.#ledger, () => {
+      // As in Node: none after the end.
+      if (this.#open) this.#letOn(() => stream.emit('drain'));
+    });
   }
 
   /** What `write()` is to answer, where Node's own has answered with `mayGoOn`. */
@@ -89,8 +89,7 @@ export class ProducerGate<T> {
       if (!this.#open || this.#ledger.waiting > 0) return false;
     }
     // A write with a callback goes the long way, and counts all the same.
-    if (this.#ledger.offered >= this.#yieldAt) this.#yield();
-    return !this.#isYielding;
+    return !this.#turns.take();
   }
 
   get isHeld(): boolean {
@@ -99,12 +98,12 @@ export class ProducerGate<T> {
 
   /** `write()` has answered `false`, and 'drain' will come, but not from Node. */
   get owesDrain(): boolean {
-    return this.#open && (this.#owesDrain || this.#isYielding);
+    return this.#open && (this.#owesDrain || this.#turns.isUnderWay);
   }
 
   /** The producer gives way: nothing keeps an item out, but it is to wait for 'drain'. */
   get isYielding(): boolean {
-    return this.#isYielding;
+    return this.#turns.isUnderWay;
   }
 
   get #usualPauseAt(): number {
@@ -152,7 +151,8 @@ export class ProducerGate<T> {
       if (isCleared && queue.admitMeasured(chunk, bytes)) return true;
       if (ledger.queuedBytes + ledger.inFlightBytes + bytes >= this.#pauseAtBytes) {
         queue.retract();
-        this.#measured = bytes;
+        // Behind what `sizeOf` has written meanwhile it would be taken for the size of that.
+        if (ledger.waiting === 0) this.#measured = bytes;
         return false;
       }
       if (this.#gated.admit(chunk, bytes) === 'full') {
@@ -160,8 +160,7 @@ export class ProducerGate<T> {
         queue.retract();
         return false;
       }
-      if (ledger.offered >= this.#yieldAt) this.#yield();
-      else this.#clear();
+      if (!this.#turns.take()) this.#clear();
       return true;
     } catch (thrown) {
       this.#pending = { chunk, asked: true };
@@ -183,28 +182,10 @@ export class ProducerGate<T> {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
     if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
-    const untilYield = this.#yieldAt - 1 - ledger.offered;
     this.#queue.clear(
-      Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load, untilYield),
+      Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load, this.#turns.itemsLeft),
       Math.min(this.#gated.unheededBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
     );
-  }
-
-  /** A producer that never waits for I/O itself would keep the flushes' own from happening. */
-  #yield(): void {
-    if (this.#isYielding) return;
-    this.#isYielding = true;
-    afterIO(() => {
-      if (!this.#isYielding) return;
-      this.#endYield();
-      // As in Node: none after the end.
-      if (this.#open) this.#letOn(() => this.#stream.emit('drain'));
-    });
-  }
-
-  #endYield(): void {
-    this.#isYielding = false;
-    this.#yieldAt = this.#ledger.offered + this.#yieldEvery;
   }
 
   /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
@@ -355,7 +336,7 @@ export class ProducerGate<T> {
     this.#held = callback;
     this.#heldLength = this.#lengthOf(chunk);
     // It has gone on all the same: Node emits 'drain' when there is room.
-    if (this.#isYielding) this.#endYield();
+    this.#turns.callOff();
     this.#gated.setHeld(true);
     this.#setBlockTimer();
   }

@@ -337,3 +337,29 @@ describe.each(['shed', 'sizeOf'] as const)(
     });
   },
 );
+
+it('what sizeOf has said of an item is not taken for the size of those that it has written meanwhile', async () => {
+  const sizes = { outer: 50, a: 90, b: 1, c: 1 };
+  type Name = keyof typeof sizes;
+  let isInside = false;
+  const destination = new ManualDestination<Name>();
+  const stream: BackpressureWritable<Name> = new BackpressureWritable<Name>(destination.flush, {
+    clock: new ManualClock(),
+    maxBufferBytes: 100,
+    sizeOf: (item) => {
+      if (item === 'outer' && !isInside) {
+        isInside = true;
+        for (const other of ['a', 'b', 'c'] as const) stream.write(other);
+      }
+      return sizes[item];
+    },
+  });
+  stream.write('outer');
+  await turn();
+  expect(destination.calls.map(({ items }) => items)).toEqual([['a']]);
+  await destination.answer();
+  const { waiting, bufferBytes, inFlightBytes } = expectLedger(stream);
+  expect({ waiting, bytes: bufferBytes! + inFlightBytes! }).toEqual({ waiting: 0, bytes: 52 });
+  stream.on('error', () => undefined).destroy();
+  await destination.answerAll();
+});
