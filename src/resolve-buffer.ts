@@ -238,19 +238,20 @@ function resolveYield(
   objectMode: boolean,
 ): number {
   const blocks = strategy === BackpressureStrategy.BLOCK;
-  if (given === undefined) return blocks && objectMode ? unset : Infinity;
-  if (!objectMode)
+  if (given !== undefined && !objectMode)
     throw new InvalidOptionError(
       'yieldEvery',
       "option 'yieldEvery' counts items, and has no use in byte mode ('objectMode: false')",
     );
-  if (!blocks)
+  if (given !== undefined && !blocks)
     throw new InvalidOptionError(
       'yieldEvery',
       `option 'yieldEvery' has no use with strategy '${strategy}', under which write() never asks to wait`,
     );
-  if (given === Infinity || (Number.isSafeInteger(given) && given >= 1)) return given;
-  return refuse('yieldEvery', 'an integer of at least 1, or Infinity', given);
+  const every = given ?? unset;
+  if (every !== Infinity && !(Number.isSafeInteger(every) && every >= 1))
+    refuse('yieldEvery', 'an integer of at least 1, or Infinity', every);
+  return blocks && objectMode ? every : Infinity;
 }
 
 /** An empty chunk counts as one byte: a bound in bytes must bound any number of them. */

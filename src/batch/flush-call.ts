@@ -35,8 +35,9 @@ export function startFlushCall<T>(
   onLateResult: () => void,
 ): FlushCall {
   const { clock, flushTimeoutMs, abortGraceMs } = settings;
-  const Told = flush.length > 1 ? ContextAskedFor : ContextInCase;
-  const told = new Told(context, items.length, settings.onFailed !== undefined);
+  const late = new LateSignal();
+  const Told = flush.length > 1 ? DeclaredContext : UndeclaredContext;
+  const told = new Told(late, context, items.length, settings.onFailed !== undefined);
   const startedAt = clock.now();
   const latencyMs = () => clock.now() - startedAt;
   let open = true;
@@ -60,7 +61,7 @@ export function startFlushCall<T>(
     interrupted = true;
     clock.clearTimeout(timer);
     timer = clock.setTimeout(() => end({ kind: 'abandoned', error, latencyMs: latencyMs() }), abortGraceMs);
-    told.abort(error);
+    late.abort(error);
   };
   timer =
     flushTimeoutMs === Infinity
@@ -79,7 +80,26 @@ async function invoke<T>(flush: FlushFunction<T>, items: T[], context: FlushCont
   return flush(items.slice(), context);
 }
 
-abstract class CallTold implements FlushContext {
+/** Made when it is asked for: to make one costs as much as the rest of a flush. */
+class LateSignal {
+  #controller: AbortController | undefined;
+  #abortError: Error | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortError !== undefined) this.#controller.abort(this.#abortError);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(error: Error): void {
+    this.#abortError = error;
+    this.#controller?.abort(error);
+  }
+}
+
+abstract class Context implements FlushContext {
   abstract readonly signal: AbortSignal;
   readonly attempt: number;
   readonly reason: FlushReason;
@@ -96,8 +116,6 @@ abstract class CallTold implements FlushContext {
     this.#taken = call.weights;
   }
 
-  abstract abort(error: Error): void;
-
   get weights(): readonly number[] {
     return (this.#weights ??= this.#taken ? [...this.#taken] : new Array<number>(this.#length).fill(1));
   }
@@ -108,36 +126,26 @@ abstract class CallTold implements FlushContext {
 }
 
 /** For a flush function that declares the parameter: its signal is a property that a copy, `{ ...context }`, has too. */
-class ContextAskedFor extends CallTold {
+class DeclaredContext extends Context {
   readonly signal: AbortSignal;
-  readonly #controller = new AbortController();
 
-  constructor(call: CallContext, length: number, takesFailures: boolean) {
+  constructor(late: LateSignal, call: CallContext, length: number, takesFailures: boolean) {
     super(call, length, takesFailures);
-    this.signal = this.#controller.signal;
-  }
-
-  abort(error: Error): void {
-    this.#controller.abort(error);
+    this.signal = late.signal;
   }
 }
 
-/** For one that does not, but may have it all the same, by `...rest` or a default: to make a signal costs as much as the rest of a flush. */
-class ContextInCase extends CallTold {
-  #controller: AbortController | undefined;
-  #abortError: Error | undefined;
+/** For one that does not, but may read it all the same, by `...rest` or a default. */
+class UndeclaredContext extends Context {
+  readonly #late: LateSignal;
 
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#abortError !== undefined) this.#controller.abort(this.#abortError);
-    }
-    return this.#controller.signal;
+  constructor(late: LateSignal, call: CallContext, length: number, takesFailures: boolean) {
+    super(call, length, takesFailures);
+    this.#late = late;
   }
 
-  abort(error: Error): void {
-    this.#abortError = error;
-    this.#controller?.abort(error);
+  get signal(): AbortSignal {
+    return this.#late.signal;
   }
 }
 

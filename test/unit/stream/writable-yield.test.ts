@@ -187,5 +187,7 @@ describe('yieldEvery: where it has no use it is refused, and a default gives way
     expect(falseAt(writeAll(dropping, 9))).toEqual([]);
     expect(() => new BackpressureController<number>(withDefault)).not.toThrow();
     expect(() => new BackpressureWritable(withDefault, { objectMode: false })).not.toThrow();
+    const wrong = Object.assign(() => Promise.resolve(), { defaults: { yieldEvery: 0 } });
+    expect(() => new BackpressureWritable(wrong)).toThrow(/'yieldEvery' must be an integer of at least 1/);
   });
 });
