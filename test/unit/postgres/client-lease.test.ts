@@ -42,13 +42,11 @@ const POOLS = {
     connect: (callback: Callback) => soon(callback, ...answer),
   }),
   'that calls back, in an async function': (...answer: Parameters<Callback>) => ({
-     
     connect: async (callback: Callback) => {
       callback(...answer);
     },
   }),
   'that calls back later, in an async function': (...answer: Parameters<Callback>) => ({
-     
     connect: async (callback: Callback) => {
       soon(callback, ...answer);
     },
