@@ -15,12 +15,14 @@ export interface RingLanes {
 }
 
 export class RingBuffer<T> {
-  /** Only as long as it has ever been used. Pushed one by one: `new Array(n)` would be holey, and so would every batch cut out of it. */
+  /** Only as long as it has ever been used. It grows slot by slot: `new Array(n)` would be holey, and so would every batch cut out of it. */
   #items: (T | undefined)[] = [];
   #times: Float64Array | undefined;
   #bytes: Float64Array | undefined;
   #weights: Float64Array | undefined;
   #head = 0;
+  /** The slot of the next item. */
+  #tail = 0;
   #size = 0;
   #mask = INITIAL_SLOTS - 1;
 
@@ -36,12 +38,12 @@ export class RingBuffer<T> {
 
   push(item: T, time = 0, bytes = 0, weight = 1): void {
     if (this.#size > this.#mask) this.#grow();
-    const slot = (this.#head + this.#size) & this.#mask;
-    if (slot < this.#items.length) this.#items[slot] = item;
-    else this.#items.push(item);
+    const slot = this.#tail;
+    this.#items[slot] = item;
     if (this.#times !== undefined) this.#times[slot] = time;
     if (this.#bytes !== undefined) this.#bytes[slot] = bytes;
     if (this.#weights !== undefined) this.#weights[slot] = weight;
+    this.#tail = (slot + 1) & this.#mask;
     this.#size++;
   }
 
@@ -122,8 +124,9 @@ export class RingBuffer<T> {
     this.#bytes = grow(this.#bytes);
     this.#weights = grow(this.#weights);
     // Full: every slot is in use.
-    if (this.#head > 0) this.#items = this.#items.slice(this.#head).concat(this.#items.slice(0, this.#head));
+    this.#items = this.#items.slice(this.#head).concat(this.#items.slice(0, this.#head));
     this.#head = 0;
+    this.#tail = size;
     this.#mask = slots - 1;
   }
 }

@@ -2,7 +2,7 @@
  * Rows of COPY's binary format become bytes here: as `ChunkWriter`, but each field has its length before it, and nothing is escaped.
  */
 
-import { allocateChunk, NONE } from './chunk-writer.js';
+import { allocateChunk, NONE, TAKEN } from './chunk-writer.js';
 
 /** A value that has no binary form which certainly means the same as its text: the batch is to be sent as text. */
 export class BinaryRefusal extends Error {
@@ -27,7 +27,6 @@ export class BinaryChunk {
   #bytes: Buffer = NONE;
   #view = viewOf(NONE);
   #length = 0;
-  #taken = 0;
 
   /** @param columns fields in each row */
   constructor(columns: number) {
@@ -43,9 +42,8 @@ export class BinaryChunk {
   /** Everything written since the last call. The caller owns it. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
-    this.#bytes = NONE;
+    this.#bytes = TAKEN;
     this.#length = 0;
-    this.#taken += 1;
     return taken;
   }
 
@@ -58,7 +56,7 @@ export class BinaryChunk {
     const needed = this.#length + count;
     if (needed <= this.#bytes.length) return;
     if (needed > LARGEST_ROW_BYTES) throw new BinaryRefusal('a row of more than 64 MiB');
-    const larger = allocateChunk(this.#taken, Math.max(2 * this.#bytes.length, needed));
+    const larger = allocateChunk(this.#bytes, needed);
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
     this.#view = viewOf(larger);

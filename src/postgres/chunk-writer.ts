@@ -12,16 +12,21 @@ const SLACK_BYTES = 8 * 1024;
 /** The first chunk grows from this: many batches are small. */
 const FIRST_BYTES = 8 * 1024;
 
-/** Memory for a chunk. @param taken chunks so far @param needed at least so much */
-export function allocateChunk(taken: number, needed: number): Buffer {
-  return Buffer.allocUnsafeSlow(Math.max(taken === 0 ? FIRST_BYTES : CHUNK_BYTES + SLACK_BYTES, needed));
+/** No memory yet. */
+export const NONE = Buffer.alloc(0);
+/** None any more: a chunk has been taken. A count of them would change late, and V8 would throw code away that took it for constant. */
+export const TAKEN = Buffer.alloc(0);
+
+/** Memory for at least `needed` bytes, in place of `before`. */
+export function allocateChunk(before: Buffer, needed: number): Buffer {
+  const least = before === TAKEN ? CHUNK_BYTES + SLACK_BYTES : FIRST_BYTES;
+  return Buffer.allocUnsafeSlow(Math.max(least, 2 * before.length, needed));
 }
+
 /** From this length on, the built-in encoder is faster than a loop. */
 const LONG_TEXT = 48;
 /** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
 const MEASURED_FROM = 16 * 1024;
-
-export const NONE = Buffer.alloc(0);
 
 const TAB = 9;
 const NEWLINE = 10;
@@ -57,7 +62,6 @@ function isLowSurrogate(unit: number): boolean {
 export class ChunkWriter {
   #bytes: Buffer = NONE;
   #length = 0;
-  #taken = 0;
 
   get length(): number {
     return this.#length;
@@ -66,9 +70,8 @@ export class ChunkWriter {
   /** Everything written since the last call. The caller owns it. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
-    this.#bytes = NONE;
+    this.#bytes = TAKEN;
     this.#length = 0;
-    this.#taken += 1;
     return taken;
   }
 
@@ -79,7 +82,7 @@ export class ChunkWriter {
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return;
-    const larger = allocateChunk(this.#taken, Math.max(2 * this.#bytes.length, this.#length + count));
+    const larger = allocateChunk(this.#bytes, this.#length + count);
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }

@@ -77,8 +77,11 @@ export class RowWriter {
   fill(items: readonly unknown[], start: number): number {
     const writer = this.#writer;
     let row = start;
-    for (; row < items.length && writer.length < CHUNK_BYTES; row += 1) this.writeRow(items, row);
-    if (row === items.length) writer.end();
+    for (; row < items.length; row += 1) {
+      if (writer.length >= CHUNK_BYTES) return row;
+      this.writeRow(items, row);
+    }
+    writer.end();
     return row;
   }
 
