@@ -1,6 +1,6 @@
 /** From what the user gave to what a buffer runs on: bounds, watermarks, and where a producer waits. */
 
-import type { ProducerMarks, QueueSettings } from './buffer/admission-queue.js';
+import type { ProducerMarks, QueueSettings } from './buffer/queue-settings.js';
 import { shareOf } from './buffer/pressure.js';
 import { systemClock } from './clock.js';
 import { DEFAULTS } from './defaults.js';

@@ -1,4 +1,5 @@
-import type { Clock, TimerHandle } from './clock.js';
+import { Alarm } from './alarm.js';
+import type { Clock } from './clock.js';
 
 interface Waiter<T> {
   item: T;
@@ -15,10 +16,11 @@ export class WaitingLine<T> {
   readonly #onTimeout: (item: T) => void;
   #waiters: Waiter<T>[] = [];
   #head = 0;
-  #timer: TimerHandle;
+  readonly #alarm: Alarm;
 
   constructor(clock: Clock, maxBlockTimeMs: number, onTimeout: (item: T) => void) {
     this.#clock = clock;
+    this.#alarm = new Alarm(clock, () => this.#onTime());
     this.#maxBlockTimeMs = maxBlockTimeMs;
     this.#onTimeout = onTimeout;
   }
@@ -30,7 +32,7 @@ export class WaitingLine<T> {
   add(item: T): Promise<boolean> {
     return new Promise((answer, reject) => {
       this.#waiters.push({ item, deadline: this.#clock.now() + this.#maxBlockTimeMs, answer, reject });
-      if (this.length === 1) this.#setTimer();
+      if (this.length === 1) this.#setAlarm();
     });
   }
 
@@ -56,7 +58,7 @@ export class WaitingLine<T> {
         waiter.answer(true);
       }
     } finally {
-      this.#setTimer();
+      this.#setAlarm();
     }
   }
 
@@ -65,7 +67,7 @@ export class WaitingLine<T> {
     const waiters = this.#waiters.slice(this.#head);
     this.#waiters = [];
     this.#head = 0;
-    this.#setTimer();
+    this.#setAlarm();
     for (const waiter of waiters) waiter.reject(error);
     return waiters.map(({ item }) => item);
   }
@@ -81,15 +83,11 @@ export class WaitingLine<T> {
     this.#head = 0;
   }
 
-  #setTimer(): void {
-    this.#clock.clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.length === 0 || this.#maxBlockTimeMs === Infinity) return;
-    const delayMs = Math.max(0, this.#waiters[this.#head]!.deadline - this.#clock.now());
-    this.#timer = this.#clock.setTimeout(() => this.#onTimer(), Math.ceil(delayMs));
+  #setAlarm(): void {
+    this.#alarm.set(this.length === 0 ? Infinity : this.#waiters[this.#head]!.deadline);
   }
 
-  #onTimer(): void {
+  #onTime(): void {
     const now = this.#clock.now();
     while (this.length > 0 && this.#waiters[this.#head]!.deadline <= now) {
       const { item, answer } = this.#waiters[this.#head++]!;
@@ -97,6 +95,6 @@ export class WaitingLine<T> {
       this.#onTimeout(item);
       answer(false);
     }
-    this.#setTimer();
+    this.#setAlarm();
   }
 }

@@ -1,6 +1,7 @@
 import { AdmissionQueue, type TakenItems } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
+import { Alarm } from '../alarm.js';
 import type { TimerHandle } from '../clock.js';
 import { attachItems, BackpressureError } from '../errors.js';
 import type { FlushReport } from '../events.js';
@@ -54,13 +55,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#checkMilestones();
     this.#pump();
   };
-  #timer: TimerHandle;
-  #timerAt = Infinity;
-  readonly #onTimer = () => {
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
-    this.#pump();
-  };
+  readonly #alarm: Alarm;
   readonly #pace: FlushPace;
   #flushes: Record<FlushReason, number> = { size: 0, bytes: 0, interval: 0, drain: 0, manual: 0 };
   #retries = 0;
@@ -77,6 +72,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     };
     this.#observer = guardObserver(observer, failSoon);
     this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
+    this.#alarm = new Alarm(settings.clock, () => this.#pump());
     this.#pace = new FlushPace(settings.clock, settings);
     this.#blocked = new Stopwatch(settings.clock);
     this.#gate = new CallGate(settings, this);
@@ -166,7 +162,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   halt(): void {
     if (this.#phase !== 'running') return;
     this.#phase = 'stopped';
-    this.#clearTimer();
+    this.#alarm.clear();
     this.#gate.halt();
   }
 
@@ -227,7 +223,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   async #abort(error: Error, waiting: T[]): Promise<void> {
     this.#phase = 'aborted';
     this.#failure = error;
-    this.#clearTimer();
+    this.#alarm.clear();
     this.#gate.end();
     this.#blocked.stop();
     const ends = [...this.#flights.values()];
@@ -334,8 +330,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       due = undefined;
       if (!launched) break;
     }
-    if (typeof due === 'number') this.#setTimer(due);
-    else this.#clearTimer();
+    // One that goes off earlier will see to it.
+    if (typeof due === 'number') this.#alarm.setBy(this.settings.clock.now() + due);
+    else this.#alarm.clear();
   }
 
   #decide(): FlushReason | number | undefined {
@@ -398,22 +395,6 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     let hasRetried = false;
     for (const { launch } of this.#flights.keys()) if (launch!.isRetried) hasRetried = true;
     return control.onLaunch(taken, this.queue.ledger, isFull, this.#flights.size + 1, hasRetried);
-  }
-
-  #setTimer(delayMs: number): void {
-    const { clock } = this.settings;
-    const at = clock.now() + delayMs;
-    // One that fires earlier will see to it.
-    if (this.#timerAt <= at) return;
-    this.#clearTimer();
-    this.#timerAt = at;
-    this.#timer = clock.setTimeout(this.#onTimer, Math.ceil(delayMs));
-  }
-
-  #clearTimer(): void {
-    if (this.#timerAt === Infinity) return;
-    this.settings.clock.clearTimeout(this.#timer);
-    this.#timerAt = Infinity;
   }
 
   // ── CallGateHost: whether the destination may be called ──

@@ -1,6 +1,7 @@
 /** Who may call the destination now: drives the breaker, with its timer, and keeps the flights that wait for another call. */
 
-import type { Clock, TimerHandle } from '../clock.js';
+import { Alarm } from '../alarm.js';
+import type { Clock } from '../clock.js';
 import { BackpressureError } from '../errors.js';
 import type { BreakerState } from '../types.js';
 import { Breaker, type BreakerSettings } from './breaker.js';
@@ -42,13 +43,7 @@ export class CallGate {
   readonly #waiting = new Set<WaitingFlight>();
   /** The numbers of flights that have been let go, and whose calls are about to begin: no batch is to go before them. */
   readonly #released = new Set<number>();
-  #timer: TimerHandle;
-  #timerAt = Infinity;
-  readonly #onTimer = () => {
-    this.#timerAt = Infinity;
-    this.tend();
-    this.#host.onMayLaunch();
-  };
+  readonly #alarm: Alarm;
   /** Since when there is nothing to deliver. */
   #idleSince: number | undefined;
   #ended = false;
@@ -56,6 +51,10 @@ export class CallGate {
   constructor({ clock, random, breaker }: CallGateSettings, host: CallGateHost) {
     this.#clock = clock;
     this.#host = host;
+    this.#alarm = new Alarm(clock, () => {
+      this.tend();
+      host.onMayLaunch();
+    });
     this.#maxOutageMs = breaker?.maxOutageMs ?? Infinity;
     this.#breaker =
       breaker && new Breaker(breaker, random, (state, previous) => host.onBreaker(state, previous));
@@ -106,7 +105,7 @@ export class CallGate {
     const wasOut = this.isOut;
     breaker.answered();
     if (!wasOut) return;
-    this.#clearTimer();
+    this.#alarm.clear();
     const held = [...this.#waiting].filter(({ ready }) => ready);
     for (const flight of held.toSorted((a, b) => a.first - b.first)) this.#release(flight);
     this.#host.onMayLaunch();
@@ -140,7 +139,7 @@ export class CallGate {
     if (this.#host.isIdle) {
       // No item is open: nothing to hold the process for, and nothing that an outage could delay.
       this.#idleSince ??= now;
-      this.#clearTimer();
+      this.#alarm.clear();
       return;
     }
     if (this.#idleSince !== undefined) breaker.excuse(now - this.#idleSince);
@@ -152,7 +151,7 @@ export class CallGate {
     }
     breaker.poll(now);
     this.#sendProbe(breaker);
-    this.#setTimer(breaker.nextAt);
+    this.#setAlarm(breaker.nextAt);
   }
 
   /** The sink is stopped: a probe that was let go, and has not begun, waits for the next start. */
@@ -165,7 +164,7 @@ export class CallGate {
   /** The sink has ended: nothing changes any more. */
   end(): void {
     this.#ended = true;
-    this.#clearTimer();
+    this.#alarm.clear();
   }
 
   /** The oldest of the flights that wait makes the probe, whether its own delay is over or not. */
@@ -196,17 +195,8 @@ export class CallGate {
     );
   }
 
-  #setTimer(at: number): void {
-    if (this.#ended || at === this.#timerAt) return;
-    this.#clearTimer();
-    if (at === Infinity) return;
-    this.#timerAt = at;
-    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.ceil(Math.max(0, at - this.#clock.now())));
-  }
-
-  #clearTimer(): void {
-    if (this.#timerAt === Infinity) return;
-    this.#clock.clearTimeout(this.#timer);
-    this.#timerAt = Infinity;
+  /** Whoever was told something meanwhile may have ended us. */
+  #setAlarm(at: number): void {
+    if (!this.#ended) this.#alarm.set(at);
   }
 }

@@ -1,44 +1,12 @@
 import type { Clock } from '../clock.js';
 import { BackpressureError } from '../errors.js';
 import { show } from '../validate.js';
-import { BackpressureState, type DropReason } from '../vocabulary.js';
-import {
-  createAdmission,
-  Sampling,
-  type Admission,
-  type AdmissionSettings,
-  type AdmissionStore,
-  type Outcome,
-} from './admission.js';
+import type { BackpressureState, DropReason } from '../vocabulary.js';
+import { createAdmission, Sampling, type Admission, type AdmissionStore, type Outcome } from './admission.js';
 import { Ledger } from './ledger.js';
-import { LEVEL_STATES, PressureGauge, pressureThresholds } from './pressure.js';
+import { PressureState } from './pressure-state.js';
+import type { ProducerMarks, QueueSettings } from './queue-settings.js';
 import { RingBuffer } from './ring-buffer.js';
-
-/** What the queue needs to know, as resolve-options.ts works it out. */
-export interface QueueSettings<T> extends AdmissionSettings {
-  /** Most items queued plus in flight; `Infinity` in byte mode. */
-  capacity: number;
-  /** Most bytes queued plus in flight; `Infinity` where bytes are not bounded. */
-  capacityBytes: number;
-  marks: ProducerMarks;
-  lowWatermark: number;
-  highWatermark: number;
-  sizeOf: ((item: T) => number) | undefined;
-  shed: ((item: T, state: BackpressureState) => boolean) | undefined;
-  clock: Clock;
-}
-
-/** A producer is made to wait from `pauseAt` on and released at `resumeAt`; both measure queued plus in flight. */
-export interface ProducerMarks {
-  pauseAt: number;
-  resumeAt: number;
-  pauseAtBytes: number;
-  resumeAtBytes: number;
-  /** What `writableHighWaterMark` tells. */
-  highWaterMark: number;
-  /** After so many items the producer gives way for a turn of the event loop. */
-  yieldEvery: number;
-}
 
 export interface QueueObserver<T> {
   onState(state: BackpressureState, previous: BackpressureState): void;
@@ -82,8 +50,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #ring: RingBuffer<T>;
   readonly #observer: QueueObserver<T>;
   readonly #admission: Admission<T>;
-  readonly #items: PressureGauge | undefined;
-  readonly #bytes: PressureGauge | undefined;
+  readonly #state: PressureState;
   readonly #clock: Clock;
   readonly #shed: QueueSettings<T>['shed'];
   readonly #sizeOf: QueueSettings<T>['sizeOf'];
@@ -97,50 +64,33 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #rejects: boolean;
   readonly #asks: boolean;
   #refused = 0;
-  #draining = false;
-  #state: BackpressureState = BackpressureState.NORMAL;
-  #stateSince: number;
-  readonly #timeInStateMs: Record<BackpressureState, number> = {
-    normal: 0,
-    elevated: 0,
-    critical: 0,
-    blocked: 0,
-    draining: 0,
-  };
 
   constructor(settings: QueueSettings<T>, observer: QueueObserver<T>) {
     this.settings = settings;
     this.marks = settings.marks;
     this.#observer = observer;
-    const { capacity, capacityBytes, lowWatermark, highWatermark, clock } = settings;
     this.#ring = new RingBuffer<T>({
       times: true,
       bytes: settings.sizeOf !== undefined,
       weights: settings.strategy === 'sample',
     });
-    const gauge = (limit: number) =>
-      limit === Infinity
-        ? undefined
-        : new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
-    this.#items = gauge(capacity);
-    this.#bytes = gauge(capacityBytes);
+    this.#state = new PressureState(settings, (state, previous) => observer.onState(state, previous));
     this.sampling = new Sampling(settings);
     this.#admission = createAdmission<T>(settings);
-    this.#capacity = capacity;
-    this.#capacityBytes = capacityBytes;
+    this.#capacity = settings.capacity;
+    this.#capacityBytes = settings.capacityBytes;
     this.#blocks = settings.strategy === 'block';
     this.#fillsUp = settings.strategy !== 'sample';
     this.#evicts = settings.strategy === 'drop_oldest';
     this.#rejects = settings.strategy === 'drop_newest';
     this.#asks = settings.shed !== undefined || settings.sizeOf !== undefined;
-    this.#clock = clock;
+    this.#clock = settings.clock;
     this.#shed = settings.shed;
     this.#sizeOf = settings.sizeOf;
-    this.#stateSince = clock.now();
   }
 
   get state(): BackpressureState {
-    return this.#state;
+    return this.#state.current;
   }
 
   /** The fuller of items and bytes, 0 to 1 (above 1 only while an item larger than the byte budget is in, alone). */
@@ -171,15 +121,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
    */
   clear(most: number, mostBytes: number): void {
     const { queued, load } = this.ledger;
-    const items = this.#items;
-    if (this.#shed !== undefined || items === undefined) return;
-    if (this.#sizeOf !== undefined) return this.#clearMeasured(most, mostBytes, items);
+    if (this.#shed !== undefined || this.#capacity === Infinity) return;
+    const untilRise = this.#state.itemsUntilRise(load);
+    if (this.#sizeOf !== undefined) return this.#clearMeasured(Math.min(most, untilRise), mostBytes);
     if (!this.#fillsUp && this.isPressed()) {
       this.#clearFor('sampled', Math.min(most, this.sampling.skips));
     } else if (load < this.#capacity) {
       // The next one has a weight of its own: a listener of the drop has made room.
       if (this.unrepresented > 0) return;
-      this.#clearFor('queued', Math.min(most, this.#capacity - load, items.untilRise(load)));
+      this.#clearFor('queued', Math.min(most, this.#capacity - load, untilRise));
     } else if (this.#rejects) {
       this.#clearFor('rejected', most);
     } else if (this.#evicts && queued > 0) {
@@ -187,12 +137,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     }
   }
 
-  #clearMeasured(most: number, mostBytes: number, items: PressureGauge): void {
+  #clearMeasured(most: number, mostBytes: number): void {
     const { load, loadBytes } = this.ledger;
     if (load >= this.#capacity || this.unrepresented > 0 || (!this.#fillsUp && this.isPressed())) return;
-    const untilRise = this.#bytes?.untilRise(loadBytes) ?? Infinity;
-    this.#clearedBytes = Math.min(mostBytes, this.#capacityBytes - loadBytes, untilRise);
-    this.#clearFor('measured', Math.min(most, this.#capacity - load, items.untilRise(load)));
+    this.#clearedBytes = Math.min(
+      mostBytes,
+      this.#capacityBytes - loadBytes,
+      this.#state.bytesUntilRise(loadBytes),
+    );
+    this.#clearFor('measured', Math.min(most, this.#capacity - load));
   }
 
   #clearFor(outcome: Cleared, most: number): void {
@@ -308,7 +261,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** Whether the user drops the item, by the state. Throws what `shed` throws. */
   sheds(item: T): boolean {
-    return this.#shed !== undefined && this.#shed(item, this.#state);
+    return this.#shed !== undefined && this.#shed(item, this.#state.current);
   }
 
   /** An item's bytes; 0 where they are not measured. Throws what `sizeOf` throws. */
@@ -418,8 +371,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** DRAINING is laid over the level, or lifted again. */
   setDraining(draining: boolean): void {
-    this.#draining = draining;
-    this.#deriveState();
+    this.#state.setDraining(draining);
   }
 
   /** A copy. */
@@ -428,9 +380,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   timeInStateMs(): Record<BackpressureState, number> {
-    const times = { ...this.#timeInStateMs };
-    times[this.#state] += this.settings.clock.now() - this.#stateSince;
-    return times;
+    return this.#state.timesMs();
   }
 
   // ── AdmissionStore: what the strategies can see and do ──
@@ -453,7 +403,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   isPressed(): boolean {
-    return (this.#items?.level ?? 0) > 0 || (this.#bytes?.level ?? 0) > 0;
+    return this.#state.isPressed;
   }
 
   enqueue(item: T, bytes: number, weight: number): Outcome {
@@ -492,26 +442,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   #updateState(): void {
     const { ledger } = this;
-    let changed = this.#items !== undefined && this.#items.update(ledger.queued + ledger.inFlight);
-    if (this.#bytes !== undefined && this.#bytes.update(ledger.queuedBytes + ledger.inFlightBytes))
-      changed = true;
-    if (changed) this.#deriveState();
-  }
-
-  #deriveState(): void {
-    const level = Math.max(this.#items?.level ?? 0, this.#bytes?.level ?? 0) as 0 | 1 | 2 | 3;
-    const state = this.#draining ? BackpressureState.DRAINING : LEVEL_STATES[level];
-    if (state !== this.#state) this.#setState(state);
-  }
-
-  /** The only place where the state changes. */
-  #setState(state: BackpressureState): void {
-    const previous = this.#state;
-    const now = this.settings.clock.now();
-    this.#timeInStateMs[previous] += now - this.#stateSince;
-    this.#stateSince = now;
-    this.#state = state;
-    this.#observer.onState(state, previous);
+    this.#state.update(ledger.queued + ledger.inFlight, ledger.queuedBytes + ledger.inFlightBytes);
   }
 }
 

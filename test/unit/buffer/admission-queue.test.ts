@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { AdmissionQueue, type QueueSettings } from '../../../src/buffer/admission-queue.js';
+import { AdmissionQueue } from '../../../src/buffer/admission-queue.js';
+import type { QueueSettings } from '../../../src/buffer/queue-settings.js';
 import type { BackpressureState, DropReason } from '../../../src/vocabulary.js';
 import { range } from '../../support/destination.js';
 import { ManualClock } from '../../support/manual-clock.js';

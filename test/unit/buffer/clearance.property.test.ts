@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AdmissionQueue, type QueueSettings } from '../../../src/buffer/admission-queue.js';
+import { AdmissionQueue } from '../../../src/buffer/admission-queue.js';
+import type { QueueSettings } from '../../../src/buffer/queue-settings.js';
 import type { BackpressureState } from '../../../src/vocabulary.js';
 
 /** What may happen to a queue. */

@@ -1,0 +1,93 @@
+import type { Clock } from '../clock.js';
+import { BackpressureState } from '../vocabulary.js';
+import { LEVEL_STATES, PressureGauge, pressureThresholds } from './pressure.js';
+
+export interface PressureSettings {
+  /** `Infinity`: not bounded, and not measured. */
+  capacity: number;
+  capacityBytes: number;
+  lowWatermark: number;
+  highWatermark: number;
+  clock: Clock;
+}
+
+/** From the loads in items and bytes to one state, and for how long each has held. The only place where the state changes. */
+export class PressureState {
+  readonly #items: PressureGauge | undefined;
+  readonly #bytes: PressureGauge | undefined;
+  readonly #clock: Clock;
+  readonly #onState: (state: BackpressureState, previous: BackpressureState) => void;
+  #draining = false;
+  #current: BackpressureState = BackpressureState.NORMAL;
+  #since: number;
+  readonly #timesMs: Record<BackpressureState, number> = {
+    normal: 0,
+    elevated: 0,
+    critical: 0,
+    blocked: 0,
+    draining: 0,
+  };
+
+  constructor(
+    { capacity, capacityBytes, lowWatermark, highWatermark, clock }: PressureSettings,
+    onState: (state: BackpressureState, previous: BackpressureState) => void,
+  ) {
+    const gauge = (limit: number) =>
+      limit === Infinity
+        ? undefined
+        : new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
+    this.#items = gauge(capacity);
+    this.#bytes = gauge(capacityBytes);
+    this.#clock = clock;
+    this.#onState = onState;
+    this.#since = clock.now();
+  }
+
+  get current(): BackpressureState {
+    return this.#current;
+  }
+
+  /** Above NORMAL, be it covered by DRAINING or not. */
+  get isPressed(): boolean {
+    return (this.#items?.level ?? 0) > 0 || (this.#bytes?.level ?? 0) > 0;
+  }
+
+  /** How far the load may rise before the state does; as far as it likes where it is not bounded. */
+  itemsUntilRise(load: number): number {
+    return this.#items === undefined ? Infinity : this.#items.untilRise(load);
+  }
+
+  bytesUntilRise(loadBytes: number): number {
+    return this.#bytes === undefined ? Infinity : this.#bytes.untilRise(loadBytes);
+  }
+
+  update(load: number, loadBytes: number): void {
+    let changed = this.#items !== undefined && this.#items.update(load);
+    if (this.#bytes !== undefined && this.#bytes.update(loadBytes)) changed = true;
+    if (changed) this.#derive();
+  }
+
+  /** DRAINING is laid over the level, or lifted again. */
+  setDraining(draining: boolean): void {
+    this.#draining = draining;
+    this.#derive();
+  }
+
+  timesMs(): Record<BackpressureState, number> {
+    const times = { ...this.#timesMs };
+    times[this.#current] += this.#clock.now() - this.#since;
+    return times;
+  }
+
+  #derive(): void {
+    const level = Math.max(this.#items?.level ?? 0, this.#bytes?.level ?? 0) as 0 | 1 | 2 | 3;
+    const state = this.#draining ? BackpressureState.DRAINING : LEVEL_STATES[level];
+    const previous = this.#current;
+    if (state === previous) return;
+    const now = this.#clock.now();
+    this.#timesMs[previous] += now - this.#since;
+    this.#since = now;
+    this.#current = state;
+    this.#onState(state, previous);
+  }
+}
