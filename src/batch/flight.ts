@@ -1,5 +1,5 @@
 import type { TakenItems } from '../buffer/admission-queue.js';
-import { BackpressureError, toError, type ItemError } from '../errors.js';
+import { toError, type ItemError } from '../errors.js';
 import type { FlushReport } from '../events.js';
 import { handlerFailed } from '../handlers.js';
 import type { FailedItem } from '../options.js';
@@ -10,6 +10,7 @@ import type { CallGate } from './call-gate.js';
 import { readFlushAnswer } from './flush-answer.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
 import { longestRetryAfter, retryDelay } from './retry.js';
+import { flushFailed, inBatchOrder, SETTLED, type Failure, type Verdict } from './verdict.js';
 
 /** What a flight tells the sink that started it. */
 export interface FlightHost<T> {
@@ -25,24 +26,6 @@ export interface FlightHost<T> {
   /** The sink as a whole fails. */
   fail(error: Error): void;
 }
-
-/** An item that failed, with its place in the call. */
-interface Failure<T> {
-  place: number;
-  failed: FailedItem<T>;
-}
-
-/** What is to be done after a call. */
-interface Verdict<T> {
-  /** Failed for good. */
-  failures: Failure<T>[];
-  /** So many of `failures` did arrive, as the destination told; which ones is not known. */
-  toldFlushed: number;
-  /** Called once more; failed with this, should it not come to that. */
-  again: Failure<T>[];
-}
-
-const SETTLED: Verdict<never> = { failures: [], toldFlushed: 0, again: [] };
 
 /**
  * One batch on its way: calls the flush function, again where that may help, until every item has settled. Holds its slot and its
@@ -282,7 +265,7 @@ export class Flight<T> {
   async #handOver({ failures, toldFlushed, again }: Verdict<T>): Promise<boolean> {
     const { onFailed } = this.#settings;
     if (this.#aborted) return false;
-    const failed = inOrder(failures);
+    const failed = inBatchOrder(failures);
     if (onFailed === undefined) {
       this.#host.fail(flushFailed(failed, this.#attempt));
       return false;
@@ -303,7 +286,7 @@ export class Flight<T> {
   /** Everything that is open fails, and goes back to the user. The sink has failed already, so the room that it leaves lets nobody in. */
   #handBack(failures: Failure<T>[], toldFlushed: number): void {
     this.#open = [];
-    this.#host.onHandedBack(inOrder(failures), toldFlushed, this.#openBytes, this.first);
+    this.#host.onHandedBack(inBatchOrder(failures), toldFlushed, this.#openBytes, this.first);
   }
 
   #settleFlushed(items: T[], bytes: number): void {
@@ -430,26 +413,4 @@ export class Flight<T> {
     };
     this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined);
   }
-}
-
-function inOrder<T>(failures: Failure<T>[]): FailedItem<T>[] {
-  return failures.toSorted((a, b) => a.place - b.place).map(({ failed }) => failed);
-}
-
-function flushFailed(failures: FailedItem<unknown>[], attempts: number): BackpressureError {
-  const cause = failures[0]!.error;
-  const items = failures.map((failed) => failed.item);
-  // These say themselves what is wrong, and whose fault it is.
-  if (cause instanceof BackpressureError && cause.code !== 'ERR_BACKPRESSURE_COPY') {
-    return new BackpressureError(cause.code, cause.message, { cause: cause.cause, items });
-  }
-  const calls = attempts === 1 ? '' : ` after ${attempts} attempts`;
-  return new BackpressureError(
-    'ERR_BACKPRESSURE_FLUSH_FAILED',
-    `flush of ${items.length} items failed${calls}: ${cause.message}`,
-    {
-      cause,
-      items,
-    },
-  );
 }
