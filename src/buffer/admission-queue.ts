@@ -15,7 +15,7 @@ export interface QueueObserver<T> {
   heedsDrops(): boolean;
 }
 
-type Cleared = 'queued' | 'measured' | 'evicted' | 'rejected' | 'sampled';
+type Cleared = 'queued' | 'evicted' | 'rejected' | 'sampled';
 
 /** Whole, and small enough to be kept as such by V8. */
 const MOST_CLEARED = 1e6;
@@ -145,7 +145,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
       this.#capacityBytes - loadBytes,
       this.#state.bytesUntilRise(loadBytes),
     );
-    this.#clearFor('measured', Math.min(most, this.#capacity - load));
+    this.#clearFor('queued', Math.min(most, this.#capacity - load));
   }
 
   #clearFor(outcome: Cleared, most: number): void {
@@ -159,7 +159,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** Offers an item and decides on it, where that needs nobody to be asked or told; else answers `false`. */
   admitCleared(item: T): boolean {
-    if (this.#clearance <= 0) return false;
+    if (this.#clearance <= 0 || this.#sizeOf !== undefined) return false;
     if (this.#clearedFor !== 'queued') return this.#dropCleared(item);
     this.#clearance--;
     const { ledger } = this;
@@ -172,7 +172,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** `admitMeasured` is worth asking, once the item has arrived by `arriveCleared` and been measured. */
   get clearsMeasured(): boolean {
-    return this.#clearance > 0 && this.#clearedFor === 'measured';
+    return this.#clearance > 0 && this.#sizeOf !== undefined;
   }
 
   /** As `arrive`; what has been cleared stays so, unless the user does something while the item is measured. */
@@ -199,7 +199,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   #dropCleared(item: T): boolean {
-    if (this.#clearedFor === 'measured' || this.#observer.heedsDrops()) return false;
+    if (this.#observer.heedsDrops()) return false;
     this.#clearance--;
     const { ledger } = this;
     ledger.offered++;
