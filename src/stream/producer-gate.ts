@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
+import { Alarm } from '../alarm.js';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import type { Ledger } from '../buffer/ledger.js';
-import type { TimerHandle } from '../clock.js';
 import { BackpressureError } from '../errors.js';
 import { handlerFailed } from '../handlers.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
@@ -56,7 +56,7 @@ export class ProducerGate<T> {
   #measured: number | undefined;
   /** The drains under way: how many items had stood in line when each began. */
   #drains: number[] = [];
-  #blockTimer: TimerHandle;
+  readonly #blockAlarm: Alarm;
 
   constructor(stream: Writable, gated: Gated<T>, settings: ResolvedBuffer<T>, nativeLength: () => number) {
     this.#stream = stream;
@@ -67,6 +67,7 @@ export class ProducerGate<T> {
     this.#objectMode = settings.objectMode;
     this.#queue = gated.queue;
     this.#ledger = gated.queue.ledger;
+    this.#blockAlarm = new Alarm(settings.clock, () => this.#onBlockedTooLong());
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
     this.#turns = new Turns(settings.marks.yieldEvery, this.#ledger, () => {
@@ -284,7 +285,7 @@ export class ProducerGate<T> {
     this.#drains.splice(this.#drains.indexOf(mark), 1);
     if (this.#drains.length === 0) this.#pauseAt = this.#usualPauseAt;
     this.onRoom();
-    if (this.#held !== undefined && this.#blockTimer === undefined) this.#setBlockTimer();
+    if (this.#held !== undefined) this.#setBlockAlarm();
   }
 
   /** Copies of the items that wait, in order; of those only that had stood in line at `mark`. */
@@ -338,31 +339,30 @@ export class ProducerGate<T> {
     // It has gone on all the same: Node emits 'drain' when there is room.
     this.#turns.callOff();
     this.#gated.setHeld(true);
-    this.#setBlockTimer();
+    this.#setBlockAlarm();
   }
 
   #lengthOf(chunk: T): number {
     return this.#objectMode ? 1 : (chunk as Uint8Array).byteLength;
   }
 
-  #setBlockTimer(): void {
+  #setBlockAlarm(): void {
     const { clock, maxBlockTimeMs } = this.#settings;
-    if (maxBlockTimeMs === undefined || maxBlockTimeMs === Infinity) return;
-    this.#blockTimer = clock.setTimeout(() => {
-      this.#blockTimer = undefined;
-      // It is the drain that makes the producer wait: its time for room begins when that is over.
-      if (this.#isShut()) return;
-      const message = `no room for longer than maxBlockTimeMs (${maxBlockTimeMs} ms)`;
-      this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
-    }, maxBlockTimeMs);
+    this.#blockAlarm.setBy(clock.now() + (maxBlockTimeMs ?? Infinity));
+  }
+
+  #onBlockedTooLong(): void {
+    // It is the drain that makes the producer wait: its time for room begins when that is over.
+    if (this.#isShut()) return;
+    const message = `no room for longer than maxBlockTimeMs (${this.#settings.maxBlockTimeMs} ms)`;
+    this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
   }
 
   #release(error: Error | null = null): void {
     const callback = this.#held!;
     this.#held = undefined;
     this.#gated.setHeld(false);
-    this.#settings.clock.clearTimeout(this.#blockTimer);
-    this.#blockTimer = undefined;
+    this.#blockAlarm.clear();
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
     this.#letOn(() => callback(error));
