@@ -67,7 +67,7 @@ describe('Alarm', () => {
     const rings: number[] = [];
     const alarm = new Alarm(clock, () => {
       rings.push(clock.now());
-      if (rings.length < 3) alarm.set(clock.now() + 5);
+      if (rings.length < 3) alarm.setBy(clock.now() + 5);
     });
     alarm.set(start + 5);
     for (let step = 0; step < 40; step += 1) await clock.advance(1);
