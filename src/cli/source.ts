@@ -156,26 +156,31 @@ export class Source {
     }
   }
 
-  #piecesOf({ path, sizeBytes }: SourceFile): AsyncGenerator<Piece, void> {
-    if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(path);
+  #piecesOf({ name, path, sizeBytes }: SourceFile): AsyncGenerator<Piece, void> {
+    if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(name, path, sizeBytes);
     return this.#readStream(
       path === undefined ? this.#standardInput : createReadStream(path, { highWaterMark: CHUNK_BYTES }),
     );
   }
 
   /** What is no pipe: there each read fills a chunk, and none has to be waited for. */
-  async *#readRegular(path: string): AsyncGenerator<Piece, void> {
+  async *#readRegular(name: string, path: string, sizeBytes: number): AsyncGenerator<Piece, void> {
     const file = await open(path);
+    let readBytes = 0;
     try {
       for (;;) {
         const memory = this.#pool.take();
         const { bytesRead } = await file.read(memory.bytes, 0, CHUNK_BYTES);
+        readBytes += bytesRead;
         if (bytesRead === CHUNK_BYTES) yield { bytes: memory.bytes, memory };
         else {
           // Many short files would each hold a whole chunk.
           const bytes = Buffer.from(memory.bytes.subarray(0, bytesRead));
           memory.release();
-          if (bytesRead === 0) return;
+          if (bytesRead === 0) {
+            if (readBytes < sizeBytes) refuseShorter(name, sizeBytes, (await file.stat()).size);
+            return;
+          }
           yield { bytes };
         }
       }
@@ -196,6 +201,16 @@ export class Source {
       yield piece;
     }
   }
+}
+
+/** Its end is not where the input ended. (Where the size is as it was, a file system gives another one than it has bytes, as Linux's own do.) */
+function refuseShorter(name: string, before: number, now: number): void {
+  if (now >= before) return;
+  throw new InputError(
+    name,
+    undefined,
+    `became shorter while it was read: it had ${before} bytes and has ${now}`,
+  );
 }
 
 /** At least two bytes, where there are two: a pipe may deliver one at a time. */
