@@ -1,7 +1,8 @@
 /** The input: files and standard input, one after another, as chunks of plain bytes (gzip already undone). */
 
-import { constants, createReadStream, fstatSync } from 'node:fs';
+import { constants, createReadStream, fstatSync, openSync, statSync } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -158,9 +159,7 @@ export class Source {
 
   #piecesOf({ name, path, sizeBytes }: SourceFile): AsyncGenerator<Piece, void> {
     if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(name, path, sizeBytes);
-    return this.#readStream(
-      path === undefined ? this.#standardInput : createReadStream(path, { highWaterMark: CHUNK_BYTES }),
-    );
+    return this.#readStream(() => (path === undefined ? this.#standardInput : openStream(path)));
   }
 
   /** What is no pipe: there each read fills a chunk, and none has to be waited for. */
@@ -189,7 +188,8 @@ export class Source {
     }
   }
 
-  async *#readStream(raw: Readable): AsyncGenerator<Piece, void> {
+  async *#readStream(openRaw: () => Readable): AsyncGenerator<Piece, void> {
+    const raw = openRaw();
     this.#open = raw;
     if (this.#stopped) raw.destroy();
     for await (const bytes of raw as AsyncIterable<Buffer>) yield { bytes };
@@ -201,6 +201,19 @@ export class Source {
       yield piece;
     }
   }
+}
+
+/**
+ * What is no regular file. A named pipe is read as standard input is: as a file, one that nobody writes to, or that is silent, holds a thread
+ * in the system, and so the process, whatever signal comes.
+ */
+function openStream(path: string): Readable {
+  // Elsewhere, one without a writer has ended where it is not waited for.
+  if (process.platform !== 'linux' || !statSync(path).isFIFO()) {
+    return createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  }
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: true, writable: false });
 }
 
 /** Its end is not where the input ended. (Where the size is as it was, a file system gives another one than it has bytes, as Linux's own do.) */

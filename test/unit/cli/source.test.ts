@@ -1,6 +1,7 @@
 /** Files as chunks: gzip in all its forms, pipes that deliver single bytes, and what of them the rows must not notice. */
 
-import { appendFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -149,6 +150,40 @@ describe('a file that changes while it is read', () => {
     for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next())
       length += chunk.bytes.length;
     expect(length).toBe(text.length + 4);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('a named pipe', () => {
+  function fifo(name: string): string {
+    const full = path.join(directory, name);
+    execFileSync('mkfifo', [full]);
+    return full;
+  }
+
+  it('is read to its end', async () => {
+    const name = fifo('whole');
+    const text = 'x,y\n'.repeat(100_000);
+    const [read] = await Promise.all([textOf([name]), writeFile(name, text)]);
+    expect(read).toBe(text);
+  });
+
+  it('is left where it is when the source stops, also while nobody writes to it', async () => {
+    const source = new Source(await findFiles([fifo('without a writer')]), Readable.from([]));
+    const pulled = source.next();
+    source.stop();
+    expect(await pulled).toBeUndefined();
+  });
+
+  it('is left where it is when the source stops, also while its writer is silent', async () => {
+    const name = fifo('silent');
+    const source = new Source(await findFiles([name]), Readable.from([]));
+    const writer = await open(name, 'r+');
+    await writer.write('a,b\n');
+    expect((await source.next())?.bytes.toString()).toBe('a,b\n');
+    const pulled = source.next();
+    source.stop();
+    expect(await pulled).toBeUndefined();
+    await writer.close();
   });
 });
 
