@@ -8,6 +8,7 @@ import type { SourceDifference } from '../postgres/import-source.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
 import { CliError, ExitCode } from './errors.js';
 import type { SourceFile } from './source.js';
+import { count } from './summary.js';
 
 export interface ImportRequest {
   readonly importId: string;
@@ -37,6 +38,20 @@ export async function openImport(pool: CopyPool, request: ImportRequest): Promis
       error,
     );
   }
+}
+
+/**
+ * The input has come to its end: as far as it was when it was loaded before? Of a pipe only the beginning was compared.
+ *
+ * @param lastOrdinal of the last record, counted from 0
+ * @throws {CliError} when records are missing
+ */
+export function refuseShorterInput({ importId, lastCommitted }: ImportLog, lastOrdinal: number): void {
+  if (lastCommitted === undefined || lastCommitted <= lastOrdinal) return;
+  throw new CliError(
+    `the input has ended after record ${count(lastOrdinal + 1)}, but import ${showImportId(importId)} has loaded it ` +
+      `up to record ${count(Number(lastCommitted) + 1)} before; give the same input as before, or another id`,
+  );
 }
 
 const FLAGS: Readonly<Record<string, string>> = {

@@ -97,6 +97,9 @@ export function describeLoadFailure(error: unknown): CliError {
     copyError.row !== undefined || first === last
       ? placeOf(first.file.name, first.line)
       : `a row from ${placeOf(first.file.name, first.line)} to ${placeOf(last.file.name, last.line)}`;
-  const column = copyError.column === undefined ? '' : `column ${JSON.stringify(copyError.column)}: `;
-  return new CliError(`${place}: ${column}${oneLine(wordsOf(copyError))}`, ExitCode.FAILED, error);
+  const words = oneLine(wordsOf(copyError));
+  const column = copyError.column === undefined ? '' : `column ${JSON.stringify(copyError.column)}`;
+  // Where we refuse a value, the words begin with it; the server's leave it out.
+  const named = column === '' || words.startsWith(`${column} `) ? words : `${column}: ${words}`;
+  return new CliError(`${place}: ${named}`, ExitCode.FAILED, error);
 }

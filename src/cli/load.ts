@@ -8,6 +8,7 @@ import { AtomicLoad } from './atomic-load.js';
 import { connect, type Connection } from './connection.js';
 import { resolveDestination, type Environment } from './destination.js';
 import { causesOf, CliError, ExitCode, UsageError } from './errors.js';
+import { refuseShorterInput } from './import.js';
 import { planLoad, type LoadPlan } from './load-plan.js';
 import { describeLoadFailure, type LoadSink } from './load-sink.js';
 import { openWay, type OpenWay } from './load-way.js';
@@ -167,7 +168,10 @@ class LoadJob {
         await pipeline(this.#source.stream(head), records, sink.stream);
         await sink.ended();
         if (failures.length === 0 && this.#stoppedBy === undefined) {
-          await importLog?.finish();
+          if (importLog !== undefined) {
+            refuseShorterInput(importLog, records.lastOrdinal);
+            await importLog.finish();
+          }
           await atomic?.commit();
         }
       }

@@ -32,6 +32,8 @@ type Done = (error?: Error | null) => void;
 export abstract class RecordStream extends Duplex {
   /** The last record that was read, or could not be. */
   lastRow: RecordPlace | undefined;
+  /** Of that. */
+  lastOrdinal = -1;
   protected abstract readonly parser: Pick<RecordParser<unknown>, 'begin' | 'step'>;
   readonly #onFailure: (error: CliError) => void;
   #failed = false;
@@ -146,6 +148,7 @@ export class RowStream extends RecordStream {
     super(onFailure);
     const pass = (row: SourceRow): void => {
       this.lastRow = row;
+      this.lastOrdinal = row.ordinal;
       if (skips?.(row.ordinal) !== true) this.push(row);
     };
     this.parser = new RecordParser(
@@ -195,6 +198,7 @@ export class BlockStream extends RecordStream {
       ordinal,
       isSent ? content : rowsOf(content.rows, file, ordinal),
     );
+    this.lastOrdinal = block.lastOrdinal;
     const skips = this.#skips;
     const skipped = skips === undefined ? 0 : countSkipped(block, skips);
     this.passed += block.records - skipped;

@@ -1,7 +1,8 @@
 /** The input: files and standard input, one after another, as chunks of plain bytes (gzip already undone). */
 
-import { constants, createReadStream, fstatSync } from 'node:fs';
+import { constants, createReadStream, fstatSync, openSync, statSync } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -156,26 +157,29 @@ export class Source {
     }
   }
 
-  #piecesOf({ path, sizeBytes }: SourceFile): AsyncGenerator<Piece, void> {
-    if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(path);
-    return this.#readStream(
-      path === undefined ? this.#standardInput : createReadStream(path, { highWaterMark: CHUNK_BYTES }),
-    );
+  #piecesOf({ name, path, sizeBytes }: SourceFile): AsyncGenerator<Piece, void> {
+    if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(name, path, sizeBytes);
+    return this.#readStream(() => (path === undefined ? this.#standardInput : openStream(path)));
   }
 
   /** What is no pipe: there each read fills a chunk, and none has to be waited for. */
-  async *#readRegular(path: string): AsyncGenerator<Piece, void> {
+  async *#readRegular(name: string, path: string, sizeBytes: number): AsyncGenerator<Piece, void> {
     const file = await open(path);
+    let readBytes = 0;
     try {
       for (;;) {
         const memory = this.#pool.take();
         const { bytesRead } = await file.read(memory.bytes, 0, CHUNK_BYTES);
+        readBytes += bytesRead;
         if (bytesRead === CHUNK_BYTES) yield { bytes: memory.bytes, memory };
         else {
           // Many short files would each hold a whole chunk.
           const bytes = Buffer.from(memory.bytes.subarray(0, bytesRead));
           memory.release();
-          if (bytesRead === 0) return;
+          if (bytesRead === 0) {
+            if (readBytes < sizeBytes) refuseShorter(name, sizeBytes, (await file.stat()).size);
+            return;
+          }
           yield { bytes };
         }
       }
@@ -184,7 +188,8 @@ export class Source {
     }
   }
 
-  async *#readStream(raw: Readable): AsyncGenerator<Piece, void> {
+  async *#readStream(openRaw: () => Readable): AsyncGenerator<Piece, void> {
+    const raw = openRaw();
     this.#open = raw;
     if (this.#stopped) raw.destroy();
     for await (const bytes of raw as AsyncIterable<Buffer>) yield { bytes };
@@ -196,6 +201,29 @@ export class Source {
       yield piece;
     }
   }
+}
+
+/**
+ * What is no regular file. A named pipe is read as standard input is: as a file, one that nobody writes to, or that is silent, holds a thread
+ * in the system, and so the process, whatever signal comes.
+ */
+function openStream(path: string): Readable {
+  // Elsewhere, one without a writer has ended where it is not waited for.
+  if (process.platform !== 'linux' || !statSync(path).isFIFO()) {
+    return createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  }
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: true, writable: false });
+}
+
+/** Its end is not where the input ended. (Where the size is as it was, a file system gives another one than it has bytes, as Linux's own do.) */
+function refuseShorter(name: string, before: number, now: number): void {
+  if (now >= before) return;
+  throw new InputError(
+    name,
+    undefined,
+    `became shorter while it was read: it had ${before} bytes and has ${now}`,
+  );
 }
 
 /** At least two bytes, where there are two: a pipe may deliver one at a time. */

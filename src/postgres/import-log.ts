@@ -113,6 +113,11 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     return this.#isFinished;
   }
 
+  /** The highest position that has been committed. */
+  get lastCommitted(): Position | undefined {
+    return this.#committed.last;
+  }
+
   /** Whether it has been committed: by an earlier run, or as told to `confirm`. Costs the logarithm of the number of ranges. */
   has(position: Position): boolean {
     return this.#committed.has(position);

@@ -41,6 +41,11 @@ export class PositionRanges {
     return this.#firsts.length;
   }
 
+  /** The highest. */
+  get last(): Position | undefined {
+    return this.#lasts.at(-1);
+  }
+
   forEach(use: (first: Position, last: Position) => void): void {
     this.#firsts.forEach((first, index) => use(first, this.#lasts[index]!));
   }

@@ -133,7 +133,7 @@ describe('input', () => {
       /x\.csv:3: .*violates check constraint "\w+" \(nothing was loaded\)$/,
       0,
     ],
-    ['U+0000', 'x.csv', 'a,b\n1,x\n2,"y\0"\n', /x\.csv:3: column "b": .*U\+0000/, 0],
+    ['U+0000', 'x.csv', 'a,b\n1,x\n2,"y\0"\n', /x\.csv:3: column "b" \(text\) holds .*U\+0000/, 0],
     ['bad JSON', 'x.ndjson', '{"a":1}\n{"a":2,\n', /x\.ndjson:2: not JSON: .* \(1 row was loaded\)$/, 1],
     [
       'JSON that is no object',
@@ -153,14 +153,14 @@ describe('input', () => {
       'a number out of range',
       'x.ndjson',
       '{"a":1}\n{"a":5000000000}\n',
-      /x\.ndjson:2: column "a": .*out of range/,
+      /x\.ndjson:2: column "a" \(\w+\) .*out of range/,
       0,
     ],
     [
       'half a surrogate pair',
       'x.ndjson',
       '{"b":"x"}\n{"b":"\\ud800"}\n',
-      /x\.ndjson:2: column "b": .*surrogate/,
+      /x\.ndjson:2: column "b" \(\w+\) .*surrogate/,
       0,
     ],
   ])('%s', async (_, name, content, message, rows) => {

@@ -277,6 +277,37 @@ describe('--resume', () => {
     expect(await rowsOf(table)).toEqual([]);
   });
 
+  it('standard input that ends before what has been loaded of it is not all of it', async () => {
+    const table = await database.table('id int NOT NULL, t text');
+    const rows = Array.from({ length: 20_000 }, (_, n) => `${n},row ${n}\n`);
+    const args = [
+      '-q',
+      '-t',
+      table,
+      '--resume',
+      'pipe',
+      '--batch-size=1000',
+      '--connections=1',
+      '-f',
+      'csv',
+      '-',
+    ];
+    const first = await load(args, { stdin: `id,t\n${rows.join('')}x,y\n` });
+    expect(first.code).toBe(1);
+    expect(await rowsOf(table)).toHaveLength(20_000);
+    const shorter = await load(args, { stdin: `id,t\n${rows.slice(0, 10_000).join('')}` });
+    expect(shorter).toMatchObject({
+      code: 1,
+      stderr:
+        'spillway: the input has ended after record 10,000, but import "pipe" has loaded it up to record 20,000 before; ' +
+        'give the same input as before, or another id (nothing was loaded)\n',
+    });
+    // It is not complete, and goes on.
+    const whole = await load(args, { stdin: `id,t\n${rows.join('')}20000,row 20000\n` });
+    expect(whole).toMatchObject({ code: 0, stderr: '' });
+    expect(await rowsOf(table)).toHaveLength(20_001);
+  });
+
   it('two loads of one import at the same time: one gives way, and each row is there once', async () => {
     const table = await database.table('id int NOT NULL, t text');
     const input = await file('many.csv', manyRows(false));

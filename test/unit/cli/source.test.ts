@@ -1,6 +1,7 @@
 /** Files as chunks: gzip in all its forms, pipes that deliver single bytes, and what of them the rows must not notice. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -119,6 +120,70 @@ describe('gzip', () => {
     const damaged = await file('damaged.gz', damage(gzipSync(text)));
     await expect(textOf([damaged])).rejects.toThrow(message);
     await expect(textOf([damaged])).rejects.toThrow(damaged);
+  });
+});
+
+describe('a file that changes while it is read', () => {
+  const text = Array.from({ length: 100_000 }, (_, index) => `${index},x\n`).join('');
+
+  it.each([
+    ['shorter', 300_000],
+    ['empty', 0],
+  ])('is an error when it becomes %s: rows of it are missing', async (_, bytes) => {
+    const name = await file('shorter.csv', text);
+    const source = new Source(await findFiles([name]), Readable.from([]));
+    await source.next();
+    await truncate(name, bytes);
+    const rest = async (): Promise<void> => {
+      while ((await source.next()) !== undefined);
+    };
+    await expect(rest()).rejects.toThrow(
+      `${name}: became shorter while it was read: it had ${text.length} bytes and has ${bytes}`,
+    );
+  });
+
+  it('may grow: what comes is read, too', async () => {
+    const name = await file('longer.csv', text);
+    const source = new Source(await findFiles([name]), Readable.from([]));
+    let length = (await source.next())!.bytes.length;
+    await appendFile(name, '1,y\n');
+    for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next())
+      length += chunk.bytes.length;
+    expect(length).toBe(text.length + 4);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('a named pipe', () => {
+  function fifo(name: string): string {
+    const full = path.join(directory, name);
+    execFileSync('mkfifo', [full]);
+    return full;
+  }
+
+  it('is read to its end', async () => {
+    const name = fifo('whole');
+    const text = 'x,y\n'.repeat(100_000);
+    const [read] = await Promise.all([textOf([name]), writeFile(name, text)]);
+    expect(read).toBe(text);
+  });
+
+  it('is left where it is when the source stops, also while nobody writes to it', async () => {
+    const source = new Source(await findFiles([fifo('without a writer')]), Readable.from([]));
+    const pulled = source.next();
+    source.stop();
+    expect(await pulled).toBeUndefined();
+  });
+
+  it('is left where it is when the source stops, also while its writer is silent', async () => {
+    const name = fifo('silent');
+    const source = new Source(await findFiles([name]), Readable.from([]));
+    const writer = await open(name, 'r+');
+    await writer.write('a,b\n');
+    expect((await source.next())?.bytes.toString()).toBe('a,b\n');
+    const pulled = source.next();
+    source.stop();
+    expect(await pulled).toBeUndefined();
+    await writer.close();
   });
 });
 
