@@ -110,7 +110,7 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   batchSize?: number;
   /** Most bytes of a batch, by `sizeOf`; a larger item makes a batch of its own. Default: no bound in object mode, 1 MiB in byte mode. */
   batchBytes?: number;
-  /** Flushes at the same time. Default 1, which keeps the order. At least 1. */
+  /** Flushes at the same time. Default 1, which keeps the order. At least 1; `copyInto` with `onConflict` lowers it to 1. */
   concurrency?: number;
   /**
    * Finds batch size and number of flushes at the same time by itself: as much throughput as the destination gives while a flush takes at

@@ -84,7 +84,7 @@ export function resolveSink<T>(
   const pick = <K extends keyof typeof defaults & keyof WritableOptions<T>>(name: K) =>
     given[name] ?? defaults[name];
 
-  const concurrency = checkInteger('concurrency', pick('concurrency') ?? DEFAULTS.concurrency, 1);
+  const concurrency = resolveConcurrency(pick('concurrency'), defaults.maxConcurrency);
   const adaptive = checkBoolean('adaptive', pick('adaptive') ?? DEFAULTS.adaptive);
   const givenBatchSize = optional(given.batchSize, (value) => checkInteger('batchSize', value, 1));
   const givenBatchBytes = optional(given.batchBytes, (value) => checkInteger('batchBytes', value, 1));
@@ -149,6 +149,12 @@ export function resolveSink<T>(
     onSettled: optional(given.onSettled, (value) => checkFunction('onSettled', value)),
     positionOf: optional(given.positionOf, (value) => checkFunction('positionOf', value)),
   };
+}
+
+/** A destination that depends on the order of its batches allows fewer than the user may ask for. */
+function resolveConcurrency(wanted: number = DEFAULTS.concurrency, most: number | undefined): number {
+  const concurrency = checkInteger('concurrency', wanted, 1);
+  return most === undefined ? concurrency : Math.min(concurrency, checkInteger('maxConcurrency', most, 1));
 }
 
 export interface ResolvedTransform<In, Out> extends ResolvedBuffer<In> {

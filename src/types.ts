@@ -62,6 +62,8 @@ export interface FlushDefaults<T = unknown> {
   readonly yieldEvery?: number;
   readonly sizeOf?: (item: T) => number;
   readonly concurrency?: number;
+  /** The most flushes at the same time that keep the destination right. The user's own `concurrency` is lowered to it. Default: no limit. */
+  readonly maxConcurrency?: number;
   readonly adaptive?: boolean;
   readonly minFlushIntervalMs?: number;
   readonly maxFlushIntervalMs?: number;

@@ -33,7 +33,9 @@ export const LOAD_HELP = {
     'make the table if it is missing, with types inferred from the first 10,000 records; one that exists is used as it is',
   truncate: 'empty the table first, in a transaction of its own',
   batchSize: 'rows in a batch (default: by bytes, so that a COPY is large)',
-  connections: 'connections that load at the same time (default: 3; 1 keeps the order of the input)',
+  connections:
+    'connections that load at the same time (default: 3; 1 keeps the order of the input, and is what --on-conflict ' +
+    'ignore and update use)',
   maxRecordBytes: 'longest record that is accepted, for example 64KiB (default: 16MiB)',
   strategy:
     'what to do when the server is slower than the input: block waits, the others drop rows and count them: ' +

@@ -103,7 +103,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** What comes after the rows. */
   async complete(): Promise<void> {
     const { client } = this.#lease;
-    const { beforeCommit, mark, signal, items } = this.#batch;
+    const { beforeCommit, layout, mark, signal, items } = this.#batch;
     if (beforeCommit !== undefined) {
       const landed = this.failures.size === 0 ? items : this.landed().map((row) => items[row]!);
       this.#stage = 'beforeCommit';
@@ -114,6 +114,8 @@ export class BatchTransaction<T, Client extends CopyClient> {
       const marked = await this.#patience.wait(mark(client, this.leftOut()));
       if (marked === LATE) throw new AbortFault(signal);
     }
+    // A batch that was given up must not commit beside its successor, which may have newer rows.
+    if (signal.aborted && layout.plan.staging !== undefined) throw new AbortFault(signal);
     this.#stage = 'commit';
     await this.#commit();
   }

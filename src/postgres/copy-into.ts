@@ -101,7 +101,10 @@ function buildCopy<T extends object, Client extends CopyClient>(
   checkPool(pool);
   const checked = checkCopyOptions(options);
   const { table, schema, columns, format = 'auto' } = checked;
-  const tableLayout = new TableLayout(pool, schema, table, columns, conflictRuleOf(checked), format);
+  const conflict = conflictRuleOf(checked);
+  // Which of two rows with one key counts depends on their order: a batch begins when the one before it has settled, retries included.
+  const isUpsert = conflict.onConflict !== 'error';
+  const tableLayout = new TableLayout(pool, schema, table, columns, conflict, format);
   const formatChoice = new FormatChoice(format);
   const sizes = new RowSizes();
   const marks = BatchMarks.create<T>(pool, checked, internals);
@@ -207,7 +210,10 @@ function buildCopy<T extends object, Client extends CopyClient>(
       }
     }
   };
-  const defaults = defaultsFor<T>(pool, marks.areKept, sizes.sizeOf);
+  const defaults = {
+    ...defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
+    ...(isUpsert && { concurrency: 1, maxConcurrency: 1 }),
+  };
   return { copy: copy as FlushFunction<T>, defaults, copyWritten };
 }
 

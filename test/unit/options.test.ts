@@ -305,6 +305,18 @@ describe('unset values follow from set ones', () => {
       undefined,
       { batchSize: 1, concurrency: 2, strategy: 'drop_oldest' },
     ],
+    [
+      'a destination’s maxConcurrency lowers a given concurrency',
+      { concurrency: 3 },
+      { maxConcurrency: 1 },
+      { concurrency: 1 },
+    ],
+    [
+      'a destination’s maxConcurrency leaves a lower one',
+      { concurrency: 2 },
+      { maxConcurrency: 3 },
+      { concurrency: 2 },
+    ],
     ['maxWaiting follows maxBufferSize', { maxBufferSize: 70 }, undefined, { maxWaiting: 70 }],
     [
       'a high lowWatermark lifts the high one',

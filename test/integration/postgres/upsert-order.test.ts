@@ -1,0 +1,115 @@
+/**
+ * `onConflict` beside faults: the newest row of each key counts for `'update'`, the first one for `'ignore'`, however many connections were
+ * asked for. `SPILLWAY_TEST_ORDERS=10000` runs as many random orders.
+ */
+
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
+import { copyInto } from '../../../src/postgres/index.js';
+import { useCli } from '../../support/cli.js';
+import { useTestDatabase } from '../../support/postgres.js';
+import { SeededRandom } from '../../support/seeded-random.js';
+
+const database = useTestDatabase();
+const ORDERS = Number(process.env['SPILLWAY_TEST_ORDERS'] ?? 12);
+
+interface Row {
+  k: number;
+  v: number | string;
+}
+type Action = 'update' | 'ignore';
+
+beforeAll(async () => {
+  // Batches take their time by chance, and one in ten fails in a way that is worth another attempt.
+  await database.query(`CREATE FUNCTION disturb() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM pg_sleep(random() * 0.004);
+    IF random() < 0.1 THEN RAISE EXCEPTION 'by chance' USING ERRCODE = '40001'; END IF;
+    RETURN NULL;
+  END $$`);
+});
+
+async function disturbedTable(): Promise<string> {
+  const table = await database.table('k int PRIMARY KEY, v int CHECK (v <> 13)');
+  await database.query(
+    `CREATE TRIGGER d AFTER INSERT ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION disturb()`,
+  );
+  return table;
+}
+
+/** What one row after the other would leave. */
+function stored(rows: readonly Row[], action: Action, isBad: (row: Row) => boolean): Map<number, unknown> {
+  const kept = new Map<number, unknown>();
+  for (const row of rows)
+    if (!isBad(row) && (action === 'update' || !kept.has(row.k))) kept.set(row.k, row.v);
+  return kept;
+}
+
+describe.each(['update', 'ignore'] as const)('onConflict %s with concurrency 3', (onConflict) => {
+  test(`${ORDERS} random orders with retries and bad rows: the table is as after one row at a time`, async () => {
+    const pool = database.pool({ max: 4 });
+    const table = await disturbedTable();
+    for (let seed = 1; seed <= ORDERS; seed += 1) {
+      const random = new SeededRandom(seed);
+      const rows = Array.from({ length: 30 }, (_, n): Row => ({
+        k: random.int(0, 4),
+        v: random.chance(0.1) ? `bad ${n}` : n + 100,
+      }));
+      await database.query(`TRUNCATE ${table}`);
+      const failures: FailedItem<Row>[] = [];
+      const sink = new BackpressureWritable<Row>(copyInto<Row>(pool, { table, onConflict, key: ['k'] }), {
+        batchSize: random.int(1, 8),
+        concurrency: 3,
+        retry: { attempts: 50, minDelayMs: 1, maxDelayMs: 4 },
+        breaker: false,
+        onFailed: (failed) => failures.push(...failed),
+      });
+      for (const row of rows) sink.write(row);
+      await new Promise<void>((resolve, reject) => {
+        sink.on('error', reject);
+        sink.end(resolve);
+      });
+      const isBad = ({ v }: Row): boolean => typeof v === 'string';
+      expect(failures.map(({ item }) => item)).toEqual(rows.filter(isBad));
+      const left = await database.query<{ k: number; v: number }>(`SELECT k, v FROM ${table}`);
+      expect({ seed, left: new Map(left.map(({ k, v }) => [k, v])) }).toEqual({
+        seed,
+        left: stored(rows, onConflict, isBad),
+      });
+      expect(sink.getMetrics().currentConcurrency).toBe(1);
+    }
+  }, 3_600_000);
+});
+
+describe('spillway load --connections 3', () => {
+  const cli = useCli();
+
+  test.each([
+    ['update', 'ndjson', []],
+    ['update', 'csv', []],
+    ['ignore', 'csv', []],
+    ['update', 'csv', ['--strategy', 'drop_newest', '--rejects', 'rejects.ndjson']],
+  ] as const)('--on-conflict %s of %s %j: as one row at a time', async (action, format, flags) => {
+    const table = await disturbedTable();
+    const rows = Array.from({ length: 2_000 }, (_, n): Row => ({ k: (n * 7919) % 37, v: n + 100 }));
+    const file = path.join(cli.directory, `${table}.${format}`);
+    const lines =
+      format === 'csv'
+        ? ['k,v', ...rows.map(({ k, v }) => `${k},${v}`)]
+        : rows.map((row) => JSON.stringify(row));
+    await writeFile(file, lines.join('\n'));
+    const result = await cli.run(
+      ['load', file, '--table', table, '--to', database.url, '--on-conflict', action, '--key', 'k'].concat([
+        '--connections',
+        '3',
+        '--batch-size',
+        '50',
+        ...flags,
+      ]),
+    );
+    expect(result).toMatchObject({ code: 0 });
+    const left = await database.query<{ k: number; v: number }>(`SELECT k, v FROM ${table}`);
+    expect(new Map(left.map(({ k, v }) => [k, v]))).toEqual(stored(rows, action, () => false));
+  });
+});
