@@ -30,7 +30,8 @@ export const LOAD_HELP = {
   null: 'CSV: the unquoted text that means NULL; in quotes it is a plain text (default: empty)',
   noHeader: 'CSV: the first line is data; fields are the table’s columns in order, or those of --columns',
   create:
-    'make the table if it is missing, with types inferred from the first 10,000 records; one that exists is used as it is',
+    'make the table if it is missing, with types inferred from the first 10,000 records; one that exists is used as it is; a new one is ' +
+    'dropped again if the load fails before its first row',
   truncate: 'empty the table first, in a transaction of its own',
   batchSize: 'rows in a batch (default: by bytes, so that a COPY is large)',
   connections:

@@ -1,34 +1,41 @@
 /** What is to be there before the first row: table and columns, the import's log, the file of rejects. */
 
 import { messageOf } from '../errors.js';
-import type { TableColumn, TableDescription } from '../postgres/catalogue.js';
+import type { TableDescription } from '../postgres/catalogue.js';
 import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
 import { openImport } from './import.js';
 import type { LoadOptions } from './options.js';
-import { previewInput } from './preview.js';
+import { previewInput, type InputName } from './preview.js';
 import type { RejectFile } from './reject-file.js';
 import { fingerprintOf } from './source-fingerprint.js';
 import type { Source, SourceChunk } from './source.js';
+import { showTable } from './table-name.js';
 import {
-  checkKey,
   columnsFor,
-  createTable,
   findTable,
+  keyColumns,
+  nameNotes,
   refuseMissingTable,
   truncateTable,
   withClient,
+  type LoadColumn,
 } from './table.js';
+import { CreatedTable } from './table/created-table.js';
 
 export interface LoadPlan {
   /** Of one connection, where the load is one transaction. */
   readonly pool: CopyPool;
   readonly table: TableDescription;
-  readonly columns: readonly TableColumn[];
+  readonly columns: readonly LoadColumn[];
+  /** The table's own names of the columns of `--key`. */
+  readonly key: readonly string[] | undefined;
   /** What was read of the source so far. */
   readonly head: readonly SourceChunk[];
   readonly created: boolean;
+  /** What people should know of it: names that the server has cut. */
+  readonly notes: readonly string[];
   readonly truncated: boolean;
   readonly importLog: ImportLog | undefined;
 }
@@ -39,6 +46,14 @@ export interface LoadRequest {
   readonly rejects: RejectFile | undefined;
   /** Fires when the load is to stop: then this rejects, as soon as it can. */
   readonly signal: AbortSignal;
+  /** Is filled as soon as something is made: what comes after that may fail. */
+  readonly made: MadeByLoad;
+}
+
+/** What a load has made before its first row. */
+export interface MadeByLoad {
+  table?: CreatedTable;
+  importLog?: ImportLog;
 }
 
 /** @throws {CliError} */
@@ -56,28 +71,51 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
   }
 }
 
-type Target = Pick<LoadPlan, 'table' | 'columns' | 'head' | 'created'>;
+type Target = Pick<LoadPlan, 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes'>;
 
 function truncates({ options }: LoadRequest, { created }: Target): boolean {
   return options.truncate && !created;
 }
 
 /** Table and columns, from the catalogue and the input's beginning. */
-async function findTarget(
-  pool: CopyPool,
-  { options, source, rejects, signal }: LoadRequest,
-): Promise<Target> {
-  let table = await findTable(pool, options.table);
-  if (table === undefined && !options.create) refuseMissingTable(options.table);
-  const created = table === undefined;
+async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target> {
+  const { options, source, rejects, signal } = request;
+  const existing = await findTable(pool, options.table);
+  if (existing === undefined && !options.create) refuseMissingTable(options.table);
   const keepsBadRecords = rejects !== undefined;
-  const preview = await previewInput(source, options, { withTypes: created, keepsBadRecords });
+  const preview = await previewInput(source, options, {
+    withTypes: existing === undefined,
+    keepsBadRecords,
+  });
   signal.throwIfAborted();
   const names = preview.names?.filter(({ name }) => name !== '');
-  table ??= await createTable(pool, options.table, names ?? []);
-  const columns = columnsFor(table, names);
-  checkKey(options.key, columns);
-  return { table, columns, created, head: preview.head };
+  const made = existing === undefined ? await makeTable(pool, request, names ?? []) : undefined;
+  const table = existing ?? (await findTable(pool, options.table)) ?? refuseMissingTable(options.table);
+  const columns = await columnsFor(pool, table, names);
+  return {
+    table,
+    columns,
+    key: keyColumns(options.key, columns),
+    created: made !== undefined,
+    notes: nameNotes(options.table, table, columns),
+    head: preview.head,
+  };
+}
+
+/** Returns undefined if another session has made the table meanwhile: it is used as it is. */
+async function makeTable(
+  pool: CopyPool,
+  { options, made }: LoadRequest,
+  names: readonly InputName[],
+): Promise<CreatedTable | undefined> {
+  const table = await CreatedTable.make(pool, options.table, names);
+  if (table !== undefined) made.table = table;
+  else if (options.atomic) {
+    throw new CliError(
+      `another session has made the table ${showTable(options.table)} at the same time; run the command again`,
+    );
+  }
+  return table;
 }
 
 async function planImport(
@@ -86,7 +124,7 @@ async function planImport(
   target: Target,
   importId: string,
 ): Promise<LoadPlan> {
-  const { options, source, rejects, signal } = request;
+  const { options, source, rejects, signal, made } = request;
   const fingerprint = await fingerprintOf(source, options, target.head);
   signal.throwIfAborted();
   const importLog = await openImport(pool, {
@@ -97,6 +135,7 @@ async function planImport(
     onFirstRun: truncates(request, target) ? (client) => truncateTable(client, target.table) : undefined,
     signal,
   });
+  made.importLog = importLog;
   await rejects?.start((use) => importLog.readRejects((line) => use(line as string)));
   const truncated = truncates(request, target) && importLog.isFirstRun;
   return { ...target, head: fingerprint.head, pool, truncated, importLog };

@@ -2,7 +2,7 @@
 
 import { messageOf } from '../errors.js';
 import type { SinkMetrics } from '../metrics.js';
-import type { TableColumn, TableDescription } from '../postgres/catalogue.js';
+import type { TableDescription } from '../postgres/catalogue.js';
 import { CopyError } from '../postgres/copy-error.js';
 import { createCopy, type RowCopy } from '../postgres/copy-into.js';
 import type { ImportLog } from '../postgres/import-log.js';
@@ -14,11 +14,13 @@ import type { LoadOptions } from './options.js';
 import { SourceRow } from './record-parser.js';
 import type { RejectFile } from './reject-file.js';
 import { wordsOf, type RejectLine } from './reject.js';
+import type { LoadColumn } from './table.js';
 
 export interface LoadTarget {
   readonly pool: CopyPool;
   readonly table: TableDescription;
-  readonly columns: readonly TableColumn[];
+  readonly columns: readonly LoadColumn[];
+  readonly key: readonly string[] | undefined;
   /** Where rows that the table refuses go. Without it the first one ends the load. */
   readonly rejects: RejectFile | undefined;
   readonly importLog: ImportLog | undefined;
@@ -49,8 +51,8 @@ export class OpenFlushes {
 }
 
 export function createRowCopy(
-  { pool, table, columns, importLog }: LoadTarget,
-  { key, onConflict, atomic }: LoadOptions,
+  { pool, table, columns, key, importLog }: LoadTarget,
+  { onConflict, atomic }: LoadOptions,
   lineOf: RejectLine,
 ): RowCopy<SourceRow> {
   return createCopy<SourceRow>(
@@ -58,7 +60,7 @@ export function createRowCopy(
     {
       schema: table.schema,
       table: table.table,
-      columns: columns.map(({ name }) => name),
+      columns: columns.map(({ columnName }) => columnName),
       onConflict,
       key,
       ...(importLog === undefined

@@ -9,14 +9,14 @@ import { connect, type Connection } from './connection.js';
 import { resolveDestination, type Environment } from './destination.js';
 import { causesOf, CliError, ExitCode, UsageError } from './errors.js';
 import { refuseShorterInput } from './import.js';
-import { planLoad, type LoadPlan } from './load-plan.js';
+import { planLoad, type LoadPlan, type MadeByLoad } from './load-plan.js';
 import { describeLoadFailure, type LoadSink } from './load-sink.js';
 import { openWay, type OpenWay } from './load-way.js';
 import type { LoadOptions } from './options.js';
 import { startProgress, type ProgressReading } from './progress.js';
 import { RejectFile } from './reject-file.js';
 import { findFiles, Source } from './source.js';
-import { summarise, type LoadOutcome, type LoadSummary } from './summary.js';
+import { DROPPED, summarise, type LoadOutcome, type LoadSummary } from './summary.js';
 
 /** What a command may touch of the process. */
 export interface Terminal {
@@ -77,6 +77,7 @@ class LoadJob {
   readonly #openWay: OpenWay;
   readonly #stopping = new AbortController();
   #stoppedBy: StopSignal | undefined;
+  readonly #made: MadeByLoad = {};
 
   constructor(
     options: LoadOptions,
@@ -103,16 +104,20 @@ class LoadJob {
     const startedAt = performance.now();
     const atomic = this.#options.atomic ? await AtomicLoad.begin(pool) : undefined;
     try {
-      const plan = await this.#plan(atomic?.pool ?? pool);
-      const { created, truncated, importLog } = plan;
+      const plan = await this.#plan(atomic?.pool ?? pool, pool);
+      const { importLog } = plan;
       const wasFinished = importLog?.isFinished ?? false;
       const loaded = await this.#load(plan, atomic);
+      const isWhole = loaded.failure === undefined && this.#stoppedBy === undefined;
+      const dropped = !isWhole && (await this.#dropCreated(pool));
       return summarise({
         ...loaded,
         options: this.#options,
         label,
-        created,
-        truncated,
+        created: plan.created && !dropped,
+        dropped,
+        notes: plan.notes,
+        truncated: plan.truncated,
         seconds: (performance.now() - startedAt) / 1000,
         bytesRead: this.#source.bytesRead,
         stoppedBy: this.#stoppedBy,
@@ -132,18 +137,36 @@ class LoadJob {
     }
   }
 
-  async #plan(pool: CopyPool): Promise<LoadPlan> {
+  /** @param pool for the load; `ownPool` is outside of its transaction, if it is one */
+  async #plan(pool: CopyPool, ownPool: CopyPool): Promise<LoadPlan> {
     try {
       return await planLoad(pool, {
         options: this.#options,
         source: this.#source,
         rejects: this.#rejects,
         signal: this.#stopping.signal,
+        made: this.#made,
       });
     } catch (error) {
-      if (this.#stoppedBy === undefined) throw error;
-      throw new CliError('stopped before anything was loaded', exitCodeOf(this.#stoppedBy), error);
+      const dropped = (await this.#dropCreated(ownPool)) ? `; ${DROPPED}` : '';
+      if (this.#stoppedBy !== undefined) {
+        const exitCode = exitCodeOf(this.#stoppedBy);
+        throw new CliError(`stopped before anything was loaded${dropped}`, exitCode, error);
+      }
+      if (dropped === '' || !(error instanceof CliError)) throw error;
+      throw new CliError(`${error.message}${dropped}`, error.exitCode, error);
     }
+  }
+
+  /**
+   * A table that this run has made, and that has no row, would stand in the way of the corrected command. If it cannot be dropped, it stays:
+   * the failure that ended the load matters more.
+   */
+  async #dropCreated(pool: CopyPool): Promise<boolean> {
+    const { table, importLog } = this.#made;
+    // One transaction takes back what it has made.
+    if (this.#options.atomic) return false;
+    return (await table?.dropIfEmpty(pool, importLog).catch(() => false)) ?? false;
   }
 
   async #load(

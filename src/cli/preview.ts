@@ -47,18 +47,18 @@ export function previewInput(source: Source, options: LoadOptions, needs: Previe
 /** A name with what its values have shown so far. */
 class NamedColumn {
   readonly inference = new TypeInference();
-  readonly #name: string;
+  readonly name: string;
   readonly #file: string | undefined;
   readonly #line: number | undefined;
 
   constructor(name: string, file?: string, line?: number) {
-    this.#name = name;
+    this.name = name;
     this.#file = file;
     this.#line = line;
   }
 
   done(): InputName {
-    return { name: this.#name, file: this.#file, line: this.#line, type: this.inference.type };
+    return { name: this.name, file: this.#file, line: this.#line, type: this.inference.type };
   }
 }
 
@@ -73,20 +73,25 @@ async function previewCsv(
     throw new UsageError('--create needs names for the columns: a header, or --columns');
   }
   let headerOf: SourceFile | undefined;
+  /** For each field of the file that is read. Other files may have the same names in another order. */
+  let fields = columns;
   let records = 0;
   const take = (row: CsvRow, line: number, file: SourceFile): void => {
     if (header && headerOf !== file) {
       headerOf = file;
-      const named = () =>
-        headerNames(row, nullText, file, line).map((name) => new NamedColumn(name, file.name, line));
-      columns ??= named();
+      if (options.columns !== undefined) return;
+      const names = headerNames(row, nullText, file, line);
+      columns ??= names.map((name) => new NamedColumn(name, file.name, line));
+      const byName = new Map(columns.map((column) => [column.name, column]));
+      // A name that the first file does not have is an error of the load, after the rows before it.
+      fields = names.map((name) => byName.get(name) ?? new NamedColumn(name));
       return;
     }
     // Such a record has no place for its fields.
-    if (columns !== undefined && row.length !== columns.length) return;
+    if (fields !== undefined && row.length !== fields.length) return;
     records += 1;
     if (withTypes && records <= SAMPLE_RECORDS) {
-      columns?.forEach((column, index) => column.inference.addText(row[index] ?? null));
+      fields?.forEach((column, index) => column.inference.addText(row[index] ?? null));
     }
   };
   const passOver = (fault: InputError, _line: number, file: SourceFile): void => {

@@ -11,7 +11,11 @@ export interface LoadOutcome {
   readonly options: LoadOptions;
   /** The server, as people see it. */
   readonly label: string;
+  /** Whether a table that this run has made is there. */
   readonly created: boolean;
+  /** Whether a table that this run has made was dropped again. */
+  readonly dropped: boolean;
+  readonly notes: readonly string[];
   readonly truncated: boolean;
   readonly seconds: number;
   readonly bytesRead: number;
@@ -74,7 +78,7 @@ function linesOf(outcome: LoadOutcome, peakMemoryBytes: number): string[] {
   const where = `${showTable(options.table)} of ${outcome.label}`;
   const rejected = rejects === 0 ? [] : [rejectLine(outcome)];
   if (outcome.import?.wasFinished === true)
-    return [`${importLine(outcome, outcome.import)} into ${where}`, ...rejected];
+    return [`${importLine(outcome, outcome.import)} into ${where}`, ...rejected, ...outcome.notes];
   return [
     `${count(rowsOf(outcome))} rows into ${where} in ` +
       `${seconds.toFixed(2)} s: ${count(rowsPerSecond(outcome))} rows/s, ${mebibytes(outcome.bytesRead)} read`,
@@ -82,6 +86,7 @@ function linesOf(outcome: LoadOutcome, peakMemoryBytes: number): string[] {
     `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peakMemoryBytes)}`,
     ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
     ...rejected,
+    ...outcome.notes,
   ];
 }
 
@@ -105,6 +110,7 @@ function jsonOf(outcome: LoadOutcome): Record<string, unknown> {
     schema: options.table.schema ?? null,
     created: outcome.created,
     truncated: outcome.truncated,
+    notes: outcome.notes,
     rows,
     rowsBefore: imported?.rowsBefore ?? 0,
     rowsInAll: rows + (imported?.rowsBefore ?? 0),
@@ -135,9 +141,11 @@ function exitCodeFor({ failure, stoppedBy, metrics, rejects }: LoadOutcome): Exi
   return metrics.eventsDropped > 0 || rejects > 0 ? ExitCode.INCOMPLETE : ExitCode.OK;
 }
 
+export const DROPPED = 'the table that --create had made was dropped again';
+
 function inTable(outcome: LoadOutcome): string {
   const rows = rowsOf(outcome);
-  if (rows === 0) return ' (nothing was loaded)';
+  if (rows === 0) return outcome.dropped ? ` (nothing was loaded; ${DROPPED})` : ' (nothing was loaded)';
   return rows === 1 ? ' (1 row was loaded)' : ` (${count(rows)} rows were loaded)`;
 }
 
@@ -148,7 +156,9 @@ function stopLine(outcome: LoadOutcome): string {
     options.resume === undefined
       ? 'with --resume ID a load can go on from where it stopped'
       : 'run the same command again to go on';
-  if (lastRow === undefined) return `stopped by ${stoppedBy} before the first row`;
+  if (lastRow === undefined) {
+    return `stopped by ${stoppedBy} before the first row${outcome.dropped ? `; ${DROPPED}` : ''}`;
+  }
   const place = placeOf(lastRow.file.name, lastRow.line);
   return `stopped by ${stoppedBy} after ${place}; the rows up to there were loaded: ${count(rowsOf(outcome))}; ${again}`;
 }

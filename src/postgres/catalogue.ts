@@ -96,7 +96,7 @@ export async function describeTable(
       }
     | undefined;
   // A name too long is cut by the server, and would then find another table.
-  if (found?.table !== table) throw noSuchTable(schema, table);
+  if (found?.table !== table) throw noSuchTable(schema, table, found?.table);
   const types = new Map(
     (JSON.parse(found.types ?? '[]') as CatalogueType[]).map((type) => [type.oid, type] as const),
   );
@@ -127,14 +127,19 @@ function resolveType(oid: string, types: ReadonlyMap<string, CatalogueType>): Co
   return { kind: 'scalar', name, category, isEnum };
 }
 
-function noSuchTable(schema: string | undefined, table: string): CopyError {
+/** @param cut the table that the server finds for a name that it has cut */
+function noSuchTable(schema: string | undefined, table: string, cut: string | undefined): CopyError {
   const place = schema === undefined ? 'on the search path' : `in schema ${JSON.stringify(schema)}`;
   const dot = table.indexOf('.');
   const hint =
     schema === undefined && dot > 0
       ? `; 'table' is one name: did you mean { schema: ${JSON.stringify(table.slice(0, dot))}, table: ${JSON.stringify(table.slice(dot + 1))} }?`
       : '';
-  return new CopyError(`there is no table ${JSON.stringify(table)} ${place}${hint}`, {
+  const shorter =
+    cut === undefined
+      ? ''
+      : `; the name is longer than the server's longest: did you mean ${JSON.stringify(cut)}?`;
+  return new CopyError(`there is no table ${JSON.stringify(table)} ${place}${hint}${shorter}`, {
     failureClass: 'setup',
     sqlState: '42P01',
     table,

@@ -204,6 +204,16 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     });
   }
 
+  /**
+   * Deletes the import in the caller's transaction, unless it has a checkpoint or another run has taken over.
+   *
+   * @returns whether it is gone
+   */
+  async forget(client: CopyClient): Promise<boolean> {
+    const { rows } = await client.query(this.#statements.forget, [this.#id, this.#run]);
+    return rows.length > 0;
+  }
+
   async #expectRun(client: CopyClient, statement: string): Promise<void> {
     const { rows } = await client.query(statement, [this.#id, this.#run]);
     if (rows.length === 0) throw takenOver(this.importId);

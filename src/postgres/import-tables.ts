@@ -22,6 +22,7 @@ export interface ImportStatements {
   readonly mark: string;
   readonly finish: string;
   readonly openRejects: string;
+  readonly forget: string;
 }
 
 /** Are both there? Names of tables are looked up as the server would, and never made part of a statement unquoted. */
@@ -124,5 +125,7 @@ export function importStatements(schema: string): ImportStatements {
       SELECT entry ->> 1 AS reject
       FROM ${ranges}, pg_catalog.json_array_elements(rejects) AS entry
       WHERE import = $1 ORDER BY (entry ->> 0)::bigint`,
+    forget: `DELETE FROM ${imports} WHERE id = $1 AND run = $2 AND NOT EXISTS (SELECT FROM ${ranges} WHERE import = $1)
+      RETURNING id::text`,
   };
 }

@@ -20,6 +20,8 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
     options: invocation.options,
     label: 'db.example:5432/shop',
     created: false,
+    dropped: false,
+    notes: [],
     truncated: false,
     seconds: 2,
     bytesRead: 3 * 1024 * 1024,

@@ -1,0 +1,100 @@
+/** `--create`: the table that this run makes, and drops again if the run fails before it has a row. */
+
+import { quoteIdentifier, quoteTable } from '../../postgres/identifiers.js';
+import type { ImportLog } from '../../postgres/import-log.js';
+import { inTransaction } from '../../postgres/import-transaction.js';
+import type { CopyClient, CopyPool } from '../../postgres/pool.js';
+import { CliError } from '../errors.js';
+import type { InputName } from '../preview.js';
+import { refuseMissingTable, serverTableName, withClient } from '../table.js';
+import { showTable, type TableName } from '../table-name.js';
+import { serverNames } from './server-names.js';
+
+/** How long the drop may take in all, and how long it waits for others who use the table. In milliseconds. */
+const DROP_LIMIT_MS = 10_000;
+const LOCK_LIMIT_MS = 5_000;
+
+/** A relation of this name is there: found so, or met while another session was making it. */
+const MADE_BY_ANOTHER = new Set(['42P07', '23505']);
+
+const FIND_OID = 'SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid';
+const FIND_SCHEMA = 'SELECT pg_catalog.current_schema()::pg_catalog.text AS schema';
+
+export class CreatedTable {
+  readonly #table: string;
+  readonly #oid: string;
+
+  private constructor(table: string, oid: string) {
+    this.#table = table;
+    this.#oid = oid;
+  }
+
+  /**
+   * Makes the table, all columns nullable.
+   *
+   * @returns undefined if another session has made it meanwhile
+   */
+  static async make(
+    pool: CopyPool,
+    name: TableName,
+    columns: readonly InputName[],
+  ): Promise<CreatedTable | undefined> {
+    if (columns.length === 0) {
+      throw new CliError(
+        `the table ${showTable(name)} cannot be made: the input has no records to infer its columns from`,
+      );
+    }
+    return withClient(pool, async (client) => {
+      const cut = await serverTableName(client, name);
+      const schema = cut.schema ?? (await currentSchema(client));
+      if (schema === undefined) {
+        throw new CliError(
+          `the table ${showTable(name)} cannot be made: no schema of the search path exists; give --table SCHEMA.TABLE`,
+        );
+      }
+      const table = quoteTable(schema, cut.table);
+      const names = await serverNames(
+        client,
+        columns.map((column) => column.name),
+      );
+      const list = columns.map(({ type }, index) => `${quoteIdentifier(names[index]!)} ${type}`).join(', ');
+      try {
+        await client.query(`CREATE TABLE ${table} (${list})`);
+      } catch (error) {
+        if (MADE_BY_ANOTHER.has((error as { code?: string }).code ?? '')) return undefined;
+        throw error;
+      }
+      const { rows } = await client.query(FIND_OID, [table]);
+      const { oid } = rows[0] as { oid: string | null };
+      return oid === null ? refuseMissingTable(name) : new CreatedTable(table, oid);
+    });
+  }
+
+  /**
+   * Drops the table if it is still the one that was made, has no row, and no import has a checkpoint for it.
+   *
+   * @returns whether it was dropped
+   * @throws when the server cannot be asked, or something else depends on the table
+   */
+  async dropIfEmpty(pool: CopyPool, importLog: ImportLog | undefined): Promise<boolean> {
+    const drop = async (client: CopyClient): Promise<boolean> => {
+      await client.query("SELECT pg_catalog.set_config('lock_timeout', $1, true)", [String(LOCK_LIMIT_MS)]);
+      await client.query(`LOCK TABLE ${this.#table} IN ACCESS EXCLUSIVE MODE`);
+      const { rows } = await client.query(
+        `SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid, EXISTS (SELECT FROM ${this.#table})::pg_catalog.text AS used`,
+        [this.#table],
+      );
+      const { oid, used } = rows[0] as { oid: string | null; used: string };
+      if (oid !== this.#oid || used === 'true') return false;
+      if (importLog !== undefined && !(await importLog.forget(client))) return false;
+      await client.query(`DROP TABLE ${this.#table}`);
+      return true;
+    };
+    return inTransaction(pool, 'BEGIN', AbortSignal.timeout(DROP_LIMIT_MS), drop);
+  }
+}
+
+async function currentSchema(client: CopyClient): Promise<string | undefined> {
+  const { rows } = await client.query(FIND_SCHEMA);
+  return (rows[0] as { schema: string | null }).schema ?? undefined;
+}
