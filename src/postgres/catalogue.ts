@@ -12,6 +12,8 @@ export interface TableColumn {
   type: ColumnType;
   /** The type itself, by its number in `pg_type`: a domain, where it is one. Of what the catalogue did not describe: none. */
   typeOid?: string;
+  /** The type in a statement, whatever the search path. Of what the catalogue did not describe: none. */
+  sqlType?: string;
   /** Computed by the server (`GENERATED ALWAYS AS (…)`): COPY must leave it out. */
   isGenerated: boolean;
 }
@@ -25,12 +27,15 @@ export interface TableDescription {
   refersToItself: boolean;
   /** Code of the user's, which may ask for other rows, decides on a row: triggers, or a view's or a foreign table's own ways. */
   hasTriggers: boolean;
+  /** Row-level security applies to this role, so that the server refuses COPY FROM. Default: it does not. */
+  hasRowSecurity?: boolean;
 }
 
 interface CatalogueColumn {
   name: string;
   type: string;
   typeName: string;
+  sqlType: string;
   isGenerated: boolean;
 }
 
@@ -56,8 +61,13 @@ WITH RECURSIVE target AS (
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid = pg_catalog.to_regclass($1)
 ), attribute AS (
-  SELECT a.attnum, a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.attgenerated <> '' AS is_generated
-  FROM pg_catalog.pg_attribute a JOIN target ON a.attrelid = target.oid
+  SELECT a.attnum, a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.attgenerated <> '' AS is_generated,
+    CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN pg_catalog.format_type(a.atttypid, a.atttypmod)
+      ELSE pg_catalog.format('%s.%I%s', t.typnamespace::pg_catalog.regnamespace, t.typname,
+        CASE WHEN a.atttypmod OPERATOR(pg_catalog.<>) -1 AND t.typelem OPERATOR(pg_catalog.=) '0'::pg_catalog.oid
+          THEN pg_catalog.substring(pg_catalog.format_type(a.atttypid, a.atttypmod), '[(][^()]*[)]$') END)
+    END AS sql_type
+  FROM pg_catalog.pg_attribute a JOIN target ON a.attrelid = target.oid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
   WHERE a.attnum > 0 AND NOT a.attisdropped
 ), needed(oid, base, element) AS (
   SELECT t.oid, nullif(t.typbasetype, 0), CASE WHEN t.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN nullif(t.typelem, 0) END
@@ -68,14 +78,15 @@ WITH RECURSIVE target AS (
 )
 SELECT nspname::text AS schema, relname::text AS "table",
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', attname, 'type', atttypid::text, 'typeName', type_name, 'isGenerated', is_generated) ORDER BY attnum) FROM attribute)::text AS columns,
+      'name', attname, 'type', atttypid::text, 'typeName', type_name, 'sqlType', sql_type, 'isGenerated', is_generated) ORDER BY attnum) FROM attribute)::text AS columns,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', t.oid::text, 'name', CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN t.typname ELSE '' END,
       'category', t.typcategory, 'isEnum', t.typtype = 'e', 'delimiter', t.typdelim, 'base', needed.base::text, 'element', needed.element::text))
     FROM needed JOIN pg_catalog.pg_type t ON t.oid = needed.oid)::text AS types,
   (SELECT count(*) > 0 FROM pg_catalog.pg_constraint f
     WHERE f.contype = 'f' AND f.conrelid = target.oid AND f.confrelid = target.oid)::text AS refers_to_itself,
-  (relkind <> 'r' OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = target.oid AND NOT g.tgisinternal))::text AS has_triggers
+  (relkind <> 'r' OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = target.oid AND NOT g.tgisinternal))::text AS has_triggers,
+  pg_catalog.row_security_active(oid)::text AS has_row_security
 FROM target`;
 
 /** @throws {CopyError} `setup`, where there is no such table */
@@ -93,6 +104,7 @@ export async function describeTable(
         types: string | null;
         refers_to_itself: string;
         has_triggers: string;
+        has_row_security: string;
       }
     | undefined;
   // A name too long is cut by the server, and would then find another table.
@@ -105,6 +117,7 @@ export async function describeTable(
     typeName: column.typeName,
     type: resolveType(column.type, types),
     typeOid: column.type,
+    sqlType: column.sqlType,
     isGenerated: column.isGenerated,
   }));
   return {
@@ -113,6 +126,7 @@ export async function describeTable(
     columns,
     refersToItself: found.refers_to_itself === 'true',
     hasTriggers: found.has_triggers === 'true',
+    hasRowSecurity: found.has_row_security === 'true',
   };
 }
 

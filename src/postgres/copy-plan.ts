@@ -3,6 +3,7 @@
  * never become part of a statement. Pure.
  */
 
+import type { TableColumn } from './catalogue.js';
 import { CopyError } from './copy-error.js';
 import { quoteIdentifier, quoteLiteral, quoteTable } from './identifiers.js';
 
@@ -46,16 +47,22 @@ export interface Staging {
 /** The temporary table's name: in `pg_temp`, so it hides nothing and cannot be anybody else's. */
 const STAGING_TABLE = 'spillway_batch';
 
-/** @throws {CopyError} `setup`, where the key is not among the columns */
+/**
+ * @param secured the same columns, if row-level security applies: the server takes no COPY FROM into such a table
+ * @throws {CopyError} `setup`, where the key is not among the columns
+ */
 export function planCopy(
   target: { schema: string; table: string },
   names: readonly string[],
   conflict: ConflictRule,
+  secured?: readonly Pick<TableColumn, 'name' | 'sqlType'>[],
 ): CopyPlan {
   const table = quoteTable(target.schema, target.table);
   const list = listOf(names);
   if (conflict.onConflict === 'error') {
-    return { copy: copyInto(table, list), copiedTable: target.table, staging: undefined };
+    return secured === undefined
+      ? { copy: copyInto(table, list), copiedTable: target.table, staging: undefined }
+      : planInsert(table, list, secured);
   }
   for (const name of conflict.key ?? []) {
     if (!names.includes(name)) throw keyNotLoaded(target.table, name);
@@ -70,6 +77,26 @@ export function planCopy(
       // Not DELETE: in a fresh table the rows' places (ctid) are in the order in which they came.
       empty: `TRUNCATE ${staging}`,
       merge: mergeInto(table, staging, names, conflict),
+    },
+  };
+}
+
+/** Through a temporary table, with a plain INSERT. It reads no column of the table: the role may lack the right SELECT. */
+function planInsert(
+  table: string,
+  list: string,
+  columns: readonly Pick<TableColumn, 'name' | 'sqlType'>[],
+): CopyPlan {
+  const staging = quoteTable('pg_temp', STAGING_TABLE);
+  const typed = columns.map(({ name, sqlType }) => `${quoteIdentifier(name)} ${sqlType}`).join(', ');
+  return {
+    copy: copyInto(staging, list),
+    copiedTable: STAGING_TABLE,
+    staging: {
+      create: `DROP TABLE IF EXISTS ${staging}; CREATE TEMPORARY TABLE ${quoteIdentifier(STAGING_TABLE)} (${typed}) ON COMMIT DROP`,
+      empty: `TRUNCATE ${staging}`,
+      // Identity columns take what the input has for them, as COPY does.
+      merge: `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging} ORDER BY ctid`,
     },
   };
 }

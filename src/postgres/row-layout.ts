@@ -75,10 +75,11 @@ export function planLayout(
     names,
     schema,
     table,
-    plan: planCopy({ schema, table }, names, conflict),
+    plan: planCopy({ schema, table }, names, conflict, description.hasRowSecurity ? columns : undefined),
     binary: planBinary({ schema, table }, encoded, format),
     refersToItself: description.refersToItself,
-    hasTriggers: description.hasTriggers,
+    // A policy may ask for other rows, too.
+    hasTriggers: description.hasTriggers || description.hasRowSecurity === true,
   };
 }
 

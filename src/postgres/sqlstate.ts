@@ -42,6 +42,12 @@ const SQLSTATE_CLASSES: Readonly<Record<string, ErrorClass>> = {
   P0: 'row', // raised by a trigger
 };
 
+/**
+ * Routines of the server (`routine` of its error, the same in every language) whose errors are about one row, although their state is one of
+ * the set-up: a row-level security policy or a view's CHECK OPTION, and what a trigger or a policy raises by itself.
+ */
+const ROW_ROUTINES: ReadonlySet<unknown> = new Set(['ExecWithCheckOptions', 'exec_stmt_raise']);
+
 const NODE_CODES: Readonly<Record<string, ErrorClass>> = {
   EADDRNOTAVAIL: 'transport',
   EAI_AGAIN: 'transport',
@@ -97,10 +103,11 @@ export function isSqlState(code: unknown): code is string {
 }
 
 /** The class of an error that the server or node-postgres gave. */
-export function classify(error: { code?: unknown; message?: unknown }): ErrorClass {
-  const { code } = error;
+export function classify(error: { code?: unknown; message?: unknown; routine?: unknown }): ErrorClass {
+  const { code, routine } = error;
   if (isSqlState(code)) {
-    return SQLSTATE_CLASSES[code] ?? SQLSTATE_CLASSES[code.slice(0, 2)] ?? 'unknown';
+    const found = SQLSTATE_CLASSES[code] ?? SQLSTATE_CLASSES[code.slice(0, 2)] ?? 'unknown';
+    return found === 'setup' && ROW_ROUTINES.has(routine) ? 'row' : found;
   }
   if (typeof code === 'string' && Object.hasOwn(NODE_CODES, code)) return NODE_CODES[code] ?? 'unknown';
   const message = String(error.message);
@@ -143,9 +150,9 @@ export function mayLeaveConnectionUsable(error: Error): boolean {
   return leavesConnectionUsable(error);
 }
 
-/** The states after which what the catalogue told may be out of date: column or table gone, moved, or now generated. */
+/** The states after which what the catalogue told may be out of date: column or table gone, moved, now generated, or with row-level security. */
 export function hintsAtChangedTable(sqlState: string | undefined): boolean {
-  return sqlState !== undefined && ['42703', '42P01', '42P10', '3F000'].includes(sqlState);
+  return sqlState !== undefined && ['0A000', '42703', '42P01', '42P10', '3F000'].includes(sqlState);
 }
 
 /** How long trouble of a kind lasts at the least: the wait before another attempt, in milliseconds. The longest matching prefix decides. */

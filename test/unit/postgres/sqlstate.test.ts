@@ -80,6 +80,18 @@ describe('from an error to its class', () => {
     expect(classify(new Error(message))).toBe(expected);
   });
 
+  test.each([
+    ['ExecWithCheckOptions', '42501', 'row'],
+    ['exec_stmt_raise', '42501', 'row'],
+    ['exec_stmt_raise', '0A000', 'row'],
+    ['exec_stmt_raise', '40001', 'transport'],
+    ['aclcheck_error', '42501', 'setup'],
+    ['check_enable_rls', '42501', 'setup'],
+    [undefined, '42501', 'setup'],
+  ])('the routine %s decides, in any language, of what %s is', (routine, code, expected) => {
+    expect(classify({ code, routine, message: 'neue Zeile verletzt Policy' })).toBe(expected);
+  });
+
   test('a full disk never blames a row', () => {
     expect(classify({ code: '53100', message: 'could not extend file: No space left on device' })).toBe(
       'transport',
@@ -140,7 +152,7 @@ describe('a server that speaks another language than English', () => {
   });
 });
 
-test('a missing column, table or schema hints at a changed table; other set-up errors do not', () => {
-  expect(['42703', '42P01', '42P10', '3F000'].every(hintsAtChangedTable)).toBe(true);
+test('a missing column, table or schema, or what a table does not support, hints at a changed table; other set-up errors do not', () => {
+  expect(['0A000', '42703', '42P01', '42P10', '3F000'].every(hintsAtChangedTable)).toBe(true);
   expect(['42501', '28P01', '23505', undefined].some(hintsAtChangedTable)).toBe(false);
 });
