@@ -259,10 +259,16 @@ describe('types', () => {
       beforeCommit: async (client, items) => client.query('SELECT $1::int', [items[0]?.id]),
     });`;
 
-  const compile = async (name: string, files: Record<string, string>, packages: string[]) => {
+  const compile = async (
+    name: string,
+    files: Record<string, string>,
+    packages: string[],
+    changes: object = {},
+  ) => {
     const compilerOptions = {
       ...{ module: 'nodenext', target: 'es2022', strict: true, noEmit: true, skipLibCheck: false },
       ...{ types: ['node'], lib: ['ES2023', 'ESNext.Disposable'] },
+      ...changes,
     };
     const links = Object.fromEntries(packages.map((module) => [module, ours(module)]));
     const cwd = await project(
@@ -284,6 +290,12 @@ describe('types', () => {
       'postgres.cts': structural,
     };
     expect(await compile('types', files, [])).toBe('');
+  });
+
+  test('of both entries are found by the resolution that knows no exports', async () => {
+    const files = { 'core.ts': core, 'postgres.ts': structural };
+    const node10 = { module: 'commonjs', moduleResolution: 'node10' };
+    expect(await compile('types-node10', files, [], node10)).toBe('');
   });
 
   test("of the PostgreSQL entry fit pg's own", async () => {
