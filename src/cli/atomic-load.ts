@@ -2,10 +2,10 @@
 
 import { messageOf, toError } from '../errors.js';
 import { ClientLease } from '../postgres/client-lease.js';
+import { Commit } from '../postgres/connection/commit.js';
 import { CopyError } from '../postgres/copy-error.js';
 import { LATE, Patience } from '../postgres/patience.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
-import { leavesConnectionUsable } from '../postgres/sqlstate.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
 
 /** How long an answer to ROLLBACK may take before the connection is cut instead. */
@@ -15,11 +15,13 @@ export class AtomicLoad {
   /** Lends the one connection, again and again. When it is lost, so is the load. */
   readonly pool: CopyPool;
   readonly #lease: ClientLease<CopyClient>;
+  readonly #commitment: Commit;
   #lost: Error | undefined;
   #isCommitted = false;
 
   private constructor(lease: ClientLease<CopyClient>) {
     this.#lease = lease;
+    this.#commitment = new Commit(lease);
     this.pool = { connect: () => this.#lend(), options: { max: 1 } };
   }
 
@@ -42,16 +44,15 @@ export class AtomicLoad {
   async commit(): Promise<void> {
     try {
       if (this.#lost !== undefined) throw this.#lost;
-      const { command } = await this.#lease.client.query('COMMIT');
+      const { command } = await this.#commitment.run(() => this.#lease.client.query('COMMIT'));
       // A transaction that has failed answers so, and with no error.
       if (command === 'ROLLBACK') throw new CliError('the server rolled the load back');
       this.#isCommitted = true;
     } catch (thrown) {
-      const error = toError(thrown);
-      const isKnown = error === this.#lost || error instanceof CliError || leavesConnectionUsable(error);
-      const outcome = isKnown
-        ? ''
-        : 'the connection was lost after COMMIT was sent: all rows are in the table, or none: ';
+      const error = this.#lease.reasonOf(toError(thrown));
+      const outcome = this.#commitment.isOpen
+        ? 'the connection was lost after COMMIT was sent: all rows are in the table, or none: '
+        : '';
       throw new CliError(oneLine(`${outcome}${error.message}`), ExitCode.FAILED, error);
     }
   }

@@ -5,6 +5,7 @@
 
 import type { Batch, BatchStage, RowFailures } from './batch.js';
 import type { ClientLease } from './client-lease.js';
+import { Commit } from './connection/commit.js';
 import type { CopyError } from './copy-error.js';
 import { describeRowFault } from './copy-failure.js';
 import type { CopyFormat } from './copy-plan.js';
@@ -26,18 +27,25 @@ export class BatchTransaction<T, Client extends CopyClient> {
   readonly #batch: Batch<T, Client>;
   readonly #lease: ClientLease<Client>;
   readonly #patience: Patience;
+  readonly #commitment: Commit;
   #stage: BatchStage = 'copy';
 
   constructor(batch: Batch<T, Client>, lease: ClientLease<Client>, patience: Patience) {
     this.#batch = batch;
     this.#lease = lease;
     this.#patience = patience;
+    this.#commitment = new Commit(lease);
     this.way = { lease, patience, signal: batch.signal };
     this.#begin(batch.scope.begin);
   }
 
   get stage(): BatchStage {
     return this.#stage;
+  }
+
+  /** COMMIT has left, and nobody knows what came of it. Of a part of somebody else's transaction nothing is final. */
+  get isCommitOpen(): boolean {
+    return this.#batch.scope.isFinal && this.#commitment.isOpen;
   }
 
   /** Its connection has not been thrown away. */
@@ -121,7 +129,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
   }
 
   async #commit(): Promise<void> {
-    const result = await this.query(this.#batch.scope.commit);
+    const result = await this.#commitment.run(() => this.query(this.#batch.scope.commit));
     // A transaction that has failed answers COMMIT with ROLLBACK, and no error.
     if (result.command === 'ROLLBACK') {
       throw new Error('a statement of beforeCommit had failed, so the server rolled the batch back');

@@ -18,11 +18,14 @@ export class BatchFailure extends Error {
   override readonly name = 'BatchFailure';
   readonly stage: BatchStage;
   override readonly cause: Error;
+  /** COMMIT has left, and nobody knows what came of it. */
+  readonly isCommitOpen: boolean;
 
-  constructor(stage: BatchStage, cause: Error) {
+  constructor(stage: BatchStage, cause: Error, isCommitOpen = false) {
     super(cause.message);
     this.stage = stage;
     this.cause = cause;
+    this.isCommitOpen = isCommitOpen;
   }
 }
 

@@ -1,8 +1,10 @@
 /** A client out of the pool, for the time of one batch: it goes back clean, or it is thrown away. */
 
 import { toError } from '../errors.js';
+import { SessionWatch } from './connection/session-watch.js';
 import { AbortFault, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
+import { classify, isSqlState } from './sqlstate.js';
 
 const IGNORE = (): void => undefined;
 
@@ -11,6 +13,8 @@ type Lent<Client> = { then?: Promise<Client | undefined>['then'] } | undefined;
 
 export class ClientLease<Client extends CopyClient> {
   readonly client: Client;
+  /** What the server says beside its answers. */
+  readonly watch: SessionWatch;
   /** Told when the connection breaks. */
   onLost: (error: Error) => void = IGNORE;
   #lost: Error | undefined;
@@ -25,6 +29,7 @@ export class ClientLease<Client extends CopyClient> {
     this.client = client;
     // While a client is out, nobody else listens: without a listener a lost connection would end the process.
     client.on('error', this.#onError);
+    this.watch = new SessionWatch(client);
   }
 
   /** @throws the pool's error, or an `AbortFault` */
@@ -85,11 +90,28 @@ export class ClientLease<Client extends CopyClient> {
     return this.#isOut;
   }
 
+  /**
+   * Why the connection has gone, if `error` is only what node-postgres says of one that has: the server's own reason, as far as it gave one.
+   */
+  reasonOf(error: Error): Error {
+    const { cause } = error;
+    const isConsequence = [error, cause].some(
+      (found) =>
+        found instanceof Error &&
+        !isSqlState((found as { code?: unknown }).code) &&
+        classify(found) === 'transport',
+    );
+    const { farewell } = this.watch;
+    if (isConsequence || error === this.#lost) return farewell ?? this.#lost ?? error;
+    return error;
+  }
+
   /** Back into the pool, for the next. */
   release(): void {
     if (!this.#isOut) return;
     this.#isOut = false;
     this.client.removeListener('error', this.#onError);
+    this.watch.end();
     this.client.release();
   }
 
@@ -98,6 +120,7 @@ export class ClientLease<Client extends CopyClient> {
     if (!this.#isOut) return;
     this.#isOut = false;
     const { client } = this;
+    this.watch.end();
     client.release(error);
     // The pool listens again by now, and would report as an error of its own what the caller is told anyway.
     (client as { removeAllListeners?: (event: string) => unknown }).removeAllListeners?.('error');

@@ -27,17 +27,19 @@ const NO_ANSWER = 'Connection terminated: no answer to the end of a COPY that wa
 export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Client>): Promise<RowFailures> {
   const patience = new Patience(batch.signal);
   let transaction: BatchTransaction<T, Client> | undefined;
+  let lease: ClientLease<Client> | undefined;
   try {
-    const lease = await ClientLease.take(batch.pool, batch.signal);
+    lease = await ClientLease.take(batch.pool, batch.signal);
     transaction = new BatchTransaction(batch, lease, patience);
     await new BatchCopy(batch, transaction).run();
     lease.release();
     return transaction.leftOut();
   } catch (thrown) {
     const stage = transaction?.stage ?? 'connect';
-    const error = toError(thrown);
+    const error = lease?.reasonOf(toError(thrown)) ?? toError(thrown);
+    const isCommitOpen = transaction?.isCommitOpen ?? false;
     await transaction?.rollBack(error);
-    throw new BatchFailure(stage, error);
+    throw new BatchFailure(stage, error, isCommitOpen);
   } finally {
     patience.end();
   }

@@ -7,7 +7,7 @@ import { AbortFault } from './patience.js';
 import type { RowLayout } from './row-layout.js';
 import { RowFault } from './row-writer.js';
 import type { SentRows } from './sent-rows.js';
-import { classify, isSqlState, leavesConnectionUsable } from './sqlstate.js';
+import { classify, isSqlState } from './sqlstate.js';
 
 const LONGEST_MESSAGE = 500;
 
@@ -34,13 +34,17 @@ export function describeSetupFailure(error: Error, table: string): CopyError {
 }
 
 export function describeBatchFailure(
-  { stage, cause: error }: Pick<BatchFailure, 'stage' | 'cause'>,
+  {
+    stage,
+    cause: error,
+    isCommitOpen = false,
+  }: Pick<BatchFailure, 'stage' | 'cause'> & Partial<BatchFailure>,
   layout: RowLayout,
   sent: SentRows,
 ): CopyError {
   const { table } = layout;
   if (error instanceof CopyError) return error;
-  if (error instanceof AbortFault) return aborted(error, table, stage === 'commit');
+  if (error instanceof AbortFault) return aborted(error, table, isCommitOpen);
   if (error instanceof RowFault) {
     const row = sent.rowAt(error.row);
     return describeRowFault(error, layout, row, sent.itemOf(row));
@@ -50,7 +54,7 @@ export function describeBatchFailure(
   const failureClass = classOf(server, found, layout);
   // A backend that is terminated names the row that it was at, too: that row has no fault.
   const position = failureClass === 'row' ? found : undefined;
-  const isAmbiguous = stage === 'commit' && failureClass === 'transport' && !leavesConnectionUsable(server);
+  const isAmbiguous = isCommitOpen;
   const column = position?.column ?? textOr(server.column);
   return new CopyError(
     [

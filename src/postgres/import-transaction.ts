@@ -32,8 +32,9 @@ export async function inTransaction<Client extends CopyClient, Result>(
     lease.release();
     return result;
   } catch (thrown) {
-    await rollBack(lease, toError(thrown), signal);
-    throw thrown;
+    const error = lease.reasonOf(toError(thrown));
+    await rollBack(lease, error, signal);
+    throw error;
   }
 }
 

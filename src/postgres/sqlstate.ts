@@ -150,6 +150,26 @@ export function mayLeaveConnectionUsable(error: Error): boolean {
   return leavesConnectionUsable(error);
 }
 
+/** The server's words for the end of a session: an error, or the warning of a server that stops at once. */
+export function endsSession({ code, severity }: { code?: unknown; severity?: unknown }): boolean {
+  if (!isSqlState(code)) return false;
+  return /^(57P0[1-5]|25P0[34])$/.test(code) || severity === 'FATAL' || severity === 'PANIC';
+}
+
+/**
+ * The server ended the session where it looks for interrupts, which it never does between writing a commit and answering it. A pooler's
+ * errors name no routine and prove nothing.
+ */
+export function provesRollback(error: Error | undefined): boolean {
+  const { routine } = (error ?? {}) as { routine?: unknown };
+  return routine === 'ProcessInterrupts';
+}
+
+/** The warning that COMMIT no longer waits for a standby: it has taken effect on this server. */
+export function isCommittedLocally({ routine }: { routine?: unknown }): boolean {
+  return routine === 'SyncRepWaitForLSN';
+}
+
 /** The states after which what the catalogue told may be out of date: column or table gone, moved, now generated, or with row-level security. */
 export function hintsAtChangedTable(sqlState: string | undefined): boolean {
   return sqlState !== undefined && ['0A000', '42703', '42P01', '42P10', '3F000'].includes(sqlState);

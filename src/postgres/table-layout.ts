@@ -99,10 +99,11 @@ export class TableLayout {
       this.#known = layout;
       lease.release();
       return layout;
-    } catch (error) {
+    } catch (thrown) {
+      const error = lease.reasonOf(toError(thrown));
       // Ours came without harm to the connection; after any other nobody knows.
       if (error instanceof CopyError && !lease.isLost) lease.release();
-      else lease.discard(toError(error));
+      else lease.discard(error);
       throw error;
     }
   }

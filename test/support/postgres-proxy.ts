@@ -18,6 +18,9 @@ export interface TestProxy {
   silence(): void;
   /** Passes on what was held. */
   resume(): void;
+  /** Keeps the server's answers, and passes them on in one. */
+  holdAnswers(): void;
+  passAnswers(): void;
   /** Calls back with each chunk of a client's before it is passed on; `'drop'` keeps it and all that follows. */
   onData: (chunk: Buffer) => 'drop' | undefined;
   /** The same with the server's. */
@@ -29,6 +32,7 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
   const target = new URL(targetUrl);
   const pairs = new Set<[Socket, Socket]>();
   let isStalled = false;
+  let held: (() => void)[] | undefined;
   let received = 0;
 
   const server = createServer({ allowHalfOpen: true }, (client) => {
@@ -40,16 +44,21 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
       from.on('data', (chunk: Buffer) => {
         if (from === client) received += chunk.length;
         isDropping ||= watch()(chunk) === 'drop';
-        if (!isDropping) to.write(chunk);
+        if (isDropping) return;
+        if (held === undefined || from === client) to.write(chunk);
+        else held.push(() => to.write(chunk));
       });
       // A farewell is a message like others: a peer that has gone silent does not hear it.
       from.on('end', () => {
-        if (!isDropping) to.end();
+        if (isDropping) return;
+        if (held === undefined || from === client) to.end();
+        else held.push(() => to.end());
       });
       from.on('error', () => undefined);
       from.on('close', () => {
         pairs.delete(pair);
-        if (!isStalled) to.destroy();
+        if (isStalled) return;
+        if (held === undefined || from === client) to.destroy();
       });
     };
     pass(client, upstream, () => proxy.onData);
@@ -84,6 +93,19 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
     resume() {
       isStalled = false;
       for (const pair of pairs) for (const socket of pair) socket.resume();
+    },
+    holdAnswers() {
+      held = [];
+    },
+    passAnswers() {
+      for (const [, upstream] of pairs) upstream.pause();
+      const sockets = [...pairs].map(([client]) => client);
+      for (const socket of sockets) socket.cork();
+      const passOn = held ?? [];
+      held = undefined;
+      for (const pass of passOn) pass();
+      for (const socket of sockets) socket.uncork();
+      for (const [, upstream] of pairs) upstream.resume();
     },
     onData: () => undefined,
     onAnswer: () => undefined,

@@ -269,8 +269,8 @@ describe('which table', () => {
     );
     const pool = database.pool({ options: `-c role=${role}` });
     expect(await failureOf(copyInto(pool, { table })([{ a: 1 }], flushContext()))).toMatchObject({
-      failureClass: 'setup',
-      sqlState: '0A000',
+      failureClass: 'row',
+      sqlState: '42501',
     });
     await database.query(`ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY; DROP OWNED BY ${role}`);
     expect(await failureOf(copyInto(pool, { table })([{ a: 1 }], flushContext()))).toMatchObject({

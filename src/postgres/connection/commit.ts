@@ -1,0 +1,50 @@
+/** COMMIT, and what is known of it when its answer does not come. */
+
+import { toError } from '../../errors.js';
+import type { ClientLease } from '../client-lease.js';
+import type { CopyClient } from '../pool.js';
+import { leavesConnectionUsable, provesRollback } from '../sqlstate.js';
+
+export class Commit {
+  readonly #lease: ClientLease<CopyClient>;
+  #isOpen = false;
+
+  constructor(lease: ClientLease<CopyClient>) {
+    this.#lease = lease;
+  }
+
+  /** COMMIT has left, and nothing tells what came of it. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /**
+   * @param send sends COMMIT, and waits for the answer for as long as the caller wants
+   * @returns the answer; also if the connection was lost behind it @throws what `send` throws, or why the session had ended before
+   */
+  async run(send: () => Promise<{ command: string }>): Promise<{ command: string }> {
+    const { watch } = this.#lease;
+    if (this.#lease.isLost) throw this.#lease.reasonOf(new Error('Connection terminated before COMMIT'));
+    const sentBefore = watch.bytesSent;
+    watch.lastTag = undefined;
+    this.#isOpen = true;
+    try {
+      const answer = await send();
+      this.#isOpen = false;
+      return answer;
+    } catch (thrown) {
+      const error = toError(thrown);
+      const tag = watch.lastTag as string | undefined;
+      const isAnswered = tag === 'COMMIT' || watch.isCommittedLocally;
+      const hasLeft = sentBefore === undefined || watch.bytesSent !== sentBefore;
+      const isUndone =
+        tag === 'ROLLBACK' ||
+        leavesConnectionUsable(error) ||
+        provesRollback(error) ||
+        provesRollback(watch.farewell);
+      this.#isOpen = hasLeft && !isAnswered && !isUndone;
+      if (isAnswered) return { command: 'COMMIT' };
+      throw error;
+    }
+  }
+}

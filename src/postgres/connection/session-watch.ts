@@ -1,0 +1,71 @@
+/** What the server says about a session beside the answers to its statements: why it ends, and what became of a COMMIT. */
+
+import type { CopyClient } from '../pool.js';
+import { endsSession, isCommittedLocally } from '../sqlstate.js';
+
+/** The fields of an error or a notice of the server's. */
+interface ServerMessage {
+  readonly message?: string | undefined;
+  readonly code?: unknown;
+  readonly severity?: unknown;
+  readonly routine?: unknown;
+}
+
+/** The parts of node-postgres' client and connection that are listened to. Clients of another make may have none of them. */
+interface Emitter {
+  on?(event: string, listener: (message: never) => void): unknown;
+  removeListener?(event: string, listener: (message: never) => void): unknown;
+}
+
+interface Connection extends Emitter {
+  readonly stream?: { readonly bytesWritten?: number };
+}
+
+export class SessionWatch {
+  /** Why the server has ended the session, in its own words. It may have come as a mere warning, or with nobody waiting for an answer. */
+  farewell: Error | undefined;
+  /** A COMMIT has taken effect, although the server has stopped waiting for its standby. */
+  isCommittedLocally = false;
+  /** The tag of the last statement that the server has completed. */
+  lastTag: string | undefined;
+  readonly #client: Emitter;
+  readonly #connection: Connection | undefined;
+
+  readonly #onError = (message: ServerMessage): void => {
+    if (endsSession(message)) this.farewell ??= toError(message);
+  };
+
+  readonly #onNotice = (message: ServerMessage): void => {
+    if (isCommittedLocally(message)) this.isCommittedLocally = true;
+    // A server that crashes or stops at once says so by a warning only.
+    if (endsSession(message)) this.farewell ??= toError(message);
+  };
+
+  readonly #onComplete = ({ text }: { readonly text?: string }): void => {
+    this.lastTag = text;
+  };
+
+  constructor(client: CopyClient) {
+    this.#client = client as unknown as Emitter;
+    this.#connection = (client as { connection?: Connection }).connection;
+    this.#client.on?.('notice', this.#onNotice);
+    this.#connection?.on?.('errorMessage', this.#onError);
+    this.#connection?.on?.('commandComplete', this.#onComplete);
+  }
+
+  /** How much has been handed to the socket. Undefined where that cannot be seen. */
+  get bytesSent(): number | undefined {
+    return this.#connection?.stream?.bytesWritten;
+  }
+
+  end(): void {
+    this.#client.removeListener?.('notice', this.#onNotice);
+    this.#connection?.removeListener?.('errorMessage', this.#onError);
+    this.#connection?.removeListener?.('commandComplete', this.#onComplete);
+  }
+}
+
+/** A notice is no error. */
+function toError(message: ServerMessage): Error {
+  return message instanceof Error ? message : Object.assign(new Error(message.message), { ...message });
+}
