@@ -1,14 +1,21 @@
-/** A pool of connections to the destination, and clear words where there is none. `pg` is loaded here, for the commands that need it. */
+/** A pool of connections to the destination, and clear words when there is none. `pg` is loaded here, for the commands that need it. */
 
 import type * as Pg from 'pg';
 import type { Destination, Environment } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
+import { connectionFailure } from './server/connection-failure.js';
+import { thisMachine } from './server/conninfo/files.js';
+import { hostLabel } from './server/conninfo/hosts.js';
+import { readSettings, type ConnectionSettings } from './server/conninfo/settings.js';
+import { createServerPool } from './server/server-pool.js';
+import { readTlsMaterial } from './server/tls-material.js';
 
+/** When neither `connect_timeout` nor PGCONNECT_TIMEOUT is given; for each address. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface Connection {
   readonly pool: Pg.Pool;
-  /** What people see of it. */
+  /** What people see of it: the server that is really used. */
   readonly label: string;
   /** Ends all connections and, where it was started here, the embedded server. */
   close(): Promise<void>;
@@ -17,26 +24,19 @@ export interface Connection {
 /**
  * Connects, and makes sure by one round trip that the server can be used.
  *
- * @throws {CliError} in words: a package is missing, the server cannot be reached, or it refuses user, password or database.
+ * @throws {CliError} in words: a package is missing, a setting is wrong, the server cannot be reached, or it refuses user, password or
+ * database.
  */
 export async function connect(
   destination: Destination,
   connections: number,
   environment: Environment,
 ): Promise<Connection> {
-  const { Pool } = await loadPg();
-  // As libpq has it, in seconds.
-  const givenSeconds = Number(environment['PGCONNECT_TIMEOUT']);
-  const connectionTimeoutMillis = givenSeconds > 0 ? givenSeconds * 1000 : CONNECT_TIMEOUT_MS;
-  const common: Pg.PoolConfig = {
-    max: connections,
-    connectionTimeoutMillis,
-    application_name: 'spillway',
-    keepAlive: true,
-  };
-  if (destination.kind !== 'embedded') {
-    const config = destination.kind === 'url' ? { ...common, connectionString: destination.url } : common;
-    return open(new Pool(config), destination.label, () => Promise.resolve());
+  const pg = await loadPg();
+  if (destination.kind === 'server') {
+    const { text, where } = destination;
+    const settings = await readSettings({ text, where, environment, machine: thisMachine() });
+    return open(pg, settings, environment, { max: connections, stop: () => Promise.resolve() });
   }
   const { startEmbeddedServer, EmbeddedServerError } = await import('./embedded-server.js');
   try {
@@ -44,8 +44,14 @@ export async function connect(
       persistent: true,
       ...(destination.dataDirectory === undefined ? {} : { dataDirectory: destination.dataDirectory }),
     });
+    const own = sessionVariables(environment);
+    const source = { text: server.url, where: 'embedded', environment: own, machine: thisMachine() };
+    const settings = await readSettings(source).catch(async (error: unknown) => {
+      await server.stop();
+      throw error;
+    });
     const label = `the embedded PostgreSQL ${server.majorVersion}`;
-    return await open(new Pool({ ...common, connectionString: server.url }), label, () => server.stop());
+    return await open(pg, settings, own, { max: connections, label, stop: () => server.stop() });
   } catch (error) {
     if (error instanceof EmbeddedServerError)
       throw new CliError(oneLine(error.message), ExitCode.FAILED, error);
@@ -53,7 +59,32 @@ export async function connect(
   }
 }
 
-async function open(pool: Pg.Pool, label: string, stop: () => Promise<void>): Promise<Connection> {
+/** Variables that are about the session, not about which server it is with. */
+function sessionVariables(environment: Environment): Environment {
+  const names = [
+    'PGTZ',
+    'PGDATESTYLE',
+    'PGGEQO',
+    'PGOPTIONS',
+    'PGAPPNAME',
+    'PGCLIENTENCODING',
+    'PGCONNECT_TIMEOUT',
+  ];
+  return { PGSSLMODE: 'disable', ...Object.fromEntries(names.map((name) => [name, environment[name]])) };
+}
+
+async function open(
+  pg: typeof Pg,
+  settings: ConnectionSettings,
+  environment: Environment,
+  { max, label, stop }: { max: number; label?: string; stop: () => Promise<void> },
+): Promise<Connection> {
+  const usesTls = settings.tls.mode !== 'disable' && settings.hosts.some(({ isSocket }) => !isSocket);
+  const material = usesTls ? await readTlsMaterial(settings.tls, environment, thisMachine()) : undefined;
+  const pool = createServerPool(pg, settings, material, {
+    max,
+    connectionTimeoutMillis: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+  });
   // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
   pool.on('error', () => undefined);
   // Nor is one that is lost between two statements of whoever has it: the next one says so. Without a listener it would end the process.
@@ -65,12 +96,13 @@ async function open(pool: Pg.Pool, label: string, stop: () => Promise<void>): Pr
   try {
     await pool.query('SELECT 1');
   } catch (error) {
-    // Not waited for: the end of a pool never comes where the attempt to connect threw, as it does on a port that is none.
+    // Not waited for: the end of a pool never comes where the attempt to connect threw.
     void pool.end().catch(() => undefined);
     await stop();
-    throw new CliError(`${label}: ${whyNotConnected(error)}`, ExitCode.FAILED, error);
+    const place = label === undefined ? '' : `${label}: `;
+    throw new CliError(`${place}${connectionFailure(error, settings)}`, ExitCode.FAILED, error);
   }
-  return { pool, label, close };
+  return { pool, label: label ?? `${hostLabel(pool.target!.host)}/${settings.database}`, close };
 }
 
 async function loadPg(): Promise<typeof Pg> {
@@ -99,30 +131,4 @@ function showNavigator(): () => void {
   return () => {
     delete (globalThis as { navigator?: unknown }).navigator;
   };
-}
-
-const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'cannot be reached: nothing listens there (connection refused)',
-  ENOTFOUND: 'cannot be reached: the host name is unknown',
-  EAI_AGAIN: 'cannot be reached: the host name cannot be looked up now',
-  ETIMEDOUT: 'cannot be reached: no answer in time',
-  EHOSTUNREACH: 'cannot be reached: no route to the host',
-  ENETUNREACH: 'cannot be reached: no route to the network',
-  ECONNRESET: 'closed the connection',
-  ENOENT: 'cannot be reached: there is no such socket',
-  EACCES: 'cannot be reached: permission denied',
-};
-
-/** The server's own words name user and database, and never the password. */
-function whyNotConnected(error: unknown): string {
-  // A name with several addresses gives one error for each.
-  const cause: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
-  const { code, message } = cause as NodeJS.ErrnoException;
-  if (/timeout exceeded when trying to connect|due to connection timeout/.test(message)) {
-    return CONNECTION_ERRORS['ETIMEDOUT']!;
-  }
-  if (message.includes('client password must be a string')) {
-    return 'asks for a password: set PGPASSWORD, or use ~/.pgpass';
-  }
-  return CONNECTION_ERRORS[code ?? ''] ?? oneLine(message);
 }

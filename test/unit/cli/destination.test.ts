@@ -11,23 +11,29 @@ describe('the destination', () => {
       PGHOST: 'c.example',
       PGDATABASE: 'three',
     };
-    expect(resolveDestination('postgres://a.example/one', environment)).toMatchObject({
-      kind: 'url',
-      label: 'a.example:5432/one',
+    expect(resolveDestination('postgres://a.example/one', environment)).toEqual({
+      kind: 'server',
+      text: 'postgres://a.example/one',
+      where: '--to',
     });
-    expect(resolveDestination(undefined, environment)).toMatchObject({
-      kind: 'url',
-      label: 'b.example:5432/two',
+    expect(resolveDestination(undefined, environment)).toEqual({
+      kind: 'server',
+      text: 'postgres://b.example/two',
+      where: 'DATABASE_URL',
     });
     expect(resolveDestination(undefined, { ...environment, DATABASE_URL: '' })).toEqual({
-      kind: 'environment',
-      label: 'c.example:5432/three',
+      kind: 'server',
+      text: undefined,
+      where: 'PG*',
     });
   });
 
-  it.each(['PGHOST', 'PGPORT', 'PGDATABASE', 'PGUSER'])('can come from %s alone', (name) => {
-    expect(resolveDestination(undefined, { [name]: '7' }).kind).toBe('environment');
-  });
+  it.each(['PGHOST', 'PGHOSTADDR', 'PGPORT', 'PGDATABASE', 'PGUSER', 'PGSERVICE'])(
+    'can come from %s alone',
+    (name) => {
+      expect(resolveDestination(undefined, { [name]: '7' })).toMatchObject({ kind: 'server', where: 'PG*' });
+    },
+  );
 
   it('is never guessed: without any the error names every way, the embedded server among them', () => {
     for (const environment of [{}, { PGPASSWORD: 'x' }, { DATABASE_URL: '', PGHOST: '' }]) {
@@ -46,28 +52,34 @@ describe('the destination', () => {
     expect(() => resolveDestination('embedded:', {})).toThrow(/lacks a directory/);
   });
 
-  it.each([
-    [`postgres://u:${SECRET}@db.example:6543/shop?sslmode=require`, 'db.example:6543/shop'],
-    [`postgresql://u:${SECRET}@db.example`, 'db.example:5432'],
-    [`postgres:///shop?host=/run/postgresql&password=${SECRET}`, '/run/postgresql:5432/shop'],
-    [`postgres://u:${SECRET}@/shop?host=/run/postgresql`, '/run/postgresql:5432/shop'],
-    [`postgres://u:${SECRET}@[::1]/shop`, '[::1]:5432/shop'],
-    [`postgres://db.example/%zz`, 'db.example:5432/%zz'],
-  ])('shows host, port and database of a URL, and nothing else: %#', (url, label) => {
-    const destination = resolveDestination(url, {});
-    expect(destination).toMatchObject({ kind: 'url', label });
+  it('can be name=value pairs', () => {
+    expect(resolveDestination('host=a.example dbname=one', {})).toMatchObject({ kind: 'server' });
   });
 
   it.each([
     `mysql://u:${SECRET}@h/d`,
     `u:${SECRET}@h`,
     `postgres//u:${SECRET}@h`,
+    `postgres:u:${SECRET}@h/d`,
+    `postgres:u:${SECRET}@h/d?sslmode=require`,
     `postgres://u:x@/${SECRET}@h/d`,
+    `postgres://u:${SECRET}/x@h/d`,
+    `postgres://u:12/${SECRET}@h/d`,
+    `postgres://u:x@${SECRET}@h/d`,
+    `postgres://u:x/y?${SECRET}@h/d`,
+    `postgres://u:x/y?${SECRET}=1@h/d`,
+    `postgres://u:12/y?${SECRET}=1@h/d`,
+    `postgres://u:%zz${SECRET}@h/d`,
+    `postgres://u:${SECRET}@[::1/d`,
+    `postgres://u@h/d?password=a=${SECRET}`,
+    `host=h password=a ${SECRET} dbname=d`,
+    `host=h password=a ${SECRET}=b`,
+    `host=h password='a${SECRET}`,
     SECRET,
-  ])('refuses what is no PostgreSQL URL without repeating it: %#', (url) => {
+  ])('refuses a text that cannot be read, and does not repeat it: %#', (text) => {
     for (const resolve of [
-      () => resolveDestination(url, {}),
-      () => resolveDestination(undefined, { DATABASE_URL: url }),
+      () => resolveDestination(text, {}),
+      () => resolveDestination(undefined, { DATABASE_URL: text }),
     ]) {
       expect(resolve).toThrow(UsageError);
       try {

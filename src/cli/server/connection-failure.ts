@@ -1,0 +1,59 @@
+/** Why no server could be reached, in one line. Pure. */
+
+import { oneLine } from '../errors.js';
+import { isTimeout } from './attempts.js';
+import { hostLabel } from './conninfo/hosts.js';
+import type { ConnectionSettings } from './conninfo/settings.js';
+import { NoServerError, type FailedAttempt } from './server-pool.js';
+
+const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'cannot be reached: nothing listens there (connection refused)',
+  ENOTFOUND: 'cannot be reached: the host name is unknown',
+  EAI_AGAIN: 'cannot be reached: the host name cannot be looked up now',
+  ETIMEDOUT: 'cannot be reached: no answer in time',
+  EHOSTUNREACH: 'cannot be reached: no route to the host',
+  ENETUNREACH: 'cannot be reached: no route to the network',
+  ECONNRESET: 'closed the connection',
+  ENOENT: 'cannot be reached: there is no such socket',
+  EACCES: 'cannot be reached: permission denied',
+};
+
+/** Of several servers, each with its reasons. A database is named when there is one server only. */
+export function connectionFailure(error: unknown, settings: ConnectionSettings): string {
+  if (!(error instanceof NoServerError)) return whyNotConnected(error, settings);
+  const reasons = new Map<string, Set<string>>();
+  for (const { host, error: cause } of error.attempts) {
+    const label = hostLabel(host);
+    const known = reasons.get(label) ?? new Set();
+    reasons.set(label, known.add(whyNotConnected(cause, settings)));
+  }
+  // A server without TLS says so first, and the reason why it cannot be used without TLS comes after.
+  return [...reasons]
+    .map(([label, causes]) => {
+      const place = reasons.size === 1 ? `${label}/${settings.database}` : label;
+      return `${place}: ${lastUseful(causes, error.attempts)}`;
+    })
+    .join('; ');
+}
+
+const WITHOUT_TLS = 'the server does not support TLS';
+
+function lastUseful(causes: ReadonlySet<string>, attempts: readonly FailedAttempt[]): string {
+  const useful =
+    attempts.length === 1 ? [...causes] : [...causes].filter((cause) => !cause.startsWith(WITHOUT_TLS));
+  return (useful.length === 0 ? [...causes] : useful).join(', then ');
+}
+
+/** The server's own words name user and database, and never the password. */
+function whyNotConnected(error: unknown, settings: ConnectionSettings): string {
+  // A name with several addresses gives one error for each.
+  const cause: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (isTimeout(message)) return CONNECTION_ERRORS['ETIMEDOUT']!;
+  if (message.includes('does not support SSL connections')) {
+    return `${WITHOUT_TLS}, and sslmode=${settings.tls.mode} asks for it`;
+  }
+  const words = CONNECTION_ERRORS[code ?? ''] ?? oneLine(message);
+  const fault = code === '28P01' ? settings.passwordFileFault : undefined;
+  return fault === undefined ? words : `${words}; ${fault}`;
+}

@@ -1,0 +1,51 @@
+/**
+ * A connection string of `name = value` pairs, as libpq reads it: pairs are separated by spaces, a value with spaces goes in single quotes,
+ * and a backslash takes the next character as it is, within quotes and without. Pure.
+ */
+
+import { UsageError } from '../../errors.js';
+import { knownParameter, PARAMETERS, unknownParameter, type Parameters } from './parameters.js';
+
+const SECRETS: ReadonlySet<string> = new Set(
+  PARAMETERS.flatMap((parameter) => ('isSecret' in parameter ? [parameter.name] : [])),
+);
+
+/** @throws {UsageError} without any part that may belong to a password */
+export function parsePairs(text: string, where: string): Parameters {
+  const found: Parameters = {};
+  const name = /\s*([^=\s]*)\s*(=?)\s*/y;
+  const quoted = /'((?:[^'\\]|\\[\s\S])*)'/y;
+  const plain = /(?:[^\s\\]|\\[\s\S]?)*/y;
+  // A password with a space and no quotes goes on as the next name.
+  let followsSecret = false;
+  for (let at = 0; text.slice(at).trim() !== '';) {
+    name.lastIndex = at;
+    const [, key = '', equals] = name.exec(text)!;
+    if (equals === '') {
+      throw new UsageError(
+        `${where}: a "=" is missing in the connection string; a value with spaces goes in quotes`,
+      );
+    }
+    const value = text[name.lastIndex] === "'" ? quoted : plain;
+    value.lastIndex = name.lastIndex;
+    const match = value.exec(text);
+    if (match === null) throw new UsageError(`${where}: a quote in the connection string is not closed`);
+    at = value.lastIndex;
+    const known = knownParameter(key, unescape(match[1] ?? match[0]));
+    if (known === undefined) throw unknownParameter(key, where, !followsSecret);
+    found[known[0]] = known[1];
+    followsSecret = SECRETS.has(known[0]) && value === plain;
+  }
+  return found;
+}
+
+function unescape(text: string): string {
+  return text.replace(/\\([\s\S]?)/g, '$1');
+}
+
+/** Writes pairs that `parsePairs` reads back as they are. */
+export function formatPairs(parameters: Parameters): string {
+  return Object.entries(parameters)
+    .map(([name, value]) => `${name}='${value.replace(/[\\']/g, '\\$&')}'`)
+    .join(' ');
+}

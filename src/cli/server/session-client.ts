@@ -1,0 +1,170 @@
+/** node-postgres' client with the command line's settings: its start-up packet, its TLS, and the guard over the login. */
+
+import { isIP, Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import type * as Pg from 'pg';
+import type { Encryption } from './attempts.js';
+import { guardAuthentication, type GuardedConnection } from './auth-guard.js';
+import { socketPath, type Host } from './conninfo/hosts.js';
+import type { ConnectionSettings } from './conninfo/settings.js';
+import { isForHost } from './server-name.js';
+import type { TlsMaterial } from './tls-material.js';
+
+/** One way to one server. */
+export interface Target {
+  readonly host: Host;
+  readonly password: string | undefined;
+  /** What the name was looked up to; the directory of a socket. */
+  readonly address: string;
+  readonly encryption: Encryption;
+}
+
+/** What node-postgres' types leave out, in 8.11 and since. */
+interface ClientInside {
+  readonly connection: GuardedConnection;
+  readonly enableChannelBinding?: boolean;
+  connect(callback?: ConnectCallback): Promise<void> | undefined;
+}
+
+type ConnectCallback = (error?: Error | null, client?: unknown) => void;
+
+/** As many as a server may ask for. node-postgres' own limit of 100,000 refuses servers that psql can use. */
+const MOST_SCRAM_ITERATIONS = 10_000_000;
+
+/**
+ * @param target is asked for each new client
+ * @returns a class for the pool's option `Client`
+ */
+export function sessionClientClass(
+  Base: typeof Pg.Client,
+  settings: ConnectionSettings,
+  material: TlsMaterial | undefined,
+  target: () => Target,
+): typeof Pg.Client {
+  const Guarded = class extends (Base as unknown as new (config: Pg.ClientConfig) => ClientInside) {
+    readonly spillwayTarget: Target;
+
+    constructor() {
+      const current = target();
+      super(clientConfig(settings, material, current));
+      this.spillwayTarget = current;
+    }
+
+    /** Called by node-postgres for the start-up packet. */
+    getStartupConf(): Record<string, string> {
+      return startUpPacket(settings);
+    }
+
+    override connect(callback?: ConnectCallback): Promise<void> | undefined {
+      // node-postgres calls back without one as a promise.
+      if (callback === undefined) {
+        return new Promise((resolve, reject) => {
+          void this.connect((error) => {
+            if (error) reject(error);
+            else resolve();
+          });
+        });
+      }
+      let isDone = false;
+      void super.connect((error, client) => {
+        // A message that comes with the refused one would be a second answer.
+        if (isDone) return;
+        isDone = true;
+        // node-postgres leaves the socket open, for example when there is no password.
+        if (error) this.connection.stream.destroy();
+        callback(error, client);
+      });
+      guardAuthentication(this.connection, {
+        requireAuth: settings.requireAuth,
+        requiresChannelBinding: settings.channelBinding === 'require',
+      });
+      return undefined;
+    }
+  };
+  return Guarded as unknown as typeof Pg.Client;
+}
+
+/** Everything is given, so that node-postgres reads neither its own defaults nor the environment. */
+function clientConfig(
+  settings: ConnectionSettings,
+  material: TlsMaterial | undefined,
+  target: Target,
+): Pg.ClientConfig {
+  const { host, address, password, encryption } = target;
+  const usesTls = encryption === 'tls';
+  const config = {
+    // node-postgres adds the name of the socket to a directory.
+    host: address,
+    port: host.port,
+    user: settings.user,
+    database: settings.database,
+    password: () => {
+      if (password !== undefined) return password;
+      throw new Error(missingPassword(settings));
+    },
+    ssl: usesTls && material !== undefined ? tlsOptions(settings, material, host) : false,
+    sslnegotiation: usesTls && settings.tls.isDirect ? 'direct' : 'postgres',
+    enableChannelBinding: usesTls && settings.channelBinding !== 'disable',
+    scramMaxIterations: MOST_SCRAM_ITERATIONS,
+    keepAlive: settings.keepAlive,
+    keepAliveInitialDelayMillis: settings.keepAliveIdleMs,
+    ...(host.name.startsWith('@') && host.isSocket ? { stream: () => abstractSocket(socketPath(host)) } : {}),
+  };
+  return config as Pg.ClientConfig;
+}
+
+/** node-postgres takes everything without a slash for a host. */
+function abstractSocket(path: string): Socket {
+  return new (class extends Socket {
+    override connect(): this {
+      return super.connect({ path });
+    }
+  })();
+}
+
+function missingPassword({ passwordFileFault }: ConnectionSettings): string {
+  const fault = passwordFileFault === undefined ? '' : `; ${passwordFileFault}`;
+  return `asks for a password: set PGPASSWORD, or use ~/.pgpass${fault}`;
+}
+
+function tlsOptions({ tls }: ConnectionSettings, material: TlsMaterial, { name }: Host): ConnectionOptions {
+  const isVerified = material.ca !== undefined;
+  return {
+    rejectUnauthorized: isVerified,
+    checkServerIdentity: (_host, certificate) =>
+      material.verifiesHost && !isForHost(certificate.raw, name)
+        ? Object.assign(
+            new Error(`the server's certificate is not for the host "${name}" (sslmode=verify-full)`),
+            {
+              code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+            },
+          )
+        : undefined,
+    ...(isVerified ? { ca: material.ca } : {}),
+    ...(material.crl.length === 0 ? {} : { crl: material.crl }),
+    ...(material.cert === undefined ? {} : { cert: material.cert }),
+    ...(material.key === undefined ? {} : { key: material.key }),
+    ...(material.passphrase === undefined ? {} : { passphrase: material.passphrase }),
+    ...(tls.sendsServerName && name !== '' && isIP(name) === 0 ? { servername: name } : {}),
+    ...(tls.minVersion === undefined ? {} : { minVersion: tls.minVersion }),
+    ...(tls.maxVersion === undefined ? {} : { maxVersion: tls.maxVersion }),
+  };
+}
+
+/**
+ * The server takes names in any case, and goes through them in order. A name that repeats is told apart by its case, for `datestyle` adds
+ * to the one before.
+ */
+export function startUpPacket(
+  settings: Pick<ConnectionSettings, 'user' | 'database' | 'startUp'>,
+): Record<string, string> {
+  const packet: Record<string, string> = { user: settings.user, database: settings.database };
+  for (const [name, value] of settings.startUp) {
+    let key = name;
+    for (let at = 0; key in packet && at < name.length; at += 1) {
+      key = name.slice(0, at) + name.charAt(at).toUpperCase() + name.slice(at + 1).toLowerCase();
+    }
+    packet[key] = value;
+  }
+  return packet;
+}
