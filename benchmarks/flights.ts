@@ -9,7 +9,8 @@ import { BackpressureWritable } from 'spillway';
 import { copyInto } from 'spillway/postgres';
 import { startEmbeddedServer } from '../src/cli/embedded-server.js';
 import { startProgress } from '../src/cli/progress.js';
-import { count, mebibytes, stateShares } from '../src/cli/summary.js';
+import { count, mebibytes } from '../src/cli/report/counted.js';
+import { stateShares } from '../src/cli/summary.js';
 import { checksumQuery, FlightChecksum, type Checksum } from './flights/flight-checksum.js';
 import { openFlights, type Flight } from './flights/flight-source.js';
 

@@ -3,6 +3,7 @@
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { CsvReader, type CsvOptions, type CsvRow } from './csv-reader.js';
 import { InputError } from './errors.js';
+import { count, counted } from './report/counted.js';
 import type { SourceFile } from './source.js';
 
 export interface CsvRowOptions extends CsvOptions {
@@ -101,9 +102,13 @@ export class CsvRows implements BlockReader<unknown[]> {
   }
 
   #ragged(row: CsvRow, line: number): InputError {
-    const expected = `expected ${this.#fieldCount} ${this.#fieldCount === 1 ? 'field' : 'fields'}`;
+    const expected = `expected ${counted(this.#fieldCount, 'field')}`;
     const empty = row.length === 1 && (row[0] === null || row[0] === '');
-    return new InputError(this.#file.name, line, `${expected}, got ${empty ? 'an empty line' : row.length}`);
+    return new InputError(
+      this.#file.name,
+      line,
+      `${expected}, got ${empty ? 'an empty line' : count(row.length)}`,
+    );
   }
 }
 

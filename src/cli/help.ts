@@ -93,7 +93,7 @@ export const QUERY_HELP = {
     'Runs one query in a read-only transaction and prints its rows as a table. Its use is to look at what was loaded, ' +
     'above all into the embedded server, which runs only while a command runs.',
   sql: 'the query',
-  json: 'print each row as one line of JSON',
+  json: 'print each row as one line of JSON; two columns of one name are refused',
   after: `
 ${DESTINATION}
 

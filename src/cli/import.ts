@@ -8,7 +8,7 @@ import type { SourceDifference } from '../postgres/import-source.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
 import { CliError, ExitCode } from './errors.js';
 import type { SourceFile } from './source.js';
-import { count } from './summary.js';
+import { count, counted } from './report/counted.js';
 
 export interface ImportRequest {
   readonly importId: string;
@@ -86,7 +86,7 @@ export function describeDifferences(
 function describeSize({ before, now }: SourceDifference): string {
   if (typeof before !== 'number') return 'is a file, and was read from a pipe';
   return typeof now === 'number'
-    ? `had ${before} bytes and has ${now}`
+    ? `had ${counted(before, 'byte')} and has ${count(now)}`
     : 'is read from a pipe, and was a file';
 }
 

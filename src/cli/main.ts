@@ -1,44 +1,55 @@
 /** The program `spillway`: hands over to a command, and turns what comes back into lines and an exit code. */
 
 import { readFile } from 'node:fs/promises';
-import { messageOf } from '../errors.js';
 import { CliError, ExitCode, missingPackage, oneLine, UsageError } from './errors.js';
 import type { StopSignal, Terminal } from './load.js';
 import { parseArguments, type Invocation } from './options.js';
+import { earlyFailureJson } from './report/load-json.js';
+import { printableLines, writeJson, writeLine } from './terminal.js';
 import { keepYoungSpaceSmall } from './young-space.js';
 
 async function main(argv: string[]): Promise<ExitCode> {
   watchOutput();
+  watchProcess();
   let invocation: Invocation | undefined;
   try {
     invocation = parseArguments(argv);
     return await run(invocation);
   } catch (error) {
     const command = invocation === undefined ? argv[0] : invocation.command;
-    return fail(missingPackage(error) ?? error, command);
+    const cause = missingPackage(error) ?? error;
+    const exitCode = fail(cause, command);
+    if (wantsSummary(argv, invocation)) {
+      const options = invocation?.command === 'load' ? invocation.options : undefined;
+      writeJson(process.stdout, earlyFailureJson(options, cause));
+    }
+    return exitCode;
   }
+}
+
+/** Whether `load --json` was asked for, as far as that is known where the arguments are wrong. */
+function wantsSummary(argv: readonly string[], invocation: Invocation | undefined): boolean {
+  if (invocation !== undefined) return invocation.command === 'load' && invocation.options.json;
+  const end = argv.indexOf('--');
+  return argv[0] === 'load' && argv.slice(1, end === -1 ? argv.length : end).includes('--json');
 }
 
 async function run(invocation: Invocation): Promise<ExitCode> {
   switch (invocation.command) {
     case 'help':
-      process.stdout.write(invocation.text);
+      process.stdout.write(printableLines(invocation.text));
       return ExitCode.OK;
     case 'version':
-      process.stdout.write(`${await version()}\n`);
+      writeLine(process.stdout, await version());
       return ExitCode.OK;
     case 'load': {
       keepYoungSpaceSmall();
       const { load } = await import('./load.js');
       const { options } = invocation;
-      const summary = await load(options, terminal).catch((error: unknown) => {
-        if (options.json)
-          writeJson({ rows: 0, error: oneLine(messageOf(error)), exitCode: exitCodeOf(error) });
-        throw error;
-      });
-      if (!options.quiet) for (const line of summary.lines) process.stderr.write(`${line}\n`);
-      if (summary.error !== undefined) process.stderr.write(`spillway: ${summary.error}\n`);
-      if (options.json) writeJson(summary.json);
+      const summary = await load(options, terminal);
+      if (!options.quiet) for (const line of summary.lines) writeLine(process.stderr, line);
+      if (summary.error !== undefined) writeLine(process.stderr, `spillway: ${summary.error}`);
+      if (options.json) writeJson(process.stdout, summary.json);
       return summary.exitCode;
     }
     case 'query': {
@@ -51,25 +62,17 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   }
 }
 
-function writeJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-}
-
-function exitCodeOf(error: unknown): ExitCode {
-  return error instanceof CliError ? error.exitCode : ExitCode.FAILED;
-}
-
 /** One line for what a user can mend; a bug of ours shows where it is. */
 function fail(error: unknown, command: string | undefined): ExitCode {
   if (!(error instanceof CliError)) {
     const report = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`spillway: unexpected error, please report it: ${report}\n`);
+    process.stderr.write(printableLines(`spillway: unexpected error, please report it: ${report}\n`));
     return ExitCode.FAILED;
   }
   const help = command === 'load' || command === 'query' ? `spillway ${command} --help` : 'spillway --help';
   const hint = error instanceof UsageError ? ` (see "${help}")` : '';
-  process.stderr.write(`spillway: ${oneLine(error.message)}${hint}\n`);
-  return exitCodeOf(error);
+  writeLine(process.stderr, `spillway: ${oneLine(error.message)}${hint}`);
+  return error.exitCode;
 }
 
 async function version(): Promise<string> {
@@ -107,11 +110,22 @@ function watchOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || output.isLost) return;
     output.isLost = true;
-    process.stderr.write(`spillway: standard output cannot be written: ${oneLine(error.message)}\n`);
+    writeLine(process.stderr, `spillway: standard output cannot be written: ${oneLine(error.message)}`);
   });
   process.stderr.on('error', (error: NodeJS.ErrnoException) => {
     // Nowhere is left to say it.
     if (error.code !== 'EPIPE') output.isLost = true;
+  });
+}
+
+/** Node would print a warning, and an error that nobody caught, as they are: they may quote the server. */
+function watchProcess(): void {
+  process.removeAllListeners('warning').on('warning', ({ name, message }) => {
+    if (!process.noDeprecation || name !== 'DeprecationWarning')
+      writeLine(process.stderr, `spillway: ${name}: ${oneLine(message)}`);
+  });
+  process.on('uncaughtException', (error) => {
+    process.exit(fail(error, undefined));
   });
 }
 

@@ -98,16 +98,30 @@ export function parseArguments(argv: readonly string[]): Invocation {
     .addHelpText('after', TOP_HELP.after);
   addLoad(program, (options) => (found.invocation = { command: 'load', options }));
   addQuery(program, (options) => (found.invocation = { command: 'query', options }));
+  for (const command of program.commands) refuseRepeatedOptions(command);
   try {
     program.parse(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.version') return { command: 'version' };
-    if (error.exitCode === 0) return { command: 'help', text: output };
+    // Help that was asked for; that which comes with an error is not written to `output`.
+    if (output !== '') return { command: 'help', text: output };
     throw new UsageError(wordsOf(error));
   }
   if (found.invocation === undefined) throw new UsageError('a command is missing: load or query');
   return found.invocation;
+}
+
+/** Of two values the last would count, and nobody would learn of the first. */
+function refuseRepeatedOptions(command: Command): void {
+  for (const option of command.options) {
+    if (!option.required) continue;
+    let isGiven = false;
+    command.on(`option:${option.name()}`, () => {
+      if (isGiven) throw new UsageError(`option '${option.flags}' is given more than once`);
+      isGiven = true;
+    });
+  }
 }
 
 function wordsOf(error: CommanderError): string {

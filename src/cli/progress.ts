@@ -2,7 +2,8 @@
 
 import type { SingleBar } from 'cli-progress';
 import type { SinkMetrics } from '../metrics.js';
-import { count, mebibytes } from './summary.js';
+import { counted, mebibytes } from './report/counted.js';
+import { printable, writeLine } from './terminal.js';
 
 const LIVE_INTERVAL_MS = 200;
 const PLAIN_INTERVAL_MS = 10_000;
@@ -44,7 +45,7 @@ function plainProgress(
 ): Progress {
   const startedAt = performance.now();
   const timer = setInterval(() => {
-    stream.write(`${plainLine(read(), (performance.now() - startedAt) / 1000)}\n`);
+    writeLine(stream, plainLine(read(), (performance.now() - startedAt) / 1000));
   }, intervalMs);
   timer.unref();
   return { stop: () => clearInterval(timer) };
@@ -53,12 +54,12 @@ function plainProgress(
 /** Exported for its test. */
 export function plainLine(reading: ProgressReading, seconds: number): string {
   const { metrics, total, done } = reading;
-  const rate = count(Math.round(metrics.eventsFlushed / seconds));
+  const rate = counted(Math.round(metrics.eventsFlushed / seconds), 'row');
   const share =
     total === undefined || total === 0
       ? `${mebibytes(done)} read`
       : `${Math.floor((100 * done) / total)} % read`;
-  return `${count(metrics.eventsFlushed)} rows, ${rate} rows/s, ${stateOf(reading)}, ${share}`;
+  return `${counted(metrics.eventsFlushed, 'row')}, ${rate}/s, ${stateOf(reading)}, ${share}`;
 }
 
 function stateOf({ metrics, isStopping }: ProgressReading): string {
@@ -73,9 +74,9 @@ function liveProgress(stream: NodeJS.WriteStream, read: () => ProgressReading): 
     const reading = read();
     const seconds = (performance.now() - startedAt) / 1000;
     bar?.update(Math.min(reading.done, reading.total ?? Infinity), {
-      rows: count(reading.metrics.eventsFlushed),
-      rate: count(Math.round(reading.metrics.eventsFlushed / seconds)),
-      state: stateOf(reading),
+      rows: counted(reading.metrics.eventsFlushed, 'row'),
+      rate: counted(Math.round(reading.metrics.eventsFlushed / seconds), 'row'),
+      state: printable(stateOf(reading)),
       read: mebibytes(reading.done),
     });
   };
@@ -89,7 +90,7 @@ function liveProgress(stream: NodeJS.WriteStream, read: () => ProgressReading): 
     bar = new cliProgress.SingleBar(
       {
         stream,
-        format: `${share} | {rows} rows | {rate} rows/s | {state}`,
+        format: `${share} | {rows} | {rate}/s | {state}`,
         barsize: 24,
         clearOnComplete: true,
         // It would put a handler of its own on SIGINT.
@@ -99,7 +100,7 @@ function liveProgress(stream: NodeJS.WriteStream, read: () => ProgressReading): 
       },
       cliProgress.Presets.shades_classic,
     );
-    bar.start(total ?? 0, 0, { rows: '0', rate: '0', state: 'normal', read: mebibytes(0) });
+    bar.start(total ?? 0, 0, { rows: '0 rows', rate: '0 rows', state: 'normal', read: mebibytes(0) });
     update();
   });
   return {

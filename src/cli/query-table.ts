@@ -1,5 +1,8 @@
 /** Rows as a table of plain text. Pure. */
 
+import { counted } from './report/counted.js';
+import { printable } from './terminal.js';
+
 const NUMERIC_TYPES: ReadonlySet<number> = new Set([20, 21, 23, 26, 700, 701, 790, 1700]);
 
 /** Numbers to the right, everything else to the left; line breaks and other control characters are escaped. */
@@ -19,7 +22,7 @@ export function formatTable(
       .join(' | ')
       .trimEnd();
   const rule = widths.map((width) => '-'.repeat(width)).join('-+-');
-  const total = rows.length === 1 ? '(1 row)' : `(${rows.length} rows)`;
+  const total = `(${counted(rows.length, 'row')})`;
   return `${[line(header), rule, ...cells.map(line), total].join('\n')}\n`;
 }
 
@@ -31,14 +34,4 @@ function pad(text: string, width: number, right: boolean): string {
 /** Counted in characters, not in UTF-16 units. */
 function widthOf(text: string): number {
   return text.length - (text.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)?.length ?? 0);
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-
-/** A terminal must not take what is in a table for commands. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (character) => {
-    const code = character.codePointAt(0)!.toString(16).padStart(2, '0');
-    return ESCAPES[character] ?? `\\x${code}`;
-  });
 }

@@ -4,6 +4,7 @@ import type { FieldDef, QueryArrayResult } from 'pg';
 import { connect } from './connection.js';
 import { resolveDestination } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
+import { safeJson } from './terminal.js';
 import type { Terminal } from './load.js';
 import type { QueryOptions } from './options.js';
 import { formatTable } from './query-table.js';
@@ -20,6 +21,7 @@ export async function query(
     try {
       await client.query('BEGIN READ ONLY');
       const { fields, rows } = await runQuery(client, options);
+      if (options.json) refuseSameNames(fields);
       await client.query('ROLLBACK');
       await write(
         terminal.stdout,
@@ -68,10 +70,25 @@ async function runQuery(
   }
 }
 
+/** An object has one value for a name: of two columns it would keep the last. */
+function refuseSameNames(fields: readonly FieldDef[]): void {
+  const names = new Set<string>();
+  for (const { name } of fields) {
+    if (names.has(name)) {
+      throw new CliError(
+        oneLine(
+          `two columns have the name ${JSON.stringify(name)}; with --json give one of them another by AS`,
+        ),
+      );
+    }
+    names.add(name);
+  }
+}
+
 function* jsonLines(fields: readonly FieldDef[], rows: readonly Row[]): Generator<string> {
   for (const row of rows) {
     const record = Object.fromEntries(fields.map((field, index) => [field.name, row[index]]));
-    yield `${JSON.stringify(record)}\n`;
+    yield `${safeJson(JSON.stringify(record))}\n`;
   }
 }
 

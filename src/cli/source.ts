@@ -8,6 +8,7 @@ import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from './errors.js';
+import { count, counted } from './report/counted.js';
 
 /** Large enough that the cost per chunk vanishes, small enough that rows of one chunk are no burden. */
 const CHUNK_BYTES = 256 * 1024;
@@ -47,17 +48,20 @@ export async function findFiles(paths: readonly string[]): Promise<SourceFile[]>
   return files;
 }
 
+const STANDARD_INPUT = 'standard input';
+
 function standardInput(): SourceFile {
   // `< events.csv` is a file, whose size is known; a pipe's is not.
   const found = fstatSync(0);
+  if (found.isDirectory()) throw new InputError(STANDARD_INPUT, undefined, READING_ERRORS['EISDIR']!);
   const sizeBytes = found.isFile() ? found.size : undefined;
-  return { name: 'standard input', path: undefined, sizeBytes };
+  return { name: STANDARD_INPUT, path: undefined, sizeBytes };
 }
 
 async function findFile(path: string): Promise<SourceFile> {
   try {
     const found = await stat(path);
-    if (found.isDirectory()) throw new InputError(path, undefined, 'is a directory, not a file');
+    if (found.isDirectory()) throw new InputError(path, undefined, READING_ERRORS['EISDIR']!);
     await access(path, constants.R_OK);
     return { name: path, path, sizeBytes: found.isFile() ? found.size : undefined };
   } catch (error) {
@@ -222,7 +226,7 @@ function refuseShorter(name: string, before: number, now: number): void {
   throw new InputError(
     name,
     undefined,
-    `became shorter while it was read: it had ${before} bytes and has ${now}`,
+    `became shorter while it was read: it had ${counted(before, 'byte')} and has ${count(now)}`,
   );
 }
 

@@ -5,6 +5,8 @@ import { showImportId } from '../postgres/import-id.js';
 import { ExitCode, oneLine, placeOf, type CliError } from './errors.js';
 import type { LoadOptions } from './options.js';
 import type { RecordPlace } from './record-stream.js';
+import { count, counted, mebibytes } from './report/counted.js';
+import { metricsJson, nonZero, peakMemoryBytes, type LoadJson } from './report/load-json.js';
 import { showTable } from './table-name.js';
 
 export interface LoadOutcome {
@@ -46,7 +48,7 @@ export interface LoadSummary {
   /** Lines for standard error; errors are among them even where the rest is not wanted. */
   readonly lines: readonly string[];
   readonly error: string | undefined;
-  readonly json: Record<string, unknown>;
+  readonly json: LoadJson;
 }
 
 export function summarise(outcome: LoadOutcome): LoadSummary {
@@ -55,12 +57,12 @@ export function summarise(outcome: LoadOutcome): LoadSummary {
   const error = reason === undefined ? undefined : `${reason}${inTable(outcome)}`;
   const stopped = outcome.stoppedBy === undefined || failure !== undefined ? undefined : stopLine(outcome);
   const exitCode = exitCodeFor(outcome);
-  const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+  const peak = peakMemoryBytes();
   return {
     exitCode,
     error: error ?? stopped,
-    lines: linesOf(outcome, peakMemoryBytes),
-    json: { ...jsonOf(outcome), peakMemoryBytes, error: reason ?? null, exitCode },
+    lines: linesOf(outcome, peak),
+    json: { ...jsonOf(outcome), peakMemoryBytes: peak, error: reason ?? null, exitCode },
   };
 }
 
@@ -73,17 +75,17 @@ function rowsPerSecond(outcome: LoadOutcome): number {
   return outcome.seconds > 0 ? Math.round(rowsOf(outcome) / outcome.seconds) : 0;
 }
 
-function linesOf(outcome: LoadOutcome, peakMemoryBytes: number): string[] {
+function linesOf(outcome: LoadOutcome, peak: number): string[] {
   const { metrics, seconds, rejects, options } = outcome;
   const where = `${showTable(options.table)} of ${outcome.label}`;
   const rejected = rejects === 0 ? [] : [rejectLine(outcome)];
   if (outcome.import?.wasFinished === true)
     return [`${importLine(outcome, outcome.import)} into ${where}`, ...rejected, ...outcome.notes];
   return [
-    `${count(rowsOf(outcome))} rows into ${where} in ` +
-      `${seconds.toFixed(2)} s: ${count(rowsPerSecond(outcome))} rows/s, ${mebibytes(outcome.bytesRead)} read`,
+    `${counted(rowsOf(outcome), 'row')} into ${where} in ` +
+      `${seconds.toFixed(2)} s: ${counted(rowsPerSecond(outcome), 'row')}/s, ${mebibytes(outcome.bytesRead)} read`,
     ...(outcome.import === undefined ? [] : [importLine(outcome, outcome.import)]),
-    `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peakMemoryBytes)}`,
+    `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peak)}`,
     ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
     ...rejected,
     ...outcome.notes,
@@ -93,16 +95,16 @@ function linesOf(outcome: LoadOutcome, peakMemoryBytes: number): string[] {
 function importLine(outcome: LoadOutcome, { importId, rowsBefore, wasFinished }: ImportOutcome): string {
   const now = rowsOf(outcome);
   const name = `import ${showImportId(importId)}`;
-  if (wasFinished) return `${name} is complete, nothing was left to do: ${count(rowsBefore)} rows`;
-  return `${name}: ${count(rowsBefore)} rows before, ${count(now)} now, ${count(rowsBefore + now)} in all`;
+  if (wasFinished) return `${name} is complete, nothing was left to do: ${counted(rowsBefore, 'row')}`;
+  return `${name}: ${counted(rowsBefore, 'row')} before, ${count(now)} now, ${count(rowsBefore + now)} in all`;
 }
 
 function rejectLine({ rejects, options }: LoadOutcome): string {
-  const what = rejects === 1 ? '1 row was rejected' : `${count(rejects)} rows were rejected`;
+  const what = `${counted(rejects, 'row')} ${rejects === 1 ? 'was' : 'were'} rejected`;
   return options.rejects === undefined ? `${what} by earlier runs` : `${what}: see ${options.rejects}`;
 }
 
-function jsonOf(outcome: LoadOutcome): Record<string, unknown> {
+function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error' | 'exitCode'> {
   const { metrics, options, lastRow, import: imported } = outcome;
   const rows = rowsOf(outcome);
   return {
@@ -114,9 +116,6 @@ function jsonOf(outcome: LoadOutcome): Record<string, unknown> {
     rows,
     rowsBefore: imported?.rowsBefore ?? 0,
     rowsInAll: rows + (imported?.rowsBefore ?? 0),
-    rowsRead: metrics.eventsOffered,
-    rowsDropped: metrics.eventsDropped,
-    dropsByReason: nonZero(metrics.dropsByReason),
     rejects: outcome.rejects - (imported?.rejectedBefore ?? 0),
     rejectsInAll: outcome.rejects,
     rejectsFile: options.rejects ?? null,
@@ -125,10 +124,7 @@ function jsonOf(outcome: LoadOutcome): Record<string, unknown> {
     bytesRead: outcome.bytesRead,
     seconds: Number(outcome.seconds.toFixed(3)),
     rowsPerSecond: rowsPerSecond(outcome),
-    timeInStateMs: rounded(metrics.timeInStateMs),
-    producerBlockedMs: Math.round(metrics.producerBlockedMs),
-    flushes: metrics.flushes,
-    retries: metrics.retries,
+    ...metricsJson(metrics),
     stoppedBy: outcome.stoppedBy ?? null,
     lastRow: lastRow === undefined ? null : { file: lastRow.file.name, line: lastRow.line },
   };
@@ -146,7 +142,7 @@ export const DROPPED = 'the table that --create had made was dropped again';
 function inTable(outcome: LoadOutcome): string {
   const rows = rowsOf(outcome);
   if (rows === 0) return outcome.dropped ? ` (nothing was loaded; ${DROPPED})` : ' (nothing was loaded)';
-  return rows === 1 ? ' (1 row was loaded)' : ` (${count(rows)} rows were loaded)`;
+  return ` (${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} loaded)`;
 }
 
 function stopLine(outcome: LoadOutcome): string {
@@ -167,7 +163,8 @@ function dropLine(metrics: SinkMetrics): string {
   const reasons = Object.entries(nonZero(metrics.dropsByReason)).map(
     ([reason, rows]) => `${count(rows)} ${reason}`,
   );
-  return `${count(metrics.eventsDropped)} of ${count(metrics.eventsOffered)} rows were dropped (${reasons.join(', ')})`;
+  const verb = metrics.eventsDropped === 1 ? 'was' : 'were';
+  return `${count(metrics.eventsDropped)} of ${counted(metrics.eventsOffered, 'row')} ${verb} dropped (${reasons.join(', ')})`;
 }
 
 /** The share of each state in the time so far. */
@@ -177,21 +174,4 @@ export function stateShares(metrics: SinkMetrics): string {
   return entries
     .map(([state, milliseconds]) => `${state} ${Math.round((100 * milliseconds) / total)} %`)
     .join(', ');
-}
-
-function nonZero(counts: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counts).filter(([, number]) => number > 0));
-}
-
-function rounded(durations: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(durations).map(([name, value]) => [name, Math.round(value)]));
-}
-
-/** With commas between thousands. By hand: Node takes tens of milliseconds to set up its own way. */
-export function count(number: number): string {
-  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
-export function mebibytes(bytes: number): string {
-  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 }

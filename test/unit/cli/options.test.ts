@@ -215,7 +215,71 @@ describe('wrong usage names the flag, its range and the value', () => {
   });
 });
 
+describe('a flag that takes one value', () => {
+  const values: Record<string, string> = {
+    '--table': 't',
+    '--to': 'embedded',
+    '--format': 'csv',
+    '--columns': 'a',
+    '--delimiter': ';',
+    '--null': '-',
+    '--batch-size': '5',
+    '--connections': '2',
+    '--max-record-bytes': '64KiB',
+    '--strategy': 'block',
+    '--on-conflict': 'ignore',
+    '--key': 'a',
+    '--rejects': 'bad',
+    '--max-rejects': '3',
+    '--resume': 'x',
+  };
+
+  it('is in the list above, if it is one of load', () => {
+    const flags = [...help('load', '--help').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+) </gm)].map(
+      ([, flag]) => flag,
+    );
+    expect(flags.toSorted()).toEqual(Object.keys(values).toSorted());
+  });
+
+  it.each(Object.entries(values))('is refused by name when load gets it twice: %s', (flag, value) => {
+    const argv = ['load', '-t', 't', 'a.csv'].filter((word) => flag !== '--table' || !/^-?t$/.test(word));
+    expect(refusal(...argv, flag, value, flag, value)).toMatch(
+      new RegExp(`^option '.*${flag} <.*' is given more than once$`),
+    );
+    expect(refusal(...argv, `${flag}=${value}`, 'b.csv', `${flag}=${value}`)).toMatch(
+      /is given more than once$/,
+    );
+  });
+
+  it('is refused under its short name, and when query gets it twice', () => {
+    expect(refusal('load', '-t', 'a', '--table', 'b', 'x.csv')).toMatch(
+      /--table <name>' is given more than once/,
+    );
+    expect(refusal('query', '--to', 'embedded', '--to', 'embedded', 'SELECT 1')).toMatch(
+      /'--to <url>' is given/,
+    );
+  });
+
+  it('may be given once in each call', () => {
+    for (let run = 0; run < 2; run += 1) expect(load('-t', 't', '--null', 'x', 'a.csv').nullText).toBe('x');
+  });
+});
+
 describe('help and version', () => {
+  it('are no failure although the process counts as failed until it has an answer', () => {
+    const before = process.exitCode;
+    process.exitCode = 1;
+    try {
+      expect(help('help', 'load')).toBe(help('load', '--help'));
+      expect(help('help')).toBe(help('--help'));
+      expect(help('help', 'query')).toContain('read-only');
+      expect(refusal('help', 'nothing')).toMatch(/a command is missing/);
+      expect(refusal()).toMatch(/a command is missing/);
+    } finally {
+      process.exitCode = before;
+    }
+  });
+
   it('explain the commands', () => {
     expect(help('--help')).toMatch(/load \[options\][\s\S]*query \[options\][\s\S]*--to embedded/);
     expect(help('help', 'load')).toBe(help('load', '-h'));

@@ -115,12 +115,12 @@ describe('the file of rejects', () => {
   });
 
   it('says when there are too many', async () => {
-    const rejects = await RejectFile.check(path.join(directory, 'bad.ndjson'), [], 2);
+    const rejects = await RejectFile.check(path.join(directory, 'bad.ndjson'), [], { most: 2 });
     await rejects.start();
     await rejects.add(['a', 'b']);
     rejects.refuseTooMany();
     await rejects.add(['c']);
-    expect(() => rejects.refuseTooMany()).toThrow(/more than --max-rejects 2 rows were rejected \(3\)/);
+    expect(() => rejects.refuseTooMany()).toThrow(/3 rows were rejected, more than --max-rejects 2;/);
     await rejects.close();
   });
 });

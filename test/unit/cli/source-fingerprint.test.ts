@@ -15,7 +15,13 @@ const MIB = 1024 * 1024;
 const PIPE: SourceFile = { name: 'standard input', path: undefined, sizeBytes: undefined };
 
 function options(...argv: string[]): LoadOptions {
-  const invocation = parseArguments(['load', '-t', 't', '-f', 'csv', ...argv]);
+  const invocation = parseArguments([
+    'load',
+    '-t',
+    't',
+    ...(argv.includes('-f') ? [] : ['-f', 'csv']),
+    ...argv,
+  ]);
   if (invocation.command !== 'load') throw new Error('no load');
   return invocation.options;
 }
@@ -140,7 +146,7 @@ describe('what differs, in words', () => {
 
   it('names the file or the flag', () => {
     expect(words({ files: [{ bytes: 1, sha256: 'a' }] }, { files: [{ bytes: 2, sha256: 'b' }] })).toBe(
-      'x.csv had 1 bytes and has 2',
+      'x.csv had 1 byte and has 2',
     );
     expect(words({ files: [{ bytes: 1, sha256: 'a' }] }, { files: [{ bytes: 1, sha256: 'b' }] })).toBe(
       'x.csv has other contents',

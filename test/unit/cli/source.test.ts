@@ -12,6 +12,7 @@ import { CsvRows } from '../../../src/cli/csv-rows.js';
 import type { CliError } from '../../../src/cli/errors.js';
 import type { SourceRow } from '../../../src/cli/record-parser.js';
 import { RowStream } from '../../../src/cli/record-stream.js';
+import { count } from '../../../src/cli/report/counted.js';
 import { findFiles, Source } from '../../../src/cli/source.js';
 
 let directory = '';
@@ -138,7 +139,7 @@ describe('a file that changes while it is read', () => {
       while ((await source.next()) !== undefined);
     };
     await expect(rest()).rejects.toThrow(
-      `${name}: became shorter while it was read: it had ${text.length} bytes and has ${bytes}`,
+      `${name}: became shorter while it was read: it had ${count(text.length)} bytes and has ${count(bytes)}`,
     );
   });
 

@@ -1,0 +1,113 @@
+/** The one object that `spillway load --json` prints: the same fields however the load ends. Pure. */
+
+import type { SinkMetrics } from '../../metrics.js';
+import { BackpressureState } from '../../vocabulary.js';
+import { CliError, ExitCode, oneLine } from '../errors.js';
+import type { LoadOptions } from '../options.js';
+
+export type LoadJson = {
+  /** `null` if the arguments could not be read. */
+  readonly table: string | null;
+  readonly schema: string | null;
+  readonly created: boolean;
+  readonly truncated: boolean;
+  /** Rows that this run has brought into the table. */
+  readonly rows: number;
+  /** `--resume`: rows of earlier runs. */
+  readonly rowsBefore: number;
+  readonly rowsInAll: number;
+  readonly rowsRead: number;
+  readonly rowsDropped: number;
+  /** Without the reasons for which no row was dropped. */
+  readonly dropsByReason: Readonly<Record<string, number>>;
+  readonly rejects: number;
+  readonly rejectsInAll: number;
+  readonly rejectsFile: string | null;
+  readonly importId: string | null;
+  readonly importFinished: boolean | null;
+  readonly bytesRead: number;
+  readonly seconds: number;
+  readonly rowsPerSecond: number;
+  readonly timeInStateMs: Readonly<Record<string, number>>;
+  readonly producerBlockedMs: number;
+  readonly flushes: number;
+  readonly retries: number;
+  readonly stoppedBy: 'SIGINT' | 'SIGTERM' | null;
+  readonly lastRow: { readonly file: string; readonly line: number } | null;
+  readonly peakMemoryBytes: number;
+  readonly error: string | null;
+  readonly exitCode: ExitCode;
+};
+
+/** The part that comes from the sink's metrics. */
+export function metricsJson(
+  metrics: SinkMetrics,
+): Pick<
+  LoadJson,
+  'rowsRead' | 'rowsDropped' | 'dropsByReason' | 'timeInStateMs' | 'producerBlockedMs' | 'flushes' | 'retries'
+> {
+  return {
+    rowsRead: metrics.eventsOffered,
+    rowsDropped: metrics.eventsDropped,
+    dropsByReason: nonZero(metrics.dropsByReason),
+    timeInStateMs: rounded(metrics.timeInStateMs),
+    producerBlockedMs: Math.round(metrics.producerBlockedMs),
+    flushes: metrics.flushes,
+    retries: metrics.retries,
+  };
+}
+
+export function nonZero(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([, number]) => number > 0));
+}
+
+function rounded(durations: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(durations).map(([name, value]) => [name, Math.round(value)]));
+}
+
+/**
+ * For a load that failed before its first row.
+ *
+ * @param options undefined if the arguments could not be read
+ */
+export function earlyFailureJson(options: LoadOptions | undefined, error: unknown): LoadJson {
+  const exitCode = error instanceof CliError ? error.exitCode : ExitCode.FAILED;
+  return {
+    table: options?.table.table ?? null,
+    schema: options?.table.schema ?? null,
+    created: false,
+    truncated: false,
+    rows: 0,
+    rowsBefore: 0,
+    rowsInAll: 0,
+    rowsRead: 0,
+    rowsDropped: 0,
+    dropsByReason: {},
+    rejects: 0,
+    rejectsInAll: 0,
+    rejectsFile: options?.rejects ?? null,
+    importId: options?.resume ?? null,
+    importFinished: options?.resume === undefined ? null : false,
+    bytesRead: 0,
+    seconds: 0,
+    rowsPerSecond: 0,
+    timeInStateMs: Object.fromEntries(Object.values(BackpressureState).map((state) => [state, 0])),
+    producerBlockedMs: 0,
+    flushes: 0,
+    retries: 0,
+    stoppedBy: STOPPED_BY[exitCode] ?? null,
+    lastRow: null,
+    peakMemoryBytes: peakMemoryBytes(),
+    error: oneLine(error instanceof Error ? error.message : String(error)),
+    exitCode,
+  };
+}
+
+const STOPPED_BY: Readonly<Partial<Record<ExitCode, 'SIGINT' | 'SIGTERM'>>> = {
+  [ExitCode.INTERRUPTED]: 'SIGINT',
+  [ExitCode.TERMINATED]: 'SIGTERM',
+};
+
+export function peakMemoryBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
