@@ -133,7 +133,7 @@ export class BlockSink implements LoadSink {
     const rejected = answer?.errors.map((error) => rejectOf(error, rows)) ?? [];
     this.#expectsFaults = rejected.length > 0;
     if (rejected.length === 0) return undefined;
-    await this.#rejects?.add(rejected.map(([row, error]) => this.#lineOf(row, error)));
+    this.#rejects?.queue(rejected.map(([row, error]) => this.#lineOf(row, error)));
     return resultOf(blocks, rejected);
   }
 

@@ -127,6 +127,8 @@ async function planImport(
   const { options, source, rejects, signal, made } = request;
   const fingerprint = await fingerprintOf(source, options, target.head);
   signal.throwIfAborted();
+  // Before the first run empties the table.
+  rejects?.prepare();
   const importLog = await openImport(pool, {
     importId,
     table: target.table,

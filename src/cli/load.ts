@@ -51,7 +51,10 @@ export async function load(
   const rejects =
     options.rejects === undefined
       ? undefined
-      : await RejectFile.check(options.rejects, files, options.maxRejects);
+      : await RejectFile.check(options.rejects, files, {
+          most: options.maxRejects,
+          isStandardOutputTaken: options.json,
+        });
   const source = new Source(files, terminal.stdin);
   const job = new LoadJob(options, source, rejects, terminal, open);
   const release = terminal.onStopSignal((signal) => job.stop(signal));

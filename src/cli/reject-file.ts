@@ -1,55 +1,55 @@
 /** The file of rejects: one JSON object on each line, each row once. */
 
-import { randomBytes } from 'node:crypto';
-import { constants, fstatSync, type Stats } from 'node:fs';
-import { access, open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import path from 'node:path';
+import { fstatSync, type Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { CliError, ExitCode } from './errors.js';
+import { OutputFile, OutputRefusal, type Output } from './rejects/output-file.js';
+import { counted } from './report/counted.js';
 import type { SourceFile } from './source.js';
 
-/** Rows may be anybody's: for the owner only. */
-const MODE = 0o600;
 /** Lines of earlier runs are written in pieces of about this many characters. */
 const PIECE_LENGTH = 256 * 1024;
 
 /** Passes on the lines that earlier runs of the import have left. */
 export type EarlierLines = (use: (line: string) => Promise<void> | void) => Promise<void>;
 
+export interface RejectFileOptions {
+  /** More lines than this end the load. Default: no limit. */
+  readonly most?: number | undefined;
+  /** Standard output is for `--json`. Default `false`. */
+  readonly isStandardOutputTaken?: boolean;
+}
+
 export class RejectFile {
   readonly path: string;
-  readonly #isPlain: boolean;
+  readonly #file: OutputFile;
   readonly #most: number;
   #count = 0;
-  #handle: FileHandle | undefined;
+  #output: Output | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(filePath: string, isPlain: boolean, most: number) {
-    this.path = filePath;
-    this.#isPlain = isPlain;
+  private constructor(file: OutputFile, most: number) {
+    this.path = file.path;
+    this.#file = file;
     this.#most = most;
   }
 
   /**
    * Makes sure that it can be written, without touching it.
    *
-   * @param most more lines than this end the load
-   * @throws {CliError} naming it: it cannot be written, or is one of the files that are read, or standard output.
+   * @throws {CliError} naming it: it cannot be written, or is one of the files that are read, or one that our own output goes to.
    */
-  static async check(filePath: string, inputs: readonly SourceFile[], most = Infinity): Promise<RejectFile> {
-    const found = await statOf(filePath);
+  static async check(
+    filePath: string,
+    inputs: readonly SourceFile[],
+    { most = Infinity, isStandardOutputTaken = false }: RejectFileOptions = {},
+  ): Promise<RejectFile> {
     try {
-      if (found?.isDirectory() === true)
-        throw new CliError(`--rejects ${filePath}: is a directory, not a file`);
-      if (found !== undefined) await refuseShared(filePath, found, inputs);
-      const isPlain = found?.isFile() !== false;
-      if (found !== undefined) await access(filePath, constants.W_OK);
-      // A new file takes the place of the old one, so that it is never half a list.
-      if (isPlain) {
-        const target = found === undefined ? filePath : await realpath(filePath);
-        // As a folder, which a file of that name is not.
-        await access(`${path.dirname(target)}/.`, constants.W_OK | constants.X_OK);
-      }
-      return new RejectFile(filePath, isPlain, most);
+      // First, for such a name may be a link, too.
+      await refuseInputs(filePath, inputs);
+      const file = await OutputFile.check(filePath);
+      await refuseOwnOutput(file, isStandardOutputTaken);
+      return new RejectFile(file, most);
     } catch (error) {
       throw notWritable(filePath, error);
     }
@@ -60,11 +60,19 @@ export class RejectFile {
     return this.#count;
   }
 
+  /** Opens what is no plain file, before anything is changed elsewhere. @throws {CliError} */
+  prepare(): void {
+    try {
+      this.#file.prepare();
+    } catch (error) {
+      throw notWritable(this.path, error);
+    }
+  }
+
   /** Makes the file, with the lines of earlier runs. @throws {CliError} */
   async start(earlier?: EarlierLines): Promise<void> {
     try {
-      this.#handle = this.#isPlain ? await this.#replace(earlier) : await open(this.path, 'a', MODE);
-      if (!this.#isPlain) await this.#writeEarlier(this.#handle, earlier);
+      this.#output = await this.#file.open((output) => this.#writeEarlier(output, earlier));
     } catch (error) {
       throw notWritable(this.path, error);
     }
@@ -73,83 +81,97 @@ export class RejectFile {
 
   /** Resolves when they are written. @throws {CliError} */
   async add(lines: readonly string[]): Promise<void> {
+    this.queue(lines);
+    await this.written();
+  }
+
+  /** Counts the lines, and writes them after those before. */
+  queue(lines: readonly string[]): void {
     const text = lines.map((line) => `${line}\n`).join('');
-    const handle = this.#handle!;
-    // One after another; after a failure nothing more, for the last line may be cut off.
-    this.#writing = this.#writing.then(() => handle.appendFile(text));
+    const output = this.#output!;
+    this.#count += lines.length;
+    // After a failure nothing more is written, for the last line may be cut off.
+    this.#writing = this.#writing.then(() => output.write(text));
     this.#writing.catch(() => undefined);
+  }
+
+  /** Resolves when all lines up to here are written. @throws {CliError} */
+  async written(): Promise<void> {
     try {
       await this.#writing;
     } catch (error) {
       throw notWritable(this.path, error);
     }
-    this.#count += lines.length;
   }
 
   /** @throws {CliError} when there are more lines than are bearable */
   refuseTooMany(): void {
     if (this.#count <= this.#most) return;
     throw new CliError(
-      `more than --max-rejects ${this.#most} rows were rejected (${this.#count}); see ${this.path}`,
+      `${counted(this.#count, 'row')} ${this.#count === 1 ? 'was' : 'were'} rejected, more than --max-rejects ${this.#most}; see ${this.path}`,
     );
   }
 
   /** Everything has reached the disk. @throws {CliError} */
   async close(): Promise<void> {
-    const handle = this.#handle;
-    if (handle === undefined) return;
-    this.#handle = undefined;
+    const output = this.#output;
+    if (output === undefined) return;
+    this.#output = undefined;
+    const failure = await this.#writing.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
     try {
-      await this.#writing.catch(() => undefined);
-      if (this.#isPlain) await handle.sync();
+      await output.close();
     } catch (error) {
       throw notWritable(this.path, error);
-    } finally {
-      await handle.close();
     }
+    if (failure !== undefined) throw notWritable(this.path, failure);
   }
 
-  async #replace(earlier: EarlierLines | undefined): Promise<FileHandle> {
-    const target = await realpath(this.path).catch(() => this.path);
-    const next = `${target}.${randomBytes(6).toString('hex')}.tmp`;
-    const handle = await open(next, 'wx', MODE);
-    try {
-      await this.#writeEarlier(handle, earlier);
-      await rename(next, target);
-      return handle;
-    } catch (error) {
-      await handle.close();
-      await rm(next, { force: true });
-      throw error;
-    }
-  }
-
-  async #writeEarlier(handle: FileHandle, earlier: EarlierLines | undefined): Promise<void> {
+  async #writeEarlier(output: Pick<Output, 'write'>, earlier: EarlierLines | undefined): Promise<void> {
     let text = '';
     await earlier?.(async (line) => {
       text += `${line}\n`;
       this.#count += 1;
       if (text.length < PIECE_LENGTH) return;
-      await handle.appendFile(text);
+      await output.write(text);
       text = '';
     });
-    if (text !== '') await handle.appendFile(text);
+    if (text !== '') await output.write(text);
   }
 }
 
-/** Standard output, and each file that is read, by what they are and not by their names. */
-async function refuseShared(filePath: string, found: Stats, inputs: readonly SourceFile[]): Promise<void> {
-  const isSame = (other: Stats | undefined): boolean => other?.dev === found.dev && other.ino === found.ino;
-  // That swallows everything may be said twice.
-  if (isSame(await statOf('/dev/null'))) return;
+/** By what they are and not by their names. */
+const isSame = (one: Stats | undefined, other: Stats | undefined): boolean =>
+  one !== undefined && one.dev === other?.dev && one.ino === other.ino;
+
+async function refuseInputs(filePath: string, inputs: readonly SourceFile[]): Promise<void> {
+  const found = await statOf(filePath);
+  // A terminal may be both, and so may /dev/null.
+  if (found === undefined || found.isCharacterDevice()) return;
   for (const input of inputs) {
-    if (!isSame(await statOf(input.path ?? 0))) continue;
+    if (!isSame(found, await statOf(input.path ?? 0))) continue;
     throw new CliError(`--rejects ${filePath}: is ${input.name}, which is to be loaded`);
   }
-  if (isSame(await statOf(1))) throw new CliError(`--rejects ${filePath}: is standard output`);
 }
 
-/** Undefined where there is none; why is found out by whoever needs it. */
+/** A file that our own output goes to would be replaced by another, and what is printed would be lost. */
+async function refuseOwnOutput(
+  { path, found, descriptor }: OutputFile,
+  isStandardOutputTaken: boolean,
+): Promise<void> {
+  const isPlain = descriptor === undefined && found?.isFile() === true;
+  if (descriptor === 0) throw new CliError(`--rejects ${path}: is standard input`);
+  if (descriptor === 1 && isStandardOutputTaken)
+    throw new CliError(`--rejects ${path}: is standard output, which is for --json`);
+  if (isPlain && isSame(found, await statOf(1)))
+    throw new CliError(`--rejects ${path}: is standard output; give /dev/stdout`);
+  if (isPlain && isSame(found, await statOf(2)))
+    throw new CliError(`--rejects ${path}: is standard error; give /dev/stderr`);
+}
+
+/** Undefined where there is none; why is found out when it is opened. */
 async function statOf(file: string | number): Promise<Stats | undefined> {
   try {
     return typeof file === 'string' ? await stat(file) : fstatSync(file);
@@ -161,16 +183,21 @@ async function statOf(file: string | number): Promise<Stats | undefined> {
 const WRITING_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'its folder does not exist',
   ENOTDIR: 'a part of its path is not a folder',
+  ENAMETOOLONG: 'its name is too long',
+  ELOOP: 'its path has too many symbolic links',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
   EROFS: 'the file system is read-only',
   ENOSPC: 'no space is left on the device',
   EDQUOT: 'the quota is used up',
   EPIPE: 'its reader has gone',
+  EBADF: 'no such descriptor is open for writing',
 };
 
 function notWritable(filePath: string, error: unknown): CliError {
   if (error instanceof CliError) return error;
+  if (error instanceof OutputRefusal)
+    return new CliError(`--rejects ${filePath}: ${error.message}`, ExitCode.FAILED, error);
   const { code, message } = error as NodeJS.ErrnoException;
   const reason = WRITING_ERRORS[code ?? ''] ?? message;
   return new CliError(`--rejects ${filePath}: cannot be written: ${reason}`, ExitCode.FAILED, error);

@@ -5,6 +5,7 @@ import type { CopyError } from '../postgres/copy-error.js';
 import { oneLine } from './errors.js';
 import type { Format } from './options.js';
 import type { SourceRow } from './record-parser.js';
+import { safeJson } from './terminal.js';
 
 /** PostgreSQL's own for a file that COPY cannot read. */
 const UNREADABLE_RECORD = '22P04';
@@ -37,9 +38,8 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
       ['constraint', JSON.stringify(error.constraint ?? null)],
       ['message', JSON.stringify(oneLine(fault?.reason ?? wordsOf(error)))],
     );
-    const line = `{${parts.map(([name, json]) => `"${name}":${json}`).join(',')}}`;
-    // JSON that came in as it was may hold half a surrogate pair, which no file can.
-    return line.replace(/\p{Surrogate}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
+    // The file may be looked at on a terminal; and JSON that came in as it was may hold half a surrogate pair, which no file can.
+    return safeJson(`{${parts.map(([name, json]) => `"${name}":${json}`).join(',')}}`);
   };
 }
 

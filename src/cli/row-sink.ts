@@ -41,21 +41,28 @@ export class RowSink implements LoadSink {
     return this.#flushes.ended();
   }
 
-  /** What a batch has left out is written before its rows count as loaded, and also when the load has failed meanwhile. */
+  /**
+   * What a batch has left out is written also when the load has failed meanwhile. `onFailed` waits for it, not the flush: however slow the
+   * reader of a pipe is, that is no fault of the server's.
+   */
   #rejecting(copy: FlushFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
     const flush = async (rows: SourceRow[], context: FlushContext): Promise<FlushResult | undefined> => {
       const answer = (await copy(rows, context)) ?? undefined;
       const lines = answer?.errors.map((error) => this.#lineOf(...rejectOf(error, rows)));
-      if (lines !== undefined && lines.length > 0) await rejects.add(lines);
+      if (lines !== undefined && lines.length > 0) rejects.queue(lines);
       return answer;
     };
     return (rows, context) => this.#flushes.add(flush(rows, context));
   }
 }
 
-/** Rows that are at fault have been written; whatever else fails ends the load. */
-export function judgeRejects(failures: readonly FailedItem<unknown>[], rejects: RejectFile): void {
+/** Resolves when the rows that are at fault have been written; whatever else fails ends the load. */
+export async function judgeRejects(
+  failures: readonly FailedItem<unknown>[],
+  rejects: RejectFile,
+): Promise<void> {
   for (const { error } of failures) if (!(error instanceof ItemError)) throw error;
+  await rejects.written();
   rejects.refuseTooMany();
 }
 
