@@ -47,7 +47,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       const { load } = await import('./load.js');
       const { options } = invocation;
       const summary = await load(options, terminal);
-      if (!options.quiet) for (const line of summary.lines) writeLine(process.stderr, line);
+      if (!options.quiet) for (const line of summary.lines) writeLine(process.stderr, oneLine(line));
       if (summary.error !== undefined) writeLine(process.stderr, `spillway: ${summary.error}`);
       if (options.json) writeJson(process.stdout, summary.json);
       return summary.exitCode;

@@ -33,6 +33,8 @@ export type LoadJson = {
   readonly flushes: number;
   readonly retries: number;
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | null;
+  /** What the user should know besides, such as names that the server has cut. */
+  readonly notes: readonly string[];
   readonly lastRow: { readonly file: string; readonly line: number } | null;
   readonly peakMemoryBytes: number;
   readonly error: string | null;
@@ -96,6 +98,7 @@ export function earlyFailureJson(options: LoadOptions | undefined, error: unknow
     flushes: 0,
     retries: 0,
     stoppedBy: STOPPED_BY[exitCode] ?? null,
+    notes: [],
     lastRow: null,
     peakMemoryBytes: peakMemoryBytes(),
     error: oneLine(error instanceof Error ? error.message : String(error)),
