@@ -51,6 +51,7 @@ export async function isolateRows<T, Client extends CopyClient>(
       count: items.length,
       first: refusal,
       faults: transaction.failures,
+      isOrdered: layout.plan.isOrdered,
       mostFaults: isolates ? Infinity : 1,
       trial: (rows) => trials.trial(rows),
       probe: (pieces) => trials.probe(pieces),

@@ -8,6 +8,7 @@ import type { ClientLease } from './client-lease.js';
 import { Commit } from './connection/commit.js';
 import type { CopyError } from './copy-error.js';
 import { describeRowFault } from './copy-failure.js';
+import { mergeStaged } from './copy/staged-merge.js';
 import type { CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, type CopyWay } from './copy-rows.js';
 import type { Refusal } from './isolation.js';
@@ -77,7 +78,9 @@ export class BatchTransaction<T, Client extends CopyClient> {
     const { staging } = this.#batch.layout.plan;
     if (staging === undefined) return;
     this.#stage = 'merge';
-    await this.query(staging.merge);
+    const merge = (await staging.planAgain?.(this.#lease.client)) ?? staging.merge;
+    if (typeof merge === 'string') await this.query(merge);
+    else await mergeStaged((statements) => this.query(statements), merge);
     this.#stage = 'copy';
   }
 
@@ -136,7 +139,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
-  async query(statement: string): Promise<{ command: string }> {
+  async query(statement: string): Promise<{ command: string; rows: unknown[] }> {
     const result = await this.#patience.wait(this.#lease.client.query(statement));
     if (result === LATE) throw new AbortFault(this.#batch.signal);
     return result;

@@ -62,7 +62,7 @@ export function describeBatchFailure(
       stage === 'beforeCommit' ? ' in beforeCommit' : '',
       place(position?.row, column),
       isAmbiguous ? ' after COMMIT was sent, so the batch may have arrived or not' : '',
-      `: ${messageOf(server)}`,
+      `: ${ofTable(messageOf(server), layout)}`,
     ].join(''),
     {
       failureClass,
@@ -145,6 +145,11 @@ function sqlStateOf(error: ServerError): string | undefined {
 
 function textOr(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** What the server says of the temporary table is about the table. */
+function ofTable(message: string, { table, plan }: RowLayout): string {
+  return plan.staging === undefined ? message : message.replaceAll(plan.copiedTable, () => table);
 }
 
 function target({ schema, table }: RowLayout): string {

@@ -34,14 +34,14 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
   beforeCommit?: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
   /**
    * What becomes of a row whose key the table holds already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
-   * it takes the other one's place. As if the rows had come one by one: of several with the same key in a batch, the last one counts for
-   * `'update'`, the first one for `'ignore'`; the others are read by their columns' types, but meet no constraint or trigger of the table. By
-   * way of a temporary table, for which the role needs the right TEMPORARY.
+   * it takes the other one's place. As if the rows had come one by one: of several with the same key the last one counts for `'update'`, the
+   * first one for `'ignore'`. So batches go one after another: the stream's `concurrency` is lowered to 1. By way of a temporary table, for
+   * which the role needs the right TEMPORARY.
    */
   onConflict?: 'error' | 'ignore' | 'update' | undefined;
   /**
-   * The columns that a unique constraint or index of the table is made of. `'update'` needs it. Without it `'ignore'` leaves out rows that
-   * any unique constraint refuses.
+   * The columns that a unique constraint or index of the table is made of, also within expressions (`lower(email)`). `'update'` needs it.
+   * Without it `'ignore'` leaves out rows that any unique constraint refuses.
    */
   key?: readonly string[] | undefined;
   /**

@@ -5,7 +5,10 @@
 
 import type { TableColumn } from './catalogue.js';
 import { CopyError } from './copy-error.js';
+import { mergeIgnoring, planMerge, type MergePlan } from './copy/merge-plan.js';
 import { quoteIdentifier, quoteLiteral, quoteTable } from './identifiers.js';
+import type { CopyClient } from './pool.js';
+import { describeConflict, type ConflictTarget } from './table/conflict-target.js';
 
 /** How the rows of a COPY are written: what stands in its parentheses. */
 export type CopyFormat = string;
@@ -33,6 +36,8 @@ export interface CopyPlan {
   copiedTable: string;
   /** Upsert: the way over a temporary table. */
   staging: Staging | undefined;
+  /** Which of two rows counts depends on their order. */
+  isOrdered: boolean;
 }
 
 export interface Staging {
@@ -40,14 +45,17 @@ export interface Staging {
   create: string;
   /** Before each further COPY. */
   empty: string;
-  /** After each COPY: its rows go into the table. */
-  merge: string;
+  /** After each COPY: its rows go into the table. In one statement, or as the plan says. */
+  merge: string | MergePlan;
+  /** Set if `merge` holds SQL that the server has written: it is asked again in each transaction, whose search path may be another. */
+  planAgain: ((client: Pick<CopyClient, 'query'>) => Promise<string | MergePlan>) | undefined;
 }
 
 /** The temporary table's name: in `pg_temp`, so it hides nothing and cannot be anybody else's. */
 const STAGING_TABLE = 'spillway_batch';
 
 /**
+ * @param target the index that the rule's key stands for; undefined: there is none
  * @param secured the same columns, if row-level security applies: the server takes no COPY FROM into such a table
  * @throws {CopyError} `setup`, where the key is not among the columns
  */
@@ -55,13 +63,14 @@ export function planCopy(
   target: { schema: string; table: string },
   names: readonly string[],
   conflict: ConflictRule,
+  conflictTarget?: ConflictTarget,
   secured?: readonly Pick<TableColumn, 'name' | 'sqlType'>[],
 ): CopyPlan {
   const table = quoteTable(target.schema, target.table);
   const list = listOf(names);
   if (conflict.onConflict === 'error') {
     return secured === undefined
-      ? { copy: copyInto(table, list), copiedTable: target.table, staging: undefined }
+      ? { copy: copyInto(table, list), copiedTable: target.table, staging: undefined, isOrdered: false }
       : planInsert(table, list, secured);
   }
   for (const name of conflict.key ?? []) {
@@ -71,12 +80,19 @@ export function planCopy(
   return {
     copy: copyInto(staging, list),
     copiedTable: STAGING_TABLE,
+    isOrdered: true,
     staging: {
-      // In an outer transaction the one of the batch before is still there.
-      create: `DROP TABLE IF EXISTS ${staging}; CREATE TEMPORARY TABLE ${quoteIdentifier(STAGING_TABLE)} ON COMMIT DROP AS SELECT ${list} FROM ${table} WITH NO DATA`,
+      create: createStaging(table, staging, names, conflictTarget),
       // Not DELETE: in a fresh table the rows' places (ctid) are in the order in which they came.
       empty: `TRUNCATE ${staging}`,
-      merge: mergeInto(table, staging, names, conflict),
+      merge: planConflict(table, staging, names, conflict, conflictTarget),
+      planAgain:
+        conflictTarget?.hasExpressions === true
+          ? async (client) => {
+              const found = await describeConflict(client, target, conflict.key!);
+              return planConflict(table, staging, names, conflict, found);
+            }
+          : undefined,
     },
   };
 }
@@ -92,11 +108,13 @@ function planInsert(
   return {
     copy: copyInto(staging, list),
     copiedTable: STAGING_TABLE,
+    isOrdered: false,
     staging: {
       create: `DROP TABLE IF EXISTS ${staging}; CREATE TEMPORARY TABLE ${quoteIdentifier(STAGING_TABLE)} (${typed}) ON COMMIT DROP`,
       empty: `TRUNCATE ${staging}`,
       // Identity columns take what the input has for them, as COPY does.
       merge: `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging} ORDER BY ctid`,
+      planAgain: undefined,
     },
   };
 }
@@ -105,48 +123,37 @@ function copyInto(table: string, list: string): (format: CopyFormat) => string {
   return (format) => `COPY ${table} (${list}) FROM STDIN WITH (${format})`;
 }
 
-/**
- * What the table holds is as if the rows had come one by one: of those with the same key the last one counts for `update`, the first one
- * for `ignore`. In the order of the key, so that batches which meet in the same rows do not wait for each other in a circle. Rows without a
- * whole key equal no other.
- */
-function mergeInto(
+/** In an outer transaction the one of the batch before is still there. */
+function createStaging(
   table: string,
   staging: string,
   names: readonly string[],
-  conflict: Exclude<ConflictRule, { onConflict: 'error' }>,
+  target: ConflictTarget | undefined,
 ): string {
-  const list = listOf(names);
-  const { key } = conflict;
-  // Identity columns take what the input has for them, as COPY does.
-  const insert = `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE`;
-  if (key === undefined) {
-    return `${insert} SELECT ${list} FROM ${staging} ORDER BY ctid ON CONFLICT DO NOTHING`;
-  }
-  const keys = listOf(key);
-  const place = quoteIdentifier(freeName('spillway_place', names));
-  const order = conflict.onConflict === 'update' ? 'DESC' : 'ASC';
-  const ranked = `SELECT ${list}, row_number() OVER (PARTITION BY ${keys} ORDER BY ctid ${order}) AS ${place} FROM ${staging}`;
-  const isAlone = key.map((name) => ` OR ${quoteIdentifier(name)} IS NULL`).join('');
-  const others = names.filter((name) => !key.includes(name));
-  const action =
-    conflict.onConflict === 'ignore' || others.length === 0
-      ? 'NOTHING'
-      : `UPDATE SET ${others.map((name) => `${quoteIdentifier(name)} = EXCLUDED.${quoteIdentifier(name)}`).join(', ')}`;
-  return (
-    `${insert} SELECT ${list} FROM (${ranked}) AS batch WHERE ${place} = 1${isAlone} ORDER BY ${keys} ` +
-    `ON CONFLICT (${keys}) DO ${action}`
-  );
+  const create = `DROP TABLE IF EXISTS ${staging}; CREATE TEMPORARY TABLE ${quoteIdentifier(STAGING_TABLE)}`;
+  if (target?.mayPassOver !== true)
+    return `${create} ON COMMIT DROP AS SELECT ${listOf(names)} FROM ${table} WITH NO DATA`;
+  // A row that gives way to a later one never reaches the table: its constraints are checked here. Those of dropped columns go with them.
+  const drops = target.columns
+    .filter((name) => !names.includes(name))
+    .map((name) => `DROP COLUMN ${quoteIdentifier(name)}`);
+  const drop = drops.length === 0 ? '' : `; ALTER TABLE ${staging} ${drops.join(', ')}`;
+  return `${create} (LIKE ${table} INCLUDING CONSTRAINTS) ON COMMIT DROP${drop}`;
+}
+
+function planConflict(
+  table: string,
+  staging: string,
+  names: readonly string[],
+  { onConflict, key }: Exclude<ConflictRule, { onConflict: 'error' }>,
+  target: ConflictTarget | undefined,
+): string | MergePlan {
+  if (onConflict === 'ignore') return mergeIgnoring(table, staging, names, target?.inference);
+  return planMerge({ table, staging, names, key, target: target! });
 }
 
 function listOf(names: readonly string[]): string {
   return names.map(quoteIdentifier).join(', ');
-}
-
-function freeName(wanted: string, names: readonly string[]): string {
-  let name = wanted;
-  while (names.includes(name)) name += '_';
-  return name;
 }
 
 function keyNotLoaded(table: string, name: string): CopyError {

@@ -44,6 +44,11 @@ export interface IsolationOptions<E> {
   check: Probe<E>;
   /** Pieces of more rows than this would be put into the table by `check` as well. */
   mostChecked: number;
+  /**
+   * Rows land in their order, each after those before it, and what was refused in its turn is not tried again: which of two rows with one key
+   * counts depends on it. Then a probe says only something of faults that no other row has a part in.
+   */
+  isOrdered?: boolean;
   /** How the batch as a whole was refused; or, where that was not tried, how many rows there may be for each fault. */
   first: Refusal<E> | ByKind<number | undefined>;
   /** Rows known to be at fault, by their places; the faults that are found are added. They are left out of all trials that follow. */
@@ -126,7 +131,7 @@ class Search<E> {
   /** Begins with what the batch before had. */
   async #expect({ reading, writing }: ByKind<number | undefined>): Promise<void> {
     if (reading !== undefined) await this.#checkAhead(this.#untried(0), reading);
-    if (writing !== undefined) await this.#probeAhead(this.#untried(0), writing);
+    if (writing !== undefined && !this.#isOrdered) await this.#probeAhead(this.#untried(0), writing);
   }
 
   async #landAll(known: Refusal<E> | undefined): Promise<void> {
@@ -220,7 +225,12 @@ class Search<E> {
     const { reading, writing } = this.#surprises;
     const gap = (this.#furthest + 1) / this.#surprised;
     if (reading >= 2 && !this.#isChecked) await this.#checkAhead(this.#untried(from), gap);
-    else if (writing >= 1 && this.#surprised - this.#surprisesBefore >= 2 && !this.#isProbed) {
+    else if (
+      !this.#isOrdered &&
+      writing >= 1 &&
+      this.#surprised - this.#surprisesBefore >= 2 &&
+      !this.#isProbed
+    ) {
       await this.#probeAhead(this.#untried(from), gap);
     }
   }
@@ -249,7 +259,8 @@ class Search<E> {
     this.#surprisesBefore = this.#surprised;
   }
 
-  async #trySuspects({ suspects }: Refusal<E>): Promise<void> {
+  async #trySuspects({ suspects, isOfValue }: Refusal<E>): Promise<void> {
+    if (this.#isOrdered && !isOfValue) return;
     if (this.#isOver() || this.#hints >= MOST_HINTS || this.#passed >= MOST_PASSED) return;
     const rows = suspects().filter((row) => this.#isOut[row] === 0);
     // Where the server names rows, a hint is one for the whole batch; else each piece has its own.
@@ -261,14 +272,15 @@ class Search<E> {
       const refusals = await this.#options.probe(some.map((row) => [row]));
       for (const [index, refusal] of refusals.entries()) {
         if (refusal === undefined) this.#passed += 1;
-        else if (!this.#isOver()) this.#doubt(some[index]!, refusal);
+        else if (!this.#isOver() && (refusal.isOfValue || !this.#isOrdered))
+          this.#doubt(some[index]!, refusal);
       }
     }
   }
 
   /** Pieces that are probed side by side do not show what two rows of different pieces do to each other. */
   async #tryPairs({ pairs }: Refusal<E>): Promise<void> {
-    if (pairs === undefined || this.#arePairsTried || this.#isOver()) return;
+    if (pairs === undefined || this.#isOrdered || this.#arePairsTried || this.#isOver()) return;
     this.#arePairsTried = true;
     const some = pairs().filter((pair) => pair.every((row) => this.#isOut[row] === 0));
     if (some.length === 0) return;
@@ -281,7 +293,7 @@ class Search<E> {
 
   #blame(row: number, { error, mayPassLater, row: named }: Refusal<E>): void {
     if (named === undefined) this.#unnamed = true;
-    (mayPassLater ? this.#later : this.#options.faults).set(row, error);
+    (mayPassLater && !this.#isOrdered ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
     // Suspects lie anywhere: where the server names rows, they do not tell how far it has come.
@@ -290,7 +302,7 @@ class Search<E> {
 
   #doubt(row: number, refusal: Refusal<E>): void {
     this.#blame(row, refusal);
-    if (!refusal.isOfValue) this.#doubted.add(row);
+    if (!refusal.isOfValue && !this.#isOrdered) this.#doubted.add(row);
   }
 
   /** Leaves all but the first rows of a piece to the next one. */
@@ -309,6 +321,10 @@ class Search<E> {
     if (surprises <= 1) return Infinity;
     const trialRows = this.#unnamed ? TRIAL_ROWS.unnamed : TRIAL_ROWS.named;
     return Math.max(SMALLEST_PIECE, Math.ceil(Math.sqrt((2 * trialRows * (reached + 1)) / surprises)));
+  }
+
+  get #isOrdered(): boolean {
+    return this.#options.isOrdered === true;
   }
 
   get #surprised(): number {

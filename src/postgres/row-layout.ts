@@ -4,6 +4,7 @@ import { CopyError } from './copy-error.js';
 import type { TableColumn, TableDescription } from './catalogue.js';
 import { planBinary, type BinaryFormat, type FormatOption } from './copy-format.js';
 import { compileEncoder, type ValueEncoder } from './text-encoders.js';
+import type { ConflictTarget } from './table/conflict-target.js';
 import { planCopy, type ConflictRule, type CopyPlan } from './copy-plan.js';
 
 export interface LayoutColumn {
@@ -56,6 +57,7 @@ export function planLayout(
   choice: ColumnChoice,
   conflict: ConflictRule = { onConflict: 'error' },
   format: FormatOption = 'auto',
+  conflictTarget?: ConflictTarget,
 ): RowLayout {
   const { schema, table } = description;
   const columns =
@@ -75,7 +77,13 @@ export function planLayout(
     names,
     schema,
     table,
-    plan: planCopy({ schema, table }, names, conflict, description.hasRowSecurity ? columns : undefined),
+    plan: planCopy(
+      { schema, table },
+      names,
+      conflict,
+      conflictTarget,
+      description.hasRowSecurity ? columns : undefined,
+    ),
     binary: planBinary({ schema, table }, encoded, format),
     refersToItself: description.refersToItself,
     // A policy may ask for other rows, too.

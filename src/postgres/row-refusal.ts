@@ -44,6 +44,7 @@ function isOfValue(error: Error, { sqlState, column }: CopyError, layout: RowLay
   const isNamedByContext = column !== undefined && (error as { column?: unknown }).column === undefined;
   if (sqlState.startsWith('22') && isNamedByContext) return true;
   if (layout.hasTriggers) return false;
-  if (sqlState === '23503') return !layout.refersToItself;
+  // In its turn, the row may be one that is left out.
+  if (sqlState === '23503') return !layout.refersToItself && !layout.plan.isOrdered;
   return sqlState.startsWith('22') || sqlState === '23502' || sqlState === '23514';
 }

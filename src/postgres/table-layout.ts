@@ -1,14 +1,15 @@
 /** The layout of one table's batches: looked up when it is first needed, shared by all who wait for it, and again after a change. */
 
 import { toError } from '../errors.js';
-import { describeTable } from './catalogue.js';
+import { describeTable, type TableDescription } from './catalogue.js';
 import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
 import type { FormatOption } from './copy-format.js';
 import type { ConflictRule } from './copy-plan.js';
 import { describeSetupFailure } from './copy-failure.js';
 import { AbortFault, unlessAborted } from './patience.js';
-import type { CopyPool } from './pool.js';
+import type { CopyClient, CopyPool } from './pool.js';
+import { describeConflict, type ConflictTarget } from './table/conflict-target.js';
 import { chooseColumns, planLayout, type ColumnChoice, type RowLayout } from './row-layout.js';
 
 interface LookUp {
@@ -94,7 +95,8 @@ export class TableLayout {
     const lease = await ClientLease.take(this.#pool, signal);
     try {
       const description = await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table));
-      const layout = planLayout(description, choice, this.#conflict, this.#format);
+      const target = await unlessAborted(signal, this.#findConflictTarget(lease.client, description));
+      const layout = planLayout(description, choice, this.#conflict, this.#format, target);
       this.#choice = choice;
       this.#known = layout;
       lease.release();
@@ -106,5 +108,11 @@ export class TableLayout {
       else lease.discard(error);
       throw error;
     }
+  }
+
+  #findConflictTarget(client: CopyClient, table: TableDescription): Promise<ConflictTarget | undefined> {
+    const { onConflict } = this.#conflict;
+    const key = onConflict === 'error' ? undefined : this.#conflict.key;
+    return key === undefined ? Promise.resolve(undefined) : describeConflict(client, table, key);
   }
 }
