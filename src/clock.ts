@@ -45,3 +45,18 @@ export const systemClock: Clock = {
     clearTimeout(handle as NodeJS.Timeout);
   },
 };
+
+/** The same clock, with timers that do not keep the process alive (where its handles have `unref()`, as Node's have). */
+export function unrefClock(clock: Clock): Clock {
+  const unref: Clock = {
+    now: () => clock.now(),
+    setTimeout: (callback, delayMs) => {
+      const handle = clock.setTimeout(callback, delayMs);
+      (handle as Partial<NodeJS.Timeout> | undefined)?.unref?.();
+      return handle;
+    },
+    clearTimeout: (handle) => clock.clearTimeout(handle),
+  };
+  if (clock.turnNow !== undefined) unref.turnNow = () => clock.turnNow!();
+  return unref;
+}

@@ -8,7 +8,7 @@ import { handled, handlerFailed } from './handlers.js';
 import type { SinkMetrics } from './metrics.js';
 import type { SinkOptions } from './options.js';
 import { resolveSink } from './resolve-options.js';
-import { SHUTDOWN, type SinkShutdown } from './sink-shutdown.js';
+import { SHUTDOWN, SinkDrain } from './shutdown/drainable-sink.js';
 import type { FlushFunction } from './types.js';
 import { checkInteger } from './validate.js';
 import { WaitingLine } from './waiting-line.js';
@@ -35,6 +35,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   #listening = false;
   /** A shutdown has reported what is left. */
   #reported = false;
+  #shutdown: SinkDrain | undefined;
   readonly #onSignal = () => {
     this.#abort(abortError(this.#sink.settings.signal!));
   };
@@ -211,13 +212,17 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   }
 
   /** @internal */
-  [SHUTDOWN](): SinkShutdown {
+  [SHUTDOWN](): SinkDrain {
     const sink = this.#sink;
-    return {
-      drain: (restMs) => {
+    return (this.#shutdown ??= new SinkDrain({
+      passesOn: false,
+      isClosed: () => false,
+      countOpen: () => sink.openCount,
+      prepare: () => undefined,
+      drain: () => {
         // Never lifted: whatever is pushed from now on is refused.
         this.#drains++;
-        return this.drain({ timeoutMs: restMs() });
+        return this.drain();
       },
       halt: () => {
         this.#reported = true;
@@ -225,7 +230,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
         return sink.takeUndelivered(this.#line.items());
       },
       end: () => this.stop(),
-    };
+    }));
   }
 
   #wait(item: T): Promise<boolean> {

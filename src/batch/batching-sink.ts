@@ -267,6 +267,12 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return inOrder(this.#openParts(waiting));
   }
 
+  /** How many items have not arrived, and were not taken by `takeUnsettled()`. */
+  get openCount(): number {
+    const { load, waiting } = this.queue.ledger;
+    return load + waiting + this.#unsettled.count;
+  }
+
   /** The same, and among it what `takeUnsettled()` hands out: an abort that is under way has both. */
   takeUndelivered(waiting: T[]): T[] {
     return this.#unsettled.take(this.#openParts(waiting));

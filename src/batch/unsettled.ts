@@ -13,6 +13,11 @@ export class Unsettled<T> {
     if (items.length > 0) this.#parts.push({ first, items });
   }
 
+  /** How many have not been taken yet. */
+  get count(): number {
+    return this.#parts.reduce((sum, { items }) => sum + items.length, 0);
+  }
+
   /** All of them, in order, whether they have been taken or not. */
   everything(): T[] {
     return inOrder([...this.#taken, ...this.#parts]);

@@ -24,8 +24,11 @@ export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WriteStream;
-  /** Calls `stop` at the first SIGINT or SIGTERM. Answers what takes the handlers away again. */
-  onStopSignal(stop: (signal: StopSignal) => void): () => void;
+  /**
+   * Calls `stop` at the first SIGINT or SIGTERM. A second SIGINT, a second later, ends the process; a line says how many of the rows that
+   * were read are open. Returns a function that removes the handlers.
+   */
+  onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number): () => void;
 }
 
 export type StopSignal = 'SIGINT' | 'SIGTERM';
@@ -57,7 +60,10 @@ export async function load(
         });
   const source = new Source(files, terminal.stdin);
   const job = new LoadJob(options, source, rejects, terminal, open);
-  const release = terminal.onStopSignal((signal) => job.stop(signal));
+  const release = terminal.onStopSignal(
+    (signal) => job.stop(signal),
+    () => job.openRows,
+  );
   try {
     const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
     const connection = await connect(destination, connections + 1, terminal.environment);
@@ -80,6 +86,7 @@ class LoadJob {
   readonly #openWay: OpenWay;
   readonly #stopping = new AbortController();
   #stoppedBy: StopSignal | undefined;
+  #sink: LoadSink | undefined;
   readonly #made: MadeByLoad = {};
 
   constructor(
@@ -94,6 +101,13 @@ class LoadJob {
     this.#source = source;
     this.#rejects = rejects;
     this.#terminal = terminal;
+  }
+
+  /** Rows that were read and have not settled. */
+  get openRows(): number {
+    if (this.#sink === undefined) return 0;
+    const { eventsOffered, eventsFlushed, eventsFailed, eventsDropped } = this.#sink.metrics();
+    return eventsOffered - eventsFlushed - eventsFailed - eventsDropped;
   }
 
   /** Reads no further; what was read is loaded. */
@@ -188,6 +202,7 @@ class LoadJob {
       onFailure,
       skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
     });
+    this.#sink = sink;
     const progress = startProgress(this.#options, this.#terminal.stderr, () => this.#reading(sink));
     try {
       if (importLog?.isFinished !== true) {

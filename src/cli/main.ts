@@ -1,6 +1,10 @@
 /** The program `spillway`: hands over to a command, and turns what comes back into lines and an exit code. */
 
 import { readFile } from 'node:fs/promises';
+import { systemClock } from '../clock.js';
+import { SignalRule } from '../shutdown/signal-rule.js';
+import { statusOf } from '../shutdown/signal-target.js';
+import { writeLineNow } from '../shutdown/standard-error.js';
 import { CliError, ExitCode, missingPackage, oneLine, UsageError } from './errors.js';
 import type { StopSignal, Terminal } from './load.js';
 import { parseArguments, type Invocation } from './options.js';
@@ -89,19 +93,30 @@ const terminal: Terminal = {
   },
   stdout: process.stdout,
   stderr: process.stderr,
-  onStopSignal(stop: (signal: StopSignal) => void): () => void {
-    let isStopping = false;
+  onStopSignal(stop, openRows): () => void {
+    const rule = new SignalRule(systemClock);
     const handle = (signal: StopSignal): void => {
-      if (isStopping) process.exit(signal === 'SIGINT' ? ExitCode.INTERRUPTED : ExitCode.TERMINATED);
-      isStopping = true;
-      stop(signal);
+      const action = rule.decide(signal);
+      if (action === 'drain') stop(signal);
+      else if (action === 'end') endNow(signal, openRows());
     };
     process.on('SIGINT', handle).on('SIGTERM', handle);
     return () => {
+      rule.close();
       process.off('SIGINT', handle).off('SIGTERM', handle);
     };
   },
 };
+
+/** The user insists: what becomes of the rows under way is not waited for. */
+function endNow(signal: StopSignal, openRows: number): never {
+  const rows =
+    openRows === 1
+      ? '1 row was read, and it is not known whether it was loaded'
+      : `${openRows} rows were read, and it is not known whether they were loaded`;
+  writeLineNow(`spillway: ended at once by a second ${signal}${openRows > 0 ? `; ${rows}` : ''}`);
+  process.exit(statusOf(signal));
+}
 
 const output = { isLost: false };
 

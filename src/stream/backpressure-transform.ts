@@ -8,10 +8,13 @@ import { handlerFailed } from '../handlers.js';
 import type { BufferMetrics } from '../metrics.js';
 import type { TransformOptions } from '../options.js';
 import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
+import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import { Stopwatch } from '../stopwatch.js';
 import { keepShapeOf } from './kept-shapes.js';
+import { mapInOrder } from './map-in-order.js';
 import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate, type Gated } from './producer-gate.js';
+import { ReadOut } from './read-out.js';
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -60,10 +63,16 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   /** What the reader was given last: it may lie in Node's own buffer still, which holds one value at the most. */
   #lastItem: In | undefined;
   #lastItems: In[] | undefined;
+  #shutdown: SinkDrain | undefined;
+  /** A shutdown waits until the reader has got everything. */
+  readonly #readOut = new ReadOut();
+  /** A shutdown has reported what is left: the reader gets no more. */
+  #halted = false;
   readonly #deliverTask = () => {
     this.#deliveryIsScheduled = false;
     this.#queue.endClearance();
     this.#deliver();
+    if (this.#readOut.isAwaited) this.#readOut.check(this.#queue.decided, this.#unreadLoad);
   };
 
   constructor(options: TransformOptions<In, Out> = {}) {
@@ -126,8 +135,68 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   get #isIdle(): boolean {
-    const { load, waiting } = this.#queue.ledger;
-    return load === 0 && waiting === 0 && this.readableLength === 0;
+    return this.#queue.ledger.waiting === 0 && this.#unreadLoad === 0;
+  }
+
+  /** Admitted, and not read. */
+  get #unreadLoad(): number {
+    return this.#queue.ledger.load + this.#unread.length;
+  }
+
+  /** What lies in Node's own buffer. */
+  get #unread(): In[] {
+    return this.readableLength === 0 ? [] : (this.#lastItems ?? [this.#lastItem as In]);
+  }
+
+  /** @internal */
+  [SHUTDOWN](): SinkDrain {
+    return (this.#shutdown ??= this.#createShutdown());
+  }
+
+  #createShutdown(): SinkDrain {
+    return new SinkDrain({
+      passesOn: true,
+      isClosed: () => this.closed,
+      countOpen: () => this.#unreadLoad + this.#queue.ledger.waiting + this.#unsettled.length,
+      prepare: () => void this.on('error', () => undefined),
+      drain: async () => {
+        if (this.destroyed) throw this.errored ?? abortedError();
+        const first = this.#gate.beginDrain();
+        this.#queue.setDraining(true);
+        await this.#readUpTo(first);
+        if (this.#isIdle) return;
+        // What came meanwhile is let in too; nothing more after that.
+        const second = this.#gate.beginDrain();
+        this.#gate.endDrain(first);
+        await this.#readUpTo(second);
+      },
+      halt: () => {
+        this.#halted = true;
+        const { ledger } = this.#queue;
+        if (this.#closed) return this.takeUnsettled();
+        if (ledger.load + ledger.waiting === 0) return [...this.#unread];
+        return [
+          ...this.#unread,
+          ...(this.#mapping ?? []),
+          ...this.#queue.queuedItems(),
+          ...this.#gate.waitingItems(),
+        ];
+      },
+      end: (reason) => this.#endFor(reason),
+    });
+  }
+
+  #readUpTo(mark: number): Promise<void> {
+    const read = this.#readOut.upTo(mark);
+    // A short batch waits for the drain; and there may be nothing to read.
+    this.#scheduleDelivery();
+    return read;
+  }
+
+  #endFor(reason: string): void {
+    if (this.destroyed) return;
+    if (!this.#isIdle) this.destroy(abortedError(`${reason}: ended with items unsettled`));
+    else if (!this.writableEnded) this.destroy();
   }
 
   #setHeld(held: boolean): void {
@@ -212,8 +281,11 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node’s own types
   override read(size?: number): any {
-    // What still lies in Node's own buffer is handed back by `takeUnsettled()`.
-    return this.destroyed ? null : super.read(size);
+    // What still lies in Node's own buffer is handed back by `takeUnsettled()`, or was reported.
+    if (this.destroyed || this.#halted) return null;
+    const chunk: unknown = super.read(size);
+    if (this.#readOut.isAwaited) this.#scheduleDelivery();
+    return chunk;
   }
 
   override _read(): void {
@@ -224,22 +296,19 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     const queue = this.#queue;
-    const reason =
-      error ??
-      (this.#isIdle
-        ? null
-        : new BackpressureError('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled'));
+    const reason = error ?? (this.#isIdle ? null : abortedError());
     const waiting = this.#gate.close(reason);
     this.#closed = true;
     this.#blocked.stop();
     const mapping = this.#mapping ?? [];
     this.#mapping = undefined;
     queue.settle(0, mapping.length, queue.ledger.inFlightBytes);
-    const unread = this.readableLength === 0 ? [] : (this.#lastItems ?? [this.#lastItem as In]);
+    const unread = this.#unread;
     queue.unsettle(unread.length);
     this.#unsettled = [...unread, ...mapping, ...queue.failQueued(), ...waiting];
     for (const item of waiting) queue.drop(item, 'aborted');
     if (reason instanceof BackpressureError) attachItems(reason, this.#unsettled);
+    this.#readOut.fail(reason ?? abortedError());
     callback(reason);
   }
 
@@ -255,12 +324,12 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #deliver(): void {
     const queue = this.#queue;
     const { batchSize } = this.#settings;
-    while (this.#wanted && this.#mapping === undefined && !this.destroyed) {
+    while (this.#wanted && this.#mapping === undefined && !this.destroyed && !this.#halted) {
       const { queued } = queue.ledger;
       if (queued === 0) break;
       if (batchSize === undefined) this.#handOverOne();
-      // A short array where nothing more will come: at the end, or because the producer waits for room.
-      else if (queued >= batchSize || this.#finished || this.#gate.isHeld)
+      // A short array where nothing more will come: at the end, in a shutdown, or because the producer waits for room.
+      else if (queued >= batchSize || this.#finished || this.#gate.isHeld || this.#readOut.isAwaited)
         this.#handOver(Math.min(batchSize, queued));
       else break;
     }
@@ -289,7 +358,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#mapping = items;
     this.#lastItems = undefined;
     const done = (results: Out[]) => {
-      if (this.#mapping !== items) return;
+      if (this.#mapping !== items || this.#halted) return;
       this.#mapping = undefined;
       this.#lastItems = items;
       this.#giveAll(results, count, bytes);
@@ -338,30 +407,6 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 }
 
-/** One at a time, in order; without a promise as long as `map` answers at once. */
-function mapInOrder<In, Out>(items: In[], map: (item: In) => Out | PromiseLike<Out>): Out[] | Promise<Out[]> {
-  const results: Out[] = [];
-  for (const [index, item] of items.entries()) {
-    const result = map(item);
-    if (isThenable(result)) return mapTheRest(result, items.slice(index + 1), map, results);
-    results.push(result);
-  }
-  return results;
-}
-
-async function mapTheRest<In, Out>(
-  first: PromiseLike<Out>,
-  items: In[],
-  map: (item: In) => Out | PromiseLike<Out>,
-  results: Out[],
-): Promise<Out[]> {
-  results.push(await first);
-  for (const item of items) results.push(await map(item));
-  return results;
-}
-
-function isThenable<V>(value: V | PromiseLike<V>): value is PromiseLike<V> {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  );
+function abortedError(message = 'destroyed with items unsettled'): BackpressureError {
+  return new BackpressureError('ERR_BACKPRESSURE_ABORTED', message);
 }

@@ -7,7 +7,7 @@ import { handled } from '../handlers.js';
 import type { SinkMetrics } from '../metrics.js';
 import type { WritableOptions } from '../options.js';
 import { resolveSink } from '../resolve-options.js';
-import { SHUTDOWN, type SinkShutdown } from '../sink-shutdown.js';
+import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import type { FlushFunction } from '../types.js';
 import { checkInteger } from '../validate.js';
 import { keepShapeOf } from './kept-shapes.js';
@@ -47,6 +47,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   readonly #sink: BatchingSink<T>;
   readonly #gate: ProducerGate<T>;
   #drains = 0;
+  #shutdown: SinkDrain | undefined;
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
     keepShapeOf(BackpressureWritable, () => new BackpressureWritable(() => Promise.resolve(), WIDEST));
@@ -160,38 +161,43 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   /** @internal */
-  [SHUTDOWN](): SinkShutdown | undefined {
-    if (this.closed) return undefined;
-    // Whatever it fails with from now on is reported, and must not keep the others from their end.
-    this.on('error', () => undefined);
+  [SHUTDOWN](): SinkDrain {
+    return (this.#shutdown ??= this.#createShutdown());
+  }
+
+  #createShutdown(): SinkDrain {
     let mark: number | undefined;
-    return {
-      drain: async (restMs) => {
+    return new SinkDrain({
+      passesOn: false,
+      isClosed: () => this.closed,
+      countOpen: () => this.#sink.openCount,
+      prepare: () => void this.on('error', () => undefined),
+      drain: async () => {
         if (!this.destroyed && !this.writableEnded) {
           mark = this.#gate.beginDrain();
           this.#drains++;
         }
-        await this.#drain(restMs());
-        // A failure in between has left nothing open, and is to be told.
+        await this.#drain(Infinity);
+        // A failure in between has left nothing open, and is to be reported.
         if (mark === undefined || (this.#sink.isIdle && this.#sink.failure === undefined)) return;
         // What came meanwhile is let in too; nothing more after that.
         const first = mark;
         mark = this.#gate.beginDrain();
         this.#gate.endDrain(first);
-        await this.#drain(restMs());
+        await this.#drain(Infinity);
       },
       halt: () => {
         this.#sink.halt();
         return this.#sink.takeUndelivered(this.#gate.waitingItems());
       },
-      end: (signal) => this.#endFor(signal, mark),
-    };
+      end: (reason) => this.#endFor(reason, mark),
+    });
   }
 
-  #endFor(signal: string, mark: number | undefined): void {
+  #endFor(reason: string, mark: number | undefined): void {
     if (this.destroyed) return;
     if (!this.#sink.isIdle) {
-      const message = `${signal}: ended with items unsettled`;
+      const message = `${reason}: ended with items unsettled`;
       this.destroy(new BackpressureError('ERR_BACKPRESSURE_ABORTED', message));
     } else if (!this.writableEnded) {
       this.destroy();

@@ -10,7 +10,7 @@ import {
   type Settlement,
   type SinkOptions,
 } from '../../src/index.js';
-import { listenForSignals } from '../../src/shutdown.js';
+import { listenForSignals } from '../../src/shutdown/drain-on-signals.js';
 import { Destination, type Behaviour } from '../support/destination.js';
 import { FakeProcess } from '../support/fake-process.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -126,7 +126,13 @@ class Run {
     if (this.#sink instanceof BackpressureController) this.#sink.on('drop', onDrop);
     else this.#sink.on('drop', onDrop);
     const onDrained = (report: DrainReport) => this.#onDrained(report);
-    listenForSignals(this.#target, this.#clock, [this.#sink], { timeoutMs, onDrained });
+    listenForSignals(
+      this.#target,
+      this.#clock,
+      [this.#sink],
+      { timeoutMs, onDrained },
+      this.#target.writeLine,
+    );
   }
 
   async do(action: Step): Promise<void> {

@@ -1,10 +1,16 @@
 import { EventEmitter } from 'node:events';
-import type { SignalTarget } from '../../src/shutdown.js';
+import type { SignalTarget } from '../../src/shutdown/signal-target.js';
 
-/** A process that survives the signals it sends itself, and tells what was done to it. */
+/** A process that survives the signals it sends itself, and records what was done to it. */
 export class FakeProcess extends EventEmitter implements SignalTarget {
   readonly pid = 4711;
   readonly done: string[] = [];
+  /** Lines on standard error. */
+  readonly lines: string[] = [];
+  /** `'exit'` is emitted once. */
+  #hasExited = false;
+
+  readonly writeLine = (line: string): void => void this.lines.push(line);
 
   kill(pid: number, signal: NodeJS.Signals): void {
     this.done.push(`kill ${pid} ${signal}`);
@@ -13,6 +19,9 @@ export class FakeProcess extends EventEmitter implements SignalTarget {
 
   exit(code: number): void {
     this.done.push(`exit ${code}`);
+    if (this.#hasExited) return;
+    this.#hasExited = true;
+    this.emit('exit', code);
   }
 
   emitWarning(warning: Error | string): void {
@@ -23,7 +32,8 @@ export class FakeProcess extends EventEmitter implements SignalTarget {
     this.emit(name, name);
   }
 
+  /** Listeners of any signal. */
   get listening(): number {
-    return this.eventNames().reduce((sum, name) => sum + this.listenerCount(name), 0);
+    return this.eventNames().reduce((sum, name) => sum + (name === 'exit' ? 0 : this.listenerCount(name)), 0);
   }
 }

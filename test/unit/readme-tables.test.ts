@@ -10,7 +10,7 @@ import {
 } from '../../src/defaults.js';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
 import { COPY_OPTIONS } from '../../src/postgres/copy-options.js';
-import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown.js';
+import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-options.js';
 import { DROP_REASONS } from '../../src/vocabulary.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
@@ -71,9 +71,13 @@ describe('the tables of the README say what the code does', () => {
       plain(name!),
       plain(fallback!),
     ]);
-    const { timeoutMs, signals } = SHUTDOWN_DEFAULTS;
+    const { timeoutMs, signals, exitNotice } = SHUTDOWN_DEFAULTS;
     const list = signals.map((signal) => `'${signal}'`).join(', ');
-    const defaults: Record<string, string> = { timeoutMs: String(timeoutMs), signals: `[${list}]` };
+    const defaults: Record<string, string> = {
+      timeoutMs: String(timeoutMs),
+      signals: `[${list}]`,
+      exitNotice: String(exitNotice),
+    };
     expect(documented).toEqual([...SHUTDOWN_OPTIONS].map((name) => [name, defaults[name] ?? '']));
   });
 

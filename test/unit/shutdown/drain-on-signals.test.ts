@@ -10,11 +10,11 @@ import {
   type DrainReport,
   type SinkOptions,
   type WritableOptions,
-} from '../../src/index.js';
-import { listenForSignals } from '../../src/shutdown.js';
-import { FakeProcess } from '../support/fake-process.js';
-import { ManualClock } from '../support/manual-clock.js';
-import { endOf, expectLedger, ManualDestination, range, turn } from '../support/stream.js';
+} from '../../../src/index.js';
+import { listenForSignals } from '../../../src/shutdown/drain-on-signals.js';
+import { FakeProcess } from '../../support/fake-process.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { endOf, expectLedger, ManualDestination, range, turn } from '../../support/stream.js';
 
 /** What ends the process by SIGTERM, and sees that it does. */
 const ENDED = ['kill 4711 SIGTERM', 'exit 143'];
@@ -24,7 +24,13 @@ function create(options: DrainOnSignalsOptions = {}) {
   const target = new FakeProcess();
   const reports: DrainReport[] = [];
   const listen = (...sinks: DrainableSink[]) =>
-    listenForSignals(target, clock, sinks, { onDrained: (report) => void reports.push(report), ...options });
+    listenForSignals(
+      target,
+      clock,
+      sinks,
+      { onDrained: (report) => void reports.push(report), ...options },
+      target.writeLine,
+    );
   return { clock, target, reports, listen };
 }
 
@@ -347,19 +353,74 @@ describe('a sink that cannot be drained keeps nobody from it', () => {
 });
 
 describe('the process', () => {
-  it('ends at once by a second signal, whichever', async () => {
-    const { clock, target, reports, listen } = create();
-    const { sink } = writable(clock);
+  it.each([
+    ['a repeated SIGTERM', ['SIGTERM', 5_000, 'SIGTERM', 5_000, 'SIGTERM']],
+    ['SIGINT after SIGTERM', ['SIGTERM', 5_000, 'SIGINT', 999, 'SIGINT']],
+    ['SIGTERM after SIGINT', ['SIGINT', 5_000, 'SIGTERM']],
+    ['a second SIGINT within a second', ['SIGINT', 0, 'SIGINT', 999, 'SIGINT']],
+  ])('is not ended sooner by %s', async (_name, events) => {
+    const { clock, target, reports, listen } = create({ timeoutMs: 60_000 });
+    const { sink, destination } = writable(clock);
     sink.write(1);
     listen(sink);
-    target.signal('SIGTERM');
+    for (const event of events)
+      if (typeof event === 'number') await clock.advance(event);
+      else target.signal(event as NodeJS.Signals);
     await turn();
     expect(target.done).toEqual([]);
-    target.signal('SIGINT');
-    expect(target.done).toEqual(['kill 4711 SIGINT', 'exit 130']);
-    expect(target.listening).toBe(0);
-    expect(reports).toEqual([]);
-    sink.on('error', () => undefined).destroy();
+    await destination.answer();
+    expect(reports[0]).toMatchObject({ undelivered: [] });
+    expect(target.done).toEqual(events[0] === 'SIGINT' ? ['kill 4711 SIGINT', 'exit 130'] : ENDED);
+    expect(target.lines).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it.each([
+    ['the first signal', ['SIGINT', 1_000, 'SIGINT']],
+    ['a SIGTERM and a SIGINT', ['SIGTERM', 10, 'SIGINT', 1_000, 'SIGINT']],
+    ['a copy of the first', ['SIGINT', 1, 'SIGINT', 999, 'SIGINT']],
+  ])(
+    'ends at once by another SIGINT a second after %s, and one line counts what is lost',
+    async (_name, events) => {
+      const { clock, target, reports, listen } = create({ timeoutMs: 60_000 });
+      const { sink } = writable(clock);
+      for (const item of range(3)) sink.write(item);
+      listen(sink);
+      for (const event of events)
+        if (typeof event === 'number') await clock.advance(event);
+        else target.signal(event as NodeJS.Signals);
+      await turn();
+      expect(target.done).toEqual(['kill 4711 SIGINT', 'exit 130']);
+      expect(target.lines).toEqual([
+        'spillway: 3 items were not delivered before a second SIGINT ended the process',
+      ]);
+      expect(target.listening).toBe(0);
+      expect(reports).toEqual([]);
+      sink.on('error', () => undefined).destroy();
+    },
+  );
+
+  it('survives a listener that removes itself and raises the signal again, until the drain is over', async () => {
+    const { clock, target, reports, listen } = create();
+    const { sink, destination } = writable(clock);
+    sink.write(1);
+    listen(sink);
+    target.once('SIGTERM', () => target.kill(4711, 'SIGTERM'));
+    target.signal();
+    await turn();
+    expect(target.done).toEqual(['kill 4711 SIGTERM']);
+    await destination.answer();
+    expect(reports[0]).toMatchObject({ undelivered: [] });
+    expect(target.done).toEqual(['kill 4711 SIGTERM', ...ENDED]);
+  });
+
+  it('does not get the signal again where a listener was added since the first one', async () => {
+    const { target, listen } = create();
+    target.on('SIGTERM', () => target.on('SIGTERM', () => expect.fail('taken for a second signal')));
+    listen();
+    target.signal();
+    await turn();
+    expect(target.done).toEqual([]);
   });
 
   it('is not made to exit where somebody else listens: they get the signal again, and it is theirs', async () => {
@@ -384,9 +445,10 @@ describe('the process', () => {
     await turn();
     for (const place of [1, 0]) await sinks[place]!.destination.answer();
     expect(target.done).toEqual([]);
-    expect(target.listenerCount('SIGTERM')).toBe(1);
+    expect(target.listenerCount('SIGTERM')).toBe(3);
     await sinks[2]!.destination.answer();
     expect(target.done).toEqual(ENDED);
+    expect(target.listenerCount('SIGTERM') + target.listenerCount('exit')).toBe(0);
   });
 
   it('has as many listeners after a thousand calls as before', async () => {
@@ -453,20 +515,56 @@ describe('onDrained', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('left out: a warning, but only where something is undelivered', async () => {
+  it('left out: one line counts what is undelivered, with the reasons', async () => {
     const clock = new ManualClock();
-    for (const items of [range(3), []]) {
+    for (const items of [range(3), range(1), []]) {
       const target = new FakeProcess();
       const { sink } = writable(clock);
       for (const item of items) sink.write(item);
-      listenForSignals(target, clock, [sink], { timeoutMs: 10 });
+      listenForSignals(target, clock, [sink], { timeoutMs: 10 }, target.writeLine);
       target.signal();
       await clock.advance(10);
       await turn();
-      const warning =
-        'warning 3 items were not delivered before SIGTERM ended the process: drain took longer than timeoutMs (10 ms): 3 items are open';
-      expect(target.done).toEqual(items.length > 0 ? [warning, ...ENDED] : ENDED);
+      const subject = items.length === 1 ? '1 item was' : `${items.length} items were`;
+      const reason = `drain took longer than timeoutMs (10 ms): ${items.length} items are open`;
+      const line = `spillway: ${subject} not delivered before SIGTERM ended the process: ${reason}`;
+      expect(target.lines).toEqual(items.length > 0 ? [line] : []);
+      expect(target.done).toEqual(ENDED);
     }
+  });
+
+  it('left out, with the line turned off: a warning counts what is undelivered', async () => {
+    const clock = new ManualClock();
+    const target = new FakeProcess();
+    const { sink } = writable(clock);
+    sink.write(1);
+    listenForSignals(target, clock, [sink], { timeoutMs: 10, exitNotice: false }, target.writeLine);
+    target.signal();
+    await clock.advance(10);
+    await turn();
+    expect(target.done).toEqual([
+      expect.stringMatching(/^warning 1 item was not delivered before SIGTERM ended the process: drain took/),
+      ...ENDED,
+    ]);
+    expect(target.lines).toEqual([]);
+  });
+
+  it('left out: a warning says why a sink failed that has nothing undelivered', async () => {
+    const clock = new ManualClock();
+    const target = new FakeProcess();
+    const { sink, destination } = writable(clock, { onFailed: () => undefined });
+    sink.write(1);
+    listenForSignals(target, clock, [sink], {}, target.writeLine);
+    void sink.flush().then(() => sink.destroy(new Error('boom')));
+    target.signal();
+    await turn();
+    await destination.answer();
+    await turn();
+    expect(target.done).toEqual([
+      'warning 0 items were not delivered before SIGTERM ended the process: boom',
+      ...ENDED,
+    ]);
+    expect(target.lines).toEqual([]);
   });
 });
 
@@ -475,7 +573,7 @@ describe('wrong arguments', () => {
   const sink = new BackpressureWritable(flush);
   const cases: [string, unknown, unknown, string, string][] = [
     ['a stream that is in no list', sink, {}, 'sinks', 'got an object'],
-    ['nothing', undefined, {}, 'sinks', 'an iterable of BackpressureWritable and BackpressureController; got undefined'],
+    ['nothing', undefined, {}, 'sinks', 'an iterable of BackpressureWritable, BackpressureController and BackpressureTransform, or of arrays of them; got undefined'],
     ['a list of something else', [sink, new Readable()], {}, 'sinks', 'got an object'],
     ['a text', 'sinks', {}, 'sinks', 'got "s"'],
     ['a negative time', [], { timeoutMs: -1 }, 'timeoutMs', 'a number of milliseconds from 0 to 2147483647; got -1'],
@@ -486,6 +584,10 @@ describe('wrong arguments', () => {
     ['no signal', [], { signals: [] }, 'signals', 'an array of at least one name'],
     ['one signal, in no list', [], { signals: 'SIGTERM' }, 'signals', 'got "SIGTERM"'],
     ['a handler that is none', [], { onDrained: 1 }, 'onDrained', 'a function; got 1'],
+    ['a hook that is none', [], { beforeDrain: 'x' }, 'beforeDrain', 'a function; got "x"'],
+    ['a switch that is none', [], { exitNotice: 'no' }, 'exitNotice', 'true or false; got "no"'],
+    ['a list of something else within a list', [[sink, {}]], {}, 'sinks', 'got an object'],
+    ['lists of lists of lists', [[[sink]]], {}, 'sinks', 'got an array'],
     ['no options', [], null, 'options', 'an object; got null'],
     ['an unknown option', [], { timeout: 5 }, 'timeout', "drainOnSignals() has no option 'timeout'"],
   ]; // prettier-ignore

@@ -1,0 +1,54 @@
+/** What became of sinks that were drained together. */
+
+import type { Clock, TimerHandle } from '../clock.js';
+import { drainInOrder, type DrainPlan } from './drain-order.js';
+import type { DrainableSink } from './drainable-sink.js';
+
+/** What became of the sinks. */
+export interface DrainReport {
+  /** The signal that the process is about to end by; `undefined` if there was none. */
+  signal: NodeJS.Signals | undefined;
+  /**
+   * Every item that did not arrive, sink by sink, in order. Those that were in flight when time ran out may have arrived, or arrive yet; of
+   * the others none is flushed any more.
+   */
+  undelivered: unknown[];
+  /** Why: `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, or what a sink failed with. */
+  errors: Error[];
+  /** The same, for each sink, in the order in which they were given. */
+  sinks: { sink: DrainableSink; undelivered: unknown[]; error: Error | undefined }[];
+}
+
+/** The report of a drain that a signal began. */
+export interface SignalDrainReport extends DrainReport {
+  signal: NodeJS.Signals;
+}
+
+/** Drains the sinks for at most `limitMs`; then all that is open is reported. Keeps the process alive meanwhile. */
+export async function drainWithin(
+  plan: DrainPlan,
+  clock: Clock,
+  { limitMs, timeoutMs }: { limitMs: number; timeoutMs: number },
+): Promise<Omit<DrainReport, 'signal'>> {
+  const timer: TimerHandle = clock.setTimeout(() => {
+    // All at once: an item cannot pass from one to the next and be reported by both.
+    for (const { drain } of plan.members) drain.expire(timeoutMs);
+  }, limitMs);
+  const drained = drainInOrder(plan);
+  const reported = Promise.all(
+    plan.members.map(async ({ sink, drain }) => ({ sink, ...(await drain.outcome) })),
+  );
+  const sinks = await reported;
+  clock.clearTimeout(timer);
+  await drained;
+  return {
+    undelivered: sinks.flatMap(({ undelivered }) => undelivered),
+    errors: sinks.flatMap(({ error }) => error ?? []),
+    sinks,
+  };
+}
+
+/** Ends the sinks, the last of a pipeline first, so that each error names the reason and not its neighbour. */
+export function endAll({ members }: DrainPlan, reason: string): void {
+  for (const { drain } of members.toReversed()) drain.end(reason);
+}

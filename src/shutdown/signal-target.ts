@@ -1,0 +1,24 @@
+/** What a shutdown uses of `process`. */
+
+import { constants } from 'node:os';
+import type { ProcessShutdowns } from './process-shutdowns.js';
+
+export const SHUTDOWNS: unique symbol = Symbol.for('spillway.shutdowns');
+
+export interface SignalTarget {
+  readonly pid: number;
+  on(event: 'exit', listener: () => void): unknown;
+  prependListener(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
+  off(event: NodeJS.Signals | 'exit', listener: (signal: NodeJS.Signals) => void): unknown;
+  listeners(signal: NodeJS.Signals): readonly unknown[];
+  kill(pid: number, signal: NodeJS.Signals): unknown;
+  exit(code: number): unknown;
+  emitWarning(warning: Error | string, options: { type: string }): void;
+  /** On the process, because the ES module and the CommonJS build may both be loaded. */
+  [SHUTDOWNS]?: ProcessShutdowns;
+}
+
+/** The status of a process that a signal ended, as a shell shows it. */
+export function statusOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}

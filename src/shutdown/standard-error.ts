@@ -1,0 +1,26 @@
+import { writeSync } from 'node:fs';
+
+const MOST_TRIES = 100;
+const PAUSE_MS = 5;
+const LONGEST_LINE = 500;
+
+/** Writes a line to standard error before it returns: the process may end right after. Never throws. */
+export function writeLineNow(line: string): void {
+  let rest = Buffer.from(`${printable(line)}\n`);
+  for (let tries = 0; tries < MOST_TRIES && rest.length > 0; tries++) {
+    try {
+      rest = rest.subarray(writeSync(2, rest));
+    } catch (error) {
+      // A pipe that is full for the moment; anything else means that nobody reads.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    }
+  }
+}
+
+/** One line without control characters: errors of a destination may contain anything. */
+export function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line;
+}

@@ -1,0 +1,37 @@
+/** Waits until a reader has got every item up to a mark. */
+
+interface Waiter {
+  /** As many items as have stood in line. */
+  mark: number;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+export class ReadOut {
+  #waiter: Waiter | undefined;
+
+  get isAwaited(): boolean {
+    return this.#waiter !== undefined;
+  }
+
+  /** One at a time. */
+  upTo(mark: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiter = { mark, resolve, reject };
+    });
+  }
+
+  /** `decided`: how many items have been decided on; `unread`: how many of those the reader has not got. */
+  check(decided: number, unread: number): void {
+    const waiter = this.#waiter;
+    if (waiter === undefined || unread > 0 || decided < waiter.mark) return;
+    this.#waiter = undefined;
+    waiter.resolve();
+  }
+
+  fail(error: Error): void {
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    waiter?.reject(error);
+  }
+}
