@@ -6,6 +6,8 @@ import { Commit } from '../postgres/connection/commit.js';
 import { CopyError } from '../postgres/copy-error.js';
 import { LATE, Patience } from '../postgres/patience.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
+import { runStatement } from '../postgres/sql/statement.js';
+import { OWN_TRANSACTION } from '../postgres/transaction-scope.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
 
 /** How long an answer to ROLLBACK may take before the connection is cut instead. */
@@ -28,7 +30,7 @@ export class AtomicLoad {
   static async begin(pool: CopyPool): Promise<AtomicLoad> {
     const lease = await ClientLease.take(pool, new AbortController().signal);
     try {
-      await lease.client.query('BEGIN');
+      await runStatement(lease.client, OWN_TRANSACTION.begin);
     } catch (error) {
       lease.discard(toError(error));
       throw new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
@@ -44,7 +46,9 @@ export class AtomicLoad {
   async commit(): Promise<void> {
     try {
       if (this.#lost !== undefined) throw this.#lost;
-      const { command } = await this.#commitment.run(() => this.#lease.client.query('COMMIT'));
+      const { command } = await this.#commitment.run(() =>
+        runStatement(this.#lease.client, OWN_TRANSACTION.commit),
+      );
       // A transaction that has failed answers so, and with no error.
       if (command === 'ROLLBACK') throw new CliError('the server rolled the load back');
       this.#isCommitted = true;
@@ -66,7 +70,7 @@ export class AtomicLoad {
     }
     const patience = new Patience(new AbortController().signal);
     const answer = await patience
-      .wait(lease.client.query('ROLLBACK'), ROLLBACK_LIMIT_MS)
+      .wait(runStatement(lease.client, OWN_TRANSACTION.rollback), ROLLBACK_LIMIT_MS)
       .catch((error: unknown) => toError(error));
     patience.end();
     if (answer === LATE || answer instanceof Error) lease.discard(new Error('ROLLBACK was not answered'));

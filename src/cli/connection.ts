@@ -1,6 +1,7 @@
 /** A pool of connections to the destination, and clear words when there is none. `pg` is loaded here, for the commands that need it. */
 
 import type * as Pg from 'pg';
+import { runStatement, statement } from '../postgres/sql/statement.js';
 import type { Destination, Environment } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
 import { connectionFailure } from './server/connection-failure.js';
@@ -94,7 +95,7 @@ async function open(
     await stop();
   };
   try {
-    await pool.query('SELECT 1');
+    await runStatement(pool, statement('SELECT 1'));
   } catch (error) {
     // Not waited for: the end of a pool never comes where the attempt to connect threw.
     void pool.end().catch(() => undefined);

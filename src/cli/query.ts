@@ -1,6 +1,8 @@
 /** `spillway query`: one query in a read-only transaction, its rows as a table or as lines of JSON. */
 
 import type { FieldDef, QueryArrayResult } from 'pg';
+import { runStatement, statement } from '../postgres/sql/statement.js';
+import { OWN_TRANSACTION } from '../postgres/transaction-scope.js';
 import { connect } from './connection.js';
 import { resolveDestination } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
@@ -8,6 +10,8 @@ import { safeJson } from './terminal.js';
 import type { Terminal } from './load.js';
 import type { QueryOptions } from './options.js';
 import { formatTable } from './query-table.js';
+
+const BEGIN_READ_ONLY = statement('BEGIN READ ONLY');
 
 /** @throws {CliError} in the server's words where it refuses the query. */
 export async function query(
@@ -19,10 +23,10 @@ export async function query(
   try {
     const client = await connection.pool.connect();
     try {
-      await client.query('BEGIN READ ONLY');
+      await runStatement(client, BEGIN_READ_ONLY);
       const { fields, rows } = await runQuery(client, options);
       if (options.json) refuseSameNames(fields);
-      await client.query('ROLLBACK');
+      await runStatement(client, OWN_TRANSACTION.rollback);
       await write(
         terminal.stdout,
         options.json ? jsonLines(fields, rows) : [formatTable(fields, rows as (string | null)[][])],

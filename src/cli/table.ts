@@ -5,6 +5,8 @@ import { describeTable, type TableColumn, type TableDescription } from '../postg
 import { CopyError } from '../postgres/copy-error.js';
 import { quoteTable } from '../postgres/identifiers.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
+import { runStatement } from '../postgres/sql/statement.js';
+import { truncateTable as truncation } from '../postgres/sql/table-statements.js';
 import { CliError, ExitCode, InputError, oneLine } from './errors.js';
 import type { InputName } from './preview.js';
 import { showTable, type TableName } from './table-name.js';
@@ -47,7 +49,7 @@ export function refuseMissingTable(name: TableName): never {
 }
 
 export async function truncateTable(client: CopyClient, table: TableDescription): Promise<void> {
-  await client.query(`TRUNCATE ${quoteTable(table.schema, table.table)}`);
+  await runStatement(client, truncation(quoteTable(table.schema, table.table)));
 }
 
 /** @throws {CliError} in the server's words */

@@ -13,6 +13,7 @@ import { isolate, type ByKind, type Refusal } from './isolation.js';
 import type { CopyClient } from './pool.js';
 import type { RowFault } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
+import { sequence, statement, type Statement } from './sql/statement.js';
 
 /** More than this many in a batch. */
 const MANY_FAULTS = 4;
@@ -23,9 +24,11 @@ const MANY_FAULTS = 4;
 const MOST_READ = { rows: 400, bytes: 60_000 };
 /** A line with too many columns. */
 const BAD_LINE = '22P04';
-const SAVEPOINT = 'SAVEPOINT spillway_rows';
-const ROLLBACK_TO = 'ROLLBACK TO SAVEPOINT spillway_rows';
-const RELEASE = 'RELEASE SAVEPOINT spillway_rows';
+const SAVEPOINT = statement('SAVEPOINT spillway_rows');
+const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_rows');
+const RELEASE = statement('RELEASE SAVEPOINT spillway_rows');
+/** What only COMMIT would check is checked with each statement. */
+const CHECK_AT_ONCE = statement('SET CONSTRAINTS ALL IMMEDIATE');
 
 /**
  * Completes the transaction. Where the batch does not isolate its rows, looks for the first at fault and throws its error.
@@ -88,14 +91,14 @@ class RowTrials<T, Client extends CopyClient> {
 
   begin(isDeferred: boolean): void {
     // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
-    if (isDeferred) this.#transaction.due.push('SET CONSTRAINTS ALL IMMEDIATE');
+    if (isDeferred) this.#transaction.due.push(CHECK_AT_ONCE);
     this.#transaction.due.push(SAVEPOINT);
   }
 
   async end(): Promise<void> {
     const { due } = this.#transaction;
     // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
-    if (due[0] !== RELEASE) await this.#transaction.query(due.join('; '));
+    if (due[0] !== RELEASE) await this.#transaction.query(sequence(due));
     this.#transaction.due = [];
   }
 
@@ -168,7 +171,7 @@ class RowTrials<T, Client extends CopyClient> {
     return copyPieces({ ...this.#transaction.way, buffer: this.#sendBuffer }, pieces, this.#encoded);
   }
 
-  #statement(): string {
+  #statement(): Statement {
     return this.#transaction.copyStatement(this.#encoded.format);
   }
 
@@ -186,7 +189,7 @@ class RowTrials<T, Client extends CopyClient> {
     return new SentRows(layout, items, rows, valuesOf);
   }
 
-  #empty(): string[] {
+  #empty(): Statement[] {
     const { staging } = this.#batch.layout.plan;
     return staging === undefined ? [] : [staging.empty];
   }

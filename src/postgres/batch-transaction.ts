@@ -17,6 +17,7 @@ import type { CopyClient } from './pool.js';
 import { refusalOf } from './row-refusal.js';
 import type { RowFault } from './row-writer.js';
 import type { SentRows } from './sent-rows.js';
+import { runStatement, sequence, type Statement } from './sql/statement.js';
 
 export class BatchTransaction<T, Client extends CopyClient> {
   /** How COPYs are sent in it. */
@@ -24,7 +25,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** Rows that are left out, by their places in the batch. */
   readonly failures = new Map<number, CopyError>();
   /** Statements that are due before the next one: sent with it, which saves a round trip. */
-  due: string[] = [];
+  due: Statement[] = [];
   readonly #batch: Batch<T, Client>;
   readonly #lease: ClientLease<Client>;
   readonly #patience: Patience;
@@ -60,15 +61,15 @@ export class BatchTransaction<T, Client extends CopyClient> {
     this.#begin(this.#batch.scope.restart);
   }
 
-  #begin(statement: string): void {
+  #begin(statement: Statement): void {
     const { staging } = this.#batch.layout.plan;
     this.due = [statement];
     if (staging !== undefined) this.due.push(staging.create);
   }
 
   /** With what is due before it. @param then what follows the COPY at once */
-  copyStatement(format: CopyFormat, ...then: string[]): string {
-    const statement = [...this.due, this.#batch.layout.plan.copy(format), ...then].join('; ');
+  copyStatement(format: CopyFormat, ...then: Statement[]): Statement {
+    const statement = sequence([...this.due, this.#batch.layout.plan.copy(format), ...then]);
     this.due = [];
     return statement;
   }
@@ -139,8 +140,8 @@ export class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
-  async query(statement: string): Promise<{ command: string; rows: unknown[] }> {
-    const result = await this.#patience.wait(this.#lease.client.query(statement));
+  async query(statement: Statement): Promise<{ command: string; rows: unknown[] }> {
+    const result = await this.#patience.wait(runStatement(this.#lease.client, statement));
     if (result === LATE) throw new AbortFault(this.#batch.signal);
     return result;
   }
@@ -156,7 +157,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
       return;
     }
     try {
-      const answer = lease.client.query(this.#batch.scope.rollback);
+      const answer = runStatement(lease.client, this.#batch.scope.rollback);
       const result = await this.#patience.wait(answer, CLEAN_UP_LIMIT_MS);
       if (result === LATE) lease.discard(error);
       else lease.release();

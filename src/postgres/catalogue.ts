@@ -3,6 +3,8 @@
 import { CopyError } from './copy-error.js';
 import { quoteTable } from './identifiers.js';
 import type { CopyClient } from './pool.js';
+import { runStatement, statement } from './sql/statement.js';
+import { qualifiedType } from './sql/table-statements.js';
 import type { ColumnType } from './text-encoders.js';
 
 export interface TableColumn {
@@ -55,39 +57,53 @@ interface CatalogueType {
  * Types are followed down: a domain to what it stands on, an array to its element. As JSON in text columns, so that type parsers which the
  * user has set in node-postgres change nothing here. Without a schema the search path decides, as in `COPY` itself.
  */
-const DESCRIBE_TABLE = `
+const DESCRIBE_TABLE = statement(`
 WITH RECURSIVE target AS (
   SELECT c.oid, n.nspname, c.relname, c.relkind
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.oid = pg_catalog.to_regclass($1)
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+  WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid
 ), attribute AS (
-  SELECT a.attnum, a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.attgenerated <> '' AS is_generated,
-    CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN pg_catalog.format_type(a.atttypid, a.atttypmod)
+  SELECT a.attnum, a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
+    a.attgenerated OPERATOR(pg_catalog.<>) '' AS is_generated,
+    CASE WHEN t.typnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
+      THEN pg_catalog.format_type(a.atttypid, a.atttypmod)
       ELSE pg_catalog.format('%s.%I%s', t.typnamespace::pg_catalog.regnamespace, t.typname,
         CASE WHEN a.atttypmod OPERATOR(pg_catalog.<>) -1 AND t.typelem OPERATOR(pg_catalog.=) '0'::pg_catalog.oid
           THEN pg_catalog.substring(pg_catalog.format_type(a.atttypid, a.atttypmod), '[(][^()]*[)]$') END)
     END AS sql_type
-  FROM pg_catalog.pg_attribute a JOIN target ON a.attrelid = target.oid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-  WHERE a.attnum > 0 AND NOT a.attisdropped
+  FROM pg_catalog.pg_attribute a JOIN target ON a.attrelid OPERATOR(pg_catalog.=) target.oid
+    JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+  WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+), type AS NOT MATERIALIZED (
+  SELECT t.oid,
+    CASE WHEN t.typbasetype OPERATOR(pg_catalog.<>) '0'::pg_catalog.oid THEN t.typbasetype END AS base,
+    CASE WHEN t.typinput::pg_catalog.oid OPERATOR(pg_catalog.=) 'pg_catalog.array_in'::pg_catalog.regproc::pg_catalog.oid
+      AND t.typelem OPERATOR(pg_catalog.<>) '0'::pg_catalog.oid THEN t.typelem END AS element
+  FROM pg_catalog.pg_type t
 ), needed(oid, base, element) AS (
-  SELECT t.oid, nullif(t.typbasetype, 0), CASE WHEN t.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN nullif(t.typelem, 0) END
-  FROM pg_catalog.pg_type t JOIN attribute ON t.oid = attribute.atttypid
+  SELECT t.oid, t.base, t.element FROM type t JOIN attribute ON t.oid OPERATOR(pg_catalog.=) attribute.atttypid
   UNION
-  SELECT t.oid, nullif(t.typbasetype, 0), CASE WHEN t.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN nullif(t.typelem, 0) END
-  FROM pg_catalog.pg_type t JOIN needed ON t.oid = coalesce(needed.base, needed.element)
+  SELECT t.oid, t.base, t.element
+  FROM type t JOIN needed ON t.oid OPERATOR(pg_catalog.=) coalesce(needed.base, needed.element)
 )
-SELECT nspname::text AS schema, relname::text AS "table",
+SELECT nspname::pg_catalog.text AS schema, relname::pg_catalog.text AS "table",
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', attname, 'type', atttypid::text, 'typeName', type_name, 'sqlType', sql_type, 'isGenerated', is_generated) ORDER BY attnum) FROM attribute)::text AS columns,
+      'name', attname, 'type', atttypid::pg_catalog.text, 'typeName', type_name, 'sqlType', sql_type,
+      'isGenerated', is_generated) ORDER BY attnum)
+    FROM attribute)::pg_catalog.text AS columns,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'oid', t.oid::text, 'name', CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN t.typname ELSE '' END,
-      'category', t.typcategory, 'isEnum', t.typtype = 'e', 'delimiter', t.typdelim, 'base', needed.base::text, 'element', needed.element::text))
-    FROM needed JOIN pg_catalog.pg_type t ON t.oid = needed.oid)::text AS types,
-  (SELECT count(*) > 0 FROM pg_catalog.pg_constraint f
-    WHERE f.contype = 'f' AND f.conrelid = target.oid AND f.confrelid = target.oid)::text AS refers_to_itself,
-  (relkind <> 'r' OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = target.oid AND NOT g.tgisinternal))::text AS has_triggers,
-  pg_catalog.row_security_active(oid)::text AS has_row_security
-FROM target`;
+      'oid', t.oid::pg_catalog.text,
+      'name', CASE WHEN t.typnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid THEN t.typname ELSE '' END,
+      'category', t.typcategory, 'isEnum', t.typtype OPERATOR(pg_catalog.=) 'e', 'delimiter', t.typdelim,
+      'base', needed.base::pg_catalog.text, 'element', needed.element::pg_catalog.text))
+    FROM needed JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) needed.oid)::pg_catalog.text AS types,
+  EXISTS (SELECT FROM pg_catalog.pg_constraint f
+    WHERE f.contype OPERATOR(pg_catalog.=) 'f' AND f.conrelid OPERATOR(pg_catalog.=) target.oid
+      AND f.confrelid OPERATOR(pg_catalog.=) target.oid)::pg_catalog.text AS refers_to_itself,
+  (relkind OPERATOR(pg_catalog.<>) 'r' OR EXISTS (SELECT FROM pg_catalog.pg_trigger g
+    WHERE g.tgrelid OPERATOR(pg_catalog.=) target.oid AND NOT g.tgisinternal))::pg_catalog.text AS has_triggers,
+  pg_catalog.row_security_active(oid)::pg_catalog.text AS has_row_security
+FROM target`);
 
 /** @throws {CopyError} `setup`, where there is no such table */
 export async function describeTable(
@@ -95,7 +111,7 @@ export async function describeTable(
   schema: string | undefined,
   table: string,
 ): Promise<TableDescription> {
-  const { rows } = await client.query(DESCRIBE_TABLE, [quoteTable(schema, table)]);
+  const { rows } = await runStatement(client, DESCRIBE_TABLE, [quoteTable(schema, table)]);
   const found = rows[0] as
     | {
         schema: string;
@@ -117,7 +133,7 @@ export async function describeTable(
     typeName: column.typeName,
     type: resolveType(column.type, types),
     typeOid: column.type,
-    sqlType: column.sqlType,
+    sqlType: qualifiedType(column.sqlType),
     isGenerated: column.isGenerated,
   }));
   return {

@@ -4,6 +4,7 @@ import { CopyError } from './copy-error.js';
 import { compileBinaryEncoder, type BinaryEncoder } from './binary-encoders.js';
 import type { TableColumn } from './catalogue.js';
 import { quoteIdentifier, quoteTable } from './identifiers.js';
+import { sequence, statement, type Statement } from './sql/statement.js';
 import type { ValueEncoder } from './text-encoders.js';
 
 /** The formats that can be asked for. */
@@ -18,7 +19,7 @@ export interface BinaryFormat {
    * that the rows were written for. As text a value is read anew by whatever type there is now; in binary the bytes of one type may pass for
    * another's. They fail as well where text would be read in another encoding than UTF-8.
    */
-  check: string;
+  check: Statement;
   /** Whether binary takes less time than text, of client and server together: for values, and for lines of text that are read here. */
   isFaster: Readonly<Record<RowSource, boolean>>;
 }
@@ -110,17 +111,19 @@ export function planBinary(
  * Through a cursor, for what a SELECT answers would come in the middle of a COPY. Divides by zero where something does not fit. Operators
  * are the server's own, whatever the search path has.
  */
-function typeCheck(table: string, columns: readonly TableColumn[]): string {
+function typeCheck(table: string, columns: readonly TableColumn[]): Statement {
   const types = columns.map(({ name }) => `pg_catalog.pg_typeof((row_of).${quoteIdentifier(name)})`);
   const oids = columns.map(({ typeOid }) => typeOid);
-  return [
-    'DECLARE spillway_types NO SCROLL CURSOR FOR ' +
-      `SELECT 1 OPERATOR(pg_catalog./) (ARRAY[${types.join(', ')}]::pg_catalog.oid[] OPERATOR(pg_catalog.=) '{${oids.join()}}'::pg_catalog.oid[] ` +
-      `AND pg_catalog.pg_client_encoding() OPERATOR(pg_catalog.=) 'UTF8')::int ` +
-      `FROM (SELECT NULL::${table} AS row_of) AS columns_of`,
-    'MOVE FORWARD 1 FROM spillway_types',
-    'CLOSE spillway_types',
-  ].join('; ');
+  return sequence([
+    statement(
+      'DECLARE spillway_types NO SCROLL CURSOR FOR ' +
+        `SELECT 1 OPERATOR(pg_catalog./) (ARRAY[${types.join(', ')}]::pg_catalog.oid[] OPERATOR(pg_catalog.=) '{${oids.join()}}'::pg_catalog.oid[] ` +
+        `AND pg_catalog.pg_client_encoding() OPERATOR(pg_catalog.=) 'UTF8')::int ` +
+        `FROM (SELECT NULL::${table} AS row_of) AS columns_of`,
+    ),
+    statement('MOVE FORWARD 1 FROM spillway_types'),
+    statement('CLOSE spillway_types'),
+  ]);
 }
 
 /** Batches that go as text after one that could not be sent in binary; twice as many each time. */

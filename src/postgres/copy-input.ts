@@ -10,6 +10,7 @@
 import type { Writable } from 'node:stream';
 import { from } from 'pg-copy-streams';
 import type { CopyClient } from './pool.js';
+import type { Statement } from './sql/statement.js';
 
 /** How much may wait for the socket; so far, rows are also encoded ahead while the server is still opening the COPY. */
 const AHEAD_BYTES = 1024 * 1024;
@@ -30,7 +31,7 @@ export class CopyInput {
   readonly #answer: Promise<Error | undefined>;
 
   /** Sends `statement` at once; rows may follow before the server has answered. */
-  constructor(client: CopyClient, statement: string) {
+  constructor(client: CopyClient, statement: Statement) {
     const stream = from(statement, { highWaterMark: AHEAD_BYTES });
     this.#stream = stream;
     this.#answer = new Promise((resolve) => {

@@ -8,6 +8,7 @@ import type { ClientLease } from './client-lease.js';
 import type { EncodedRows } from './encoded-rows.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
 import type { CopyClient } from './pool.js';
+import type { Statement } from './sql/statement.js';
 import { leavesConnectionUsable } from './sqlstate.js';
 
 export interface PieceWay {
@@ -19,7 +20,7 @@ export interface PieceWay {
 
 export interface Piece {
   /** Ends with the COPY. */
-  statement: string;
+  statement: Statement;
   rows: readonly number[];
   /** Follows them. */
   end?: Buffer;

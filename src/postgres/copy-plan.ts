@@ -8,6 +8,7 @@ import { CopyError } from './copy-error.js';
 import { mergeIgnoring, planMerge, type MergePlan } from './copy/merge-plan.js';
 import { quoteIdentifier, quoteLiteral, quoteTable } from './identifiers.js';
 import type { CopyClient } from './pool.js';
+import { sequence, statement, type Statement } from './sql/statement.js';
 import { describeConflict, type ConflictTarget } from './table/conflict-target.js';
 
 /** How the rows of a COPY are written: what stands in its parentheses. */
@@ -31,7 +32,7 @@ export type ConflictRule =
   | { onConflict: 'update'; key: readonly string[] };
 
 export interface CopyPlan {
-  copy(format: CopyFormat): string;
+  copy(format: CopyFormat): Statement;
   /** The table that the server names where a row of the COPY is at fault. */
   copiedTable: string;
   /** Upsert: the way over a temporary table. */
@@ -42,13 +43,13 @@ export interface CopyPlan {
 
 export interface Staging {
   /** Once in a transaction, before the first COPY. */
-  create: string;
+  create: Statement;
   /** Before each further COPY. */
-  empty: string;
+  empty: Statement;
   /** After each COPY: its rows go into the table. In one statement, or as the plan says. */
-  merge: string | MergePlan;
+  merge: Statement | MergePlan;
   /** Set if `merge` holds SQL that the server has written: it is asked again in each transaction, whose search path may be another. */
-  planAgain: ((client: Pick<CopyClient, 'query'>) => Promise<string | MergePlan>) | undefined;
+  planAgain: ((client: Pick<CopyClient, 'query'>) => Promise<Statement | MergePlan>) | undefined;
 }
 
 /** The temporary table's name: in `pg_temp`, so it hides nothing and cannot be anybody else's. */
@@ -84,7 +85,7 @@ export function planCopy(
     staging: {
       create: createStaging(table, staging, names, conflictTarget),
       // Not DELETE: in a fresh table the rows' places (ctid) are in the order in which they came.
-      empty: `TRUNCATE ${staging}`,
+      empty: statement(`TRUNCATE ${staging}`),
       merge: planConflict(table, staging, names, conflict, conflictTarget),
       planAgain:
         conflictTarget?.hasExpressions === true
@@ -110,17 +111,22 @@ function planInsert(
     copiedTable: STAGING_TABLE,
     isOrdered: false,
     staging: {
-      create: `DROP TABLE IF EXISTS ${staging}; CREATE TEMPORARY TABLE ${quoteIdentifier(STAGING_TABLE)} (${typed}) ON COMMIT DROP`,
-      empty: `TRUNCATE ${staging}`,
+      create: sequence([
+        statement(`DROP TABLE IF EXISTS ${staging}`),
+        statement(`CREATE TEMPORARY TABLE ${staging} (${typed}) ON COMMIT DROP`),
+      ]),
+      empty: statement(`TRUNCATE ${staging}`),
       // Identity columns take what the input has for them, as COPY does.
-      merge: `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging} ORDER BY ctid`,
+      merge: statement(
+        `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging} ORDER BY ctid`,
+      ),
       planAgain: undefined,
     },
   };
 }
 
-function copyInto(table: string, list: string): (format: CopyFormat) => string {
-  return (format) => `COPY ${table} (${list}) FROM STDIN WITH (${format})`;
+function copyInto(table: string, list: string): (format: CopyFormat) => Statement {
+  return (format) => statement(`COPY ${table} (${list}) FROM STDIN WITH (${format})`);
 }
 
 /** In an outer transaction the one of the batch before is still there. */
@@ -129,16 +135,23 @@ function createStaging(
   staging: string,
   names: readonly string[],
   target: ConflictTarget | undefined,
-): string {
-  const create = `DROP TABLE IF EXISTS ${staging}; CREATE TEMPORARY TABLE ${quoteIdentifier(STAGING_TABLE)}`;
-  if (target?.mayPassOver !== true)
-    return `${create} ON COMMIT DROP AS SELECT ${listOf(names)} FROM ${table} WITH NO DATA`;
+): Statement {
+  const drop = statement(`DROP TABLE IF EXISTS ${staging}`);
+  const create = `CREATE TEMPORARY TABLE ${staging}`;
+  if (target?.mayPassOver !== true) {
+    return sequence([
+      drop,
+      statement(`${create} ON COMMIT DROP AS SELECT ${listOf(names)} FROM ${table} WITH NO DATA`),
+    ]);
+  }
+  const like = statement(`${create} (LIKE ${table} INCLUDING CONSTRAINTS) ON COMMIT DROP`);
   // A row that gives way to a later one never reaches the table: its constraints are checked here. Those of dropped columns go with them.
   const drops = target.columns
     .filter((name) => !names.includes(name))
     .map((name) => `DROP COLUMN ${quoteIdentifier(name)}`);
-  const drop = drops.length === 0 ? '' : `; ALTER TABLE ${staging} ${drops.join(', ')}`;
-  return `${create} (LIKE ${table} INCLUDING CONSTRAINTS) ON COMMIT DROP${drop}`;
+  return drops.length === 0
+    ? sequence([drop, like])
+    : sequence([drop, like, statement(`ALTER TABLE ${staging} ${drops.join(', ')}`)]);
 }
 
 function planConflict(
@@ -147,7 +160,7 @@ function planConflict(
   names: readonly string[],
   { onConflict, key }: Exclude<ConflictRule, { onConflict: 'error' }>,
   target: ConflictTarget | undefined,
-): string | MergePlan {
+): Statement | MergePlan {
   if (onConflict === 'ignore') return mergeIgnoring(table, staging, names, target?.inference);
   return planMerge({ table, staging, names, key, target: target! });
 }

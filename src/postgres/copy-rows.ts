@@ -6,6 +6,7 @@ import type { ClientLease } from './client-lease.js';
 import { CopyInput } from './copy-input.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
 import type { CopyClient } from './pool.js';
+import type { Statement } from './sql/statement.js';
 import { leavesConnectionUsable } from './sqlstate.js';
 
 /** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
@@ -22,7 +23,7 @@ export interface CopyWay {
 /** Sends `statement`, which ends with the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
 export async function copyChunks(
   { lease, signal, patience, isKept = leavesConnectionUsable }: CopyWay,
-  statement: string,
+  statement: Statement,
   nextChunk: () => Buffer | undefined,
 ): Promise<void> {
   const input = new CopyInput(lease.client, statement);

@@ -11,12 +11,13 @@ import { asciiJson, sourceDifferences } from './import-source.js';
 import { ensureTables, importStatements, isMarkedTwice, type ImportStatements } from './import-tables.js';
 import { inTransaction } from './import-transaction.js';
 import type { CopyClient, CopyPool } from './pool.js';
+import { runStatement, statement, type Statement } from './sql/statement.js';
 
 /** Longer than the server keeps a marked batch open. */
 const LOCK_TIMEOUT_MS = 30_000;
 /** Ranges that could be joined, and are not worth it. */
 const MANY_RANGES = 1_000;
-const REJECTS_AT_A_TIME = 200;
+const FETCH_REJECTS = statement('FETCH 200 FROM spillway_rejects');
 
 export interface ImportOptions<Client extends CopyClient = CopyClient> {
   /** Names the import: the same in every run. See `isImportId`. */
@@ -157,7 +158,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
       entries.length === 0 ? null : `[${entries.join(',')}]`,
     ];
     try {
-      const { rows: marked } = await client.query(this.#statements.mark, values);
+      const { rows: marked } = await runStatement(client, this.#statements.mark, values);
       if (marked.length === 0) throw takenOver(this.importId);
     } catch (error) {
       if (!isMarkedTwice(error)) throw error;
@@ -187,7 +188,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   async finish(signal?: AbortSignal): Promise<void> {
     await this.#inRun('finish', signal, async (client) => {
       await this.#expectRun(client, this.#statements.finish);
-      await client.query(this.#statements.compact, [this.#id]);
+      await runStatement(client, this.#statements.compact, [this.#id]);
     });
     this.#isFinished = true;
   }
@@ -195,9 +196,9 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   /** Passes on what was kept of the rejects of all runs, in the order of their positions; one after another is waited for. */
   async readRejects(use: (reject: unknown) => Promise<void> | void, signal?: AbortSignal): Promise<void> {
     await this.#inRun('read the rejects of', signal, async (client) => {
-      await client.query(this.#statements.openRejects, [this.#id]);
+      await runStatement(client, this.#statements.openRejects, [this.#id]);
       for (;;) {
-        const { rows } = await client.query(`FETCH ${REJECTS_AT_A_TIME} FROM spillway_rejects`);
+        const { rows } = await runStatement(client, FETCH_REJECTS);
         if (rows.length === 0) return;
         for (const { reject } of rows as { reject: string }[]) await use(JSON.parse(reject));
       }
@@ -210,12 +211,12 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
    * @returns whether it is gone
    */
   async forget(client: CopyClient): Promise<boolean> {
-    const { rows } = await client.query(this.#statements.forget, [this.#id, this.#run]);
+    const { rows } = await runStatement(client, this.#statements.forget, [this.#id, this.#run]);
     return rows.length > 0;
   }
 
-  async #expectRun(client: CopyClient, statement: string): Promise<void> {
-    const { rows } = await client.query(statement, [this.#id, this.#run]);
+  async #expectRun(client: CopyClient, text: Statement): Promise<void> {
+    const { rows } = await runStatement(client, text, [this.#id, this.#run]);
     if (rows.length === 0) throw takenOver(this.importId);
   }
 
@@ -244,15 +245,15 @@ async function beginRun<Client extends CopyClient>(
   const limitBefore = await limitLockWait(client, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
   await ensureTables(client, schema, statements);
   const sourceText = source === undefined ? null : asciiJson(source);
-  const inserted = await client.query(statements.insert, [importId, table, sourceText]);
+  const inserted = await runStatement(client, statements.insert, [importId, table, sourceText]);
   const made = inserted.rows[0] as { id: string; run: string } | undefined;
   if (made !== undefined) {
     // Locks on other tables than ours are waited for as the session has it.
-    await client.query(SET_LOCK_TIMEOUT, [limitBefore]);
+    await runStatement(client, SET_LOCK_TIMEOUT, [limitBefore]);
     await onFirstRun?.(client);
     return { ...made, isFirstRun: true, isFinished: false };
   }
-  const { rows } = await client.query(statements.find, [importId]);
+  const { rows } = await runStatement(client, statements.find, [importId]);
   const known = rows[0] as KnownImport | undefined;
   // Deleted since the statement before.
   if (known === undefined) throw takenOver(importId);
@@ -264,7 +265,7 @@ async function beginRun<Client extends CopyClient>(
   }
   const differences = sourceDifferences(parsed(known.source), parsed(sourceText));
   if (differences.length > 0) throw new SourceChanged(importId, differences);
-  const { rows: updated } = await client.query(statements.nextRun, [known.id]);
+  const { rows: updated } = await runStatement(client, statements.nextRun, [known.id]);
   const { run } = updated[0] as { run: string };
   return { id: known.id, run, isFirstRun: false, isFinished: known.is_finished === 'true' };
 }
@@ -280,12 +281,13 @@ function parsed(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json);
 }
 
-const SET_LOCK_TIMEOUT =
-  "SELECT pg_catalog.current_setting('lock_timeout') AS before, pg_catalog.set_config('lock_timeout', $1, true)";
+const SET_LOCK_TIMEOUT = statement(
+  "SELECT pg_catalog.current_setting('lock_timeout') AS before, pg_catalog.set_config('lock_timeout', $1, true)",
+);
 
 /** For the transaction. Answers what it was before. */
 async function limitLockWait(client: CopyClient, milliseconds: number): Promise<string> {
-  const { rows } = await client.query(SET_LOCK_TIMEOUT, [String(milliseconds)]);
+  const { rows } = await runStatement(client, SET_LOCK_TIMEOUT, [String(milliseconds)]);
   return (rows[0] as { before: string }).before;
 }
 
@@ -294,7 +296,7 @@ async function readCommitted(
   statements: ImportStatements,
   id: string,
 ): Promise<Committed> {
-  const { rows } = await client.query(statements.readRanges, [id]);
+  const { rows } = await runStatement(client, statements.readRanges, [id]);
   const found = rows as { first: string; last: string; rows: string; rejected: string; plain: string }[];
   const ranges = new PositionRanges();
   const counts = { rows: 0, rejected: 0, plain: 0 };
@@ -304,6 +306,6 @@ async function readCommitted(
     counts.rejected += Number(range.rejected);
     counts.plain += Number(range.plain);
   }
-  if (counts.plain - found.length > MANY_RANGES) await client.query(statements.compact, [id]);
+  if (counts.plain - found.length > MANY_RANGES) await runStatement(client, statements.compact, [id]);
   return { ranges, ...counts };
 }

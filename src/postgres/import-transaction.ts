@@ -5,7 +5,9 @@ import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
 import { LATE, Patience, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
+import { runStatement, type Statement } from './sql/statement.js';
 import { leavesConnectionUsable } from './sqlstate.js';
+import { OWN_TRANSACTION } from './transaction-scope.js';
 
 /** How long an answer to ROLLBACK may take before the connection is thrown away instead. */
 const CLEAN_UP_LIMIT_MS = 5_000;
@@ -13,7 +15,7 @@ const CLEAN_UP_LIMIT_MS = 5_000;
 /** Commits what `work` has done, or nothing of it. */
 export async function inTransaction<Client extends CopyClient, Result>(
   pool: CopyPool<Client>,
-  begin: string,
+  begin: Statement,
   signal: AbortSignal,
   work: (client: Client) => Promise<Result>,
 ): Promise<Result> {
@@ -23,9 +25,9 @@ export async function inTransaction<Client extends CopyClient, Result>(
     const result = await unlessAborted(
       signal,
       (async () => {
-        await client.query(begin);
+        await runStatement(client, begin);
         const answer = await work(client);
-        await client.query('COMMIT');
+        await runStatement(client, OWN_TRANSACTION.commit);
         return answer;
       })(),
     );
@@ -47,7 +49,10 @@ async function rollBack(lease: ClientLease<CopyClient>, error: Error, signal: Ab
   }
   const patience = new Patience(signal);
   try {
-    const answer = await patience.wait(lease.client.query('ROLLBACK'), CLEAN_UP_LIMIT_MS);
+    const answer = await patience.wait(
+      runStatement(lease.client, OWN_TRANSACTION.rollback),
+      CLEAN_UP_LIMIT_MS,
+    );
     if (answer === LATE) lease.discard(error);
     else lease.release();
   } catch {

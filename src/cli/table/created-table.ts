@@ -1,9 +1,12 @@
 /** `--create`: the table that this run makes, and drops again if the run fails before it has a row. */
 
-import { quoteIdentifier, quoteTable } from '../../postgres/identifiers.js';
+import { quoteTable } from '../../postgres/identifiers.js';
 import type { ImportLog } from '../../postgres/import-log.js';
 import { inTransaction } from '../../postgres/import-transaction.js';
 import type { CopyClient, CopyPool } from '../../postgres/pool.js';
+import { runStatement } from '../../postgres/sql/statement.js';
+import * as tableStatements from '../../postgres/sql/table-statements.js';
+import { OWN_TRANSACTION } from '../../postgres/transaction-scope.js';
 import { CliError } from '../errors.js';
 import type { InputName } from '../preview.js';
 import { refuseMissingTable, serverTableName, withClient } from '../table.js';
@@ -16,9 +19,6 @@ const LOCK_LIMIT_MS = 5_000;
 
 /** A relation of this name is there: found so, or met while another session was making it. */
 const MADE_BY_ANOTHER = new Set(['42P07', '23505']);
-
-const FIND_OID = 'SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid';
-const FIND_SCHEMA = 'SELECT pg_catalog.current_schema()::pg_catalog.text AS schema';
 
 export class CreatedTable {
   readonly #table: string;
@@ -57,14 +57,14 @@ export class CreatedTable {
         client,
         columns.map((column) => column.name),
       );
-      const list = columns.map(({ type }, index) => `${quoteIdentifier(names[index]!)} ${type}`).join(', ');
+      const typed = columns.map(({ type }, index) => ({ name: names[index]!, type }));
       try {
-        await client.query(`CREATE TABLE ${table} (${list})`);
+        await runStatement(client, tableStatements.createTable(table, typed));
       } catch (error) {
         if (MADE_BY_ANOTHER.has((error as { code?: string }).code ?? '')) return undefined;
         throw error;
       }
-      const { rows } = await client.query(FIND_OID, [table]);
+      const { rows } = await runStatement(client, tableStatements.FIND_OID, [table]);
       const { oid } = rows[0] as { oid: string | null };
       return oid === null ? refuseMissingTable(name) : new CreatedTable(table, oid);
     });
@@ -78,23 +78,20 @@ export class CreatedTable {
    */
   async dropIfEmpty(pool: CopyPool, importLog: ImportLog | undefined): Promise<boolean> {
     const drop = async (client: CopyClient): Promise<boolean> => {
-      await client.query("SELECT pg_catalog.set_config('lock_timeout', $1, true)", [String(LOCK_LIMIT_MS)]);
-      await client.query(`LOCK TABLE ${this.#table} IN ACCESS EXCLUSIVE MODE`);
-      const { rows } = await client.query(
-        `SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid, EXISTS (SELECT FROM ${this.#table})::pg_catalog.text AS used`,
-        [this.#table],
-      );
+      await runStatement(client, tableStatements.LIMIT_LOCK_WAIT, [String(LOCK_LIMIT_MS)]);
+      await runStatement(client, tableStatements.lockTable(this.#table));
+      const { rows } = await runStatement(client, tableStatements.findOidAndUse(this.#table), [this.#table]);
       const { oid, used } = rows[0] as { oid: string | null; used: string };
       if (oid !== this.#oid || used === 'true') return false;
       if (importLog !== undefined && !(await importLog.forget(client))) return false;
-      await client.query(`DROP TABLE ${this.#table}`);
+      await runStatement(client, tableStatements.dropTable(this.#table));
       return true;
     };
-    return inTransaction(pool, 'BEGIN', AbortSignal.timeout(DROP_LIMIT_MS), drop);
+    return inTransaction(pool, OWN_TRANSACTION.begin, AbortSignal.timeout(DROP_LIMIT_MS), drop);
   }
 }
 
 async function currentSchema(client: CopyClient): Promise<string | undefined> {
-  const { rows } = await client.query(FIND_SCHEMA);
+  const { rows } = await runStatement(client, tableStatements.CURRENT_SCHEMA);
   return (rows[0] as { schema: string | null }).schema ?? undefined;
 }

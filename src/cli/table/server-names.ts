@@ -6,10 +6,8 @@
  */
 
 import type { CopyClient } from '../../postgres/pool.js';
-
-/** The server does the cutting: it alone knows its longest name and its encoding. */
-const CUT_NAMES = `SELECT pg_catalog.json_agg(given::pg_catalog.name ORDER BY place)::pg_catalog.text AS names
-FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS input(given, place)`;
+import { runStatement } from '../../postgres/sql/statement.js';
+import { CUT_NAMES } from '../../postgres/sql/table-statements.js';
 
 /** @returns for each of `names` the server's own, all different. `names` must be different. */
 export async function serverNames(client: CopyClient, names: readonly string[]): Promise<string[]> {
@@ -18,7 +16,7 @@ export async function serverNames(client: CopyClient, names: readonly string[]):
 
 /** @returns for each of `names` the server's own; two may be equal. */
 export async function cutNames(client: CopyClient, names: readonly string[]): Promise<string[]> {
-  const { rows } = await client.query(CUT_NAMES, [names]);
+  const { rows } = await runStatement(client, CUT_NAMES, [names]);
   return JSON.parse((rows[0] as { names: string | null }).names ?? '[]') as string[];
 }
 

@@ -6,22 +6,23 @@
  */
 
 import { quoteIdentifier } from '../identifiers.js';
+import { statement, type Statement } from '../sql/statement.js';
 import type { ConflictTarget } from '../table/conflict-target.js';
 
 export interface MergePlan {
   /** All rows, in their order. */
-  readonly all: string;
+  readonly all: Statement;
   /** Only the last row of each key. Undefined: the others count, too. */
-  readonly last: string | undefined;
+  readonly last: Statement | undefined;
   /**
    * Where a row has a key again: its place, and that of the row with this key before it, in the rows' order. Undefined: the key cannot be
    * told from what is loaded.
    */
-  readonly repeats: string | undefined;
+  readonly repeats: Statement | undefined;
   /** The places of all rows. */
-  readonly places: string;
+  readonly places: Statement;
   /** The rows from one place to another. */
-  range(first: string, last: string): string;
+  range(first: string, last: string): Statement;
 }
 
 export interface MergeRequest {
@@ -40,15 +41,17 @@ export function planMerge({ table, staging, names, key, target }: MergeRequest):
   const action = others.length === 0 ? 'NOTHING' : `UPDATE SET ${set.join(', ')}`;
   // Identity columns take what the input has for them, as COPY does.
   const insert = (values: string, rows: string) =>
-    `INSERT INTO ${table} (${list.join(', ')}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${rows} ` +
-    `ON CONFLICT ${target.inference} DO ${action}`;
+    statement(
+      `INSERT INTO ${table} (${list.join(', ')}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${rows} ` +
+        `ON CONFLICT ${target.inference} DO ${action}`,
+    );
   const insertWhere = (condition: string) => insert(list.join(', '), `${staging}${condition} ORDER BY ctid`);
   const isKnown = target.needs.every((name) => names.includes(name));
   return {
     all: insertWhere(''),
     last: isKnown && target.mayPassOver ? insert(...lastOfEachKey(staging, names, key, target)) : undefined,
     repeats: isKnown ? repeatedKeys(staging, target) : undefined,
-    places: `SELECT ctid::pg_catalog.text AS place FROM ${staging} ORDER BY ctid`,
+    places: statement(`SELECT ctid::pg_catalog.text AS place FROM ${staging} ORDER BY ctid`),
     range: (first, last) =>
       insertWhere(
         ` WHERE ctid OPERATOR(pg_catalog.>=) '${first}'::pg_catalog.tid AND ctid OPERATOR(pg_catalog.<=) '${last}'::pg_catalog.tid`,
@@ -87,11 +90,11 @@ function lastOfEachKey(
   ];
 }
 
-function repeatedKeys(staging: string, target: ConflictTarget): string {
-  return (
+function repeatedKeys(staging: string, target: ConflictTarget): Statement {
+  return statement(
     `SELECT place::pg_catalog.text, before::pg_catalog.text FROM (SELECT ctid AS place, ` +
-    `pg_catalog.lag(ctid) OVER (PARTITION BY ${groupsOf(target)} ORDER BY ctid) AS before, ${isAlone(target)} AS alone FROM ${staging}) AS batch ` +
-    `WHERE before IS NOT NULL AND NOT alone ORDER BY batch.place`
+      `pg_catalog.lag(ctid) OVER (PARTITION BY ${groupsOf(target)} ORDER BY ctid) AS before, ${isAlone(target)} AS alone FROM ${staging}) AS batch ` +
+      `WHERE before IS NOT NULL AND NOT alone ORDER BY batch.place`,
   );
 }
 
@@ -114,11 +117,11 @@ export function mergeIgnoring(
   staging: string,
   names: readonly string[],
   inference: string | undefined,
-): string {
+): Statement {
   const list = listOf(names).join(', ');
-  return (
+  return statement(
     `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging} ORDER BY ctid ` +
-    `ON CONFLICT ${inference === undefined ? '' : `${inference} `}DO NOTHING`
+      `ON CONFLICT ${inference === undefined ? '' : `${inference} `}DO NOTHING`,
   );
 }
 

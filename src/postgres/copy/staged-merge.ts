@@ -1,15 +1,16 @@
 /** Brings the rows of the temporary table into the table: in one statement if possible, in runs of different keys, or one by one. */
 
+import { sequence, statement, type Statement } from '../sql/statement.js';
 import type { MergePlan } from './merge-plan.js';
 
 /** Runs statements in the batch's transaction. */
-export type RunQuery = (statements: string) => Promise<{ rows: unknown[] }>;
+export type RunQuery = (statements: Statement) => Promise<{ rows: unknown[] }>;
 
 /** Two rows of one `INSERT … ON CONFLICT DO UPDATE` have the same key. */
 const SAME_KEY_TWICE = '21000';
-const SAVEPOINT = 'SAVEPOINT spillway_merge';
-const RELEASE = 'RELEASE SAVEPOINT spillway_merge';
-const ROLLBACK_TO = 'ROLLBACK TO SAVEPOINT spillway_merge';
+const SAVEPOINT = statement('SAVEPOINT spillway_merge');
+const RELEASE = statement('RELEASE SAVEPOINT spillway_merge');
+const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_merge');
 /** Statements are sent together up to this many. */
 const STATEMENTS_TOGETHER = 500;
 const FIRST_PLACE = '(0,0)';
@@ -35,7 +36,7 @@ export async function mergeStaged(query: RunQuery, plan: MergePlan): Promise<voi
   }
 }
 
-async function statementsFor(query: RunQuery, plan: MergePlan): Promise<string[]> {
+async function statementsFor(query: RunQuery, plan: MergePlan): Promise<Statement[]> {
   if (plan.last !== undefined) return [plan.last];
   if (plan.repeats === undefined) return [plan.all];
   const { rows } = await query(plan.repeats);
@@ -79,8 +80,8 @@ function placeBefore(place: string): string {
   return `(${block},${row - 1})`;
 }
 
-async function runAll(query: RunQuery, statements: readonly string[]): Promise<void> {
+async function runAll(query: RunQuery, statements: readonly Statement[]): Promise<void> {
   for (let start = 0; start < statements.length; start += STATEMENTS_TOGETHER) {
-    await query(statements.slice(start, start + STATEMENTS_TOGETHER).join('; '));
+    await query(sequence(statements.slice(start, start + STATEMENTS_TOGETHER)));
   }
 }

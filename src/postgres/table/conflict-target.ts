@@ -2,6 +2,7 @@
 
 import { quoteIdentifier, quoteTable } from '../identifiers.js';
 import type { CopyClient } from '../pool.js';
+import { runStatement, statement } from '../sql/statement.js';
 
 export interface ConflictTarget {
   /** What follows ON CONFLICT: `("a", "b")`, `((lower(email)))`, `("a") WHERE (active)`. */
@@ -51,7 +52,7 @@ interface CatalogueAnswer {
  * A CHECK of the whole row (column 0) cannot be given to another table. Partitions have indexes, triggers and policies of their own. Which columns an expression refers to is told by `pg_depend`, but for those of
  * a constraint, which has no expressions. `indnullsnotdistinct` came with PostgreSQL 15, so it is asked for by name.
  */
-const DESCRIBE_CONFLICT = `
+const DESCRIBE_CONFLICT = statement(`
 WITH target AS (
   SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid
 ), tree AS (
@@ -96,14 +97,14 @@ SELECT
       WHERE c.relrowsecurity OR NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') OR c.relkind OPERATOR(pg_catalog.<>) 'r')
     OR EXISTS (SELECT FROM pg_catalog.pg_constraint f JOIN target ON f.conrelid OPERATOR(pg_catalog.=) target.oid
       WHERE f.contype OPERATOR(pg_catalog.=) 'c' AND pg_catalog.array_position(f.conkey, '0'::pg_catalog.int2) IS NOT NULL)
-  )::pg_catalog.text AS has_row_code`;
+  )::pg_catalog.text AS has_row_code`);
 
 export async function describeConflict(
   client: Pick<CopyClient, 'query'>,
   { schema, table }: { schema: string; table: string },
   key: readonly string[],
 ): Promise<ConflictTarget> {
-  const { rows } = await client.query(DESCRIBE_CONFLICT, [quoteTable(schema, table)]);
+  const { rows } = await runStatement(client, DESCRIBE_CONFLICT, [quoteTable(schema, table)]);
   const found = rows[0] as CatalogueAnswer;
   const columns = JSON.parse(found.columns) as string[];
   const index = chooseIndex(JSON.parse(found.indexes ?? '[]') as CatalogueIndex[], key);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ClientLease } from '../../../src/postgres/client-lease.js';
 import { copyPieces, SendBuffer } from '../../../src/postgres/copy-pieces.js';
+import { statement } from '../../../src/postgres/sql/statement.js';
 import { TEXT_FORMAT } from '../../../src/postgres/copy-plan.js';
 import { EncodedRows } from '../../../src/postgres/encoded-rows.js';
 import { Patience } from '../../../src/postgres/patience.js';
@@ -44,7 +45,7 @@ test('what is still on its way stays as it is, though the server has answered; w
     signal,
     buffer: new SendBuffer(),
   };
-  const send = (row: number) => copyPieces(way, [{ statement: 'COPY', rows: [row] }], encoded);
+  const send = (row: number) => copyPieces(way, [{ statement: statement('COPY'), rows: [row] }], encoded);
 
   expect(await send(0)).toEqual([undefined]);
   const first = Buffer.from(written[0]!);

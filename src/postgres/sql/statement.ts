@@ -1,0 +1,48 @@
+/**
+ * The one way by which SQL that Spillway writes itself reaches a server: `statement` makes it, `runStatement` (or a COPY) sends it.
+ *
+ * Anyone with CREATE on a schema of the session's search path can plant operators, functions, types and tables there, which would then
+ * run as the user who loads. So no statement of ours depends on the search path, wherever `pg_catalog` stands on it:
+ *
+ * - operators are written `OPERATOR(pg_catalog.=)`, for identical types, too; they bind tighter than IS, NOT and AND, and need parentheses
+ *   beside each other;
+ * - IN, NULLIF, IS DISTINCT FROM, BETWEEN, ANY and ALL without OPERATOR(), `CASE x WHEN`, JOIN USING, NATURAL JOIN and comparisons of rows
+ *   hide operators, and are not used;
+ * - functions, aggregates, window functions, types and tables have their schema (`pg_catalog.count(*)`, `::pg_catalog.text`), but for types
+ *   that are words of the grammar (`bigint`, `boolean`);
+ * - ORDER BY, GROUP BY, DISTINCT, PARTITION BY, UNION and ON CONFLICT (columns) are free: the server takes the operators of the type's
+ *   default operator class, which only superusers make.
+ *
+ * `search-path.test.ts` holds every statement that a server gets from us against these rules, and against what the server made of it. A new
+ * statement is covered as soon as a load in that test issues it.
+ *
+ * What users write (`beforeCommit`, `query`, defaults, triggers) is theirs, and keeps their search path.
+ */
+
+import type { CopyClient } from '../pool.js';
+
+declare const made: unique symbol;
+
+/** SQL of ours. Made by `statement` only. */
+export type Statement = string & { readonly [made]: true };
+
+/** Marks a text as a statement that follows the rules above. Names in it are quoted; values are parameters, or quoted by `quoteLiteral`. */
+export function statement(text: string): Statement {
+  return text as Statement;
+}
+
+/** Several statements as one message: the server runs them one after another, and none after one that fails. */
+export function sequence(statements: readonly Statement[]): Statement {
+  return statement(statements.join('; '));
+}
+
+export function runStatement(
+  client: Pick<CopyClient, 'query'>,
+  text: Statement,
+  values?: unknown[],
+): Promise<{ rows: unknown[]; command: string }> {
+  return values === undefined ? client.query(text) : client.query(text, values);
+}
+
+/** Equality by the server's own operator. */
+export const EQUALS = 'OPERATOR(pg_catalog.=)';

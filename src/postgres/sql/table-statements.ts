@@ -1,0 +1,51 @@
+/** Statements about the loaded table as a whole. Table names are those that `quoteTable` returns, with their schema. */
+
+import { quoteIdentifier } from '../identifiers.js';
+import { statement, type Statement } from './statement.js';
+
+/** Where a table without a schema is made. NULL if no schema of the search path exists. */
+export const CURRENT_SCHEMA = statement('SELECT pg_catalog.current_schema()::pg_catalog.text AS schema');
+
+export const FIND_OID = statement(
+  'SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid',
+);
+
+/** The names as the server keeps them: it alone knows its longest name and its encoding. */
+export const CUT_NAMES =
+  statement(`SELECT pg_catalog.json_agg(given::pg_catalog.name ORDER BY place)::pg_catalog.text AS names
+FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS input(given, place)`);
+
+export const LIMIT_LOCK_WAIT = statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)");
+
+/** Every column is nullable. */
+export function createTable(table: string, columns: readonly { name: string; type: string }[]): Statement {
+  const list = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${qualifiedType(type)}`);
+  return statement(`CREATE TABLE ${table} (${list.join(', ')})`);
+}
+
+export function lockTable(table: string): Statement {
+  return statement(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+}
+
+export function findOidAndUse(table: string): Statement {
+  return statement(
+    `SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid, EXISTS (SELECT FROM ${table})::pg_catalog.text AS used`,
+  );
+}
+
+export function truncateTable(table: string): Statement {
+  return statement(`TRUNCATE ${table}`);
+}
+
+export function dropTable(table: string): Statement {
+  return statement(`DROP TABLE ${table}`);
+}
+
+/** Types that are words of the grammar: no schema is searched for them. */
+const WORDS =
+  /^(bit\(|bit varying|boolean|character\(|character varying|real|double precision|smallint|integer|bigint|interval|numeric|time|timestamp)(?![a-z_])/;
+
+/** @param type one of `pg_catalog` as `format_type` writes it, or any type with its schema */
+export function qualifiedType(type: string): string {
+  return type.includes('.') || WORDS.test(type) ? type : `pg_catalog.${type}`;
+}

@@ -1,0 +1,216 @@
+/** Statements of ours and the search path: whatever an ordinary role plants on it, none of that runs as the user who loads. */
+
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import pg from 'pg';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { BackpressureWritable } from '../../../src/index.js';
+import { copyInto, type CopyOptions } from '../../../src/postgres/index.js';
+import { useCli } from '../../support/cli.js';
+import { PLANTED, plantedObjects, plantLookAlikes } from '../../support/hostile-schema.js';
+import { startOwnServer, useTestDatabase } from '../../support/postgres.js';
+import { LOG_SETTINGS, logTime, readServerLog, withClient, type LogEntry } from '../../support/server-log.js';
+
+let serverUrl = '';
+const database = useTestDatabase(async () => {
+  const server = await startOwnServer({ settings: { fsync: 'off', max_connections: '50', ...LOG_SETTINGS } });
+  serverUrl = server.url;
+  return server;
+});
+const cli = useCli();
+
+let planted: Map<string, string>;
+
+const FILES: Readonly<Record<string, string>> = {
+  'plain.csv': 'id,at,note\n1,2024-05-01T10:00:00Z,a\n2,2024-05-02T10:00:00Z,b\n2,2024-05-02T10:00:00Z,c\n',
+  'unique.csv': 'id,at,note\n1,2024-05-01T10:00:00Z,a\n2,2024-05-02T10:00:00Z,b\n',
+  'bad.csv':
+    'id,at,note\n1,2024-05-01T10:00:00Z,a\nx,2024-05-02T10:00:00Z,b\n3,2024-05-01T10:00:00Z,no\n4,2024-05-01T10:00:00Z,\n5,yesterday or so,c\n',
+  'many.csv': `id,at,note\n${Array.from({ length: 40 }, (_, row) => `${row},2024-05-01T10:00:00Z,n${row}\n`).join('')}`,
+  'plain.ndjson':
+    '{"id":11,"at":"2024-05-01T10:00:00Z","note":"p"}\n{"id":12,"at":"2024-05-01T10:00:00Z","note":"q"}\n',
+  'new.csv':
+    'a,b,c,d,e,f,g\n1,1.5,x,2024-05-01,2024-05-01T10:00:00Z,true,0a2b3c4d-0a2b-3c4d-0a2b-3c4d0a2b3c4d\n',
+  'new.ndjson': '{"a":{"b":1},"c":"2024-05-01T10:00:00"}\n',
+};
+
+/** Each empties its table first, or makes it. */
+const LOADS: readonly (readonly [files: string, ...flags: string[]])[] = [
+  ['plain.csv', '--table', 'plain', '--truncate'],
+  ['plain.csv', '--table', 'public.plain'],
+  ['plain.ndjson', '--table', 'plain', '--connections', '1', '--batch-size', '1'],
+  ['new.csv', '--table', 'made_of_csv', '--create'],
+  ['new.ndjson', '--table', 'public.made_of_ndjson', '--create'],
+  ['bad.csv', '--table', 'strict', '--truncate', '--rejects', 'rejects.ndjson'],
+  ['bad.csv', '--table', 'deferred', '--truncate', '--rejects', 'rejects.ndjson'],
+  ['bad.csv', '--table', 'strict', '--rejects', 'rejects.ndjson', '--on-conflict', 'update', '--key', 'id'],
+  ['bad.csv', '--table', 'strict', '--rejects', 'rejects.ndjson', '--atomic', '--truncate'],
+  ['many.csv', '--table', 'plain', '--truncate', '--resume', 'many', '--batch-size', '3'],
+  ['many.csv', '--table', 'plain', '--truncate', '--resume', 'many', '--batch-size', '3'],
+  ['bad.csv', '--table', 'strict', '--truncate', '--resume', 'bad', '--rejects', 'rejects.ndjson'],
+  ['bad.csv', '--table', 'strict', '--truncate', '--resume', 'bad', '--rejects', 'rejects.ndjson'],
+  ['plain.csv', '--table', 'keyed', '--truncate', '--on-conflict', 'update', '--key', 'id'],
+  ['plain.csv', '--table', 'keyed', '--on-conflict', 'ignore', '--key', 'id'],
+  ['plain.csv', '--table', 'keyed', '--on-conflict', 'ignore'],
+  ['plain.ndjson', '--table', 'keyed', '--on-conflict', 'update', '--key', 'id', '--resume', 'keyed'],
+  ['unique.csv', '--table', 'divided', '--truncate'],
+  ['plain.csv', '--table', 'divided', '--on-conflict', 'update', '--key', 'id'],
+];
+
+interface Row {
+  id: unknown;
+  at: unknown;
+  note: string | null;
+}
+
+const row = (id: unknown, note: string | null = 'a'): Row => ({
+  id,
+  at: new Date('2024-05-01T10:00:00Z'),
+  note,
+});
+
+const COPIES: readonly (readonly [
+  name: string,
+  rows: readonly Row[],
+  options: Partial<CopyOptions<Row, pg.PoolClient>>,
+])[] = [
+  ['by default', [row(1), row(2)], { table: 'plain' }],
+  ['with a schema and columns', [row(1)], { table: 'plain', schema: 'public', columns: ['id', 'note'] }],
+  ['as text', [row(1)], { table: 'plain', format: 'text' }],
+  ['in binary', [row(1)], { table: 'plain', format: 'binary' }],
+  ['bad rows', [row(1), row('x'), row(2, null), row(3, 'no')], { table: 'strict' }],
+  ['bad rows of a deferred constraint', [row(1), row(1), row(2)], { table: 'deferred' }],
+  ['update', [row(1), row(1), row(2, 'b')], { table: 'keyed', onConflict: 'update', key: ['id'] }],
+  ['ignore', [row(1), row(1), row(2, 'b')], { table: 'keyed', onConflict: 'ignore', key: ['id'] }],
+  ['ignore without a key', [row(1), row(3)], { table: 'keyed', onConflict: 'ignore' }],
+  [
+    'update with bad rows',
+    [row(1), row('x'), row(2)],
+    { table: 'strict', onConflict: 'update', key: ['id'] },
+  ],
+  [
+    'exactly once',
+    [row(1), row(2)],
+    { table: 'plain', importId: 'copy', positionOf: ({ id }) => Number(id) },
+  ],
+  [
+    'exactly once with bad rows',
+    [row(1), row(2, null), row(3)],
+    { table: 'strict', importId: 'bad copy', positionOf: ({ id }) => Number(id) },
+  ],
+  [
+    'beforeCommit',
+    [row(1)],
+    { table: 'plain', beforeCommit: (client) => client.query('SELECT 42 /* user */') },
+  ],
+  ['a partitioned table', [row(1), row(2)], { table: 'divided' }],
+];
+
+beforeAll(async () => {
+  for (const [name, text] of Object.entries(FILES)) await writeFile(path.join(cli.directory, name), text);
+  const admin = new pg.Client({ connectionString: database.url, application_name: 'set-up' });
+  admin.on('error', () => undefined);
+  await admin.connect();
+  await admin.query(`
+    CREATE ROLE mallory; CREATE ROLE loader LOGIN PASSWORD 'secret'; CREATE ROLE chief LOGIN SUPERUSER PASSWORD 'secret';
+    GRANT CREATE, USAGE ON SCHEMA public TO mallory, loader;
+    SET ROLE loader;
+    CREATE TABLE plain (id int, at timestamptz, note text);
+    CREATE TABLE strict (id int PRIMARY KEY, at timestamptz, note text NOT NULL CHECK (note <> 'no'));
+    CREATE TABLE deferred (id int UNIQUE DEFERRABLE INITIALLY DEFERRED, at timestamptz, note text);
+    CREATE TABLE keyed (id int PRIMARY KEY, at timestamptz, note text UNIQUE);
+    CREATE TABLE divided (id int PRIMARY KEY, at timestamptz, note text) PARTITION BY RANGE (id);
+    CREATE TABLE divided_1 PARTITION OF divided FOR VALUES FROM (0) TO (2);
+    CREATE TABLE divided_2 PARTITION OF divided FOR VALUES FROM (2) TO (100);
+    CREATE TABLE seen (path text);
+    CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN INSERT INTO public.seen VALUES (pg_catalog.current_setting(''search_path'')); RETURN NULL; END';
+    CREATE TRIGGER see AFTER INSERT ON keyed FOR EACH STATEMENT EXECUTE FUNCTION see();
+    RESET ROLE`);
+  await plantLookAlikes(admin, 'public');
+  planted = await plantedObjects(admin);
+  await admin.end();
+});
+
+describe.each([
+  ['after the system’s own', '"$user", public'],
+  ['before the system’s own', '"$user", public, pg_catalog'],
+])('with look-alikes %s on the search path', (_, searchPath) => {
+  test.each(['chief', 'loader'])('no statement of ours uses any of them, as %s', async (user) => {
+    const name = new URL(database.url).pathname.slice(1);
+    const settings = [
+      `search_path = ${searchPath}`,
+      'debug_print_parse = on',
+      'debug_pretty_print = off',
+      `log_statement = 'all'`,
+    ];
+    await withClient(serverUrl, async (client) => {
+      for (const setting of settings) {
+        await client.query(`ALTER ROLE ${user} IN DATABASE ${name} SET ${setting}`);
+      }
+    });
+    const url = Object.assign(new URL(database.url), { username: user, password: 'secret' });
+    const since = await logTime(serverUrl);
+
+    await runLoads(url.href);
+    await runCopies(database.pool({ connectionString: url.href }));
+
+    const log = await readServerLog(serverUrl, since, name);
+    const ours = log.filter(
+      ({ application }) => application.startsWith('spillway') && !application.endsWith('admin'),
+    );
+    expect(ours.filter(({ message }) => message.startsWith('statement: ')).length).toBeGreaterThan(100);
+    expect(new Set(ours.map((entry) => entry.user))).toEqual(new Set([user]));
+    expect(usesOfPlanted(ours)).toEqual([]);
+    const paths = await database.query<{ path: string }>('DELETE FROM public.seen RETURNING path');
+    expect([...new Set(paths.map((seen) => seen.path))]).toEqual([searchPath]);
+  });
+});
+
+async function runLoads(url: string): Promise<void> {
+  await database.query(
+    'DROP TABLE IF EXISTS public.made_of_csv, public.made_of_ndjson, public.spillway_import_ranges, public.spillway_imports',
+  );
+  for (const [file, ...flags] of LOADS) {
+    const result = await cli.run(['load', file, '--quiet', ...flags], { env: { DATABASE_URL: url } });
+    const isExpected = flags.includes('--rejects') ? [0, 3] : [0];
+    expect(isExpected, `${[file, ...flags].join(' ')}: ${result.stderr}`).toContain(result.code);
+  }
+  expect(await cli.run(['query', 'SELECT 42 /* user */'], { env: { DATABASE_URL: url } })).toMatchObject({
+    code: 0,
+  });
+}
+
+async function runCopies(pool: pg.Pool): Promise<void> {
+  for (const [name, rows, options] of COPIES) {
+    const { table = '' } = options;
+    await database.query(`TRUNCATE public.${table}`);
+    const copy = copyInto<Row, pg.PoolClient>(pool, options as CopyOptions<Row, pg.PoolClient>);
+    const failed: unknown[] = [];
+    const sink = new BackpressureWritable<Row>(copy, {
+      onFailed: (failures) => {
+        failed.push(...failures.map(({ error }) => error));
+      },
+    });
+    sink.on('error', (error) => failed.push(error));
+    for (const item of rows) sink.write(item);
+    await new Promise((resolve) => sink.once('close', resolve).end());
+    if (!name.includes('bad')) expect(failed, name).toEqual([]);
+  }
+}
+
+/** Calls, and what the server has made of a statement: its operators, functions, aggregates and types by their numbers. */
+function usesOfPlanted(log: readonly LogEntry[]): string[] {
+  const uses = new Set<string>();
+  for (const { message, detail, context, query } of log) {
+    const where = `${query ?? ''} ${context ?? ''}`.slice(0, 200);
+    if (message.startsWith(PLANTED)) uses.add(`${message} in ${where}`);
+    // What triggers do is theirs.
+    if (message !== 'parse tree:' || context !== null || query?.includes('/* user */') === true) continue;
+    for (const [, field, number] of (detail ?? '').matchAll(/:(\w+) (\d{5,})\b/g)) {
+      const what = planted.get(number!);
+      if (what !== undefined) uses.add(`${what} as ${field} of ${where}`);
+    }
+  }
+  return [...uses];
+}
