@@ -48,7 +48,7 @@ async function load(pool: pg.Pool): Promise<Checksum> {
   const flights = await openFlights();
   const checksum = new FlightChecksum();
   let rowsRead = 0;
-  const sink = new BackpressureWritable<Flight>(copyInto<Flight>(pool, { table: TABLE }));
+  const sink = new BackpressureWritable<Flight>(copyInto<Flight>(pool, { table: TABLE, dates: 'utc' }));
   const progress = startProgress(
     { quiet: false, plainIntervalMs: PLAIN_PROGRESS_INTERVAL_MS },
     process.stderr,

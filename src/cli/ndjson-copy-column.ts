@@ -58,7 +58,7 @@ export function copyColumn({ type }: Pick<TableColumn, 'type'>): CopyColumn {
   const encoder = compileEncoder(type);
   const textOf = (value: unknown): string | undefined => {
     try {
-      return encoder.toText(toField(value));
+      return encoder.toText(toField(value)) ?? undefined;
     } catch (error) {
       if (error instanceof ValueFault) return undefined;
       throw error;

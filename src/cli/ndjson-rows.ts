@@ -96,6 +96,8 @@ export function fieldEncoder(type: TableColumn['type']): (value: unknown) => unk
 
 function plain(value: unknown): unknown {
   if (value instanceof LosslessNumber) return value.value;
+  // As a number its sign would be lost.
+  if (Object.is(value, -0)) return '-0';
   return typeof value === 'object' ? jsonText(value) : value;
 }
 

@@ -1,6 +1,6 @@
 /** Arrays as PostgreSQL's literal: `{1,NULL,"a b",{…}}`. Pure. */
 
-import type { ValueEncoder } from './text-encoders.js';
+import type { ValueEncoder } from './encoding/value-encoder.js';
 
 /** An array or a typed array of numbers. */
 export function isSequence(value: unknown): value is ArrayLike<unknown> {
@@ -13,20 +13,31 @@ export function isSequence(value: unknown): value is ArrayLike<unknown> {
 /** Elements that need no quotes in any type's array. */
 const PLAIN = /^[A-Za-z0-9_.+:@/-]+$/;
 
-/** Nested arrays are further dimensions; that they are of one length is the server's to check. */
+/**
+ * Nested arrays are further dimensions; that they are of one length is the server's to check. Among other elements they are values, for types
+ * that have arrays as values (json): no dimension could hold both.
+ */
 export function arrayText(values: ArrayLike<unknown>, element: ValueEncoder, delimiter: string): string {
+  const areValues =
+    element.takesArrays === 'always' || (element.takesArrays === 'mixed' && !isOfArrays(values));
   let text = '{';
   for (let index = 0; index < values.length; index += 1) {
     if (index > 0) text += delimiter;
     const value = values[index];
     if (value === null || value === undefined) text += 'NULL';
-    else if (!element.takesArrays && Array.isArray(value)) text += arrayText(value, element, delimiter);
+    else if (!areValues && Array.isArray(value)) text += arrayText(value, element, delimiter);
     else text += quoteElement(element.toText(value));
   }
   return `${text}}`;
 }
 
-function quoteElement(text: string): string {
+function isOfArrays(values: ArrayLike<unknown>): boolean {
+  for (let index = 0; index < values.length; index += 1) if (!Array.isArray(values[index])) return false;
+  return true;
+}
+
+function quoteElement(text: string | null): string {
+  if (text === null) return 'NULL';
   if (PLAIN.test(text) && !/^null$/i.test(text)) return text;
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -5,7 +5,8 @@
 
 import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
 import { writeDecimal } from './binary-numeric.js';
-import { dayOf, FIRST_PLAIN_DAY, LAST_PLAIN_DAY } from './date-text.js';
+import { CLOCKS, isDate, type DateZone } from './encoding/date-clock.js';
+import { dayOf, FIRST_PLAIN_DAY, LAST_PLAIN_DAY } from './encoding/date-text.js';
 import { isoDay, isoMicroseconds, IsoReader } from './iso-text.js';
 import type { ColumnType, ValueEncoder } from './text-encoders.js';
 
@@ -33,11 +34,15 @@ const LARGEST_FLOAT4 = 3.4028234663852886e38;
 const SMALLEST_FLOAT4 = 1.1754943508222875e-38;
 const JSONB_VERSION = 1;
 
-/** Undefined: the type has no binary encoder. @param text its encoder for text */
-export function compileBinaryEncoder(type: ColumnType, text: ValueEncoder): BinaryEncoder | undefined {
+/** Undefined: the type has no binary encoder. @param text its encoder for text @param zone whose wall clock a `Date` is written by */
+export function compileBinaryEncoder(
+  type: ColumnType,
+  text: ValueEncoder,
+  zone: DateZone = 'local',
+): BinaryEncoder | undefined {
   if (type.kind === 'array') return undefined;
   if (type.isEnum === true) return STRINGS;
-  return ENCODERS.get(type.name)?.(text);
+  return ENCODERS.get(type.name)?.(text, zone);
 }
 
 function refuse(): never {
@@ -131,7 +136,8 @@ const PLAIN_DECIMAL = /^-?\d+(?:\.\d+)?$/;
 
 /** A number, or a decimal that both sides round in the same way. */
 function floatOf(value: unknown): number {
-  if (typeof value === 'number') return value;
+  // Adding 0 takes the sign of −0, as its text does.
+  if (typeof value === 'number') return value + 0;
   if (typeof value === 'string' && value.length <= MOST_FLOAT_CHARACTERS && PLAIN_DECIMAL.test(value))
     return Number(value);
   return refuse();
@@ -158,13 +164,15 @@ const FLOAT4: BinaryEncoder = {
     const size = Math.abs(float);
     const isOrdinary = size >= SMALLEST_FLOAT4 && size <= LARGEST_FLOAT4;
     if (isOrdinary ? isTie(float) : size !== 0 && size !== Infinity && !Number.isNaN(float)) refuse();
-    chunk.writeFloat32(float);
+    chunk.writeFloat32(float + 0);
   },
 };
 
 const BOOLEANS = new Map<unknown, number>([
   [1, 1],
   [0, 0],
+  [1n, 1],
+  [0n, 0],
   ['true', 1],
   ['false', 0],
   ['t', 1],
@@ -179,31 +187,36 @@ const BOOL: BinaryEncoder = {
 
 const iso = new IsoReader();
 
-const DATE: BinaryEncoder = {
-  write(chunk, value) {
-    const day =
-      value instanceof Date ? dayOf(value.getTime()) : typeof value === 'string' ? isoDay(value) : NaN;
-    // Not for NaN either.
-    if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) refuse();
-    chunk.writeInt32(day - EPOCH_DAY);
-  },
-  copyField(chunk, line, start) {
-    const day = iso.day(line, start);
-    if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) return start;
-    chunk.writeInt32(day - EPOCH_DAY);
-    return iso.end;
-  },
-};
-
-function moments(needsZone: boolean): BinaryEncoder {
+function dates(zone: DateZone): BinaryEncoder {
+  const clock = CLOCKS[zone];
   return {
     write(chunk, value) {
-      if (value instanceof Date) {
-        const epochMs = value.getTime();
-        const sinceMs = epochMs - EPOCH_MS;
-        const day = dayOf(epochMs);
-        // Not for NaN either. Only a subclass can have a fraction of a millisecond.
-        if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY) || !Number.isInteger(epochMs)) refuse();
+      let day = NaN;
+      if (typeof value === 'string') day = isoDay(value);
+      else if (value instanceof Date || isDate(value)) day = dayOf(clock.wallMs(value));
+      // Not for NaN either.
+      if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) refuse();
+      chunk.writeInt32(day - EPOCH_DAY);
+    },
+    copyField(chunk, line, start) {
+      const day = iso.day(line, start);
+      if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) return start;
+      chunk.writeInt32(day - EPOCH_DAY);
+      return iso.end;
+    },
+  };
+}
+
+/** @param clock of a `Date`: its instant for `timestamptz`, its wall clock for `timestamp` */
+function moments(clock: (date: Date) => number, needsZone: boolean): BinaryEncoder {
+  return {
+    write(chunk, value) {
+      if (value instanceof Date || isDate(value)) {
+        const clockMs = clock(value);
+        const sinceMs = clockMs - EPOCH_MS;
+        const day = dayOf(clockMs);
+        // Not for NaN either.
+        if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) refuse();
         if (Math.abs(sinceMs) > MOST_EXACT_MS) chunk.writeBigInt64(BigInt(sinceMs) * 1000n);
         else chunk.writeInt64(sinceMs * 1000);
         return;
@@ -232,7 +245,9 @@ function writeMoment(chunk: BinaryChunk, microseconds: number): void {
 function texts(encoder: ValueEncoder, version?: number): BinaryEncoder {
   return {
     write(chunk, value) {
-      chunk.writeText(typeof value === 'string' ? value : encoder.toText(value), version);
+      const text = typeof value === 'string' ? value : encoder.toText(value);
+      if (text === null) chunk.writeNull();
+      else chunk.writeText(text, version);
     },
     copyField(chunk, line, start, delimiter) {
       return chunk.copyText(line, start, delimiter, version);
@@ -306,8 +321,10 @@ const INT4: BinaryEncoder = {
 const UNSIGNED_32 = integers(0, 2 ** 32 - 1, (chunk, value) => chunk.writeInt32(value));
 const NUMERIC: BinaryEncoder = { write: writeDecimal };
 
+type CompileBinary = (text: ValueEncoder, zone: DateZone) => BinaryEncoder;
+
 /** By name in `pg_type`. */
-const ENCODERS: ReadonlyMap<string, (text: ValueEncoder) => BinaryEncoder> = new Map([
+const ENCODERS: ReadonlyMap<string, CompileBinary> = new Map<string, CompileBinary>([
   ['bool', () => BOOL],
   ['int2', () => INT2],
   ['int4', () => INT4],
@@ -316,15 +333,15 @@ const ENCODERS: ReadonlyMap<string, (text: ValueEncoder) => BinaryEncoder> = new
   ['float4', () => FLOAT4],
   ['float8', () => FLOAT8],
   ['numeric', () => NUMERIC],
-  ['text', texts],
-  ['varchar', texts],
-  ['bpchar', texts],
-  ['name', texts],
-  ['json', texts],
-  ['jsonb', (text: ValueEncoder) => texts(text, JSONB_VERSION)],
+  ['text', (text) => texts(text)],
+  ['varchar', (text) => texts(text)],
+  ['bpchar', (text) => texts(text)],
+  ['name', (text) => texts(text)],
+  ['json', (text) => texts(text)],
+  ['jsonb', (text) => texts(text, JSONB_VERSION)],
   ['bytea', () => BYTEA],
   ['uuid', () => UUID],
-  ['date', () => DATE],
-  ['timestamp', () => moments(false)],
-  ['timestamptz', () => moments(true)],
+  ['date', (_text, zone) => dates(zone)],
+  ['timestamp', (_text, zone) => moments(CLOCKS[zone].wallMs, false)],
+  ['timestamptz', (_text, zone) => moments(CLOCKS[zone].instantMs, true)],
 ]);

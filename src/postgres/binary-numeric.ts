@@ -1,6 +1,7 @@
 /** `numeric` in binary: digits of base 10 000, their weight, sign, and how many decimal places are shown. Pure. */
 
 import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
+import { decimalText } from './encoding/decimal-object.js';
 
 const MOST_CHARACTERS = 64;
 const MINUS = 45;
@@ -12,10 +13,13 @@ const GROUP_DIGITS = 4;
 /** One value at a time: header, then groups of digits. */
 const parts = new Int16Array(HEADER + MOST_CHARACTERS / GROUP_DIGITS + 2);
 
-/** A plain decimal: a number, a bigint or a string. @throws {BinaryRefusal} anything else: exponents, NaN, more than 64 characters */
+/** A plain decimal: a number, a bigint, a string or a decimal object. @throws {BinaryRefusal} anything else: exponents, NaN, more than 64 characters */
 export function writeDecimal(chunk: BinaryChunk, value: unknown): void {
-  if (typeof value !== 'number' && typeof value !== 'string' && typeof value !== 'bigint') throw refusal();
-  const text = String(value);
+  const text =
+    typeof value === 'number' || typeof value === 'string' || typeof value === 'bigint'
+      ? String(value)
+      : decimalText(value);
+  if (text === undefined) throw refusal();
   if (text.length > MOST_CHARACTERS) throw refusal();
   const start = text.charCodeAt(0) === MINUS ? 1 : 0;
   const found = text.indexOf('.', start);

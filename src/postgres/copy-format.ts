@@ -3,6 +3,7 @@
 import { CopyError } from './copy-error.js';
 import { compileBinaryEncoder, type BinaryEncoder } from './binary-encoders.js';
 import type { TableColumn } from './catalogue.js';
+import type { DateZone } from './encoding/date-clock.js';
 import { quoteIdentifier, quoteTable } from './identifiers.js';
 import { sequence, statement, type Statement } from './sql/statement.js';
 import type { ValueEncoder } from './text-encoders.js';
@@ -84,13 +85,14 @@ export function planBinary(
   { schema, table }: { schema: string; table: string },
   columns: readonly (TableColumn & { encoder: ValueEncoder })[],
   format: FormatOption,
+  zone: DateZone = 'local',
 ): BinaryFormat | undefined {
   if (format === 'text') return undefined;
   const encoders: BinaryEncoder[] = [];
   let savedNs = 0;
   let savedByLineNs = 0;
   for (const { name, typeName, type, typeOid, encoder } of columns) {
-    const binary = typeOid === undefined ? undefined : compileBinaryEncoder(type, encoder);
+    const binary = typeOid === undefined ? undefined : compileBinaryEncoder(type, encoder, zone);
     if (binary === undefined) {
       if (format === 'auto') return undefined;
       throw new CopyError(

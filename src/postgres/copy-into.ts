@@ -51,7 +51,7 @@ const POOL_SIZE = 10;
  *
  * Rows are objects (own keys are columns; `Map`s are refused) or arrays. `null` and `undefined` are NULL. A string is taken as the type's
  * own literal, as the server would read it: for `json` and `jsonb` it is JSON text, while any other value is turned into JSON; for arrays
- * `{…}`. A `Date` is an instant: `timestamp` and `date` get it in UTC. Whatever the table cannot take fails with a {@link CopyError} that
+ * `{…}`. A `Date` stores what node-postgres' INSERT stores: its local time in `date` and `timestamp` (see `dates`). Whatever the table cannot take fails with a {@link CopyError} that
  * names row and column; so does U+0000 or half a surrogate pair, which PostgreSQL would refuse or spoil.
  *
  * The pool stays the caller's: its size bounds the connections, and its own 'error' event (an idle client lost) needs the caller's
@@ -100,11 +100,11 @@ function buildCopy<T extends object, Client extends CopyClient>(
 ) {
   checkPool(pool);
   const checked = checkCopyOptions(options);
-  const { table, schema, columns, format = 'auto' } = checked;
+  const { table, schema, columns, format = 'auto', dates } = checked;
   const conflict = conflictRuleOf(checked);
   // Which of two rows with one key counts depends on their order: a batch begins when the one before it has settled, retries included.
   const isUpsert = conflict.onConflict !== 'error';
-  const tableLayout = new TableLayout(pool, schema, table, columns, conflict, format);
+  const tableLayout = new TableLayout(pool, schema, table, columns, conflict, format, dates);
   const formatChoice = new FormatChoice(format);
   const sizes = new RowSizes();
   const marks = BatchMarks.create<T>(pool, checked, internals);

@@ -4,6 +4,7 @@ import { InvalidOptionError } from '../errors.js';
 import { checkFunction, checkNames, refuse, show } from '../validate.js';
 import { FORMATS, type FormatOption } from './copy-format.js';
 import type { ConflictRule } from './copy-plan.js';
+import type { DateZone } from './encoding/date-clock.js';
 import { IMPORT_ID_RANGE, isImportId } from './import-id.js';
 import type { CopyClient, CopyPool } from './pool.js';
 
@@ -27,6 +28,12 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
    * every column; otherwise the first batch fails with an error that names column and type.
    */
   format?: FormatOption | undefined;
+  /**
+   * How a `Date` is written into `date`, `timestamp` and text columns: `'local'`: by the wall clock of the process's time zone; `'utc'`: by
+   * that of UTC. Default: as node-postgres' own INSERT does, which is local unless `pg.defaults.parseInputDatesAsUTC` is set. It is read once
+   * a batch.
+   */
+  dates?: DateZone | undefined;
   /**
    * Runs in the transaction of each batch, after its rows and before COMMIT: for statements that must hold or fall with them. When it
    * rejects, the batch is rolled back. It is called again for each attempt, and must leave COMMIT and ROLLBACK alone.
@@ -60,8 +67,9 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
 
 /** All names; the README's table is compared with them. */
 export const COPY_OPTIONS: ReadonlySet<string> = new Set([
-  'table', 'schema', 'columns', 'format', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
+  'table', 'schema', 'columns', 'format', 'dates', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
 ] satisfies (keyof CopyOptions)[]); // prettier-ignore
+const DATE_ZONES = ['local', 'utc'] as const satisfies readonly DateZone[];
 const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
 const HINTS = {
   pool: '; the pool is the first argument',
@@ -82,6 +90,9 @@ export function checkCopyOptions<T, Client extends CopyClient>(
   if (options.columns !== undefined) checkNameList('columns', options.columns);
   if (options.format !== undefined && !FORMATS.includes(options.format)) {
     refuse('format', "'auto', 'text' or 'binary'", options.format);
+  }
+  if (options.dates !== undefined && !DATE_ZONES.includes(options.dates)) {
+    refuse('dates', "'local' or 'utc'", options.dates);
   }
   if (options.beforeCommit !== undefined) checkFunction('beforeCommit', options.beforeCommit);
   checkConflict(options);

@@ -120,7 +120,7 @@ function daysIn(year: number, month: number): number {
 }
 
 /** Days from 1970-01-01 to the first of a month of the Gregorian calendar: years count from March, so that a leap day is their last. */
-function daysBefore(year: number, month: number): number {
+export function daysBefore(year: number, month: number): number {
   const years = month > 2 ? year : year - 1;
   const months = month > 2 ? month - 3 : month + 9;
   const leapDays = Math.floor(years / 4) - Math.floor(years / 100) + Math.floor(years / 400);

@@ -3,6 +3,7 @@
 import { CopyError } from './copy-error.js';
 import type { TableColumn, TableDescription } from './catalogue.js';
 import { planBinary, type BinaryFormat, type FormatOption } from './copy-format.js';
+import type { DateZone } from './encoding/date-clock.js';
 import { compileEncoder, type ValueEncoder } from './text-encoders.js';
 import type { ConflictTarget } from './table/conflict-target.js';
 import { planCopy, type ConflictRule, type CopyPlan } from './copy-plan.js';
@@ -31,6 +32,8 @@ export interface RowLayout {
   schema: string;
   table: string;
   plan: CopyPlan;
+  /** Whose wall clock a `Date` is written by. */
+  zone: DateZone;
   /** Undefined: the rows go as text. */
   binary: BinaryFormat | undefined;
   refersToItself: boolean;
@@ -58,6 +61,7 @@ export function planLayout(
   conflict: ConflictRule = { onConflict: 'error' },
   format: FormatOption = 'auto',
   conflictTarget?: ConflictTarget,
+  zone: DateZone = 'local',
 ): RowLayout {
   const { schema, table } = description;
   const columns =
@@ -65,7 +69,7 @@ export function planLayout(
       ? description.columns.filter((column) => !column.isGenerated)
       : choice.names.map((name) => findColumn(description, name));
   const names = columns.map(({ name }) => name);
-  const encoded = columns.map((column) => ({ ...column, encoder: compileEncoder(column.type) }));
+  const encoded = columns.map((column) => ({ ...column, encoder: compileEncoder(column.type, zone) }));
   return {
     source: choice.source,
     columns: encoded.map(({ name, typeName, encoder }) => ({
@@ -84,7 +88,8 @@ export function planLayout(
       conflictTarget,
       description.hasRowSecurity ? columns : undefined,
     ),
-    binary: planBinary({ schema, table }, encoded, format),
+    zone,
+    binary: planBinary({ schema, table }, encoded, format, zone),
     refersToItself: description.refersToItself,
     // A policy may ask for other rows, too.
     hasTriggers: description.hasTriggers || description.hasRowSecurity === true,

@@ -304,5 +304,6 @@ export function sentText(layout: RowLayout, values: unknown, column: string | un
   }
   const index = layout.names.indexOf(column);
   const value: unknown = Array.isArray(values) ? values[index] : (values as Record<string, unknown>)[column];
-  return value === null || value === undefined ? '\\N' : layout.columns[index]!.encoder.toText(value);
+  const text = value === null || value === undefined ? null : layout.columns[index]!.encoder.toText(value);
+  return text ?? '\\N';
 }

@@ -6,6 +6,8 @@ import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
 import type { FormatOption } from './copy-format.js';
 import type { ConflictRule } from './copy-plan.js';
+import { ClientDates } from './encoding/client-dates.js';
+import type { DateZone } from './encoding/date-clock.js';
 import { describeSetupFailure } from './copy-failure.js';
 import { AbortFault, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -28,7 +30,8 @@ export class TableLayout {
   readonly #format: FormatOption;
   /** Fixed by the first row that fits. */
   #choice: ColumnChoice | undefined;
-  #known: RowLayout | undefined;
+  #known: { readonly plan: (zone: DateZone) => RowLayout; layout: RowLayout } | undefined;
+  readonly #dates: ClientDates;
   #lookUp: LookUp | undefined;
 
   constructor(
@@ -38,6 +41,7 @@ export class TableLayout {
     columns: readonly string[] | undefined,
     conflict: ConflictRule,
     format: FormatOption,
+    dates?: DateZone,
   ) {
     this.#pool = pool;
     this.#schema = schema;
@@ -45,21 +49,27 @@ export class TableLayout {
     this.#columns = columns;
     this.#conflict = conflict;
     this.#format = format;
+    this.#dates = new ClientDates(pool, dates);
   }
 
-  /** Without a wait, where it is known. */
+  /** Without a wait, where it is known. Asked once a batch: it follows the client's setting for dates. */
   get known(): RowLayout | undefined {
-    return this.#known;
+    const known = this.#known;
+    if (known === undefined) return undefined;
+    const zone = this.#dates.zone();
+    if (known.layout.zone !== zone) known.layout = known.plan(zone);
+    return known.layout;
   }
 
   /** The next batch looks it up again. */
   forget(layout: RowLayout): void {
-    if (this.#known === layout) this.#known = undefined;
+    if (this.#known?.layout === layout) this.#known = undefined;
   }
 
   /** @throws {CopyError} */
   async find(firstRow: unknown, signal: AbortSignal): Promise<RowLayout> {
-    if (this.#known !== undefined) return this.#known;
+    const { known } = this;
+    if (known !== undefined) return known;
     if (signal.aborted) throw describeSetupFailure(new AbortFault(signal), this.#table);
     const lookUp = (this.#lookUp ??= this.#start(firstRow));
     lookUp.waiting += 1;
@@ -96,9 +106,12 @@ export class TableLayout {
     try {
       const description = await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table));
       const target = await unlessAborted(signal, this.#findConflictTarget(lease.client, description));
-      const layout = planLayout(description, choice, this.#conflict, this.#format, target);
+      const plan = (zone: DateZone): RowLayout =>
+        planLayout(description, choice, this.#conflict, this.#format, target, zone);
+      this.#dates.learn(lease.client);
+      const layout = plan(this.#dates.zone());
       this.#choice = choice;
-      this.#known = layout;
+      this.#known = { plan, layout };
       lease.release();
       return layout;
     } catch (thrown) {

@@ -18,9 +18,16 @@ interface Example {
   code: string;
 }
 
-/** The TypeScript blocks of the README, each with the heading that it stands under. */
+/** The guides whose examples are run, too. */
+const GUIDES = ['README.md', 'src/postgres/encoding/README.md'];
+
+/** The TypeScript blocks of the README and the guides, each with the heading that it stands under. */
 function examples(): Example[] {
-  const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+  return GUIDES.flatMap(examplesOf);
+}
+
+function examplesOf(file: string): Example[] {
+  const readme = readFileSync(path.join(root, file), 'utf8');
   const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
   return blocks.map((block) => {
     const headings = [...readme.slice(0, block.index).matchAll(/^#+ (.*)$/gm)];
@@ -28,7 +35,7 @@ function examples(): Example[] {
   });
 }
 
-describe('every TypeScript example of the README', () => {
+describe('every TypeScript example of the README and the guides', () => {
   const database = useTestDatabase();
   const all = examples();
   let work: string;
@@ -49,6 +56,7 @@ describe('every TypeScript example of the README', () => {
     await database.query('CREATE TABLE events (at timestamptz, name text)');
     await database.query('CREATE TABLE readings (sensor text, value float8, tags text[])');
     await database.query('CREATE TABLE latest (sensor text PRIMARY KEY, value float8)');
+    await database.query('CREATE TABLE visits (day date, at timestamp)');
   });
 
   afterAll(() => {
@@ -83,6 +91,12 @@ describe('every TypeScript example of the README', () => {
 
   it('the one with bad rows has landed the good ones, the last of each key', async () => {
     expect(await database.query('SELECT * FROM latest')).toEqual([{ sensor: 'x1', value: 2 }]);
+  });
+
+  it('the one with dates has stored them by the clock of UTC', async () => {
+    expect(await database.query('SELECT day::text, at::text FROM visits')).toEqual([
+      { day: '2024-05-17', at: '2024-05-17 22:30:00' },
+    ]);
   });
 
   it('the first one has stored what it read', async () => {

@@ -34,7 +34,8 @@ const CASES: readonly (readonly [type: string, value: unknown, stored: string | 
   ['float8', Number.NaN, 'NaN'],
   ['float8', Number.POSITIVE_INFINITY, 'Infinity'],
   ['float8', Number.NEGATIVE_INFINITY, '-Infinity'],
-  ['float8', -0, '-0'],
+  ['float8', -0, '0'],
+  ['float8', '-0', '-0'],
   ['float8', 123, '123'],
   ['float8', '1.5', '1.5'],
   ['numeric', 1.1, '1.1'],
@@ -59,7 +60,9 @@ const CASES: readonly (readonly [type: string, value: unknown, stored: string | 
   ['text', 12.5, '12.5'],
   ['text', 12n, '12'],
   ['text', true, 'true'],
-  ['text', new Date(0), '1970-01-01T00:00:00.000Z'],
+  ['text', new Date(0), '1970-01-01T00:00:00.000+00:00'],
+  ['bool', 1n, 'true'],
+  ['jsonb', { toPostgres: () => null }, null],
   ['varchar(5)', 'abcde', 'abcde'],
   ['char(4)', 'ab', 'ab  '],
   ['"char"', 'x', 'x'],
@@ -141,7 +144,7 @@ const CASES: readonly (readonly [type: string, value: unknown, stored: string | 
   ['int4[]', '{7,8}', '{7,8}'],
   ['int4[]', new Int32Array([1, 2]), '{1,2}'],
   ['float8[]', new Float64Array([0.5, Number.NaN]), '{0.5,NaN}'],
-  ['float8[]', [-0, 1e300], '{-0,1e+300}'],
+  ['float8[]', [-0, 1e300], '{0,1e+300}'],
   ['int8[]', [9223372036854775807n], '{9223372036854775807}'],
   ['int4[]', [[1, 2], [3, 4]], '{{1,2},{3,4}}'], // prettier-ignore
   ['int4[]', [[[1], [2]], [[3], [4]]], '{{{1},{2}},{{3},{4}}}'], // prettier-ignore
@@ -157,6 +160,7 @@ const CASES: readonly (readonly [type: string, value: unknown, stored: string | 
   ['date[]', [new Date(0)], '{1970-01-01}'],
   ['bytea[]', [Buffer.from('\\"'), null], '{"\\\\x5c22",NULL}'],
   ['uuid[]', ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'], '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'],
+  ['jsonb[]', [[1, { a: 2 }], [true, null]], '{{1,"{\\"a\\": 2}"},{true,NULL}}'], // prettier-ignore
   ['jsonb[]', [{ a: 'x"y' }, [1, 2], null], '{"{\\"a\\": \\"x\\\\\\"y\\"}","[1, 2]",NULL}'],
   ['box[]', ['(1,1),(0,0)', '(2,2),(1,1)'], '{(1,1),(0,0);(2,2),(1,1)}'],
   ['mood[]', ['happy', 'so, so'], '{happy,"so, so"}'],
@@ -178,7 +182,7 @@ describe('every built-in type', () => {
     await database.query(TYPES);
     // Each case has a column of its own, so that one COPY carries them all and the row's fields cannot be confused.
     const table = await database.table(CASES.map(([type], index) => `c${index} ${type}`).join(', '));
-    const copy = copyInto<unknown[]>(database.pool(), { table });
+    const copy = copyInto<unknown[]>(database.pool(), { table, dates: 'utc' });
     await copy(
       [CASES.map(([, value]) => value), CASES.map(() => null), CASES.map(() => undefined)],
       flushContext(),

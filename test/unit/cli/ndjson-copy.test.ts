@@ -95,7 +95,7 @@ describe('a value goes the fast way', () => {
 
 describe('a value goes the long way', () => {
   it.each<[ColumnType | string, string, string | undefined]>([
-    ['int4', '-0', '0'],
+    ['int4', '-0', '-0'],
     ['float8', '-0', '-0'],
     ['float8', '-0.0', '-0'],
     ['float8', '1e3', '1000'],

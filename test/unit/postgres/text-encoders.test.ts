@@ -7,7 +7,7 @@ import { ValueFault } from '../../../src/postgres/value-fault.js';
 const scalar = (name: string, category = ''): ColumnType => ({ kind: 'scalar', name, category });
 const arrayOf = (element: ColumnType, delimiter = ','): ColumnType => ({ kind: 'array', element, delimiter });
 
-function text(type: ColumnType, value: unknown): string {
+function text(type: ColumnType, value: unknown): string | null {
   return compileEncoder(type).toText(value);
 }
 
@@ -46,12 +46,11 @@ test('the short way into a chunk writes what the long way would, for whatever va
         return writer.take().toString('utf8');
       });
       const long = outcome(() => {
-        const plain = encoder.toText(value);
+        const plain = encoder.toText(value)!;
         if (plain.includes('\0') || !plain.isWellFormed()) throw new ValueFault('22021', '');
         return escapeText(plain);
       });
-      // −0 has a sign in neither way where the type has none.
-      expect(short.replace(/^-0$/, '0')).toBe(long.replace(/^-0$/, '0'));
+      expect(short).toBe(long);
     }),
     { numRuns: 3000 },
   );
@@ -154,9 +153,11 @@ test("a string is the type's own literal everywhere", () => {
   expect(text(arrayOf(scalar('int4')), '{1,2}')).toBe('{1,2}');
 });
 
-test('types of the category "string" take what text takes; others only literals', () => {
-  expect(text(scalar('', 'S'), true)).toBe('true');
-  expect(() => text(scalar('', 'U'), true)).toThrow(ValueFault);
+test('types of the category "string" take what text takes; others no dates', () => {
+  const date = new Date(0);
+  expect(text(scalar('', 'S'), date)).toBe(text(scalar('text'), date));
+  expect(text(scalar('', 'U'), true)).toBe('true');
+  expect(() => text(scalar('', 'U'), date)).toThrow(ValueFault);
 });
 
 test('objects that know their literal are asked for it, as node-postgres does', () => {

@@ -1,6 +1,7 @@
-/** `Date` as PostgreSQL reads it, whatever its `DateStyle`. Always UTC: a `Date` is an instant. */
+/** `Date` as PostgreSQL reads it, whatever its `DateStyle`. Clocks are milliseconds since 1970, of a wall clock. Pure. */
 
 const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
 /** Days whose text is kept: their number is small in most data, and writing one costs more than all else of a row. */
 const CACHED_DAYS = 4096;
 
@@ -13,12 +14,12 @@ export interface CalendarDay {
 }
 
 /** The day's number since 1970-01-01. */
-export function dayOf(epochMs: number): number {
-  return Math.floor(epochMs / DAY_MS);
+export function dayOf(clockMs: number): number {
+  return Math.floor(clockMs / DAY_MS);
 }
 
-export function timeOfDay(epochMs: number, day: number): number {
-  return epochMs - day * DAY_MS;
+export function timeOfDay(clockMs: number, day: number): number {
+  return clockMs - day * DAY_MS;
 }
 
 /** Days outside these (year 1 to 9999) are written by `calendarDay` alone. */
@@ -45,22 +46,36 @@ export function calendarDay(day: number): CalendarDay {
   return { text, isBeforeChrist };
 }
 
-export function dateText(epochMs: number): string {
-  const { text, isBeforeChrist } = calendarDay(dayOf(epochMs));
+export function dateText(clockMs: number): string {
+  const { text, isBeforeChrist } = calendarDay(dayOf(clockMs));
   return isBeforeChrist ? `${text} BC` : text;
 }
 
-/** Always with its zone: `timestamp` ignores it, and a column that has meanwhile become `timestamptz` still stores the same instant. */
-export const ZONE = '+00';
-
-export function timestampText(epochMs: number): string {
-  const day = dayOf(epochMs);
+/** @param zone as `zoneText` returns it */
+export function timestampText(clockMs: number, zone: string): string {
+  const day = dayOf(clockMs);
   const { text, isBeforeChrist } = calendarDay(day);
-  const rest = timeOfDay(epochMs, day);
+  const rest = timeOfDay(clockMs, day);
   const seconds = Math.floor(rest / 1000);
   const fraction = rest % 1000;
   const clock = `${pad(Math.floor(seconds / 3600), 2)}:${pad(Math.floor(seconds / 60) % 60, 2)}:${pad(seconds % 60, 2)}`;
-  return `${text} ${clock}${fraction === 0 ? '' : `.${pad(fraction, 3)}`}${ZONE}${isBeforeChrist ? ' BC' : ''}`;
+  return `${text} ${clock}${fraction === 0 ? '' : `.${pad(fraction, 3)}`}${zone}${isBeforeChrist ? ' BC' : ''}`;
+}
+
+export const UTC_ZONE = '+00';
+
+const zones = new Map<number, string>([[0, UTC_ZONE]]);
+
+/** `+02`, `-03:30`: how far a wall clock is ahead of UTC. @param offsetMs a whole number of minutes */
+export function zoneText(offsetMs: number): string {
+  let text = zones.get(offsetMs);
+  if (text === undefined) {
+    const minutes = Math.abs(offsetMs) / MINUTE_MS;
+    const rest = minutes % 60;
+    text = `${offsetMs < 0 ? '-' : '+'}${pad(Math.floor(minutes / 60), 2)}${rest === 0 ? '' : `:${pad(rest, 2)}`}`;
+    zones.set(offsetMs, text);
+  }
+  return text;
 }
 
 function pad(value: number, digits: number): string {

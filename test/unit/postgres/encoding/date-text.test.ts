@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { dateText, plainDay, timestampText } from '../../../src/postgres/date-text.js';
+import { dateText, plainDay, timestampText } from '../../../../src/postgres/encoding/date-text.js';
 
 test('years 1 to 9999 are written as toISOString() does', () => {
   fc.assert(
@@ -15,7 +15,7 @@ test('years 1 to 9999 are written as toISOString() does', () => {
         expect(dateText(date.getTime())).toBe(iso.slice(0, 10));
         expect(plainDay(Math.floor(date.getTime() / 86_400_000))).toBe(iso.slice(0, 10));
         const expected = iso.replace('T', ' ').replace('Z', '').replace('.000', '');
-        expect(timestampText(date.getTime())).toBe(`${expected}+00`);
+        expect(timestampText(date.getTime(), '+00')).toBe(`${expected}+00`);
       },
     ),
   );
@@ -29,5 +29,5 @@ test.each([
   ['+275760-09-13T00:00:00Z', '275760-09-13', '275760-09-13 00:00:00+00'],
 ])('%s', (iso, date, timestamp) => {
   expect(dateText(Date.parse(iso))).toBe(date);
-  expect(timestampText(Date.parse(iso))).toBe(timestamp);
+  expect(timestampText(Date.parse(iso), '+00')).toBe(timestamp);
 });
