@@ -25,12 +25,13 @@ export const DEFAULTS = {
   breaker: { failures: 5, minDelayMs: 500, maxDelayMs: 30_000, maxOutageMs: 300_000 },
   yieldEvery: Infinity,
   objectMode: true,
+  unref: false,
   byteMode: { maxBufferBytes: 16 * 1024 * 1024, batchBytes: 1024 * 1024 },
 } as const;
 
 const BUFFER_NAMES = [
   'maxBufferSize', 'highWatermark', 'lowWatermark', 'strategy', 'sampleRate', 'shed', 'maxBufferBytes', 'sizeOf',
-  'maxWaiting', 'maxBlockTimeMs', 'signal', 'clock', 'random',
+  'maxWaiting', 'maxBlockTimeMs', 'signal', 'unref', 'clock', 'random',
 ] as const satisfies readonly (keyof BufferOptions<unknown>)[]; // prettier-ignore
 export const SINK_ONLY_NAMES = [
   'batchBytes', 'concurrency', 'adaptive', 'minFlushIntervalMs', 'maxFlushIntervalMs', 'targetLatencyMs', 'flushTimeoutMs', 'abortGraceMs',

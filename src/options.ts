@@ -98,6 +98,12 @@ export interface BufferOptions<T> {
   maxBlockTimeMs?: number;
   /** Aborts at once, as `destroy()` does. */
   signal?: AbortSignal;
+  /**
+   * The timers of this sink do not keep the process alive: flush interval, retry pauses, breaker, timeouts. A sink that flushes does so once
+   * more when the process has nothing else to do (`beforeExit`); what its destination holds open is the destination's affair. For telemetry.
+   * Default `false`.
+   */
+  unref?: boolean;
   /** The source of time, for tests. Default: the process's own. */
   clock?: Clock;
   /** The source of chance, for tests: a number from 0 to just under 1. Default `Math.random`. */

@@ -2,7 +2,7 @@
 
 import type { ProducerMarks, QueueSettings } from './buffer/queue-settings.js';
 import { shareOf } from './buffer/pressure.js';
-import { systemClock } from './clock.js';
+import { systemClock, unrefClock } from './clock.js';
 import { DEFAULTS } from './defaults.js';
 import { InvalidOptionError } from './errors.js';
 import type { WritableOptions } from './options.js';
@@ -24,6 +24,8 @@ export interface ResolvedBuffer<T> extends QueueSettings<T> {
   /** `undefined` where the user set none. */
   maxBlockTimeMs: number | undefined;
   signal: AbortSignal | undefined;
+  /** Its timers do not keep the process alive. */
+  unref: boolean;
 }
 
 const STRATEGIES: ReadonlyMap<unknown, BackpressureStrategy> = new Map<unknown, BackpressureStrategy>([
@@ -84,6 +86,8 @@ export function resolveBuffer<T>(
     const needed = roomForBatches(given.batchBytes ?? 0, context.concurrency, ratios);
     bound.capacityBytes = Math.max(context.maxBufferBytes, needed);
   }
+  const unref = checkBoolean('unref', given.unref ?? DEFAULTS.unref);
+  const clock = given.clock ?? systemClock;
   return {
     objectMode,
     strategy,
@@ -106,7 +110,9 @@ export function resolveBuffer<T>(
       checkDuration('maxBlockTimeMs', value, 0, true),
     ),
     signal: optional(given.signal, checkSignal),
-    clock: given.clock ?? systemClock,
+    unref,
+    // The one place where it is decided: every timer of a sink is set by this clock.
+    clock: unref ? unrefClock(clock) : clock,
     random: optional(given.random, (value) => checkFunction('random', value)) ?? Math.random,
   };
 }

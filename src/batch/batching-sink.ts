@@ -3,6 +3,7 @@ import type { Outcome } from '../buffer/admission.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import { Alarm } from '../alarm.js';
 import type { TimerHandle } from '../clock.js';
+import { beforeExit } from '../common/before-exit.js';
 import { attachItems, BackpressureError } from '../errors.js';
 import type { FlushReport } from '../events.js';
 import type { SinkMetrics } from '../metrics.js';
@@ -82,6 +83,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       heedsDrops: () =>
         settings.onSettled !== undefined || !this.#milestones.isEmpty || this.#observer.hearsDrops(),
     });
+    if (settings.unref) beforeExit.add(this);
     const { positionOf } = settings;
     this.#positions = positionOf && new CommittedPosition(positionOf, this.queue, failSoon);
   }

@@ -39,6 +39,57 @@ describe.concurrent('a process exits by itself when its streams are idle', () =>
   });
 });
 
+describe.concurrent('a process with sinks that are unref exits by itself', () => {
+  it.each([
+    [
+      'queued items are flushed once before it does',
+      `const s = new BackpressureWritable(async (items) => say('flush:' + items), { unref: true, minFlushIntervalMs: 20_000 });
+       s.write(1); s.write(2);`,
+      'flush:1,2',
+    ],
+    [
+      'all batches are flushed, if the destination keeps the process alive',
+      `const c = new BackpressureController((items) => new Promise((resolve) => setTimeout(() => resolve(say('flush:' + items)), 20)),
+         { unref: true, batchSize: 1, minFlushIntervalMs: 20_000 });
+       c.start(); c.push(1); c.push(2);`,
+      'flush:1',
+      'flush:2',
+    ],
+    [
+      'a flush that adds items does not hold it for ever',
+      `const c = new BackpressureController(async () => { say('flush'); await new Promise((resolve) => setTimeout(resolve, 20)); c.push(2); },
+         { unref: true, minFlushIntervalMs: 20_000 });
+       c.start(); c.push(1);`,
+      'flush',
+    ],
+    [
+      'a retry pause, and a breaker that is open, do not hold it',
+      `const s = new BackpressureWritable(async () => { say('flush'); throw new Error('down'); },
+         { unref: true, retry: { attempts: 9, minDelayMs: 20_000 }, breaker: { failures: 1, minDelayMs: 20_000 } });
+       s.on('error', () => {}); s.write(1);`,
+      'flush',
+    ],
+    [
+      'a flush that hangs does not hold it, and one line counts its items',
+      `const s = new BackpressureWritable(() => new Promise(() => say('flush')), { unref: true });
+       drainOnSignals([s]); s.write(1);`,
+      'flush',
+      ...'exit spillway: 1 item was not delivered before the process ended'.split(' '),
+    ],
+    [
+      'one listener for a thousand sinks',
+      `const all = Array.from({ length: 1_000 }, () => new BackpressureWritable(async () => {}, { unref: true }));
+       say(process.listenerCount('beforeExit')); all.length = 0;`,
+      '1',
+    ],
+  ])('%s', async (_name, script, ...words) => {
+    const expected = words.includes('exit') ? words : [...words, 'exit'];
+    const { words: heard, code } = await run(script);
+    // Standard error may come before or after standard output.
+    expect({ words: heard.toSorted(), code }).toEqual({ words: expected.toSorted(), code: 0 });
+  });
+});
+
 describe.concurrent('a process stays alive while items are unsettled', () => {
   it.each([
     [
