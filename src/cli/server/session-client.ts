@@ -1,11 +1,11 @@
 /** node-postgres' client with the command line's settings: its start-up packet, its TLS, and the guard over the login. */
 
-import { isIP, Socket } from 'node:net';
+import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type * as Pg from 'pg';
 import type { Encryption } from './attempts.js';
 import { guardAuthentication, type GuardedConnection } from './auth-guard.js';
-import { socketPath, type Host } from './conninfo/hosts.js';
+import type { Host } from './conninfo/hosts.js';
 import type { ConnectionSettings } from './conninfo/settings.js';
 import { isForHost } from './server-name.js';
 import type { TlsMaterial } from './tls-material.js';
@@ -108,18 +108,8 @@ function clientConfig(
     scramMaxIterations: MOST_SCRAM_ITERATIONS,
     keepAlive: settings.keepAlive,
     keepAliveInitialDelayMillis: settings.keepAliveIdleMs,
-    ...(host.name.startsWith('@') && host.isSocket ? { stream: () => abstractSocket(socketPath(host)) } : {}),
   };
   return config as Pg.ClientConfig;
-}
-
-/** node-postgres takes everything without a slash for a host. */
-function abstractSocket(path: string): Socket {
-  return new (class extends Socket {
-    override connect(): this {
-      return super.connect({ path });
-    }
-  })();
 }
 
 function missingPassword({ passwordFileFault }: ConnectionSettings): string {

@@ -61,9 +61,8 @@ async function readRoots(
   const root = await files.read('sslrootcert', tls.rootCertificate, 'root.crt');
   if (root !== undefined) {
     check(() => new X509Certificate(root.content), 'sslrootcert', root.file);
-    // As in libpq: with a root certificate at hand, sslmode=require is as good as verify-ca.
-    const verifies = isVerified || tls.mode === 'require';
-    return { ca: verifies ? root.content : undefined, verifies };
+    // As in libpq: a root certificate at hand is used, so that sslmode=require is as good as verify-ca.
+    return { ca: root.content, verifies: true };
   }
   if (!isVerified) return { ca: undefined, verifies: false };
   throw new CliError(

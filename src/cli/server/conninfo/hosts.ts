@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { UsageError } from '../../errors.js';
 
 export interface Host {
-  /** As it was given: a name, an address, or the directory or name of a socket. What a certificate is compared with. */
+  /** As it was given: a name, an address, or the directory of a socket. What a certificate is compared with. */
   readonly name: string;
   /** An address that was given beside the name: the name is not looked up. */
   readonly address: string | undefined;
@@ -44,7 +44,13 @@ function hostOf(name: string, address: string, port: number): Host {
   if (address !== '' && isIP(address.replace(/%.*$/, '')) === 0) {
     throw new UsageError(`hostaddr "${address}" is not an IP address; a name goes into host`);
   }
-  const isSocket = address === '' && (name.startsWith('/') || name.startsWith('@'));
+  if (address === '' && name.startsWith('@')) {
+    throw new UsageError(
+      `host ${JSON.stringify(name)} is a socket without a file, which Node.js cannot reach: ` +
+        'give the directory of a socket, or a host name',
+    );
+  }
+  const isSocket = address === '' && name.startsWith('/');
   return {
     name: name === '' && address === '' ? DEFAULT_HOST : name,
     address: address === '' ? undefined : address,
@@ -64,10 +70,4 @@ function portOf(text: string): number {
 export function hostLabel({ name, address, port }: Host): string {
   const shown = address ?? name;
   return `${isIP(shown) === 6 ? `[${shown}]` : shown}:${port}`;
-}
-
-/** Where the socket of a server on this machine is. An abstract one begins with a zero byte for Node.js. */
-export function socketPath({ name, port }: Host): string {
-  const directory = name.startsWith('@') ? `\0${name.slice(1)}` : name;
-  return `${directory}/.s.PGSQL.${port}`;
 }

@@ -1,0 +1,138 @@
+/** Connection strings of `name=value` pairs. */
+
+import { at, same, type Row } from './row.js';
+
+export const PAIRS: Row[] = [
+  { text: `${at} dbname=shop`, then: same },
+  { text: at, then: same },
+  { text: `  host = 127.0.0.1   port= {port} user =alice password='al1ce' dbname = 'shop' `, then: same },
+  { text: `host=127.0.0.1 port={port} user='od@d/:' password='p/?#@:%&= \\'"\\\\' dbname=shop`, then: same },
+  { text: `host=127.0.0.1 port={port} user=od@d/: password=p/?#@:%&=\\ \\'\\"\\\\ dbname=shop`, then: same },
+  { text: `${at} dbname='ünï code'`, then: same },
+  { text: `${at} dbname=shop dbname=alice`, then: same, title: 'the last one counts' },
+  { text: `${at} dbname=''`, then: same },
+  { text: `hostaddr=127.0.0.1 port={port} user=alice password=al1ce dbname=shop`, then: same },
+  { text: `host=nowhere.invalid hostaddr=127.0.0.1 port={port} user=alice password=al1ce`, then: same },
+  { text: `host=localhost,127.0.0.1 port={closed},{port} user=alice password=al1ce dbname=shop`, then: same },
+  { text: `host=,127.0.0.1 hostaddr=127.0.0.1, port={closed},{port} user=alice password=al1ce`, then: same },
+  { text: `${at} dbname=shop options='-c datestyle=German -c datestyle=YMD'`, then: same },
+  { text: `${at} dbname=shop options='--application-name=dashed --work-mem=9MB'`, then: same },
+  { text: `${at} dbname=shop options='-c application_name=two\\\\ words'`, then: same },
+  { text: `${at} dbname=shop options='-c application_name=x' application_name=y`, then: same },
+  { text: `${at} dbname=shop options='-e -c work_mem=8MB'`, then: same, title: 'a flag that is no setting' },
+  { text: `${at} dbname=shop options='-c spillway.own=1'`, then: same },
+  {
+    text: `${at} dbname=shop options='-c nosuch=1'`,
+    then: { neither: /unrecognized configuration parameter "nosuch"/ },
+  },
+  {
+    text: `${at} dbname=shop options='-c user=trusted'`,
+    then: { neither: /unrecognized configuration parameter "user"/ },
+  },
+  { text: `${at} dbname=shop options='-c work_mem'`, then: { neither: /work_mem requires a value/ } },
+  {
+    text: `${at} dbname=shop fallback_application_name=fallback`,
+    then: { newer: { application_name: 'fallback' } },
+  },
+  { text: `${at} dbname=shop client_encoding=utf-8`, then: same },
+  { text: `${at} dbname=shop client_encoding=auto`, then: same },
+  {
+    text: `${at} dbname=shop client_encoding=LATIN1`,
+    then: { refused: /client encoding "LATIN1" is refused.*iconv/ },
+  },
+  {
+    text: `${at} dbname=shop options='-c client_encoding=SJIS'`,
+    then: { refused: /client encoding "SJIS"/ },
+  },
+  {
+    text: `${at} keepalives=0 keepalives_idle=30 keepalives_interval=0 keepalives_count=0 tcp_user_timeout=0`,
+    then: same,
+  },
+  { text: `${at} keepalives_interval=5`, then: { refused: /keepalives_interval=5 is refused/ } },
+  { text: `${at} keepalives_count=5`, then: { refused: /keepalives_count=5 is refused/ } },
+  { text: `${at} tcp_user_timeout=5000`, then: { refused: /tcp_user_timeout=5000 is refused/ } },
+  { text: `${at} keepalives_idle=x`, then: { neither: /invalid keepalives_idle value: "x"/ } },
+  { text: `${at} connect_timeout=1`, then: same },
+  { text: `${at} connect_timeout=-1`, then: same },
+  { text: `${at} connect_timeout=soon`, then: { neither: /invalid connect_timeout value: "soon"/ } },
+  { text: `${at} replication=database`, then: { refused: /replication=database is refused/ } },
+  { text: `${at} replication=off`, then: same },
+  { text: `${at} gssencmode=disable krbsrvname=x`, then: same },
+  { text: `${at} gssencmode=require`, then: { refused: /gssencmode=require is refused/ } },
+  { text: `${at} gssencmode=maybe`, then: { neither: /gssencmode=maybe is refused/ } },
+  { text: `${at} requirepeer=postgres`, then: same, title: 'requirepeer is about sockets only' },
+  {
+    text: `host={sock} port={port} user=trusted dbname=shop requirepeer=postgres`,
+    then: { refused: /requirepeer is refused/ },
+  },
+  {
+    text: `host={sock} port={port} user=trusted dbname=shop sslmode=require`,
+    then: same,
+    title: 'a socket has no TLS',
+  },
+  { text: `host={sock} port={closed} user=trusted dbname=shop`, then: { neither: /no such socket/ } },
+  {
+    text: `hostaddr=localhost port={port} user=alice`,
+    then: { neither: /hostaddr "localhost" is not an IP address/ },
+  },
+  { text: `host=a,b hostaddr=127.0.0.1 user=alice`, then: { neither: /host has 2 entries and hostaddr 1/ } },
+  { text: `host=127.0.0.1 port={port} user`, then: { neither: /"=" is missing/ } },
+  {
+    text: `host=127.0.0.1 password='open`,
+    then: { neither: /quote in the connection string is not closed/ },
+  },
+  { text: `host=127.0.0.1 sslmod=require`, then: { neither: /invalid connection option "sslmod"/ } },
+  { text: `host=127.0.0.1 Host=b`, then: { neither: /invalid connection option "Host"/ } },
+  {
+    text: `${at} oauth_issuer=https://x oauth_client_id=y`,
+    then: { refused: /oauth_issuer=https:\/\/x is refused/ },
+  },
+  { text: `${at} scram_client_key=sEcReT`, then: { refused: /option scram_client_key is refused/ } },
+  { text: `${at} min_protocol_version=3.2`, then: { refused: /min_protocol_version=3.2 is refused/ } },
+  { text: `${at} max_protocol_version=latest`, then: { newer: { database: 'alice' } } },
+  { text: `${at} channel_binding=maybe`, then: { neither: /invalid channel_binding value/ } },
+  { text: `${at} channel_binding=disable sslmode=require`, then: same },
+  { text: `${at} channel_binding=require sslmode=require`, then: same },
+  {
+    text: `${at} channel_binding=require sslmode=disable`,
+    then: { neither: /channel_binding=require: .*without channel binding/ },
+  },
+  {
+    text: 'host=127.0.0.1 port={port} user=trusted dbname=shop channel_binding=require',
+    then: { neither: /without channel binding/ },
+  },
+  { text: 'host=127.0.0.1 port={port} user=md5er password=mdfive dbname=shop', then: same },
+  { text: 'host=127.0.0.1 port={port} user=clear password=clear dbname=shop', then: same },
+  {
+    text: 'host=127.0.0.1 port={port} user=clear password=clear dbname=shop require_auth=scram-sha-256',
+    then: { neither: /password in clear, which require_auth=scram-sha-256/ },
+  },
+  {
+    text: 'host=127.0.0.1 port={port} user=clear password=clear dbname=shop require_auth=!password',
+    then: { neither: /password in clear/ },
+  },
+  {
+    text: 'host=127.0.0.1 port={port} user=clear password=clear dbname=shop require_auth=password,md5',
+    then: { newer: { user: 'clear' } },
+  },
+  {
+    text: 'host=127.0.0.1 port={port} user=md5er password=mdfive dbname=shop require_auth=password',
+    then: { neither: /MD5 password/ },
+  },
+  {
+    text: 'host=127.0.0.1 port={port} user=trusted dbname=shop require_auth=md5',
+    then: { neither: /without authentication/ },
+  },
+  {
+    text: 'host=127.0.0.1 port={port} user=trusted dbname=shop require_auth=!none',
+    then: { neither: /without authentication/ },
+  },
+  {
+    text: 'host=127.0.0.1 port={port} user=trusted dbname=shop require_auth=none',
+    then: { newer: { user: 'trusted' } },
+  },
+  { text: `${at} require_auth=none,scram-sha-256`, then: { newer: { user: 'alice' } } },
+  { text: `${at} require_auth=none`, then: { neither: /asks for SCRAM, which require_auth=none/ } },
+  { text: `${at} require_auth=kerberos`, then: { neither: /invalid require_auth value: "kerberos"/ } },
+  { text: `${at} require_auth=md5,!password`, then: { neither: /cannot stand beside/ } },
+];
