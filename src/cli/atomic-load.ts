@@ -3,6 +3,7 @@
 import { messageOf, toError } from '../errors.js';
 import { ClientLease } from '../postgres/client-lease.js';
 import { Commit } from '../postgres/connection/commit.js';
+import { expectOtherStatements } from '../postgres/connection/own-query.js';
 import { CopyError } from '../postgres/copy-error.js';
 import { LATE, Patience } from '../postgres/patience.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
@@ -31,6 +32,7 @@ export class AtomicLoad {
     const lease = await ClientLease.take(pool, new AbortController().signal);
     try {
       await runStatement(lease.client, OWN_TRANSACTION.begin);
+      expectOtherStatements(lease.client);
     } catch (error) {
       lease.discard(toError(error));
       throw new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
@@ -88,6 +90,7 @@ export class AtomicLoad {
     }
     const { client } = this.#lease;
     const lent = {
+      connection: (client as { connection?: unknown }).connection,
       query: client.query.bind(client),
       on: client.on.bind(client),
       removeListener: client.removeListener.bind(client),

@@ -6,6 +6,7 @@
 import type { Batch, BatchStage, RowFailures } from './batch.js';
 import type { ClientLease } from './client-lease.js';
 import { Commit } from './connection/commit.js';
+import { expectOtherStatements } from './connection/own-query.js';
 import type { CopyError } from './copy-error.js';
 import { describeRowFault } from './copy-failure.js';
 import { mergeStaged } from './copy/staged-merge.js';
@@ -119,6 +120,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     if (beforeCommit !== undefined) {
       const landed = this.failures.size === 0 ? items : this.landed().map((row) => items[row]!);
       this.#stage = 'beforeCommit';
+      expectOtherStatements(client);
       if (landed.length > 0) await unlessAborted(signal, beforeCommit(client, landed));
     }
     if (mark !== undefined) {

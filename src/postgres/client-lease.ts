@@ -1,6 +1,7 @@
 /** A client out of the pool, for the time of one batch: it goes back clean, or it is thrown away. */
 
 import { toError } from '../errors.js';
+import { GuardedSocket } from './connection/guarded-socket.js';
 import { SessionWatch } from './connection/session-watch.js';
 import { AbortFault, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -19,6 +20,9 @@ export class ClientLease<Client extends CopyClient> {
   onLost: (error: Error) => void = IGNORE;
   #lost: Error | undefined;
   #isOut = true;
+  readonly #guard: GuardedSocket | undefined;
+  /** The guard is there for this lease alone. */
+  readonly #isGuardOwn: boolean;
 
   readonly #onError = (error: Error): void => {
     this.#lost ??= error;
@@ -30,6 +34,11 @@ export class ClientLease<Client extends CopyClient> {
     // While a client is out, nobody else listens: without a listener a lost connection would end the process.
     client.on('error', this.#onError);
     this.watch = new SessionWatch(client);
+    const stream = streamOf(client);
+    const guard = GuardedSocket.of(stream);
+    this.#isGuardOwn = guard === undefined;
+    this.#guard = guard ?? (stream === undefined ? undefined : GuardedSocket.install(stream, 'foreign'));
+    this.#guard?.countFromHere();
   }
 
   /** @throws the pool's error, or an `AbortFault` */
@@ -57,7 +66,14 @@ export class ClientLease<Client extends CopyClient> {
   static #connect<Client extends CopyClient>(pool: CopyPool<Client>): Promise<ClientLease<Client>> {
     return new Promise((resolve, reject) => {
       let lease: ClientLease<Client> | undefined;
+      let isRefused = false;
       const lend = (client: Client): void => {
+        // After an error while it connected, node-postgres calls back again when the server goes on all the same.
+        if (isRefused) {
+          client.on('error', IGNORE);
+          client.release(true);
+          return;
+        }
         try {
           lease ??= new ClientLease(client);
           resolve(lease);
@@ -66,8 +82,10 @@ export class ClientLease<Client extends CopyClient> {
         }
       };
       const onConnect = (error: Error | undefined, client: Client): void => {
-        if (error) reject(error);
-        else lend(client);
+        if (error) {
+          isRefused = true;
+          reject(error);
+        } else lend(client);
       };
       const { connect } = pool as { connect: (callback?: typeof onConnect) => Lent<Client> };
       if (connect.length === 0) {
@@ -112,6 +130,8 @@ export class ClientLease<Client extends CopyClient> {
     this.#isOut = false;
     this.client.removeListener('error', this.#onError);
     this.watch.end();
+    if (this.#isGuardOwn) this.#guard?.remove();
+    else this.#guard?.release();
     this.client.release();
   }
 
@@ -126,7 +146,10 @@ export class ClientLease<Client extends CopyClient> {
     (client as { removeAllListeners?: (event: string) => unknown }).removeAllListeners?.('error');
     client.on('error', IGNORE);
     // A farewell to a peer that does not answer would never end, and the pool would wait for it.
-    const { connection } = client as { connection?: { stream?: { destroy?: () => unknown } } };
-    connection?.stream?.destroy?.();
+    streamOf(client)?.destroy?.();
   }
+}
+
+function streamOf(client: CopyClient): { destroy?: () => unknown } | undefined {
+  return (client as { connection?: { stream?: { destroy?: () => unknown } } }).connection?.stream;
 }

@@ -9,6 +9,8 @@
 
 import type { Writable } from 'node:stream';
 import { from } from 'pg-copy-streams';
+import { GuardedSocket } from './connection/guarded-socket.js';
+import { refuseUnexpected, unexpected } from './connection/refuse-unexpected.js';
 import type { CopyClient } from './pool.js';
 import type { Statement } from './sql/statement.js';
 
@@ -16,6 +18,17 @@ import type { Statement } from './sql/statement.js';
 const AHEAD_BYTES = 1024 * 1024;
 /** A row larger than this goes out in pieces: the server takes no message of more than 1 GiB. */
 const LARGEST_WRITE_BYTES = 4 * 1024 * 1024;
+
+/** What a query of node-postgres gets to see of its connection. */
+interface CopyConnection {
+  readonly stream: { destroy: (error: Error) => unknown };
+}
+
+/** What node-postgres and pg-copy-streams have of each other. */
+interface CopyQuery {
+  submit(connection: CopyConnection): void;
+  handleReadyForQuery(): void;
+}
 
 interface Waiter {
   resolve: () => void;
@@ -27,6 +40,7 @@ export class CopyInput {
   #failure: Error | undefined;
   #waiter: Waiter | undefined;
   #stage: 'open' | 'ending' | 'finished' = 'open';
+  #connection: CopyConnection | undefined;
   /** Settles when the server has answered a COPY that failed or was given up. */
   readonly #answer: Promise<Error | undefined>;
 
@@ -34,6 +48,7 @@ export class CopyInput {
   constructor(client: CopyClient, statement: Statement) {
     const stream = from(statement, { highWaterMark: AHEAD_BYTES });
     this.#stream = stream;
+    this.#watch(stream as unknown as CopyQuery);
     this.#answer = new Promise((resolve) => {
       stream.once('error', resolve);
       stream.once('close', () => {
@@ -72,6 +87,7 @@ export class CopyInput {
   async finish(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     this.#stage = 'ending';
+    GuardedSocket.of(this.#connection?.stream)?.endCopy();
     this.#stream.end();
     await this.#wait(() => this.#stage === 'finished');
   }
@@ -91,6 +107,28 @@ export class CopyInput {
     if (this.#stage !== 'open') return undefined;
     this.#stream.destroy(new Error('the batch was given up'));
     return this.#answer;
+  }
+
+  /** The stream is a query of node-postgres. It has no answer to messages that do not fit, and throws in the socket's handler. */
+  #watch(query: CopyQuery): void {
+    const submit = query.submit.bind(query);
+    query.submit = (connection) => {
+      this.#connection = connection;
+      // It may have waited behind another one, with all of its rows.
+      GuardedSocket.of(connection.stream)?.begin(this.#stage === 'open' ? 'copyQuery' : 'sentCopy');
+      submit(connection);
+    };
+    const ready = query.handleReadyForQuery.bind(query);
+    query.handleReadyForQuery = () => {
+      try {
+        if (this.#stage !== 'ending') throw unexpected('ReadyForQuery');
+        // It throws if the end of the rows has not been sent.
+        ready();
+      } catch (error) {
+        this.#connection?.stream.destroy(error as Error);
+      }
+    };
+    refuseUnexpected(query, () => this.#connection);
   }
 
   async #wait(isOver?: () => boolean): Promise<void> {

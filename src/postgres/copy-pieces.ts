@@ -5,6 +5,8 @@
  */
 
 import type { ClientLease } from './client-lease.js';
+import { GuardedSocket } from './connection/guarded-socket.js';
+import { refuseUnexpected } from './connection/refuse-unexpected.js';
 import type { EncodedRows } from './encoded-rows.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
 import type { CopyClient } from './pool.js';
@@ -31,6 +33,7 @@ interface PieceClient {
 }
 
 interface PieceStream {
+  destroy(error: Error): unknown;
   write(bytes: Buffer, onWritten: () => void): boolean;
 }
 
@@ -164,9 +167,11 @@ class PieceQuery {
   readonly #client: PieceClient;
   #resolve!: (error: Error | undefined) => void;
   #isOver = false;
+  #connection: PieceConnection | undefined;
 
   constructor(client: PieceClient) {
     this.#client = client;
+    refuseUnexpected(this, () => this.#connection);
     this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -179,6 +184,8 @@ class PieceQuery {
   // ── called by node-postgres ──
 
   submit(connection: PieceConnection): void {
+    this.#connection = connection;
+    GuardedSocket.of(connection.stream)?.begin('sentCopy');
     this.sends?.(connection.stream);
   }
 

@@ -3,6 +3,8 @@
  * that rows and mark hold or fall together; whoever loads the same source again leaves out what is marked.
  */
 
+import { expectOtherStatements } from './connection/own-query.js';
+import { LARGE_ANSWER } from './connection/protocol-guard.js';
 import { CopyError } from './copy-error.js';
 import { AlreadyCommitted, describeImportFailure, SourceChanged, takenOver } from './import-errors.js';
 import { showImportId } from './import-id.js';
@@ -198,7 +200,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     await this.#inRun('read the rejects of', signal, async (client) => {
       await runStatement(client, this.#statements.openRejects, [this.#id]);
       for (;;) {
-        const { rows } = await runStatement(client, FETCH_REJECTS);
+        const { rows } = await runStatement(client, FETCH_REJECTS, [], LARGE_ANSWER);
         if (rows.length === 0) return;
         for (const { reject } of rows as { reject: string }[]) await use(JSON.parse(reject));
       }
@@ -250,6 +252,7 @@ async function beginRun<Client extends CopyClient>(
   if (made !== undefined) {
     // Locks on other tables than ours are waited for as the session has it.
     await runStatement(client, SET_LOCK_TIMEOUT, [limitBefore]);
+    expectOtherStatements(client);
     await onFirstRun?.(client);
     return { ...made, isFirstRun: true, isFinished: false };
   }
@@ -296,7 +299,7 @@ async function readCommitted(
   statements: ImportStatements,
   id: string,
 ): Promise<Committed> {
-  const { rows } = await runStatement(client, statements.readRanges, [id]);
+  const { rows } = await runStatement(client, statements.readRanges, [id], LARGE_ANSWER);
   const found = rows as { first: string; last: string; rows: string; rejected: string; plain: string }[];
   const ranges = new PositionRanges();
   const counts = { rows: 0, rejected: 0, plain: 0 };

@@ -68,6 +68,7 @@ const NODE_CODES: Readonly<Record<string, ErrorClass>> = {
   ENOTFOUND: 'transport',
   EPIPE: 'transport',
   ETIMEDOUT: 'transport',
+  ERR_BACKPRESSURE_PROTOCOL: 'transport',
   ERR_STREAM_DESTROYED: 'transport',
   ERR_STREAM_PREMATURE_CLOSE: 'transport',
   ERR_STREAM_WRITE_AFTER_END: 'transport',

@@ -19,6 +19,8 @@
  * What users write (`beforeCommit`, `query`, defaults, triggers) is theirs, and keeps their search path.
  */
 
+import { ask } from '../connection/own-query.js';
+import type { AnswerLimits } from '../connection/protocol-guard.js';
 import type { CopyClient } from '../pool.js';
 
 declare const made: unique symbol;
@@ -36,12 +38,14 @@ export function sequence(statements: readonly Statement[]): Statement {
   return statement(statements.join('; '));
 }
 
+/** @param limits how much the answer may hold. Default: what a small query's does. */
 export function runStatement(
   client: Pick<CopyClient, 'query'>,
   text: Statement,
   values?: unknown[],
+  limits?: AnswerLimits,
 ): Promise<{ rows: unknown[]; command: string }> {
-  return values === undefined ? client.query(text) : client.query(text, values);
+  return ask(client, text, values, limits);
 }
 
 /** Equality by the server's own operator. */

@@ -324,7 +324,8 @@ describe('the table changes while we run', () => {
     pool.on('connect', (client) => {
       const query = client.query.bind(client) as (...given: unknown[]) => unknown;
       (client as unknown as { query: unknown }).query = (...given: unknown[]) => {
-        if (typeof given[0] === 'string') statements.push(given[0]);
+        const { text } = given[0] as { text?: unknown };
+        if (typeof text === 'string') statements.push(text);
         return query(...given);
       };
     });

@@ -1,0 +1,198 @@
+/**
+ * Stands between a connection's socket and node-postgres' parser: passes whole messages that fit the protocol on, and destroys the socket
+ * at the first that does not. So the client fails with an error, where its parser would throw in the socket's handler, loop, or buffer.
+ */
+
+import {
+  ProtocolGuard,
+  type AnswerLimits,
+  type AuthenticationMethod,
+  type StatementKind,
+} from './protocol-guard.js';
+import type { ProtocolFault } from './protocol-fault.js';
+import { HEADER_BYTES } from './server-message.js';
+
+type DataListener = (chunk: Buffer) => void;
+
+/** What is used of a socket. */
+interface GuardableStream {
+  readonly bytesWritten?: number;
+  readonly destroyed?: boolean;
+  listeners(event: 'data'): unknown[];
+  on(event: 'data', listener: DataListener): unknown;
+  removeListener(event: 'data', listener: DataListener): unknown;
+  destroy(error: Error): unknown;
+}
+
+const NO_BYTES = Buffer.alloc(0);
+const SMALLEST_HOLD = 1024;
+/** ReadyForQuery, ErrorResponse, Authentication, CopyInResponse. */
+const TURNING_POINTS: ReadonlySet<number> = new Set([0x5a, 0x45, 0x52, 0x47]);
+
+const guards = new WeakMap<object, GuardedSocket>();
+
+export class GuardedSocket {
+  readonly #stream: GuardableStream;
+  readonly #guard: ProtocolGuard;
+  readonly #inner: DataListener[];
+  #sentBefore: number;
+  /** The beginning of a message that is not whole yet. */
+  #held = NO_BYTES;
+  #heldBytes = 0;
+  #isBroken = false;
+  #isRemoved = false;
+
+  readonly #onData: DataListener = (chunk) => {
+    this.#receive(chunk);
+  };
+
+  private constructor(
+    stream: GuardableStream,
+    state: 'startup' | 'foreign',
+    demanded?: ReadonlySet<AuthenticationMethod>,
+  ) {
+    this.#stream = stream;
+    this.#sentBefore = stream.bytesWritten ?? 0;
+    this.#guard = new ProtocolGuard(state, () => (stream.bytesWritten ?? 0) - this.#sentBefore, demanded);
+    this.#inner = stream.listeners('data') as DataListener[];
+    stream.on('data', this.#onData);
+    for (const listener of this.#inner) stream.removeListener('data', listener);
+    guards.set(stream, this);
+  }
+
+  /** Guards a stream from now on. @returns nothing where it is guarded already */
+  static install(
+    stream: object,
+    state: 'startup' | 'foreign',
+    demanded?: ReadonlySet<AuthenticationMethod>,
+  ): GuardedSocket | undefined {
+    if (guards.has(stream) || !isGuardable(stream)) return undefined;
+    return new GuardedSocket(stream, state, demanded);
+  }
+
+  /** The guard of a stream, if it has one. */
+  static of(stream: unknown): GuardedSocket | undefined {
+    return typeof stream === 'object' && stream !== null ? guards.get(stream) : undefined;
+  }
+
+  begin(kind: StatementKind, limits?: AnswerLimits): void {
+    this.#guard.begin(kind, limits);
+  }
+
+  endCopy(): void {
+    this.#guard.endCopy();
+  }
+
+  release(): void {
+    this.#guard.release();
+  }
+
+  /** A batch begins: what the server may quote is counted from here. */
+  countFromHere(): void {
+    this.#sentBefore = this.#stream.bytesWritten ?? 0;
+  }
+
+  /** Leaves the stream as it was found. */
+  remove(): void {
+    if (this.#isRemoved) return;
+    this.#isRemoved = true;
+    guards.delete(this.#stream);
+    for (const listener of this.#inner) this.#stream.on('data', listener);
+    this.#stream.removeListener('data', this.#onData);
+    const rest = this.#held.subarray(0, this.#heldBytes);
+    this.#held = NO_BYTES;
+    if (rest.length > 0 && !this.#isBroken) this.#pass(rest);
+  }
+
+  #receive(chunk: Buffer): void {
+    const start = this.#heldBytes > 0 ? this.#complete(chunk) : 0;
+    if (start < chunk.length && !this.#isOver) this.#passWhole(chunk, start);
+  }
+
+  get #isOver(): boolean {
+    return this.#isBroken || this.#stream.destroyed === true;
+  }
+
+  /** Adds to the message that is held what belongs to it. @returns where that ends in the chunk */
+  #complete(chunk: Buffer): number {
+    let at = 0;
+    if (this.#heldBytes < HEADER_BYTES) {
+      at = this.#hold(chunk, at, HEADER_BYTES);
+      if (this.#heldBytes < HEADER_BYTES || this.#refuseHeader(this.#held, 0)) return at;
+    }
+    const length = 1 + this.#held.readUInt32BE(1);
+    at = this.#hold(chunk, at, length);
+    if (this.#heldBytes < length) return at;
+    const message = this.#held.subarray(0, length);
+    this.#held = NO_BYTES;
+    this.#heldBytes = 0;
+    if (!this.#refuse(this.#guard.accept(message, 0, length))) this.#pass(message);
+    return at;
+  }
+
+  /** Passes on the whole messages of a chunk from `start`, and holds what is left. */
+  #passWhole(chunk: Buffer, start: number): void {
+    let from = start;
+    let at = start;
+    while (at + HEADER_BYTES <= chunk.length && !this.#isRemoved) {
+      if (this.#refuseHeader(chunk, at)) return;
+      const end = at + 1 + chunk.readUInt32BE(at + 1);
+      if (end > chunk.length) break;
+      if (this.#refuse(this.#guard.accept(chunk, at, end))) return;
+      const type = chunk[at]!;
+      at = end;
+      // What may follow depends on what these make the client send.
+      if (!TURNING_POINTS.has(type)) continue;
+      this.#pass(chunk.subarray(from, at));
+      from = at;
+      if (this.#isOver) return;
+    }
+    if (this.#isRemoved) at = chunk.length;
+    if (from < at) this.#pass(chunk.subarray(from, at));
+    if (at < chunk.length && !this.#isOver) this.#hold(chunk, at, Infinity);
+  }
+
+  /** Holds what comes from `start` on, until `length` bytes are held. @returns where that ends in the chunk */
+  #hold(chunk: Buffer, start: number, length: number): number {
+    const end = Math.min(chunk.length, start + length - this.#heldBytes);
+    const held = this.#heldBytes + end - start;
+    if (this.#held.length < held) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(SMALLEST_HOLD, held, Math.min(2 * held, length)));
+      this.#held.copy(larger, 0, 0, this.#heldBytes);
+      this.#held = larger;
+    }
+    chunk.copy(this.#held, this.#heldBytes, start, end);
+    this.#heldBytes = held;
+    return end;
+  }
+
+  #refuseHeader(bytes: Buffer, at: number): boolean {
+    return this.#refuse(this.#guard.check(bytes[at]!, bytes.readUInt32BE(at + 1)));
+  }
+
+  #refuse(fault: ProtocolFault | undefined): boolean {
+    if (fault === undefined) return false;
+    this.#break(fault);
+    return true;
+  }
+
+  #pass(bytes: Buffer): void {
+    try {
+      for (const listener of this.#inner) listener.call(this.#stream, bytes);
+    } catch (error) {
+      this.#break(error as Error);
+    }
+  }
+
+  #break(error: Error): void {
+    this.#isBroken = true;
+    this.#held = NO_BYTES;
+    this.#heldBytes = 0;
+    this.#stream.destroy(error);
+  }
+}
+
+function isGuardable(stream: object): stream is GuardableStream {
+  const { listeners, on, removeListener, destroy } = stream as Partial<GuardableStream>;
+  return [listeners, on, removeListener, destroy].every((method) => typeof method === 'function');
+}
