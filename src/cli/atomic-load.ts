@@ -2,10 +2,11 @@
 
 import { messageOf, toError } from '../errors.js';
 import { ClientLease } from '../postgres/client-lease.js';
+import { requestCancel } from '../postgres/connection/cancel-request.js';
 import { Commit } from '../postgres/connection/commit.js';
 import { expectOtherStatements } from '../postgres/connection/own-query.js';
 import { CopyError } from '../postgres/copy-error.js';
-import { LATE, Patience } from '../postgres/patience.js';
+import { AbortFault, LATE, Patience, unlessAborted } from '../postgres/patience.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
 import { runStatement } from '../postgres/sql/statement.js';
 import { OWN_TRANSACTION } from '../postgres/transaction-scope.js';
@@ -13,6 +14,8 @@ import { CliError, ExitCode, oneLine } from './errors.js';
 
 /** How long an answer to ROLLBACK may take before the connection is cut instead. */
 const ROLLBACK_LIMIT_MS = 5_000;
+/** How long the answer to COMMIT may take once the load was told to stop, and the server asked to cancel. */
+const STOP_LIMIT_MS = 5_000;
 
 export class AtomicLoad {
   /** Lends the one connection, again and again. When it is lost, so is the load. */
@@ -44,22 +47,47 @@ export class AtomicLoad {
     return this.#isCommitted;
   }
 
-  /** @throws {CliError} when nothing was committed, or nobody knows */
-  async commit(): Promise<void> {
+  /** COMMIT was sent, and nobody knows what came of it. */
+  get isCommitOpen(): boolean {
+    return this.#commitment.isOpen;
+  }
+
+  /** The server has not waited for its standby to confirm what was committed. */
+  get isUnconfirmed(): boolean {
+    return this.#isCommitted && this.#lease.watch.isCommittedLocally;
+  }
+
+  /**
+   * @param stopping fires when the load is to stop: the server is asked to cancel then, and its answer is waited for a moment longer
+   * @throws {CliError} when nothing was committed, or nobody knows
+   */
+  async commit(stopping: AbortSignal): Promise<void> {
     try {
       if (this.#lost !== undefined) throw this.#lost;
-      const { command } = await this.#commitment.run(() =>
-        runStatement(this.#lease.client, OWN_TRANSACTION.commit),
-      );
+      const { command } = await this.#commitment.run(() => this.#answerTo(stopping));
       // A transaction that has failed answers so, and with no error.
       if (command === 'ROLLBACK') throw new CliError('the server rolled the load back');
       this.#isCommitted = true;
     } catch (thrown) {
       const error = this.#lease.reasonOf(toError(thrown));
-      const outcome = this.#commitment.isOpen
-        ? 'the connection was lost after COMMIT was sent: all rows are in the table, or none: '
-        : '';
+      const outcome = this.#commitment.isOpen ? 'COMMIT was sent and not answered: ' : '';
       throw new CliError(oneLine(`${outcome}${error.message}`), ExitCode.FAILED, error);
+    }
+  }
+
+  async #answerTo(stopping: AbortSignal): Promise<{ command: string }> {
+    const { client } = this.#lease;
+    const answer = runStatement(client, OWN_TRANSACTION.commit);
+    try {
+      return await unlessAborted(stopping, answer);
+    } catch (error) {
+      if (!(error instanceof AbortFault)) throw error;
+      // A server that waits for its standby commits then, and one that still checks constraints rolls back: either way it answers.
+      requestCancel(client);
+      const late = await new Patience(new AbortController().signal).wait(answer, STOP_LIMIT_MS);
+      if (late === LATE)
+        throw new Error('the load was stopped while it waited for the answer', { cause: error });
+      return late;
     }
   }
 
@@ -68,6 +96,11 @@ export class AtomicLoad {
     const lease = this.#lease;
     if (this.#isCommitted) {
       lease.release();
+      return;
+    }
+    if (this.#commitment.isOpen) {
+      // Behind a COMMIT nothing else would be answered.
+      lease.discard(new Error('COMMIT was not answered'));
       return;
     }
     const patience = new Patience(new AbortController().signal);

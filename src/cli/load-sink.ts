@@ -7,6 +7,7 @@ import { CopyError } from '../postgres/copy-error.js';
 import { createCopy, type RowCopy } from '../postgres/copy-into.js';
 import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';
+import type { FlushFunction } from '../types.js';
 import { NESTED_TRANSACTION } from '../postgres/transaction-scope.js';
 import { causesOf, CliError, ExitCode, oneLine, placeOf } from './errors.js';
 import { writtenLines } from './line-rows.js';
@@ -15,6 +16,7 @@ import { SourceRow } from './record-parser.js';
 import type { RejectFile } from './reject-file.js';
 import { wordsOf, type RejectLine } from './reject.js';
 import type { LoadColumn } from './table.js';
+import type { UnansweredCommits } from './write/unanswered-commits.js';
 
 export interface LoadTarget {
   readonly pool: CopyPool;
@@ -24,6 +26,7 @@ export interface LoadTarget {
   /** Where rows that the table refuses go. Without it the first one ends the load. */
   readonly rejects: RejectFile | undefined;
   readonly importLog: ImportLog | undefined;
+  readonly unanswered: UnansweredCommits;
 }
 
 export interface LoadSink {
@@ -51,11 +54,11 @@ export class OpenFlushes {
 }
 
 export function createRowCopy(
-  { pool, table, columns, key, importLog }: LoadTarget,
+  { pool, table, columns, key, importLog, unanswered }: LoadTarget,
   { onConflict, atomic }: LoadOptions,
   lineOf: RejectLine,
 ): RowCopy<SourceRow> {
-  return createCopy<SourceRow>(
+  const copy = createCopy<SourceRow>(
     pool,
     {
       schema: table.schema,
@@ -75,6 +78,14 @@ export function createRowCopy(
       ...(atomic ? { scope: NESTED_TRANSACTION } : {}),
     },
   );
+  const watched: FlushFunction<SourceRow> = (rows, context) =>
+    unanswered.watch(rows[0]!.ordinal, rows.length, Promise.resolve(copy(rows, context)));
+  const { defaults, copyWritten } = copy;
+  return Object.assign(watched, {
+    defaults,
+    copyWritten: (...[batch, signal]: Parameters<typeof copyWritten>) =>
+      unanswered.watch(batch.first, batch.rows, copyWritten(batch, signal)),
+  });
 }
 
 function valuesOf(row: SourceRow, only?: number): unknown {

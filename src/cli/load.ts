@@ -16,6 +16,7 @@ import type { LoadOptions } from './options.js';
 import { startProgress, type ProgressReading } from './progress.js';
 import { RejectFile } from './reject-file.js';
 import { findFiles, Source } from './source.js';
+import { UnansweredCommits } from './write/unanswered-commits.js';
 import { DROPPED, summarise, type LoadOutcome, type LoadSummary } from './summary.js';
 
 /** What a command may touch of the process. */
@@ -85,6 +86,7 @@ class LoadJob {
   readonly #terminal: Terminal;
   readonly #openWay: OpenWay;
   readonly #stopping = new AbortController();
+  readonly #unanswered: UnansweredCommits;
   #stoppedBy: StopSignal | undefined;
   #sink: LoadSink | undefined;
   readonly #made: MadeByLoad = {};
@@ -98,6 +100,7 @@ class LoadJob {
   ) {
     this.#openWay = open;
     this.#options = options;
+    this.#unanswered = new UnansweredCommits(options.resume !== undefined);
     this.#source = source;
     this.#rejects = rejects;
     this.#terminal = terminal;
@@ -139,6 +142,8 @@ class LoadJob {
         bytesRead: this.#source.bytesRead,
         stoppedBy: this.#stoppedBy,
         committed: atomic?.isCommitted ?? true,
+        rowsUnknown: atomic?.isCommitOpen === true ? loaded.metrics.eventsFlushed : this.#unanswered.rows,
+        isUnconfirmed: atomic?.isUnconfirmed ?? false,
         rejects: this.#rejects?.count ?? importLog?.rejectedBefore ?? 0,
         import: importLog && {
           importId: importLog.importId,
@@ -182,7 +187,7 @@ class LoadJob {
   async #dropCreated(pool: CopyPool): Promise<boolean> {
     const { table, importLog } = this.#made;
     // One transaction takes back what it has made.
-    if (this.#options.atomic) return false;
+    if (this.#options.atomic || this.#unanswered.rows > 0) return false;
     return (await table?.dropIfEmpty(pool, importLog).catch(() => false)) ?? false;
   }
 
@@ -197,7 +202,7 @@ class LoadJob {
       this.#source.stop();
     };
     const { records, sink } = this.#openWay({
-      target: { ...plan, rejects: this.#rejects },
+      target: { ...plan, rejects: this.#rejects, unanswered: this.#unanswered },
       options: this.#options,
       onFailure,
       skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
@@ -213,7 +218,7 @@ class LoadJob {
             refuseShorterInput(importLog, records.lastOrdinal);
             await importLog.finish();
           }
-          await atomic?.commit();
+          await this.#commit(atomic);
         }
       }
     } catch (error) {
@@ -224,6 +229,19 @@ class LoadJob {
     }
     await this.#rejects?.close().catch((error: unknown) => failures.push(error as CliError));
     return { metrics: sink.metrics(), lastRow: records.lastRow, failure: failures[0] };
+  }
+
+  async #commit(atomic: AtomicLoad | undefined): Promise<void> {
+    try {
+      await atomic?.commit(this.#stopping.signal);
+    } catch (error) {
+      if (this.#stoppedBy === undefined || !(error instanceof CliError)) throw error;
+      throw new CliError(
+        `stopped by ${this.#stoppedBy}: ${error.message}`,
+        exitCodeOf(this.#stoppedBy),
+        error,
+      );
+    }
   }
 
   /** What may be over by the time of another run. */

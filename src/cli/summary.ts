@@ -27,6 +27,10 @@ export interface LoadOutcome {
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | undefined;
   /** `--atomic`: whether the one transaction was committed. True for loads of many. */
   readonly committed: boolean;
+  /** Rows that may be in the table beside those that count as loaded: their COMMIT was not answered. */
+  readonly rowsUnknown: number;
+  /** `--atomic`: it was committed, but the server has not waited for its standby to confirm that. */
+  readonly isUnconfirmed: boolean;
   /** Rows that were left out, by this run and those of the import before it. */
   readonly rejects: number;
   /** `--resume` */
@@ -88,6 +92,7 @@ function linesOf(outcome: LoadOutcome, peak: number): string[] {
     `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peak)}`,
     ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
     ...rejected,
+    ...(outcome.rowsUnknown > 0 && outcome.failure === undefined ? [twiceLine(outcome)] : []),
     ...outcome.notes,
   ];
 }
@@ -115,6 +120,7 @@ function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error
     notes: outcome.notes,
     rows,
     rowsBefore: imported?.rowsBefore ?? 0,
+    rowsUnknown: outcome.rowsUnknown,
     rowsInAll: rows + (imported?.rowsBefore ?? 0),
     rejects: outcome.rejects - (imported?.rejectedBefore ?? 0),
     rejectsInAll: outcome.rejects,
@@ -141,12 +147,31 @@ export const DROPPED = 'the table that --create had made was dropped again';
 
 function inTable(outcome: LoadOutcome): string {
   const rows = rowsOf(outcome);
+  if (outcome.rowsUnknown > 0) return ` (${openLine(outcome, rows)})`;
   if (rows === 0) return outcome.dropped ? ` (nothing was loaded; ${DROPPED})` : ' (nothing was loaded)';
   return ` (${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} loaded)`;
 }
 
+/** A batch whose COMMIT was not answered was loaded again. */
+function twiceLine({ rowsUnknown }: LoadOutcome): string {
+  const rows = rowsUnknown === 1 ? '1 row' : `${count(rowsUnknown)} rows`;
+  return `up to ${rows} may be in the table twice: COMMIT was sent and not answered; --resume ID rules that out`;
+}
+
+function openLine({ rowsUnknown, options }: LoadOutcome, rows: number): string {
+  const known = rows === 0 ? '' : `${rows === 1 ? '1 row was' : `${count(rows)} rows were`} loaded; `;
+  const many = rowsUnknown === 1 ? '1 row' : `${count(rowsUnknown)} rows`;
+  if (options.atomic) return `either all of ${many} are in the table, or none: look before you load again`;
+  const more = rows === 0 ? '' : ' more';
+  return `${known}up to ${many}${more} may be in the table: COMMIT was sent and not answered`;
+}
+
 function stopLine(outcome: LoadOutcome): string {
-  const { stoppedBy, lastRow, options } = outcome;
+  const { stoppedBy, lastRow, options, committed, isUnconfirmed } = outcome;
+  if (options.atomic && committed) {
+    const standby = isUnconfirmed ? ', but the standby has not confirmed it' : '';
+    return `stopped by ${stoppedBy} during COMMIT; all rows were loaded${standby}: ${count(rowsOf(outcome))}`;
+  }
   if (options.atomic) return `stopped by ${stoppedBy}; nothing was loaded, as --atomic has it`;
   const again =
     options.resume === undefined

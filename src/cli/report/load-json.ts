@@ -15,6 +15,8 @@ export type LoadJson = {
   readonly rows: number;
   /** `--resume`: rows of earlier runs. */
   readonly rowsBefore: number;
+  /** Rows that may be in the table beside `rows`: their COMMIT was not answered. */
+  readonly rowsUnknown: number;
   readonly rowsInAll: number;
   readonly rowsRead: number;
   readonly rowsDropped: number;
@@ -81,6 +83,7 @@ export function earlyFailureJson(options: LoadOptions | undefined, error: unknow
     truncated: false,
     rows: 0,
     rowsBefore: 0,
+    rowsUnknown: 0,
     rowsInAll: 0,
     rowsRead: 0,
     rowsDropped: 0,

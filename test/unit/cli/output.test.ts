@@ -30,6 +30,8 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
     failure: undefined,
     stoppedBy: undefined,
     committed: true,
+    rowsUnknown: 0,
+    isUnconfirmed: false,
     rejects: 0,
     import: undefined,
     ...changes,
@@ -65,6 +67,25 @@ describe('the summary', () => {
       );
       expect({ exitCode, error }).toEqual({ exitCode: 1, error: words });
       expect(json['error']).toBe('events.csv:7: bad');
+    }
+  });
+
+  it('of one whose COMMIT was not answered says how much may be in the table', () => {
+    const failure = new CliError('the connection was lost');
+    for (const [rows, atomic, words] of [
+      [0, false, 'up to 7 rows may be in the table: COMMIT was sent and not answered'],
+      [
+        2,
+        false,
+        '2 rows were loaded; up to 7 rows more may be in the table: COMMIT was sent and not answered',
+      ],
+      [7, true, 'either all of 7 rows are in the table, or none: look before you load again'],
+    ] as const) {
+      const { options } = outcome();
+      const changes = { failure, rowsUnknown: 7, committed: !atomic, options: { ...options, atomic } };
+      const { error, json } = summarise(outcome({ ...changes, metrics: metrics({ eventsFlushed: rows }) }));
+      expect(error).toBe(`the connection was lost (${words})`);
+      expect(json).toMatchObject({ rows: atomic ? 0 : rows, rowsUnknown: 7 });
     }
   });
 

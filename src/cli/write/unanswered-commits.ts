@@ -1,0 +1,40 @@
+/** Rows of batches whose COMMIT was not answered: they may be in the table, or not. */
+
+import { CopyError } from '../../postgres/copy-error.js';
+import { causesOf } from '../errors.js';
+
+export class UnansweredCommits {
+  /** By the place of the batch's first row in the source. */
+  readonly #rows = new Map<number | bigint, number>();
+  readonly #findsOut: boolean;
+
+  /** @param findsOut whether another attempt finds out if the rows are there already, and loads them only if not */
+  constructor(findsOut: boolean) {
+    this.#findsOut = findsOut;
+  }
+
+  /** At most so many rows may be in the table beside those that count as loaded. */
+  get rows(): number {
+    let sum = 0;
+    for (const rows of this.#rows.values()) sum += rows;
+    return sum;
+  }
+
+  /**
+   * Notes what becomes of an attempt at a batch.
+   *
+   * @param first place of the batch's first row in the source
+   * @param rows in the batch
+   */
+  async watch<Answer>(first: number | bigint, rows: number, attempt: Promise<Answer>): Promise<Answer> {
+    try {
+      const answer = await attempt;
+      if (this.#findsOut) this.#rows.delete(first);
+      return answer;
+    } catch (error) {
+      const isOpen = causesOf(error).some((cause) => cause instanceof CopyError && cause.ambiguous);
+      if (isOpen) this.#rows.set(first, rows + (this.#findsOut ? 0 : (this.#rows.get(first) ?? 0)));
+      throw error;
+    }
+  }
+}
