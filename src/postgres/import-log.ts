@@ -10,7 +10,15 @@ import { AlreadyCommitted, describeImportFailure, SourceChanged, takenOver } fro
 import { showImportId } from './import-id.js';
 import { PositionRanges, toPosition, type Position } from './import-positions.js';
 import { asciiJson, sourceDifferences } from './import-source.js';
-import { ensureTables, importStatements, isMarkedTwice, type ImportStatements } from './import-tables.js';
+import {
+  checkTables,
+  ensureTables,
+  importStatements,
+  isMadeMeanwhile,
+  isMarkedTwice,
+  type ImportStatements,
+  type LoadedTable,
+} from './import-tables.js';
 import { inTransaction } from './import-transaction.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import { runStatement, statement, type Statement } from './sql/statement.js';
@@ -64,6 +72,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   /** Rejects that earlier runs have committed. */
   readonly rejectedBefore: number;
   readonly #pool: CopyPool<Client>;
+  readonly #loaded: LoadedTable;
   readonly #statements: ImportStatements;
   readonly #id: string;
   readonly #run: string;
@@ -72,13 +81,14 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
 
   private constructor(
     pool: CopyPool<Client>,
-    importId: string,
+    { importId, schema, table }: ImportOptions<Client>,
     statements: ImportStatements,
     found: Found,
     committed: Committed,
   ) {
     this.#pool = pool;
     this.importId = importId;
+    this.#loaded = { schema, table };
     this.#statements = statements;
     this.#id = found.id;
     this.#run = found.run;
@@ -102,11 +112,17 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   ): Promise<ImportLog<Client>> {
     const statements = importStatements(options.schema);
     try {
-      return await inTransaction(pool, statements.begin, signal, async (client) => {
+      const open = async (client: Client): Promise<ImportLog<Client>> => {
         const found = await beginRun(client, statements, options);
         const committed = await readCommitted(client, statements, found.id);
-        return new ImportLog(pool, options.importId, statements, found, committed);
-      });
+        return new ImportLog(pool, options, statements, found, committed);
+      };
+      try {
+        return await inTransaction(pool, statements.begin, signal, open);
+      } catch (error) {
+        if (!isMadeMeanwhile(error)) throw error;
+        return await inTransaction(pool, statements.begin, signal, open);
+      }
     } catch (error) {
       throw describeImportFailure(error, 'begin', options.importId);
     }
@@ -160,6 +176,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
       entries.length === 0 ? null : `[${entries.join(',')}]`,
     ];
     try {
+      await checkTables(client, this.#loaded);
       const { rows: marked } = await runStatement(client, this.#statements.mark, values);
       if (marked.length === 0) throw takenOver(this.importId);
     } catch (error) {
@@ -213,6 +230,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
    * @returns whether it is gone
    */
   async forget(client: CopyClient): Promise<boolean> {
+    await checkTables(client, this.#loaded);
     const { rows } = await runStatement(client, this.#statements.forget, [this.#id, this.#run]);
     return rows.length > 0;
   }
@@ -230,6 +248,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     try {
       await inTransaction(this.#pool, this.#statements.begin, signal, async (client) => {
         await limitLockWait(client, LOCK_TIMEOUT_MS);
+        await checkTables(client, this.#loaded);
         await work(client);
       });
     } catch (error) {
@@ -243,9 +262,9 @@ async function beginRun<Client extends CopyClient>(
   statements: ImportStatements,
   options: ImportOptions<Client>,
 ): Promise<Found> {
-  const { importId, schema, table, source, onFirstRun } = options;
+  const { importId, table, source, onFirstRun } = options;
   const limitBefore = await limitLockWait(client, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
-  await ensureTables(client, schema, statements);
+  await ensureTables(client, options, statements);
   const sourceText = source === undefined ? null : asciiJson(source);
   const inserted = await runStatement(client, statements.insert, [importId, table, sourceText]);
   const made = inserted.rows[0] as { id: string; run: string } | undefined;

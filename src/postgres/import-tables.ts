@@ -1,11 +1,11 @@
 /** The two tables that remember what an import has committed. They lie beside the table that is loaded, and are made when first needed. */
 
+import { CopyError } from './copy-error.js';
 import { quoteTable } from './identifiers.js';
+import { distrust, IMPORTS, RANGES, type TableFacts } from './imports/bookkeeping-trust.js';
 import type { CopyClient } from './pool.js';
-import { EQUALS, runStatement, statement, type Statement } from './sql/statement.js';
-
-const IMPORTS = 'spillway_imports';
-const RANGES = 'spillway_import_ranges';
+import { inspectTables, lockAndInspectTables } from './sql/bookkeeping-facts.js';
+import { EQUALS, rowsOfLast, runStatement, statement, type Statement } from './sql/statement.js';
 
 /** Any number will do, as long as nobody else takes it: two sessions that create the tables at the same time go one after the other. */
 const CREATION_LOCK = '6003378895332000089';
@@ -26,23 +26,66 @@ export interface ImportStatements {
   readonly forget: Statement;
 }
 
-/** Are both there? Names of tables are looked up as the server would, and never made part of a statement unquoted. */
-const FIND_TABLES = statement(
-  'SELECT (pg_catalog.to_regclass($1) IS NOT NULL AND pg_catalog.to_regclass($2) IS NOT NULL)::pg_catalog.text AS found',
-);
 const LOCK_CREATION = statement('SELECT pg_catalog.pg_advisory_xact_lock($1)');
+const NAMES = [IMPORTS, RANGES];
 
+/** The table that is loaded; the bookkeeping lies in the same schema. */
+export interface LoadedTable {
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** @throws {CopyError} `setup`, if another role could run code or forge rows by them; see `distrust` */
 export async function ensureTables(
   client: CopyClient,
-  schema: string,
+  loaded: LoadedTable,
   statements: ImportStatements,
 ): Promise<void> {
   // Looked for first: to create one that exists needs the right to create, which those who may only load need not have.
-  const names = [quoteTable(schema, IMPORTS), quoteTable(schema, RANGES)];
-  const { rows } = await runStatement(client, FIND_TABLES, names);
-  if ((rows[0] as { found: string }).found === 'true') return;
-  await runStatement(client, LOCK_CREATION, [CREATION_LOCK]);
-  for (const create of statements.create) await runStatement(client, create);
+  const found = await inspect(client, loaded, inspectTables(loaded.schema, loaded.table, NAMES));
+  if (found < NAMES.length) {
+    await runStatement(client, LOCK_CREATION, [CREATION_LOCK]);
+    for (const create of statements.create) await runStatement(client, create);
+  }
+  await checkTables(client, loaded);
+}
+
+/**
+ * To be called in each transaction that uses the tables, before it does. They are locked until its end, so that what was checked stays.
+ *
+ * @throws {CopyError} as `ensureTables`
+ */
+export async function checkTables(client: CopyClient, loaded: LoadedTable): Promise<void> {
+  const found = await inspect(client, loaded, lockAndInspectTables(loaded.schema, loaded.table, NAMES));
+  if (found === NAMES.length) return;
+  throw new CopyError(
+    `the tables ${NAMES.join(' and ')} are no longer in schema ${JSON.stringify(loaded.schema)}`,
+    {
+      failureClass: 'setup',
+      table: loaded.table,
+    },
+  );
+}
+
+/** @returns how many of them there are */
+async function inspect(client: CopyClient, { schema, table }: LoadedTable, text: Statement): Promise<number> {
+  const rows = (await rowsOfLast(client, text)) as { fact: string }[];
+  for (const { fact } of rows) {
+    const facts = JSON.parse(fact) as TableFacts;
+    const reason = distrust(facts, quoteTable(schema, table));
+    if (reason === undefined) continue;
+    throw new CopyError(
+      `the table ${quoteTable(schema, facts.name)} is not trusted to hold what imports have committed: ${reason}`,
+      { failureClass: 'setup', table },
+    );
+  }
+  return rows.length;
+}
+
+/** Whether another session made a table of this name while we did: it is looked at then, like any that is found. */
+export function isMadeMeanwhile(error: unknown): boolean {
+  const { code, schema } = error as { code?: unknown; schema?: unknown };
+  return code === '42P07' || code === '42710' || (code === '23505' && schema === 'pg_catalog');
 }
 
 /** Whether an error says that a batch has been marked already. */

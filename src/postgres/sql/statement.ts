@@ -48,5 +48,12 @@ export function runStatement(
   return ask(client, text, values, limits);
 }
 
+/** @returns the rows of the last of several statements that were sent as one message */
+export async function rowsOfLast(client: Pick<CopyClient, 'query'>, text: Statement): Promise<unknown[]> {
+  const results: unknown = await runStatement(client, text);
+  const last = (Array.isArray(results) ? results.at(-1) : results) as { rows: unknown[] };
+  return last.rows;
+}
+
 /** Equality by the server's own operator. */
 export const EQUALS = 'OPERATOR(pg_catalog.=)';
