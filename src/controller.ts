@@ -219,6 +219,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       isClosed: () => false,
       countOpen: () => sink.openCount,
       prepare: () => undefined,
+      settle: () => this.flush(),
       drain: () => {
         // Never lifted: whatever is pushed from now on is refused.
         this.#drains++;

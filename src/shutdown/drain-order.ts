@@ -68,8 +68,6 @@ export async function drainInOrder({ members, pipelines }: DrainPlan): Promise<v
 
 async function drainPipeline(stages: Stage[]): Promise<void> {
   for (const [place, stage] of stages.entries()) {
-    // An asynchronous reader between two stages passes its last item on.
-    if (place > 0) await new Promise((resolve) => setImmediate(resolve));
-    await Promise.all(stage.map((drain) => drain.drain()));
+    await Promise.all(stage.map((drain) => drain.drain(place > 0)));
   }
 }

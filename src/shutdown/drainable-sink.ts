@@ -22,6 +22,8 @@ export interface DrainPort {
   countOpen(): number;
   /** From now on an error of the sink is reported by the drain, and does not end the process. */
   prepare(): void;
+  /** Settles what is there; producers go on. Rejects with the error that ends the sink. */
+  settle(): Promise<void>;
   /** Keeps producers out, for good, and settles what is there. Rejects with the error that ends the sink. */
   drain(): Promise<void>;
   /** Starts no further flush. Returns everything that did not arrive, or is not known to. */
@@ -35,6 +37,9 @@ export interface SinkOutcome {
   undelivered: unknown[];
   error: Error | undefined;
 }
+
+/** Enough for two streams with Node's default marks, if each round brings one item; a producer that never ends is not waited for. */
+const MOST_ROUNDS = 64;
 
 /**
  * The one drain of a sink: the first call of `drain()` begins it, later ones join.
@@ -91,11 +96,13 @@ export class SinkDrain {
     else this.#port.prepare();
   }
 
-  drain(): Promise<SinkOutcome> {
+  /** `isDownstream`: the stages before this one are drained, so that what still comes will come to an end. */
+  drain(isDownstream = false): Promise<SinkOutcome> {
     this.prepare();
     if (!this.#isDraining && this.#outcome === undefined) {
       this.#isDraining = true;
-      this.#port.drain().then(
+      const caughtUp = isDownstream ? this.#catchUp() : undefined;
+      (caughtUp === undefined ? this.#port.drain() : caughtUp.then(() => this.#port.drain())).then(
         () => this.#settle(undefined),
         (thrown: unknown) => this.#settle(toError(thrown)),
       );
@@ -115,6 +122,16 @@ export class SinkDrain {
   /** Ends the sink once it is reported. */
   end(reason: string): void {
     if (this.#outcome !== undefined && !this.#wasClosed) this.#port.end(reason);
+  }
+
+  /** Takes in what streams that are not ours hold between two stages. */
+  async #catchUp(): Promise<void> {
+    for (let round = 0; round < MOST_ROUNDS && this.#outcome === undefined; round++) {
+      // They pass it on within a turn of the event loop; so does an asynchronous iteration.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#port.countOpen() === 0) return;
+      await this.#port.settle();
+    }
   }
 
   #settle(error: Error | undefined): void {

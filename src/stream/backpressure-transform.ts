@@ -159,8 +159,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       isClosed: () => this.closed,
       countOpen: () => this.#unreadLoad + this.#queue.ledger.waiting + this.#unsettled.length,
       prepare: () => void this.on('error', () => undefined),
+      settle: () => this.#readUpTo(this.#queue.lined),
       drain: async () => {
-        if (this.destroyed) throw this.errored ?? abortedError();
         const first = this.#gate.beginDrain();
         this.#queue.setDraining(true);
         await this.#readUpTo(first);
@@ -187,6 +187,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   #readUpTo(mark: number): Promise<void> {
+    if (this.destroyed) return Promise.reject(this.errored ?? abortedError());
     const read = this.#readOut.upTo(mark);
     // A short batch waits for the drain; and there may be nothing to read.
     this.#scheduleDelivery();

@@ -172,6 +172,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       isClosed: () => this.closed,
       countOpen: () => this.#sink.openCount,
       prepare: () => void this.on('error', () => undefined),
+      settle: () => this.flush(),
       drain: async () => {
         if (!this.destroyed && !this.writableEnded) {
           mark = this.#gate.beginDrain();
