@@ -49,7 +49,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       hearsDrops: () => this.listenerCount('drop') > 0,
       onFlush: (report) => this.emit('flush', report),
       onRetry: (retry) => this.emit('retry', retry),
-      onBreaker: (state, previous) => this.emit('breaker', state, previous),
+      onBreaker: (...change) => this.emit('breaker', ...change),
       onFailed: (failures) => this.emit('failed', failures),
       onRoom: () => {
         this.#onRoom();

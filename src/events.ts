@@ -38,8 +38,8 @@ export interface SinkEvents<T> extends BufferEvents<T> {
   /** After each call of the flush function. */
   flush: [report: FlushReport];
   retry: [retry: RetryReport];
-  /** The circuit breaker has changed its state. */
-  breaker: [state: BreakerState, previous: BreakerState];
+  /** The circuit breaker has changed its state. `reason`: the last failure; none when it closes. */
+  breaker: [state: BreakerState, previous: BreakerState, reason: Error | undefined];
   /** Items have failed for good. */
   failed: [failures: FailedItem<T>[]];
 }

@@ -407,8 +407,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   // ── CallGateHost: whether the destination may be called ──
 
-  onBreaker(state: BreakerState, previous: BreakerState): void {
-    this.#observer.onBreaker(state, previous);
+  onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void {
+    this.#observer.onBreaker(state, previous, reason);
   }
 
   onMayLaunch(): void {

@@ -54,13 +54,13 @@ export function openDelay(
 export class Breaker {
   readonly #settings: BreakerSettings;
   readonly #random: () => number;
-  readonly #onChange: (state: BreakerState, previous: BreakerState) => void;
+  readonly #onChange: (state: BreakerState, previous: BreakerState, reason: Error | undefined) => void;
   #phase: BreakerPhase = { kind: 'closed', streak: undefined };
 
   constructor(
     settings: BreakerSettings,
     random: () => number,
-    onChange: (state: BreakerState, previous: BreakerState) => void,
+    onChange: (state: BreakerState, previous: BreakerState, reason: Error | undefined) => void,
   ) {
     this.#settings = settings;
     this.#random = random;
@@ -170,6 +170,6 @@ export class Breaker {
     assert((NEXT[previous] as readonly BreakerState[]).includes(next.kind), `${previous} → ${next.kind}`);
     if (next.kind === 'open') assert(next.streak.failures >= this.#settings.failures, 'opened too early');
     this.#phase = next;
-    this.#onChange(next.kind, previous);
+    this.#onChange(next.kind, previous, next.streak?.error);
   }
 }

@@ -28,7 +28,7 @@ export interface CallGateHost {
   readonly isIdle: boolean;
   /** Further calls may begin; not after `stop()`. */
   readonly isRunning: boolean;
-  onBreaker(state: BreakerState, previous: BreakerState): void;
+  onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void;
   /** A batch may go that might not before. */
   onMayLaunch(): void;
   /** The destination has been out of reach for too long. */
@@ -56,8 +56,7 @@ export class CallGate {
       host.onMayLaunch();
     });
     this.#maxOutageMs = breaker?.maxOutageMs ?? Infinity;
-    this.#breaker =
-      breaker && new Breaker(breaker, random, (state, previous) => host.onBreaker(state, previous));
+    this.#breaker = breaker && new Breaker(breaker, random, (...change) => host.onBreaker(...change));
   }
 
   get state(): BreakerState {

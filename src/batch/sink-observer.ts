@@ -11,7 +11,7 @@ export interface SinkObserver<T> {
   hearsDrops: () => boolean;
   onFlush: (report: FlushReport) => void;
   onRetry: (retry: RetryReport) => void;
-  onBreaker: (state: BreakerState, previous: BreakerState) => void;
+  onBreaker: (state: BreakerState, previous: BreakerState, reason: Error | undefined) => void;
   onFailed: (failures: FailedItem<T>[]) => void;
   /** Load has gone down: a producer that waits may be let in. */
   onRoom: () => void;
@@ -25,11 +25,11 @@ export function guardObserver<T>(
   onThrow: (name: string, thrown: unknown) => void,
 ): SinkObserver<T> {
   const guard =
-    // Two arguments, not a rest parameter, which would cost an array for each dropped item.
-    <A, B>(event: string, listener: (a: A, b: B) => void) =>
-      (a: A, b?: B) => {
+    // Three arguments, not a rest parameter, which would cost an array for each dropped item.
+    <A, B, C>(event: string, listener: (a: A, b: B, c: C) => void) =>
+      (a: A, b?: B, c?: C) => {
         try {
-          listener(a, b as B);
+          listener(a, b as B, c as C);
         } catch (thrown) {
           onThrow(`listener of '${event}'`, thrown);
         }

@@ -2,6 +2,8 @@
 
 import { toError } from '../errors.js';
 import { GuardedSocket } from './connection/guarded-socket.js';
+import { OutageNotice } from './connection/outage-notice.js';
+import { checkClient } from './connection/check-pool.js';
 import { SessionWatch } from './connection/session-watch.js';
 import { AbortFault, unlessAborted } from './patience.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -48,8 +50,9 @@ export class ClientLease<Client extends CopyClient> {
   ): Promise<ClientLease<Client>> {
     if (signal.aborted) throw new AbortFault(signal);
     const pending = ClientLease.#connect(pool);
+    const taken = unlessAborted(signal, pending);
     try {
-      return await unlessAborted(signal, pending);
+      return await (OutageNotice.of(pool)?.during(taken) ?? taken);
     } catch (error) {
       // A client that comes too late goes straight back.
       pending.then((lease) => {
@@ -75,6 +78,7 @@ export class ClientLease<Client extends CopyClient> {
           return;
         }
         try {
+          checkClient(client);
           lease ??= new ClientLease(client);
           resolve(lease);
         } catch (thrown) {

@@ -5,10 +5,12 @@ import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '..
 import { BatchFailure, type FaultMemory, type RowFailures, type WrittenRows } from './batch.js';
 import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
 import { copyBatch } from './copy-batch.js';
+import { OutageNotice } from './connection/outage-notice.js';
+import { checkPool } from './connection/check-pool.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
 import { FormatChoice } from './copy-format.js';
-import { checkCopyOptions, checkPool, conflictRuleOf, type CopyOptions } from './copy-options.js';
+import { checkCopyOptions, conflictRuleOf, type CopyOptions } from './copy-options.js';
 import type { WrittenLines } from './encoded-rows.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -65,6 +67,7 @@ export function copyInto<T extends object = Record<string, unknown>, Client exte
   options: CopyOptions<T, Client>,
 ): CopyFunction<T> {
   const { copy, defaults } = buildCopy<T, Client>(pool, options);
+  OutageNotice.watch(pool);
   return Object.assign(copy, { defaults });
 }
 

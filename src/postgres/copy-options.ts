@@ -6,7 +6,7 @@ import { FORMATS, type FormatOption } from './copy-format.js';
 import type { ConflictRule } from './copy-plan.js';
 import type { DateZone } from './encoding/date-clock.js';
 import { IMPORT_ID_RANGE, isImportId } from './import-id.js';
-import type { CopyClient, CopyPool } from './pool.js';
+import type { CopyClient } from './pool.js';
 
 export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient> {
   /** The table's name: one identifier as it is in the catalogue, without quotes and without its schema. */
@@ -163,18 +163,5 @@ function checkNameList(option: 'columns' | 'key', names: readonly unknown[]): vo
       throw new InvalidOptionError(option, `option '${option}' names ${show(name)} twice`);
     }
     seen.add(name);
-  }
-}
-
-/** @throws {InvalidOptionError} */
-export function checkPool(pool: CopyPool): void {
-  if (typeof pool !== 'object' || (pool as unknown) === null || typeof pool.connect !== 'function') {
-    refuse('pool', 'a pool, as `new pg.Pool(…)` makes one', pool);
-  }
-  if ('connectionParameters' in pool) {
-    throw new InvalidOptionError(
-      'pool',
-      "option 'pool' must be a pool, as `new pg.Pool(…)` makes one; got a single client, which cannot be shared between batches",
-    );
   }
 }

@@ -71,7 +71,7 @@ describe.each(Object.entries(POOLS))('a pool %s', (_name, pool) => {
 
   it('lends something else: that is told', async () => {
     await expect(take(pool(undefined, { release: () => undefined } as never).connect)).rejects.toThrow(
-      'is not a function',
+      'is no client of node-postgres',
     );
   });
 });

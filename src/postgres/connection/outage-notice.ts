@@ -1,0 +1,111 @@
+/**
+ * One process warning if a pool gives no connection for a while: a sink waits for a server that may still start, and a wrong host or port
+ * looks the same. Not repeated while the outage lasts, nor for other sinks of the pool; none if the connection has come by then.
+ */
+
+import { systemClock, type Clock, type TimerHandle } from '../../clock.js';
+import { messageOf } from '../../errors.js';
+import type { CopyPool } from '../pool.js';
+import { AbortFault } from '../patience.js';
+import { classify } from '../sqlstate.js';
+import { redact } from './redact.js';
+
+const WARN_AFTER_MS = 5_000;
+/** The same words for another pool are not repeated within this time. */
+const REPEAT_AFTER_MS = 60_000;
+
+export const OUTAGE_WARNING = 'SPILLWAY_NO_CONNECTION';
+
+type Warn = (message: string) => void;
+
+const notices = new WeakMap<object, OutageNotice>();
+const lastWarning = { message: '', at: -Infinity };
+
+export class OutageNotice {
+  readonly #pool: object;
+  readonly #clock: Clock;
+  readonly #warn: Warn;
+  #waiting = 0;
+  #timer: TimerHandle;
+  #isOut = false;
+  #error: Error | undefined;
+
+  constructor(pool: object, clock: Clock = systemClock, warn: Warn = emitWarning) {
+    this.#pool = pool;
+    this.#clock = clock;
+    this.#warn = warn;
+  }
+
+  /** From now on the pool is watched. */
+  static watch(pool: CopyPool): void {
+    if (!notices.has(pool)) notices.set(pool, new OutageNotice(pool));
+  }
+
+  /** Undefined for a pool that nobody wants to be warned of. */
+  static of(pool: object): OutageNotice | undefined {
+    return notices.get(pool);
+  }
+
+  /** Watches one request for a connection. */
+  async during<T>(connecting: Promise<T>): Promise<T> {
+    this.#begin();
+    try {
+      const client = await connecting;
+      this.#end();
+      return client;
+    } catch (error) {
+      this.#waiting -= 1;
+      if (error instanceof AbortFault) {
+        // Nobody wants a connection any more.
+        if (this.#waiting === 0 && this.#error === undefined) this.#clear();
+      } else if (classify(error as Error) === 'transport') this.#error = error as Error;
+      // What will not pass by itself ends the sink with this error.
+      else this.#clear();
+      throw error;
+    }
+  }
+
+  #begin(): void {
+    this.#waiting += 1;
+    if (this.#isOut) return;
+    this.#isOut = true;
+    this.#timer = this.#clock.setTimeout(() => this.#report(), WARN_AFTER_MS);
+    (this.#timer as { unref?: () => void } | undefined)?.unref?.();
+  }
+
+  #end(): void {
+    this.#waiting -= 1;
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#clock.clearTimeout(this.#timer);
+    this.#isOut = false;
+    this.#error = undefined;
+  }
+
+  #report(): void {
+    const reason =
+      this.#error === undefined ? 'the pool has not answered yet' : messageOf(firstOf(this.#error));
+    const message = redact(
+      `no connection to PostgreSQL for ${WARN_AFTER_MS / 1000} s: ${reason}`,
+      this.#pool,
+    );
+    const now = this.#clock.now();
+    if (lastWarning.message === message && now - lastWarning.at < REPEAT_AFTER_MS) return;
+    Object.assign(lastWarning, { message, at: now });
+    this.#warn(message);
+  }
+}
+
+/** A host with several addresses fails with an error for each. */
+function firstOf(error: Error): unknown {
+  return error instanceof AggregateError ? (error.errors[0] as unknown) : error;
+}
+
+function emitWarning(message: string): void {
+  process.emitWarning(`${message}; batches are held, and tried again`, {
+    type: 'SpillwayWarning',
+    code: OUTAGE_WARNING,
+  });
+}
