@@ -3,12 +3,13 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { BackpressureWritable } from '../../../src/index.js';
 import { copyInto, type CopyOptions } from '../../../src/postgres/index.js';
 import { useCli } from '../../support/cli.js';
 import { PLANTED, plantedObjects, plantLookAlikes } from '../../support/hostile-schema.js';
 import { startOwnServer, useTestDatabase } from '../../support/postgres.js';
+import { searchPathFaults } from '../../support/search-path-faults.js';
 import { LOG_SETTINGS, logTime, readServerLog, withClient, type LogEntry } from '../../support/server-log.js';
 
 let serverUrl = '';
@@ -132,11 +133,21 @@ beforeAll(async () => {
   await admin.end();
 });
 
-describe.each([
-  ['after the system’s own', '"$user", public'],
-  ['before the system’s own', '"$user", public, pg_catalog'],
-])('with look-alikes %s on the search path', (_, searchPath) => {
-  test.each(['chief', 'loader'])('no statement of ours uses any of them, as %s', async (user) => {
+/** The path, who loads. The first column is what other roles' objects come after, or before: the server's own. */
+const CASES: readonly (readonly [place: string, user: string, searchPath: string])[] = [
+  ['after', 'chief', '"$user", public'],
+  ['before', 'loader', '"$user", public, pg_catalog'],
+  ...(process.env['SPILLWAY_TEST_CAMPAIGN'] === undefined
+    ? []
+    : ([
+        ['after', 'loader', '"$user", public'],
+        ['before', 'chief', '"$user", public, pg_catalog'],
+      ] as const)),
+];
+
+test.each(CASES)(
+  'look-alikes %s the server’s own on the search path: no statement of ours uses any, as %s',
+  async (_, user, searchPath) => {
     const name = new URL(database.url).pathname.slice(1);
     const settings = [
       `search_path = ${searchPath}`,
@@ -152,41 +163,50 @@ describe.each([
     const url = Object.assign(new URL(database.url), { username: user, password: 'secret' });
     const since = await logTime(serverUrl);
 
-    await runLoads(url.href);
-    await runCopies(database.pool({ connectionString: url.href }));
+    const faults = [
+      ...(await runLoads(url.href)),
+      ...(await runCopies(database.pool({ connectionString: url.href }))),
+    ];
 
     const log = await readServerLog(serverUrl, since, name);
     const ours = log.filter(
       ({ application }) => application.startsWith('spillway') && !application.endsWith('admin'),
     );
-    expect(ours.filter(({ message }) => message.startsWith('statement: ')).length).toBeGreaterThan(100);
-    expect(new Set(ours.map((entry) => entry.user))).toEqual(new Set([user]));
     expect(usesOfPlanted(ours)).toEqual([]);
+    expect(faults).toEqual([]);
+    expect(new Set(ours.map((entry) => entry.user))).toEqual(new Set([user]));
+    const statements = ours.flatMap((entry) => statementOf(entry) ?? []);
+    expect(statements.length).toBeGreaterThan(100);
+    expect(new Set(statements.flatMap(searchPathFaults))).toEqual(new Set());
     const paths = await database.query<{ path: string }>('DELETE FROM public.seen RETURNING path');
     expect([...new Set(paths.map((seen) => seen.path))]).toEqual([searchPath]);
-  });
-});
+  },
+);
 
-async function runLoads(url: string): Promise<void> {
+/** @returns what failed that should not */
+async function runLoads(url: string): Promise<string[]> {
   await database.query(
     'DROP TABLE IF EXISTS public.made_of_csv, public.made_of_ndjson, public.spillway_import_ranges, public.spillway_imports',
   );
+  const faults: string[] = [];
   for (const [file, ...flags] of LOADS) {
-    const result = await cli.run(['load', file, '--quiet', ...flags], { env: { DATABASE_URL: url } });
-    const isExpected = flags.includes('--rejects') ? [0, 3] : [0];
-    expect(isExpected, `${[file, ...flags].join(' ')}: ${result.stderr}`).toContain(result.code);
+    const { code, stderr } = await cli.run(['load', file, '--quiet', ...flags], {
+      env: { DATABASE_URL: url },
+    });
+    const isExpected = code === 0 || (code === 3 && flags.includes('--rejects'));
+    if (!isExpected) faults.push(`${[file, ...flags].join(' ')}: ${stderr}`);
   }
-  expect(await cli.run(['query', 'SELECT 42 /* user */'], { env: { DATABASE_URL: url } })).toMatchObject({
-    code: 0,
-  });
+  const { code, stderr } = await cli.run(['query', 'SELECT 42 /* user */'], { env: { DATABASE_URL: url } });
+  return code === 0 ? faults : [...faults, stderr];
 }
 
-async function runCopies(pool: pg.Pool): Promise<void> {
+async function runCopies(pool: pg.Pool): Promise<string[]> {
+  const faults: string[] = [];
   for (const [name, rows, options] of COPIES) {
     const { table = '' } = options;
     await database.query(`TRUNCATE public.${table}`);
     const copy = copyInto<Row, pg.PoolClient>(pool, options as CopyOptions<Row, pg.PoolClient>);
-    const failed: unknown[] = [];
+    const failed: Error[] = [];
     const sink = new BackpressureWritable<Row>(copy, {
       onFailed: (failures) => {
         failed.push(...failures.map(({ error }) => error));
@@ -195,8 +215,15 @@ async function runCopies(pool: pg.Pool): Promise<void> {
     sink.on('error', (error) => failed.push(error));
     for (const item of rows) sink.write(item);
     await new Promise((resolve) => sink.once('close', resolve).end());
-    if (!name.includes('bad')) expect(failed, name).toEqual([]);
+    if (!name.includes('bad')) faults.push(...failed.map(({ message }) => `${name}: ${message}`));
   }
+  return faults;
+}
+
+/** A statement that came from the client. */
+function statementOf({ message }: LogEntry): string | undefined {
+  const text = /^(?:statement|execute [^:]*): (.*)$/s.exec(message)?.[1];
+  return text?.includes('/* user */') === true ? undefined : text;
 }
 
 /** Calls, and what the server has made of a statement: its operators, functions, aggregates and types by their numbers. */
