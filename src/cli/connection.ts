@@ -46,7 +46,12 @@ export async function connect(
       ...(destination.dataDirectory === undefined ? {} : { dataDirectory: destination.dataDirectory }),
     });
     const own = sessionVariables(environment);
-    const source = { text: server.url, where: 'embedded', environment: own, machine: thisMachine() };
+    const source = {
+      text: `${server.url}?require_auth=scram-sha-256`,
+      where: 'embedded',
+      environment: own,
+      machine: thisMachine(),
+    };
     const settings = await readSettings(source).catch(async (error: unknown) => {
       await server.stop();
       throw error;

