@@ -109,8 +109,18 @@ function rowFormat({ target, options }: WayRequest): RecordFormat<unknown[]> {
   return { delimiter, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
 }
 
-function ndjsonRowOptions({ columns }: LoadTarget, { columns: names }: LoadOptions): NdjsonRowOptions {
-  return { columns, ignoresOtherKeys: names !== undefined };
+function ndjsonRowOptions(
+  { columns, table }: LoadTarget,
+  { columns: names, onConflict }: LoadOptions,
+): NdjsonRowOptions {
+  // Rows go straight into the table, and there is something for the marker to stand for.
+  const isDirect = onConflict === 'error' && table.hasRowSecurity !== true;
+  const hasDefaults = columns.some(({ hasDefault }) => hasDefault === true);
+  return {
+    columns,
+    ignoresOtherKeys: names !== undefined,
+    takesDefaultMarker: isDirect && hasDefaults && table.takesDefaultMarker === true,
+  };
 }
 
 function csvRowOptions({ columns }: LoadTarget, options: LoadOptions): CsvRowOptions {

@@ -3,7 +3,7 @@
  * the block's records are read one by one, and judged by the same rules as ever.
  */
 
-import { TEXT_FORMAT } from '../postgres/copy-plan.js';
+import { TEXT_FORMAT, TEXT_FORMAT_WITH_DEFAULTS } from '../postgres/copy-plan.js';
 import type { BlockCut } from './block-cut.js';
 import type { BlockReader, RefuseRecord, TakeRow } from './block-reader.js';
 import type { NdjsonTranscoder } from './ndjson-copy.js';
@@ -12,8 +12,9 @@ import { takeAsRows, type BlockContent, type BlockFormat } from './record-block.
 import type { SourceFile } from './source.js';
 import { endOfLine } from './text.js';
 
-/** One object, so that blocks of several files can be sent together. */
+/** One object each, so that blocks of several files can be sent together. */
 const FORMATS: readonly BlockFormat[] = [{ copy: TEXT_FORMAT }];
+const FORMATS_WITH_DEFAULTS: readonly BlockFormat[] = [{ copy: TEXT_FORMAT_WITH_DEFAULTS }];
 
 export interface NdjsonBlockOptions extends NdjsonRowOptions {
   readonly transcoder: NdjsonTranscoder;
@@ -50,7 +51,8 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
 
   /** Answers how many bytes it has read: all of them, where no record has a fault. */
   #takeTranscoded(lines: Buffer, take: TakeRow<BlockContent>): number {
-    const { transcoder, cut } = this.#options;
+    const { transcoder, cut, takesDefaultMarker } = this.#options;
+    const formats = takesDefaultMarker === true ? FORMATS_WITH_DEFAULTS : FORMATS;
     const { data, records, lines: lineCount, linesBeforeLast, bytes } = transcoder.transcode(lines);
     const line = this.#rows.nextLine;
     this.#rows.nextLine += lineCount;
@@ -58,7 +60,7 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
     cut.add(records);
     const written = lines.subarray(0, bytes);
     take(
-      { kind: 'sent', records, linesBeforeLast, written, sent: data, formats: FORMATS, lines: undefined },
+      { kind: 'sent', records, linesBeforeLast, written, sent: data, formats, lines: undefined },
       line,
       records,
     );

@@ -1,6 +1,7 @@
 /** Single records of a block by the way that knows all of JSON: parsed, and written by the columns' encoders. */
 
 import { ChunkWriter } from '../postgres/chunk-writer.js';
+import { AbsentRefusal } from '../postgres/copy/absent-values.js';
 import { compileEncoder, type ValueEncoder } from '../postgres/text-encoders.js';
 import { NdjsonRows, type NdjsonRowOptions } from './ndjson-rows.js';
 
@@ -9,12 +10,16 @@ export class LongWay {
   records = 0;
   readonly #rows: NdjsonRows;
   readonly #encoders: readonly ValueEncoder[];
+  readonly #takesDefaultMarker: boolean;
+  readonly #hasDefault: readonly boolean[];
   readonly #writer = new ChunkWriter();
   /** Two numbers for each run of records that went this way: their place among the others' text, and where their own text ends. */
   #runs: number[] = [];
 
   constructor(options: NdjsonRowOptions) {
     this.#rows = new NdjsonRows({ name: '', path: undefined, sizeBytes: undefined }, options);
+    this.#takesDefaultMarker = options.takesDefaultMarker === true;
+    this.#hasDefault = options.columns.map(({ hasDefault }) => hasDefault === true);
     this.#encoders = options.columns.map(({ type }) => compileEncoder(type));
   }
 
@@ -40,12 +45,19 @@ export class LongWay {
   #writeRow(row: readonly unknown[]): void {
     const writer = this.#writer;
     for (const [index, value] of row.entries()) {
-      if (value === null) writer.writeNull();
+      if (value === undefined && this.#hasDefault[index]) this.#writeDefault();
+      else if (value === null || value === undefined) writer.writeNull();
       else this.#encoders[index]!.write(writer, value);
       writer.endField();
     }
     writer.endRow();
     this.records += 1;
+  }
+
+  /** @throws where only rows can say so */
+  #writeDefault(): void {
+    if (!this.#takesDefaultMarker) throw new AbsentRefusal();
+    this.#writer.writeDefault();
   }
 
   /** The others' text with these records in their places; a copy. */

@@ -5,6 +5,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import { DEFAULT_MARKER } from '../postgres/copy/absent-values.js';
 import { LINE_FEED, LONG_WAY, startsWith } from './ndjson-copy-bytes.js';
 import { copyColumn, IGNORED_VALUE, type CopyColumn } from './ndjson-copy-column.js';
 import { LongWay } from './ndjson-copy-long-way.js';
@@ -28,6 +29,7 @@ export interface Transcoded {
 
 const LINE_BREAK = Buffer.of(LINE_FEED);
 const NULL_FIELD = Buffer.from('\\N\t');
+const DEFAULT_FIELD = Buffer.from(`${DEFAULT_MARKER}\t`);
 /** So many bytes of COPY's text one of JSON may become: JSON within JSON has its backslashes escaped. */
 const GREATEST_GROWTH = 2;
 /** A buffer that became larger for one block is not kept for the next. */
@@ -37,6 +39,8 @@ const OUT_OF_ORDER = -2;
 
 export class NdjsonTranscoder {
   readonly #columns: readonly CopyColumn[];
+  /** What is written for a column that a record leaves out. Undefined: the record goes another way. */
+  readonly #absentFields: readonly (Buffer | undefined)[];
   readonly #steps: Steps;
   readonly #longWay: LongWay;
   #text = new CopyText();
@@ -54,6 +58,8 @@ export class NdjsonTranscoder {
       columns.map(({ name }) => name),
       ignoresOtherKeys,
     );
+    const defaultField = options.takesDefaultMarker === true ? DEFAULT_FIELD : undefined;
+    this.#absentFields = columns.map(({ hasDefault }) => (hasDefault === true ? defaultField : NULL_FIELD));
     this.#longWay = new LongWay(options);
     this.#starts = new Int32Array(columns.length);
     this.#ends = new Int32Array(columns.length);
@@ -136,7 +142,7 @@ export class NdjsonTranscoder {
       const found = step.place;
       if (found >= 0) {
         if (found < place) return OUT_OF_ORDER;
-        for (; place < found; place += 1) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
+        for (; place < found; place += 1) if (!this.#writeAbsent(place)) return LONG_WAY;
         at = text.writeValue(source, at, columns[found]!);
         text.endField();
         place += 1;
@@ -147,7 +153,7 @@ export class NdjsonTranscoder {
       } else break;
       if (at === LONG_WAY) return LONG_WAY;
     }
-    for (; place < columns.length; place += 1) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
+    for (; place < columns.length; place += 1) if (!this.#writeAbsent(place)) return LONG_WAY;
     text.endRow();
     return at;
   }
@@ -184,22 +190,32 @@ export class NdjsonTranscoder {
       last = place;
     }
     this.#isInOrder = isInOrder;
-    this.#writeLoose();
-    return at;
+    return this.#writeLoose() ? at : LONG_WAY;
   }
 
-  #writeLoose(): void {
+  /** Answers `false` if only rows can say that the column gets its default. */
+  #writeAbsent(place: number): boolean {
+    const field = this.#absentFields[place];
+    if (field === undefined) return false;
+    this.#text.copyFrom(field, 0, field.length);
+    return true;
+  }
+
+  /** Answers `false` if only rows can say that a column gets its default. */
+  #writeLoose(): boolean {
     const text = this.#text;
     const starts = this.#starts;
     for (let place = 0; place < starts.length; place += 1) {
       const start = starts[place]!;
-      if (start < 0) text.copyFrom(NULL_FIELD, 0, NULL_FIELD.length);
-      else {
+      if (start < 0) {
+        if (!this.#writeAbsent(place)) return false;
+      } else {
         text.copyFrom(this.#loose.bytes, start, this.#ends[place]!);
         text.endField();
       }
     }
     text.endRow();
+    return true;
   }
 }
 

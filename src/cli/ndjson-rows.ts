@@ -11,6 +11,8 @@ export interface NdjsonRowOptions {
   readonly columns: readonly TableColumn[];
   /** Whether keys that no column stands for are left out (`--columns` names the keys to load) or refused. */
   readonly ignoresOtherKeys: boolean;
+  /** COPY's text has a word for the default of a column that a record leaves out. Default: it has not, and such records go row by row. */
+  readonly takesDefaultMarker?: boolean;
 }
 
 /** Reads one file. */
@@ -61,7 +63,8 @@ export class NdjsonRows implements BlockReader<unknown[]> {
       for (const { name, toField, inherited } of this.#columns) {
         const value = inherited && !Object.hasOwn(record, name) ? undefined : record[name];
         if (value !== undefined) found += 1;
-        row.push(value === undefined || value === null ? null : toField(value));
+        // What is left out gets the column's default.
+        row.push(value === undefined || value === null ? value : toField(value));
       }
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;

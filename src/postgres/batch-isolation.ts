@@ -135,7 +135,8 @@ class RowTrials<T, Client extends CopyClient> {
 
   /** Behind the rows comes a line that is refused in any case, so that none of them is put into the table. */
   async check(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
-    const end = this.#encoded.refusedLine(this.#batch.layout.names.length);
+    const { names, absent } = this.#batch.layout;
+    const end = this.#encoded.refusedLine(names.length + (absent?.way === 'list' ? 1 : 0));
     const errors = await this.#copySideBySide(pieces, end);
     const refusals = errors.map((error, index) => {
       const rows = pieces[index]!;

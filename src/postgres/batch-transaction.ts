@@ -81,8 +81,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     if (staging === undefined) return;
     this.#stage = 'merge';
     const merge = (await staging.planAgain?.(this.#lease.client)) ?? staging.merge;
-    if (typeof merge === 'string') await this.query(merge);
-    else await mergeStaged((statements) => this.query(statements), merge);
+    await mergeStaged((statements) => this.query(statements), merge);
     this.#stage = 'copy';
   }
 
@@ -129,7 +128,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
       if (marked === LATE) throw new AbortFault(signal);
     }
     // A batch that was given up must not commit beside its successor, which may have newer rows.
-    if (signal.aborted && layout.plan.staging !== undefined) throw new AbortFault(signal);
+    if (signal.aborted && layout.plan.isOrdered) throw new AbortFault(signal);
     this.#stage = 'commit';
     await this.#commit();
   }

@@ -62,8 +62,8 @@ export interface Batch<T, Client extends CopyClient> {
   isolates: boolean;
   memory: FaultMemory;
   format: FormatChoice;
-  /** Learns how many bytes the rows have taken. */
-  onEncoded: (bytes: number) => void;
+  /** Learns how many bytes the rows have taken, and whether one left out a column that has a default. */
+  onEncoded: (bytes: number, hasLeftOut: boolean) => void;
   /** The table is perhaps no longer what the layout was made for. */
   onStaleLayout: () => void;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;

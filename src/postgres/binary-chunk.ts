@@ -89,6 +89,15 @@ export class BinaryChunk {
     this.#length += LENGTH_BYTES;
   }
 
+  /** @throws {BinaryRefusal} the column's default: binary has no word for it */
+  writeDefault(): void {
+    throw new BinaryRefusal('a column that is left to its default');
+  }
+
+  writePlain(text: string): void {
+    this.writeText(text);
+  }
+
   writeByte(value: number): void {
     const at = this.#field(1);
     this.#bytes[at] = value;

@@ -18,6 +18,8 @@ export interface TableColumn {
   sqlType?: string;
   /** Computed by the server (`GENERATED ALWAYS AS (…)`): COPY must leave it out. */
   isGenerated: boolean;
+  /** What a row leaves out becomes more than NULL: a default of its own or of its domain, or an identity. Default: it does not. */
+  hasDefault?: boolean;
 }
 
 export interface TableDescription {
@@ -31,6 +33,8 @@ export interface TableDescription {
   hasTriggers: boolean;
   /** Row-level security applies to this role, so that the server refuses COPY FROM. Default: it does not. */
   hasRowSecurity?: boolean;
+  /** COPY in text format knows a word for "the column's default" (PostgreSQL 16). Default: it does not. */
+  takesDefaultMarker?: boolean;
 }
 
 interface CatalogueColumn {
@@ -39,6 +43,7 @@ interface CatalogueColumn {
   typeName: string;
   sqlType: string;
   isGenerated: boolean;
+  hasDefault: boolean;
 }
 
 interface CatalogueType {
@@ -65,6 +70,8 @@ WITH RECURSIVE target AS (
 ), attribute AS (
   SELECT a.attnum, a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
     a.attgenerated OPERATOR(pg_catalog.<>) '' AS is_generated,
+    (a.atthasdef AND a.attgenerated OPERATOR(pg_catalog.=) '') OR a.attidentity OPERATOR(pg_catalog.<>) ''
+      OR t.typdefault IS NOT NULL AS has_default,
     CASE WHEN t.typnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
       THEN pg_catalog.format_type(a.atttypid, a.atttypmod)
       ELSE pg_catalog.format('%s.%I%s', t.typnamespace::pg_catalog.regnamespace, t.typname,
@@ -89,7 +96,7 @@ WITH RECURSIVE target AS (
 SELECT nspname::pg_catalog.text AS schema, relname::pg_catalog.text AS "table",
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', attname, 'type', atttypid::pg_catalog.text, 'typeName', type_name, 'sqlType', sql_type,
-      'isGenerated', is_generated) ORDER BY attnum)
+      'isGenerated', is_generated, 'hasDefault', has_default) ORDER BY attnum)
     FROM attribute)::pg_catalog.text AS columns,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', t.oid::pg_catalog.text,
@@ -102,7 +109,8 @@ SELECT nspname::pg_catalog.text AS schema, relname::pg_catalog.text AS "table",
       AND f.confrelid OPERATOR(pg_catalog.=) target.oid)::pg_catalog.text AS refers_to_itself,
   (relkind OPERATOR(pg_catalog.<>) 'r' OR EXISTS (SELECT FROM pg_catalog.pg_trigger g
     WHERE g.tgrelid OPERATOR(pg_catalog.=) target.oid AND NOT g.tgisinternal))::pg_catalog.text AS has_triggers,
-  pg_catalog.row_security_active(oid)::pg_catalog.text AS has_row_security
+  pg_catalog.row_security_active(oid)::pg_catalog.text AS has_row_security,
+  (pg_catalog.current_setting('server_version_num')::integer OPERATOR(pg_catalog.>=) 160000)::pg_catalog.text AS takes_default_marker
 FROM target`);
 
 /** @throws {CopyError} `setup`, where there is no such table */
@@ -121,6 +129,7 @@ export async function describeTable(
         refers_to_itself: string;
         has_triggers: string;
         has_row_security: string;
+        takes_default_marker: string;
       }
     | undefined;
   // A name too long is cut by the server, and would then find another table.
@@ -135,6 +144,7 @@ export async function describeTable(
     typeOid: column.type,
     sqlType: qualifiedType(column.sqlType),
     isGenerated: column.isGenerated,
+    hasDefault: column.hasDefault,
   }));
   return {
     schema: found.schema,
@@ -143,6 +153,7 @@ export async function describeTable(
     refersToItself: found.refers_to_itself === 'true',
     hasTriggers: found.has_triggers === 'true',
     hasRowSecurity: found.has_row_security === 'true',
+    takesDefaultMarker: found.takes_default_marker === 'true',
   };
 }
 

@@ -111,6 +111,13 @@ export class ChunkWriter {
     this.#bytes[this.#length++] = 78; // N
   }
 
+  /** The column's default. */
+  writeDefault(): void {
+    this.#reserve(2);
+    this.#bytes[this.#length++] = BACKSLASH;
+    this.#bytes[this.#length++] = 68; // D
+  }
+
   /** Any text, escaped. @throws {ValueFault} U+0000 or half a surrogate pair */
   writeText(text: string): void {
     const count = text.length;

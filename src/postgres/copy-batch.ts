@@ -10,7 +10,7 @@ import { BatchTransaction } from './batch-transaction.js';
 import { BinaryRefusal } from './binary-chunk.js';
 import { ClientLease } from './client-lease.js';
 import type { BinaryFormat } from './copy-format.js';
-import { BINARY_FORMAT, TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
+import { BINARY_FORMAT, type CopyFormat } from './copy-plan.js';
 import { copyChunks } from './copy-rows.js';
 import { EncodedRows } from './encoded-rows.js';
 import { LineTranscoder } from './line-transcoder.js';
@@ -154,14 +154,14 @@ class BatchCopy<T, Client extends CopyClient> {
       let bytes = 0;
       const nextChunk = (): Buffer | undefined => {
         if (row === items.length) {
-          onEncoded(bytes);
+          onEncoded(bytes, writer.hasLeftOut);
           return undefined;
         }
         row = writer.fill(items, row);
         bytes += writer.length;
         return writer.take();
       };
-      if (binary === undefined) await this.#send(TEXT_FORMAT, nextChunk);
+      if (binary === undefined) await this.#send(layout.textFormat, nextChunk);
       else await this.#sendBinary(binary, nextChunk);
     } finally {
       this.#faults = faults;

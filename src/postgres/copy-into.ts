@@ -7,6 +7,7 @@ import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.j
 import { copyBatch } from './copy-batch.js';
 import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
+import { AbsentRefusal } from './copy/absent-values.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure } from './copy-failure.js';
 import { FormatChoice } from './copy-format.js';
@@ -51,7 +52,8 @@ const POOL_SIZE = 10;
  * and its answer, nobody knows whether the batch arrived: the error says so (`ambiguous`), and the attempt after it may write the batch a
  * second time. With `importId` it never does.
  *
- * Rows are objects (own keys are columns; `Map`s are refused) or arrays. `null` and `undefined` are NULL. A string is taken as the type's
+ * Rows are objects (own keys are columns; `Map`s are refused) or arrays. `null` is NULL; what is absent or `undefined` gets the column's
+ * default. A string is taken as the type's
  * own literal, as the server would read it: for `json` and `jsonb` it is JSON text, while any other value is turned into JSON; for arrays
  * `{…}`. A `Date` stores what node-postgres' INSERT stores: its local time in `date` and `timestamp` (see `dates`). Whatever the table cannot take fails with a {@link CopyError} that
  * names row and column; so does U+0000 or half a surrogate pair, which PostgreSQL would refuse or spoil.
@@ -113,8 +115,31 @@ function buildCopy<T extends object, Client extends CopyClient>(
   const marks = BatchMarks.create<T>(pool, checked, internals);
   const memory: FaultMemory = { gaps: undefined };
 
+  /** The last batch had rows that left out a column with a default. */
+  let expectsAbsent = false;
+
   const copyWith = async (
     layout: RowLayout,
+    batch: MarkedBatch<T>,
+    isolates: boolean,
+    signal: AbortSignal,
+  ): Promise<RowFailures> => {
+    const { listing } = layout;
+    if (listing === undefined || !expectsAbsent) {
+      try {
+        return await copyBy(layout, layout, batch, isolates, signal);
+      } catch (error) {
+        if (listing === undefined || !(error instanceof AbsentRefusal)) throw error;
+        expectsAbsent = true;
+      }
+    }
+    return copyBy(listing, layout, batch, isolates, signal);
+  };
+
+  /** @param known the layout that the look-up gave, of which `layout` may be a variant */
+  const copyBy = async (
+    layout: RowLayout,
+    known: RowLayout,
     batch: MarkedBatch<T>,
     isolates: boolean,
     signal: AbortSignal,
@@ -132,8 +157,11 @@ function buildCopy<T extends object, Client extends CopyClient>(
         isolates,
         memory,
         format: formatChoice,
-        onEncoded: (bytes) => sizes.learn(items, bytes, valuesOf),
-        onStaleLayout: () => tableLayout.forget(layout),
+        onEncoded: (bytes, hasLeftOut) => {
+          sizes.learn(items, bytes, valuesOf);
+          if (layout.absent?.way === 'list') expectsAbsent = hasLeftOut;
+        },
+        onStaleLayout: () => tableLayout.forget(known),
         valuesOf: valuesOf as ValuesOf | undefined,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
@@ -143,6 +171,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
     } catch (error) {
       if (!(error instanceof BatchFailure)) throw error;
       const { cause } = error;
+      if (cause instanceof AbsentRefusal) throw cause;
       const told = await batch.onFailure(error.stage, cause, signal);
       if (told !== undefined) return told;
       const failure = describeBatchFailure(

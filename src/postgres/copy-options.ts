@@ -16,9 +16,9 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
   /**
    * The columns to fill. Rows that are objects may hold more, which is left out; rows that are arrays give their values in this order.
    *
-   * Default: the keys of the first row, for as long as the function lives. A column among them that a later row does not have becomes
-   * NULL; a key that the first row did not have is the later row's fault. Columns that are not among them keep their defaults. Where the
-   * first row is an array: all columns in the table's order, but for generated ones.
+   * Default: the keys of the first row, for as long as the function lives. A key that the first row did not have is the later row's fault.
+   * Where the first row is an array: all columns in the table's order, but for generated ones. A column that a row leaves out (absent or
+   * `undefined`) gets its default, as do columns that are not among these; `null` is NULL.
    */
   columns?: readonly string[] | undefined;
   /**

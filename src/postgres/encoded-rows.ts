@@ -1,7 +1,7 @@
 /** Rows as COPY's text, kept so that any part of them can be sent again without being written again. */
 
 import { CHUNK_BYTES } from './chunk-writer.js';
-import { TEXT_FORMAT, type CopyFormat } from './copy-plan.js';
+import type { CopyFormat } from './copy-plan.js';
 import type { RowLayout } from './row-layout.js';
 import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
 
@@ -43,7 +43,7 @@ export class EncodedRows {
       ends[row] = writer.length;
       if (writer.length >= CHUNK_BYTES || row === items.length - 1) chunks.push(writer.take());
     }
-    return new EncodedRows({ format: TEXT_FORMAT, delimiter: '\t', chunks, chunkOf, starts, ends });
+    return new EncodedRows({ format: layout.textFormat, delimiter: '\t', chunks, chunkOf, starts, ends });
   }
 
   get format(): CopyFormat {

@@ -6,7 +6,15 @@ import { planBinary, type BinaryFormat, type FormatOption } from './copy-format.
 import type { DateZone } from './encoding/date-clock.js';
 import { compileEncoder, type ValueEncoder } from './text-encoders.js';
 import type { ConflictTarget } from './table/conflict-target.js';
-import { planCopy, type ConflictRule, type CopyPlan } from './copy-plan.js';
+import type { AbsentValues } from './copy/absent-values.js';
+import {
+  planCopy,
+  TEXT_FORMAT,
+  TEXT_FORMAT_WITH_DEFAULTS,
+  type ConflictRule,
+  type CopyFormat,
+  type CopyPlan,
+} from './copy-plan.js';
 
 export interface LayoutColumn {
   name: string;
@@ -34,6 +42,11 @@ export interface RowLayout {
   plan: CopyPlan;
   /** Whose wall clock a `Date` is written by. */
   zone: DateZone;
+  /** Undefined: no column has a default. */
+  absent: AbsentValues | undefined;
+  /** The same rows, each with a list of what it leaves out; set if this layout refuses rows that leave something out. */
+  listing: RowLayout | undefined;
+  textFormat: CopyFormat;
   /** Undefined: the rows go as text. */
   binary: BinaryFormat | undefined;
   refersToItself: boolean;
@@ -54,46 +67,100 @@ export function chooseColumns(option: readonly string[] | undefined, firstRow: u
   return { source: 'keys', names };
 }
 
-/** @throws {CopyError} `setup`, where the table has no such column, or one that COPY cannot fill, or not in this format */
+export interface LayoutRequest {
+  conflict: ConflictRule;
+  format: FormatOption;
+  /** The index that the rule's key stands for. */
+  conflictTarget: ConflictTarget | undefined;
+  zone: DateZone;
+}
+
+const PLAIN: LayoutRequest = {
+  zone: 'local',
+  conflict: { onConflict: 'error' },
+  format: 'auto',
+  conflictTarget: undefined,
+};
+
+/**
+ * @throws {CopyError} `setup`, where the table has no such column, or one that COPY cannot fill, or not in this format, or where the key is
+ * not among the columns
+ */
 export function planLayout(
   description: TableDescription,
   choice: ColumnChoice,
-  conflict: ConflictRule = { onConflict: 'error' },
-  format: FormatOption = 'auto',
-  conflictTarget?: ConflictTarget,
-  zone: DateZone = 'local',
+  request: LayoutRequest = PLAIN,
 ): RowLayout {
-  const { schema, table } = description;
   const columns =
     choice.source === 'table'
       ? description.columns.filter((column) => !column.isGenerated)
       : choice.names.map((name) => findColumn(description, name));
-  const names = columns.map(({ name }) => name);
-  const encoded = columns.map((column) => ({ ...column, encoder: compileEncoder(column.type, zone) }));
+  checkKey(description, columns, request.conflict);
+  const layout = layoutOf(description, choice.source, columns, request, false);
+  if (layout.absent?.way !== 'refused') return layout;
   return {
-    source: choice.source,
+    ...layout,
+    listing: layoutOf(description, choice.source, columns, { ...request, format: 'text' }, true),
+  };
+}
+
+/** @param listsAbsent each row lists the columns that it leaves out */
+function layoutOf(
+  description: TableDescription,
+  source: LayoutSource,
+  columns: readonly TableColumn[],
+  { conflict, format, conflictTarget, zone }: LayoutRequest,
+  listsAbsent: boolean,
+): RowLayout {
+  const { schema, table, hasRowSecurity: isSecured = false } = description;
+  const encoded = columns.map((column) => ({ ...column, encoder: compileEncoder(column.type, zone) }));
+  const plan = planCopy({ schema, table, columns, conflict, conflictTarget, isSecured, listsAbsent });
+  const takesMarker = description.takesDefaultMarker === true && plan.staging === undefined;
+  const hasDefault = columns.map((column) => column.hasDefault === true);
+  const absent = hasDefault.includes(true)
+    ? ({ way: listsAbsent ? 'list' : takesMarker ? 'marker' : 'refused', hasDefault } as const)
+    : undefined;
+  return {
+    source,
     columns: encoded.map(({ name, typeName, encoder }) => ({
       name,
       typeName,
       encoder,
       mustBeOwn: name in Object.prototype,
     })),
-    names,
+    names: columns.map(({ name }) => name),
     schema,
     table,
-    plan: planCopy(
-      { schema, table },
-      names,
-      conflict,
-      conflictTarget,
-      description.hasRowSecurity ? columns : undefined,
-    ),
+    plan,
     zone,
+    absent,
+    listing: undefined,
+    textFormat: absent?.way === 'marker' ? TEXT_FORMAT_WITH_DEFAULTS : TEXT_FORMAT,
     binary: planBinary({ schema, table }, encoded, format, zone),
     refersToItself: description.refersToItself,
     // A policy may ask for other rows, too.
-    hasTriggers: description.hasTriggers || description.hasRowSecurity === true,
+    hasTriggers: description.hasTriggers || isSecured,
   };
+}
+
+/** Columns of the key that are not loaded must get their value in another way. */
+function checkKey(
+  description: TableDescription,
+  columns: readonly TableColumn[],
+  conflict: ConflictRule,
+): void {
+  if (conflict.onConflict === 'error') return;
+  const unknown = conflict.key?.find((name) => {
+    if (columns.some((column) => column.name === name)) return false;
+    const column = description.columns.find((candidate) => candidate.name === name);
+    return column === undefined || !(column.isGenerated || column.hasDefault === true);
+  });
+  if (unknown !== undefined) throw keyNotLoaded(description.table, unknown);
+}
+
+function keyNotLoaded(table: string, name: string): CopyError {
+  const message = `option 'key' names ${JSON.stringify(name)}, which is not among the columns that are loaded into table ${JSON.stringify(table)}`;
+  return new CopyError(message, { failureClass: 'setup', sqlState: '42703', table, column: name });
 }
 
 function findColumn({ schema, table, columns }: TableDescription, name: string): TableColumn {

@@ -1,5 +1,6 @@
 /** Rows into chunks, by a layout. What it cannot write is a fault of one row, named by its place and column. */
 
+import { AbsentRefusal, absentList, DEFAULT_MARKER, type AbsentValues } from './copy/absent-values.js';
 import { messageOf, toError } from '../errors.js';
 import { show } from '../validate.js';
 import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
@@ -34,6 +35,8 @@ interface RowChunk {
   rewind(length: number): void;
   startRow(): void;
   writeNull(): void;
+  writeDefault(): void;
+  writePlain(text: string): void;
   endField(): void;
   endRow(): void;
   end(): void;
@@ -51,6 +54,10 @@ export class RowWriter {
   readonly #writer: RowChunk;
   readonly #encoders: readonly FieldEncoder[];
   readonly #mayWalkKeys: boolean;
+  readonly #absent: AbsentValues | undefined;
+  /** What the row leaves out, as far as it is written. Undefined: rows have no list. */
+  readonly #leftOut: number[] | undefined;
+  #hasLeftOut = false;
 
   /**
    * @param faults gathers the rows that cannot be written, in order, and leaves them out. Without it the first one is thrown.
@@ -61,6 +68,8 @@ export class RowWriter {
     this.#writer = binary === undefined ? new ChunkWriter() : new BinaryChunk(layout.columns.length);
     this.#encoders =
       binary === undefined ? layout.columns.map(({ encoder }) => encoder as FieldEncoder) : binary.encoders;
+    this.#absent = layout.absent;
+    this.#leftOut = layout.absent?.way === 'list' ? [] : undefined;
     this.#layout = layout;
     this.#valuesOf = valuesOf;
     this.#faults = faults;
@@ -85,6 +94,11 @@ export class RowWriter {
     return row;
   }
 
+  /** A row had something in its list. */
+  get hasLeftOut(): boolean {
+    return this.#hasLeftOut;
+  }
+
   /** Bytes written since the last `take()`. */
   get length(): number {
     return this.#writer.length;
@@ -96,6 +110,7 @@ export class RowWriter {
     try {
       this.#write(items[row], row);
     } catch (error) {
+      if (this.#leftOut !== undefined) this.#leftOut.length = 0;
       if (this.#faults === undefined || !(error instanceof RowFault)) throw error;
       this.#writer.rewind(length);
       this.#faults.push(error);
@@ -150,7 +165,7 @@ export class RowWriter {
           index += 1;
         }
         if (isWalked && index === columns.length) {
-          writer.endRow();
+          this.#endRow();
           return;
         }
       }
@@ -163,7 +178,7 @@ export class RowWriter {
     } catch (error) {
       throw this.#fault(row, index, value, error);
     }
-    writer.endRow();
+    this.#endRow();
     // As many keys as columns, and all of them found: none is left over.
     if (source !== 'option' && (present !== columns.length || countKeys(values) !== columns.length)) {
       this.#checkKeys(values, row);
@@ -198,16 +213,36 @@ export class RowWriter {
     } catch (error) {
       throw this.#fault(row, index, values[index], error);
     }
-    writer.endRow();
+    this.#endRow();
   }
 
   /** Answers whether there is a value: `null` is one. */
   #writeField(index: number, value: unknown): boolean {
     const writer = this.#writer;
-    if (value === undefined || value === null) writer.writeNull();
+    if (value === null || (value === undefined && this.#absent?.hasDefault[index] !== true))
+      writer.writeNull();
+    else if (value === undefined) this.#writeAbsent(this.#absent!, index);
     else this.#encoders[index]!.write(writer, value);
     writer.endField();
     return value !== undefined;
+  }
+
+  /** @throws {AbsentRefusal} */
+  #writeAbsent({ way }: AbsentValues, index: number): void {
+    if (way === 'marker') return this.#writer.writeDefault();
+    if (this.#leftOut === undefined) throw new AbsentRefusal();
+    this.#writer.writeNull();
+    this.#leftOut.push(index);
+  }
+
+  #endRow(): void {
+    if (this.#leftOut !== undefined) {
+      this.#writer.writePlain(absentList(this.#leftOut));
+      this.#writer.endField();
+      if (this.#leftOut.length > 0) this.#hasLeftOut = true;
+      this.#leftOut.length = 0;
+    }
+    this.#writer.endRow();
   }
 
   /** A plain object may leave out every column. Of anything else at least one must be there, even if undefined. */
@@ -237,9 +272,10 @@ export class RowWriter {
    */
   #fault(row: number, index: number, value: unknown, thrown: unknown): RowFault {
     const { name, typeName, encoder } = this.#layout.columns[index]!;
+    if (thrown instanceof AbsentRefusal) throw thrown;
     let error = thrown;
     if (thrown instanceof BinaryRefusal) {
-      error = faultOf(encoder, value);
+      error = value === undefined ? undefined : faultOf(encoder, value);
       if (error === undefined) throw thrown;
     }
     const [sqlState, message] =
@@ -304,6 +340,7 @@ export function sentText(layout: RowLayout, values: unknown, column: string | un
   }
   const index = layout.names.indexOf(column);
   const value: unknown = Array.isArray(values) ? values[index] : (values as Record<string, unknown>)[column];
+  if (value === undefined && layout.absent?.hasDefault[index] === true) return DEFAULT_MARKER;
   const text = value === null || value === undefined ? null : layout.columns[index]!.encoder.toText(value);
   return text ?? '\\N';
 }

@@ -107,7 +107,12 @@ export class TableLayout {
       const description = await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table));
       const target = await unlessAborted(signal, this.#findConflictTarget(lease.client, description));
       const plan = (zone: DateZone): RowLayout =>
-        planLayout(description, choice, this.#conflict, this.#format, target, zone);
+        planLayout(description, choice, {
+          conflict: this.#conflict,
+          format: this.#format,
+          conflictTarget: target,
+          zone,
+        });
       this.#dates.learn(lease.client);
       const layout = plan(this.#dates.zone());
       this.#choice = choice;

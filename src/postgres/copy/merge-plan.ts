@@ -6,23 +6,30 @@
  */
 
 import { quoteIdentifier } from '../identifiers.js';
+import { withoutAbsent } from './absent-values.js';
 import { statement, type Statement } from '../sql/statement.js';
 import type { ConflictTarget } from '../table/conflict-target.js';
 
 export interface MergePlan {
-  /** All rows, in their order. */
-  readonly all: Statement;
+  /** @param absent columns that these rows leave out, as `absentList` makes it @param where a condition on their places */
+  readonly insert: (absent: string, where: string) => Statement;
+  /** Which of two rows counts depends on their order. */
+  readonly isOrdered: boolean;
+  /** A row whose key comes twice in a statement makes it fail. */
+  readonly mayRepeat: boolean;
   /** Only the last row of each key. Undefined: the others count, too. */
   readonly last: Statement | undefined;
   /**
-   * Where a row has a key again: its place, and that of the row with this key before it, in the rows' order. Undefined: the key cannot be
-   * told from what is loaded.
+   * Where a row has a key again: its place, and that of the row with this key before it, in the rows' order. Undefined: the keys make no
+   * difference, or cannot be told from what is loaded.
    */
   readonly repeats: Statement | undefined;
-  /** The places of all rows. */
+  /** The places from which on rows leave out other columns than before. Undefined: none are left out. */
+  readonly changes: Statement | undefined;
+  /** What a row leaves out, as SQL. */
+  readonly absent: string;
+  /** The places of all rows, and what each leaves out. */
   readonly places: Statement;
-  /** The rows from one place to another. */
-  range(first: string, last: string): Statement;
 }
 
 export interface MergeRequest {
@@ -30,32 +37,72 @@ export interface MergeRequest {
   readonly table: string;
   readonly staging: string;
   readonly names: readonly string[];
+  /** The column of the temporary table that lists what a row leaves out. */
+  readonly absentColumn: string | undefined;
+  /** For each column whether it has a default. */
+  readonly hasDefault: readonly boolean[];
+}
+
+/** @param conflict what follows the rows: `ON CONFLICT DO NOTHING` */
+export function planMerge(
+  { table, staging, names, absentColumn }: MergeRequest,
+  conflict: string,
+  isOrdered: boolean,
+): MergePlan {
+  const absent = absentColumn === undefined ? "''" : quoteIdentifier(absentColumn);
+  return {
+    // Identity columns take what the input has for them, as COPY does.
+    insert: (left, where) => {
+      const list = listOf(withoutAbsent(names, left)).join(', ');
+      if (list === '') return insertDefaults(table, staging, where, conflict);
+      return statement(
+        `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging}${where} ORDER BY ctid${conflict}`,
+      );
+    },
+    isOrdered,
+    absent,
+    mayRepeat: false,
+    last: undefined,
+    repeats: undefined,
+    changes:
+      absentColumn === undefined
+        ? undefined
+        : statement(
+            `SELECT place::pg_catalog.text, absent FROM (SELECT ctid AS place, ${absent} AS absent, ` +
+              `pg_catalog.lag(${absent}) OVER (ORDER BY ctid) AS before FROM ${staging}) AS batch ` +
+              `WHERE before IS NULL OR before OPERATOR(pg_catalog.<>) absent ORDER BY batch.place`,
+          ),
+    places: statement(
+      `SELECT ctid::pg_catalog.text AS place, ${absent}::pg_catalog.text AS absent FROM ${staging} ORDER BY ctid`,
+    ),
+  };
+}
+
+export interface UpdateRequest extends MergeRequest {
   readonly key: readonly string[];
   readonly target: ConflictTarget;
 }
 
-export function planMerge({ table, staging, names, key, target }: MergeRequest): MergePlan {
-  const list = listOf(names);
+/** For `onConflict: 'update'`. What a row leaves out becomes the default, also in a row that is there already. */
+export function planUpdate(request: UpdateRequest): MergePlan {
+  const { table, staging, names, key, target, absentColumn } = request;
   const others = listOf(names.filter((name) => !key.includes(name)));
   const set = others.map((name) => `${name} = EXCLUDED.${name}`);
   const action = others.length === 0 ? 'NOTHING' : `UPDATE SET ${set.join(', ')}`;
-  // Identity columns take what the input has for them, as COPY does.
-  const insert = (values: string, rows: string) =>
-    statement(
-      `INSERT INTO ${table} (${list.join(', ')}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${rows} ` +
-        `ON CONFLICT ${target.inference} DO ${action}`,
-    );
-  const insertWhere = (condition: string) => insert(list.join(', '), `${staging}${condition} ORDER BY ctid`);
+  const conflict = ` ON CONFLICT ${target.inference} DO ${action}`;
   const isKnown = target.needs.every((name) => names.includes(name));
+  const mayPassOver = isKnown && target.mayPassOver && absentColumn === undefined;
+  const list = listOf(names).join(', ');
+  const [values, rows] = lastOfEachKey(staging, names, key, target);
   return {
-    all: insertWhere(''),
-    last: isKnown && target.mayPassOver ? insert(...lastOfEachKey(staging, names, key, target)) : undefined,
-    repeats: isKnown ? repeatedKeys(staging, target) : undefined,
-    places: statement(`SELECT ctid::pg_catalog.text AS place FROM ${staging} ORDER BY ctid`),
-    range: (first, last) =>
-      insertWhere(
-        ` WHERE ctid OPERATOR(pg_catalog.>=) '${first}'::pg_catalog.tid AND ctid OPERATOR(pg_catalog.<=) '${last}'::pg_catalog.tid`,
-      ),
+    ...planMerge(request, conflict, true),
+    mayRepeat: true,
+    last: mayPassOver
+      ? statement(
+          `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${rows}${conflict}`,
+        )
+      : undefined,
+    repeats: isKnown ? repeatedKeys(request) : undefined,
   };
 }
 
@@ -90,12 +137,26 @@ function lastOfEachKey(
   ];
 }
 
-function repeatedKeys(staging: string, target: ConflictTarget): Statement {
+function repeatedKeys({ staging, target, names, absentColumn, hasDefault }: UpdateRequest): Statement {
+  const alone = [isAlone(target)];
+  if (absentColumn !== undefined) {
+    const listed = `pg_catalog.concat(',', ${quoteIdentifier(absentColumn)}, ',')`;
+    const needed = target.needs.map((name) => names.indexOf(name)).filter((place) => hasDefault[place]);
+    // What the default will be is not known yet. If two of them are equal after all, the server tells.
+    for (const place of needed)
+      alone.push(`pg_catalog.strpos(${listed}, ',${place},') OPERATOR(pg_catalog.>) 0`);
+  }
+  const isAny = `(${alone.join(' OR ')})`;
   return statement(
     `SELECT place::pg_catalog.text, before::pg_catalog.text FROM (SELECT ctid AS place, ` +
-      `pg_catalog.lag(ctid) OVER (PARTITION BY ${groupsOf(target)} ORDER BY ctid) AS before, ${isAlone(target)} AS alone FROM ${staging}) AS batch ` +
+      `pg_catalog.lag(ctid) OVER (PARTITION BY ${groupsOf(target)}, ${isAny} ORDER BY ctid) AS before, ${isAny} AS alone FROM ${staging}) AS batch ` +
       `WHERE before IS NOT NULL AND NOT alone ORDER BY batch.place`,
   );
+}
+
+/** No column is left to name: as many rows of defaults. */
+function insertDefaults(table: string, staging: string, where: string, conflict: string): Statement {
+  return statement(`INSERT INTO ${table} SELECT FROM ${staging}${where}${conflict}`);
 }
 
 function groupsOf({ keys, predicate }: ConflictTarget): string {
@@ -111,25 +172,11 @@ function isAlone({ keys, predicate, areNullsDistinct }: ConflictTarget): string 
   return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`;
 }
 
-/** `ignore`: the first row of a key counts, which is what the server does by itself. @param inference undefined: any unique constraint */
-export function mergeIgnoring(
-  table: string,
-  staging: string,
-  names: readonly string[],
-  inference: string | undefined,
-): Statement {
-  const list = listOf(names).join(', ');
-  return statement(
-    `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging} ORDER BY ctid ` +
-      `ON CONFLICT ${inference === undefined ? '' : `${inference} `}DO NOTHING`,
-  );
-}
-
 function listOf(names: readonly string[]): string[] {
   return names.map(quoteIdentifier);
 }
 
-function freeName(wanted: string, names: readonly string[]): string {
+export function freeName(wanted: string, names: readonly string[]): string {
   let name = wanted;
   while (names.includes(name)) name += '_';
   return name;

@@ -1,7 +1,9 @@
-/** Brings the rows of the temporary table into the table: in one statement if possible, in runs of different keys, or one by one. */
+/** Brings the rows of the temporary table into the table: in one statement if possible, in runs, or one by one. */
 
 import { sequence, statement, type Statement } from '../sql/statement.js';
+import { quoteLiteral } from '../identifiers.js';
 import type { MergePlan } from './merge-plan.js';
+import { cutRuns, whereInRun, type Run } from './runs.js';
 
 /** Runs statements in the batch's transaction. */
 export type RunQuery = (statements: Statement) => Promise<{ rows: unknown[] }>;
@@ -13,71 +15,46 @@ const RELEASE = statement('RELEASE SAVEPOINT spillway_merge');
 const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_merge');
 /** Statements are sent together up to this many. */
 const STATEMENTS_TOGETHER = 500;
-const FIRST_PLACE = '(0,0)';
-const LAST_PLACE = '(4294967295,65535)';
+/** More runs than that cost more than they are worth, if nothing but serial numbers depends on the order of rows. */
+const MOST_RUNS = 100;
 
 /**
  * One by one is the last resort: where a trigger changes keys, or several indexes have the same columns, the server finds two rows equal that
  * the plan does not.
  */
 export async function mergeStaged(query: RunQuery, plan: MergePlan): Promise<void> {
+  const statements = await statementsFor(query, plan);
+  if (!plan.mayRepeat) return runAll(query, statements);
   try {
-    await runAll(query, [SAVEPOINT, ...(await statementsFor(query, plan)), RELEASE]);
+    await runAll(query, [SAVEPOINT, ...statements, RELEASE]);
   } catch (error) {
     if ((error as { code?: unknown }).code !== SAME_KEY_TWICE) throw error;
     await query(ROLLBACK_TO);
     const { rows } = await query(plan.places);
-    const places = (rows as { place: string }[]).map(({ place }) => place);
-    await runAll(
-      query,
-      places.map((place) => plan.range(place, place)),
+    const places = rows as { place: string; absent: string }[];
+    const oneByOne = places.map(({ place, absent }) =>
+      plan.insert(absent, whereInRun({ first: place, last: place })),
     );
-    await query(RELEASE);
+    await runAll(query, [...oneByOne, RELEASE]);
   }
 }
 
 async function statementsFor(query: RunQuery, plan: MergePlan): Promise<Statement[]> {
   if (plan.last !== undefined) return [plan.last];
-  if (plan.repeats === undefined) return [plan.all];
-  const { rows } = await query(plan.repeats);
-  if (rows.length === 0) return [plan.all];
-  return runsOf(rows as { place: string; before: string }[]).map(([first, last]) => plan.range(first, last));
+  const repeats = plan.repeats === undefined ? [] : (await query(plan.repeats)).rows;
+  const changes = plan.changes === undefined ? [] : (await query(plan.changes)).rows;
+  const runs = cutRuns(
+    repeats as { place: string; before: string }[],
+    changes as { place: string; absent: string }[],
+  );
+  if (!plan.isOrdered && runs.length > MOST_RUNS) return byAbsentList(plan, runs);
+  return runs.map((run) => plan.insert(run.absent, whereInRun(run)));
 }
 
-/**
- * Cuts the rows into runs in which no key comes twice.
- *
- * @param repeats rows whose key an earlier row has, in their order: their places (`(block,row)`), and those of the rows before them
- */
-export function runsOf(
-  repeats: readonly { place: string; before: string }[],
-): [first: string, last: string][] {
-  const runs: [string, string][] = [];
-  let first = FIRST_PLACE;
-  for (const { place, before } of repeats) {
-    if (comparePlaces(before, first) < 0) continue;
-    runs.push([first, placeBefore(place)]);
-    first = place;
-  }
-  runs.push([first, LAST_PLACE]);
-  return runs;
-}
-
-function parsePlace(place: string): [block: number, row: number] {
-  const [block, row] = place.slice(1, -1).split(',');
-  return [Number(block), Number(row)];
-}
-
-function comparePlaces(one: string, other: string): number {
-  const [block, row] = parsePlace(one);
-  const [otherBlock, otherRow] = parsePlace(other);
-  return block - otherBlock || row - otherRow;
-}
-
-/** Rows of a block count from 1. */
-function placeBefore(place: string): string {
-  const [block, row] = parsePlace(place);
-  return `(${block},${row - 1})`;
+/** The rows of all runs that leave out the same. */
+function byAbsentList({ insert, absent }: MergePlan, runs: readonly Run[]): Statement[] {
+  const lists = [...new Set(runs.map((run) => run.absent))];
+  return lists.map((list) => insert(list, ` WHERE ${absent} OPERATOR(pg_catalog.=) ${quoteLiteral(list)}`));
 }
 
 async function runAll(query: RunQuery, statements: readonly Statement[]): Promise<void> {

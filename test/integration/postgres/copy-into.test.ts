@@ -289,9 +289,11 @@ describe('the table changes while we run', () => {
     await copy([{ a: 1, b: 1 }], flushContext());
     await database.query(`ALTER TABLE ${table} SET SCHEMA elsewhere`);
     await copy([{ a: 2 }], flushContext());
+    await copy([{ a: 3, b: null }], flushContext());
     expect(await database.query(`SELECT * FROM elsewhere.${table} ORDER BY a`)).toEqual([
       { a: 1, b: 1 },
-      { a: 2, b: null },
+      { a: 2, b: 7 },
+      { a: 3, b: null },
     ]);
   });
 

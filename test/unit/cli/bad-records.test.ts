@@ -337,15 +337,15 @@ describe('a stream of rows', () => {
       const { rows, failure } = await stream(ndjsonFormat(['a', 'b']), [text, '{"a":5}\n'], { chunkBytes });
       expect(failure).toBeUndefined();
       expect(rows.map(shown)).toEqual([
-        [0, 'one:1', [1, null]],
+        [0, 'one:1', [1, undefined]],
         [1, 'one:2: not JSON: the text ends in the mi', '{"a":'],
         [2, 'one:3: expected a JSON object, got an ar', '[1]'],
         [3, 'one:5: the key "c" is not among those th', '{"a":2,"c":3}'],
         [4, 'one:7: not UTF-8: byte 0xE9 at byte 7 of', '{"a":"\ufffd"}'],
         [5, 'one:8: the record is nested too deeply', deep.slice(0, LONGEST_TEXT_BYTES)],
         [6, 'one:9: the record is longer than --max-r', long.slice(0, LONGEST_TEXT_BYTES)],
-        [7, 'one:10', [null, 4]],
-        [8, 'two:1', [5, null]],
+        [7, 'one:10', [undefined, 4]],
+        [8, 'two:1', [5, undefined]],
       ]);
     }
   });

@@ -129,7 +129,7 @@ describe('blocks of NDJSON', () => {
     };
     const [block] = blocks;
     expect(block!.rows(open).map(({ values, line, ordinal }) => [values, line, ordinal])).toEqual([
-      [[1, null], 2, 7],
+      [[1, undefined], 2, 7],
       [['20000000000000000000', 'é'], 5, 8],
     ]);
     expect(block!.bytes).toBe(

@@ -137,21 +137,21 @@ function rowsOf(text: string, columns: TableColumn[], ignoresOtherKeys = false):
 }
 
 describe('rows of NDJSON', () => {
-  it('have a NULL for an absent key and for null', () => {
+  it('have undefined for an absent key, and null for null', () => {
     const columns = [column('a', 'int4'), column('b', 'text')];
     expect(rowsOf('{"b":"x","a":1}\n{"a":2}\n{"a":null,"b":null}\n{}\n', columns)).toEqual([
       [1, 'x'],
-      [2, null],
+      [2, undefined],
       [null, null],
-      [null, null],
+      [undefined, undefined],
     ]);
   });
 
   it('take no value from what objects inherit', () => {
     const columns = [column('constructor', 'text'), column('__proto__', 'text'), column('toString', 'text')];
     expect(rowsOf('{}\n{"__proto__":"x","constructor":"y"}\n', columns)).toEqual([
-      [null, null, null],
-      ['y', 'x', null],
+      [undefined, undefined, undefined],
+      ['y', 'x', undefined],
     ]);
   });
 

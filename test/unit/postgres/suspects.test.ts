@@ -18,7 +18,6 @@ const LAYOUT = planLayout(
     hasTriggers: false,
   },
   { names: ['a', 'b'], source: 'option' },
-  { onConflict: 'error' },
 );
 
 function repeated(keys: readonly (string | null)[], detail = 'Key (a)=(1) already exists.') {
