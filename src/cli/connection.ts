@@ -105,8 +105,8 @@ async function open(
     // Not waited for: the end of a pool never comes where the attempt to connect threw.
     void pool.end().catch(() => undefined);
     await stop();
-    const place = label === undefined ? '' : `${label}: `;
-    throw new CliError(`${place}${connectionFailure(error, settings)}`, ExitCode.FAILED, error);
+    const reason = connectionFailure(error, settings, pool.target?.host);
+    throw new CliError(label === undefined ? reason : `${label}: ${reason}`, ExitCode.FAILED, error);
   }
   return { pool, label: label ?? `${hostLabel(pool.target!.host)}/${settings.database}`, close };
 }

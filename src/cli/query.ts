@@ -1,6 +1,7 @@
 /** `spillway query`: one query in a read-only transaction, its rows as a table or as lines of JSON. */
 
 import type { FieldDef, QueryArrayResult } from 'pg';
+import { expectOtherStatements } from '../postgres/connection/own-query.js';
 import { runStatement, statement } from '../postgres/sql/statement.js';
 import { OWN_TRANSACTION } from '../postgres/transaction-scope.js';
 import { connect } from './connection.js';
@@ -24,6 +25,7 @@ export async function query(
     const client = await connection.pool.connect();
     try {
       await runStatement(client, BEGIN_READ_ONLY);
+      expectOtherStatements(client);
       const { fields, rows } = await runQuery(client, options);
       if (options.json) refuseSameNames(fields);
       await runStatement(client, OWN_TRANSACTION.rollback);

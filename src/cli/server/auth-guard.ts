@@ -1,6 +1,6 @@
 /**
- * Holds the server to the ways of authentication that the settings allow: `require_auth`, `channel_binding`, and no password after the
- * login. node-postgres answers whatever a server asks for, at any time.
+ * Holds the server to the ways of authentication that the settings allow: `require_auth` and `channel_binding`. node-postgres answers
+ * whatever a server asks for. Requests after the login do not come this far: they break the protocol.
  */
 
 import type { EventEmitter } from 'node:events';
@@ -66,7 +66,6 @@ const WORDS: Readonly<Record<AuthMethod, string>> = {
 /** Exported for its test. */
 export class AuthState {
   readonly #policy: AuthPolicy;
-  #isLoggedIn = false;
   #isBound = false;
   #isFinished = false;
 
@@ -77,7 +76,6 @@ export class AuthState {
   /** @returns why the server is not answered */
   request(event: (typeof REQUESTS)[number], mechanisms: readonly string[] = []): string | undefined {
     const method = METHODS[event];
-    if (this.#isLoggedIn) return `the server asks for ${WORDS[method]} after the login; it gets no answer`;
     const { requireAuth, requiresChannelBinding } = this.#policy;
     if (!requireAuth.allows(method)) {
       return `the server asks for ${WORDS[method]}, which require_auth=${requireAuth.text} does not allow`;
@@ -93,9 +91,6 @@ export class AuthState {
 
   /** The server has accepted the login. */
   accepted(): string | undefined {
-    const wasLoggedIn = this.#isLoggedIn;
-    this.#isLoggedIn = true;
-    if (wasLoggedIn) return 'the server accepts the login a second time';
     const { requireAuth, requiresChannelBinding } = this.#policy;
     if (requireAuth.isRequired && !this.#isFinished) {
       return `the server accepts the login without authentication, which require_auth=${requireAuth.text} does not allow`;

@@ -2,7 +2,7 @@
 
 import { oneLine } from '../errors.js';
 import { isTimeout } from './attempts.js';
-import { hostLabel } from './conninfo/hosts.js';
+import { hostLabel, type Host } from './conninfo/hosts.js';
 import type { ConnectionSettings } from './conninfo/settings.js';
 import { NoServerError, type FailedAttempt } from './server-pool.js';
 
@@ -19,8 +19,15 @@ const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
 };
 
 /** Of several servers, each with its reasons. A database is named when there is one server only. */
-export function connectionFailure(error: unknown, settings: ConnectionSettings): string {
-  if (!(error instanceof NoServerError)) return whyNotConnected(error, settings);
+export function connectionFailure(
+  error: unknown,
+  settings: ConnectionSettings,
+  connected: Host | undefined,
+): string {
+  if (!(error instanceof NoServerError)) {
+    const place = connected === undefined ? '' : `${hostLabel(connected)}/${settings.database}: `;
+    return `${place}${whyNotConnected(error, settings)}`;
+  }
   const reasons = new Map<string, Set<string>>();
   for (const { host, error: cause } of error.attempts) {
     const label = hostLabel(host);

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type * as Pg from 'pg';
+import { GuardedSocket } from '../../postgres/connection/guarded-socket.js';
 import type { Encryption } from './attempts.js';
 import { guardAuthentication, type GuardedConnection } from './auth-guard.js';
 import type { Host } from './conninfo/hosts.js';
@@ -74,7 +75,12 @@ export function sessionClientClass(
         if (error) this.connection.stream.destroy();
         callback(error, client);
       });
-      guardAuthentication(this.connection, {
+      // Whatever is no message of a login ends the connection, before node-postgres' parser throws.
+      const { connection } = this;
+      const guard = (): unknown => GuardedSocket.install(connection.stream, 'startup');
+      if (this.spillwayTarget.encryption === 'tls') connection.once('sslconnect', guard);
+      else guard();
+      guardAuthentication(connection, {
         requireAuth: settings.requireAuth,
         requiresChannelBinding: settings.channelBinding === 'require',
       });
