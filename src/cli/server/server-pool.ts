@@ -8,12 +8,17 @@
 import { lookup } from 'node:dns/promises';
 import type * as Pg from 'pg';
 import { toError } from '../../errors.js';
+import { runStatement, statement } from '../../postgres/sql/statement.js';
 import { afterFailure, encryptions, failureKind, passes, unsuitable, type NextStep } from './attempts.js';
 import type { Host } from './conninfo/hosts.js';
 import type { ConnectionSettings, SessionAttributes } from './conninfo/settings.js';
 import { shuffle } from './shuffle.js';
 import { sessionClientClass, type Target } from './session-client.js';
 import type { TlsMaterial } from './tls-material.js';
+
+const SESSION_STATE = statement(
+  "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text AS standby, pg_catalog.current_setting('transaction_read_only') AS readonly",
+);
 
 /** A server that was tried, and why it cannot be used. */
 export interface FailedAttempt {
@@ -229,9 +234,7 @@ async function unsuitableSession(
   wanted: SessionAttributes,
 ): Promise<string | undefined> {
   if (wanted === 'any') return undefined;
-  const { rows } = await client.query<{ standby: boolean; readonly: string }>(
-    `SELECT pg_catalog.pg_is_in_recovery() AS standby, pg_catalog.current_setting('transaction_read_only') AS readonly`,
-  );
-  const { standby, readonly } = rows[0]!;
-  return unsuitable(wanted, { isStandby: standby, isReadOnly: readonly === 'on' });
+  const { rows } = await runStatement(client, SESSION_STATE);
+  const { standby, readonly } = rows[0] as { standby: string; readonly: string };
+  return unsuitable(wanted, { isStandby: standby === 'true', isReadOnly: readonly === 'on' });
 }
