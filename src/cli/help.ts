@@ -34,7 +34,8 @@ export const LOAD_HELP = {
   noHeader: 'CSV: the first line is data; fields are the table’s columns in order, or those of --columns',
   create:
     'make the table if it is missing, with types inferred from the first 10,000 records; one that exists is used as it is; a new one is ' +
-    'dropped again if the load fails before its first row',
+    'dropped again if the load fails before its first row. Only plain decimals are numbers (bigint or numeric, with all their digits); ' +
+    'codes such as 007, +1 or 12E4 stay text',
   truncate: 'empty the table first, in a transaction of its own',
   batchSize: 'rows in a batch (default: by bytes, so that a COPY is large)',
   connections:

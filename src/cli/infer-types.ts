@@ -1,24 +1,16 @@
 /**
  * Column types for `--create`, from a sample of the input. Pure.
  *
- * A type is chosen only where it gives every value of the sample back as it was: `007` stays text, and decimals become `numeric`, which
- * keeps every digit that comes later. Types are widened as values come: bigint or double precision → numeric, date → timestamp, and
- * whatever has nothing in common → text (or jsonb, beside objects and arrays).
+ * A type is chosen only where it gives every value of the sample back as it was, so that codes stay text. Only plain decimals are numbers:
+ * `007`, `+1`, `12E4`, `0x1F` and `1_000` stay text. Decimals become `numeric`, which keeps every digit that comes later, zeros at the end
+ * included; `.5` becomes 0.5. Types are widened as values come: bigint → numeric, date → timestamp, and whatever has nothing in common →
+ * text (or jsonb, beside objects and arrays).
  */
 
 import { LosslessNumber } from 'lossless-json';
 
 export type InferredType =
-  | 'boolean'
-  | 'bigint'
-  | 'numeric'
-  | 'double precision'
-  | 'date'
-  | 'timestamp'
-  | 'timestamptz'
-  | 'uuid'
-  | 'jsonb'
-  | 'text';
+  'boolean' | 'bigint' | 'numeric' | 'date' | 'timestamp' | 'timestamptz' | 'uuid' | 'jsonb' | 'text';
 
 /** Gathers the values of one column. */
 export class TypeInference {
@@ -46,15 +38,12 @@ export class TypeInference {
   }
 }
 
-const NUMBERS: readonly InferredType[] = ['bigint', 'numeric', 'double precision'];
+const NUMBERS: readonly InferredType[] = ['bigint', 'numeric'];
 
 function common(a: InferredType, b: InferredType): InferredType {
   if (a === b) return a;
   if (a === 'jsonb' || b === 'jsonb') return 'jsonb';
-  if (NUMBERS.includes(a) && NUMBERS.includes(b)) {
-    // Double precision has too few digits for the others; numeric keeps the digits of all.
-    return 'numeric';
-  }
+  if (NUMBERS.includes(a) && NUMBERS.includes(b)) return 'numeric';
   const dates: readonly InferredType[] = ['date', 'timestamp'];
   return dates.includes(a) && dates.includes(b) ? 'timestamp' : 'text';
 }
@@ -66,24 +55,29 @@ function typeOfText(value: string): InferredType {
 
 function typeOfJson(value: unknown): InferredType {
   if (typeof value === 'boolean') return 'boolean';
-  if (typeof value === 'number') return typeOfNumber(String(value)) ?? 'double precision';
+  if (typeof value === 'number') return typeOfNumber(String(value)) ?? 'text';
   if (typeof value === 'string') return typeOfString(value);
-  return value instanceof LosslessNumber ? (typeOfNumber(value.value) ?? 'numeric') : 'jsonb';
+  return value instanceof LosslessNumber ? (typeOfNumber(value.value) ?? 'text') : 'jsonb';
 }
 
 const LARGEST_BIGINT = 2n ** 63n - 1n;
+const BIGINT_DIGITS = 19;
+/** What numeric holds, before and after the point. */
+const MOST_DIGITS = 131_072;
+const MOST_PLACES = 16_383;
 
-/** A leading zero or plus would be lost, and with it what tells 007 from 7: then it is no number. */
+/** A leading zero or plus would be lost, and with it what tells 007 from 7, and an exponent the spelling of a code: then it is no number. */
 function typeOfNumber(text: string): InferredType | undefined {
   if (/^(?:0|-?[1-9]\d*)$/.test(text)) {
-    if (text.length <= 18) return 'bigint';
+    if (text.length < BIGINT_DIGITS) return 'bigint';
+    if (text.length > MOST_DIGITS) return undefined;
+    if (text.length > BIGINT_DIGITS + 1) return 'numeric';
     const value = BigInt(text);
     return value <= LARGEST_BIGINT && value >= -LARGEST_BIGINT - 1n ? 'bigint' : 'numeric';
   }
-  if (/^-?(?:0|[1-9]\d*)\.\d+$/.test(text)) return 'numeric';
-  return /^-?(?:0|[1-9]\d*)(?:\.\d+)?[eE][+-]?\d{1,3}$/.test(text) && Number.isFinite(Number(text))
-    ? 'double precision'
-    : undefined;
+  if (!/^-?(?:0|[1-9]\d*)?\.\d+$/.test(text)) return undefined;
+  const point = text.indexOf('.');
+  return point <= MOST_DIGITS && text.length - point - 1 <= MOST_PLACES ? 'numeric' : undefined;
 }
 
 const TIMESTAMP =

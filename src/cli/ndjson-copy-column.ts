@@ -4,6 +4,7 @@ import type { TableColumn } from '../postgres/catalogue.js';
 import { escapeText } from '../postgres/chunk-writer.js';
 import { compileEncoder } from '../postgres/text-encoders.js';
 import { ValueFault } from '../postgres/value-fault.js';
+import { numberAsWritten } from './ndjson/written-number.js';
 import { fieldEncoder } from './ndjson-rows.js';
 
 /** What stands for a value in COPY's text; undefined where the value has to go the long way. */
@@ -13,9 +14,9 @@ export interface CopyColumn {
   readonly nullity: Uint8Array;
   readonly truth: Uint8Array | undefined;
   readonly falsity: Uint8Array | undefined;
-  /** Whether numbers with a fraction are taken. Where they are, so is every integer. */
-  readonly takesFractions: boolean;
-  /** The integers that are taken. Beyond 2^53 either all are or none. */
+  /** Whether every number is taken, as it is written. */
+  readonly takesAnyNumber: boolean;
+  /** Otherwise the integers that are taken. Beyond 2^53 either all are or none. */
   readonly lowest: number;
   readonly highest: number;
   /** Integers of so many digits are in that range, whatever they are. */
@@ -32,7 +33,7 @@ const NULL = Buffer.from('\\N');
 const BOUNDS = [2 ** 15, 2 ** 31, 2 ** 32];
 
 const ANY_NUMBER = {
-  takesFractions: true,
+  takesAnyNumber: true,
   lowest: -Infinity,
   highest: Infinity,
   freeDigits: Infinity,
@@ -76,7 +77,7 @@ export function copyColumn({ type }: Pick<TableColumn, 'type'>): CopyColumn {
     nullity: NULL,
     truth: bytesOf(true),
     falsity: bytesOf(false),
-    takesFractions: takes(-0.5),
+    takesAnyNumber: textOf(numberAsWritten('-1.0')) === '-1.0',
     lowest,
     highest,
     freeDigits: freeDigits(highest),

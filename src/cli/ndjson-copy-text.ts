@@ -23,10 +23,10 @@ import {
 import type { CopyColumn } from './ndjson-copy-column.js';
 import { NestedCopy } from './ndjson-copy-nested.js';
 
-/** More than so many digits and points in a row are read in another way, which keeps what a JavaScript number would lose. */
-const LONGEST_PLAIN_NUMBER = 15;
-/** Beyond so many zeros after the point a number is written with an exponent. */
-const LEADING_ZEROS = 5;
+/** Integers of so many digits are exact as JavaScript numbers. */
+const EXACT_DIGITS = 15;
+const LETTER_E = 0x65;
+const PLUS = 0x2b;
 
 const NULL_WORD = Buffer.from('null');
 const TRUE_WORD = Buffer.from('true');
@@ -185,54 +185,43 @@ export class CopyText {
     }
   }
 
-  /** Of a number with an exponent what comes before it; whoever looks at what follows finds no end of a value. */
+  /** As it is written, or as an integer's digits. */
   #writeNumber(source: Uint8Array, at: number, column: CopyColumn): number {
-    const { bytes } = this;
-    let { length } = this;
-    let index = at;
-    let byte = source[index]!;
-    const isNegative = byte === MINUS;
-    if (isNegative) {
-      bytes[length++] = MINUS;
-      byte = source[++index]!;
+    const isNegative = source[at] === MINUS;
+    const start = isNegative ? at + 1 : at;
+    const end = digitsEnd(source, start);
+    if (end === start || (end - start > 1 && source[start] === ZERO)) return LONG_WAY;
+    let next = end;
+    if (source[next] === POINT) {
+      next = digitsEnd(source, end + 1);
+      if (next === end + 1) return LONG_WAY;
     }
-    const start = index;
-    while (byte >= ZERO && byte <= NINE) {
-      bytes[length++] = byte;
-      byte = source[++index]!;
+    if (column.takesAnyNumber) {
+      if ((source[next]! | 0x20) === LETTER_E) next = exponentEnd(source, next);
+      if (next === LONG_WAY) return LONG_WAY;
+      this.copyFrom(source, at, next);
+      return next;
     }
-    this.length = length;
-    const digits = index - start;
-    if (digits === 0 || (digits > 1 && source[start] === ZERO)) return LONG_WAY;
-    if (byte === POINT) return this.#writeFraction(source, start, index, isNegative, column);
-    return isPlainInteger(source, start, index, isNegative, column) ? index : LONG_WAY;
+    // An exponent is no end of a value, so that the record goes the long way.
+    if (!isPlainInteger(source, start, end, isNegative, column)) return LONG_WAY;
+    for (let index = end + 1; index < next; index += 1) if (source[index] !== ZERO) return LONG_WAY;
+    this.copyFrom(source, at, end);
+    return next;
   }
+}
 
-  /** What comes after the integer from `start` to `point`. */
-  #writeFraction(
-    source: Uint8Array,
-    start: number,
-    point: number,
-    isNegative: boolean,
-    column: CopyColumn,
-  ): number {
-    let end = point + 1;
-    let byte = source[end]!;
-    /** Where the digits end that mean something: after the last one that is not 0. */
-    let last = point;
-    while (byte >= ZERO && byte <= NINE) {
-      end += 1;
-      if (byte !== ZERO) last = end;
-      byte = source[end]!;
-    }
-    if (end === point + 1) return LONG_WAY;
-    // Zeros at the end are kept of numbers that are not exact as JavaScript's only.
-    if (last < end && end - start > LONGEST_PLAIN_NUMBER) return LONG_WAY;
-    if (last === point) return isPlainInteger(source, start, point, isNegative, column) ? end : LONG_WAY;
-    if (!column.takesFractions || isTiny(source, start, point)) return LONG_WAY;
-    this.copyFrom(source, point, last);
-    return end;
-  }
+function digitsEnd(source: Uint8Array, at: number): number {
+  let end = at;
+  while (source[end]! >= ZERO && source[end]! <= NINE) end += 1;
+  return end;
+}
+
+/** @param at of the letter */
+function exponentEnd(source: Uint8Array, at: number): number {
+  const sign = source[at + 1]!;
+  const start = sign === MINUS || sign === PLUS ? at + 2 : at + 1;
+  const end = digitsEnd(source, start);
+  return end === start ? LONG_WAY : end;
 }
 
 /** By the letter after the backslash; 0 where it is none, and for `/` and `u`. */
@@ -262,21 +251,12 @@ function isPlainInteger(
   isNegative: boolean,
   column: CopyColumn,
 ): boolean {
-  // -0 is another number to some types.
+  // As an integer it has no sign.
   if (isNegative && source[start] === ZERO) return false;
   const digits = end - start;
   if (digits <= (isNegative ? column.freeNegativeDigits : column.freeDigits)) return true;
-  if (digits > LONGEST_PLAIN_NUMBER) return false;
+  if (digits > EXACT_DIGITS) return false;
   let value = 0;
   for (let index = start; index < end; index += 1) value = 10 * value + source[index]! - ZERO;
   return isNegative ? -value >= column.lowest : value <= column.highest;
-}
-
-/** Whether the number would be written with an exponent. Its fraction is not 0. */
-function isTiny(source: Uint8Array, start: number, point: number): boolean {
-  if (source[start] !== ZERO) return false;
-  for (let index = point + 1; index <= point + 1 + LEADING_ZEROS; index += 1) {
-    if (source[index] !== ZERO) return false;
-  }
-  return true;
 }

@@ -1,15 +1,19 @@
-/** Blocks of whole lines to JSON objects. Numbers that a JavaScript number cannot hold exactly keep their digits. */
+/** Blocks of whole lines to JSON objects. Numbers keep their digits as they are written. */
 
-import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
+import { parse as parseLossless } from 'lossless-json';
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
+import { numberAsWritten } from './ndjson/written-number.js';
 import { decodeUtf8, divideByValidity, endOfLine, invalidText } from './text.js';
 
-/** Values are JSON's, and `LosslessNumber` where a number has more digits than a JavaScript number keeps. */
+/** Values are JSON's, and `WrittenNumber` where a JavaScript number would be spelled in another way. */
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
-/** A number that may lose digits, or its size, as a JavaScript number. May match within a string too: that costs time only. */
-const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
+/**
+ * A number that a JavaScript number may spell in another way: of many digits, with zeros at its end, tiny, with an exponent, or −0. May match
+ * within a string too: that costs time only.
+ */
+const UNUSUAL_NUMBER = /[:,[]\s*(?:-?(?:[\d.]{16}|\d+\.\d*0[\s,}\]]|0\.0{6}|\d[\d.]*[eE])|-0[\s,}\]])/;
 
 /** Reads the blocks of one file, in their order. */
 export class NdjsonReader implements BlockReader<JsonRecord> {
@@ -50,7 +54,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
 
   #readText(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord): void {
     const text = decodeUtf8(block);
-    const mayHaveLongNumbers = LONG_NUMBER.test(text);
+    const mayHaveUnusualNumbers = UNUSUAL_NUMBER.test(text);
     this.#text = text;
     this.#end = 0;
     for (let start = 0; start < text.length; start = this.#end, this.nextLine += 1) {
@@ -58,7 +62,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       const line = text.slice(start, lineFeed === -1 ? text.length : lineFeed);
       this.#start = start;
       this.#end = lineFeed === -1 ? text.length : lineFeed + 1;
-      const record = this.#parse(line, mayHaveLongNumbers, refuse);
+      const record = this.#parse(line, mayHaveUnusualNumbers, refuse);
       if (record !== undefined) take(record, this.nextLine);
     }
   }
@@ -69,12 +73,12 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   }
 
   /** Nothing for a blank line, nor for one that was refused. */
-  #parse(line: string, mayHaveLongNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
+  #parse(line: string, mayHaveUnusualNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
     let value: unknown;
     try {
       value = JSON.parse(line);
       // Parsed a second time, so that what is accepted never hangs on the length of a number.
-      if (mayHaveLongNumbers && isObject(value) && LONG_NUMBER.test(line)) {
+      if (mayHaveUnusualNumbers && isObject(value) && UNUSUAL_NUMBER.test(line)) {
         value = parseLossless(line, undefined, LOSSLESS);
       }
     } catch (error) {
@@ -99,7 +103,7 @@ function isObject(value: unknown): value is JsonRecord {
 }
 
 const LOSSLESS = {
-  parseNumber: (text: string) => (isSafeNumber(text) ? Number(text) : new LosslessNumber(text)),
+  parseNumber: numberAsWritten,
   // The last one wins, as in JSON.parse.
   onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue,
 };

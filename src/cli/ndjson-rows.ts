@@ -1,9 +1,10 @@
 /** JSON objects to rows of the table: keys to columns, values to the text that the column's type reads. */
 
-import { LosslessNumber, stringify } from 'lossless-json';
+import { stringify } from 'lossless-json';
 import type { TableColumn } from '../postgres/catalogue.js';
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
+import { integerText, WrittenNumber } from './ndjson/written-number.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import type { SourceFile } from './source.js';
 
@@ -86,33 +87,58 @@ export class NdjsonRows implements BlockReader<unknown[]> {
   }
 }
 
+type ToField = (value: unknown) => unknown;
+
+/** Types that have only whole numbers. */
+const WHOLE_NUMBERS = new Set(['bool', 'int2', 'int4', 'int8', 'oid', 'xid', 'cid']);
+/** Types that take no numbers: such a number is refused by their encoders, however it is written. */
+const NO_NUMBERS = new Set(['bytea', 'date', 'timestamp', 'timestamptz', 'point', 'circle']);
+
 /**
- * How a value of JSON is handed to a column. Into `json` and `jsonb` goes its JSON, a text included; elsewhere a text is the type's literal,
- * and an object or array is given as JSON text, except to array columns.
+ * How a value of JSON is passed to a column. Into `json` and `jsonb` goes its JSON, a text included; elsewhere a text is the type's literal,
+ * and an object or array is given as JSON text, except to array columns. Numbers go as they are written; into integer columns by their value,
+ * so that `1.0` is 1.
  */
-export function fieldEncoder(type: TableColumn['type']): (value: unknown) => unknown {
-  if (type.kind === 'array') {
-    return (value) => (Array.isArray(value) ? value.map((element) => arrayElement(element)) : plain(value));
-  }
-  return type.name === 'json' || type.name === 'jsonb' ? jsonText : plain;
+export function fieldEncoder(type: TableColumn['type']): ToField {
+  if (type.kind === 'array') return arrayEncoder(type.element);
+  if (type.name === 'json' || type.name === 'jsonb') return jsonText;
+  if (WHOLE_NUMBERS.has(type.name)) return (value) => plain(value, wholeNumber);
+  if (NO_NUMBERS.has(type.name)) return (value) => plain(value, asNumber);
+  return (value) => plain(value, asWritten);
 }
 
-function plain(value: unknown): unknown {
-  if (value instanceof LosslessNumber) return value.value;
-  // As a number its sign would be lost.
-  if (Object.is(value, -0)) return '-0';
+/** Nested arrays are dimensions. Among other elements they are values of their own, where the elements are JSON. */
+function arrayEncoder(elementType: TableColumn['type']): ToField {
+  const element = fieldEncoder(elementType);
+  const isJson = element === jsonText;
+  const toArray = (values: readonly unknown[]): unknown[] => {
+    const areDimensions = !isJson || values.every((value) => Array.isArray(value));
+    return values.map((value) => {
+      if (value === null) return null;
+      return areDimensions && Array.isArray(value) ? toArray(value) : element(value);
+    });
+  };
+  return (value) => (Array.isArray(value) ? toArray(value) : plain(value, asNumber));
+}
+
+function plain(value: unknown, toNumber: (number: WrittenNumber) => unknown): unknown {
+  if (value instanceof WrittenNumber) return toNumber(value);
   return typeof value === 'object' ? jsonText(value) : value;
 }
 
-function arrayElement(value: unknown): unknown {
-  return Array.isArray(value)
-    ? value.map((element) => arrayElement(element))
-    : value === null
-      ? null
-      : plain(value);
+function asWritten(number: WrittenNumber): WrittenNumber {
+  return number;
+}
+
+function asNumber({ value }: WrittenNumber): number {
+  return Number(value);
+}
+
+function wholeNumber({ value }: WrittenNumber): string {
+  return integerText(value) ?? value;
 }
 
 function jsonText(value: unknown): string {
-  // The library's own, for it writes the digits of long numbers as they came.
+  // The library's own, for it writes numbers as they came.
   return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
 }

@@ -1,5 +1,6 @@
 /** A row that was left out, as one line of the file of rejects. Pure. */
 
+import { stringify } from 'lossless-json';
 import type { TableColumn } from '../postgres/catalogue.js';
 import type { CopyError } from '../postgres/copy-error.js';
 import { oneLine } from './errors.js';
@@ -44,10 +45,15 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
 }
 
 function valueJson(value: unknown, isJson: boolean): string {
-  const text = isJson && typeof value === 'string' ? value : JSON.stringify(value ?? null);
+  const text = isJson && typeof value === 'string' ? value : jsonOf(value ?? null);
   if (text.length <= LONGEST_REJECTED_VALUE) return text;
   const whole = typeof value === 'string' ? value : text;
   return JSON.stringify(`${whole.slice(0, LONGEST_REJECTED_VALUE)}…`);
+}
+
+/** Numbers as they were written. */
+function jsonOf(value: unknown): string {
+  return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
 }
 
 /** The server's own words without our frame around them: "row 3 of the batch" means nothing to a user of the command line. */

@@ -104,3 +104,34 @@ export async function expectSame(
   expect(blocks).toEqual(rows);
   return blocks;
 }
+
+/** Name, way, and whether bad rows are taken. */
+export const WAYS: readonly (readonly [name: string, way: OpenWay, rejects: boolean])[] = [
+  ['as blocks', openWay, false],
+  ['row by row', openRowWay, false],
+  ['as blocks, with rejects', openWay, true],
+  ['row by row, with rejects', openRowWay, true],
+];
+
+/** Loads a file into a table. @throws {Error} what the load ends with */
+export async function loadBy(
+  way: OpenWay,
+  file: string,
+  table: string,
+  url: string,
+  args: readonly string[],
+): Promise<void> {
+  const { options } = parseArguments(['load', file, '--table', table, '--to', url, '--quiet', ...args]) as {
+    options: LoadOptions;
+  };
+  const output = new PassThrough().resume();
+  const terminal = {
+    environment: {},
+    stdin: new PassThrough(),
+    stdout: output,
+    stderr: output,
+    onStopSignal: () => () => undefined,
+  } as unknown as Terminal;
+  const { error } = await load(options, terminal, way);
+  if (error !== undefined) throw new Error(error);
+}

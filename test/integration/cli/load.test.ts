@@ -263,13 +263,14 @@ describe('--create', () => {
   it('makes one from NDJSON, with all keys of the sample', async () => {
     const input = await file(
       'x.ndjson',
-      '{"id":1,"tags":["a"]}\n{"id":2.5,"at":"2001-01-01T00:00:00Z"}\n{"id":3e-9}\n',
+      '{"id":1,"tags":["a"]}\n{"id":2.50,"at":"2001-01-01T00:00:00Z","code":7}\n{"id":3,"code":3E9}\n',
     );
     expect(await loaded('made_json', ['--create', input])).toHaveLength(3);
     expect(await typesOf('made_json')).toEqual({
       id: 'numeric',
       tags: 'jsonb',
       at: 'timestamp with time zone',
+      code: 'text',
     });
   });
 

@@ -20,10 +20,9 @@ describe('types inferred from text', () => {
     ['bigint', ['9223372036854775807', '-9223372036854775808']],
     ['numeric', ['9223372036854775808']],
     ['numeric', ['1', '2.50']],
-    ['double precision', ['1e5', '1.5e-7']],
-    ['numeric', ['1', '2.5', '1e-7']],
-    ['numeric', ['9007199254740993', '1e5']],
-    ['numeric', ['1e5', '9007199254740993']],
+    ['numeric', ['1.10', '.5', '-.5', '-0.0']],
+    ['numeric', ['9007199254740993', '2.5']],
+    ['numeric', ['1'.repeat(131_072)]],
     ['boolean', ['true', 'False', null]],
     ['date', ['2001-02-28', '2004-02-29']],
     ['timestamp', ['2001-01-01 10:00', '2001-01-01T10:00:59.123456']],
@@ -45,7 +44,22 @@ describe('types inferred from text', () => {
     ['the year 0', ['0000-01-01']],
     ['an hour that does not exist', ['2001-01-01 24:30']],
     ['nanoseconds, which the server would round', ['2001-01-01 10:00:00.123456789']],
-    ['a number beyond double precision', ['1e999']],
+    ['an exponent', ['12E4']],
+    ['an exponent among decimals', ['1', '2.5', '1e-7']],
+    ['an exponent with a sign', ['7E+59']],
+    ['an exponent beyond double precision', ['1e999']],
+    ['a minus before zero', ['-0']],
+    ['leading zeros of a decimal', ['00.5']],
+    ['a leading zero after a minus', ['-01']],
+    ['a point without decimals', ['5.']],
+    ['hexadecimal digits', ['0x1F']],
+    ['binary digits', ['0b10']],
+    ['underscores', ['1_000']],
+    ['thousands separators', ['1,000']],
+    ['infinity', ['Infinity']],
+    ['NaN', ['NaN']],
+    ['more digits than numeric holds', ['1'.repeat(131_073)]],
+    ['more decimals than numeric holds', [`0.${'1'.repeat(16_384)}`]],
     ['times with and without zone', ['2001-01-01 10:00', '2001-01-01 10:00Z']],
     ['numbers and booleans', ['1', 'true']],
     ['a UUID that the server would rewrite', ['A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11']],
@@ -54,7 +68,7 @@ describe('types inferred from text', () => {
   });
 
   it('does not depend on the order of the values', () => {
-    const values = ['1', '2.5', '1e5', null];
+    const values = ['1', '2.5', '.50', null];
     expect(ofTexts(...values)).toBe(ofTexts(...values.toReversed()));
   });
 });
@@ -63,7 +77,9 @@ describe('types inferred from JSON', () => {
   it.each<[string, unknown[]]>([
     ['bigint', [1, 2, null, undefined]],
     ['numeric', [1, 2.5]],
-    ['double precision', [1e-7]],
+    ['text', [1e-7]],
+    ['text', [new LosslessNumber('12E4')]],
+    ['numeric', [new LosslessNumber('1.10')]],
     ['bigint', [new LosslessNumber('9007199254740993')]],
     ['numeric', [1, new LosslessNumber('12345678901234567890123')]],
     ['numeric', [new LosslessNumber('0.12345678901234567890')]],

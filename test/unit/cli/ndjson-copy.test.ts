@@ -44,13 +44,27 @@ describe('a value goes the fast way', () => {
     ['int8', '9223372036854775807', '9223372036854775807'],
     ['float8', '0.1', '0.1'],
     ['float8', '-0.000001', '-0.000001'],
-    ['float8', '12.50', '12.5'],
-    ['float8', '7.00', '7'],
+    ['float8', '12.50', '12.50'],
+    ['float8', '7.00', '7.00'],
+    ['float8', '-0', '-0'],
+    ['float8', '-0.0', '-0.0'],
+    ['float8', '1e3', '1e3'],
+    ['float8', '1.5E+2', '1.5E+2'],
+    ['float8', '0.0000001', '0.0000001'],
+    ['float8', '1e400', '1e400'],
+    ['numeric', '1.10', '1.10'],
+    ['numeric', '0.12345678901234567890', '0.12345678901234567890'],
+    ['text', '1.10', '1.10'],
+    ['text', '12E4', '12E4'],
+    ['varchar', '12345678901234567890', '12345678901234567890'],
+    ['json', '1.10', '1.10'],
+    ['jsonb', '-0', '-0'],
+    ['jsonb', '[1E5,{"a":1e400}]', '[1E5,{"a":1e400}]'],
     ['float8', '0.8444218515250481', '0.8444218515250481'],
     ['numeric', '12345678901234567890.123456789', '12345678901234567890.123456789'],
     ['text', '12.5', '12.5'],
     ['uuid', '12', '12'],
-    ['jsonb', '12.50', '12.5'],
+    ['jsonb', '12.50', '12.50'],
     ['bool', 'true', 't'],
     ['bool', 'false', 'f'],
     ['text', 'true', 'true'],
@@ -79,7 +93,7 @@ describe('a value goes the fast way', () => {
     [
       'jsonb',
       '{"a":null,"b":{"a":1.50,"c":"\\n"},"d":[true,false]}',
-      '{"a":null,"b":{"a":1.5,"c":"\\\\n"},"d":[true,false]}',
+      '{"a":null,"b":{"a":1.50,"c":"\\\\n"},"d":[true,false]}',
     ],
     [
       'jsonb',
@@ -95,14 +109,16 @@ describe('a value goes the fast way', () => {
 
 describe('a value goes the long way', () => {
   it.each<[ColumnType | string, string, string | undefined]>([
-    ['int4', '-0', '-0'],
-    ['float8', '-0', '-0'],
-    ['float8', '-0.0', '-0'],
-    ['float8', '1e3', '1000'],
-    ['float8', '1.5E2', '150'],
-    ['float8', '0.0000001', '1e-7'],
-    ['float8', '0.1000000000000000000', '0.1'],
-    ['numeric', '0.12345678901234567890', '0.12345678901234567890'],
+    ['int4', '-0', '0'],
+    ['int4', '1.50', '1.50'],
+    ['int4', '120e-1', '12'],
+    ['int8', '1e18', '1000000000000000000'],
+    ['int8', '1e99', '1e99'],
+    ['bool', '1.0', '1'],
+    ['text', '1e', undefined],
+    ['text', '1e+', undefined],
+    ['date', '20240517', undefined],
+    ['date', '2024.0', undefined],
     ['int4', '1e2', '100'],
     ['int4', '1.5', undefined],
     ['int4', '2147483648', undefined],
@@ -148,7 +164,9 @@ describe('a value goes the long way', () => {
     ['jsonb', '{"a":1,}', undefined],
     ['jsonb', '{"a"}', undefined],
     ['jsonb', '[1', undefined],
-    ['jsonb', '[1e2]', '[100]'],
+    ['jsonb', '[1e2,{"1":1.0}]', '[1e2,{"1":1.0}]'],
+    [TEXT_ARRAY, '[1.10,"1.10",12E4]', '{1.10,1.10,12E4}'],
+    [TEXT_ARRAY, '5.0', undefined],
     ['jsonb', `${'['.repeat(100)}${']'.repeat(100)}`, `${'['.repeat(100)}${']'.repeat(100)}`],
     [TEXT_ARRAY, '["a",null]', '{a,NULL}'],
     [TEXT_ARRAY, '5', undefined],
@@ -246,8 +264,8 @@ describe('a block', () => {
     const transcoder = new NdjsonTranscoder({ columns: [columnOf('a', 'text')], ignoresOtherKeys: false });
     const first = transcoder.transcode(Buffer.from('{"a":"first"}\n{"a":1e1}\n'));
     const second = transcoder.transcode(Buffer.from('{"a":"second"}\n{"a":2e1}\n'));
-    expect(second.data.toString()).toBe('second\n20\n');
-    expect(first.data.toString()).toBe('first\n10\n');
+    expect(second.data.toString()).toBe('second\n2e1\n');
+    expect(first.data.toString()).toBe('first\n1e1\n');
   });
 
   it('of no bytes gives none', () => {
