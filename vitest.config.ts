@@ -29,7 +29,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'server',
-          include: ['test/{integration,fault}/**/*.test.ts'],
+          include: ['test/{integration,fault,recipes}/**/*.test.ts'],
           exclude: ['test/fault/slow/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,

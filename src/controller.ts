@@ -225,6 +225,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
         this.#drains++;
         return this.drain();
       },
+      drainMore: () => Promise.resolve(),
       halt: () => {
         this.#reported = true;
         sink.halt();

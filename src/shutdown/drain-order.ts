@@ -60,14 +60,24 @@ export function planDrain(sinks: unknown): DrainPlan {
 const EXPECTED =
   'an iterable of BackpressureWritable, BackpressureController and BackpressureTransform, or of arrays of them';
 
-/** Resolves when every member has reported; begins the first stages at once. */
+/** Producers that wait for `'drain'` have written once more, at the most, since their sink was drained. */
+const MOST_SWEEPS = 3;
+
+/** Resolves when every member has settled, failed or run out of time. Begins the first stages at once. */
 export async function drainInOrder({ members, pipelines }: DrainPlan): Promise<void> {
   for (const { drain } of members) drain.prepare();
-  await Promise.all(pipelines.map(drainPipeline));
+  await eachInOrder(pipelines, (drain, place) => drain.drain(place > 0));
+  // Some have settled long before others.
+  for (let sweep = 0; sweep < MOST_SWEEPS && members.some(({ drain }) => drain.hasMore); sweep++)
+    await eachInOrder(pipelines, (drain) => drain.drainMore());
 }
 
-async function drainPipeline(stages: Stage[]): Promise<void> {
-  for (const [place, stage] of stages.entries()) {
-    await Promise.all(stage.map((drain) => drain.drain(place > 0)));
-  }
+async function eachInOrder(
+  pipelines: Stage[][],
+  run: (drain: SinkDrain, place: number) => Promise<void>,
+): Promise<void> {
+  const runPipeline = async (stages: Stage[]) => {
+    for (const [place, stage] of stages.entries()) await Promise.all(stage.map((drain) => run(drain, place)));
+  };
+  await Promise.all(pipelines.map(runPipeline));
 }

@@ -34,13 +34,10 @@ export async function drainWithin(
     // All at once: an item cannot pass from one to the next and be reported by both.
     for (const { drain } of plan.members) drain.expire(timeoutMs);
   }, limitMs);
-  const drained = drainInOrder(plan);
-  const reported = Promise.all(
-    plan.members.map(async ({ sink, drain }) => ({ sink, ...(await drain.outcome) })),
-  );
-  const sinks = await reported;
+  await drainInOrder(plan);
   clock.clearTimeout(timer);
-  await drained;
+  // At the same instant, so that what a producer offers to one of them while others drain is reported, too.
+  const sinks = plan.members.map(({ sink, drain }) => ({ sink, ...drain.finish() }));
   return {
     undelivered: sinks.flatMap(({ undelivered }) => undelivered),
     errors: sinks.flatMap(({ error }) => error ?? []),

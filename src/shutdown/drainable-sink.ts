@@ -26,6 +26,8 @@ export interface DrainPort {
   settle(): Promise<void>;
   /** Keeps producers out, for good, and settles what is there. Rejects with the error that ends the sink. */
   drain(): Promise<void>;
+  /** Once that has settled: lets in what producers have offered since, and settles it. */
+  drainMore(): Promise<void>;
   /** Starts no further flush. Returns everything that did not arrive, or is not known to. */
   halt(): unknown[];
   /** Ends the sink. `reason` begins the message of the error that it ends with if items are open. */
@@ -44,28 +46,24 @@ const MOST_ROUNDS = 64;
 /**
  * The one drain of a sink: the first call of `drain()` begins it, later ones join.
  *
- *     open ──prepare──> prepared ──drain──> draining ──settled, failed or expired──> reported ──end──> ended
+ *     open ──prepare──> prepared ──drain──> draining ──settled or failed──> settled ──finish──> reported ──end──> ended
  *
- * `expire` also leads from `prepared` to `reported`. Nothing is flushed once it is reported.
+ * `expire` leads from each of the first three to `reported`. Nothing is flushed once it is reported.
  */
 export class SinkDrain {
   readonly #port: DrainPort;
-  readonly #reported: Promise<SinkOutcome>;
-  #resolve!: (outcome: SinkOutcome) => void;
+  readonly #reported: Promise<void>;
+  #onReported!: () => void;
+  #settled: Promise<void> | undefined;
+  #error: Error | undefined;
   #outcome: SinkOutcome | undefined;
   #isPrepared = false;
-  #isDraining = false;
   #wasClosed = false;
   #isAcknowledged = false;
 
   constructor(port: DrainPort) {
     this.#port = port;
-    this.#reported = new Promise((resolve) => (this.#resolve = resolve));
-  }
-
-  /** Resolves when the sink is reported; begins nothing. */
-  get outcome(): Promise<SinkOutcome> {
-    return this.#reported;
+    this.#reported = new Promise((resolve) => (this.#onReported = resolve));
   }
 
   get isReported(): boolean {
@@ -83,6 +81,11 @@ export class SinkDrain {
     return this.#outcome.undelivered.length;
   }
 
+  /** It has settled, and a producer has offered more since. */
+  get hasMore(): boolean {
+    return this.#outcome === undefined && this.#error === undefined && this.#port.countOpen() > 0;
+  }
+
   /** The user's `onDrained` has dealt with what was reported. */
   acknowledge(): void {
     this.#isAcknowledged = true;
@@ -96,18 +99,21 @@ export class SinkDrain {
     else this.#port.prepare();
   }
 
-  /** `isDownstream`: the stages before this one are drained, so that what still comes will come to an end. */
-  drain(isDownstream = false): Promise<SinkOutcome> {
+  /**
+   * Resolves when what is there has settled, when the sink has failed, or when time is out.
+   *
+   * @param isDownstream The stages before this one are drained, so that what still comes will come to an end.
+   */
+  drain(isDownstream = false): Promise<void> {
     this.prepare();
-    if (!this.#isDraining && this.#outcome === undefined) {
-      this.#isDraining = true;
-      const caughtUp = isDownstream ? this.#catchUp() : undefined;
-      (caughtUp === undefined ? this.#port.drain() : caughtUp.then(() => this.#port.drain())).then(
-        () => this.#settle(undefined),
-        (thrown: unknown) => this.#settle(toError(thrown)),
-      );
-    }
-    return this.#reported;
+    if (this.#outcome === undefined) this.#settled ??= this.#attempt(() => this.#drain(isDownstream));
+    return Promise.race([this.#settled, this.#reported]);
+  }
+
+  /** Once it has settled: settles what producers have offered since. */
+  drainMore(): Promise<void> {
+    if (!this.hasMore) return Promise.resolve();
+    return Promise.race([this.#attempt(() => this.#port.drainMore()), this.#reported]);
   }
 
   /** Time is out: what is open is reported as undelivered. */
@@ -115,13 +121,25 @@ export class SinkDrain {
     this.prepare();
     if (this.#outcome !== undefined) return;
     const undelivered = this.#port.halt();
-    const error = undelivered.length > 0 ? drainTimeout(timeoutMs, undelivered) : undefined;
-    this.#report({ undelivered, error });
+    const isLate = this.#error === undefined && undelivered.length > 0;
+    this.#report({ undelivered, error: isLate ? drainTimeout(timeoutMs, undelivered) : this.#error });
+  }
+
+  /** Reports what is left. */
+  finish(): SinkOutcome {
+    if (this.#outcome === undefined) this.#report({ undelivered: this.#port.halt(), error: this.#error });
+    return this.#outcome!;
   }
 
   /** Ends the sink once it is reported. */
   end(reason: string): void {
     if (this.#outcome !== undefined && !this.#wasClosed) this.#port.end(reason);
+  }
+
+  async #drain(isDownstream: boolean): Promise<void> {
+    if (isDownstream) await this.#catchUp();
+    await this.#port.drain();
+    await this.#port.drainMore();
   }
 
   /** Takes in what streams that are not ours hold between two stages. */
@@ -134,12 +152,16 @@ export class SinkDrain {
     }
   }
 
-  #settle(error: Error | undefined): void {
-    if (this.#outcome === undefined) this.#report({ undelivered: this.#port.halt(), error });
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      this.#error ??= toError(thrown);
+    }
   }
 
   #report(outcome: SinkOutcome): void {
     this.#outcome = outcome;
-    this.#resolve(outcome);
+    this.#onReported();
   }
 }

@@ -154,21 +154,24 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   #createShutdown(): SinkDrain {
+    let mark = 0;
     return new SinkDrain({
       passesOn: true,
       isClosed: () => this.closed,
       countOpen: () => this.#unreadLoad + this.#queue.ledger.waiting + this.#unsettled.length,
       prepare: () => void this.on('error', () => undefined),
       settle: () => this.#readUpTo(this.#queue.lined),
-      drain: async () => {
-        const first = this.#gate.beginDrain();
+      drain: () => {
+        mark = this.#gate.beginDrain();
         this.#queue.setDraining(true);
-        await this.#readUpTo(first);
-        if (this.#isIdle) return;
-        // What came meanwhile is let in too; nothing more after that.
-        const second = this.#gate.beginDrain();
-        this.#gate.endDrain(first);
-        await this.#readUpTo(second);
+        return this.#readUpTo(mark);
+      },
+      drainMore: () => {
+        if (this.#isIdle) return Promise.resolve();
+        const previous = mark;
+        mark = this.#gate.beginDrain();
+        this.#gate.endDrain(previous);
+        return this.#readUpTo(mark);
       },
       halt: () => {
         this.#halted = true;

@@ -179,12 +179,13 @@ export class BackpressureWritable<T = unknown> extends Writable {
           this.#drains++;
         }
         await this.#drain(Infinity);
+      },
+      drainMore: async () => {
         // A failure in between has left nothing open, and is to be reported.
         if (mark === undefined || (this.#sink.isIdle && this.#sink.failure === undefined)) return;
-        // What came meanwhile is let in too; nothing more after that.
-        const first = mark;
+        const previous = mark;
         mark = this.#gate.beginDrain();
-        this.#gate.endDrain(first);
+        this.#gate.endDrain(previous);
         await this.#drain(Infinity);
       },
       halt: () => {

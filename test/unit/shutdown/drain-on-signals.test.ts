@@ -164,7 +164,7 @@ describe('at a signal', () => {
     expect(target.done).toEqual(ENDED);
   });
 
-  it('reports what comes after that', async () => {
+  it('reports what a producer that ignores false offers after that', async () => {
     const { clock, target, reports, listen } = create();
     const { sink, destination } = writable(clock);
     sink.on('error', () => undefined);
@@ -174,10 +174,14 @@ describe('at a signal', () => {
     sink.write(3);
     await turn();
     await destination.answer();
-    sink.write(4);
+    for (const item of [4, 5, 6]) {
+      sink.write(item);
+      await destination.answer();
+    }
+    sink.write(7);
     await destination.answer();
-    expect(destination.items).toEqual([1, 2, 3]);
-    expect(reports[0]).toMatchObject({ undelivered: [4], errors: [] });
+    expect(destination.items).toEqual(range(6, 1));
+    expect(reports[0]).toMatchObject({ undelivered: [7], errors: [] });
     expect(sink.errored).toMatchObject({ code: 'ERR_BACKPRESSURE_ABORTED' });
   });
 

@@ -325,6 +325,32 @@ describe('several stages', () => {
   });
 });
 
+describe('a producer that offers once more after its stage has settled, while another one still drains', () => {
+  it.each(['delivered', 'reported when time is out'])('what it offers is %s', async (how) => {
+    const scene = new Scene();
+    const transform = scene.transform();
+    const [first, second] = [scene.sink(), scene.sink()];
+    transform.pipe(second.sink);
+    second.sink.write(0);
+    scene.drain([first.sink, transform, second.sink], 500);
+    await turn(10);
+    first.sink.write(10);
+    transform.write(20);
+    await turn(10);
+    if (how === 'delivered') await scene.answer(second.destination, first.destination);
+    else await scene.clock.advance(500);
+    await turn();
+    const delivered = [first, second].flatMap(({ destination }) => destination.items);
+    const { undelivered } = scene.report!;
+    if (how === 'delivered') {
+      expect(undelivered).toEqual([]);
+      expect(delivered.toSorted((a, b) => a - b)).toEqual([0, 10, 20]);
+    } else {
+      expect(undelivered).toEqual([10, 20, 0]);
+    }
+  });
+});
+
 describe('planDrain', () => {
   const names = new Map<unknown, string>();
   const make = <S extends DrainableSink>(name: string, sink: S): S => {
