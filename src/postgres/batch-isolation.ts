@@ -40,14 +40,14 @@ export async function isolateRows<T, Client extends CopyClient>(
   transaction: BatchTransaction<T, Client>,
   first: Refusal<CopyError> | ByKind<number | undefined>,
 ): Promise<void> {
-  const { isolates, items, layout, lines, valuesOf, memory } = batch;
+  const { isolates, items, layout, lines, valuesOf, memory, pieces } = batch;
   const faults: RowFault[] = [];
   const encoded =
     lines === undefined ? EncodedRows.write(layout, items, valuesOf, faults) : new EncodedRows(lines);
   transaction.leaveOut(faults);
   const trials = new RowTrials(batch, transaction, encoded);
   let refusal = first;
-  for (let isDeferred = transaction.stage === 'commit'; ; isDeferred = true) {
+  for (let isDeferred = transaction.stage === 'commit' || pieces.checksAtOnce; ; isDeferred = true) {
     if ('error' in refusal) transaction.restart();
     trials.begin(isDeferred);
     const surprises = await isolate<CopyError>({
@@ -56,17 +56,22 @@ export async function isolateRows<T, Client extends CopyClient>(
       faults: transaction.failures,
       isOrdered: layout.plan.isOrdered,
       mostFaults: isolates ? Infinity : 1,
+      mostRows: pieces.rows,
       trial: (rows) => trials.trial(rows),
       probe: (pieces) => trials.probe(pieces),
       check: (pieces) => trials.check(pieces),
       mostChecked: Math.min(MOST_READ.rows, Math.ceil(MOST_READ.bytes / encoded.rowBytes)),
     });
     // By themselves all may have passed: then it is the batch as a whole that is refused.
-    if (!isolates) throw transaction.leftOut().values().next().value ?? (first as Refusal<CopyError>).error;
-    memory.gaps = gapsOf(surprises, items.length);
+    if (!isolates) {
+      const found =
+        transaction.leftOut().values().next().value ?? ('error' in first ? first.error : undefined);
+      if (found !== undefined) throw found;
+    } else memory.gaps = gapsOf(surprises, items.length);
     await trials.end();
     try {
       await transaction.complete();
+      pieces.batchLanded(trials.slowestMs);
       return;
     } catch (thrown) {
       const again = isDeferred ? undefined : trials.refusal(toError(thrown), transaction.landed());
@@ -82,6 +87,8 @@ class RowTrials<T, Client extends CopyClient> {
   readonly #transaction: BatchTransaction<T, Client>;
   readonly #encoded: EncodedRows;
   readonly #sendBuffer = new SendBuffer();
+  /** How long the slowest trial that has landed its rows took. */
+  slowestMs = 0;
 
   constructor(batch: Batch<T, Client>, transaction: BatchTransaction<T, Client>, encoded: EncodedRows) {
     this.#batch = batch;
@@ -103,11 +110,13 @@ class RowTrials<T, Client extends CopyClient> {
   }
 
   async trial(rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
+    const startedAt = performance.now();
     try {
       const [error] = await this.#copy([{ statement: this.#statement(), rows }]);
       if (error !== undefined) throw error;
       await this.#transaction.merge();
       this.#transaction.due = [RELEASE, ...this.#empty(), SAVEPOINT];
+      this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
       return undefined;
     } catch (thrown) {
       return this.#undo(toError(thrown), rows);

@@ -10,6 +10,7 @@ import { expectOtherStatements } from './connection/own-query.js';
 import type { CopyError } from './copy-error.js';
 import { describeRowFault } from './copy-failure.js';
 import { mergeStaged } from './copy/staged-merge.js';
+import type { TimeLimit } from './copy/piece-size.js';
 import type { CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, type CopyWay } from './copy-rows.js';
 import type { Refusal } from './isolation.js';
@@ -18,7 +19,21 @@ import type { CopyClient } from './pool.js';
 import { refusalOf } from './row-refusal.js';
 import type { RowFault } from './row-writer.js';
 import type { SentRows } from './sent-rows.js';
-import { runStatement, sequence, type Statement } from './sql/statement.js';
+import { isCancel, isTransactionTimeout } from './sqlstate.js';
+import { runStatement, sequence, statement, type Statement } from './sql/statement.js';
+
+/** Timers of the server and of ours are not quite the same. */
+const TIMER_SHARE = 0.98;
+
+/** In milliseconds, as `pg_settings` has them. */
+const TIME_LIMITS = statement(
+  `SELECT (SELECT s.setting FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'statement_timeout'::pg_catalog.text) AS statement_ms,
+  (SELECT s.setting FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout'::pg_catalog.text) AS lock_ms`,
+);
+
+function limitLockWait(ms: number): Statement {
+  return statement(`SET LOCAL lock_timeout = ${ms}`);
+}
 
 export class BatchTransaction<T, Client extends CopyClient> {
   /** How COPYs are sent in it. */
@@ -32,6 +47,8 @@ export class BatchTransaction<T, Client extends CopyClient> {
   readonly #patience: Patience;
   readonly #commitment: Commit;
   #stage: BatchStage = 'copy';
+  /** When the last statement left. */
+  #sentAt = performance.now();
 
   constructor(batch: Batch<T, Client>, lease: ClientLease<Client>, patience: Patience) {
     this.#batch = batch;
@@ -62,17 +79,20 @@ export class BatchTransaction<T, Client extends CopyClient> {
     this.#begin(this.#batch.scope.restart);
   }
 
-  #begin(statement: Statement): void {
+  #begin(first: Statement): void {
     const { staging } = this.#batch.layout.plan;
-    this.due = [statement];
+    const { lockLimitMs } = this.#batch.pieces;
+    this.due = [first];
+    if (lockLimitMs !== undefined) this.due.push(limitLockWait(lockLimitMs));
     if (staging !== undefined) this.due.push(staging.create);
   }
 
   /** With what is due before it. @param then what follows the COPY at once */
   copyStatement(format: CopyFormat, ...then: Statement[]): Statement {
-    const statement = sequence([...this.due, this.#batch.layout.plan.copy(format), ...then]);
+    this.#sentAt = performance.now();
+    const statements = sequence([...this.due, this.#batch.layout.plan.copy(format), ...then]);
     this.due = [];
-    return statement;
+    return statements;
   }
 
   /** From the temporary table into the table. */
@@ -141,14 +161,45 @@ export class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
-  async query(statement: Statement): Promise<{ command: string; rows: unknown[] }> {
-    const result = await this.#patience.wait(runStatement(this.#lease.client, statement));
+  async query(text: Statement): Promise<{ command: string; rows: unknown[] }> {
+    this.#sentAt = performance.now();
+    const result = await this.#patience.wait(runStatement(this.#lease.client, text));
     if (result === LATE) throw new AbortFault(this.#batch.signal);
     return result;
   }
 
-  /** After a failure: unless the server answers in time, the connection goes. */
-  async rollBack(error: Error): Promise<void> {
+  /**
+   * After a failure: unless the server answers in time, the connection goes.
+   *
+   * @returns the time limit of the session that `error` tells of
+   */
+  async rollBack(error: Error): Promise<TimeLimit | undefined> {
+    const lease = this.#lease;
+    const elapsedMs = performance.now() - this.#sentAt;
+    const isAtCommit = this.#stage === 'commit';
+    if (isTransactionTimeout(error)) await this.#end(error);
+    if (isTransactionTimeout(error)) {
+      return { setting: 'transaction_timeout', ms: undefined, lockMs: 0, isAtCommit };
+    }
+    if (!isCancel(error) || !lease.isOut) return this.#end(error);
+    try {
+      await this.#patience.wait(runStatement(lease.client, this.#batch.scope.rollback), CLEAN_UP_LIMIT_MS);
+      const found = await this.#patience.wait(runStatement(lease.client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
+      const [limits] = found === LATE ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
+      if (limits === undefined) throw error;
+      lease.release();
+      const ms = Number(limits.statement_ms);
+      // A cancel by somebody looks the same, and comes at any time.
+      return ms > 0 && elapsedMs >= ms * TIMER_SHARE
+        ? { setting: 'statement_timeout', ms, lockMs: Number(limits.lock_ms), isAtCommit }
+        : undefined;
+    } catch {
+      lease.discard(error);
+      return undefined;
+    }
+  }
+
+  async #end(error: Error): Promise<undefined> {
     const lease = this.#lease;
     if (!lease.isOut) return;
     // An aborted beforeCommit may still be using the connection.

@@ -1,6 +1,7 @@
 /** What a batch is: its rows, where they go, how, and in which stage it may fail. */
 
 import type { CopyError } from './copy-error.js';
+import type { PieceSize, TimeLimit } from './copy/piece-size.js';
 import type { FormatChoice } from './copy-format.js';
 import type { CopyFormat } from './copy-plan.js';
 import type { WrittenLines } from './encoded-rows.js';
@@ -20,12 +21,15 @@ export class BatchFailure extends Error {
   override readonly cause: Error;
   /** COMMIT has left, and nobody knows what came of it. */
   readonly isCommitOpen: boolean;
+  /** The time limit of the session that the batch has exceeded. */
+  readonly limit: TimeLimit | undefined;
 
-  constructor(stage: BatchStage, cause: Error, isCommitOpen = false) {
+  constructor(stage: BatchStage, cause: Error, isCommitOpen = false, limit?: TimeLimit) {
     super(cause.message);
     this.stage = stage;
     this.cause = cause;
     this.isCommitOpen = isCommitOpen;
+    this.limit = limit;
   }
 }
 
@@ -62,6 +66,8 @@ export interface Batch<T, Client extends CopyClient> {
   isolates: boolean;
   memory: FaultMemory;
   format: FormatChoice;
+  /** Shared by the batches of a table. */
+  pieces: PieceSize;
   /** Learns how many bytes the rows have taken, and whether one left out a column that has a default. */
   onEncoded: (bytes: number, hasLeftOut: boolean) => void;
   /** The table is perhaps no longer what the layout was made for. */

@@ -38,8 +38,8 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
     const stage = transaction?.stage ?? 'connect';
     const error = lease?.reasonOf(toError(thrown)) ?? toError(thrown);
     const isCommitOpen = transaction?.isCommitOpen ?? false;
-    await transaction?.rollBack(error);
-    throw new BatchFailure(stage, error, isCommitOpen);
+    const limit = await transaction?.rollBack(error);
+    throw new BatchFailure(stage, error, isCommitOpen, limit);
   } finally {
     patience.end();
   }
@@ -59,9 +59,12 @@ class BatchCopy<T, Client extends CopyClient> {
   }
 
   async run(): Promise<void> {
-    const { isolates, memory, format, layout, written, lines } = this.#batch;
+    const { isolates, items, memory, format, layout, pieces, written, lines } = this.#batch;
     const binary = lines === undefined ? layout.binary : undefined;
     if (written !== undefined) return this.#land(written);
+    if (items.length > pieces.rows || pieces.lockLimitMs !== undefined) {
+      return isolateRows(this.#batch, this.#transaction, { reading: undefined, writing: undefined });
+    }
     if (isolates && memory.gaps !== undefined) {
       return isolateRows(this.#batch, this.#transaction, memory.gaps);
     }

@@ -1,6 +1,7 @@
 /** From whatever went wrong with a batch to the `CopyError` that tells it. Pure. */
 
 import type { BatchFailure } from './batch.js';
+import type { TimeLimit } from './copy/piece-size.js';
 import { CopyError, type CopyFailureClass } from './copy-error.js';
 import type { ErrorPosition } from './error-position.js';
 import { AbortFault } from './patience.js';
@@ -76,6 +77,21 @@ export function describeBatchFailure(
       items: position === undefined ? sent.items : [sent.itemOf(position.row)],
     },
   );
+}
+
+const TIME_LIMIT_ADVICE = {
+  statement_timeout:
+    'one row by itself takes longer than that: give the role a longer one (ALTER ROLE … SET statement_timeout), or look for a slow trigger',
+  transaction_timeout:
+    'a batch takes longer than that: give the role a longer one (ALTER ROLE … SET transaction_timeout), or lower batchSize (--batch-size)',
+};
+
+/** A time limit that smaller statements do not help against: another attempt would end alike. */
+export function describeTimeLimit(error: CopyError, { setting, ms }: TimeLimit): CopyError {
+  const { sqlState, table, cause, items } = error;
+  const value = ms === undefined ? '' : ` of ${ms} ms`;
+  const message = `${error.message} (${setting}${value}; ${TIME_LIMIT_ADVICE[setting]})`;
+  return new CopyError(message, { failureClass: 'setup', sqlState, table, cause, items });
 }
 
 /** The same of a row that the server did not name: it was sent alone. */

@@ -9,7 +9,8 @@ import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
 import { AbsentRefusal } from './copy/absent-values.js';
 import { CopyError } from './copy-error.js';
-import { describeBatchFailure } from './copy-failure.js';
+import { describeBatchFailure, describeTimeLimit } from './copy-failure.js';
+import { PieceSize } from './copy/piece-size.js';
 import { FormatChoice } from './copy-format.js';
 import { checkCopyOptions, conflictRuleOf, type CopyOptions } from './copy-options.js';
 import type { WrittenLines } from './encoded-rows.js';
@@ -114,6 +115,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
   const sizes = new RowSizes();
   const marks = BatchMarks.create<T>(pool, checked, internals);
   const memory: FaultMemory = { gaps: undefined };
+  const pieces = new PieceSize();
 
   /** The last batch had rows that left out a column with a default. */
   let expectsAbsent = false;
@@ -157,6 +159,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         isolates,
         memory,
         format: formatChoice,
+        pieces,
         onEncoded: (bytes, hasLeftOut) => {
           sizes.learn(items, bytes, valuesOf);
           if (layout.absent?.way === 'list') expectsAbsent = hasLeftOut;
@@ -179,12 +182,17 @@ function buildCopy<T extends object, Client extends CopyClient>(
         layout,
         new SentRows(layout, items, undefined, valuesOf as never),
       );
-      throw new StagedFailure(error.stage, failure);
+      const { limit } = error;
+      if (limit === undefined || failure.ambiguous) throw new StagedFailure(error.stage, failure);
+      const mayHelp = pieces.tookTooLong(items.length, limit);
+      throw new StagedFailure(error.stage, mayHelp ? failure : describeTimeLimit(failure, limit), mayHelp);
     }
   };
 
   const copyWritten = async (batch: WrittenBatch, signal: AbortSignal): Promise<boolean> => {
     marks.advanceTo(batch, table);
+    // Its rows, one by one, can be sent in smaller statements.
+    if (batch.rows > pieces.rows) return false;
     const layout = tableLayout.known ?? (await tableLayout.find(undefined, signal));
     const marked = await marks.openRange(batch, layout, signal);
     const { scope = OWN_TRANSACTION } = internals;
@@ -200,6 +208,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         isolates: false,
         memory,
         format: formatChoice,
+        pieces,
         onEncoded: () => undefined,
         onStaleLayout: () => tableLayout.forget(layout),
         valuesOf: undefined,
@@ -213,6 +222,9 @@ function buildCopy<T extends object, Client extends CopyClient>(
       const { cause } = error;
       const told = await marked.onFailure(error.stage, cause, signal);
       const failure = describeBatchFailure(error, layout, new SentRows(layout, []));
+      const { limit } = error;
+      if (limit !== undefined && !failure.ambiguous && pieces.tookTooLong(batch.rows, limit)) return false;
+      if (limit !== undefined && !failure.ambiguous) throw describeTimeLimit(failure, limit);
       if (failure.failureClass === 'transport' || failure.failureClass === 'aborted') throw failure;
       // Where the server has not answered, whatever ended the connection, nobody knows whether the batch has landed.
       if (told === undefined && !leavesConnectionUsable(cause)) throw failure;
@@ -234,7 +246,9 @@ function buildCopy<T extends object, Client extends CopyClient>(
         return resultOf(items.length, batch, failures);
       } catch (error) {
         if (!(error instanceof StagedFailure)) throw error;
-        const { failure, stage } = error;
+        const { failure, stage, isTooLarge } = error;
+        // At once, with smaller statements: nothing of it has landed.
+        if (isTooLarge && !signal.aborted) continue;
         if (stage !== 'copy' || !hintsAtChangedTable(failure.sqlState)) throw failure;
         // The table may have changed since it was looked up: then it is worth another look, once.
         tableLayout.forget(layout);
@@ -253,11 +267,14 @@ function buildCopy<T extends object, Client extends CopyClient>(
 class StagedFailure extends Error {
   readonly stage: string;
   readonly failure: CopyError;
+  /** Smaller statements may stay within the time limit. */
+  readonly isTooLarge: boolean;
 
-  constructor(stage: string, failure: CopyError) {
+  constructor(stage: string, failure: CopyError, isTooLarge = false) {
     super(failure.message);
     this.stage = stage;
     this.failure = failure;
+    this.isTooLarge = isTooLarge;
   }
 }
 

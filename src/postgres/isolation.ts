@@ -55,6 +55,8 @@ export interface IsolationOptions<E> {
   faults: Map<number, E>;
   /** The search ends with this many, and says nothing of the rows after. */
   mostFaults?: number;
+  /** The most rows of a trial. Default: all. */
+  mostRows?: number;
 }
 
 /** Smaller pieces cost more in round trips than they save. */
@@ -175,7 +177,12 @@ class Search<E> {
 
   #takePiece(): number[] {
     const { count } = this.#options;
-    const end = Math.min(count, this.#next + this.#size, (this.#refusedTo ?? Infinity) + 1);
+    const { mostRows = Infinity } = this.#options;
+    const end = Math.min(
+      count,
+      this.#next + Math.min(this.#size, mostRows),
+      (this.#refusedTo ?? Infinity) + 1,
+    );
     const piece = this.#untried(this.#next, end);
     this.#next = end;
     return piece;

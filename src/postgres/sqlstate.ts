@@ -151,6 +151,16 @@ export function mayLeaveConnectionUsable(error: Error): boolean {
   return leavesConnectionUsable(error);
 }
 
+/** A statement was cancelled: by somebody, or by `statement_timeout`. */
+export function isCancel(error: Error): boolean {
+  return (error as { code?: unknown }).code === '57014';
+}
+
+/** The transaction took longer than `transaction_timeout`, and the session has ended. */
+export function isTransactionTimeout(error: Error): boolean {
+  return (error as { code?: unknown }).code === '25P04';
+}
+
 /** The server's words for the end of a session: an error, or the warning of a server that stops at once. */
 export function endsSession({ code, severity }: { code?: unknown; severity?: unknown }): boolean {
   if (!isSqlState(code)) return false;

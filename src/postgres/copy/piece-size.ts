@@ -1,0 +1,68 @@
+/**
+ * How many rows a statement may hold, so that it stays within the time limits of the server. Learnt from batches: one that takes too long
+ * halves it, and one whose pieces take less than a quarter of the limit doubles it again. Pure: it is told how long things took.
+ */
+
+export type TimeLimitSetting = 'statement_timeout' | 'transaction_timeout';
+
+/** A time limit of the session that a batch has exceeded. */
+export interface TimeLimit {
+  readonly setting: TimeLimitSetting;
+  /** Undefined if the session ended before it could be asked. */
+  readonly ms: number | undefined;
+  /** The session's `lock_timeout`; 0: none. */
+  readonly lockMs: number;
+  /** It was COMMIT that took too long: what it checks can be checked with each statement. */
+  readonly isAtCommit: boolean;
+}
+
+/** A share of the limit after which a wait for a lock ends: a piece that waits is not too large. */
+const LOCK_SHARE = 0.75;
+const FAST_SHARE = 0.25;
+
+export class PieceSize {
+  #rows = Infinity;
+  #limit: TimeLimit | undefined;
+  #checksAtOnce = false;
+
+  /** The most rows of a statement. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Constraints that COMMIT would check are checked with each statement. */
+  get checksAtOnce(): boolean {
+    return this.#checksAtOnce;
+  }
+
+  /** How long a statement may wait for a lock, so that the wait does not count as work. Undefined: as the session has it. */
+  get lockLimitMs(): number | undefined {
+    const { ms, lockMs = 0 } = this.#limit ?? {};
+    if (ms === undefined || this.#rows === Infinity) return undefined;
+    const longest = Math.max(1, Math.floor(ms * LOCK_SHARE));
+    return lockMs > 0 && lockMs <= longest ? undefined : longest;
+  }
+
+  /** A batch of so many rows took too long. @returns whether smaller statements may help */
+  tookTooLong(rows: number, limit: TimeLimit): boolean {
+    // Within one transaction smaller statements take no less time.
+    if (limit.setting === 'transaction_timeout') return false;
+    const before = Math.min(rows, this.#rows);
+    // One row may have waited for a lock: that is found out by another attempt.
+    if (before === 1 && this.#limit !== undefined) return false;
+    this.#limit = limit;
+    this.#checksAtOnce ||= limit.isAtCommit;
+    this.#rows = Math.max(1, Math.ceil(before / 2));
+    return true;
+  }
+
+  /**
+   * A batch has landed. Only then it grows: within a batch, rows that are slow again and again would begin it from the start for ever.
+   *
+   * @param slowestMs of its statements
+   */
+  batchLanded(slowestMs: number): void {
+    const limitMs = this.#limit?.ms;
+    if (limitMs !== undefined && slowestMs <= limitMs * FAST_SHARE) this.#rows *= 2;
+  }
+}
