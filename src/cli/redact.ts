@@ -1,6 +1,6 @@
 /** Takes passwords out of a text that people see. Pure; linear in the text's length. */
 
-const URL_START = /\bpostgres(?:ql)?:/i;
+const URL_START = /\bpostgres(?:ql)?(?::|\/\/)/i;
 const PASSWORD_PAIR = /\b((?:ssl)?password|oauth_client_secret|PGPASSWORD)(\s*=\s*)(?:'[^']*'?|[^\s&"']+)/gi;
 
 /**

@@ -42,10 +42,3 @@ export function parsePairs(text: string, where: string): Parameters {
 function unescape(text: string): string {
   return text.replace(/\\([\s\S]?)/g, '$1');
 }
-
-/** Writes pairs that `parsePairs` reads back as they are. */
-export function formatPairs(parameters: Parameters): string {
-  return Object.entries(parameters)
-    .map(([name, value]) => `${name}='${value.replace(/[\\']/g, '\\$&')}'`)
-    .join(' ');
-}

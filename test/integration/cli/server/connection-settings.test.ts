@@ -5,12 +5,15 @@
 
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../../../src/cli/connection.js';
 import { resolveDestination } from '../../../../src/cli/destination.js';
 import { CliError } from '../../../../src/cli/errors.js';
+import { useCli } from '../../../support/cli.js';
 import { HAS_OPENSSL, PSQL, PSQL_VERSION, psql } from '../../../support/psql.js';
-import { testedPackage } from '../../../support/postgres.js';
+import { startProxy } from '../../../support/postgres-proxy.js';
+import { startTestServer, testedPackage } from '../../../support/postgres.js';
 import { startTlsServers, type TlsServers } from '../../../support/tls-servers.js';
 import { SEVERAL_HOSTS } from './rows/hosts.js';
 import { PAIRS } from './rows/pairs.js';
@@ -113,6 +116,89 @@ describe.skipIf(missing !== '')(`connection settings beside psql${missing && ` (
     } else {
       const told = Object.entries(then.newer).map(([name, value]) => [name, fill(value)]);
       expect(JSON.parse(JSON.stringify(ours))).toMatchObject(normal(Object.fromEntries(told) as Session));
+    }
+  });
+});
+
+describe.skipIf(!HAS_OPENSSL)('on the terminal', () => {
+  const cli = useCli();
+  beforeAll(async () => {
+    servers = await startTlsServers();
+    writeHomes(servers.words['home']!, servers.words['tls']!);
+  }, 120_000);
+  afterAll(async () => {
+    await servers.stop();
+  });
+
+  const run = (to: string, env: Record<string, string> = {}) =>
+    cli.run(['query', 'SELECT 1 AS one', '--json', '--to', fill(to)], {
+      env: { HOME: '/nowhere', ...Object.fromEntries(Object.entries(env).map(([k, v]) => [k, fill(v)])) },
+    });
+
+  it.each([
+    ['postgres://alice:al1ce@127.0.0.1:{port}/shop', {}],
+    ['postgres://alice:al1ce@127.0.0.1:{port}/shop?sslmode=prefer', {}],
+    ['postgres://alice:al1ce@127.0.0.1:{port}/shop?sslmode=require', {}],
+    ['postgres://alice:al1ce@127.0.0.1:{port}/shop?sslmode=verify-ca&sslrootcert={tls}/ca.crt', {}],
+    ['postgres://alice:al1ce@localhost:{port}/shop?sslmode=verify-full&sslrootcert={tls}/ca.crt', {}],
+    ['postgres://alice:al1ce@127.0.0.1:{second}/shop', {}],
+    ['postgres://alice@127.0.0.1:{port}/shop', { HOME: '{home}/pass' }],
+    ['postgres://alice@127.0.0.1:{port}/shop', { PGPASSFILE: '{home}/pass/.pgpass', PGSSLMODE: 'require' }],
+    ['host=127.0.0.1 port={port} user=alice password=al1ce dbname=shop options=-cgeqo=off', {}],
+  ])('there is no warning of Node.js or node-postgres: %s %j', async (to, env) => {
+    expect(await run(to, env)).toEqual({ code: 0, stdout: '{"one":1}\n', stderr: '' });
+  });
+
+  it('the label is the server that is really used', async () => {
+    writeFileSync(path.join(cli.directory, 'x.csv'), 'a\n1\n');
+    const to = fill('postgres://postgres:{pw}@127.0.0.1:{closed},127.0.0.1:{port}/alice?dbname=shop');
+    const { stderr } = await cli.run(['load', 'x.csv', '-t', 'labelled', '--create', '--to', to]);
+    expect(stderr).toContain(fill('127.0.0.1:{port}/shop'));
+    expect(stderr).not.toContain(servers.main.password);
+  });
+
+  it.each([
+    ['load', '-t', 't', 'postgres://u:sEcReT@h/d'],
+    ['load', '-t', 't', '-f', 'csv', 'postgres://u:sE/cReT@h/d?x=cReT@h'],
+    ['load', '-t', 't', 'x.csv', '--format', 'postgres://u:sEcReT@h/d'],
+    ['query', 'SELECT 1', 'postgres://u:sEcReT@h/d'],
+    ['postgres://u:sEcReT@h/d'],
+    ['load', '-t', 't', 'x.csv', '--to=postgres//u:sEcReT@h/d'],
+    ['load', '-t', 't', 'x.csv', '--too=postgres://u:sEcReT@h/d'],
+  ])('a password in the wrong place is not shown: %j', async (...args) => {
+    const { code, stdout, stderr } = await cli.run(args);
+    expect(code).not.toBe(0);
+    expect(`${stdout}${stderr}`).not.toContain('cReT');
+  });
+});
+
+describe('a pool over several hosts', () => {
+  it('finds the next server when the first one goes, for all that ask at once', async () => {
+    const [first, second] = await Promise.all([startTestServer(), startTestServer()]);
+    const proxy = await startProxy(first.url);
+    const other = new URL(second.url);
+    const environment = { HOME: '/nowhere', PGPASSWORD: decodeURIComponent(other.password) };
+    // The password of the second server is that of both, for the first one is told it.
+    const admin = new pg.Client(first.url);
+    await admin.connect();
+    await admin.query(`ALTER ROLE CURRENT_USER PASSWORD ${pg.escapeLiteral(environment.PGPASSWORD)}`);
+    await admin.end();
+    const text = `host=${proxy.host},${other.hostname} port=${proxy.port},${other.port} user=${other.username} dbname=postgres`;
+    const connection = await connect({ kind: 'server', text, where: '--to' }, 3, environment);
+    try {
+      const port = async (): Promise<number> => {
+        const { rows } = await connection.pool.query<{ port: number }>('SELECT inet_server_port() AS port');
+        return rows[0]!.port;
+      };
+      expect(await port()).toBe(Number(new URL(first.url).port));
+      expect(connection.label).toBe(`${proxy.host}:${proxy.port}/postgres`);
+      await proxy.close();
+      const ports = await Promise.all([port(), port(), port()].map((asked) => asked.catch(() => 0)));
+      const again = await Promise.all([port(), port(), port()]);
+      expect([...new Set([...ports.filter((found) => found !== 0), ...again])]).toEqual([Number(other.port)]);
+    } finally {
+      await connection.close();
+      await Promise.all([first.stop(), second.stop()]);
     }
   });
 });
