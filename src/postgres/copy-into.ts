@@ -17,6 +17,7 @@ import type { WrittenLines } from './encoded-rows.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
+import { rowReader } from './rows/row-source.js';
 import { RowSizes } from './row-size.js';
 import type { ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
@@ -106,11 +107,13 @@ function buildCopy<T extends object, Client extends CopyClient>(
 ) {
   checkPool(pool);
   const checked = checkCopyOptions(options);
-  const { table, schema, columns, format = 'auto', dates } = checked;
+  const { table, schema, columns, format = 'auto', dates, row: mapRow, weightColumn } = checked;
   const conflict = conflictRuleOf(checked);
   // Which of two rows with one key counts depends on their order: a batch begins when the one before it has settled, retries included.
   const isUpsert = conflict.onConflict !== 'error';
-  const tableLayout = new TableLayout(pool, schema, table, columns, conflict, format, dates);
+  const tableLayout = new TableLayout(pool, schema, table, columns, conflict, format, dates, weightColumn);
+  const { valuesOf = mapRow && ((item: T) => mapRow(item)) } = internals;
+  const source = { rowOf: valuesOf as ValuesOf | undefined, weightColumn };
   const formatChoice = new FormatChoice(format);
   const sizes = new RowSizes();
   const marks = BatchMarks.create<T>(pool, checked, internals);
@@ -124,18 +127,20 @@ function buildCopy<T extends object, Client extends CopyClient>(
     layout: RowLayout,
     batch: MarkedBatch<T>,
     isolates: boolean,
-    signal: AbortSignal,
+    context: FlushContext,
   ): Promise<RowFailures> => {
+    const { signal } = context;
+    const readRow = rowReader(source, layout, (row) => context.weights[batch.indexOf(row)] ?? 1);
     const { listing } = layout;
     if (listing === undefined || !expectsAbsent) {
       try {
-        return await copyBy(layout, layout, batch, isolates, signal);
+        return await copyBy(layout, layout, batch, isolates, signal, readRow);
       } catch (error) {
         if (listing === undefined || !(error instanceof AbsentRefusal)) throw error;
         expectsAbsent = true;
       }
     }
-    return copyBy(listing, layout, batch, isolates, signal);
+    return copyBy(listing, layout, batch, isolates, signal, readRow);
   };
 
   /** @param known the layout that the look-up gave, of which `layout` may be a variant */
@@ -145,9 +150,10 @@ function buildCopy<T extends object, Client extends CopyClient>(
     batch: MarkedBatch<T>,
     isolates: boolean,
     signal: AbortSignal,
+    readRow: ValuesOf | undefined,
   ): Promise<RowFailures> => {
     const { items } = batch;
-    const { valuesOf, scope = OWN_TRANSACTION } = internals;
+    const { scope = OWN_TRANSACTION } = internals;
     try {
       const failures = await copyBatch<T, Client>({
         pool,
@@ -165,7 +171,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
           if (layout.absent?.way === 'list') expectsAbsent = hasLeftOut;
         },
         onStaleLayout: () => tableLayout.forget(known),
-        valuesOf: valuesOf as ValuesOf | undefined,
+        valuesOf: readRow,
         beforeCommit: checked.beforeCommit,
         mark: batch.mark,
       });
@@ -177,11 +183,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
       if (cause instanceof AbsentRefusal) throw cause;
       const told = await batch.onFailure(error.stage, cause, signal);
       if (told !== undefined) return told;
-      const failure = describeBatchFailure(
-        error,
-        layout,
-        new SentRows(layout, items, undefined, valuesOf as never),
-      );
+      const failure = describeBatchFailure(error, layout, new SentRows(layout, items, undefined, readRow));
       const { limit } = error;
       if (limit === undefined || failure.ambiguous) throw new StagedFailure(error.stage, failure);
       const mayHelp = pieces.tookTooLong(items.length, limit);
@@ -238,11 +240,11 @@ function buildCopy<T extends object, Client extends CopyClient>(
     if (attempt === 1) marks.advance(items, table);
     for (;;) {
       const cached = tableLayout.known;
-      const layout = cached ?? (await tableLayout.find(firstRow(items, takesFailures), signal));
+      const layout = cached ?? (await tableLayout.find(firstRow(items, takesFailures, source.rowOf), signal));
       try {
         const batch = await marks.open(items, layout, signal);
         const failures =
-          batch.items.length === 0 ? batch.failures : await copyWith(layout, batch, takesFailures, signal);
+          batch.items.length === 0 ? batch.failures : await copyWith(layout, batch, takesFailures, context);
         return resultOf(items.length, batch, failures);
       } catch (error) {
         if (!(error instanceof StagedFailure)) throw error;
@@ -279,12 +281,25 @@ class StagedFailure extends Error {
 }
 
 /** The row whose keys are to be the columns: where bad rows are taken, the first that has any. */
-function firstRow(items: readonly unknown[], takesFailures: boolean): unknown {
-  if (!takesFailures) return items[0];
-  const isRow = (item: unknown): boolean =>
-    Array.isArray(item) ||
-    (typeof item === 'object' && item !== null && !ArrayBuffer.isView(item) && Object.keys(item).length > 0);
-  return items.find(isRow) ?? items[0];
+function firstRow(items: readonly unknown[], takesFailures: boolean, rowOf: ValuesOf | undefined): unknown {
+  const first = tryRow(items[0], rowOf);
+  if (!takesFailures) return first;
+  for (const item of items) {
+    const row = tryRow(item, rowOf);
+    if (Array.isArray(row)) return row;
+    if (typeof row === 'object' && row !== null && !ArrayBuffer.isView(row) && Object.keys(row).length > 0)
+      return row;
+  }
+  return first;
+}
+
+/** What the function throws is told where the row is written. */
+function tryRow(item: unknown, rowOf: ValuesOf | undefined): unknown {
+  try {
+    return rowOf === undefined ? item : rowOf(item);
+  } catch {
+    return undefined;
+  }
 }
 
 function resultOf<T>(count: number, batch: MarkedBatch<T>, failures: RowFailures): FlushResult | undefined {

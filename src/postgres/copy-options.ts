@@ -21,6 +21,13 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
    * `undefined`) gets its default, as do columns that are not among these; `null` is NULL.
    */
   columns?: readonly string[] | undefined;
+  /** The row that an item stands for: an object or an array. What it throws is a fault of that row. Default: the item itself. */
+  row?: ((item: T) => object) | undefined;
+  /**
+   * A numeric column that gets `context.weights`: how many offered items each row stands for (1, except under the strategy `sample`). Rows must
+   * not have a value for it.
+   */
+  weightColumn?: string | undefined;
   /**
    * How rows are sent: `'text'`, `'binary'`, or `'auto'` (default): binary where every column's type has a binary encoder and it is the
    * faster one. It changes nothing of what is accepted and stored: a batch with a value that has no exact binary form, or that the table
@@ -67,7 +74,7 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
 
 /** All names; the README's table is compared with them. */
 export const COPY_OPTIONS: ReadonlySet<string> = new Set([
-  'table', 'schema', 'columns', 'format', 'dates', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
+  'table', 'schema', 'columns', 'row', 'weightColumn', 'format', 'dates', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
 ] satisfies (keyof CopyOptions)[]); // prettier-ignore
 const DATE_ZONES = ['local', 'utc'] as const satisfies readonly DateZone[];
 const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
@@ -88,6 +95,8 @@ export function checkCopyOptions<T, Client extends CopyClient>(
   checkIdentifier('table', options.table);
   if (options.schema !== undefined) checkIdentifier('schema', options.schema);
   if (options.columns !== undefined) checkNameList('columns', options.columns);
+  if (options.row !== undefined) checkFunction('row', options.row);
+  checkWeightColumn(options);
   if (options.format !== undefined && !FORMATS.includes(options.format)) {
     refuse('format', "'auto', 'text' or 'binary'", options.format);
   }
@@ -102,6 +111,22 @@ export function checkCopyOptions<T, Client extends CopyClient>(
     ...(options.columns !== undefined && { columns: [...options.columns] }),
     ...(options.key !== undefined && { key: [...options.key] }),
   };
+}
+
+function checkWeightColumn({ weightColumn, columns, key }: CopyOptions<never, never>): void {
+  if (weightColumn === undefined) return;
+  checkIdentifier('weightColumn', weightColumn);
+  for (const [option, names] of [
+    ['columns', columns],
+    ['key', key],
+  ] as const) {
+    if (names?.includes(weightColumn) === true) {
+      throw new InvalidOptionError(
+        'weightColumn',
+        `option 'weightColumn' must not be among '${option}': got ${show(weightColumn)}`,
+      );
+    }
+  }
 }
 
 function checkConflict({ onConflict, key }: CopyOptions<never, never>): void {

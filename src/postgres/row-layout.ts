@@ -60,7 +60,20 @@ export interface ColumnChoice {
   names: readonly string[];
 }
 
-export function chooseColumns(option: readonly string[] | undefined, firstRow: unknown): ColumnChoice {
+/** @param weightColumn filled beside the columns of the rows */
+export function chooseColumns(
+  option: readonly string[] | undefined,
+  firstRow: unknown,
+  weightColumn?: string,
+): ColumnChoice {
+  const choice = chooseRowColumns(option, firstRow);
+  const isLeftOut = weightColumn === undefined || choice.source === 'table' || choice.names.length === 0;
+  return isLeftOut || choice.names.includes(weightColumn)
+    ? choice
+    : { ...choice, names: [...choice.names, weightColumn] };
+}
+
+function chooseRowColumns(option: readonly string[] | undefined, firstRow: unknown): ColumnChoice {
   if (option !== undefined) return { source: 'option', names: option };
   if (Array.isArray(firstRow)) return { source: 'table', names: [] };
   const names = typeof firstRow === 'object' && firstRow !== null ? Object.keys(firstRow) : [];
@@ -73,6 +86,7 @@ export interface LayoutRequest {
   /** The index that the rule's key stands for. */
   conflictTarget: ConflictTarget | undefined;
   zone: DateZone;
+  weightColumn?: string | undefined;
 }
 
 const PLAIN: LayoutRequest = {
@@ -96,6 +110,7 @@ export function planLayout(
       ? description.columns.filter((column) => !column.isGenerated)
       : choice.names.map((name) => findColumn(description, name));
   checkKey(description, columns, request.conflict);
+  checkWeight(description, request.weightColumn);
   const layout = layoutOf(description, choice.source, columns, request, false);
   if (layout.absent?.way !== 'refused') return layout;
   return {
@@ -141,6 +156,18 @@ function layoutOf(
     // A policy may ask for other rows, too.
     hasTriggers: description.hasTriggers || isSecured,
   };
+}
+
+const NUMBERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8', 'numeric', 'float4', 'float8']);
+
+function checkWeight(description: TableDescription, weightColumn: string | undefined): void {
+  if (weightColumn === undefined) return;
+  const { name, typeName, type } = findColumn(description, weightColumn);
+  if (type.kind === 'scalar' && NUMBERS.has(type.name)) return;
+  throw new CopyError(
+    `option 'weightColumn' names ${JSON.stringify(name)} of table "${description.schema}"."${description.table}", which is no number: its type is ${typeName}`,
+    { failureClass: 'setup', sqlState: '42804', table: description.table, column: name },
+  );
 }
 
 /** Columns of the key that are not loaded must get their value in another way. */

@@ -26,7 +26,7 @@ export class RowFault extends Error {
 }
 
 /** The row that an item stands for. What it throws is a fault of that row. */
-export type ValuesOf = (item: unknown, only?: number) => unknown;
+export type ValuesOf = (item: unknown, only?: number, row?: number) => unknown;
 
 /** Where rows are written to, in one format or the other. */
 interface RowChunk {
@@ -130,7 +130,7 @@ export class RowWriter {
 
   #valuesFrom(valuesOf: ValuesOf, item: unknown, row: number): unknown {
     try {
-      return valuesOf(item);
+      return valuesOf(item, undefined, row);
     } catch (thrown) {
       throw new RowFault(row, undefined, '22P02', messageOf(thrown), toError(thrown));
     }

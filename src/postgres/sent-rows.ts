@@ -54,7 +54,7 @@ export class SentRows {
     if (this.#valuesOf === undefined) return sentText(this.layout, item, column);
     // A column that is refused for being NULL need not be among those that are loaded.
     const place = column === undefined ? -1 : this.layout.names.indexOf(column);
-    return sentText(this.layout, this.#valuesOf(item, place === -1 ? undefined : place), column);
+    return sentText(this.layout, this.#valuesOf(item, place === -1 ? undefined : place, row), column);
   }
 
   /** The row that the server blames, by its place in the batch. @param where CONTEXT of the server's error */

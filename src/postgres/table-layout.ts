@@ -28,6 +28,7 @@ export class TableLayout {
   readonly #columns: readonly string[] | undefined;
   readonly #conflict: ConflictRule;
   readonly #format: FormatOption;
+  readonly #weightColumn: string | undefined;
   /** Fixed by the first row that fits. */
   #choice: ColumnChoice | undefined;
   #known: { readonly plan: (zone: DateZone) => RowLayout; layout: RowLayout } | undefined;
@@ -42,6 +43,7 @@ export class TableLayout {
     conflict: ConflictRule,
     format: FormatOption,
     dates?: DateZone,
+    weightColumn?: string,
   ) {
     this.#pool = pool;
     this.#schema = schema;
@@ -49,6 +51,7 @@ export class TableLayout {
     this.#columns = columns;
     this.#conflict = conflict;
     this.#format = format;
+    this.#weightColumn = weightColumn;
     this.#dates = new ClientDates(pool, dates);
   }
 
@@ -95,7 +98,7 @@ export class TableLayout {
   }
 
   async #run(firstRow: unknown, signal: AbortSignal): Promise<RowLayout> {
-    const choice = this.#choice ?? chooseColumns(this.#columns, firstRow);
+    const choice = this.#choice ?? chooseColumns(this.#columns, firstRow, this.#weightColumn);
     if (choice.source === 'keys' && choice.names.length === 0) {
       throw new CopyError(
         `COPY into table ${JSON.stringify(this.#table)}: row 0 of the batch is the first and must be an object with keys, or an array`,
@@ -112,6 +115,7 @@ export class TableLayout {
           format: this.#format,
           conflictTarget: target,
           zone,
+          weightColumn: this.#weightColumn,
         });
       this.#dates.learn(lease.client);
       const layout = plan(this.#dates.zone());
