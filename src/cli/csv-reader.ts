@@ -8,11 +8,23 @@
 import { parse } from 'csv-parse/sync';
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
-import { decodeUtf8, divideByValidity, invalidText } from './text.js';
+import { count } from './report/counted.js';
+import { decodeUtf8, divideByValidity, invalidText, textAsWritten } from './text.js';
 
 const QUOTE = 0x22;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+
+/**
+ * Of a record with more fields, so many are read, and one is added. No record that can be loaded has as many: a table has 1,600 columns, and
+ * the system limits the names that `--columns` may leave out.
+ */
+const MOST_FIELDS = 100_000;
+
+/** The number of a record's fields, for people. */
+export function fieldsOfRow({ length }: CsvRow): string {
+  return length > MOST_FIELDS ? `more than ${count(MOST_FIELDS)}` : count(length);
+}
 
 export type CsvField = string | null;
 export type CsvRow = CsvField[];
@@ -101,16 +113,23 @@ export class CsvReader implements BlockReader<CsvRow> {
       this.#end = end;
       // As long as the last one: an array that grows takes three times the memory.
       const row = new Array<CsvField>(fieldCount);
-      let count = 0;
+      let fields = 0;
       while (nextDelimiter !== -1 && nextDelimiter < end) {
-        const field = text.slice(start, nextDelimiter);
-        row[count++] = field === nullText ? null : field;
+        if (fields < MOST_FIELDS) {
+          const field = text.slice(start, nextDelimiter);
+          row[fields] = field === nullText ? null : field;
+        }
+        fields += 1;
         start = nextDelimiter + 1;
         nextDelimiter = text.indexOf(delimiter, start);
       }
-      const field = text.slice(start, end);
-      row[count++] = field === nullText ? null : field;
-      if (count !== fieldCount) row.length = fieldCount = count;
+      if (fields < MOST_FIELDS) {
+        const field = text.slice(start, end);
+        row[fields] = field === nullText ? null : field;
+      }
+      fields += 1;
+      if (fields > MOST_FIELDS) row.length = MOST_FIELDS + 1;
+      else if (fields !== fieldCount) row.length = fieldCount = fields;
       start = next;
       take(row, this.nextLine);
     }
@@ -125,6 +144,29 @@ export class CsvReader implements BlockReader<CsvRow> {
   }
 
   #readQuoted(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
+    if (block.length <= MOST_FIELDS || countOf(block, this.#options.delimiter) <= MOST_FIELDS) {
+      this.#readParsed(block, take, refuse);
+      return;
+    }
+    // One by one, for there may be a record of millions of fields.
+    for (let start = 0; start < block.length;) {
+      const record = block.subarray(start, endOfRecord(block, start));
+      const fields = record.length <= MOST_FIELDS ? 0 : fieldsOf(record, this.#options.delimiter);
+      if (fields <= MOST_FIELDS) this.#readParsed(record, take, refuse);
+      else {
+        this.#text = textAsWritten(record);
+        this.#start = 0;
+        this.#end = this.#text.length;
+        const row: CsvRow = [];
+        row.length = MOST_FIELDS + 1;
+        take(row, this.nextLine);
+        this.nextLine += lineFeedsIn(record);
+      }
+      start += record.length;
+    }
+  }
+
+  #readParsed(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
     const { nullText } = this.#options;
     for (const { record, raw } of this.#parse(block)) {
       const text = raw.endsWith('\n') || raw.endsWith('\r') ? raw.slice(0, -1) : raw;
@@ -162,31 +204,71 @@ export function endOfRecord(bytes: Buffer, start: number): number {
   return bytes.length;
 }
 
-function lineFeedsIn(text: string | Buffer): number {
-  let count = 0;
-  for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) count += 1;
-  return count;
+function countOf(bytes: Buffer, delimiter: string): number {
+  const code = delimiter.charCodeAt(0);
+  let found = 0;
+  for (let i = 0; i < bytes.length; i += 1) if (bytes[i] === code) found += 1;
+  return found;
 }
 
-/** Looks at records that csv-parse has found to be well-formed: whether a field was quoted is not to be had from it at a bearable cost. */
+function fieldsOf(record: Buffer, delimiter: string): number {
+  const code = delimiter.charCodeAt(0);
+  let fields = 1;
+  let quoted = false;
+  for (let i = 0; i < record.length; i += 1) {
+    if (record[i] === QUOTE) quoted = !quoted;
+    else if (record[i] === code && !quoted) fields += 1;
+  }
+  return fields;
+}
+
+function lineFeedsIn(text: string | Buffer): number {
+  let found = 0;
+  for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) found += 1;
+  return found;
+}
+
+/**
+ * Looks at records that csv-parse has found to be well-formed: whether a field was quoted is not to be had from it at a bearable cost.
+ * By hand: a regular expression needs stack for each doubled quote of a field.
+ */
 class FieldScanner {
-  readonly #field: RegExp;
+  readonly #delimiter: string;
 
   constructor(delimiter: string) {
-    const character = delimiter.replace(/[\\\]^-]/, '\\$&');
-    this.#field = new RegExp(`("(?:[^"]|"")*"|[^${character}]*)(?:[${character}]|$)`, 'y');
+    this.#delimiter = delimiter;
   }
 
   hasLoneCarriageReturn(text: string): boolean {
-    return text.includes('\r') && text.replace(/"[^"]*"/g, '').includes('\r');
+    let found = text.indexOf('\r');
+    let quotes = 0;
+    for (let quote = text.indexOf('"'); found !== -1;) {
+      for (; quote !== -1 && quote < found; quote = text.indexOf('"', quote + 1)) quotes += 1;
+      if (quotes % 2 === 0) return true;
+      // Within quotes: on after the next one.
+      found = quote === -1 ? -1 : text.indexOf('\r', quote);
+    }
+    return false;
   }
 
   /** Makes NULL of each unquoted field of `record` that equals `nullText`. `text` is the record as it was written. */
   setNulls(record: CsvRow, text: string, nullText: string): void {
-    this.#field.lastIndex = 0;
+    let start = 0;
     for (let i = 0; i < record.length; i += 1) {
-      const written = this.#field.exec(text)?.[1];
-      if (record[i] === nullText && written === nullText) record[i] = null;
+      const isQuoted = text[start] === '"';
+      if (!isQuoted && record[i] === nullText) record[i] = null;
+      const end = isQuoted ? afterQuotes(text, start) : start;
+      const delimiter = text.indexOf(this.#delimiter, end);
+      start = delimiter === -1 ? text.length : delimiter + 1;
     }
+  }
+}
+
+/** Returns the place after the field's closing quote. Its quotes are right, and the first is at `start`. */
+function afterQuotes(text: string, start: number): number {
+  for (let at = start + 1; ; at += 2) {
+    at = text.indexOf('"', at);
+    if (at === -1) return text.length;
+    if (text[at + 1] !== '"') return at + 1;
   }
 }

@@ -1,9 +1,9 @@
 /** CSV records to rows of the table: header, number of fields, order of the columns. */
 
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
-import { CsvReader, type CsvOptions, type CsvRow } from './csv-reader.js';
+import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
 import { InputError } from './errors.js';
-import { count, counted } from './report/counted.js';
+import { counted } from './report/counted.js';
 import type { SourceFile } from './source.js';
 
 export interface CsvRowOptions extends CsvOptions {
@@ -79,8 +79,9 @@ export class CsvRows implements BlockReader<unknown[]> {
     if (this.#options.names !== undefined) return;
     const names = headerNames(row, this.#options.nullText, this.#file, line);
     const { columns } = this.#options;
-    const unknown = names.find((name) => !columns.includes(name));
-    const missing = columns.find((name) => !names.includes(name));
+    const [given, known] = [new Set(names), new Set(columns)];
+    const unknown = names.find((name) => !known.has(name));
+    const missing = columns.find((name) => !given.has(name));
     if (unknown !== undefined || missing !== undefined) {
       const difference = unknown === undefined ? `lacks "${missing}"` : `has "${unknown}" besides`;
       throw new InputError(
@@ -107,10 +108,13 @@ export class CsvRows implements BlockReader<unknown[]> {
     return new InputError(
       this.#file.name,
       line,
-      `${expected}, got ${empty ? 'an empty line' : count(row.length)}`,
+      `${expected}, got ${empty ? 'an empty line' : fieldsOfRow(row)}`,
     );
   }
 }
+
+/** PostgreSQL's own limit. */
+export const MOST_COLUMNS = 1600;
 
 /**
  * The names in a header line.
@@ -118,16 +122,25 @@ export class CsvRows implements BlockReader<unknown[]> {
  * @throws {InputError} for a name that is empty or comes twice.
  */
 export function headerNames(row: CsvRow, nullText: string, file: SourceFile, line: number): string[] {
-  // A name is never NULL, even where it reads like one.
-  const names = row.map((name) => name ?? nullText);
-  return names.map((name, index) => {
+  if (row.length > MOST_COLUMNS) {
+    const has = `the header has ${fieldsOfRow(row)} fields`;
+    throw new InputError(
+      file.name,
+      line,
+      `${has}, and a table has at most ${counted(MOST_COLUMNS, 'column')}`,
+    );
+  }
+  const names = new Set<string>();
+  for (const field of row) {
+    // A name is never NULL, even where it reads like one.
+    const name = field ?? nullText;
     if (name === '') {
-      throw new InputError(file.name, line, `the header's field ${index + 1} has no name`);
+      throw new InputError(file.name, line, `the header's field ${names.size + 1} has no name`);
     }
-    if (names.indexOf(name) !== index)
-      throw new InputError(file.name, line, `the header has "${name}" twice`);
-    return name;
-  });
+    if (names.has(name)) throw new InputError(file.name, line, `the header has "${name}" twice`);
+    names.add(name);
+  }
+  return [...names];
 }
 
 export function emptyFile(file: SourceFile): InputError {
@@ -135,7 +148,8 @@ export function emptyFile(file: SourceFile): InputError {
 }
 
 function placesOf(columns: readonly string[], names: readonly string[]): number[] | undefined {
-  const places = columns.map((column) => names.indexOf(column));
+  const placeOf = new Map(names.map((name, place) => [name, place]));
+  const places = columns.map((column) => placeOf.get(column) ?? -1);
   const same = names.length === columns.length && places.every((place, index) => place === index);
   return same ? undefined : places;
 }

@@ -62,6 +62,8 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       const line = text.slice(start, lineFeed === -1 ? text.length : lineFeed);
       this.#start = start;
       this.#end = lineFeed === -1 ? text.length : lineFeed + 1;
+      // JSON's reader throws for a blank line, which takes as long as reading a record.
+      if (isBlank(line)) continue;
       const record = this.#parse(line, mayHaveUnusualNumbers, refuse);
       if (record !== undefined) take(record, this.nextLine);
     }
@@ -72,7 +74,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
     return new InputError(this.#file, line, 'the record is nested too deeply', error);
   }
 
-  /** Nothing for a blank line, nor for one that was refused. */
+  /** Returns nothing for a line that was refused. */
   #parse(line: string, mayHaveUnusualNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
     let value: unknown;
     try {
@@ -82,7 +84,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
         value = parseLossless(line, undefined, LOSSLESS);
       }
     } catch (error) {
-      if (line.trim() !== '') refuse(this.#faultOf(error as Error), this.nextLine, this.written);
+      refuse(this.#faultOf(error as Error), this.nextLine, this.written);
       return undefined;
     }
     if (isObject(value)) return value;
@@ -96,6 +98,12 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       ? this.nestedTooDeeply(this.nextLine, error)
       : new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error)}`, error);
   }
+}
+
+/** Looks at the first character first: most lines have a brace there. */
+function isBlank(line: string): boolean {
+  const first = line.charCodeAt(0);
+  return line === '' || first === 0x20 || first < 0x0e || first > 0x7f ? line.trim() === '' : false;
 }
 
 function isObject(value: unknown): value is JsonRecord {

@@ -78,7 +78,8 @@ export class NdjsonRows implements BlockReader<unknown[]> {
   }
 
   #unknownKey(record: JsonRecord, line: number): InputError {
-    const key = Object.keys(record).find((name) => this.#columns.every((column) => column.name !== name));
+    const names = new Set(this.#columns.map(({ name }) => name));
+    const key = Object.keys(record).find((name) => !names.has(name))!;
     return new InputError(
       this.#file.name,
       line,

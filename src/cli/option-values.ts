@@ -28,7 +28,8 @@ export function parseColumns(value: string): string[] {
   const names = value.split(',').map((name) => name.trim());
   const real = names.filter((name) => name !== '');
   if (real.length === 0) throw new InvalidArgumentError('It must name at least one column.');
-  const twice = real.find((name, index) => real.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = real.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) throw new InvalidArgumentError(`It names the column "${twice}" twice.`);
   return names;
 }

@@ -2,12 +2,16 @@
 
 import type { LoadOptions } from './options.js';
 import { CsvReader, type CsvRow } from './csv-reader.js';
-import { headerNames, emptyFile } from './csv-rows.js';
-import { UsageError, type InputError } from './errors.js';
+import { headerNames, emptyFile, MOST_COLUMNS } from './csv-rows.js';
+import { InputError, UsageError } from './errors.js';
 import { TypeInference, type InferredType } from './infer-types.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import { RecordParser } from './record-parser.js';
+import { counted, mebibytes } from './report/counted.js';
 import type { Source, SourceChunk, SourceFile } from './source.js';
+
+/** What is looked at is kept, and so the first record must come within as much as this beside the longest record. */
+const MOST_BYTES_BEFORE = 4 * 1024 * 1024;
 
 /** The sample ends with the first of these, or with the input, but holds a record in any case. */
 export const SAMPLE_RECORDS = 10_000;
@@ -98,15 +102,17 @@ async function previewCsv(
     if (header && headerOf !== file) throw fault;
   };
   const { delimiter, maxRecordBytes } = options;
+  let reader: CsvReader | undefined;
   const parser = new RecordParser(
-    { delimiter, maxRecordBytes, open: (file) => new CsvReader(file.name, options) },
+    { delimiter, maxRecordBytes, open: (file) => (reader = new CsvReader(file.name, options)) },
     take,
     keepsBadRecords ? passOver : undefined,
   );
-  const head = await readHead(source, {
+  const head = await readHead(source, maxRecordBytes, {
     isEnough: () => (withTypes ? records >= SAMPLE_RECORDS : !header || columns !== undefined),
     canBegin: () => columns !== undefined && (!withTypes || records > 0),
     look: (chunk) => parser.add(chunk),
+    line: () => reader?.nextLine,
   });
   if (header && columns === undefined) throw emptyFile(source.files[0]!);
   return { head, names: columns?.map((column) => column.done()) };
@@ -124,20 +130,25 @@ async function previewNdjson(
     records += 1;
     if (records > SAMPLE_RECORDS) return;
     for (const key of Object.keys(record)) {
-      if (given === undefined && !columns.has(key)) columns.set(key, new NamedColumn(key, file.name, line));
+      if (given === undefined && !columns.has(key)) {
+        if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
+        columns.set(key, new NamedColumn(key, file.name, line));
+      }
       columns.get(key)?.inference.addJson(record[key]);
     }
   };
   const { maxRecordBytes } = options;
+  let reader: NdjsonReader | undefined;
   const parser = new RecordParser(
-    { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonReader(file.name) },
+    { delimiter: undefined, maxRecordBytes, open: (file) => (reader = new NdjsonReader(file.name)) },
     take,
     keepsBadRecords ? () => undefined : undefined,
   );
-  const head = await readHead(source, {
+  const head = await readHead(source, maxRecordBytes, {
     isEnough: () => (given !== undefined && !withTypes) || records >= SAMPLE_RECORDS,
     canBegin: () => records > 0,
     look: (chunk) => parser.add(chunk),
+    line: () => reader?.nextLine,
   });
   // Without a record there is no key, and no row that would need one.
   return {
@@ -146,13 +157,27 @@ async function previewNdjson(
   };
 }
 
+function tooManyKeys(file: SourceFile, line: number): InputError {
+  const most = counted(MOST_COLUMNS, 'column');
+  return new InputError(
+    file.name,
+    line,
+    `the records up to here have more keys than a table has columns (${most})`,
+  );
+}
+
+interface Look {
+  readonly isEnough: () => boolean;
+  readonly canBegin: () => boolean;
+  readonly look: (chunk: SourceChunk) => void;
+  /** On which the next record begins. */
+  readonly line: () => number | undefined;
+}
+
 async function readHead(
   source: Source,
-  {
-    isEnough,
-    canBegin,
-    look,
-  }: { isEnough: () => boolean; canBegin: () => boolean; look: (chunk: SourceChunk) => void },
+  maxRecordBytes: number,
+  { isEnough, canBegin, look, line }: Look,
 ): Promise<SourceChunk[]> {
   const head: SourceChunk[] = [];
   let bytes = 0;
@@ -168,6 +193,13 @@ async function readHead(
       // What was seen before is enough to begin with; the load will meet the error again, after the rows before it.
       if (canBegin()) break;
       throw error;
+    }
+    if (bytes > maxRecordBytes + MOST_BYTES_BEFORE && !canBegin()) {
+      throw new InputError(
+        chunk.file.name,
+        line(),
+        `no record can be read in the ${mebibytes(bytes)} up to here; is it another format?`,
+      );
     }
   }
   return head;

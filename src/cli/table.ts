@@ -80,9 +80,10 @@ export async function columnsFor(
   const loadable = table.columns.filter(({ isGenerated }) => !isGenerated);
   if (names === undefined) return loadable.map((column) => ({ ...column, columnName: column.name }));
   const columnNames = await columnNamesFor(pool, table, names);
+  const byName = new Map(loadable.map((column) => [column.name, column]));
   return names.map((input, index) => {
     const columnName = columnNames[index]!;
-    const column = loadable.find((candidate) => candidate.name === columnName);
+    const column = byName.get(columnName);
     if (column === undefined) throw noSuchColumn(table, loadable, input);
     return { ...column, name: input.name, columnName };
   });
