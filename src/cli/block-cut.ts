@@ -1,5 +1,8 @@
 /** Where blocks end, so that batches can be of so many records: `--batch-size`. */
 
+/** With rejects: any record of a batch may become several errors. */
+export const MOST_RECORDS_WITH_REJECTS = 8192;
+
 export class BlockCut {
   readonly #every: number;
   #left: number;

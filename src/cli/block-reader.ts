@@ -1,6 +1,7 @@
 /** What the readers of both formats have in common: blocks of whole records in, rows and faults out. */
 
 import type { InputError } from './errors.js';
+import type { FindRecordEnd } from './text.js';
 
 /** Takes a row and the number of the line on which it begins; `records`: how many it is made of (1). */
 export type TakeRow<Row> = (row: Row, line: number, records?: number) => void;
@@ -18,12 +19,27 @@ export const throwFault: RefuseRecord = (fault) => {
 
 /** Reads the blocks of one file, in their order. */
 export interface BlockReader<Row> {
-  /** Without `refuse` the first fault is thrown. @throws {InputError} naming file and line of what ends the file, such as a bad header. */
-  read(block: Buffer, take: TakeRow<Row>, refuse?: RefuseRecord): void;
+  /**
+   * Returns how many bytes it has read, if it has not read all of them: then it is to be called again with the rest. Without `refuse` the
+   * first fault is thrown.
+   *
+   * @throws {InputError} naming file and line of what ends the file, such as a bad header.
+   */
+  read(block: Buffer, take: TakeRow<Row>, refuse?: RefuseRecord): number | undefined;
   /** The next line is no record, as `reason` says. @throws {InputError} where it may not be left out: it stands in place of a header. */
   refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void;
   /** The file has ended. @throws {InputError} where it should not have. */
   end?(): void;
+}
+
+/** Most records that are made rows in one go: as objects they take many times their bytes, and the time of a turn of the event loop. */
+const MOST_ROWS = 2048;
+
+/** Returns where so many records end as are made rows in one go. */
+export function endOfRows(block: Buffer, recordEnd: FindRecordEnd): number {
+  let end = 0;
+  for (let left = MOST_ROWS; left > 0 && end < block.length; left -= 1) end = recordEnd(block, end);
+  return end;
 }
 
 export function tooLong(maxRecordBytes: number): string {

@@ -12,6 +12,7 @@ import type { RowCopy } from '../postgres/copy-into.js';
 import { BackpressureWritable } from '../stream/backpressure-writable.js';
 import type { FlushContext, FlushFunction, FlushResult } from '../types.js';
 import type { DropReason } from '../vocabulary.js';
+import { MOST_RECORDS_WITH_REJECTS } from './block-cut.js';
 import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './load-sink.js';
 import type { LoadOptions } from './options.js';
 import type { BlockFormat, OpenReader, RecordBlock } from './record-block.js';
@@ -61,7 +62,8 @@ export class BlockSink implements LoadSink {
     const { batchSize } = options;
     const share = rejects === undefined ? 1 : SHARE_WITH_REJECTS;
     const batchBytes = share * BATCH_BYTES[options.format];
-    const recordBytes = Math.ceil(batchBytes / (batchSize ?? this.#copy.defaults.batchSize!));
+    const most = rejects === undefined ? this.#copy.defaults.batchSize! : MOST_RECORDS_WITH_REJECTS;
+    const recordBytes = Math.ceil(batchBytes / (batchSize ?? most));
     const flush: FlushFunction<RecordBlock> = (blocks, context) =>
       this.#flushes.add(this.#flush(blocks, context));
     const defaults = {

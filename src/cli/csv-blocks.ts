@@ -75,11 +75,12 @@ export class CsvBlocks implements BlockReader<BlockContent> {
     this.#delimiter = options.delimiter.charCodeAt(0);
   }
 
-  read(block: Buffer, take: TakeRow<BlockContent>): void {
+  read(block: Buffer, take: TakeRow<BlockContent>): number {
+    const rowsOptions = { ...this.#options, recordEnd: endOfRecord };
     let start = 0;
     if (this.#rows.awaitsHeader) {
       start = endOfRecord(block, 0);
-      takeAsRows(this.#rows, block.subarray(0, start), this.#options, take);
+      takeAsRows(this.#rows, block.subarray(0, start), rowsOptions, take);
     }
     const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
     // For the whole block, which may be cut into many.
@@ -89,13 +90,11 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       const scan = isSame
         ? scanBlock(block, start, cut.most, this.#delimiter, this.#rows.fieldCount)
         : undefined;
-      if (scan === undefined) {
-        takeAsRows(this.#rows, block.subarray(start), this.#options, take);
-        return;
-      }
+      if (scan === undefined) return start + takeAsRows(this.#rows, block.subarray(start), rowsOptions, take);
       this.#takeScanned(block.subarray(start, scan.end), scan, take);
       start = scan.end;
     }
+    return start;
   }
 
   refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void {

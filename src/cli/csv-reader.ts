@@ -65,7 +65,7 @@ export class CsvReader implements BlockReader<CsvRow> {
   }
 
   /** @throws {InputError} naming file and line of the first record that is not CSV, unless `refuse` takes it. */
-  read(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord = throwFault): void {
+  read(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord = throwFault): undefined {
     divideByValidity(
       block,
       endOfRecord,
@@ -93,6 +93,7 @@ export class CsvReader implements BlockReader<CsvRow> {
     // Asked of the bytes: V8 takes a search in the text for free of effects, and repeats it for every record (measured: 20 times slower).
     const carriageReturns = block.includes(CARRIAGE_RETURN);
     let nextDelimiter = text.indexOf(delimiter);
+    let nextReturn = carriageReturns ? text.indexOf('\r') : -1;
     let fieldCount = 0;
     this.#text = text;
     for (let start = 0; start < text.length; this.nextLine += 1) {
@@ -100,14 +101,15 @@ export class CsvReader implements BlockReader<CsvRow> {
       const next = lineFeed === -1 ? text.length : lineFeed + 1;
       let end = lineFeed === -1 ? text.length : lineFeed;
       if (carriageReturns) {
-        const found = text.indexOf('\r', start);
-        if (found !== -1 && found < end - 1) {
+        // Not for each record: it may be far away.
+        if (nextReturn !== -1 && nextReturn < start) nextReturn = text.indexOf('\r', start);
+        if (nextReturn !== -1 && nextReturn < end - 1) {
           refuse(this.#loneCarriageReturn(), this.nextLine, text.slice(start, next));
           start = next;
           if (nextDelimiter !== -1 && nextDelimiter < start) nextDelimiter = text.indexOf(delimiter, start);
           continue;
         }
-        if (found === end - 1) end = found;
+        if (nextReturn === end - 1) end = nextReturn;
       }
       this.#start = start;
       this.#end = end;

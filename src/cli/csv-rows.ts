@@ -57,7 +57,7 @@ export class CsvRows implements BlockReader<unknown[]> {
     this.#reader.nextLine = line;
   }
 
-  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): void {
+  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): undefined {
     const takeRow = (row: CsvRow, line: number): void => {
       if (this.#awaitsHeader) this.#takeHeader(row, line);
       else if (row.length !== this.#fieldCount) refuse(this.#ragged(row, line), line, this.#reader.written);

@@ -1,8 +1,9 @@
 /** How records come into the table: by blocks, where the server can read them as they are, or row by row. */
 
-import { BlockCut } from './block-cut.js';
+import { BlockCut, MOST_RECORDS_WITH_REJECTS } from './block-cut.js';
 import { BlockSink } from './block-sink.js';
 import { CsvBlocks, csvFormats } from './csv-blocks.js';
+import { endOfRecord } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
 import type { CliError } from './errors.js';
 import type { LoadSink, LoadTarget } from './load-sink.js';
@@ -14,6 +15,8 @@ import type { BlockContent, OpenReader } from './record-block.js';
 import type { RecordFormat } from './record-parser.js';
 import { BlockStream, RowStream, type RecordStream, type RecordStreamOptions } from './record-stream.js';
 import { RowSink } from './row-sink.js';
+import type { SourceFile } from './source.js';
+import { endOfLine } from './text.js';
 
 export interface LoadWay {
   readonly records: RecordStream;
@@ -61,13 +64,14 @@ function blockFormat(request: WayRequest): BlockWay | undefined {
 }
 
 /** Undefined where the fields are not the columns. */
-function csvBlocks({ target, options }: WayRequest): BlockWay | undefined {
-  const { delimiter, nullText, maxRecordBytes, batchSize } = options;
+function csvBlocks(request: WayRequest): BlockWay | undefined {
+  const { target, options } = request;
+  const { delimiter, nullText, maxRecordBytes } = options;
   if (options.columns?.includes('') === true) return undefined;
   const formats = csvFormats(delimiter, nullText);
   if (formats === undefined) return undefined;
   const rowOptions = csvRowOptions(target, options);
-  const cut = new BlockCut(batchSize);
+  const cut = blockCut(request);
   const blockOptions = { ...rowOptions, formats, cut, keepsBadRecords: target.rejects !== undefined };
   return {
     format: { delimiter, maxRecordBytes, open: (file) => new CsvBlocks(file, blockOptions) },
@@ -80,13 +84,20 @@ function csvBlocks({ target, options }: WayRequest): BlockWay | undefined {
   };
 }
 
-function ndjsonBlocks({ target, options }: WayRequest): BlockWay {
-  const { maxRecordBytes, batchSize } = options;
+function blockCut({ target, options }: WayRequest): BlockCut {
+  return new BlockCut(
+    options.batchSize ?? (target.rejects === undefined ? undefined : MOST_RECORDS_WITH_REJECTS),
+  );
+}
+
+function ndjsonBlocks(request: WayRequest): BlockWay {
+  const { target, options } = request;
+  const { maxRecordBytes } = options;
   const rowOptions = ndjsonRowOptions(target, options);
   const blockOptions = {
     ...rowOptions,
     transcoder: new NdjsonTranscoder(rowOptions),
-    cut: new BlockCut(batchSize),
+    cut: blockCut(request),
     keepsBadRecords: target.rejects !== undefined,
   };
   return {
@@ -103,10 +114,12 @@ function rowFormat({ target, options }: WayRequest): RecordFormat<unknown[]> {
   const { format, maxRecordBytes, delimiter } = options;
   if (format === 'ndjson') {
     const rowOptions = ndjsonRowOptions(target, options);
-    return { delimiter: undefined, maxRecordBytes, open: (file) => new NdjsonRows(file, rowOptions) };
+    const open = (file: SourceFile) => new NdjsonRows(file, rowOptions);
+    return { delimiter: undefined, maxRecordBytes, open, recordEnd: endOfLine };
   }
   const rowOptions = csvRowOptions(target, options);
-  return { delimiter, maxRecordBytes, open: (file) => new CsvRows(file, rowOptions) };
+  const open = (file: SourceFile) => new CsvRows(file, rowOptions);
+  return { delimiter, maxRecordBytes, open, recordEnd: endOfRecord };
 }
 
 function ndjsonRowOptions(

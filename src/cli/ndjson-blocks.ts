@@ -32,16 +32,17 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
     this.#options = options;
   }
 
-  read(block: Buffer, take: TakeRow<BlockContent>): void {
+  read(block: Buffer, take: TakeRow<BlockContent>): number {
     const { cut } = this.#options;
     let start = 0;
     while (start < block.length) {
       const end = endOfLines(block, start, cut.most);
       start += this.#takeTranscoded(block.subarray(start, end), take);
       if (start === end) continue;
-      takeAsRows(this.#rows, block.subarray(start), this.#options, take);
-      return;
+      const rowsOptions = { ...this.#options, recordEnd: endOfLine };
+      return start + takeAsRows(this.#rows, block.subarray(start), rowsOptions, take);
     }
+    return start;
   }
 
   refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void {

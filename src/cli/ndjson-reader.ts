@@ -35,7 +35,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   }
 
   /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object, unless `refuse` takes it. */
-  read(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord = throwFault): void {
+  read(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord = throwFault): undefined {
     divideByValidity(
       block,
       endOfLine,

@@ -44,7 +44,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     this.#reader.nextLine = line;
   }
 
-  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): void {
+  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): undefined {
     const takeRecord = (record: JsonRecord, line: number): void => {
       const row = this.#toRow(record, line, refuse);
       if (row !== undefined) take(row, line);

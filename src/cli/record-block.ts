@@ -7,12 +7,12 @@ import type { CopyFormat } from '../postgres/copy-plan.js';
 import type { TextLines } from '../postgres/line-transcoder.js';
 import type { BlockCut } from './block-cut.js';
 import type { ChunkMemory } from './chunk-memory.js';
-import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
+import { endOfRows, throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import type { InputError } from './errors.js';
 import { lineRows, type LineFormat } from './line-rows.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from './source.js';
-import { textAsWritten } from './text.js';
+import { textAsWritten, type FindRecordEnd } from './text.js';
 
 /** How the server is to read the bytes of a block. Two are the same where they are one object: then blocks can be sent together. */
 export interface BlockFormat {
@@ -106,7 +106,8 @@ export class RecordBlock {
       return sent.length + (sent === written ? 0 : written.length);
     }
     let bytes = 0;
-    for (const { values, text } of this.#rows) bytes += text?.length ?? sizeOf(values);
+    for (const { values, text } of this.#rows)
+      bytes += text === undefined ? sizeOf(values) : FAULT_BYTES + text.length;
     return bytes;
   }
 
@@ -122,6 +123,8 @@ export class RecordBlock {
 /** So much memory a row takes beside its texts, and each of its values: estimated. */
 const ROW_BYTES = 100;
 const VALUE_BYTES = 24;
+/** So much one that cannot be read takes beside its text: its fault, and what becomes of that on the way to the file of rejects. Measured. */
+export const FAULT_BYTES = 1024;
 
 function sizeOf(values: readonly unknown[]): number {
   let bytes = ROW_BYTES;
@@ -152,13 +155,23 @@ export function readRecords(
   return rows;
 }
 
-/** The same as contents for the stream. What was read before a fault that ends the reading is taken, too. */
+export interface RowsOptions {
+  readonly keepsBadRecords: boolean;
+  readonly cut: BlockCut;
+  readonly recordEnd: FindRecordEnd;
+}
+
+/**
+ * The same as contents for the stream, of the first records of a block. What was read before a fault that ends the reading is taken, too.
+ *
+ * @returns the number of bytes that were read
+ */
 export function takeAsRows(
   reader: BlockReader<unknown[]>,
   block: Buffer,
-  { keepsBadRecords, cut }: { readonly keepsBadRecords: boolean; readonly cut: BlockCut },
+  { keepsBadRecords, cut, recordEnd }: RowsOptions,
   take: TakeRow<BlockContent>,
-): void {
+): number {
   const takeRows = (rows: readonly ReadRecord[]): void => {
     for (let start = 0; start < rows.length;) {
       const some = rows.slice(start, start + cut.most);
@@ -167,7 +180,9 @@ export function takeAsRows(
       take({ kind: 'rows', rows: some }, some[0]!.line, some.length);
     }
   };
-  takeRows(readRecords(reader, block, keepsBadRecords, takeRows));
+  const end = endOfRows(block, recordEnd);
+  takeRows(readRecords(reader, block.subarray(0, end), keepsBadRecords, takeRows));
+  return end;
 }
 
 export function rowsOf(records: readonly ReadRecord[], file: SourceFile, ordinal: number): SourceRow[] {

@@ -1,16 +1,25 @@
 /** From chunks of files to records: splits, reads, and passes each on with the place it came from. */
 
-import { throwFault, tooLong, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
+import {
+  endOfRows,
+  throwFault,
+  tooLong,
+  type BlockReader,
+  type RefuseRecord,
+  type TakeRow,
+} from './block-reader.js';
 import type { InputError } from './errors.js';
 import type { SourceChunk, SourceFile } from './source.js';
 import { RecordSplitter, type SplitFault } from './splitter.js';
-import { LONGEST_MARK_BYTES, textAsWritten, withoutByteOrderMark } from './text.js';
+import { LONGEST_MARK_BYTES, textAsWritten, withoutByteOrderMark, type FindRecordEnd } from './text.js';
 
 export interface RecordFormat<Row> {
   /** CSV: what divides the fields, one ASCII character. Undefined where quotes mean nothing, and every line is a record. */
   readonly delimiter: string | undefined;
   readonly maxRecordBytes: number;
   readonly open: (file: SourceFile) => BlockReader<Row>;
+  /** Set if blocks are to be read by as many records as are made rows in one go. */
+  readonly recordEnd?: FindRecordEnd;
 }
 
 /**
@@ -65,9 +74,17 @@ export type TakeFault = (
   text: string,
 ) => void;
 
+/** What was found in a chunk, and is still to be read. */
+type Unread =
+  | { readonly block: Buffer; readonly fault?: undefined }
+  | { readonly fault: SplitFault; readonly line: Buffer };
+
 interface OpenFile {
   readonly file: SourceFile;
   readonly splitter: RecordSplitter;
+  /** The next comes first. */
+  readonly unread: Unread[];
+  readonly read: (unread: Unread) => Buffer | undefined;
   readonly end: () => void;
   /** The file's first bytes, as long as they are too few to tell whether they are a byte order mark. */
   beginning: Buffer | undefined;
@@ -116,7 +133,14 @@ export class RecordParser<Row> {
   /** Answers whether there is more of the chunk. @throws {InputError} naming file and line. */
   step(): boolean {
     const open = this.#open!;
-    if (open.splitter.step()) return true;
+    const { unread } = open;
+    const next = unread.shift();
+    if (next !== undefined) {
+      const rest = open.read(next);
+      if (rest !== undefined) unread.unshift({ block: rest });
+      return true;
+    }
+    if (open.splitter.step() || unread.length > 0) return true;
     if (open.last) {
       open.end();
       this.#open = undefined;
@@ -125,7 +149,7 @@ export class RecordParser<Row> {
   }
 
   #openFile(file: SourceFile): OpenFile {
-    const { delimiter, maxRecordBytes, open } = this.#format;
+    const { delimiter, maxRecordBytes, open, recordEnd } = this.#format;
     const reader = open(file);
     const takeFault = this.#takeFault;
     const take: TakeRow<Row> = (row, line, records = 1) => {
@@ -137,14 +161,32 @@ export class RecordParser<Row> {
       takeFault === undefined
         ? throwFault
         : (fault, line, written) => takeFault(fault, line, file, this.#records++, textAsWritten(written));
+    const read = (next: Unread): Buffer | undefined => {
+      if (next.fault !== undefined) {
+        reader.refuseLine(reasonOf(next.fault, maxRecordBytes), next.line, refuse);
+        return undefined;
+      }
+      const { block } = next;
+      const end = recordEnd === undefined ? block.length : endOfRows(block, recordEnd);
+      const bytes = reader.read(end === block.length ? block : block.subarray(0, end), take, refuse) ?? end;
+      return bytes === block.length ? undefined : block.subarray(bytes);
+    };
+    const unread: Unread[] = [];
+    // At once, if nothing before it is left.
+    const add = (next: Unread): void => {
+      const rest = unread.length === 0 ? read(next) : undefined;
+      if (rest !== undefined) unread.push({ block: rest });
+      else if (unread.length > 0) unread.push(next);
+    };
     const splitter = new RecordSplitter({
       delimiter,
       maxRecordBytes,
       skips: takeFault !== undefined,
-      whole: (block) => reader.read(block, take, refuse),
-      bad: (fault, line) => reader.refuseLine(reasonOf(fault, maxRecordBytes), line, refuse),
+      whole: (block) => add({ block }),
+      bad: (fault, line) => add({ fault, line }),
     });
-    return { file, splitter, end: () => reader.end?.(), beginning: Buffer.alloc(0), last: false };
+    const end = () => reader.end?.();
+    return { file, splitter, unread, read, end, beginning: Buffer.alloc(0), last: false };
   }
 }
 

@@ -8,6 +8,7 @@ import { BackpressureWritable } from '../stream/backpressure-writable.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
 import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './load-sink.js';
 import type { LoadOptions } from './options.js';
+import { FAULT_BYTES } from './record-block.js';
 import type { SourceRow } from './record-parser.js';
 import type { RejectFile } from './reject-file.js';
 import { rejectLines, type RejectLine } from './reject.js';
@@ -69,7 +70,10 @@ export async function judgeRejects(
 /** The size of a row is that of its values, or of the text that could not be read. */
 function defaultsFrom({ sizeOf, ...defaults }: FlushDefaults<SourceRow>): FlushDefaults<SourceRow> {
   if (sizeOf === undefined) return defaults;
-  return { ...defaults, sizeOf: (row) => row.text?.length ?? sizeOf(row.values as never) };
+  return {
+    ...defaults,
+    sizeOf: (row) => (row.text === undefined ? sizeOf(row.values as never) : FAULT_BYTES + row.text.length),
+  };
 }
 
 /** `copyInto` names each item that it has left out, and why. */
