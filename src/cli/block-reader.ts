@@ -42,6 +42,8 @@ export function endOfRows(block: Buffer, recordEnd: FindRecordEnd): number {
   return end;
 }
 
+export const NESTED_TOO_DEEPLY = 'the record is nested too deeply';
+
 export function tooLong(maxRecordBytes: number): string {
   return `the record is longer than --max-record-bytes (${maxRecordBytes})`;
 }

@@ -1,7 +1,13 @@
 /** Blocks of whole lines to JSON objects. Numbers keep their digits as they are written. */
 
 import { parse as parseLossless } from 'lossless-json';
-import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
+import {
+  NESTED_TOO_DEEPLY,
+  throwFault,
+  type BlockReader,
+  type RefuseRecord,
+  type TakeRow,
+} from './block-reader.js';
 import { InputError } from './errors.js';
 import { numberAsWritten } from './ndjson/written-number.js';
 import { decodeUtf8, divideByValidity, endOfLine, invalidText } from './text.js';
@@ -71,7 +77,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
 
   /** The call stack was too short for the record: the readers of JSON, and its writers, call themselves for each level. */
   nestedTooDeeply(line: number, error: RangeError): InputError {
-    return new InputError(this.#file, line, 'the record is nested too deeply', error);
+    return new InputError(this.#file, line, NESTED_TOO_DEEPLY, error);
   }
 
   /** Returns nothing for a line that was refused. */

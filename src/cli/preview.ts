@@ -127,8 +127,7 @@ async function previewNdjson(
   const columns = new Map(given?.map((name) => [name, new NamedColumn(name)]));
   let records = 0;
   const take = (record: JsonRecord, line: number, file: SourceFile): void => {
-    records += 1;
-    if (records > SAMPLE_RECORDS) return;
+    if (records >= SAMPLE_RECORDS) return;
     for (const key of Object.keys(record)) {
       if (given === undefined && !columns.has(key)) {
         if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
@@ -136,6 +135,7 @@ async function previewNdjson(
       }
       columns.get(key)?.inference.addJson(record[key]);
     }
+    records += 1;
   };
   const { maxRecordBytes } = options;
   let reader: NdjsonReader | undefined;

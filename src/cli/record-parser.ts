@@ -2,6 +2,7 @@
 
 import {
   endOfRows,
+  NESTED_TOO_DEEPLY,
   throwFault,
   tooLong,
   type BlockReader,
@@ -9,6 +10,8 @@ import {
   type TakeRow,
 } from './block-reader.js';
 import type { InputError } from './errors.js';
+import { divideByWeight, mostValues, type WeightFault } from './ndjson/record-weight.js';
+import { count } from './report/counted.js';
 import type { SourceChunk, SourceFile } from './source.js';
 import { RecordSplitter, type SplitFault } from './splitter.js';
 import { LONGEST_MARK_BYTES, textAsWritten, withoutByteOrderMark, type FindRecordEnd } from './text.js';
@@ -77,7 +80,7 @@ export type TakeFault = (
 /** What was found in a chunk, and is still to be read. */
 type Unread =
   | { readonly block: Buffer; readonly fault?: undefined }
-  | { readonly fault: SplitFault; readonly line: Buffer };
+  | { readonly fault: SplitFault | WeightFault; readonly line: Buffer };
 
 interface OpenFile {
   readonly file: SourceFile;
@@ -178,20 +181,28 @@ export class RecordParser<Row> {
       if (rest !== undefined) unread.push({ block: rest });
       else if (unread.length > 0) unread.push(next);
     };
+    const bad = (fault: SplitFault | WeightFault, line: Buffer): void => add({ fault, line });
     const splitter = new RecordSplitter({
       delimiter,
       maxRecordBytes,
       skips: takeFault !== undefined,
-      whole: (block) => add({ block }),
-      bad: (fault, line) => add({ fault, line }),
+      whole: (block) => {
+        if (delimiter !== undefined) add({ block });
+        else divideByWeight(block, maxRecordBytes, (lines) => add({ block: lines }), bad);
+      },
+      bad,
     });
     const end = () => reader.end?.();
     return { file, splitter, unread, read, end, beginning: Buffer.alloc(0), last: false };
   }
 }
 
-function reasonOf(fault: SplitFault, maxRecordBytes: number): string {
+function reasonOf(fault: SplitFault | WeightFault, maxRecordBytes: number): string {
   switch (fault) {
+    case 'too_many_values':
+      return `the record has more than ${count(mostValues(maxRecordBytes))} values and keys (one for each 16 bytes of --max-record-bytes)`;
+    case 'too_deep':
+      return NESTED_TOO_DEEPLY;
     case 'too_long':
       return tooLong(maxRecordBytes);
     case 'too_long_open_quote':

@@ -130,7 +130,18 @@ describe('bad rows of many kinds, so many that they are looked for before any ro
     const file = path.join(directory, 'many-kinds.csv');
     await writeFile(file, ['id', 'n', 'q', 't'].join(delimiter) + lineBreak + lines.join(''));
     const rejects = path.join(directory, 'many-kinds.rejects');
-    const args = ['-t', table, '--to', database.url, '--rejects', rejects, '--connections', '1'];
+    const args = [
+      '-t',
+      table,
+      '--to',
+      database.url,
+      '--rejects',
+      rejects,
+      '--connections',
+      '1',
+      '--batch-size',
+      '40000',
+    ];
     const json = await run([file, ...args, '--delimiter', delimiter]);
     expect(json).toMatchObject({ rows: rows - codes.size, rejects: codes.size, error: null });
     const found = (await readFile(rejects, 'utf8'))
