@@ -182,7 +182,7 @@ const CASES: readonly Case[] = [
     name: 'x.csv',
     content: () => `a,b\n${'9'.repeat(8 * MIB)},x\n`,
     flags: ['--create'],
-    expected: { code: 1, error: matching(/x\.csv:2: column "a": value overflows numeric format/) },
+    expected: { code: 0, rows: 1 },
   },
   {
     what: 'a number of many digits in NDJSON',
