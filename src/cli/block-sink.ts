@@ -17,6 +17,7 @@ import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './lo
 import type { LoadOptions } from './options.js';
 import type { BlockFormat, OpenReader, RecordBlock } from './record-block.js';
 import type { SourceRow } from './record-parser.js';
+import { WaitingFor } from './report/waiting-for.js';
 import type { RejectFile } from './reject-file.js';
 import { rejectLines, type RejectLine } from './reject.js';
 import { judgeRejects, rejectOf } from './row-sink.js';
@@ -36,6 +37,7 @@ const SHORT_BYTES = 16 * 1024;
 
 export class BlockSink implements LoadSink {
   readonly stream: BackpressureWritable<RecordBlock>;
+  readonly waitingFor: WaitingFor;
   readonly #copy: RowCopy<SourceRow>;
   readonly #open: OpenReader;
   readonly #rejects: RejectFile | undefined;
@@ -79,6 +81,7 @@ export class BlockSink implements LoadSink {
       ...(options.connections === undefined ? {} : { concurrency: options.connections }),
       ...(rejects === undefined ? {} : { onFailed: (failures) => judgeRejects(failures, rejects) }),
     });
+    this.waitingFor = new WaitingFor(this.stream);
   }
 
   metrics(): SinkMetrics {

@@ -16,6 +16,7 @@ import { SourceRow } from './record-parser.js';
 import type { RejectFile } from './reject-file.js';
 import { wordsOf, type RejectLine } from './reject.js';
 import type { LoadColumn } from './table.js';
+import type { WaitingFor } from './report/waiting-for.js';
 import type { UnansweredCommits } from './write/unanswered-commits.js';
 
 export interface LoadTarget {
@@ -33,6 +34,8 @@ export interface LoadSink {
   readonly stream: NodeJS.WritableStream;
   /** In rows. */
   metrics(): SinkMetrics;
+  /** What it waits for, if the last call went wrong. */
+  readonly waitingFor: WaitingFor;
   /** Resolves when the last flush has ended, whatever has become of the stream. */
   ended(): Promise<void>;
 }

@@ -87,6 +87,8 @@ class LoadJob {
   readonly #openWay: OpenWay;
   readonly #stopping = new AbortController();
   readonly #unanswered: UnansweredCommits;
+  /** `--atomic`: COMMIT has been sent. */
+  #isCommitting = false;
   #stoppedBy: StopSignal | undefined;
   #sink: LoadSink | undefined;
   readonly #made: MadeByLoad = {};
@@ -232,6 +234,7 @@ class LoadJob {
   }
 
   async #commit(atomic: AtomicLoad | undefined): Promise<void> {
+    this.#isCommitting = atomic !== undefined;
     try {
       await atomic?.commit(this.#stopping.signal);
     } catch (error) {
@@ -257,6 +260,7 @@ class LoadJob {
       total: this.#source.totalBytes,
       metrics: sink.metrics(),
       isStopping: this.#stoppedBy !== undefined,
+      waitingFor: this.#isCommitting ? 'the answer to COMMIT' : sink.waitingFor.trouble,
     };
   }
 }

@@ -14,6 +14,8 @@ export interface ProgressReading {
   readonly total: number | undefined;
   readonly metrics: SinkMetrics;
   readonly isStopping: boolean;
+  /** What the load waits for, if something is wrong. */
+  readonly waitingFor?: string | undefined;
 }
 
 export interface ProgressOptions {
@@ -62,8 +64,9 @@ export function plainLine(reading: ProgressReading, seconds: number): string {
   return `${counted(metrics.eventsFlushed, 'row')}, ${rate}/s, ${stateOf(reading)}, ${share}`;
 }
 
-function stateOf({ metrics, isStopping }: ProgressReading): string {
-  return isStopping ? 'stopping' : metrics.state;
+function stateOf({ metrics, isStopping, waitingFor }: ProgressReading): string {
+  const state = isStopping ? 'stopping' : metrics.state;
+  return waitingFor === undefined ? state : `${state}, waiting for ${waitingFor}`;
 }
 
 function liveProgress(stream: NodeJS.WriteStream, read: () => ProgressReading): Progress {

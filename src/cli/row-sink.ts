@@ -10,11 +10,13 @@ import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './lo
 import type { LoadOptions } from './options.js';
 import { FAULT_BYTES } from './record-block.js';
 import type { SourceRow } from './record-parser.js';
+import { WaitingFor } from './report/waiting-for.js';
 import type { RejectFile } from './reject-file.js';
 import { rejectLines, type RejectLine } from './reject.js';
 
 export class RowSink implements LoadSink {
   readonly stream: BackpressureWritable<SourceRow>;
+  readonly waitingFor: WaitingFor;
   readonly #lineOf: RejectLine;
   readonly #flushes = new OpenFlushes();
 
@@ -32,6 +34,7 @@ export class RowSink implements LoadSink {
         ...(rejects === undefined ? {} : { onFailed: (failures) => judgeRejects(failures, rejects) }),
       },
     );
+    this.waitingFor = new WaitingFor(this.stream);
   }
 
   metrics(): SinkMetrics {

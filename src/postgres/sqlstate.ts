@@ -7,7 +7,7 @@
 export type ErrorClass = 'transport' | 'row' | 'setup' | 'unknown';
 
 /** The longest matching prefix decides. */
-const SQLSTATE_CLASSES: Readonly<Record<string, ErrorClass>> = {
+export const SQLSTATE_CLASSES: Readonly<Record<string, ErrorClass>> = {
   // Connection exceptions. PgBouncer also reports its own time limits as 08P01.
   '08': 'transport',
   '09': 'row', // triggered action exception
@@ -199,6 +199,26 @@ const RETRY_AFTER_MS: Readonly<Record<string, number>> = {
   // Shutting down or starting up.
   '57P': 1_000,
 };
+
+/** What is waited for, in a few words. The longest matching prefix decides. */
+const TROUBLE: Readonly<Record<string, string>> = {
+  '25006': 'a server that can be written to (it is read-only)',
+  '25P03': 'a new session (the server ended the last one: idle in a transaction)',
+  '40': 'other transactions',
+  '53': 'resources of the server',
+  '53100': 'room on the disk of the server',
+  '53300': 'a free connection (the server has too many)',
+  '55006': 'an object that others use',
+  '55P03': 'a lock',
+  '57014': 'another attempt (a statement was cancelled)',
+  '57P': 'the server (it shuts down or starts up)',
+};
+
+/** @param sqlState undefined where the connection was lost without a word */
+export function troubleOf(sqlState: string | undefined): string {
+  const state = sqlState ?? '';
+  return TROUBLE[state] ?? TROUBLE[state.slice(0, 3)] ?? TROUBLE[state.slice(0, 2)] ?? 'a connection';
+}
 
 /** Undefined where no state tells, as for a connection that is lost: then the delay is that of any retry. */
 export function retryAfterMs(sqlState: string | undefined): number | undefined {

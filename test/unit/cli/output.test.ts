@@ -179,6 +179,13 @@ describe('progress', () => {
     );
   });
 
+  it('names what the load waits for', () => {
+    const reading = { done: 512, total: 1024, metrics: metrics({ eventsFlushed: 5000 }), isStopping: true };
+    expect(plainLine({ ...reading, waitingFor: 'a lock' }, 2)).toBe(
+      '5,000 rows, 2,500 rows/s, stopping, waiting for a lock, 50 % read',
+    );
+  });
+
   it('is not even asked for when quiet', () => {
     const stream = { isTTY: true, write: () => expect.unreachable() } as unknown as NodeJS.WriteStream;
     startProgress({ quiet: true }, stream, () => expect.unreachable()).stop();

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   classify,
   hintsAtChangedTable,
   isSqlState,
   leavesConnectionUsable,
+  SQLSTATE_CLASSES,
+  troubleOf,
 } from '../../../src/postgres/sqlstate.js';
 
 describe('from an error to its class', () => {
@@ -155,4 +158,30 @@ describe('a server that speaks another language than English', () => {
 test('a missing column, table or schema, or what a table does not support, hints at a changed table; other set-up errors do not', () => {
   expect(['0A000', '42703', '42P01', '42P10', '3F000'].every(hintsAtChangedTable)).toBe(true);
   expect(['42501', '28P01', '23505', undefined].some(hintsAtChangedTable)).toBe(false);
+});
+
+test('the table of failure classes in the guide is what the code has', () => {
+  const guide = readFileSync(new URL('../../../src/postgres/README.md', import.meta.url), 'utf8');
+  const rows = [...guide.matchAll(/^\| (`[^|]*`) \| `(transport|row|setup)` \|/gm)];
+  expect(rows).toHaveLength(6);
+  const told = new Map(
+    rows.flatMap(([, states, found]) =>
+      [...states!.matchAll(/`(\w+)`/g)].map(([, state]) => [state!, found]),
+    ),
+  );
+  for (const [state, found] of told)
+    expect([state, classify({ code: state.padEnd(5, 'Z') })]).toEqual([state, found]);
+  const ownError = new Set(['25P04']);
+  expect(Object.keys(SQLSTATE_CLASSES).filter((state) => !told.has(state) && !ownError.has(state))).toEqual(
+    [],
+  );
+});
+
+test('what a load waits for is named for each state that is worth another attempt', () => {
+  expect(troubleOf('25006')).toContain('read-only');
+  expect(troubleOf('53100')).toContain('disk');
+  expect(troubleOf('53300')).toContain('too many');
+  expect(troubleOf('55P03')).toBe('a lock');
+  expect(troubleOf('40P01')).toBe('other transactions');
+  expect([undefined, '08006'].map(troubleOf)).toEqual(['a connection', 'a connection']);
 });

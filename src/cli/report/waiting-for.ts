@@ -1,0 +1,30 @@
+/** What a load is waiting for, for its line of progress: the trouble of the last call that is to be made again. */
+
+import type { SinkEvents } from '../../events.js';
+import { CopyError } from '../../postgres/copy-error.js';
+import { troubleOf } from '../../postgres/sqlstate.js';
+import { causesOf } from '../errors.js';
+
+interface Sink {
+  on(event: 'retry', listener: (...args: SinkEvents<never>['retry']) => void): unknown;
+  on(event: 'flush', listener: (...args: SinkEvents<never>['flush']) => void): unknown;
+}
+
+export class WaitingFor {
+  #trouble: string | undefined;
+
+  constructor(sink: Sink) {
+    sink.on('retry', ({ error }) => {
+      const found = causesOf(error).find((cause) => cause instanceof CopyError);
+      this.#trouble = troubleOf(found?.sqlState);
+    });
+    sink.on('flush', ({ transportFailure }) => {
+      if (!transportFailure) this.#trouble = undefined;
+    });
+  }
+
+  /** Undefined if the last call went well. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+}
