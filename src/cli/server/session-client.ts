@@ -66,6 +66,12 @@ export function sessionClientClass(
           });
         });
       }
+      const isBound = settings.channelBinding === 'require';
+      if (isBound && this.spillwayTarget.encryption === 'tls' && this.enableChannelBinding !== true) {
+        const reason = 'channel_binding=require needs a newer node-postgres: npm install pg@latest';
+        queueMicrotask(() => callback(new Error(reason)));
+        return undefined;
+      }
       let isDone = false;
       void super.connect((error, client) => {
         // A message that comes with the refused one would be a second answer.
@@ -82,7 +88,7 @@ export function sessionClientClass(
       else guard();
       guardAuthentication(connection, {
         requireAuth: settings.requireAuth,
-        requiresChannelBinding: settings.channelBinding === 'require',
+        requiresChannelBinding: isBound,
       });
       return undefined;
     }
