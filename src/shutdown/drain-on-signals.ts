@@ -1,7 +1,7 @@
 /** How a process ends by a signal without losing what its sinks hold. */
 
 import { isMainThread } from 'node:worker_threads';
-import { systemClock, type Clock, type TimerHandle } from '../clock.js';
+import { systemClock, unrefClock, type Clock, type TimerHandle } from '../clock.js';
 import { handlerFailed } from '../handlers.js';
 import { checkSignalOptions, type DrainOnSignalsOptions, type SignalSettings } from './drain-options.js';
 import { planDrain, type DrainableSinks, type DrainPlan } from './drain-order.js';
@@ -12,6 +12,8 @@ import { statusOf, type SignalTarget } from './signal-target.js';
 import { writeLineNow } from './standard-error.js';
 
 const LEAST_REPORT_MS = 1_000;
+/** How long listeners that were added since the first signal may take to end the process themselves. */
+const OTHERS_MS = 10_000;
 let hasWarnedOfWorker = false;
 
 /**
@@ -23,7 +25,7 @@ let hasWarnedOfWorker = false;
  * as npm forward a Ctrl-C that the terminal has sent already.
  *
  * If the process has other listeners for the signal, they get it both times, and to end the process is theirs. A listener that was added
- * since the first signal waits for a second one of the user, and does not get it again.
+ * since the first signal waits for a second one of the user: it has another `timeoutMs`, at least 10 s, to end the process itself.
  *
  * @param sinks In the order of the pipeline: see `DrainableSinks`.
  * @returns A function that removes the listeners. A shutdown that is under way goes on.
@@ -184,7 +186,17 @@ class Shutdown {
     const target = this.#target;
     const others = target.listeners(signal);
     this.#shutdowns.printUndelivered(`${signal} ended the process`, reasons, others.length > 0);
-    if (others.some((listener) => !atFirst.has(listener))) return;
+    // Some end the process when they are done (close-with-grace), and some only if the signal comes again (signal-exit).
+    if (others.every((listener) => atFirst.has(listener))) this.#kill(signal);
+    else
+      unrefClock(this.#clock).setTimeout(
+        () => this.#kill(signal),
+        Math.max(OTHERS_MS, this.#settings.timeoutMs),
+      );
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    const target = this.#target;
     target.kill(target.pid, signal);
     // The first process of a container survives it: the kernel spares it what it does not listen to.
     if (target.listeners(signal).length === 0) target.exit(statusOf(signal));
