@@ -1,10 +1,13 @@
 /** Tables with row-level security: the server takes no COPY FROM there, and each row has to pass the policies. */
 
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import type pg from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';
 import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
 import { CopyError, copyInto, type CopyOptions } from '../../../src/postgres/index.js';
+import { useCli } from '../../support/cli.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -282,4 +285,38 @@ describe('the same SQLSTATE', () => {
     expect(failures.map(({ item }) => (item as { a: number }).a)).toEqual([2]);
     expect(reasonOf(failures[0]!)).toMatchObject({ failureClass: 'row', sqlState: '42501' });
   });
+});
+
+describe('spillway load', () => {
+  const cli = useCli();
+
+  test.each(['csv', 'ndjson'])(
+    '--rejects takes only the rows that break a policy, from %s',
+    async (format) => {
+      const role = await createRole();
+      const table = await securedTable(role);
+      const url = new URL(database.url);
+      url.username = role;
+      url.password = 'rls';
+      const file = path.join(cli.directory, `rows.${format}`);
+      const lines = numbers(20).map(({ a, b }) =>
+        format === 'csv' ? `${a},${b}` : JSON.stringify({ a, b }),
+      );
+      await writeFile(file, `${format === 'csv' ? 'a,b\n' : ''}${lines.join('\n')}\n`);
+      const rejects = path.join(cli.directory, `rejects-${format}.ndjson`);
+      const { code, stdout } = await cli.run([
+        'load',
+        '-t',
+        table,
+        '--to',
+        url.href,
+        '--rejects',
+        rejects,
+        '--json',
+        file,
+      ]);
+      expect({ code, ...(JSON.parse(stdout) as object) }).toMatchObject({ code: 3, rows: 10, rejects: 10 });
+      expect(await valuesOf(table)).toHaveLength(10);
+    },
+  );
 });
