@@ -35,10 +35,16 @@ export function divideByWeight(
 ): void {
   let from = 0;
   for (let start = 0; block.length - start > LONG_BYTES;) {
+    // Not line by line: nearly all are short.
+    const last = block.lastIndexOf(LINE_FEED, start + LONG_BYTES - 1);
+    if (last >= start) {
+      start = last + 1;
+      continue;
+    }
     const lineFeed = block.indexOf(LINE_FEED, start);
     const end = lineFeed === -1 ? block.length : lineFeed + 1;
     const line = block.subarray(start, end);
-    const fault = line.length > LONG_BYTES ? weightFault(line, mostValues(maxRecordBytes)) : undefined;
+    const fault = weightFault(line, mostValues(maxRecordBytes));
     if (fault !== undefined) {
       if (start > from) whole(block.subarray(from, start));
       heavy(fault, line);
