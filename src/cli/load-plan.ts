@@ -90,7 +90,8 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   signal.throwIfAborted();
   const names = preview.names?.filter(({ name }) => name !== '');
   const made = existing === undefined ? await makeTable(pool, request, names ?? []) : undefined;
-  const table = existing ?? (await findTable(pool, options.table)) ?? refuseMissingTable(options.table);
+  const table =
+    existing ?? (await findTable(pool, made?.name ?? options.table)) ?? refuseMissingTable(options.table);
   const columns = await columnsFor(pool, table, names);
   return {
     table,
@@ -108,7 +109,7 @@ async function makeTable(
   { options, made }: LoadRequest,
   names: readonly InputName[],
 ): Promise<CreatedTable | undefined> {
-  const table = await CreatedTable.make(pool, options.table, names);
+  const table = await CreatedTable.make(pool, options.table, names, options.atomic);
   if (table !== undefined) made.table = table;
   else if (options.atomic) {
     throw new CliError(

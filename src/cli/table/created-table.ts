@@ -21,11 +21,14 @@ const LOCK_LIMIT_MS = 5_000;
 const MADE_BY_ANOTHER = new Set(['42P07', '23505']);
 
 export class CreatedTable {
+  /** With its schema: the search path no longer decides which table is meant. */
+  readonly name: TableName;
   readonly #table: string;
   readonly #oid: string;
 
-  private constructor(table: string, oid: string) {
-    this.#table = table;
+  private constructor(name: TableName, oid: string) {
+    this.name = name;
+    this.#table = quoteTable(name.schema, name.table);
     this.#oid = oid;
   }
 
@@ -33,11 +36,13 @@ export class CreatedTable {
    * Makes the table, all columns nullable.
    *
    * @returns undefined if another session has made it meanwhile
+   * @throws {CliError} if that was another role's, whose triggers would run as the user who loads
    */
   static async make(
     pool: CopyPool,
     name: TableName,
     columns: readonly InputName[],
+    isAtomic: boolean,
   ): Promise<CreatedTable | undefined> {
     if (columns.length === 0) {
       throw new CliError(
@@ -61,12 +66,13 @@ export class CreatedTable {
       try {
         await runStatement(client, tableStatements.createTable(table, typed));
       } catch (error) {
-        if (MADE_BY_ANOTHER.has((error as { code?: string }).code ?? '')) return undefined;
-        throw error;
+        if (!MADE_BY_ANOTHER.has((error as { code?: string }).code ?? '')) throw error;
+        if (!isAtomic) await refuseForeignTable(client, table);
+        return undefined;
       }
       const { rows } = await runStatement(client, tableStatements.FIND_OID, [table]);
       const { oid } = rows[0] as { oid: string | null };
-      return oid === null ? refuseMissingTable(name) : new CreatedTable(table, oid);
+      return oid === null ? refuseMissingTable(name) : new CreatedTable({ schema, table: cut.table }, oid);
     });
   }
 
@@ -89,6 +95,16 @@ export class CreatedTable {
     };
     return inTransaction(pool, OWN_TRANSACTION.begin, AbortSignal.timeout(DROP_LIMIT_MS), drop);
   }
+}
+
+async function refuseForeignTable(client: CopyClient, table: string): Promise<void> {
+  const { rows } = await runStatement(client, tableStatements.FIND_OWNER, [table]);
+  const found = rows[0] as { owner: string; me: string; is_trusted: string } | undefined;
+  if (found === undefined || found.is_trusted === 'true') return;
+  throw new CliError(
+    `the table ${table} was made by ${JSON.stringify(found.owner)} at the same time, and its triggers would run as ` +
+      `${JSON.stringify(found.me)}; leave --create out if it is the table that you mean`,
+  );
 }
 
 async function currentSchema(client: CopyClient): Promise<string | undefined> {

@@ -10,6 +10,14 @@ export const FIND_OID = statement(
   'SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid',
 );
 
+/** The owner of a table, and whether it is the current user, the schema's owner or a superuser, or has the rights of one as a member. */
+export const FIND_OWNER =
+  statement(`SELECT pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text AS owner, current_user::pg_catalog.text AS me,
+  (pg_catalog.pg_has_role(c.relowner, r.oid, 'USAGE') OR pg_catalog.pg_has_role(c.relowner, n.nspowner, 'USAGE'))::pg_catalog.text AS is_trusted
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+  JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) current_user
+WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid`);
+
 /** The names as the server keeps them: it alone knows its longest name and its encoding. */
 export const CUT_NAMES =
   statement(`SELECT pg_catalog.json_agg(given::pg_catalog.name ORDER BY place)::pg_catalog.text AS names

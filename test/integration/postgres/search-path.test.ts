@@ -32,6 +32,7 @@ const FILES: Readonly<Record<string, string>> = {
     '{"id":11,"at":"2024-05-01T10:00:00Z","note":"p"}\n{"id":12,"at":"2024-05-01T10:00:00Z","note":"q"}\n',
   'new.csv':
     'a,b,c,d,e,f,g\n1,1.5,x,2024-05-01,2024-05-01T10:00:00Z,true,0a2b3c4d-0a2b-3c4d-0a2b-3c4d0a2b3c4d\n',
+  'broken.csv': 'a,b\n1,2,3\n',
   'new.ndjson': '{"a":{"b":1},"c":"2024-05-01T10:00:00"}\n',
 };
 
@@ -41,6 +42,7 @@ const LOADS: readonly (readonly [files: string, ...flags: string[]])[] = [
   ['plain.csv', '--table', 'public.plain'],
   ['plain.ndjson', '--table', 'plain', '--connections', '1', '--batch-size', '1'],
   ['new.csv', '--table', 'made_of_csv', '--create'],
+  ['broken.csv', '--table', 'made_and_dropped', '--create'],
   ['new.ndjson', '--table', 'public.made_of_ndjson', '--create'],
   ['bad.csv', '--table', 'strict', '--truncate', '--rejects', 'rejects.ndjson'],
   ['bad.csv', '--table', 'deferred', '--truncate', '--rejects', 'rejects.ndjson'],
@@ -193,7 +195,8 @@ async function runLoads(url: string): Promise<string[]> {
     const { code, stderr } = await cli.run(['load', file, '--quiet', ...flags], {
       env: { DATABASE_URL: url },
     });
-    const isExpected = code === 0 || (code === 3 && flags.includes('--rejects'));
+    const isExpected =
+      (file === 'broken.csv' ? code === 1 : code === 0) || (code === 3 && flags.includes('--rejects'));
     if (!isExpected) faults.push(`${[file, ...flags].join(' ')}: ${stderr}`);
   }
   const { code, stderr } = await cli.run(['query', 'SELECT 42 /* user */'], { env: { DATABASE_URL: url } });

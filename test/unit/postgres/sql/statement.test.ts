@@ -3,7 +3,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { importStatements } from '../../../../src/postgres/import-tables.js';
+import { lockAndInspectTables } from '../../../../src/postgres/sql/bookkeeping-facts.js';
 import { qualifiedType } from '../../../../src/postgres/sql/table-statements.js';
+import * as tableStatements from '../../../../src/postgres/sql/table-statements.js';
 import { searchPathFaults } from '../../../support/search-path-faults.js';
 
 const SRC = path.join(import.meta.dirname, '../../../../src');
@@ -57,6 +60,18 @@ test.each([
   'INSERT INTO "s"."t" ("a", "b") SELECT "a", "b" FROM pg_temp."x" ON CONFLICT ("a") DO UPDATE SET "b" = EXCLUDED."b", "c" = EXCLUDED."c"',
 ])('%s: does not', (sql) => {
   expect(searchPathFaults(sql)).toEqual([]);
+});
+
+test('statements that are ready-made: none depends on it', () => {
+  const statements = [
+    ...(Object.values(tableStatements) as unknown[]).filter((value) => typeof value === 'string'),
+    ...(Object.values(importStatements('s')) as (string | string[])[]).flat(),
+    lockAndInspectTables('s', 't', ['a', 'b']),
+    tableStatements.findOidAndUse('"s"."t"'),
+    tableStatements.createTable('"s"."t"', [{ name: 'a', type: 'text' }]),
+  ];
+  expect(statements.length).toBeGreaterThan(15);
+  expect(statements.flatMap(searchPathFaults)).toEqual([]);
 });
 
 test.each([
