@@ -8,6 +8,7 @@
 import { lookup } from 'node:dns/promises';
 import type * as Pg from 'pg';
 import { toError } from '../../errors.js';
+import { expectOtherStatements } from '../../postgres/connection/own-query.js';
 import { runStatement, statement } from '../../postgres/sql/statement.js';
 import { afterFailure, encryptions, failureKind, passes, unsuitable, type NextStep } from './attempts.js';
 import type { Host } from './conninfo/hosts.js';
@@ -235,6 +236,8 @@ async function unsuitableSession(
 ): Promise<string | undefined> {
   if (wanted === 'any') return undefined;
   const { rows } = await runStatement(client, SESSION_STATE);
+  // The client is lent to anybody next.
+  expectOtherStatements(client);
   const { standby, readonly } = rows[0] as { standby: string; readonly: string };
   return unsuitable(wanted, { isStandby: standby === 'true', isReadOnly: readonly === 'on' });
 }
