@@ -7,7 +7,7 @@ import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.j
 import { copyBatch } from './copy-batch.js';
 import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
-import { AbsentRefusal } from './copy/absent-values.js';
+import { AbsentRefusal, MissingColumn } from './copy/absent-values.js';
 import { CopyError } from './copy-error.js';
 import { describeBatchFailure, describeTimeLimit } from './copy-failure.js';
 import { PieceSize } from './copy/piece-size.js';
@@ -180,7 +180,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
     } catch (error) {
       if (!(error instanceof BatchFailure)) throw error;
       const { cause } = error;
-      if (cause instanceof AbsentRefusal) throw cause;
+      if (cause instanceof AbsentRefusal || cause instanceof MissingColumn) throw cause;
       const told = await batch.onFailure(error.stage, cause, signal);
       if (told !== undefined) return told;
       const failure = describeBatchFailure(error, layout, new SentRows(layout, items, undefined, readRow));
@@ -247,6 +247,10 @@ function buildCopy<T extends object, Client extends CopyClient>(
           batch.items.length === 0 ? batch.failures : await copyWith(layout, batch, takesFailures, context);
         return resultOf(items.length, batch, failures);
       } catch (error) {
+        if (error instanceof MissingColumn) {
+          tableLayout.addColumns(layout, missingColumns(items, layout, source.rowOf));
+          continue;
+        }
         if (!(error instanceof StagedFailure)) throw error;
         const { failure, stage, isTooLarge } = error;
         // At once, with smaller statements: nothing of it has landed.
@@ -291,6 +295,22 @@ function firstRow(items: readonly unknown[], takesFailures: boolean, rowOf: Valu
       return row;
   }
   return first;
+}
+
+/** Columns that rows of the batch have a value for, and that are not among those that are loaded. */
+function missingColumns(
+  items: readonly unknown[],
+  { addable }: RowLayout,
+  rowOf: ValuesOf | undefined,
+): string[] {
+  const missing = new Set<string>();
+  for (const item of items) {
+    const row = tryRow(item, rowOf);
+    if (typeof row !== 'object' || row === null || Array.isArray(row)) continue;
+    for (const [key, value] of Object.entries(row))
+      if (value !== undefined && addable.has(key)) missing.add(key);
+  }
+  return [...missing];
 }
 
 /** What the function throws is told where the row is written. */

@@ -16,9 +16,9 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
   /**
    * The columns to fill. Rows that are objects may hold more, which is left out; rows that are arrays give their values in this order.
    *
-   * Default: the keys of the first row, for as long as the function lives. A key that the first row did not have is the later row's fault.
-   * Where the first row is an array: all columns in the table's order, but for generated ones. A column that a row leaves out (absent or
-   * `undefined`) gets its default, as do columns that are not among these; `null` is NULL.
+   * Default: the keys of the first row, and of later rows that have others for which the table has a column; with `onConflict: 'update'` of
+   * the first row only. Where the first row is an array: all columns in the table's order, but for generated ones. A column that a row leaves
+   * out (absent or `undefined`) gets its default, as do columns that are not among these; `null` is NULL.
    */
   columns?: readonly string[] | undefined;
   /** The row that an item stands for: an object or an array. What it throws is a fault of that row. Default: the item itself. */

@@ -37,6 +37,8 @@ export interface RowLayout {
   source: LayoutSource;
   columns: readonly LayoutColumn[];
   names: readonly string[];
+  /** Columns that the first row had no key for, and that a later row may have. */
+  addable: ReadonlySet<string>;
   schema: string;
   table: string;
   plan: CopyPlan;
@@ -144,6 +146,10 @@ function layoutOf(
       mustBeOwn: name in Object.prototype,
     })),
     names: columns.map(({ name }) => name),
+    // An update sets what is loaded: there the list of columns must not depend on the rows.
+    addable: new Set(
+      source === 'keys' && conflict.onConflict !== 'update' ? otherColumns(description, columns) : [],
+    ),
     schema,
     table,
     plan,
@@ -168,6 +174,12 @@ function checkWeight(description: TableDescription, weightColumn: string | undef
     `option 'weightColumn' names ${JSON.stringify(name)} of table "${description.schema}"."${description.table}", which is no number: its type is ${typeName}`,
     { failureClass: 'setup', sqlState: '42804', table: description.table, column: name },
   );
+}
+
+function otherColumns(description: TableDescription, columns: readonly TableColumn[]): string[] {
+  return description.columns
+    .filter((column) => !column.isGenerated && !columns.includes(column))
+    .map(({ name }) => name);
 }
 
 /** Columns of the key that are not loaded must get their value in another way. */

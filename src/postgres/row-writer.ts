@@ -1,6 +1,12 @@
 /** Rows into chunks, by a layout. What it cannot write is a fault of one row, named by its place and column. */
 
-import { AbsentRefusal, absentList, DEFAULT_MARKER, type AbsentValues } from './copy/absent-values.js';
+import {
+  AbsentRefusal,
+  absentList,
+  DEFAULT_MARKER,
+  MissingColumn,
+  type AbsentValues,
+} from './copy/absent-values.js';
 import { messageOf, toError } from '../errors.js';
 import { show } from '../validate.js';
 import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
@@ -257,8 +263,9 @@ export class RowWriter {
   #checkKeys(values: Record<string, unknown>, row: number): void {
     for (const key of Object.keys(values)) {
       if (this.#names.has(key) || values[key] === undefined) continue;
+      if (this.#layout.addable.has(key)) throw new MissingColumn(key);
       const reason =
-        this.#layout.source === 'keys'
+        this.#layout.source === 'keys' && this.#layout.plan.staging?.merge.mayRepeat === true
           ? "the first row did not have it, and its keys fix the columns: give the option 'columns'"
           : 'the table has no such column to fill';
       throw new RowFault(row, key, '22P04', `has the key ${JSON.stringify(key)}: ${reason}`);

@@ -69,6 +69,13 @@ export class TableLayout {
     if (this.#known?.layout === layout) this.#known = undefined;
   }
 
+  /** Later rows have keys that the first one did not have. */
+  addColumns(layout: RowLayout, names: readonly string[]): void {
+    const choice = this.#choice;
+    if (choice !== undefined) this.#choice = { ...choice, names: [...new Set([...choice.names, ...names])] };
+    this.forget(layout);
+  }
+
   /** @throws {CopyError} */
   async find(firstRow: unknown, signal: AbortSignal): Promise<RowLayout> {
     const { known } = this;

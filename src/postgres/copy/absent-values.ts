@@ -25,6 +25,15 @@ export class AbsentRefusal extends Error {
   }
 }
 
+/** A row has a key that the first row did not have, and the table has a column for it. */
+export class MissingColumn extends Error {
+  override readonly name = 'MissingColumn';
+
+  constructor(column: string) {
+    super(`a row has the key ${JSON.stringify(column)}, which the rows before did not have`);
+  }
+}
+
 /** The list of a row, from the places of its columns: `1,4`. */
 export function absentList(places: readonly number[]): string {
   return places.join(',');

@@ -37,19 +37,27 @@ describe('which columns', () => {
     ]);
   });
 
-  test("the list stays for later batches: an absent key is NULL, another one is that row's fault", async () => {
+  test('a key of a later row that the table has no column for is the fault of that row', async () => {
     const table = await database.table('id serial, a int, b int');
-    const copy = copyInto(database.pool(), { table });
+    const copy = copyInto<object>(database.pool(), { table });
     await copy([{ a: 1 }], flushContext());
     await copy([{ a: undefined }], flushContext());
-    const error = await failureOf(copy([{ a: 2 }, { a: 3 }, { a: 4, b: 5 }], flushContext()));
-    expect(error).toMatchObject({ failureClass: 'row', retryable: false, row: 2, column: 'b', table });
+    const error = await failureOf(copy([{ a: 2 }, { a: 3 }, { a: 4, c: 5 }], flushContext()));
+    expect(error).toMatchObject({ failureClass: 'row', retryable: false, row: 2, column: 'c', table });
     expect(error.message).toContain('row 2 of the batch');
-    expect(error.message).toContain('"b"');
-    expect(error.items).toEqual([{ a: 4, b: 5 }]);
+    expect(error.message).toContain('"c"');
+    expect(error.items).toEqual([{ a: 4, c: 5 }]);
     // One absent and one too many make the right number, too.
-    expect(await failureOf(copy([{ b: 5 }], flushContext()))).toMatchObject({ row: 0, column: 'b' });
+    expect(await failureOf(copy([{ c: 5 }], flushContext()))).toMatchObject({ row: 0, column: 'c' });
     expect(await countOf(table)).toBe(2);
+  });
+
+  test('an upsert keeps the keys of its first row: another key is the fault of the later row', async () => {
+    const table = await database.table('a int PRIMARY KEY, b int');
+    const copy = copyInto(database.pool(), { table, onConflict: 'update', key: ['a'] });
+    const error = await failureOf(copy([{ a: 2 }, { a: 4, b: 5 }], flushContext()));
+    expect(error).toMatchObject({ failureClass: 'row', row: 1, column: 'b' });
+    expect(error.message).toContain("give the option 'columns'");
   });
 
   test('the option names them: objects may hold more, arrays give their values in its order', async () => {

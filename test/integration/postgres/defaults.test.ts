@@ -129,6 +129,28 @@ describe('copyInto', () => {
     ]);
   });
 
+  test.each([1, 2, 3, 1_000])(
+    'rows with other keys than the first one fill their columns, in batches of %i',
+    async (batchSize) => {
+      const table = await database.table('id serial, n text, d text DEFAULT $$d$$, p int');
+      const rows: Row[] = [
+        { n: 'a' },
+        { id: 7, n: 'b' },
+        { p: 1, n: 'c', d: undefined },
+        { d: null, n: 'd' },
+        { n: 'e', x: 1 },
+      ];
+      const { failures } = await loadRows(database.pool({ max: 2 }), { table }, rows, batchSize);
+      expect(failures.map(({ item }) => item)).toEqual([{ n: 'e', x: 1 }]);
+      expect(await database.query(`SELECT id = 7 AS is_seven, n, d, p FROM ${table} ORDER BY n`)).toEqual([
+        { is_seven: false, n: 'a', d: 'd', p: null },
+        { is_seven: true, n: 'b', d: 'd', p: null },
+        { is_seven: false, n: 'c', d: 'd', p: 1 },
+        { is_seven: false, n: 'd', d: null, p: null },
+      ]);
+    },
+  );
+
   test('an undefined element of an array row is the default, null is NULL', async () => {
     const table = await database.table('id serial, t text DEFAULT $$d$$');
     await loadRows<unknown[]>(
