@@ -11,6 +11,7 @@ import type { CopyClient, CopyPool } from '../postgres/pool.js';
 import { runStatement } from '../postgres/sql/statement.js';
 import { OWN_TRANSACTION } from '../postgres/transaction-scope.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
+import { inTime } from './server/answer-time.js';
 
 /** How long an answer to ROLLBACK may take before the connection is cut instead. */
 const ROLLBACK_LIMIT_MS = 5_000;
@@ -34,7 +35,7 @@ export class AtomicLoad {
   static async begin(pool: CopyPool): Promise<AtomicLoad> {
     const lease = await ClientLease.take(pool, new AbortController().signal);
     try {
-      await runStatement(lease.client, OWN_TRANSACTION.begin);
+      await inTime(runStatement(lease.client, OWN_TRANSACTION.begin));
       expectOtherStatements(lease.client);
     } catch (error) {
       lease.discard(toError(error));

@@ -2,8 +2,12 @@
 
 import type * as Pg from 'pg';
 import { runStatement, statement } from '../postgres/sql/statement.js';
+import { toError } from '../errors.js';
+import { ClientLease } from '../postgres/client-lease.js';
+import { expectOtherStatements } from '../postgres/connection/own-query.js';
 import type { Destination, Environment } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
+import { farewell, inTime } from './server/answer-time.js';
 import { connectionFailure } from './server/connection-failure.js';
 import { thisMachine } from './server/conninfo/files.js';
 import { hostLabel } from './server/conninfo/hosts.js';
@@ -95,12 +99,23 @@ async function open(
   pool.on('error', () => undefined);
   // Nor is one that is lost between two statements of whoever has it: the next one says so. Without a listener it would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
+  // Its last user may have been ours, and the next one the user's own statement.
+  pool.on('acquire', (client) => expectOtherStatements(client));
   const close = async (): Promise<void> => {
-    await pool.end();
+    await farewell(pool.end());
     await stop();
   };
   try {
-    await runStatement(pool, statement('SELECT 1'));
+    const lease = await ClientLease.take(pool, new AbortController().signal);
+    const limitMs = settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    const answer = runStatement(lease.client, statement('SELECT 1'));
+    await inTime(answer, limitMs === 0 ? Infinity : limitMs).then(
+      () => lease.release(),
+      (error: unknown) => {
+        lease.discard(toError(error));
+        throw lease.reasonOf(toError(error));
+      },
+    );
   } catch (error) {
     // Not waited for: the end of a pool never comes where the attempt to connect threw.
     void pool.end().catch(() => undefined);

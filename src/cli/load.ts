@@ -3,6 +3,7 @@
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import { CopyError } from '../postgres/copy-error.js';
+import { AbortFault } from '../postgres/patience.js';
 import type { CopyPool } from '../postgres/pool.js';
 import { AtomicLoad } from './atomic-load.js';
 import { connect, type Connection } from './connection.js';
@@ -13,6 +14,7 @@ import { planLoad, type LoadPlan, type MadeByLoad } from './load-plan.js';
 import { describeLoadFailure, type LoadSink } from './load-sink.js';
 import { openWay, type OpenWay } from './load-way.js';
 import type { LoadOptions } from './options.js';
+import { untilStopped } from './server/answer-time.js';
 import { startProgress, type ProgressReading } from './progress.js';
 import { RejectFile } from './reject-file.js';
 import { findFiles, Source } from './source.js';
@@ -67,7 +69,7 @@ export async function load(
   );
   try {
     const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
-    const connection = await connect(destination, connections + 1, terminal.environment);
+    const connection = await job.connected(connect(destination, connections + 1, terminal.environment));
     try {
       return await job.run(connection);
     } finally {
@@ -122,9 +124,22 @@ class LoadJob {
     this.#stopping.abort();
   }
 
+  /** @throws {CliError} when the load is told to stop before the server has answered */
+  async connected(connecting: Promise<Connection>): Promise<Connection> {
+    return untilStopped(this.#stopping.signal, connecting).catch((error: unknown) => {
+      if (!(error instanceof AbortFault)) throw error;
+      void connecting.then((connection) => connection.close()).catch(() => undefined);
+      throw this.#stopped(error);
+    });
+  }
+
+  #stopped(error: unknown): CliError {
+    return new CliError('stopped before anything was loaded', exitCodeOf(this.#stoppedBy!), error);
+  }
+
   async run({ pool, label }: Connection): Promise<LoadSummary> {
     const startedAt = performance.now();
-    const atomic = this.#options.atomic ? await AtomicLoad.begin(pool) : undefined;
+    const atomic = this.#options.atomic ? await this.#begin(pool) : undefined;
     try {
       const plan = await this.#plan(atomic?.pool ?? pool, pool);
       const { importLog } = plan;
@@ -161,16 +176,23 @@ class LoadJob {
     }
   }
 
+  async #begin(pool: CopyPool): Promise<AtomicLoad> {
+    return untilStopped(this.#stopping.signal, AtomicLoad.begin(pool)).catch((error: unknown) => {
+      throw error instanceof AbortFault ? this.#stopped(error) : error;
+    });
+  }
+
   /** @param pool for the load; `ownPool` is outside of its transaction, if it is one */
   async #plan(pool: CopyPool, ownPool: CopyPool): Promise<LoadPlan> {
     try {
-      return await planLoad(pool, {
+      const planning = planLoad(pool, {
         options: this.#options,
         source: this.#source,
         rejects: this.#rejects,
         signal: this.#stopping.signal,
         made: this.#made,
       });
+      return await untilStopped(this.#stopping.signal, planning);
     } catch (error) {
       const dropped = (await this.#dropCreated(ownPool)) ? `; ${DROPPED}` : '';
       if (this.#stoppedBy !== undefined) {

@@ -5,6 +5,7 @@ import { expectOtherStatements } from '../postgres/connection/own-query.js';
 import { runStatement, statement } from '../postgres/sql/statement.js';
 import { OWN_TRANSACTION } from '../postgres/transaction-scope.js';
 import { connect } from './connection.js';
+import { inTime } from './server/answer-time.js';
 import { resolveDestination } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
 import { safeJson } from './terminal.js';
@@ -24,11 +25,11 @@ export async function query(
   try {
     const client = await connection.pool.connect();
     try {
-      await runStatement(client, BEGIN_READ_ONLY);
+      await inTime(runStatement(client, BEGIN_READ_ONLY));
       expectOtherStatements(client);
       const { fields, rows } = await runQuery(client, options);
       if (options.json) refuseSameNames(fields);
-      await runStatement(client, OWN_TRANSACTION.rollback);
+      await inTime(runStatement(client, OWN_TRANSACTION.rollback));
       await write(
         terminal.stdout,
         options.json ? jsonLines(fields, rows) : [formatTable(fields, rows as (string | null)[][])],

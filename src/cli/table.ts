@@ -1,12 +1,15 @@
 /** The table to load into: looked up, made where that was asked for, and held against the input's names. */
 
-import { messageOf } from '../errors.js';
+import { messageOf, toError } from '../errors.js';
+import { ClientLease } from '../postgres/client-lease.js';
 import { describeTable, type TableColumn, type TableDescription } from '../postgres/catalogue.js';
 import { CopyError } from '../postgres/copy-error.js';
 import { quoteTable } from '../postgres/identifiers.js';
 import type { CopyClient, CopyPool } from '../postgres/pool.js';
+import { leavesConnectionUsable } from '../postgres/sqlstate.js';
 import { runStatement } from '../postgres/sql/statement.js';
 import { truncateTable as truncation } from '../postgres/sql/table-statements.js';
+import { inTime } from './server/answer-time.js';
 import { CliError, ExitCode, InputError, oneLine } from './errors.js';
 import type { InputName } from './preview.js';
 import { showTable, type TableName } from './table-name.js';
@@ -57,14 +60,22 @@ export async function withClient<Result>(
   pool: CopyPool,
   use: (client: CopyClient) => Promise<Result>,
 ): Promise<Result> {
-  const client = await pool.connect();
+  const lease = await ClientLease.take(pool, new AbortController().signal);
   try {
-    return await use(client);
+    const result = await inTime(use(lease.client));
+    lease.release();
+    return result;
   } catch (error) {
+    if (isUsableAfter(error)) lease.release();
+    else lease.discard(toError(error));
     throw error instanceof CliError ? error : new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
-  } finally {
-    client.release();
   }
+}
+
+/** Errors of ours came without the server, or after its answer. */
+function isUsableAfter(error: unknown): boolean {
+  if (error instanceof CopyError) return true;
+  return error instanceof Error && leavesConnectionUsable(error);
 }
 
 /**
