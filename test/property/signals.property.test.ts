@@ -134,13 +134,18 @@ class Run {
 
   async finish(): Promise<void> {
     if (!this.target.isDead && this.#firstSignalAt === undefined) await this.#signal('SIGTERM');
-    if (!this.target.isDead) await this.#clock.advance(this.#given.timeoutMs + 1_001 + 10_000);
-    await turn(4);
+    for (const ms of [this.#given.timeoutMs + 1_001, 10_000, 0]) {
+      if (!this.target.isDead) await this.#clock.advance(ms);
+      // Between two stages real turns of the event loop go by.
+      await turn(10);
+    }
     expect(this.target.isDead).toBe(true);
     expect(this.#printed.length).toBeLessThanOrEqual(1);
     const isDealtWith = this.#bySignal !== undefined && this.#given.onDrained === 'quick';
     const left = this.#report?.undelivered.length ?? this.#leftAtDeath;
-    if (!isDealtWith) expect(this.#printed).toEqual(left > 0 ? [left] : []);
+    // Without onDrained the line itself is the report, and the sinks have ended since.
+    const isKnown = this.#given.onDrained !== 'none' || this.#printed.length === 0;
+    if (!isDealtWith && isKnown) expect(this.#printed).toEqual(left > 0 ? [left] : []);
   }
 
   #build(shape: Setting['shape']): DrainableSinks {
@@ -208,7 +213,9 @@ class Run {
       name === 'SIGINT' && this.#firstInterruptAt !== undefined && now - this.#firstInterruptAt >= 1_000;
     this.#firstSignalAt ??= now;
     if (name === 'SIGINT') this.#firstInterruptAt ??= now;
-    const isDraining = this.#firstSignalAt < now && this.#report === undefined;
+    // Without onDrained nothing tells when it is over.
+    const isDraining =
+      this.#firstSignalAt < now && this.#report === undefined && this.#given.onDrained !== 'none';
     this.target.signal(name);
     if (mustEnd) await turn();
     if (mustEnd) expect(this.target.isDead).toBe(true);
@@ -225,7 +232,9 @@ class Run {
   #undelivered(): number {
     return this.#members.reduce((sum, member) => {
       const { eventsOffered, eventsFlushed, eventsDropped, dropsByReason } = member.getMetrics();
-      return sum + eventsOffered - eventsFlushed - (eventsDropped - dropsByReason.aborted);
+      // What lies in Node's own buffer counts as flushed there.
+      const unread = member instanceof BackpressureTransform && !member.destroyed ? member.readableLength : 0;
+      return sum + unread + eventsOffered - eventsFlushed - (eventsDropped - dropsByReason.aborted);
     }, 0);
   }
 
