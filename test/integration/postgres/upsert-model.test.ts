@@ -179,7 +179,7 @@ async function oneByOne(
     try {
       await client.query(
         statement,
-        names.map((name) => (Object.is(row[name], -0) ? '-0' : row[name])),
+        names.map((name) => row[name]),
       );
     } catch (error) {
       refused.push([row, (error as { code?: unknown }).code]);
