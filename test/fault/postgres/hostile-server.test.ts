@@ -11,7 +11,7 @@ import { useTestDatabase } from '../../support/postgres.js';
 import { int32, MESSAGES } from '../../support/server-bytes.js';
 
 /** `SPILLWAY_TEST_HOSTILE_RUNS=10000` for the large campaign. */
-const RUNS = process.env['SPILLWAY_TEST_HOSTILE_RUNS'] ?? '300';
+const RUNS = process.env['SPILLWAY_TEST_HOSTILE_RUNS'] ?? '150';
 const LONGEST_RUN_MS = 50_000 + Number(RUNS) * 500;
 
 const database = useTestDatabase();
