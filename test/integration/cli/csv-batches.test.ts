@@ -172,6 +172,8 @@ function losingAnswers(pool: pg.Pool, error: Error): CopyPool {
     };
     return new Proxy(client, {
       get: (target, name) => {
+        // The answer does arrive, and would be seen on the connection itself.
+        if (name === 'connection') return undefined;
         const value: unknown = Reflect.get(target, name);
         if (name === 'query')
           return (sql: unknown, values?: unknown[]) =>
