@@ -491,14 +491,16 @@ describe('--atomic', () => {
     const running = cli.start(
       ['load', '-q', '-t', table, '--atomic', '--batch-size', '1000', '--format', 'csv', '-'],
       {
-        env: { DATABASE_URL: database.url },
+        // A backend of the test before, whose client was killed, may still be there.
+        env: { DATABASE_URL: database.url, PGAPPNAME: table },
       },
     );
     running.child.stdin!.write(`a\n${Array.from({ length: 100_000 }, (_, n) => n).join('\n')}\n`);
     const isLoading = async () =>
       (
         await database.query(
-          "SELECT 1 FROM pg_stat_activity WHERE application_name = 'spillway' AND query LIKE '%SAVEPOINT%'",
+          "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND query LIKE '%SAVEPOINT%'",
+          [table],
         )
       ).length > 0;
     while (!(await isLoading())) await delay(20);
