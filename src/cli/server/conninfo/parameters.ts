@@ -82,6 +82,11 @@ export function knownParameter(name: string, value: string): [ParameterName, str
   return BY_NAME.has(name) ? [name as ParameterName, value] : undefined;
 }
 
+/** Whether the value of a parameter is not for messages. */
+export function isSecret(name: ParameterName): boolean {
+  return BY_NAME.get(name)?.isSecret === true;
+}
+
 /** Names that are shown in a message. Anything else may be a part of a password. */
 const SHOWN_NAME = /^[A-Za-z][A-Za-z0-9_]{0,40}$/;
 
@@ -154,7 +159,7 @@ export function refuseUnsupported(parameters: Parameters): void {
     const value = parameters[name];
     if (refusal === undefined || value === undefined || value === '') continue;
     if (refusal.accepted.includes(value.toLowerCase())) continue;
-    const shown = BY_NAME.get(name)?.isSecret === true ? name : `${name}=${value}`;
+    const shown = isSecret(name) ? name : `${name}=${value}`;
     throw new UsageError(`the connection option ${shown} is refused: ${refusal.instead}`);
   }
 }

@@ -1,24 +1,20 @@
 /**
  * A connection string of `name = value` pairs, as libpq reads it: pairs are separated by spaces, a value with spaces goes in single quotes,
- * and a backslash takes the next character as it is, within quotes and without. Pure.
+ * and a backslash takes the next character as it is, within quotes and without. A no-break space is no space. Pure.
  */
 
 import { UsageError } from '../../errors.js';
-import { knownParameter, PARAMETERS, unknownParameter, type Parameters } from './parameters.js';
-
-const SECRETS: ReadonlySet<string> = new Set(
-  PARAMETERS.flatMap((parameter) => ('isSecret' in parameter ? [parameter.name] : [])),
-);
+import { isSecret, knownParameter, unknownParameter, type Parameters } from './parameters.js';
 
 /** @throws {UsageError} without any part that may belong to a password */
 export function parsePairs(text: string, where: string): Parameters {
   const found: Parameters = {};
-  const name = /\s*([^=\s]*)\s*(=?)\s*/y;
+  const name = /[\t-\r ]*([^=\t-\r ]*)[\t-\r ]*(=?)[\t-\r ]*/y;
   const quoted = /'((?:[^'\\]|\\[\s\S])*)'/y;
-  const plain = /(?:[^\s\\]|\\[\s\S]?)*/y;
-  // A password with a space and no quotes goes on as the next name.
+  const plain = /(?:[^\t-\r \\]|\\[\s\S]?)*/y;
+  // A password with a space and no quotes goes on as the next name, and one with a quote within its quotes.
   let followsSecret = false;
-  for (let at = 0; text.slice(at).trim() !== '';) {
+  for (let at = 0; /[^\t-\r ]/.test(text.slice(at));) {
     name.lastIndex = at;
     const [, key = '', equals] = name.exec(text)!;
     if (equals === '') {
@@ -34,7 +30,7 @@ export function parsePairs(text: string, where: string): Parameters {
     const known = knownParameter(key, unescape(match[1] ?? match[0]));
     if (known === undefined) throw unknownParameter(key, where, !followsSecret);
     found[known[0]] = known[1];
-    followsSecret = SECRETS.has(known[0]) && value === plain;
+    followsSecret = isSecret(known[0]) && (value === plain || /[^\t-\r ]/.test(text.charAt(at)));
   }
   return found;
 }

@@ -6,7 +6,13 @@
  */
 
 import { UsageError } from '../../errors.js';
-import { knownParameter, unknownParameter, type ParameterName, type Parameters } from './parameters.js';
+import {
+  isSecret,
+  knownParameter,
+  unknownParameter,
+  type ParameterName,
+  type Parameters,
+} from './parameters.js';
 import { percentDecode } from './percent.js';
 
 const PREFIX = /^postgres(?:ql)?:\/\//;
@@ -36,7 +42,8 @@ export function parseUrl(url: string, where: string): Parameters {
   }
   const { hosts, ports, end } = parseHosts(rest, where);
   set('host', hosts.join(','));
-  if (ports.some((port) => port !== '')) set('port', ports.join(','));
+  // As in libpq, several hosts without ports have the default one, whatever PGPORT says.
+  set('port', ports.join(','));
   const path = rest.slice(end);
   const question = path.indexOf('?');
   const database = question === -1 ? path : path.slice(0, question);
@@ -75,6 +82,8 @@ function parseHosts(text: string, where: string): { hosts: string[]; ports: stri
 
 function parseQuery(query: string, where: string, found: Parameters): void {
   const isShown = !query.includes('@');
+  // A password with an ampersand goes on as the next name.
+  let followsSecret = false;
   const pairs = query.split('&');
   // As in libpq, the text may end in an ampersand.
   if (pairs.at(-1) === '') pairs.pop();
@@ -91,8 +100,9 @@ function parseQuery(query: string, where: string, found: Parameters): void {
     // As the JDBC driver writes it.
     const known =
       name === 'ssl' && value === 'true' ? (['sslmode', 'require'] as const) : knownParameter(name, value);
-    if (known === undefined) throw unknownParameter(name, where, isShown);
+    if (known === undefined) throw unknownParameter(name, where, isShown && !followsSecret);
     found[known[0]] = known[1];
+    followsSecret = isSecret(known[0]);
   }
 }
 

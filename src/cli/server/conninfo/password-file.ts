@@ -21,14 +21,16 @@ export function findPassword(text: string, key: PasswordKey): string | undefined
   return undefined;
 }
 
-/** @returns what follows the colon, or `undefined` when the field is neither `token` nor `*` */
+/**
+ * A colon within `token` may stand as it is, as in an IPv6 address.
+ *
+ * @returns what follows the field's colon, or `undefined` when the field is neither `token` nor `*`
+ */
 function afterField(text: string, token: string): string | undefined {
   if (text.startsWith('*:')) return text.slice(2);
   let at = 0;
   for (const character of token) {
     if (text[at] === '\\') at += 1;
-    // A bare colon ends the field.
-    else if (text[at] === ':') return undefined;
     if (!text.startsWith(character, at)) return undefined;
     at += character.length;
   }

@@ -15,7 +15,8 @@ export function parseService(text: string, service: string, file: string): Param
   for (const [index, raw] of text.split('\n').entries()) {
     const place = `service file ${file}, line ${index + 1}`;
     if (Buffer.byteLength(raw) > LONGEST_LINE) throw new UsageError(`${place}: the line is too long`);
-    const line = raw.trim();
+    // The spaces of C, as in libpq: a no-break space belongs to a value.
+    const line = raw.replace(/^[\t-\r ]+|[\t-\r ]+$/g, '');
     if (line === '' || line.startsWith('#')) continue;
     if (line.startsWith('[')) {
       if (found !== undefined) return found;

@@ -92,12 +92,8 @@ export async function readPasswords(
   return {
     passwords: hosts.map(({ name, address, port }) => {
       const host = DEFAULT_SOCKETS.includes(name) ? DEFAULT_HOST : name;
-      return findPassword(text, {
-        host: host === '' ? (address ?? '') : host,
-        port: String(port),
-        database,
-        user,
-      });
+      const key = { host: host === '' ? (address ?? '') : host, port: String(port), database, user };
+      return nonEmpty(findPassword(text, key));
     }),
   };
 }

@@ -207,12 +207,12 @@ function tlsVersion(
 }
 
 function startUpParameters(parameters: Parameters, environment: Environment): [string, string][] {
-  const { settings, rest } = parseStartUpOptions(parameters.options ?? '');
-  const found: [string, string][] = [];
-  if (rest !== undefined) found.push(['options', rest]);
+  const options = parameters.options ?? '';
+  const { settings, hasOthers } = parseStartUpOptions(options);
+  const found: [string, string][] = hasOthers ? [['options', options]] : [];
   for (const [name, value] of settings) {
     if (/^client_encoding$/i.test(name)) refuseEncoding(value, 'options');
-    else found.push([name, value]);
+    else if (!hasOthers) found.push([name, value]);
   }
   const encoding = nonEmpty(parameters.client_encoding);
   if (encoding !== undefined && encoding !== 'auto') refuseEncoding(encoding, 'client_encoding');

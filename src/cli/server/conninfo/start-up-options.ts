@@ -10,14 +10,14 @@ const RESERVED = /^(?:user|database|options|replication|_pq_\..*)$/i;
 export interface StartUpOptions {
   /** In their order. A later one replaces an earlier one. */
   readonly settings: readonly (readonly [name: string, value: string])[];
-  /** What is no setting (`-e`, `-O` …): for the server to read. */
-  readonly rest: string | undefined;
+  /** Whether there is anything else (`-e`, `-S 9000` …). The server must then read the whole text, for its order counts. */
+  readonly hasOthers: boolean;
 }
 
 /** Reads `-c name=value`, `-cname=value` and `--name=value`. */
 export function parseStartUpOptions(text: string): StartUpOptions {
   const settings: [string, string][] = [];
-  const rest: string[] = [];
+  let hasOthers = false;
   const words = splitWords(text);
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index]!;
@@ -25,21 +25,17 @@ export function parseStartUpOptions(text: string): StartUpOptions {
     const assignment = isSeparate ? words[index + 1]! : /^(?:-c|--)([\s\S]+)$/.exec(word)?.[1];
     const [, name = '', value] = /^([^=]+)=([\s\S]*)$/.exec(assignment ?? '') ?? [];
     if (value === undefined || RESERVED.test(name)) {
-      rest.push(word);
+      hasOthers = true;
       continue;
     }
     settings.push([name.replaceAll('-', '_'), value]);
     if (isSeparate) index += 1;
   }
-  return { settings, rest: rest.length === 0 ? undefined : rest.map(escapeWord).join(' ') };
+  return { settings, hasOthers };
 }
 
-/** At spaces; a backslash takes the next character as it is. */
+/** At spaces, those of C; a backslash takes the next character as it is. */
 function splitWords(text: string): string[] {
-  const words = text.match(/(?:[^\s\\]|\\[\s\S]?)+/g) ?? [];
+  const words = text.match(/(?:[^\t-\r \\]|\\[\s\S]?)+/g) ?? [];
   return words.map((word) => word.replace(/\\([\s\S]?)/g, '$1'));
-}
-
-function escapeWord(word: string): string {
-  return word.replace(/[\s\\]/g, '\\$&');
 }

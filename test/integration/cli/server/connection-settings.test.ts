@@ -218,7 +218,7 @@ function writeHomes(home: string, tls: string): void {
   };
   const passwords =
     '# a comment\n\n127.0.0.1:1:*:*:another port\n127.0.0.1:{port}:other:*:another database\n' +
-    `127.0.0.1:{port}:shop:od@d/\\::p/?#@\\:%&= '"\\\\\n*:*:*:alice:al1ce\r\n*:*:sh@p:*:not this:one\n`;
+    `127.0.0.1:{port}:shop:od@d/\\::p/?#@\\:%&= '"\\\\\n::1:{port}:shop:alice:al1ce\n127.0.0.1:*:*:alice:al1ce\r\n*:*:*:clear:\n*:*:sh@p:*:not this:one\n`;
   write('pass/.pgpass', passwords);
   write('open/.pgpass', passwords, 0o644);
   const main = 'host=127.0.0.1\nport={port}\nuser=alice\npassword=al1ce\n';

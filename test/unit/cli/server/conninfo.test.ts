@@ -88,10 +88,28 @@ describe('a connection URL', () => {
   });
 });
 
+describe('a password that ends too early', () => {
+  it.each([
+    () => parsePairs("host=h password='it'sSECRET=1", '--to'),
+    () => parsePairs('host=h password=my SECRET=1', '--to'),
+    () => parseUrl('postgres://u@h/d?password=a&SECRET=1', '--to'),
+  ])('does not show its rest: %s', (parse) => {
+    expect(parse).toThrow(/it is not shown/);
+  });
+
+  it('hides no wrong name elsewhere', () => {
+    expect(() => parsePairs("host=h password='a' sslmod=b", '--to')).toThrow(/"sslmod"/);
+    expect(() => parseUrl('postgres://u@h/d?password=a&port=1&sslmod=b', '--to')).toThrow(/"sslmod"/);
+  });
+});
+
 describe('redaction', () => {
   it.each([
     ['postgres://u:p@h/d: no', 'postgres://… no'],
     ['see postgres://h/d', 'see postgres://h/d'],
+    ['give postgres://user@host:5432/database, or', 'give postgres://user@host:5432/database, or'],
+    ['postgres://user@host, postgres://u:p@h/d no', 'postgres://… no'],
+    ['sslmode=requirepassword=abc x', 'sslmode=requirepassword=… x'],
     [`host=h password='a b' dbname=d`, 'host=h password=… dbname=d'],
     ['?password=abc&x=1', '?password=…&x=1'],
     ['role "postgres" does not exist', 'role "postgres" does not exist'],
@@ -127,6 +145,13 @@ describe('a password file', () => {
     expect(findPassword('#h:1:d:u:comment\nh:1:d:x:a\nh:*:d:u:b:rest\n*:*:*:*:c', key)).toBe('b');
     expect(findPassword('', key)).toBeUndefined();
   });
+
+  it('may have the colons of an address as they are', () => {
+    const key = { host: '::1', port: '1', database: 'd', user: 'u' };
+    expect(findPassword('::1:1:d:u:a', key)).toBe('a');
+    expect(findPassword('\\:\\:1:1:d:u:b', key)).toBe('b');
+    expect(findPassword('::2:1:d:u:a', key)).toBeUndefined();
+  });
 });
 
 describe('options', () => {
@@ -139,18 +164,21 @@ describe('options', () => {
         );
         expect(parseStartUpOptions(words.join(' '))).toEqual({
           settings: given.map(([key, value]) => [key, value]),
-          rest: undefined,
+          hasOthers: false,
         });
       }),
     );
   });
 
-  it('that are no settings are left to the server', () => {
-    expect(parseStartUpOptions('-e -c a-b=1 -c user=x -c nothing --x -O a\\ b')).toEqual({
-      settings: [['a_b', '1']],
-      rest: '-e -c user=x -c nothing --x -O a\\ b',
-    });
-  });
+  it.each(['-e', '-c user=x', '-c nothing', '--x', '-S 9000', 'a\\ b'])(
+    'that are no settings are left to the server with all others: %s',
+    (other) => {
+      expect(parseStartUpOptions(`-c a-b=1 ${other}`)).toEqual({
+        settings: [['a_b', '1']],
+        hasOthers: true,
+      });
+    },
+  );
 
   it('that repeat a name are told apart by its case in the start-up packet', () => {
     const startUp = [

@@ -20,6 +20,13 @@ export const PAIRS: Row[] = [
   { text: `${at} dbname=shop options='-c application_name=two\\\\ words'`, then: same },
   { text: `${at} dbname=shop options='-c application_name=x' application_name=y`, then: same },
   { text: `${at} dbname=shop options='-e -c work_mem=8MB'`, then: same, title: 'a flag that is no setting' },
+  { text: `${at} dbname=shop options='-c work_mem=8MB -S 9000'`, then: same },
+  { text: `${at} dbname=shop options='-- -c geqo=off'`, then: { neither: /invalid command-line argument/ } },
+  {
+    text: `${at} dbname=shop options='-e -c client_encoding=SJIS'`,
+    then: { refused: /client encoding "SJIS"/ },
+  },
+  { text: `${at} dbname=shop\u00a0application_name=x`, then: { neither: /does not exist/ } },
   { text: `${at} dbname=shop options='-c spillway.own=1'`, then: same },
   {
     text: `${at} dbname=shop options='-c nosuch=1'`,

@@ -62,6 +62,12 @@ export const VARIABLES: Row[] = [
   },
   { env: { ...alice, PGHOST: 'nowhere.invalid', PGHOSTADDR: '127.0.0.1' }, then: same },
   {
+    text: 'postgres://127.0.0.1,127.0.0.1/shop',
+    env: { ...alice, PGCONNECT_TIMEOUT: '2' },
+    then: { neither: /^127\.0\.0\.1:5432\/shop: / },
+    title: 'several hosts of a URL without ports have the default port, not PGPORT',
+  },
+  {
     env: {
       ...alice,
       PGHOST: '127.0.0.1,127.0.0.1',
@@ -103,6 +109,12 @@ export const VARIABLES: Row[] = [
     then: { neither: /asks for a password/ },
   },
   { text: `host=127.0.0.1 port={port} user=alice`, env: { HOME: '{home}/pass' }, then: same },
+  { text: `host=::1 port={port} user=alice dbname=shop passfile='{home}/pass/.pgpass'`, then: same },
+  {
+    text: `host=127.0.0.1 port={port} user=clear dbname=shop passfile='{home}/pass/.pgpass'`,
+    then: { neither: /asks for a password/ },
+    title: 'an empty password in the password file is none',
+  },
   // Service files.
   { env: { PGSERVICE: 'shop', PGSERVICEFILE: '{home}/service/own.conf' }, then: same },
   { text: 'service=shop', env: { PGSERVICEFILE: '{home}/service/own.conf' }, then: same },
