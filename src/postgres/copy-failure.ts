@@ -1,6 +1,7 @@
 /** From whatever went wrong with a batch to the `CopyError` that tells it. Pure. */
 
 import type { BatchFailure } from './batch.js';
+import { DEFAULT_MARKER } from './copy/absent-values.js';
 import type { TimeLimit } from './copy/piece-size.js';
 import { CopyError, type CopyFailureClass } from './copy-error.js';
 import type { ErrorPosition } from './error-position.js';
@@ -8,7 +9,7 @@ import { AbortFault } from './patience.js';
 import type { RowLayout } from './row-layout.js';
 import { RowFault } from './row-writer.js';
 import type { SentRows } from './sent-rows.js';
-import { classify, isSqlState } from './sqlstate.js';
+import { classify, isSaidOfValues, isSqlState } from './sqlstate.js';
 
 const LONGEST_MESSAGE = 500;
 
@@ -52,7 +53,7 @@ export function describeBatchFailure(
   }
   const server = error as ServerError;
   const found = sent.positionOf(server.where);
-  const failureClass = classOf(server, found, layout);
+  const failureClass = classOf(server, found, layout, sent);
   // A backend that is terminated names the row that it was at, too: that row has no fault.
   const position = failureClass === 'row' ? found : undefined;
   const isAmbiguous = isCommitOpen;
@@ -141,11 +142,19 @@ function classOf(
   error: ServerError,
   position: ErrorPosition | undefined,
   layout?: RowLayout,
+  sent?: SentRows,
 ): CopyFailureClass {
   if (layout !== undefined && lacksColumn(error, layout)) return 'setup';
   const found = classify(error);
+  if (found === 'setup' && isSaidOfValues(error.code) && isOfValue(position, sent)) return 'row';
   if (found !== 'unknown') return found;
   return position === undefined ? 'setup' : 'row';
+}
+
+/** The server names a column beside the line only while the column's type reads the value, or while a default takes its place. */
+function isOfValue(position: ErrorPosition | undefined, sent: SentRows | undefined): boolean {
+  if (position?.isFirst !== true || position.column === undefined) return false;
+  return sent?.textOf(position.row, position.column) !== DEFAULT_MARKER;
 }
 
 /** NOT NULL of a column that is not loaded: no row has a value for it. */

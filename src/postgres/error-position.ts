@@ -11,6 +11,8 @@ export interface ErrorPosition {
   /** Place in the batch, from 0. */
   row: number;
   column: string | undefined;
+  /** Nothing stands before it: no code of the user's (a trigger, a domain's function) was running. */
+  isFirst: boolean;
 }
 
 interface Candidate extends ErrorPosition {
@@ -56,6 +58,7 @@ function findCandidates(where: string, table: string, columns: readonly string[]
     found.push({
       row: Number(match[1]) - 1,
       column: column?.name,
+      isFirst: match.index === 0,
       quoted: quote < 0 ? undefined : withoutEnd(rest.slice((column?.end ?? 0) + quote + 1)),
     });
   }

@@ -6,6 +6,7 @@ import { blameRow, describeBatchFailure } from './copy-failure.js';
 import type { Refusal } from './isolation.js';
 import type { RowLayout } from './row-layout.js';
 import type { SentRows } from './sent-rows.js';
+import { isSaidOfValues } from './sqlstate.js';
 import { repeatedKeys, suspectRows } from './suspects.js';
 
 /** Undefined where it is no row's fault, or none that can be laid on a row. @param sent the rows that were refused */
@@ -42,7 +43,7 @@ function isOfValue(error: Error, { sqlState, column }: CopyError, layout: RowLay
   if (sqlState === undefined) return false;
   // Where a value is read, only the context names its column: what a trigger raises may name one, too.
   const isNamedByContext = column !== undefined && (error as { column?: unknown }).column === undefined;
-  if (sqlState.startsWith('22') && isNamedByContext) return true;
+  if (isNamedByContext && isSaidOfValues(sqlState)) return true;
   if (layout.hasTriggers) return false;
   // In its turn, the row may be one that is left out.
   if (sqlState === '23503') return !layout.refersToItself && !layout.plan.isOrdered;

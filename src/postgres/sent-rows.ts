@@ -66,7 +66,7 @@ export class SentRows {
       this.length - this.#faults.length,
       (line, column) => this.textOf(this.#rowOfLine(line), column),
     );
-    return found && { row: this.#rowOfLine(found.row), column: found.column };
+    return found && { ...found, row: this.#rowOfLine(found.row) };
   }
 
   /** What could not be sent is no line. */

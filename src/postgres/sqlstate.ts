@@ -48,6 +48,17 @@ export const SQLSTATE_CLASSES: Readonly<Record<string, ErrorClass>> = {
  */
 const ROW_ROUTINES: ReadonlySet<unknown> = new Set(['ExecWithCheckOptions', 'exec_stmt_raise']);
 
+/**
+ * States of the set-up that a value may have, too, where its type reads it: a word of a `tsvector`, `jsonpath` or `ltree` (42601), a name for
+ * `regclass`, `regrole` … that is none (42P01, 42704, 3F000, 0A000 …), JSON that is nested too deeply (54001). Never a missing privilege.
+ */
+const VALUE_STATES = /^(0A000|3F000|54...|42(?!501)...)$/;
+
+/** Whether a type says this of a value, provided that it was reading one. */
+export function isSaidOfValues(code: unknown): boolean {
+  return isSqlState(code) && (code.startsWith('22') || VALUE_STATES.test(code));
+}
+
 const NODE_CODES: Readonly<Record<string, ErrorClass>> = {
   EADDRNOTAVAIL: 'transport',
   EAI_AGAIN: 'transport',

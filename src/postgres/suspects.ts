@@ -4,6 +4,7 @@
  */
 
 import type { SentRows } from './sent-rows.js';
+import { isSaidOfValues } from './sqlstate.js';
 
 /** More would cost more than to look for them by pieces. */
 const MOST_SUSPECTS = 2_000;
@@ -35,7 +36,7 @@ export function suspectRows(
   if (code === '23502' && typeof named === 'string')
     return rowsWhere(sent, row, [named], (text) => text === NULL);
   if (row !== undefined) {
-    if (column === undefined || typeof code !== 'string' || !code.startsWith('22')) return [];
+    if (column === undefined || typeof code !== 'string' || !isSaidOfValues(code)) return [];
     return rowsLike(sent, row, column, code);
   }
   const key = typeof detail === 'string' ? keyOf(detail, sent.layout.names) : undefined;

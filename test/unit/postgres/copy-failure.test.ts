@@ -66,6 +66,17 @@ describe('what is told of a batch that failed', () => {
     });
   });
 
+  test.each([
+    ['42601', where, 'row'],
+    ['54001', where, 'row'],
+    ['42501', where, 'setup'],
+    ['28000', where, 'setup'],
+    ['42601', 'COPY t, line 2: "one"', 'setup'],
+    ['42601', `SQL function "f" statement 1\n${where}`, 'setup'],
+  ])('%s in the context %j is of the class %s', (code, context, failureClass) => {
+    expect(describeFailure('copy', serverError(code, { where: context }))).toMatchObject({ failureClass });
+  });
+
   test.each([false, true])('the outcome is unknown if COMMIT is open: %s', (isCommitOpen) => {
     const error = describeFailure('commit', new Error('Connection terminated unexpectedly'), isCommitOpen);
     expect(error.ambiguous).toBe(isCommitOpen);
