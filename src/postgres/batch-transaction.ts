@@ -100,7 +100,10 @@ export class BatchTransaction<T, Client extends CopyClient> {
     const { staging } = this.#batch.layout.plan;
     if (staging === undefined) return;
     this.#stage = 'merge';
-    const merge = (await staging.planAgain?.(this.#lease.client)) ?? staging.merge;
+    const merge = await this.#patience.wait(
+      staging.planAgain?.(this.#lease.client) ?? Promise.resolve(staging.merge),
+    );
+    if (merge === LATE) throw new AbortFault(this.#batch.signal);
     await mergeStaged((statements) => this.query(statements), merge);
     this.#stage = 'copy';
   }

@@ -9,10 +9,12 @@ import { quoteIdentifier } from '../identifiers.js';
 import { withoutAbsent } from './absent-values.js';
 import { statement, type Statement } from '../sql/statement.js';
 import type { ConflictTarget } from '../table/conflict-target.js';
+import { whereInRun, type Run } from './runs.js';
 
 export interface MergePlan {
   /** @param absent columns that these rows leave out, as `absentList` makes it @param where a condition on their places */
   readonly insert: (absent: string, where: string) => Statement;
+  readonly insertRun: (run: Run) => Statement;
   /** Which of two rows counts depends on their order. */
   readonly isOrdered: boolean;
   /** A row whose key comes twice in a statement makes it fail. */
@@ -50,15 +52,17 @@ export function planMerge(
   isOrdered: boolean,
 ): MergePlan {
   const absent = absentColumn === undefined ? "''" : quoteIdentifier(absentColumn);
+  // Identity columns take what the input has for them, as COPY does.
+  const insert = (left: string, where: string): Statement => {
+    const list = listOf(withoutAbsent(names, left)).join(', ');
+    if (list === '') return insertDefaults(table, staging, where, conflict);
+    return statement(
+      `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging}${where} ORDER BY ctid${conflict}`,
+    );
+  };
   return {
-    // Identity columns take what the input has for them, as COPY does.
-    insert: (left, where) => {
-      const list = listOf(withoutAbsent(names, left)).join(', ');
-      if (list === '') return insertDefaults(table, staging, where, conflict);
-      return statement(
-        `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM ${staging}${where} ORDER BY ctid${conflict}`,
-      );
-    },
+    insert,
+    insertRun: (run) => insert(run.absent, whereInRun(run)),
     isOrdered,
     absent,
     mayRepeat: false,

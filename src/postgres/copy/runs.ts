@@ -50,6 +50,9 @@ export function whereInRun({ first, last }: Pick<Run, 'first' | 'last'>): string
   return ` WHERE ctid OPERATOR(pg_catalog.>=) '${first}'::pg_catalog.tid AND ctid OPERATOR(pg_catalog.<=) '${last}'::pg_catalog.tid`;
 }
 
+/** The same for a function's two arguments. */
+export const WITHIN_ARGUMENTS = ' WHERE ctid OPERATOR(pg_catalog.>=) $1 AND ctid OPERATOR(pg_catalog.<=) $2';
+
 function parsePlace(place: string): [block: number, row: number] {
   const [block, row] = place.slice(1, -1).split(',');
   return [Number(block), Number(row)];

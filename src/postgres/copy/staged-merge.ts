@@ -3,7 +3,7 @@
 import { sequence, statement, type Statement } from '../sql/statement.js';
 import { quoteLiteral } from '../identifiers.js';
 import type { MergePlan } from './merge-plan.js';
-import { cutRuns, whereInRun, type Run } from './runs.js';
+import { cutRuns, type Run } from './runs.js';
 
 /** Runs statements in the batch's transaction. */
 export type RunQuery = (statements: Statement) => Promise<{ rows: unknown[] }>;
@@ -32,9 +32,7 @@ export async function mergeStaged(query: RunQuery, plan: MergePlan): Promise<voi
     await query(ROLLBACK_TO);
     const { rows } = await query(plan.places);
     const places = rows as { place: string; absent: string }[];
-    const oneByOne = places.map(({ place, absent }) =>
-      plan.insert(absent, whereInRun({ first: place, last: place })),
-    );
+    const oneByOne = places.map(({ place, absent }) => plan.insertRun({ first: place, last: place, absent }));
     await runAll(query, [...oneByOne, RELEASE]);
   }
 }
@@ -48,7 +46,7 @@ async function statementsFor(query: RunQuery, plan: MergePlan): Promise<Statemen
     changes as { place: string; absent: string }[],
   );
   if (!plan.isOrdered && runs.length > MOST_RUNS) return byAbsentList(plan, runs);
-  return runs.map((run) => plan.insert(run.absent, whereInRun(run)));
+  return runs.map((run) => plan.insertRun(run));
 }
 
 /** The rows of all runs that leave out the same. */

@@ -5,6 +5,7 @@ import { quoteIdentifier, quoteTable } from '../identifiers.js';
 import type { CopyClient } from '../pool.js';
 import { sequence, statement, type Statement } from '../sql/statement.js';
 import { describeConflict, type ConflictTarget } from '../table/conflict-target.js';
+import { bindMerge } from './bound-merge.js';
 import { planMerge, planUpdate, type MergePlan } from './merge-plan.js';
 
 export interface Staging {
@@ -14,7 +15,7 @@ export interface Staging {
   readonly empty: Statement;
   /** After each COPY: its rows go into the table. */
   readonly merge: MergePlan;
-  /** Set if `merge` holds SQL that the server has written: it is asked again in each transaction, whose search path may be another. */
+  /** Set if `merge` holds SQL that the server has written: before each merge, that is asked again and bound. See `bound-merge.ts`. */
   readonly planAgain: ((client: Pick<CopyClient, 'query'>) => Promise<MergePlan>) | undefined;
 }
 
@@ -26,15 +27,22 @@ export const STAGING = quoteTable('pg_temp', STAGING_TABLE);
 export function planStaging(request: PlanRequest, absentColumn: string | undefined): Staging {
   const { conflict, conflictTarget } = request;
   return {
-    // In an outer transaction the one of the batch before is still there.
-    create: sequence([statement(`DROP TABLE IF EXISTS ${STAGING}`), ...definition(request, absentColumn)]),
+    // In an outer transaction the one of the batch before is still there, and maybe functions that need it.
+    create: sequence([
+      statement(`DROP TABLE IF EXISTS ${STAGING} CASCADE`),
+      ...definition(request, absentColumn),
+    ]),
     // Not DELETE: in a fresh table the rows' places (ctid) are in the order in which they came.
     empty: statement(`TRUNCATE ${STAGING}`),
     merge: planRows(request, absentColumn, conflictTarget),
     planAgain:
       conflict.onConflict !== 'error' && conflictTarget?.hasExpressions === true
-        ? async (client) =>
-            planRows(request, absentColumn, await describeConflict(client, request, conflict.key!))
+        ? (client) =>
+            bindMerge(client, request.table, async () => {
+              const target = await describeConflict(client, request, conflict.key!);
+              const plan = planRows(request, absentColumn, target);
+              return { plan, index: target.hasExpressions ? target.index : undefined };
+            })
         : undefined,
   };
 }

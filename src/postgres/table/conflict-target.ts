@@ -21,7 +21,9 @@ export interface ConflictTarget {
   readonly mayPassOver: boolean;
   /** All columns of the table, generated ones included. */
   readonly columns: readonly string[];
-  /** It holds SQL that the server has written, which is valid for the search path of the moment. */
+  /** The index's number in the catalogue; undefined: there is none. */
+  readonly index: string | undefined;
+  /** It holds SQL that the server has written, which is to be bound before it runs. */
   readonly hasExpressions: boolean;
 }
 
@@ -33,6 +35,7 @@ interface CatalogueKey {
 }
 
 interface CatalogueIndex {
+  oid: string;
   keys: CatalogueKey[];
   predicate: string | null;
   /** Columns that its expressions and its predicate refer to. */
@@ -64,6 +67,7 @@ WITH target AS (
 )
 SELECT
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'oid', i.indexrelid::pg_catalog.text,
       'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
           'name', a.attname,
           'definition', pg_catalog.pg_get_indexdef(i.indexrelid, n, false),
@@ -151,12 +155,13 @@ function plainTarget(key: readonly string[], columns: readonly string[]): Confli
     areNullsDistinct: true,
     mayPassOver: false,
     columns,
+    index: undefined,
     hasExpressions: false,
   };
 }
 
 function conflictTarget(
-  { keys, predicate, areNullsDistinct, references }: CatalogueIndex,
+  { oid, keys, predicate, areNullsDistinct, references }: CatalogueIndex,
   columns: readonly string[],
   mayPassOver: boolean,
 ): ConflictTarget {
@@ -175,6 +180,7 @@ function conflictTarget(
     areNullsDistinct,
     mayPassOver,
     columns,
+    index: oid,
     hasExpressions,
   };
 }

@@ -1,0 +1,104 @@
+/** Upserts by an index with expressions: what other roles plant while its text is being read again never runs. */
+
+import type pg from 'pg';
+import { describe, expect, test } from 'vitest';
+import { BackpressureWritable } from '../../../src/index.js';
+import { copyInto, type CopyOptions } from '../../../src/postgres/index.js';
+import { useTestDatabase } from '../../support/postgres.js';
+
+const database = useTestDatabase();
+
+/** Runs `plant` between the server's answer to the question for the index, asked in the batch's transaction, and the next statement. */
+function plantAfterDescribing(pool: pg.Pool, plant: () => Promise<unknown>): void {
+  let questions = 0;
+  let isDue = false;
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    const delayed = (...args: unknown[]): unknown => {
+      const text = (args[0] as { text?: string }).text ?? String(args[0]);
+      if (isDue) {
+        isDue = false;
+        return plant().then(() => query(...args));
+      }
+      if (text.includes('pg_get_indexdef')) questions += 1;
+      isDue = questions === 2;
+      if (isDue) questions += 1;
+      return query(...args);
+    };
+    Object.assign(client, { query: delayed });
+  });
+}
+
+async function load(pool: pg.Pool, rows: readonly object[], options: CopyOptions<object>): Promise<string[]> {
+  const errors: string[] = [];
+  const sink = new BackpressureWritable<object>(copyInto<object>(pool, options), {
+    onFailed: (failed) => errors.push(...failed.map(({ error }) => error.message)),
+  });
+  for (const row of rows) sink.write(row);
+  await new Promise<void>((resolve, reject) => sink.on('error', reject).end(resolve));
+  return errors;
+}
+
+/** Counts calls in a sequence, which no rollback takes back. */
+async function calls(name: string): Promise<number> {
+  const [found] = await database.query<{ last: string | null }>(
+    `SELECT pg_sequence_last_value('${name}')::text AS last`,
+  );
+  return Number(found!.last ?? 0);
+}
+
+const body = (counter: string, result: string) =>
+  `LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('public.${counter}'); RETURN ${result}; END $$`;
+
+describe('a look-alike that is committed after the index was described', () => {
+  test.each(['update', 'ignore'] as const)(
+    'is not called by %s with a partial index on an enum',
+    async (onConflict) => {
+      const schema = `enum_${onConflict}`;
+      await database.query(`CREATE SCHEMA ${schema}; CREATE SEQUENCE ${schema}_calls; CREATE TYPE ${schema}.state AS ENUM ('on', 'off');
+        CREATE TABLE ${schema}.t (k text, state ${schema}.state, v int);
+        CREATE UNIQUE INDEX ON ${schema}.t (k, (state = 'on')) WHERE state = 'on'; CREATE UNIQUE INDEX ON ${schema}.t (v)`);
+      const pool = database.pool({ max: 1, options: `-c search_path=${schema},public` });
+      let isPlanted = false;
+      plantAfterDescribing(pool, async () => {
+        await database.query(`
+          CREATE FUNCTION ${schema}.same(${schema}.state, ${schema}.state) RETURNS bool IMMUTABLE ${body(`${schema}_calls`, 'true')};
+          CREATE OPERATOR ${schema}.= (FUNCTION = ${schema}.same, LEFTARG = ${schema}.state, RIGHTARG = ${schema}.state)`);
+        isPlanted = true;
+      });
+      const rows = [
+        { k: 'a', state: 'on', v: 1 },
+        { k: 'a', state: 'off', v: 2 },
+        { k: 'a', state: 'on', v: 3 },
+      ];
+      const errors = await load(pool, rows, { schema, table: 't', onConflict, key: ['k', 'state'] });
+      expect(isPlanted).toBe(true);
+      expect(await calls(`${schema}_calls`)).toBe(0);
+      expect(errors).toEqual([]);
+      expect(await database.query(`SELECT v FROM ${schema}.t ORDER BY v`)).toEqual(
+        onConflict === 'update' ? [{ v: 2 }, { v: 3 }] : [{ v: 1 }, { v: 2 }],
+      );
+    },
+  );
+});
+
+test('an overload beside the function of an index is refused by name, and not called', async () => {
+  await database.query(`CREATE SCHEMA overload; CREATE SEQUENCE overload_calls; CREATE TABLE overload.t (tags text[], v int);
+    CREATE FUNCTION overload.first_of(anyarray) RETURNS anyelement IMMUTABLE LANGUAGE sql AS 'SELECT $1[1]';
+    CREATE UNIQUE INDEX ON overload.t (overload.first_of(tags)); CREATE UNIQUE INDEX ON overload.t (v);
+    CREATE FUNCTION overload.first_of(text[]) RETURNS text IMMUTABLE ${body('overload_calls', "'x'")}`);
+  const rows = [
+    { tags: ['a', 'b'], v: 1 },
+    { tags: ['a', 'c'], v: 2 },
+  ];
+  const options = { schema: 'overload', table: 't', onConflict: 'update', key: ['tags'] } as const;
+  const errors = await load(database.pool({ max: 1 }), rows, options);
+  expect(await calls('overload_calls')).toBe(0);
+  expect(errors).toEqual(
+    Array<unknown>(2).fill(expect.stringContaining('function overload.first_of(text[])')),
+  );
+
+  await database.query('DROP FUNCTION overload.first_of(text[])');
+  expect(await load(database.pool({ max: 1 }), rows, options)).toEqual([]);
+  expect(await database.query('SELECT v FROM overload.t')).toEqual([{ v: 2 }]);
+});
