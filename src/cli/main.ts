@@ -5,12 +5,12 @@ import { systemClock } from '../clock.js';
 import { SignalRule } from '../shutdown/signal-rule.js';
 import { statusOf } from '../shutdown/signal-target.js';
 import { writeLineNow } from '../shutdown/standard-error.js';
+import { boundGarbage } from './bounded-garbage.js';
 import { CliError, ExitCode, missingPackage, oneLine, UsageError } from './errors.js';
 import type { StopSignal, Terminal } from './load.js';
 import { parseArguments, type Invocation } from './options.js';
 import { earlyFailureJson } from './report/load-json.js';
 import { printableLines, writeJson, writeLine } from './terminal.js';
-import { keepYoungSpaceSmall } from './young-space.js';
 
 async function main(argv: string[]): Promise<ExitCode> {
   watchOutput();
@@ -47,7 +47,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       writeLine(process.stdout, await version());
       return ExitCode.OK;
     case 'load': {
-      keepYoungSpaceSmall();
+      boundGarbage();
       const { load } = await import('./load.js');
       const { options } = invocation;
       const summary = await load(options, terminal);

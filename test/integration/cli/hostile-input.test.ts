@@ -1,4 +1,4 @@
-/** Inputs that are made to take memory and time, each as a process with a small heap, against a real PostgreSQL. */
+/** Inputs that are made to take memory and time, each as a process with the heap that it has by default, against a real PostgreSQL. */
 
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -58,7 +58,7 @@ async function outcomeOf(name: string, content: string | Buffer, ...flags: strin
   const result = await cli.run(['load', '-q', '--json', '-t', table, ...flags, input], {
     env: {
       DATABASE_URL: database.url,
-      NODE_OPTIONS: `--max-old-space-size=160 --require ${usageScript}`,
+      NODE_OPTIONS: `--require ${usageScript}`,
       USAGE_FILE: usageFile,
     },
     longestRunMs: 55_000,
@@ -82,6 +82,8 @@ interface Case {
   readonly name: string;
   readonly content: () => string | Buffer;
   readonly flags?: readonly string[];
+  /** Default: `MOST_MEMORY`. */
+  readonly mostMemory?: number;
   readonly expected: Partial<Outcome> & { readonly error?: string | null };
 }
 
@@ -125,9 +127,11 @@ const CASES: readonly Case[] = [
   {
     what: 'short rows that the table refuses',
     name: 'x.csv',
-    content: () => `a,b\n${'x,y\n'.repeat(40_000)}`,
+    content: () => `a,b\n${'x,y\n'.repeat(60_000)}`,
     flags: REJECTS,
-    expected: { code: 3, rejects: 40_000 },
+    // Live are about 40 MiB at the most: the rest is garbage, and grows with what three batches leave.
+    mostMemory: 145 * MIB,
+    expected: { code: 3, rejects: 60_000 },
   },
   {
     what: 'short lines that are no JSON',
@@ -237,10 +241,10 @@ const CASES: readonly Case[] = [
 describe('an input that is made to take memory and time', () => {
   it.each(CASES)(
     'is loaded or refused by its line: $what',
-    async ({ name, content, flags = [], expected }) => {
+    async ({ name, content, flags = [], mostMemory = MOST_MEMORY, expected }) => {
       const outcome = await outcomeOf(name, content(), ...flags);
       expect(outcome).toMatchObject(expected);
-      expect(outcome.peakMemoryBytes).toBeLessThan(MOST_MEMORY);
+      expect(outcome.peakMemoryBytes).toBeLessThan(mostMemory);
       expect(outcome.cpuSeconds).toBeLessThan(MOST_TIMES * plainSeconds);
     },
   );
