@@ -200,6 +200,7 @@ const WRITING_ERRORS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the device',
   EDQUOT: 'the quota is used up',
   EPIPE: 'its reader has gone',
+  ENXIO: 'no such device is there',
   EBADF: 'no such descriptor is open for writing',
 };
 

@@ -93,7 +93,8 @@ export class OutputFile {
    * @throws {OutputRefusal} for a pipe without a reader
    */
   prepare(): void {
-    if (this.#target.kind === 'device') this.#opened ??= deviceOutput(this.path);
+    if (this.#target.kind === 'device')
+      this.#opened ??= deviceOutput(this.path, this.found?.isFIFO() === true);
   }
 
   /**
@@ -170,6 +171,9 @@ function fileOutput(handle: FileHandle): Output {
     close: async () => {
       try {
         await handle.sync();
+        const { nlink, size } = await handle.stat();
+        if (nlink === 0 && size > 0)
+          throw new OutputRefusal('was removed while it was written, and what was in it is lost');
       } finally {
         await handle.close();
       }
@@ -177,21 +181,21 @@ function fileOutput(handle: FileHandle): Output {
   };
 }
 
-function deviceOutput(filePath: string): Output {
-  const fd = openDevice(filePath);
+function deviceOutput(filePath: string, isPipe: boolean): Output {
+  const fd = openDevice(filePath, isPipe);
   const found = fstatSync(fd);
   if (found.isFIFO() || found.isCharacterDevice()) return streamOutput(streamFor(fd, found, true), true);
   closeSync(fd);
   throw new OutputRefusal('has become something else');
 }
 
-function openDevice(filePath: string): number {
+function openDevice(filePath: string, isPipe: boolean): number {
   try {
     // Does not wait for anybody, as it has O_NONBLOCK.
     return openSync(filePath, EXISTING);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENXIO')
+    if (code === 'ENXIO' && isPipe)
       throw new OutputRefusal('is a named pipe that nobody reads; start its reader first');
     if (code === 'ELOOP') throw new OutputRefusal('has become a symbolic link');
     throw error;

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -112,6 +112,20 @@ describe('the file of rejects', () => {
     );
     expect(await readFile(target, 'utf8')).toBe('old\n');
     await rejects.close();
+  });
+
+  it.each([
+    ['with lines in it', ['a'], /bad.ndjson: was removed while it was written, and what was in it is lost/],
+    ['while it is empty', [], undefined],
+  ])('that is removed meanwhile %s: %j fails with %s', async (_, lines, failure) => {
+    const folder = path.join(directory, 'folder');
+    await mkdir(folder);
+    const rejects = await RejectFile.check(path.join(folder, 'bad.ndjson'), []);
+    await rejects.start();
+    if (lines.length > 0) await rejects.add(lines);
+    await rm(folder, { recursive: true });
+    if (failure === undefined) await rejects.close();
+    else await expect(rejects.close()).rejects.toThrow(failure);
   });
 
   it('says when there are too many', async () => {
