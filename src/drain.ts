@@ -19,6 +19,7 @@ export function checkDrain(options: DrainOptions): number {
 }
 
 export function drainTimeout(timeoutMs: number, items: unknown[]): BackpressureError {
-  const message = `drain took longer than timeoutMs (${timeoutMs} ms): ${items.length} items are open`;
+  const open = items.length === 1 ? '1 item is' : `${items.length} items are`;
+  const message = `drain took longer than timeoutMs (${timeoutMs} ms): ${open} open`;
   return new BackpressureError('ERR_BACKPRESSURE_DRAIN_TIMEOUT', message, { items });
 }

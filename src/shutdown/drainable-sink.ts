@@ -86,9 +86,9 @@ export class SinkDrain {
     return this.#outcome === undefined && this.#error === undefined && this.#port.countOpen() > 0;
   }
 
-  /** The user's `onDrained` has dealt with what was reported. */
+  /** The user's `onDrained` has dealt with what was reported. Of a sink that had ended before, nothing was. */
   acknowledge(): void {
-    this.#isAcknowledged = true;
+    this.#isAcknowledged = !this.#wasClosed;
   }
 
   prepare(): void {
