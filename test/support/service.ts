@@ -47,6 +47,8 @@ export interface ServiceEnd {
   signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
+  /** What it has noted: a kind and a count on each line. */
+  notes: string;
   /** From `ready` to the end. */
   ms: number;
 }
@@ -74,8 +76,9 @@ export async function runService(script: string, options: ServiceOptions = {}): 
     const plain = { command: process.execPath, args: ['--import', 'tsx', path.join(folder, 'app.mjs')] };
     const { command, args } = options.wrap?.(plain, folder) ?? plain;
     const end = await run(command, args, { ...options, folder, notes });
+    const noted = readFileSync(notes, 'utf8');
     const sum = (kind: string) =>
-      [...readFileSync(notes, 'utf8').matchAll(new RegExp(`^${kind} (\\d+)$`, 'gm'))].reduce(
+      [...noted.matchAll(new RegExp(`^${kind} (\\d+)$`, 'gm'))].reduce(
         (total, [, count]) => total + Number(count),
         0,
       );
@@ -84,6 +87,7 @@ export async function runService(script: string, options: ServiceOptions = {}): 
     ];
     return {
       ...end,
+      notes: noted,
       accepted: sum('accepted'),
       delivered: sum('delivered'),
       reported: sum('reported'),
