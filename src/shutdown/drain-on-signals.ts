@@ -88,8 +88,7 @@ class Shutdown {
   }
 
   listen(): void {
-    // First of all listeners: what others do about the signal, such as to add listeners for a second one, comes after it.
-    for (const signal of this.#settings.signals) this.#target.prependListener(signal, this.#onSignal);
+    this.#shutdowns.listen(this.#settings.signals, this.#onSignal);
     if (this.#settings.exitNotice)
       this.#unwatch = this.#shutdowns.watch(this.#plan.members.map(({ drain }) => drain));
   }
@@ -105,14 +104,14 @@ class Shutdown {
   }
 
   #stopListening(): void {
-    for (const signal of this.#settings.signals) this.#target.off(signal, this.#onSignal);
+    this.#shutdowns.unlisten(this.#settings.signals, this.#onSignal);
     this.#rule.close();
   }
 
   async #run(signal: NodeJS.Signals): Promise<void> {
     this.#isUnderWay = true;
     this.#shutdowns.begin(signal);
-    const listeners = new Set(this.#target.listeners(signal));
+    const listeners = new Set(this.#shutdowns.othersOf(signal));
     const { timeoutMs } = this.#settings;
     const deadline = this.#clock.now() + timeoutMs;
     const restMs = () => Math.max(0, Math.ceil(deadline - this.#clock.now()));
@@ -132,7 +131,7 @@ class Shutdown {
   /** Runs `beforeDrain`, within limits. */
   async #prepare(signal: NodeJS.Signals, limitMs: number): Promise<void> {
     const complaint = await this.#within('beforeDrain', limitMs, () => this.#settings.beforeDrain!(signal));
-    if (complaint !== undefined) this.#warn(complaint);
+    if (complaint !== undefined) await this.#warn(complaint);
   }
 
   /** Waits for `onDrained`, within limits. */
@@ -145,10 +144,7 @@ class Shutdown {
     } else if (report.undelivered.length > 0 ? !exitNotice : report.errors.length > 0) {
       complaint = summaryOf(report);
     }
-    if (complaint === undefined) return;
-    this.#warn(complaint);
-    // It is printed a tick later, and the process is about to end.
-    await new Promise((resolve) => setImmediate(resolve));
+    if (complaint !== undefined) await this.#warn(complaint);
   }
 
   /** Awaits a callback of the user for at most `limitMs`. Returns what is to be said about it. */
@@ -167,8 +163,10 @@ class Shutdown {
     }
   }
 
-  #warn(warning: Error | string): void {
+  async #warn(warning: Error | string): Promise<void> {
     this.#target.emitWarning(warning, { type: 'BackpressureWarning' });
+    // It is printed a tick later, and the process may be about to end.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** The user insists. Other listeners of the same signal run first. */
@@ -183,10 +181,11 @@ class Shutdown {
 
   /** With nobody else listening, this ends the process. */
   #raise(signal: NodeJS.Signals, atFirst: ReadonlySet<unknown>, reasons: readonly string[]): void {
-    const target = this.#target;
-    const others = target.listeners(signal);
-    this.#shutdowns.printUndelivered(`${signal} ended the process`, reasons, others.length > 0);
-    // Some end the process when they are done (close-with-grace), and some only if the signal comes again (signal-exit).
+    const others = this.#shutdowns.othersOf(signal);
+    const goesOn = this.#target.listeners(signal).length > 0;
+    this.#shutdowns.printUndelivered(`${signal} ended the process`, reasons, goesOn);
+    // Some end the process when they are done (close-with-grace), and some only if the signal comes again (signal-exit). Sinks that were
+    // given to another call since the first signal begin their drain at this one.
     if (others.every((listener) => atFirst.has(listener))) this.#kill(signal);
     else
       unrefClock(this.#clock).setTimeout(

@@ -1,7 +1,9 @@
-/** What all shutdowns of one process share: how many are under way, and the line that says what is lost. */
+/** What all shutdowns of one process share: its listeners, how many are under way, and the line that says what is lost. */
 
 import type { SinkDrain } from './drainable-sink.js';
 import { SHUTDOWNS, type SignalTarget } from './signal-target.js';
+
+type SignalListener = (signal: NodeJS.Signals) => void;
 
 export class ProcessShutdowns {
   readonly #target: SignalTarget;
@@ -9,6 +11,11 @@ export class ProcessShutdowns {
   /** The sinks whose undelivered items are counted, each with the number of callers that watch it. */
   readonly #watched = new Map<SinkDrain, number>();
   readonly #onExit = () => this.printUndelivered('the process ended');
+  readonly #listeners = new Map<NodeJS.Signals, Set<SignalListener>>();
+  /** One listener for each signal, because Node warns of a leak above ten. */
+  readonly #onSignal = (signal: NodeJS.Signals) => {
+    for (const listener of [...(this.#listeners.get(signal) ?? [])]) listener(signal);
+  };
   #underWay = 0;
   #signal: NodeJS.Signals | undefined;
   /** Of the drains that are over while others are under way. */
@@ -30,6 +37,29 @@ export class ProcessShutdowns {
     return this.#signal;
   }
 
+  listen(signals: readonly NodeJS.Signals[], listener: SignalListener): void {
+    for (const signal of signals) {
+      const listeners = this.#listeners.get(signal) ?? new Set();
+      this.#listeners.set(signal, listeners);
+      // First of all listeners: what others do about the signal, such as to add listeners for a second one, comes after it.
+      if (listeners.size === 0) this.#target.prependListener(signal, this.#onSignal);
+      listeners.add(listener);
+    }
+  }
+
+  unlisten(signals: readonly NodeJS.Signals[], listener: SignalListener): void {
+    for (const signal of signals) {
+      const listeners = this.#listeners.get(signal);
+      if (listeners?.delete(listener) === true && listeners.size === 0)
+        this.#target.off(signal, this.#onSignal);
+    }
+  }
+
+  /** Listeners of the signal that are not ours. */
+  othersOf(signal: NodeJS.Signals): unknown[] {
+    return this.#target.listeners(signal).filter((listener) => listener !== this.#onSignal);
+  }
+
   begin(signal: NodeJS.Signals): void {
     this.#underWay++;
     this.#signal ??= signal;
@@ -44,12 +74,14 @@ export class ProcessShutdowns {
     if (--this.#underWay > 0) return undefined;
     const over = this.#over.splice(0);
     for (const one of over) one.leave();
-    return over.flatMap((one) => one.reasons);
+    // Two drains of one sink have the same.
+    return [...new Set(over.flatMap((one) => one.reasons))];
   }
 
   /** Counts what these sinks have not delivered when the process exits. Returns a function that stops it. */
   watch(drains: readonly SinkDrain[]): () => void {
-    if (drains.length > 0 && this.#watched.size === 0) this.#target.on('exit', this.#onExit);
+    // First of all: a listener that throws, or calls `exit` itself, ends the others' turn.
+    if (drains.length > 0 && this.#watched.size === 0) this.#target.prependListener('exit', this.#onExit);
     for (const drain of drains) this.#watched.set(drain, (this.#watched.get(drain) ?? 0) + 1);
     let isWatching = true;
     return () => {

@@ -7,8 +7,7 @@ export const SHUTDOWNS: unique symbol = Symbol.for('spillway.shutdowns');
 
 export interface SignalTarget {
   readonly pid: number;
-  on(event: 'exit', listener: () => void): unknown;
-  prependListener(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
+  prependListener(event: NodeJS.Signals | 'exit', listener: (signal: NodeJS.Signals) => void): unknown;
   off(event: NodeJS.Signals | 'exit', listener: (signal: NodeJS.Signals) => void): unknown;
   listeners(signal: NodeJS.Signals): readonly unknown[];
   kill(pid: number, signal: NodeJS.Signals): unknown;

@@ -131,6 +131,39 @@ describe.concurrent('a process that exits by itself or by somebody else', () => 
     expectAccounted(end);
   });
 
+  it.each([
+    ['throws', "throw new Error('mine');", 1],
+    ['calls process.exit()', 'process.exit(4);', 4],
+  ])(
+    'a listener of the exit that %s, added before: one line counts what is left',
+    async (_name, body, code) => {
+      const end = await runService(
+        `process.on('exit', () => { ${body} });
+       const sink = createSink('hangs'); drainOnSignals([sink]); fill(sink); process.exit(1);`,
+      );
+      expectAccounted(end);
+      expect(end).toMatchObject({ lines: 1, code });
+    },
+  );
+
+  it('a full pipe that nobody reads, and a child that has made it blocking: the process ends', async () => {
+    const end = await runService(
+      `import { spawn, spawnSync } from 'node:child_process';
+       if (process.argv[2] === undefined) {
+         const child = spawn(process.execPath, [...process.execArgv, process.argv[1], 'child'], { stdio: ['ignore', 'ignore', 'pipe'] });
+         child.stderr.pause();
+         child.on('exit', (code) => { note('code', code); child.stderr.destroy(); });
+         setTimeout(() => child.kill('SIGKILL'), 20_000).unref();
+       } else {
+         const sink = createSink('hangs'); drainOnSignals([sink]); fill(sink);
+         spawnSync('head', ['-c', '9999999', '/dev/zero'], { timeout: 500, killSignal: 'SIGKILL', stdio: ['ignore', 2, 'ignore'] });
+         process.exit(3);
+       }`,
+    );
+    expect(end).toMatchObject({ accepted: 1_000, code: 0 });
+    expect(end.notes).toContain('code 3');
+  }); // prettier-ignore
+
   it('exitNotice: false: no line', async () => {
     const end = await runService(
       `const sink = createSink('hangs'); drainOnSignals([sink], { exitNotice: false }); fill(sink); process.exit(1);`,
@@ -207,6 +240,19 @@ describe.concurrent('signals as process managers send them', () => {
       expect(end).toMatchObject({ delivered: 1_000, lines: 0 });
     },
   );
+});
+
+describe.concurrent('callbacks of the user', () => {
+  it('beforeDrain that hangs, with nothing left to drain: the warning is printed before the process ends', async () => {
+    const end = await runService(
+      `const server = createServer().listen(0); const sink = createSink('slow');
+       drainOnSignals([sink], { timeoutMs: 1_000, beforeDrain: () => new Promise(() => {}), onDrained: tell });
+       fill(sink); ready();`,
+      { onReady: signals([0, 'SIGTERM']) },
+    );
+    expect(end).toMatchObject({ delivered: 1_000, reported: 0, lines: 0, signal: 'SIGTERM' });
+    expect(end.stderr).toContain('beforeDrain has not answered within 500 ms');
+  });
 });
 
 describe.concurrent('worker threads', () => {

@@ -451,15 +451,41 @@ describe('the process', () => {
     await turn();
     for (const place of [1, 0]) await sinks[place]!.destination.answer();
     expect(target.done).toEqual([]);
-    expect(target.listenerCount('SIGTERM')).toBe(3);
+    expect(target.listenerCount('SIGTERM')).toBe(1);
     await sinks[2]!.destination.answer();
     expect(target.done).toEqual(ENDED);
     expect(target.listenerCount('SIGTERM') + target.listenerCount('exit')).toBe(0);
   });
 
+  it('has one listener for each signal, however many calls there are, because Node warns of more than ten', () => {
+    const { clock, target, listen } = create();
+    const stops = range(20).map(() => listen(writable(clock).sink));
+    expect([target.listenerCount('SIGTERM'), target.listenerCount('SIGINT')]).toEqual([1, 1]);
+    for (const stop of stops) stop();
+    expect(target.listening).toBe(0);
+  });
+
+  it('gets the signal again at once for a sink that was given to another call since the first', async () => {
+    const { clock, target, reports, listen } = create();
+    const first = writable(clock);
+    const late = writable(clock);
+    listen(first.sink);
+    first.sink.write(1);
+    target.signal();
+    listen(late.sink);
+    late.sink.write(2);
+    await turn();
+    await first.destination.answer();
+    expect(target.done).toEqual(['kill 4711 SIGTERM']);
+    expect(target.lines).toEqual([]);
+    await late.destination.answer();
+    expect(late.destination.items).toEqual([2]);
+    expect(reports.map(({ undelivered }) => undelivered)).toEqual([[], []]);
+    expect(target.done).toEqual(['kill 4711 SIGTERM', ...ENDED]);
+  });
+
   it('has as many listeners after a thousand calls as before', async () => {
     const { target, clock, listen } = create();
-    target.setMaxListeners(0);
     const { sink } = writable(clock);
     for (let round = 0; round < 1_000; round++) {
       const unlisten = listen(sink, sink);
@@ -532,7 +558,7 @@ describe('onDrained', () => {
       await clock.advance(10);
       await turn();
       const subject = items.length === 1 ? '1 item was' : `${items.length} items were`;
-      const reason = `drain took longer than timeoutMs (10 ms): ${items.length} items are open`;
+      const reason = `drain took longer than timeoutMs (10 ms): ${items.length === 1 ? '1 item is' : `${items.length} items are`} open`;
       const line = `spillway: ${subject} not delivered before SIGTERM ended the process: ${reason}`;
       expect(target.lines).toEqual(items.length > 0 ? [line] : []);
       expect(target.done).toEqual(ENDED);

@@ -94,6 +94,32 @@ describe('at exit one line counts', () => {
     }
   });
 
+  it('what a sink handed back before the signal, although onDrained has dealt with its report', async () => {
+    const { clock, target, listen, writable } = create();
+    const { sink, destination } = writable();
+    const transform = new BackpressureTransform<number>().on('error', () => undefined);
+    listen([transform, sink], { onDrained: () => undefined });
+    for (const item of range(5)) sink.write(item);
+    transform.write(5);
+    transform.destroy();
+    await turn();
+    await destination.fail(new Error('no'));
+    await clock.advance(0);
+    target.signal();
+    await turn(5);
+    expect(target.lines).toEqual(['spillway: 6 items were not delivered before SIGTERM ended the process']);
+  });
+
+  it('before other listeners of the exit, which may throw', () => {
+    const { target, listen, writable } = create();
+    const { sink } = writable();
+    sink.write(1);
+    target.on('exit', () => expect(target.lines).toEqual(line(1)));
+    listen([sink]);
+    target.exit(0);
+    expect.assertions(1);
+  });
+
   it('what a transform has not handed to its reader', async () => {
     const { target, listen } = create();
     const slow = new BackpressureTransform<number>({ map: () => new Promise<number>(() => undefined) });
@@ -203,6 +229,20 @@ describe('the line', () => {
       expect(target.lines).toEqual(isCut ? line(1) : []);
       expect(target.listenerCount('exit')).toBe(0);
     }
+  });
+
+  it('has the reason once where two calls have one sink', async () => {
+    const { clock, target, listen, writable } = create();
+    const { sink } = writable();
+    sink.write(1);
+    listen([sink], { timeoutMs: 10 });
+    listen([sink], { timeoutMs: 20 });
+    target.signal();
+    await clock.advance(20);
+    await turn();
+    expect(target.lines).toEqual([
+      'spillway: 1 item was not delivered before SIGTERM ended the process: drain took longer than timeoutMs (10 ms): 1 item is open',
+    ]);
   });
 
   it('is one line without control characters, of bounded length', () => {
