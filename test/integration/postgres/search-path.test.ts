@@ -58,6 +58,11 @@ const LOADS: readonly (readonly [files: string, ...flags: string[]])[] = [
   ['plain.ndjson', '--table', 'keyed', '--on-conflict', 'update', '--key', 'id', '--resume', 'keyed'],
   ['unique.csv', '--table', 'divided', '--truncate'],
   ['plain.csv', '--table', 'divided', '--on-conflict', 'update', '--key', 'id'],
+  ['unique.csv', '--table', 'secured', '--truncate'],
+  ['plain.csv', '--table', 'secured', '--on-conflict', 'update', '--key', 'id'],
+  ['plain.csv', '--table', 'folded', '--truncate', '--on-conflict', 'update', '--key', 'note'],
+  ['plain.csv', '--table', 'partial', '--truncate', '--on-conflict', 'update', '--key', 'id', '--atomic'],
+  ['bad.csv', '--table', 'folded', '--on-conflict', 'ignore', '--key', 'note', '--rejects', 'rejects.ndjson'],
 ];
 
 interface Row {
@@ -107,7 +112,79 @@ const COPIES: readonly (readonly [
     { table: 'plain', beforeCommit: (client) => client.query('SELECT 42 /* user */') },
   ],
   ['a partitioned table', [row(1), row(2)], { table: 'divided' }],
+  ['a table with row-level security', [row(1), row(2)], { table: 'secured' }],
+  ['a table with row-level security, bad rows', [row(1), row('x')], { table: 'secured' }],
+  [
+    'update with row-level security',
+    [row(1), row(1)],
+    { table: 'secured', onConflict: 'update', key: ['id'] },
+  ],
+  ...(['update', 'ignore'] as const).flatMap((onConflict) =>
+    (
+      [
+        ['folded', 'note'],
+        ['partial', 'id'],
+        ['own', 'note'],
+        ['nulls', 'note'],
+      ] as const
+    ).map(
+      ([table, key]) =>
+        [
+          `${onConflict} of ${table}`,
+          [row(1), row(2, 'A'), row(1, 'b'), row(3, 'c')],
+          { table, onConflict, key: [key] },
+        ] as const,
+    ),
+  ),
+  [
+    'update by an expression with defaults and bad rows',
+    [row(1), { note: 'A' } as Row, row('x', 'x'), row(1, 'b'), { id: 4, note: 'B' } as Row],
+    { table: 'folded', columns: ['id', 'at', 'note'], onConflict: 'update', key: ['note'] },
+  ],
+  [
+    'defaults',
+    [row(1), { note: 'b' } as Row, { id: 3 } as Row],
+    { table: 'folded', columns: ['id', 'at', 'note'] },
+  ],
+  [
+    'defaults as text',
+    [row(1), { note: 'b' } as Row],
+    { table: 'folded', columns: ['id', 'at', 'note'], format: 'text' },
+  ],
+  ['rows of another form', [row(1)], { table: 'plain', row: ({ id, note }) => ({ id, note }) }],
+  ['weights', [row(1)], { table: 'weighed', weightColumn: 'weight' }],
 ];
+
+/** The texts of indexes above, as far as the server may write them without a schema. */
+const OF_INDEXES = /^(function lower\(|operator <?>|type (text|folding)) in /;
+
+/** A type with operators of its own in a schema that others may write to, like `citext`. */
+const OWN_TYPE = `
+  CREATE TYPE folding;
+  CREATE FUNCTION folding_in(cstring) RETURNS folding STRICT IMMUTABLE LANGUAGE internal AS 'textin';
+  CREATE FUNCTION folding_out(folding) RETURNS cstring STRICT IMMUTABLE LANGUAGE internal AS 'textout';
+  CREATE TYPE folding (INPUT = folding_in, OUTPUT = folding_out, LIKE = text, COLLATABLE = true);
+  CREATE CAST (folding AS text) WITHOUT FUNCTION AS IMPLICIT;
+  CREATE FUNCTION folding_cmp(folding, folding) RETURNS int STRICT IMMUTABLE LANGUAGE sql AS
+    'SELECT pg_catalog.bttextcmp(pg_catalog.lower($1::pg_catalog.text), pg_catalog.lower($2::pg_catalog.text))';
+  ${[
+    ['lt', '<'],
+    ['le', '<='],
+    ['eq', '='],
+    ['ge', '>='],
+    ['gt', '>'],
+  ]
+    .map(
+      ([
+        name,
+        sign,
+      ]) => `CREATE FUNCTION folding_${name}(folding, folding) RETURNS bool STRICT IMMUTABLE LANGUAGE sql AS
+        'SELECT public.folding_cmp($1, $2) OPERATOR(pg_catalog.${sign}) 0';
+      CREATE OPERATOR ${sign} (FUNCTION = folding_${name}, LEFTARG = folding, RIGHTARG = folding);`,
+    )
+    .join('\n')}
+  CREATE OPERATOR CLASS folding_ops DEFAULT FOR TYPE folding USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 folding_cmp(folding, folding)`;
 
 beforeAll(async () => {
   for (const [name, text] of Object.entries(FILES)) await writeFile(path.join(cli.directory, name), text);
@@ -129,7 +206,25 @@ beforeAll(async () => {
     CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
       'BEGIN INSERT INTO public.seen VALUES (pg_catalog.current_setting(''search_path'')); RETURN NULL; END';
     CREATE TRIGGER see AFTER INSERT ON keyed FOR EACH STATEMENT EXECUTE FUNCTION see();
+    CREATE TABLE secured (id int PRIMARY KEY, at timestamptz, note text);
+    ALTER TABLE secured ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+    CREATE POLICY everything ON secured USING (true);
+    CREATE TABLE folded (id int DEFAULT 7, at timestamptz DEFAULT now(), note text);
+    CREATE UNIQUE INDEX ON folded (lower(note));
+    CREATE TRIGGER see BEFORE INSERT ON folded FOR EACH STATEMENT EXECUTE FUNCTION see();
+    CREATE TABLE partial (id int, at timestamptz, note text);
+    CREATE UNIQUE INDEX ON partial (id) WHERE id > 0 AND note <> 'x';
+    CREATE TABLE weighed (id int, at timestamptz, note text, weight float8);
     RESET ROLE`);
+  await admin.query(OWN_TYPE);
+  await admin.query(`SET ROLE loader; CREATE TABLE own (id int, at timestamptz, note folding);
+    CREATE UNIQUE INDEX ON own (note) WHERE note > 'A'; CREATE TABLE nulls (id int, at timestamptz, note text)`);
+  const { rows: versions } = await admin.query<{ isNew: boolean }>(
+    `SELECT current_setting('server_version_num')::int >= 150000 AS "isNew"`,
+  );
+  await admin.query(
+    `CREATE UNIQUE INDEX ON nulls (note) ${versions[0]!.isNew ? 'NULLS NOT DISTINCT' : ''}; RESET ROLE`,
+  );
   await plantLookAlikes(admin, 'public');
   planted = await plantedObjects(admin);
   await admin.end();
@@ -179,7 +274,10 @@ test.each(CASES)(
     expect(new Set(ours.map((entry) => entry.user))).toEqual(new Set([user]));
     const statements = ours.flatMap((entry) => statementOf(entry) ?? []);
     expect(statements.length).toBeGreaterThan(100);
-    expect(new Set(statements.flatMap(searchPathFaults))).toEqual(new Set());
+    const ownFaults = statements.flatMap((text) =>
+      searchPathFaults(text).filter((fault) => !text.includes('BEGIN ATOMIC') || !OF_INDEXES.test(fault)),
+    );
+    expect(new Set(ownFaults)).toEqual(new Set());
     const paths = await database.query<{ path: string }>('DELETE FROM public.seen RETURNING path');
     expect([...new Set(paths.map((seen) => seen.path))]).toEqual([searchPath]);
   },
@@ -199,7 +297,8 @@ async function runLoads(url: string): Promise<string[]> {
       (file === 'broken.csv' ? code === 1 : code === 0) || (code === 3 && flags.includes('--rejects'));
     if (!isExpected) faults.push(`${[file, ...flags].join(' ')}: ${stderr}`);
   }
-  const { code, stderr } = await cli.run(['query', 'SELECT 42 /* user */'], { env: { DATABASE_URL: url } });
+  const env = { DATABASE_URL: `${url}?target_session_attrs=read-write` };
+  const { code, stderr } = await cli.run(['query', 'SELECT 42 /* user */'], { env });
   return code === 0 ? faults : [...faults, stderr];
 }
 
