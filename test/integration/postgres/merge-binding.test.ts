@@ -102,3 +102,49 @@ test('an overload beside the function of an index is refused by name, and not ca
   expect(await load(database.pool({ max: 1 }), rows, options)).toEqual([]);
   expect(await database.query('SELECT v FROM overload.t')).toEqual([{ v: 2 }]);
 });
+
+describe('an upsert by an index with an expression', () => {
+  test('keeps the search path for what the index calls', async () => {
+    await database.query(`CREATE SCHEMA apart; CREATE TABLE apart.t (k text, v int);
+      CREATE FUNCTION apart.fold(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+      CREATE FUNCTION apart.key_of(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN fold($1); END';
+      CREATE UNIQUE INDEX ON apart.t (apart.key_of(k)) WHERE v > 0; CREATE UNIQUE INDEX ON apart.t (v)`);
+    const rows = [
+      { k: 'a', v: 1 },
+      { k: 'A', v: 2 },
+      { k: 'b', v: 3 },
+    ];
+    const pool = database.pool({ max: 1, options: '-c search_path=apart' });
+    expect(await load(pool, rows, { table: 't', onConflict: 'update', key: ['k'] })).toEqual([]);
+    expect(await database.query('SELECT k, v FROM apart.t ORDER BY v')).toEqual([
+      { k: 'a', v: 2 },
+      { k: 'b', v: 3 },
+    ]);
+  });
+
+  test('goes row by row where a trigger makes keys equal, and leaves out bad rows and defaults', async () => {
+    const table = await database.table('k text, v int DEFAULT 7 CHECK (v < 100)');
+    await database.query(`CREATE UNIQUE INDEX ON ${table} (lower(k));
+      CREATE FUNCTION trim_k() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.k := trim(NEW.k); RETURN NEW; END';
+      CREATE TRIGGER trim_k BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION trim_k()`);
+    const rows = [{ k: 'a', v: 1 }, { k: ' A' }, { k: 'b', v: 100 }, { k: 'c', v: 1 }, { k: 'C ', v: 3 }];
+    const options = { table, columns: ['k', 'v'], onConflict: 'update', key: ['k'] } as const;
+    const errors = await load(database.pool({ max: 1 }), rows, options);
+    expect(errors).toEqual([expect.stringContaining('check constraint')]);
+    expect(await database.query(`SELECT k, v FROM ${table} ORDER BY k`)).toEqual([
+      { k: 'a', v: 7 },
+      { k: 'c', v: 3 },
+    ]);
+  });
+
+  test('leaves no function behind in the session', async () => {
+    const table = await database.table('k text, v int');
+    await database.query(`CREATE UNIQUE INDEX ON ${table} (lower(k))`);
+    const pool = database.pool({ max: 1 });
+    await load(pool, [{ k: 'a', v: 1 }], { table, onConflict: 'update', key: ['k'] });
+    const { rows } = await pool.query(
+      'SELECT proname FROM pg_proc WHERE pronamespace = pg_my_temp_schema() UNION ALL SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()',
+    );
+    expect(rows).toEqual([]);
+  });
+});

@@ -61,7 +61,19 @@ const LOADS: readonly (readonly [files: string, ...flags: string[]])[] = [
   ['unique.csv', '--table', 'secured', '--truncate'],
   ['plain.csv', '--table', 'secured', '--on-conflict', 'update', '--key', 'id'],
   ['plain.csv', '--table', 'folded', '--truncate', '--on-conflict', 'update', '--key', 'note'],
-  ['plain.csv', '--table', 'partial', '--truncate', '--on-conflict', 'update', '--key', 'id', '--atomic'],
+  [
+    'plain.csv',
+    '--table',
+    'partial',
+    '--truncate',
+    '--on-conflict',
+    'update',
+    '--key',
+    'id',
+    '--atomic',
+    '--batch-size',
+    '1',
+  ],
   ['bad.csv', '--table', 'folded', '--on-conflict', 'ignore', '--key', 'note', '--rejects', 'rejects.ndjson'],
 ];
 
