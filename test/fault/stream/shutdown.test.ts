@@ -224,17 +224,19 @@ describe.concurrent('several sinks', () => {
   it('of several calls: the first that is done does not cut the others short', async () => {
     const { words, signal } = await runScript(
       `${SERVICE}
-       const slow = (ms) => new BackpressureWritable(async (items) => { await sleep(ms); say(items); });
-       for (const ms of [1, 300, 100]) {
-         const sink = slow(ms);
-         sink.write(ms);
-         drainOnSignals([sink], { onDrained: tell });
+       let over = 0;
+       // Nothing but the drain makes these flush, and each waits until the one before is over.
+       for (const place of [0, 2, 1]) {
+         const wait = async () => { while (over < place) await sleep(5); say(place); };
+         const sink = new BackpressureWritable(wait, { minFlushIntervalMs: 60_000 });
+         sink.write(place);
+         drainOnSignals([sink], { onDrained: (report) => { tell(report); over++; } });
        }`,
       kill('SIGTERM'),
     );
     const told = 'SIGTERM:[]';
     expect({ words, signal }).toEqual({
-      words: ['ready', '1', told, '100', told, '300', told],
+      words: ['ready', '0', told, '1', told, '2', told],
       signal: 'SIGTERM',
     });
   });

@@ -527,8 +527,8 @@ describe('signals', () => {
       env: { DATABASE_URL: database.url },
     });
     running.child.stdin!.write('a\n1\n2\n3');
-    // The header has been seen when the columns are known; then it waits.
-    await delay(1500);
+    // The rows that are complete are loaded, and then it waits for the end of the third.
+    while ((await countOf(table)) < 2) await delay(20);
     running.child.kill('SIGINT');
     const result = await running.result;
     expect(result).toMatchObject({
@@ -544,7 +544,9 @@ describe('signals', () => {
     const running = cli.start(['load', '-q', '-t', table, '-', '--format', 'csv'], {
       env: { DATABASE_URL: database.url },
     });
-    await delay(1500);
+    // Signals are heard before it connects.
+    const session = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'spillway'`;
+    while ((await database.query(session)).length === 0) await delay(20);
     running.child.kill('SIGINT');
     expect(await running.result).toMatchObject({
       code: 130,
