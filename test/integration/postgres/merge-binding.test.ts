@@ -147,4 +147,52 @@ describe('an upsert by an index with an expression', () => {
     );
     expect(rows).toEqual([]);
   });
+
+  test.each([
+    ['k', "(k) WHERE state IN ('on', 'off')"],
+    ['k', "(k) WHERE state = ANY ('{on,off}'::shapes.state[])"],
+    ['k', "(k) WHERE states && ARRAY['on'::shapes.state]"],
+    ['k', "(k) WHERE short IN ('a', 'ab') AND short LIKE 'a%'"],
+    ['mail', "(lower(mail)) WHERE mail <> 'x'"],
+    ['k', "(k) WHERE mail IS DISTINCT FROM 'x'::shapes.mail"],
+    ['k,short,v', "(coalesce(k, 'x'), (NULLIF(v, 0)), (CASE short WHEN 'b' THEN 1 ELSE v END))"],
+    ['k', '(k) WHERE pair < ROW (2, 2)::shapes.pair'],
+    ['pair', '(((pair).a), ((pair).b)) WHERE (pair).a > 0'],
+    ['k', "(k) WHERE span && '[1,9]'::shapes.span"],
+    ['at', "(date_trunc('day', at AT TIME ZONE 'UTC'), (EXTRACT(hour FROM at AT TIME ZONE 'UTC')))"],
+    ['k,num,v', `((k COLLATE "C"), (num + v), (- v)) WHERE k ~ '^a'`],
+    ['v', '(shapes.twice(v), (v OPERATOR(shapes.|+|) v)) WHERE v::bool'],
+    ['doc', "((doc ->> 'id'), ((doc -> 'n')::int)) WHERE doc ? 'id'"],
+    ['k', '(k) WHERE v BETWEEN 0 AND 9 AND (k, short) <> (short, k)'],
+  ])('is not refused with key %s and %s', async (key, definition) => {
+    await database.query(`DROP SCHEMA IF EXISTS shapes CASCADE; CREATE SCHEMA shapes; CREATE TYPE shapes.state AS ENUM ('on', 'off');
+      CREATE DOMAIN shapes.mail AS text CHECK (VALUE <> ''); CREATE TYPE shapes.pair AS (a int, b int);
+      CREATE TYPE shapes.span AS RANGE (SUBTYPE = int4);
+      CREATE FUNCTION shapes.twice(numeric) RETURNS numeric IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
+      CREATE FUNCTION shapes.add(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 + $2';
+      CREATE OPERATOR shapes.|+| (FUNCTION = shapes.add, LEFTARG = int, RIGHTARG = int);
+      CREATE TABLE shapes.t (k text, v int, state shapes.state, states shapes.state[], short varchar(5), mail shapes.mail,
+        pair shapes.pair, span shapes.span, at timestamptz, num numeric, doc jsonb, place int);
+      CREATE UNIQUE INDEX ON shapes.t ${definition}; CREATE UNIQUE INDEX ON shapes.t (place)`);
+    const row = {
+      k: 'a',
+      v: 1,
+      state: 'on',
+      states: '{on}',
+      short: 'ab',
+      mail: 'm',
+      pair: '(1,1)',
+      span: '[1,2]',
+    };
+    const rows = [1, 2, 3].map((place) => ({
+      ...row,
+      at: new Date(0),
+      num: 5,
+      doc: { id: 'x', n: 1 },
+      place,
+    }));
+    const options = { schema: 'shapes', table: 't', onConflict: 'update', key: key.split(',') } as const;
+    expect(await load(database.pool({ max: 1 }), rows, options)).toEqual([]);
+    expect(await database.query('SELECT place FROM shapes.t')).toEqual([{ place: 3 }]);
+  });
 });
