@@ -133,7 +133,10 @@ export class BlockSink implements LoadSink {
       this.#expectsFaults = true;
     }
     const rows: SourceRow[] = [];
-    for (const block of blocks) for (const row of block.rows(this.#open)) rows.push(row);
+    for (const block of blocks) {
+      block.sendNoMore();
+      for (const row of block.rows(this.#open)) rows.push(row);
+    }
     const answer = (await this.#copy(rows, { ...context, attempt })) ?? undefined;
     const rejected = answer?.errors.map((error) => rejectOf(error, rows)) ?? [];
     this.#expectsFaults = rejected.length > 0;

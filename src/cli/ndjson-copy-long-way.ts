@@ -60,10 +60,10 @@ export class LongWay {
     this.#writer.writeDefault();
   }
 
-  /** The others' text with these records in their places; a copy. */
-  mergeInto(text: Buffer): Buffer {
+  /** The others' text with these records in their places, as a copy; undefined if there are none of these. */
+  mergeInto(text: Buffer): Buffer | undefined {
     const runs = this.#runs;
-    if (runs.length === 0) return Buffer.from(text);
+    if (runs.length === 0) return undefined;
     const own = this.#writer.take();
     const merged = Buffer.allocUnsafe(text.length + own.length);
     let place = 0;

@@ -105,9 +105,13 @@ export class NdjsonTranscoder {
   }
 
   #take(): Buffer {
-    const data = this.#longWay.mergeInto(this.#text.bytes.subarray(0, this.#text.length));
-    this.#text.length = 0;
-    if (this.#text.bytes.length > LARGEST_KEPT_BYTES) this.#text = new CopyText();
+    const { bytes, length } = this.#text;
+    const isKept = bytes.length <= LARGEST_KEPT_BYTES;
+    const written = bytes.subarray(0, length);
+    // What is not kept for the next block need not be copied.
+    const data = this.#longWay.mergeInto(written) ?? (isKept ? Buffer.from(written) : written);
+    if (isKept) this.#text.length = 0;
+    else this.#text = new CopyText();
     if (this.#loose.bytes.length > LARGEST_KEPT_BYTES) this.#loose = new CopyText();
     return data;
   }

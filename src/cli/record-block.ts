@@ -63,8 +63,8 @@ export class RecordBlock {
   readonly line: number;
   /** Of the first record: see {@link SourceRow}. */
   readonly ordinal: number;
-  /** Set where the block can be sent as it is. */
-  readonly sent: SentContent | undefined;
+  /** Set if its records came as bytes. */
+  #sent: SentContent | undefined;
   /** How many of its records the table has refused. */
   rejected = 0;
   readonly #rows: readonly SourceRow[];
@@ -74,7 +74,7 @@ export class RecordBlock {
     this.file = file;
     this.line = line;
     this.ordinal = ordinal;
-    this.sent = 'kind' in content ? content : undefined;
+    this.#sent = 'kind' in content ? content : undefined;
     this.#rows = 'kind' in content ? [] : content;
   }
 
@@ -88,6 +88,19 @@ export class RecordBlock {
   release(): void {
     this.#memory?.release();
     this.#memory = undefined;
+  }
+
+  /** What the server is to get, and in which formats. Undefined for records that were read. */
+  get sent(): SentContent | undefined {
+    return this.#sent;
+  }
+
+  /** It was refused as it is, or may be: from now on its records are only read one by one. Frees what is not needed for that. */
+  sendNoMore(): void {
+    const sent = this.#sent;
+    // Lines are read from what was to be sent.
+    if (sent !== undefined && sent.lines === undefined)
+      this.#sent = { ...sent, sent: sent.written, formats: [] };
   }
 
   get records(): number {

@@ -12,6 +12,7 @@
  * its lines: the readers see to that.
  */
 
+import { KeptBytes } from './kept-bytes.js';
 import { LONGEST_TEXT_BYTES } from './text.js';
 
 const LINE_FEED = 0x0a;
@@ -21,6 +22,9 @@ const LINE_BREAK = Buffer.of(LINE_FEED);
 
 /** So much that it can be seen, beside a line break, that a text of the greatest length was longer. */
 const KEPT_BYTES = LONGEST_TEXT_BYTES + 3;
+
+/** Of what is looked at once more. */
+const PORTION_BYTES = 64 * 1024;
 
 export type SplitFault =
   'too_long' | 'too_long_open_quote' | 'open_quote' | 'text_after_quote' | 'quote_in_field';
@@ -50,8 +54,8 @@ export class RecordSplitter {
   /** The beginning of a record that has not ended yet, in pieces. */
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
-  /** How many of the pieces, or of what is kept of a line that is being left out, are copies. */
-  #copies = 0;
+  /** Set if the first of the pieces, or of what is kept of a line that is being left out, is a copy: it holds these. */
+  #copy: KeptBytes | undefined;
   #place: Place = Place.UNQUOTED;
   /** The byte before the next; a line feed where a record begins. */
   #previous = LINE_FEED;
@@ -95,8 +99,16 @@ export class RecordSplitter {
   /** Once for a chunk: where many records are none, what comes after each of them is kept for a moment, again and again. */
   #copyKept(): void {
     const kept = this.#skipped?.kept ?? this.#pieces;
-    for (; this.#copies < kept.length; this.#copies += 1)
-      kept[this.#copies] = Buffer.from(kept[this.#copies]!);
+    if (kept.length > (this.#copy === undefined ? 0 : 1)) kept.splice(0, kept.length, this.#join(kept));
+  }
+
+  /** As one buffer, which is no view of a chunk. Only what is no copy yet is copied. */
+  #join(pieces: readonly Buffer[]): Buffer {
+    const first = this.#copy === undefined ? 0 : 1;
+    // The line break that ends a record is kept with it.
+    this.#copy ??= new KeptBytes(this.#options.maxRecordBytes + 2);
+    for (let index = first; index < pieces.length; index += 1) this.#copy.append(pieces[index]!);
+    return this.#copy.bytes;
   }
 
   #stepAtEnd(): void {
@@ -199,7 +211,7 @@ export class RecordSplitter {
   #divide(bytes: Buffer, end: number): void {
     if (end > 0) {
       const whole = bytes.subarray(0, end);
-      const block = this.#pieceBytes === 0 ? whole : Buffer.concat([...this.#pieces, whole]);
+      const block = this.#pieceBytes === 0 ? whole : this.#join([...this.#pieces, whole]);
       this.#forget();
       this.#options.whole(block);
     }
@@ -212,7 +224,7 @@ export class RecordSplitter {
   #forget(): void {
     this.#pieces = [];
     this.#pieceBytes = 0;
-    this.#copies = 0;
+    this.#copy = undefined;
     this.#place = Place.UNQUOTED;
     this.#previous = LINE_FEED;
   }
@@ -223,8 +235,15 @@ export class RecordSplitter {
     const told = fault === 'too_long' && this.#leavesQuoteOpen() ? 'too_long_open_quote' : fault;
     if (!this.#options.skips) this.#options.bad(told, pieces[0]!);
     this.#skipped = { fault: told, kept: [], keptBytes: 0 };
-    for (let i = pieces.length - 1; i >= 0; i -= 1) this.#waiting.push(pieces[i]!);
+    for (let i = pieces.length - 1; i >= 0; i -= 1) this.#waitInPortions(pieces[i]!);
     this.#forget();
+  }
+
+  /** What was kept lies together, and its records are not to come all at once. */
+  #waitInPortions(piece: Buffer): void {
+    const last = Math.max(0, Math.ceil(piece.length / PORTION_BYTES) - 1);
+    for (let portion = last; portion >= 0; portion -= 1)
+      this.#waiting.push(piece.subarray(portion * PORTION_BYTES, (portion + 1) * PORTION_BYTES));
   }
 
   /** Whether the first line ends within quotes. (One that is too long by itself is too long without them.) */
@@ -257,8 +276,9 @@ export class RecordSplitter {
   #endSkipped(): void {
     const { fault, kept } = this.#skipped!;
     this.#skipped = undefined;
-    this.#copies = 0;
-    this.#options.bad(fault, kept.length === 1 ? kept[0]! : Buffer.concat(kept));
+    const line = kept.length === 1 ? kept[0]! : this.#join(kept);
+    this.#copy = undefined;
+    this.#options.bad(fault, line);
   }
 
   #faultAtEnd(): SplitFault | undefined {
@@ -267,7 +287,7 @@ export class RecordSplitter {
   }
 
   #tellRest(): void {
-    const block = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    const block = this.#pieces.length === 1 ? this.#pieces[0]! : this.#join(this.#pieces);
     this.#forget();
     this.#options.whole(block);
   }

@@ -195,6 +195,12 @@ const CASES: readonly Case[] = [
     expected: { code: 1, error: matching(/x\.ndjson:1: column "a": value overflows numeric format/) },
   },
   {
+    what: 'many digits in a text of NDJSON',
+    name: 'x.ndjson',
+    content: () => `{"a":"${'9'.repeat(15 * MIB)}"}\n`,
+    expected: { code: 1, error: matching(/x\.ndjson:1: column "a": value overflows numeric format/) },
+  },
+  {
     what: 'deep nesting',
     name: 'x.ndjson',
     content: () => `{"b":${'['.repeat(7 * MIB)}${']'.repeat(7 * MIB)}}\n`,
