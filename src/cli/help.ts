@@ -67,7 +67,8 @@ A quote inside an unquoted field and text after a closing quote are refused. Lin
 a file whose lines end in CR alone is not taken. Text is UTF-8.
 
 NDJSON has one object on each line; blank lines are skipped. Without --columns the keys of the first
-10,000 records fix the columns. An absent key is NULL; one that no column stands for is an error.
+10,000 records fix the columns. An absent key gets its column's default; one that no column
+stands for is an error.
 
 --rejects: each line has file, line, record (counted from 1, over all files), row (or text, where the record
 cannot be read), code (SQLSTATE), column, constraint and message. The file is made anew by each load, readable
@@ -80,7 +81,8 @@ to read them; --batch-size, --connections and names of files may change. --trunc
 ${DESTINATION}
 
 Exit code: 0 all rows are in · 1 failed · 2 wrong usage · 3 done, but rows were rejected, or dropped by the
-strategy · 130 stopped by Ctrl-C, after what had been read was loaded (a second Ctrl-C ends at once).
+strategy · 130 stopped by Ctrl-C, or 143 by SIGTERM, after what had been read was loaded (a second Ctrl-C,
+a second or more after the first, ends at once).
 
 Examples:
   spillway load events.csv --table events
