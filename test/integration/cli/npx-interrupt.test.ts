@@ -28,7 +28,12 @@ function inTerminal(command: string, cwd: string) {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(PG|DATABASE_URL|NODE_|VITEST|npm_)/.test(name),
   );
-  const env = { ...Object.fromEntries(inherited), DATABASE_URL: database.url };
+  const env = {
+    ...Object.fromEntries(inherited),
+    DATABASE_URL: database.url,
+    // It replaces itself by the command, so that what npm forwards reaches that (dash stays between them).
+    npm_config_script_shell: 'bash',
+  };
   const child = spawn('script', ['-qec', command, '/dev/null'], { cwd, env, stdio: 'pipe' });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
@@ -44,9 +49,9 @@ function inTerminal(command: string, cwd: string) {
   return { interrupt: () => void child.stdin.write('\u0003'), isOver: () => child.exitCode !== null, ended };
 }
 
-const hasScript = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0;
+const hasScript = spawnSync('script', ['-qec', 'bash -c true', '/dev/null']).status === 0;
 
-describe.skipIf(!hasScript)('npx spillway load and one Ctrl-C in mid-load (needs script)', () => {
+describe.skipIf(!hasScript)('npx spillway load and one Ctrl-C in mid-load (needs script and bash)', () => {
   it.each([
     ['is drained', '', /stopped by SIGINT after [^\n]*rows\.csv:(\d+); the rows up to there were loaded/],
     ['with --atomic is rolled back', '--atomic', /stopped by SIGINT; nothing was loaded/],
