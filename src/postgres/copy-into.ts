@@ -255,7 +255,8 @@ function buildCopy<T extends object, Client extends CopyClient>(
         const { failure, stage, isTooLarge } = error;
         // At once, with smaller statements: nothing of it has landed.
         if (isTooLarge && !signal.aborted) continue;
-        if (stage !== 'copy' || !hintsAtChangedTable(failure.sqlState)) throw failure;
+        const isAtTable = stage === 'copy' || stage === 'merge';
+        if (!isAtTable || !hintsAtChangedTable(failure.sqlState)) throw failure;
         // The table may have changed since it was looked up: then it is worth another look, once.
         tableLayout.forget(layout);
         if (cached === undefined) throw failure;

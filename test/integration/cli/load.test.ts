@@ -358,7 +358,7 @@ describe('what is printed', () => {
     const table = await database.table('a int');
     // Slow enough that the input runs ahead of it.
     await database.query(
-      `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END'`,
+      `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END'`,
     );
     await database.query(
       `CREATE TRIGGER slow AFTER INSERT ON "${table}" FOR EACH STATEMENT EXECUTE FUNCTION slow()`,
