@@ -4,7 +4,7 @@ import { stringify } from 'lossless-json';
 import type { TableColumn } from '../postgres/catalogue.js';
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
-import { integerText, WrittenNumber } from './ndjson/written-number.js';
+import { integerText, RefusedNumber, WrittenNumber } from './ndjson/written-number.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import type { SourceFile } from './source.js';
 
@@ -104,7 +104,7 @@ export function fieldEncoder(type: TableColumn['type']): ToField {
   if (type.kind === 'array') return arrayEncoder(type.element);
   if (type.name === 'json' || type.name === 'jsonb') return jsonText;
   if (WHOLE_NUMBERS.has(type.name)) return (value) => plain(value, wholeNumber);
-  if (NO_NUMBERS.has(type.name)) return (value) => plain(value, asNumber);
+  if (NO_NUMBERS.has(type.name)) return (value) => plain(value, asRefused);
   return (value) => plain(value, asWritten);
 }
 
@@ -119,7 +119,7 @@ function arrayEncoder(elementType: TableColumn['type']): ToField {
       return areDimensions && Array.isArray(value) ? toArray(value) : element(value);
     });
   };
-  return (value) => (Array.isArray(value) ? toArray(value) : plain(value, asNumber));
+  return (value) => (Array.isArray(value) ? toArray(value) : plain(value, asRefused));
 }
 
 function plain(value: unknown, toNumber: (number: WrittenNumber) => unknown): unknown {
@@ -131,12 +131,12 @@ function asWritten(number: WrittenNumber): WrittenNumber {
   return number;
 }
 
-function asNumber({ value }: WrittenNumber): number {
-  return Number(value);
+function asRefused({ value }: WrittenNumber): RefusedNumber {
+  return new RefusedNumber(value);
 }
 
-function wholeNumber({ value }: WrittenNumber): string {
-  return integerText(value) ?? value;
+function wholeNumber(number: WrittenNumber): unknown {
+  return integerText(number.value) ?? number;
 }
 
 function jsonText(value: unknown): string {

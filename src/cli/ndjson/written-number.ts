@@ -9,6 +9,13 @@ export class WrittenNumber extends LosslessNumber {
   }
 }
 
+/** The same for a column that takes no numbers: its encoder meets a number and refuses it, and the file of rejects has it as it is written. */
+export class RefusedNumber extends LosslessNumber {
+  toPostgres(): number {
+    return Number(this.value);
+  }
+}
+
 /** As a JavaScript number where that is spelled alike. */
 export function numberAsWritten(text: string): unknown {
   const number = Number(text);

@@ -123,6 +123,21 @@ test('a rejected number is in the file of rejects as it is written', async () =>
   expect(await readFile(rejects, 'utf8')).toContain('"row":{"a":5,"n":1.10,"b":[1E5]}');
 });
 
+test.each(['int8', 'date', 'timestamptz', 'bytea', 'point', 'int4[]'])(
+  'a number that %s does not take is in the file of rejects as it is written',
+  async (type) => {
+    const numbers = ['1e400', '1715941230123456789.25', '1.10'];
+    const table = await database.table(`a int, v ${type}`);
+    const file = path.join(directory, 'refused.ndjson');
+    const rejects = path.join(directory, `refused-${table}.rejects`);
+    await writeFile(file, numbers.map((n, a) => `{"a":${a},"v":${n}}\n`).join(''));
+    await loadBy(WAYS[0]![1], file, table, database.url, ['--rejects', rejects]);
+    const lines = (await readFile(rejects, 'utf8')).trimEnd().split('\n');
+    expect(lines.map((line) => /"v":(.*?)\},"code"/.exec(line)?.[1])).toEqual(numbers);
+    expect(await database.query(`SELECT a FROM ${table}`)).toEqual([]);
+  },
+);
+
 test.each(['csv', 'ndjson'])(
   '--create from %s keeps codes and decimals as they are written',
   async (format) => {
