@@ -9,6 +9,7 @@ import {
   type TakeRow,
 } from './block-reader.js';
 import { InputError } from './errors.js';
+import { parseBesideLongTexts } from './ndjson/long-texts.js';
 import { numberAsWritten } from './ndjson/written-number.js';
 import { decodeUtf8, divideByValidity, endOfLine, invalidText } from './text.js';
 
@@ -87,7 +88,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       value = JSON.parse(line);
       // Parsed a second time, so that what is accepted never hangs on the length of a number.
       if (mayHaveUnusualNumbers && isObject(value) && UNUSUAL_NUMBER.test(line)) {
-        value = parseLossless(line, undefined, LOSSLESS);
+        value = parseBesideLongTexts(line, parseKeepingNumbers);
       }
     } catch (error) {
       refuse(this.#faultOf(error as Error), this.nextLine, this.written);
@@ -121,6 +122,8 @@ const LOSSLESS = {
   // The last one wins, as in JSON.parse.
   onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue,
 };
+
+const parseKeepingNumbers = (text: string): unknown => parseLossless(text, undefined, LOSSLESS);
 
 function nameOf(value: unknown): string {
   if (value === null) return 'null';

@@ -201,6 +201,13 @@ const CASES: readonly Case[] = [
     expected: { code: 1, error: matching(/x\.ndjson:1: column "a": value overflows numeric format/) },
   },
   {
+    // The key is escaped, so that the record is parsed.
+    what: 'a number as it is written beside a long text',
+    name: 'x.ndjson',
+    content: () => `{"\\u0061":1.10,"b":"${'x'.repeat(15 * MIB)}"}\n`,
+    expected: { code: 0, rows: 1 },
+  },
+  {
     what: 'deep nesting',
     name: 'x.ndjson',
     content: () => `{"b":${'['.repeat(7 * MIB)}${']'.repeat(7 * MIB)}}\n`,
