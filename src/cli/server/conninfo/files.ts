@@ -13,8 +13,11 @@ export interface FoundFile {
 
 /** What the settings may read of the machine; other ones only in tests. */
 export interface Machine {
-  /** @returns `undefined` when there is no such file. Throws for one that cannot be read. */
-  readFile(file: string): Promise<FoundFile | undefined>;
+  /**
+   * @param mustBePlain no pipe, which would be waited for, and no device
+   * @returns `undefined` when there is no such file. Throws for one that cannot be read.
+   */
+  readFile(file: string, mustBePlain?: boolean): Promise<FoundFile | undefined>;
   readonly userName: string;
   /** The home directory when HOME is not set. */
   readonly home: string;
@@ -41,9 +44,11 @@ function userInfo(): os.UserInfo<string> | undefined {
   }
 }
 
-async function readIfThere(file: string): Promise<FoundFile | undefined> {
+async function readIfThere(file: string, mustBePlain = false): Promise<FoundFile | undefined> {
   try {
-    const { mode, uid } = await stat(file);
+    const found = await stat(file);
+    if (mustBePlain && !found.isFile()) throw Object.assign(new Error(), { code: 'not a plain file' });
+    const { mode, uid } = found;
     return { content: await readFile(file), mode: mode & 0o777, uid };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

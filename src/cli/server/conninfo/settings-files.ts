@@ -76,7 +76,7 @@ export async function readPasswords(
   if (file === undefined) return { passwords: none };
   let found: FoundFile | undefined;
   try {
-    found = await machine.readFile(file);
+    found = await machine.readFile(file, true);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'error';
     return { passwords: none, fault: `the password file ${file} is not used: it cannot be read (${code})` };

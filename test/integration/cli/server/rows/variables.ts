@@ -105,6 +105,11 @@ export const VARIABLES: Row[] = [
     then: { neither: /asks for a password.*others may read it: chmod 600/ },
   },
   {
+    text: `host=127.0.0.1 port={port} user=alice passfile='{home}/pass'`,
+    then: { neither: /asks for a password.*home\/pass is not used: .*not a plain file/ },
+    title: 'a password file that is a folder, a pipe or a device is not read',
+  },
+  {
     text: `host=127.0.0.1 port={port} user=alice passfile='{home}/nowhere'`,
     then: { neither: /asks for a password/ },
   },
