@@ -17,6 +17,7 @@ import type { WrittenLines } from './encoded-rows.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
+import { firstRow, missingColumns } from './rows/row-keys.js';
 import { rowReader } from './rows/row-source.js';
 import { RowSizes } from './row-size.js';
 import type { ValuesOf } from './row-writer.js';
@@ -282,44 +283,6 @@ class StagedFailure extends Error {
     this.stage = stage;
     this.failure = failure;
     this.isTooLarge = isTooLarge;
-  }
-}
-
-/** The row whose keys are to be the columns: where bad rows are taken, the first that has any. */
-function firstRow(items: readonly unknown[], takesFailures: boolean, rowOf: ValuesOf | undefined): unknown {
-  const first = tryRow(items[0], rowOf);
-  if (!takesFailures) return first;
-  for (const item of items) {
-    const row = tryRow(item, rowOf);
-    if (Array.isArray(row)) return row;
-    if (typeof row === 'object' && row !== null && !ArrayBuffer.isView(row) && Object.keys(row).length > 0)
-      return row;
-  }
-  return first;
-}
-
-/** Columns that rows of the batch have a value for, and that are not among those that are loaded. */
-function missingColumns(
-  items: readonly unknown[],
-  { addable }: RowLayout,
-  rowOf: ValuesOf | undefined,
-): string[] {
-  const missing = new Set<string>();
-  for (const item of items) {
-    const row = tryRow(item, rowOf);
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) continue;
-    for (const [key, value] of Object.entries(row))
-      if (value !== undefined && addable.has(key)) missing.add(key);
-  }
-  return [...missing];
-}
-
-/** What the function throws is told where the row is written. */
-function tryRow(item: unknown, rowOf: ValuesOf | undefined): unknown {
-  try {
-    return rowOf === undefined ? item : rowOf(item);
-  } catch {
-    return undefined;
   }
 }
 

@@ -3,7 +3,7 @@
 import { InvalidOptionError } from '../errors.js';
 import { checkFunction, checkNames, refuse, show } from '../validate.js';
 import { FORMATS, type FormatOption } from './copy-format.js';
-import type { ConflictRule } from './copy-plan.js';
+import type { ConflictRule } from './copy/plan-request.js';
 import type { DateZone } from './encoding/date-clock.js';
 import { IMPORT_ID_RANGE, isImportId } from './import-id.js';
 import type { CopyClient } from './pool.js';

@@ -3,13 +3,12 @@
  * never become part of a statement. Pure.
  */
 
-import type { TableColumn } from './catalogue.js';
 import { DEFAULT_MARKER } from './copy/absent-values.js';
 import { freeName } from './copy/merge-plan.js';
+import type { PlanRequest } from './copy/plan-request.js';
 import { planStaging, STAGING, STAGING_TABLE, type Staging } from './copy/staging-plan.js';
 import { quoteIdentifier, quoteLiteral, quoteTable } from './identifiers.js';
 import { statement, type Statement } from './sql/statement.js';
-import type { ConflictTarget } from './table/conflict-target.js';
 
 /** How the rows of a COPY are written: what stands in its parentheses. */
 export type CopyFormat = string;
@@ -27,13 +26,6 @@ export function delimitedFormat(format: 'csv' | 'text', delimiter: string, nullT
   return `FORMAT ${format}, DELIMITER ${quoteLiteral(delimiter)}, NULL ${quoteLiteral(nullText)}, ENCODING 'UTF8'`;
 }
 
-/** What becomes of a row whose key the table holds already. */
-export type ConflictRule =
-  | { onConflict: 'error' }
-  /** Without a key: whichever unique constraint it would break. */
-  | { onConflict: 'ignore'; key: readonly string[] | undefined }
-  | { onConflict: 'update'; key: readonly string[] };
-
 export interface CopyPlan {
   copy(format: CopyFormat): Statement;
   /** The table that the server names where a row of the COPY is at fault. */
@@ -42,22 +34,6 @@ export interface CopyPlan {
   staging: Staging | undefined;
   /** Which of two rows counts depends on their order. */
   isOrdered: boolean;
-}
-
-/** A column of the COPY. */
-export type PlannedColumn = Pick<TableColumn, 'name' | 'sqlType' | 'hasDefault'>;
-
-export interface PlanRequest {
-  readonly schema: string;
-  readonly table: string;
-  readonly columns: readonly PlannedColumn[];
-  readonly conflict: ConflictRule;
-  /** The index that the rule's key stands for. */
-  readonly conflictTarget: ConflictTarget | undefined;
-  /** The server takes no COPY FROM into the table: row-level security applies. */
-  readonly isSecured: boolean;
-  /** Each row lists the columns that it leaves out. */
-  readonly listsAbsent: boolean;
 }
 
 export function planCopy(request: PlanRequest): CopyPlan {

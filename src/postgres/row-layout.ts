@@ -7,11 +7,11 @@ import type { DateZone } from './encoding/date-clock.js';
 import { compileEncoder, type ValueEncoder } from './text-encoders.js';
 import type { ConflictTarget } from './table/conflict-target.js';
 import type { AbsentValues } from './copy/absent-values.js';
+import type { ConflictRule } from './copy/plan-request.js';
 import {
   planCopy,
   TEXT_FORMAT,
   TEXT_FORMAT_WITH_DEFAULTS,
-  type ConflictRule,
   type CopyFormat,
   type CopyPlan,
 } from './copy-plan.js';

@@ -5,7 +5,7 @@ import { describeTable, type TableDescription } from './catalogue.js';
 import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
 import type { FormatOption } from './copy-format.js';
-import type { ConflictRule } from './copy-plan.js';
+import type { ConflictRule } from './copy/plan-request.js';
 import { ClientDates } from './encoding/client-dates.js';
 import type { DateZone } from './encoding/date-clock.js';
 import { describeSetupFailure } from './copy-failure.js';

@@ -1,6 +1,6 @@
 /** The way over a temporary table: how it is made, and how its rows go on. Names are quoted; values never become part of a statement. Pure. */
 
-import type { ConflictRule, PlanRequest } from '../copy-plan.js';
+import type { ConflictRule, PlanRequest } from './plan-request.js';
 import { quoteIdentifier, quoteTable } from '../identifiers.js';
 import type { CopyClient } from '../pool.js';
 import { sequence, statement, type Statement } from '../sql/statement.js';
