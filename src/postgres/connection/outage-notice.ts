@@ -104,8 +104,5 @@ function firstOf(error: Error): unknown {
 }
 
 function emitWarning(message: string): void {
-  process.emitWarning(`${message}; batches are held, and tried again`, {
-    type: 'SpillwayWarning',
-    code: OUTAGE_WARNING,
-  });
+  process.emitWarning(message, { type: 'SpillwayWarning', code: OUTAGE_WARNING });
 }
