@@ -3,6 +3,8 @@
  * at the first that does not. So the client fails with an error, where its parser would throw in the socket's handler, loop, or buffer.
  */
 
+import { readSync } from 'node:fs';
+import { Socket } from 'node:net';
 import {
   ProtocolGuard,
   type AnswerLimits,
@@ -24,7 +26,11 @@ interface GuardableStream {
   destroy(error: Error): unknown;
 }
 
+type Destroy = (this: Socket, error: Error | null, callback: (error?: Error | null) => void) => void;
+
 const NO_BYTES = Buffer.alloc(0);
+/** Of what a server has sent before a write to it failed. Its farewell is far shorter. */
+const MOST_REST_BYTES = 64 * 1024;
 const SMALLEST_HOLD = 1024;
 /** ReadyForQuery, ErrorResponse, Authentication, CopyInResponse. */
 const TURNING_POINTS: ReadonlySet<number> = new Set([0x5a, 0x45, 0x52, 0x47]);
@@ -41,6 +47,8 @@ export class GuardedSocket {
   #heldBytes = 0;
   #isBroken = false;
   #isRemoved = false;
+  #isReadingRest = false;
+  #unhook = (): void => undefined;
 
   readonly #onData: DataListener = (chunk) => {
     this.#receive(chunk);
@@ -57,6 +65,7 @@ export class GuardedSocket {
     this.#inner = stream.listeners('data') as DataListener[];
     stream.on('data', this.#onData);
     for (const listener of this.#inner) stream.removeListener('data', listener);
+    if (stream instanceof Socket) this.#readRestOf(stream);
     guards.set(stream, this);
   }
 
@@ -73,6 +82,38 @@ export class GuardedSocket {
   /** The guard of a stream, if it has one. */
   static of(stream: unknown): GuardedSocket | undefined {
     return typeof stream === 'object' && stream !== null ? guards.get(stream) : undefined;
+  }
+
+  /**
+   * A server that ends a session says why, and closes the connection. If a write fails on that before the last words are read, Node closes
+   * the socket with them in it. So they are read before it closes. Over TLS they cannot be.
+   */
+  #readRestOf(socket: Socket): void {
+    const hooked = socket as unknown as { _destroy: Destroy };
+    const destroy = hooked._destroy;
+    const hook: Destroy = (error, callback) => {
+      const { fd } = (socket as unknown as { _handle?: { fd?: number } | null })._handle ?? {};
+      if (error !== null && !this.#isBroken && !this.#isRemoved && fd !== undefined && fd >= 0)
+        this.#readRest(fd);
+      destroy.call(socket, error, callback);
+    };
+    hooked._destroy = hook;
+    this.#unhook = () => {
+      if (hooked._destroy === hook) hooked._destroy = destroy;
+    };
+  }
+
+  #readRest(fd: number): void {
+    this.#isReadingRest = true;
+    const bytes = Buffer.allocUnsafe(MOST_REST_BYTES);
+    try {
+      const count = readSync(fd, bytes, 0, bytes.length, null);
+      if (count > 0) this.#receive(bytes.subarray(0, count));
+    } catch {
+      // Nothing is there: EAGAIN, or ECONNRESET.
+    } finally {
+      this.#isReadingRest = false;
+    }
   }
 
   begin(kind: StatementKind, limits?: AnswerLimits): void {
@@ -97,6 +138,7 @@ export class GuardedSocket {
     if (this.#isRemoved) return;
     this.#isRemoved = true;
     guards.delete(this.#stream);
+    this.#unhook();
     for (const listener of this.#inner) this.#stream.on('data', listener);
     this.#stream.removeListener('data', this.#onData);
     const rest = this.#held.subarray(0, this.#heldBytes);
@@ -110,7 +152,7 @@ export class GuardedSocket {
   }
 
   get #isOver(): boolean {
-    return this.#isBroken || this.#stream.destroyed === true;
+    return this.#isBroken || (this.#stream.destroyed === true && !this.#isReadingRest);
   }
 
   /** Adds to the message that is held what belongs to it. @returns where that ends in the chunk */
