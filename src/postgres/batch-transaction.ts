@@ -186,7 +186,11 @@ export class BatchTransaction<T, Client extends CopyClient> {
     }
     if (!isCancel(error) || !lease.isOut) return this.#end(error);
     try {
-      await this.#patience.wait(runStatement(lease.client, this.#batch.scope.rollback), CLEAN_UP_LIMIT_MS);
+      const undone = await this.#patience.wait(
+        runStatement(lease.client, this.#batch.scope.rollback),
+        CLEAN_UP_LIMIT_MS,
+      );
+      if (undone === LATE) throw error;
       const found = await this.#patience.wait(runStatement(lease.client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
       const [limits] = found === LATE ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
       if (limits === undefined) throw error;
