@@ -47,7 +47,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       writeLine(process.stdout, await version());
       return ExitCode.OK;
     case 'load': {
-      boundGarbage();
+      boundGarbage(invocation.options.rejects !== undefined);
       const { load } = await import('./load.js');
       const { options } = invocation;
       const summary = await load(options, terminal);
