@@ -37,7 +37,6 @@ function avoidBlocking(): void {
 
 /** One line without control characters: errors of a destination may contain anything. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+  const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
   return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line;
 }
