@@ -19,6 +19,7 @@ export type {
   BreakerState,
   FlushContext,
   FlushDefaults,
+  DestinationResult,
   FlushFunction,
   FlushReason,
   FlushResult,

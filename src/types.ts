@@ -33,8 +33,11 @@ export interface FlushContext {
 }
 
 /**
- * What a flush function may answer. `success + failed` must be the size of the batch. An entry of `errors` that is an `ItemError` names
- * its item; failures that name none are not retried.
+ * What a flush function returns if it knows of failures. `success + failed` must be the size of the batch. An entry of `errors` that is an
+ * `ItemError` names its item; failures that name none are not retried.
+ *
+ * @example
+ * return { success: 2, failed: 1, errors: [new ItemError(0, { cause: error })] };
  */
 export interface FlushResult {
   success: number;
@@ -43,12 +46,27 @@ export interface FlushResult {
 }
 
 /**
- * Delivers one batch. A promise that resolves to nothing means that every item arrived; one that rejects, that none did, or that it is
- * unknown. `items` belongs to the flush function until its promise settles; it must not change it.
+ * A destination's own result, returned as it came: node-postgres' `Result`, Prisma's `{ count }`, a number, a list of rows. It means that all
+ * items arrived. It has none of the fields of `FlushResult`; an object that has one of them must be a whole `FlushResult`.
+ *
+ * A result that looks like a partial failure fails the batch with `ERR_BACKPRESSURE_INVALID_RESULT`, each item `ambiguous`: `false`, an
+ * `Error`, `ok: false` and an HTTP status from 400 on, a rejected entry of `Promise.allSettled`, an array of promises, `Failed`,
+ * `FailedRecordCount`, `UnprocessedItems`, `error` and the like unless empty.
+ */
+export type DestinationResult =
+  string | number | bigint | boolean | null | (object & { success?: never; failed?: never; errors?: never });
+
+/**
+ * Delivers one batch. A promise that resolves means that every item arrived, unless its result is a `FlushResult` with failures or looks
+ * like a failure (see `DestinationResult`). A promise that rejects means that no item arrived, or that it is unknown. `items` belongs to the
+ * flush function until its promise settles; the array is a copy.
+ *
+ * @example
+ * const sink = new BackpressureWritable<Row>((rows) => db.insertMany(rows));
  */
 export interface FlushFunction<T> {
-  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- `void` is the documented answer for "all succeeded"
-  (items: T[], context: FlushContext): Promise<FlushResult | void>;
+  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a flush function that returns nothing is the usual case
+  (items: T[], context: FlushContext): PromiseLike<FlushResult | DestinationResult | void>;
   /** Options that suit this destination. A stream applies them beneath the user's own. */
   readonly defaults?: FlushDefaults<T>;
 }

@@ -1,8 +1,9 @@
-/** Reads what a flush function answered. Pure. */
+/** Reads what a flush function returned. Pure, and never throws. */
 
 import { BackpressureError, ItemError, toError } from '../errors.js';
 import type { FlushResult } from '../types.js';
 import { show } from '../validate.js';
+import { findPartialFailure } from './partial-failure.js';
 
 /** What became of a batch. Indexes count the batch's items from 0. */
 export type FlushAnswer =
@@ -20,13 +21,48 @@ export type FlushAnswer =
 
 const SUCCEEDED: FlushAnswer = { kind: 'succeeded' };
 
+/** Any of these makes a result one of ours, which must be whole. */
+const RESULT_FIELDS = ['success', 'failed', 'errors'] as const;
+
+const HOW_TO_MAP =
+  'throw if no item arrived, or return { success, failed, errors }, with an ItemError for each item that failed';
+
+/**
+ * Judges what a flush function returned for a batch of `batchLength` items. A result that has none of `success`, `failed` and `errors` means
+ * that all arrived, unless it looks like a partial failure of the destination.
+ */
 export function readFlushAnswer(answer: unknown, batchLength: number): FlushAnswer {
   if (answer === undefined) return SUCCEEDED;
-  const fault = faultOf(answer, batchLength);
-  if (fault !== undefined) {
-    const message = `the flush function's answer is wrong: ${fault}`;
-    return { kind: 'invalid', error: new BackpressureError('ERR_BACKPRESSURE_INVALID_RESULT', message) };
+  try {
+    return isFlushResult(answer) ? readFlushResult(answer, batchLength) : readForeignResult(answer);
+  } catch (error) {
+    // A getter or a proxy may throw.
+    return invalid(`it cannot be read: ${toError(error).message}`, error);
   }
+}
+
+function isFlushResult(answer: unknown): answer is Partial<FlushResult> {
+  return typeof answer === 'object' && answer !== null && RESULT_FIELDS.some((field) => field in answer);
+}
+
+function readForeignResult(answer: unknown): FlushAnswer {
+  const sign = findPartialFailure(answer);
+  if (sign === undefined) return SUCCEEDED;
+  return invalid(`it looks like a failure of the destination: ${sign}. For such a result ${HOW_TO_MAP}`);
+}
+
+function invalid(fault: string, cause?: unknown): FlushAnswer {
+  const message = `the flush function's result is wrong: ${fault}`;
+  const options = cause === undefined ? {} : { cause };
+  return {
+    kind: 'invalid',
+    error: new BackpressureError('ERR_BACKPRESSURE_INVALID_RESULT', message, options),
+  };
+}
+
+function readFlushResult(answer: Partial<FlushResult>, batchLength: number): FlushAnswer {
+  const fault = faultOf(answer, batchLength);
+  if (fault !== undefined) return invalid(fault);
   const { failed, errors } = answer as FlushResult;
   if (failed === 0) return SUCCEEDED;
   const named = new Map<number, ItemError>();
@@ -56,13 +92,10 @@ function describeUnnamed(errors: Error[], unnamed: number, batchLength: number):
   );
 }
 
-function faultOf(answer: unknown, batchLength: number): string | undefined {
-  if (typeof answer !== 'object' || answer === null) {
-    return `it must be undefined or { success, failed, errors }; got ${show(answer)}`;
-  }
-  const { success, failed, errors } = answer as Partial<FlushResult>;
-  if (!isCount(success)) return `'success' must be a count; got ${show(success)}`;
-  if (!isCount(failed)) return `'failed' must be a count; got ${show(failed)}`;
+function faultOf(answer: Partial<FlushResult>, batchLength: number): string | undefined {
+  const { success, failed, errors } = answer;
+  if (!isCount(success)) return notACount('success', success);
+  if (!isCount(failed)) return notACount('failed', failed);
   if (success + failed !== batchLength)
     return `success (${success}) + failed (${failed}) is not the batch's ${batchLength} items`;
   if (!Array.isArray(errors)) return `'errors' must be an array; got ${show(errors)}`;
@@ -77,6 +110,10 @@ function faultOf(answer: unknown, batchLength: number): string | undefined {
   }
   if (indexes.size > failed) return `${indexes.size} ItemErrors, but 'failed' is ${failed}`;
   return undefined;
+}
+
+function notACount(field: string, value: unknown): string {
+  return `'${field}' must be a count; got ${show(value)}. To map a destination's own result, ${HOW_TO_MAP}`;
 }
 
 function isCount(value: unknown): value is number {

@@ -137,7 +137,7 @@ export class BlockSink implements LoadSink {
       block.sendNoMore();
       for (const row of block.rows(this.#open)) rows.push(row);
     }
-    const answer = (await this.#copy(rows, { ...context, attempt })) ?? undefined;
+    const answer = await this.#copy(rows, { ...context, attempt });
     const rejected = answer?.errors.map((error) => rejectOf(error, rows)) ?? [];
     this.#expectsFaults = rejected.length > 0;
     if (rejected.length === 0) return undefined;

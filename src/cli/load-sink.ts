@@ -7,7 +7,7 @@ import { CopyError } from '../postgres/copy-error.js';
 import { createCopy, type RowCopy } from '../postgres/copy-into.js';
 import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';
-import type { FlushFunction } from '../types.js';
+import type { FlushContext } from '../types.js';
 import { NESTED_TRANSACTION } from '../postgres/transaction-scope.js';
 import { causesOf, CliError, ExitCode, oneLine, placeOf } from './errors.js';
 import { writtenLines } from './line-rows.js';
@@ -81,8 +81,8 @@ export function createRowCopy(
       ...(atomic ? { scope: NESTED_TRANSACTION } : {}),
     },
   );
-  const watched: FlushFunction<SourceRow> = (rows, context) =>
-    unanswered.watch(rows[0]!.ordinal, rows.length, Promise.resolve(copy(rows, context)));
+  const watched = (rows: SourceRow[], context: FlushContext) =>
+    unanswered.watch(rows[0]!.ordinal, rows.length, copy(rows, context));
   const { defaults, copyWritten } = copy;
   return Object.assign(watched, {
     defaults,

@@ -5,6 +5,7 @@ import type { SinkMetrics } from '../metrics.js';
 import type { FailedItem } from '../options.js';
 import { CopyError } from '../postgres/copy-error.js';
 import { BackpressureWritable } from '../stream/backpressure-writable.js';
+import type { CopyFunction } from '../postgres/copy-into.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
 import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './load-sink.js';
 import type { LoadOptions } from './options.js';
@@ -49,9 +50,9 @@ export class RowSink implements LoadSink {
    * What a batch has left out is written also when the load has failed meanwhile. `onFailed` waits for it, not the flush: however slow the
    * reader of a pipe is, that is no fault of the server's.
    */
-  #rejecting(copy: FlushFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
+  #rejecting(copy: CopyFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
     const flush = async (rows: SourceRow[], context: FlushContext): Promise<FlushResult | undefined> => {
-      const answer = (await copy(rows, context)) ?? undefined;
+      const answer = await copy(rows, context);
       const lines = answer?.errors.map((error) => this.#lineOf(...rejectOf(error, rows)));
       if (lines !== undefined && lines.length > 0) rejects.queue(lines);
       return answer;

@@ -1,7 +1,7 @@
 /** `copyInto`: a flush function that writes its batches into a PostgreSQL table by COPY. */
 
 import { ItemError } from '../errors.js';
-import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../types.js';
+import type { FlushContext, FlushDefaults, FlushResult } from '../types.js';
 import { BatchFailure, type FaultMemory, type RowFailures, type WrittenRows } from './batch.js';
 import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
 import { copyBatch } from './copy-batch.js';
@@ -27,7 +27,10 @@ import { TableLayout } from './table-layout.js';
 import { OWN_TRANSACTION, type TransactionScope } from './transaction-scope.js';
 
 /** A flush function into a table, with the options that suit it. */
-export type CopyFunction<T> = FlushFunction<T> & { readonly defaults: FlushDefaults<T> };
+export interface CopyFunction<T> {
+  (items: T[], context: FlushContext): Promise<FlushResult | undefined>;
+  readonly defaults: FlushDefaults<T>;
+}
 
 /** A batch whose rows are written already. */
 export type WrittenBatch = WrittenRange & WrittenRows;
@@ -268,7 +271,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
     ...defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
     ...(isUpsert && { concurrency: 1, maxConcurrency: 1 }),
   };
-  return { copy: copy as FlushFunction<T>, defaults, copyWritten };
+  return { copy, defaults, copyWritten };
 }
 
 /** Which part of a batch failed, until it is decided whether that is the end. */

@@ -599,7 +599,7 @@ describe('items that fail for good', () => {
     for (const item of range(1, 2)) void controller.push(item);
     await expect(controller.drain()).rejects.toMatchObject({
       code: 'ERR_BACKPRESSURE_INVALID_RESULT',
-      message: "the flush function's answer is wrong: success (3) + failed (0) is not the batch's 2 items",
+      message: "the flush function's result is wrong: success (3) + failed (0) is not the batch's 2 items",
       items: [1, 2],
     });
   });

@@ -426,6 +426,9 @@ describe('what a flush function may answer', () => {
       'a FlushResult, without a promise',
       (items: number[]) => ({ success: items.length, failed: 0, errors: [] }),
     ],
+    ['a number', () => 42],
+    ['null', () => null],
+    ["a client's own result", () => Promise.resolve({ command: 'INSERT', rowCount: 1, rows: [] })],
   ])('%s: all succeeded', async (_name, flush) => {
     const stream = new BackpressureWritable<number>(flush as never);
     stream.write(1);
@@ -435,8 +438,7 @@ describe('what a flush function may answer', () => {
   });
 
   it.each([
-    ['a number', () => 42],
-    ['null', () => null],
+    ["a client's own result that looks like a failure", () => Promise.resolve({ ok: false, status: 500 })],
     ['counts that do not add up', () => ({ success: 5, failed: 0, errors: [] })],
   ])('%s: reported as the caller’s error, with the items', async (_name, flush) => {
     const stream = new BackpressureWritable<number>(flush as never);
