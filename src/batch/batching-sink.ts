@@ -2,7 +2,6 @@ import { AdmissionQueue, type TakenItems } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import { Alarm } from '../alarm.js';
-import type { TimerHandle } from '../clock.js';
 import { beforeExit } from '../common/before-exit.js';
 import { attachItems, BackpressureError } from '../errors.js';
 import type { FlushReport } from '../events.js';
@@ -13,13 +12,14 @@ import { Stopwatch } from '../stopwatch.js';
 import type { BreakerState, FlushFunction, FlushReason } from '../types.js';
 import type { DropReason } from '../vocabulary.js';
 import { handled, handlerFailed } from '../handlers.js';
+import { FlushWaiters, type Progress } from '../sink/settlement/flush-waiters.js';
+import { LoadWaiters } from '../sink/settlement/load-waiters.js';
 import { AdaptiveLimits, fixedLimits, type Launch, type SinkLimits } from './adaptive-limits.js';
 import { CallGate, type CallGateHost } from './call-gate.js';
 import { Flight, type FlightHost } from './flight.js';
 import { CommittedPosition, type Position } from './committed-position.js';
 import { decideFlush } from './flush-decision.js';
 import { FlushPace } from './flush-pace.js';
-import { Milestones, type Progress } from './milestones.js';
 import { SettlementLog } from './settlement-log.js';
 import { guardObserver, type SinkObserver } from './sink-observer.js';
 import { inOrder, Unsettled, type Part } from './unsettled.js';
@@ -44,7 +44,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** Each with the promise of its end. */
   readonly #flights = new Map<Flight<T>, Promise<void>>();
   readonly #gate: CallGate;
-  readonly #milestones = new Milestones();
+  readonly #flushWaiters = new FlushWaiters();
+  readonly #loadWaiters = new LoadWaiters();
   readonly #blocked: Stopwatch;
   readonly #unsettled = new Unsettled<T>();
   readonly #settlements: SettlementLog<T>;
@@ -53,7 +54,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly #pumpTask = () => {
     this.#pumpIsScheduled = false;
     this.#settlements.deliver();
-    this.#checkMilestones();
+    this.#checkWaiters();
     this.#pump();
   };
   readonly #alarm: Alarm;
@@ -80,8 +81,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.queue = new AdmissionQueue<T>(settings, {
       onState: this.#observer.onState,
       onDrop: (item, reason) => this.#onDrop(item, reason),
-      heedsDrops: () =>
-        settings.onSettled !== undefined || !this.#milestones.isEmpty || this.#observer.hearsDrops(),
+      heedsDrops: () => settings.onSettled !== undefined || this.#hasWaiters || this.#observer.hearsDrops(),
     });
     if (settings.unref) beforeExit.add(this);
     const { positionOf } = settings;
@@ -157,7 +157,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** Starts no further flush. Flights under way end as they would. */
   stop(): void {
     this.halt();
-    if (this.#phase === 'stopped') this.#milestones.rejectFlushes(this.queue.head, stoppedError());
+    if (this.#phase === 'stopped') this.#flushWaiters.rejectFrom(this.queue.head, stoppedError);
   }
 
   /** As `stop()`, but who waits for a flush is not told: something is about to follow that tells. */
@@ -170,36 +170,60 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** Settles everything that was offered before the call. */
   flush(): Promise<void> {
+    return (
+      this.#refuseFlush() ??
+      handled(
+        new Promise((resolve, reject) => {
+          this.#flushWaiters.add(this.#progress(), resolve, reject);
+        }),
+      )
+    );
+  }
+
+  /** As `flush()`, but rejects with `late()` when that takes longer than `timeoutMs`. */
+  flushWithin(timeoutMs: number, late: () => Error): Promise<void> {
+    if (timeoutMs === Infinity) return this.flush();
+    return this.#refuseFlush() ?? handled(this.#settledWithin(timeoutMs, late));
+  }
+
+  #settledWithin(timeoutMs: number, late: () => Error): Promise<void> {
+    const { clock } = this.settings;
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimeout(() => {
+        // Else those that give up, one after the other, would pile up for as long as an outage lasts.
+        this.#flushWaiters.withdraw(waiter);
+        reject(late());
+      }, timeoutMs);
+      const waiter = this.#flushWaiters.add(
+        this.#progress(),
+        () => {
+          clock.clearTimeout(timer);
+          resolve();
+        },
+        (error) => {
+          clock.clearTimeout(timer);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** Returns a rejection if nothing will be flushed any more; else makes sure that the flush is not delayed. */
+  #refuseFlush(): Promise<never> | undefined {
     if (this.#failure !== undefined) return this.#rejectWhenEnded(this.#failure);
     const { queued, waiting } = this.queue.ledger;
     if (this.#phase === 'stopped' && queued + waiting > 0) return handled(Promise.reject(stoppedError()));
     this.#schedulePump();
-    return this.#milestones.settled(this.#progress());
-  }
-
-  /** As `flush()`, but rejects with `late()` when that takes longer than `timeoutMs`. */
-  async flushWithin(timeoutMs: number, late: () => Error): Promise<void> {
-    const { clock } = this.settings;
-    const settled = this.flush();
-    if (timeoutMs === Infinity) return settled;
-    let timer: TimerHandle;
-    const expired = new Promise<never>((_resolve, reject) => {
-      timer = clock.setTimeout(() => {
-        // Else those that give up, one after the other, would pile up for as long as an outage lasts.
-        this.#milestones.withdraw(settled);
-        reject(late());
-      }, timeoutMs);
-    });
-    try {
-      await Promise.race([settled, expired]);
-    } finally {
-      clock.clearTimeout(timer);
-    }
+    return undefined;
   }
 
   whenBelow(load: number): Promise<void> {
     if (this.#failure !== undefined) return this.#rejectWhenEnded(this.#failure);
-    return this.#milestones.below(load, this.#progress());
+    return handled(
+      new Promise((resolve, reject) => {
+        this.#loadWaiters.add(load, this.queue.ledger.load, resolve, reject);
+      }),
+    );
   }
 
   /** DRAINING: everything is flushed without delay, as long as it is on. */
@@ -234,7 +258,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#dropWaiting(waiting);
     await Promise.all(ends);
     this.#settlements.deliver();
-    this.#milestones.rejectAll(error);
+    this.#flushWaiters.rejectAll(error);
+    this.#loadWaiters.rejectAll(error);
     if (error instanceof BackpressureError) attachItems(error, this.#unsettled.everything());
   }
 
@@ -359,7 +384,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       flushIntervalMs: this.#pace.intervalMs,
       notBefore: this.#pace.notBefore,
       draining: this.#draining,
-      manual: this.#milestones.covers(queue.head),
+      manual: this.#flushWaiters.covers(queue.head),
       held: this.#blocked.isRunning,
     });
   }
@@ -393,7 +418,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     void flight.run().then(() => {
       this.#flights.delete(flight);
       ended();
-      this.#checkMilestones();
+      this.#checkWaiters();
       this.#pump();
     });
     return true;
@@ -467,20 +492,26 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #afterSettlement(): void {
     this.#positions?.advance();
     this.#settlements.deliver();
-    this.#checkMilestones();
+    this.#checkWaiters();
     if (this.#phase !== 'aborted') this.#observer.onRoom();
   }
 
   #onDrop(item: T, reason: DropReason): void {
     this.#settlements.dropped(item, reason);
     // An eviction may be what a flush() was waiting for; but the room that it leaves will be gone in a moment.
-    if (!this.#settlements.isEmpty || !this.#milestones.isEmpty) this.#schedulePump();
+    if (!this.#settlements.isEmpty || this.#hasWaiters) this.#schedulePump();
     if (this.#observer.hearsDrops()) this.#observer.onDrop(item, reason);
   }
 
-  #checkMilestones(): void {
+  get #hasWaiters(): boolean {
+    return !this.#flushWaiters.isEmpty || !this.#loadWaiters.isEmpty;
+  }
+
+  #checkWaiters(): void {
     // After a failure they are rejected instead, once the abort has ended.
-    if (this.#failure === undefined && !this.#milestones.isEmpty) this.#milestones.check(this.#progress());
+    if (this.#failure !== undefined) return;
+    if (!this.#flushWaiters.isEmpty) this.#flushWaiters.check(this.#progress());
+    this.#loadWaiters.check(this.queue.ledger.load);
   }
 
   #progress(): Progress {
@@ -488,11 +519,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     let settledBelow = queue.head;
     for (const flight of this.#flights.keys()) settledBelow = Math.min(settledBelow, flight.first);
     return {
-      lined: queue.lined,
+      arrived: queue.lined,
       decided: queue.decided,
       admitted: queue.ledger.accepted,
       settledBelow,
-      load: queue.ledger.load,
     };
   }
 }

@@ -1,0 +1,131 @@
+/** Callers of `flush()` and `drain()`, kept until the items that they wait for have settled. */
+
+/** Where the engine stands, counted in items. All only grow, except that an offer may be taken back. */
+export interface Progress {
+  /** Items that have ever stood in line, waiting. */
+  arrived: number;
+  /** Items that have left that line, first come first served, whatever became of them. */
+  decided: number;
+  /** Ordinal that the next admitted item will get. */
+  admitted: number;
+  /** Every admitted item below this ordinal has settled. */
+  settledBelow: number;
+}
+
+/** One caller, a link of the list. */
+export interface FlushWaiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  /** It waits for so many arrivals to be decided, */
+  arrivals: number;
+  /** and then for the admitted ones among them, those below this ordinal. `Infinity` until all of them are decided. */
+  admittedBelow: number;
+  isOpen: boolean;
+  previous: FlushWaiter | undefined;
+  next: FlushWaiter | undefined;
+}
+
+/**
+ * A queue: items are decided in the order in which they arrive, so a later caller never waits for less than an earlier one.
+ *
+ *     #first ………………………… #undecided ………………… #last
+ *     admittedBelow known    admittedBelow Infinity
+ *     ← reached first
+ *
+ * Every operation takes constant time for each caller that it adds, removes or passes over. The list is doubly linked so that one caller can
+ * leave from the middle.
+ */
+export class FlushWaiters {
+  #first: FlushWaiter | undefined;
+  #last: FlushWaiter | undefined;
+  #undecided: FlushWaiter | undefined;
+
+  get isEmpty(): boolean {
+    return this.#first === undefined;
+  }
+
+  /** Calls `resolve` once everything that has arrived so far has settled; at once if it has. */
+  add(progress: Progress, resolve: () => void, reject: (error: Error) => void): FlushWaiter {
+    const { arrived } = progress;
+    // An offer was taken back: those who called in the middle of it waited for one item too many.
+    for (let waiter = this.#last; waiter !== undefined && waiter.arrivals > arrived; waiter = waiter.previous)
+      waiter.arrivals = arrived;
+    const waiter: FlushWaiter = {
+      resolve,
+      reject,
+      arrivals: arrived,
+      admittedBelow: Infinity,
+      isOpen: true,
+      previous: this.#last,
+      next: undefined,
+    };
+    if (this.#last === undefined) this.#first = waiter;
+    else this.#last.next = waiter;
+    this.#last = waiter;
+    this.#undecided ??= waiter;
+    this.check(progress);
+    return waiter;
+  }
+
+  /** Removes a caller that no longer waits, if it still does. Nothing is called. */
+  withdraw(waiter: FlushWaiter): void {
+    if (waiter.isOpen) this.#remove(waiter);
+  }
+
+  /** Returns whether somebody waits for the queued item with this ordinal. */
+  covers(head: number): boolean {
+    return this.#last !== undefined && this.#last.admittedBelow > head;
+  }
+
+  /** Resolves those whose items have settled, in the order of their calls. */
+  check({ decided, admitted, settledBelow }: Progress): void {
+    while (this.#undecided !== undefined && this.#undecided.arrivals <= decided) {
+      // Items are decided in the order in which they came: those admitted by now are the ones that were meant.
+      this.#undecided.admittedBelow = admitted;
+      this.#undecided = this.#undecided.next;
+    }
+    for (let waiter = this.#first; waiter !== undefined; waiter = this.#first) {
+      if (waiter.admittedBelow > settledBelow) return;
+      this.#remove(waiter);
+      waiter.resolve();
+    }
+  }
+
+  /** Rejects those that wait for a queued or waiting item, in the order of their calls: no further flush will come. */
+  rejectFrom(head: number, makeError: () => Error): void {
+    let first: FlushWaiter | undefined;
+    for (let waiter = this.#last; waiter !== undefined; waiter = waiter.previous) {
+      if (waiter.admittedBelow <= head) break;
+      first = waiter;
+    }
+    if (first !== undefined) this.#rejectAfter(first.previous, makeError());
+  }
+
+  rejectAll(error: Error): void {
+    this.#rejectAfter(undefined, error);
+  }
+
+  #rejectAfter(last: FlushWaiter | undefined, error: Error): void {
+    const rejected: FlushWaiter[] = [];
+    for (
+      let waiter = last === undefined ? this.#first : last.next;
+      waiter !== undefined;
+      waiter = waiter.next
+    )
+      rejected.push(waiter);
+    for (const waiter of rejected) this.#remove(waiter);
+    for (const waiter of rejected) waiter.reject(error);
+  }
+
+  #remove(waiter: FlushWaiter): void {
+    const { previous, next } = waiter;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    if (this.#undecided === waiter) this.#undecided = next;
+    waiter.isOpen = false;
+    waiter.previous = undefined;
+    waiter.next = undefined;
+  }
+}
