@@ -1,6 +1,6 @@
 /**
  * `onConflict` beside faults: the newest row of each key counts for `'update'`, the first one for `'ignore'`, however many connections were
- * asked for. `SPILLWAY_TEST_ORDERS=10000` runs as many random orders.
+ * asked for. `SPILLWAY_TEST_ORDERS=10000` runs as many random orders of arrival.
  */
 
 import { writeFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { useTestDatabase } from '../../support/postgres.js';
 import { SeededRandom } from '../../support/seeded-random.js';
 
 const database = useTestDatabase();
-const ORDERS = Number(process.env['SPILLWAY_TEST_ORDERS'] ?? 12);
+const ORDERS = Number(process.env['SPILLWAY_TEST_ORDERS'] ?? 50);
 
 interface Row {
   k: number;
@@ -46,20 +46,34 @@ function stored(rows: readonly Row[], action: Action, isBad: (row: Row) => boole
   return kept;
 }
 
+/** Orders that share a sink and its batches: each has keys of its own, so that each is an order of arrival of its own. */
+const ORDERS_PER_SINK = 25;
+const KEYS = 5;
+
+/** The rows of `orders` orders, in one random order of arrival. */
+function arrivals(random: SeededRandom, orders: number): Row[] {
+  const rows: Row[] = [];
+  for (let order = 0; order < orders; order += 1)
+    for (let n = 0; n < 30; n += 1) rows.push({ k: order * KEYS + random.int(0, KEYS - 1), v: 0 });
+  for (let last = rows.length - 1; last > 0; last -= 1) {
+    const other = random.int(0, last);
+    [rows[last], rows[other]] = [rows[other]!, rows[last]!];
+  }
+  return rows.map(({ k }, n) => ({ k, v: random.chance(0.1) ? `bad ${n}` : n + 100 }));
+}
+
 describe.each(['update', 'ignore'] as const)('onConflict %s with concurrency 3', (onConflict) => {
   test(`${ORDERS} random orders with retries and bad rows: the table is as after one row at a time`, async () => {
     const pool = database.pool({ max: 4 });
     const table = await disturbedTable();
-    for (let seed = 1; seed <= ORDERS; seed += 1) {
-      const random = new SeededRandom(seed);
-      const rows = Array.from({ length: 30 }, (_, n): Row => ({
-        k: random.int(0, 4),
-        v: random.chance(0.1) ? `bad ${n}` : n + 100,
-      }));
+    for (let first = 1; first <= ORDERS; first += ORDERS_PER_SINK) {
+      const random = new SeededRandom(first);
+      const orders = Math.min(ORDERS_PER_SINK, ORDERS - first + 1);
+      const rows = arrivals(random, orders);
       await database.query(`TRUNCATE ${table}`);
       const failures: FailedItem<Row>[] = [];
       const sink = new BackpressureWritable<Row>(copyInto<Row>(pool, { table, onConflict, key: ['k'] }), {
-        batchSize: random.int(1, 8),
+        batchSize: random.int(orders, 8 * orders),
         concurrency: 3,
         retry: { attempts: 50, minDelayMs: 1, maxDelayMs: 4 },
         breaker: false,
@@ -73,8 +87,8 @@ describe.each(['update', 'ignore'] as const)('onConflict %s with concurrency 3',
       const isBad = ({ v }: Row): boolean => typeof v === 'string';
       expect(failures.map(({ item }) => item)).toEqual(rows.filter(isBad));
       const left = await database.query<{ k: number; v: number }>(`SELECT k, v FROM ${table}`);
-      expect({ seed, left: new Map(left.map(({ k, v }) => [k, v])) }).toEqual({
-        seed,
+      expect({ first, left: new Map(left.map(({ k, v }) => [k, v])) }).toEqual({
+        first,
         left: stored(rows, onConflict, isBad),
       });
       expect(sink.getMetrics().currentConcurrency).toBe(1);
