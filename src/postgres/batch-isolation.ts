@@ -40,11 +40,12 @@ export async function isolateRows<T, Client extends CopyClient>(
   transaction: BatchTransaction<T, Client>,
   first: Refusal<CopyError> | ByKind<number | undefined>,
 ): Promise<void> {
-  const { isolates, items, layout, lines, valuesOf, memory, pieces } = batch;
+  const { isolates, items, layout, lines, valuesOf, memory, pieces, onEncoded } = batch;
   const faults: RowFault[] = [];
   const encoded =
     lines === undefined ? EncodedRows.write(layout, items, valuesOf, faults) : new EncodedRows(lines);
   transaction.leaveOut(faults);
+  if (layout.absent?.way === 'groups') onEncoded(encoded.bytes, encoded.hasLeftOut);
   const trials = new RowTrials(batch, transaction, encoded);
   let refusal = first;
   for (let isDeferred = transaction.stage === 'commit' || pieces.checksAtOnce; ; isDeferred = true) {
@@ -81,6 +82,12 @@ export async function isolateRows<T, Client extends CopyClient>(
   }
 }
 
+/** A COPY that was refused. */
+interface RefusedRows {
+  readonly error: Error;
+  readonly rows: readonly number[];
+}
+
 /** What the search asks, asked of the server. */
 class RowTrials<T, Client extends CopyClient> {
   readonly #batch: Batch<T, Client>;
@@ -112,8 +119,8 @@ class RowTrials<T, Client extends CopyClient> {
   async trial(rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
     const startedAt = performance.now();
     try {
-      const [error] = await this.#copy([{ statement: this.#statement(), rows }]);
-      if (error !== undefined) throw error;
+      const [refused] = await this.#refusals([rows]);
+      if (refused !== undefined) return this.#undo(refused.error, refused.rows);
       await this.#transaction.merge();
       this.#transaction.due = [RELEASE, ...this.#empty(), SAVEPOINT];
       this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
@@ -134,9 +141,8 @@ class RowTrials<T, Client extends CopyClient> {
       }
       return refusals;
     }
-    const errors = await this.#copySideBySide(pieces);
-    for (const [index, error] of errors.entries()) {
-      refusals.push(error === undefined ? undefined : this.#undo(error, pieces[index]!));
+    for (const refused of await this.#refusals(pieces)) {
+      refusals.push(refused && this.#undo(refused.error, refused.rows));
     }
     this.#transaction.due = [ROLLBACK_TO];
     return refusals;
@@ -146,14 +152,9 @@ class RowTrials<T, Client extends CopyClient> {
   async check(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
     const { names, absent } = this.#batch.layout;
     const end = this.#encoded.refusedLine(names.length + (absent?.way === 'list' ? 1 : 0));
-    const errors = await this.#copySideBySide(pieces, end);
-    const refusals = errors.map((error, index) => {
-      const rows = pieces[index]!;
-      const { code, where } = (error ?? {}) as { code?: unknown; where?: unknown };
-      // The line behind the rows is none of them.
-      const hasPassed = code === BAD_LINE && this.#sent(rows).positionOf(where) === undefined;
-      return error === undefined || hasPassed ? undefined : this.#undo(error, rows);
-    });
+    const refusals = (await this.#refusals(pieces, end)).map(
+      (refused) => refused && this.#undo(refused.error, refused.rows),
+    );
     this.#transaction.due = [ROLLBACK_TO, ...this.#empty()];
     return refusals;
   }
@@ -163,26 +164,40 @@ class RowTrials<T, Client extends CopyClient> {
     return this.#transaction.refusal(error, this.#sent(rows));
   }
 
-  /** None of them is kept. @param end follows the rows of each */
-  #copySideBySide(pieces: readonly (readonly number[])[], end?: Buffer): Promise<(Error | undefined)[]> {
-    // Valid whether the piece before was refused or not.
-    const first = this.#statement();
-    this.#transaction.due = [ROLLBACK_TO];
-    const again = this.#statement();
-    const sent = pieces.map((rows, index) => ({
-      statement: index === 0 ? first : again,
-      rows,
-      ...(end === undefined ? {} : { end }),
-    }));
-    return this.#copy(sent);
+  /**
+   * Copies pieces, each in as many COPYs as its rows need. Of several pieces none is kept.
+   *
+   * @param end a line that is refused in any case, behind the rows of each COPY
+   * @returns for each piece the first error that is about its rows, and the rows of that COPY
+   */
+  async #refusals(
+    pieces: readonly (readonly number[])[],
+    end?: Buffer,
+  ): Promise<(RefusedRows | undefined)[]> {
+    const sent: (Piece & { index: number })[] = [];
+    for (const [index, rows] of pieces.entries()) {
+      for (const [place, group] of this.#encoded.groups(rows).entries()) {
+        // Valid whether the piece before was refused or not.
+        if (sent.length > 0 && (place === 0 || end !== undefined)) this.#transaction.due = [ROLLBACK_TO];
+        const statement = this.#transaction.copyStatement(this.#encoded.format, group.absent);
+        sent.push({ index, statement, rows: group.rows, ...(end !== undefined && { end }) });
+      }
+    }
+    const way = { ...this.#transaction.way, buffer: this.#sendBuffer };
+    const errors = await copyPieces(way, sent, this.#encoded);
+    const refusals = new Array<RefusedRows | undefined>(pieces.length).fill(undefined);
+    for (const [place, { index, rows }] of sent.entries()) {
+      const error = errors[place];
+      if (error !== undefined && (end === undefined || !this.#isOfEnd(error, rows)))
+        refusals[index] ??= { error, rows };
+    }
+    return refusals;
   }
 
-  #copy(pieces: readonly Piece[]): Promise<(Error | undefined)[]> {
-    return copyPieces({ ...this.#transaction.way, buffer: this.#sendBuffer }, pieces, this.#encoded);
-  }
-
-  #statement(): Statement {
-    return this.#transaction.copyStatement(this.#encoded.format);
+  /** The line behind the rows is none of them. */
+  #isOfEnd(error: Error, rows: readonly number[]): boolean {
+    const { code, where } = error as { code?: unknown; where?: unknown };
+    return code === BAD_LINE && this.#sent(rows).positionOf(where) === undefined;
   }
 
   /** @throws `error` where it is no row's fault */

@@ -87,10 +87,10 @@ export class BatchTransaction<T, Client extends CopyClient> {
     if (staging !== undefined) this.due.push(staging.create);
   }
 
-  /** With what is due before it. @param then what follows the COPY at once */
-  copyStatement(format: CopyFormat, ...then: Statement[]): Statement {
+  /** With what is due before it. @param absent columns that the rows leave out @param then what follows the COPY at once */
+  copyStatement(format: CopyFormat, absent?: string, ...then: Statement[]): Statement {
     this.#sentAt = performance.now();
-    const statements = sequence([...this.due, this.#batch.layout.plan.copy(format), ...then]);
+    const statements = sequence([...this.due, this.#batch.layout.plan.copy(format, absent), ...then]);
     this.due = [];
     return statements;
   }

@@ -33,6 +33,8 @@ export interface TableDescription {
   hasTriggers: boolean;
   /** Row-level security applies to this role, so that the server refuses COPY FROM. Default: it does not. */
   hasRowSecurity?: boolean;
+  /** It has a RULE on INSERT, which COPY passes by. Default: it has none. */
+  hasInsertRule?: boolean;
   /** COPY in text format knows a word for "the column's default" (PostgreSQL 16). Default: it does not. */
   takesDefaultMarker?: boolean;
 }
@@ -110,6 +112,8 @@ SELECT nspname::pg_catalog.text AS schema, relname::pg_catalog.text AS "table",
   (relkind OPERATOR(pg_catalog.<>) 'r' OR EXISTS (SELECT FROM pg_catalog.pg_trigger g
     WHERE g.tgrelid OPERATOR(pg_catalog.=) target.oid AND NOT g.tgisinternal))::pg_catalog.text AS has_triggers,
   pg_catalog.row_security_active(oid)::pg_catalog.text AS has_row_security,
+  EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class OPERATOR(pg_catalog.=) target.oid
+    AND r.ev_type OPERATOR(pg_catalog.=) '3')::pg_catalog.text AS has_insert_rule,
   (pg_catalog.current_setting('server_version_num')::integer OPERATOR(pg_catalog.>=) 160000)::pg_catalog.text AS takes_default_marker
 FROM target`);
 
@@ -129,6 +133,7 @@ export async function describeTable(
         refers_to_itself: string;
         has_triggers: string;
         has_row_security: string;
+        has_insert_rule: string;
         takes_default_marker: string;
       }
     | undefined;
@@ -153,6 +158,7 @@ export async function describeTable(
     refersToItself: found.refers_to_itself === 'true',
     hasTriggers: found.has_triggers === 'true',
     hasRowSecurity: found.has_row_security === 'true',
+    hasInsertRule: found.has_insert_rule === 'true',
     takesDefaultMarker: found.takes_default_marker === 'true',
   };
 }

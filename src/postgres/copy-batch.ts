@@ -62,11 +62,13 @@ class BatchCopy<T, Client extends CopyClient> {
     const { isolates, items, memory, format, layout, pieces, written, lines } = this.#batch;
     const binary = lines === undefined ? layout.binary : undefined;
     if (written !== undefined) return this.#land(written);
-    if (items.length > pieces.rows || pieces.lockLimitMs !== undefined) {
+    const isGrouped = layout.absent?.way === 'groups';
+    if (items.length > pieces.rows || pieces.lockLimitMs !== undefined || (isGrouped && !isolates)) {
       return isolateRows(this.#batch, this.#transaction, { reading: undefined, writing: undefined });
     }
-    if (isolates && memory.gaps !== undefined) {
-      return isolateRows(this.#batch, this.#transaction, memory.gaps);
+    if (isolates && (memory.gaps !== undefined || isGrouped)) {
+      const gaps = memory.gaps ?? { reading: undefined, writing: undefined };
+      return isolateRows(this.#batch, this.#transaction, gaps);
     }
     try {
       const isBinary = format.isBinary(binary, 'values');
@@ -179,7 +181,7 @@ class BatchCopy<T, Client extends CopyClient> {
 
   #sendBinary({ check }: BinaryFormat, nextChunk: () => Buffer | undefined): Promise<void> {
     const way = { ...this.#transaction.way, isKept: mayLeaveConnectionUsable };
-    return copyChunks(way, this.#transaction.copyStatement(BINARY_FORMAT, check), nextChunk);
+    return copyChunks(way, this.#transaction.copyStatement(BINARY_FORMAT, '', check), nextChunk);
   }
 
   /** What the last attempt was to send. */

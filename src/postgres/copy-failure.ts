@@ -1,7 +1,7 @@
 /** From whatever went wrong with a batch to the `CopyError` that tells it. Pure. */
 
 import type { BatchFailure } from './batch.js';
-import { DEFAULT_MARKER } from './copy/absent-values.js';
+import { DEFAULT_MARKER, MOST_COLUMNS } from './copy/absent-values.js';
 import type { TimeLimit } from './copy/piece-size.js';
 import { CopyError, type CopyFailureClass } from './copy-error.js';
 import type { ErrorPosition } from './error-position.js';
@@ -86,6 +86,17 @@ const TIME_LIMIT_ADVICE = {
   transaction_timeout:
     'a batch takes longer than that: give the role a longer one (ALTER ROLE … SET transaction_timeout), or lower batchSize (--batch-size)',
 };
+
+/** Rows that leave something out are to go by a temporary table, which has no room for the list of it. */
+export function describeTooManyColumns(layout: RowLayout): CopyError {
+  const count = layout.names.length.toLocaleString('en-US');
+  return new CopyError(
+    `COPY into ${target(layout)} failed: a row leaves out a column that has a default; with onConflict or row-level security that needs a ` +
+      `temporary table of one column more than the ${count} columns that are loaded, and a table has at most ${MOST_COLUMNS.toLocaleString('en-US')}: ` +
+      "give every row a value for each column (null is one), or load fewer columns (option 'columns', --columns)",
+    { failureClass: 'setup', sqlState: '54011', table: layout.table },
+  );
+}
 
 /** A time limit that smaller statements do not help against: another attempt would end alike. */
 export function describeTimeLimit(error: CopyError, { setting, ms }: TimeLimit): CopyError {

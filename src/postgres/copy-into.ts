@@ -9,7 +9,7 @@ import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
 import { AbsentRefusal, MissingColumn } from './copy/absent-values.js';
 import { CopyError } from './copy-error.js';
-import { describeBatchFailure, describeTimeLimit } from './copy-failure.js';
+import { describeBatchFailure, describeTimeLimit, describeTooManyColumns } from './copy-failure.js';
 import { PieceSize } from './copy/piece-size.js';
 import { FormatChoice } from './copy-format.js';
 import { checkCopyOptions, conflictRuleOf, type CopyOptions } from './copy-options.js';
@@ -140,7 +140,8 @@ function buildCopy<T extends object, Client extends CopyClient>(
       try {
         return await copyBy(layout, layout, batch, isolates, signal, readRow);
       } catch (error) {
-        if (listing === undefined || !(error instanceof AbsentRefusal)) throw error;
+        if (!(error instanceof AbsentRefusal)) throw error;
+        if (listing === undefined) throw describeTooManyColumns(layout);
         expectsAbsent = true;
       }
     }
@@ -163,7 +164,8 @@ function buildCopy<T extends object, Client extends CopyClient>(
         pool,
         layout,
         items,
-        lines: internals.linesOf?.(items),
+        // Lines know no list of what is left out.
+        lines: layout === known ? internals.linesOf?.(items) : undefined,
         signal,
         scope,
         isolates,
@@ -172,7 +174,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         pieces,
         onEncoded: (bytes, hasLeftOut) => {
           sizes.learn(items, bytes, valuesOf);
-          if (layout.absent?.way === 'list') expectsAbsent = hasLeftOut;
+          if (layout !== known) expectsAbsent = hasLeftOut;
         },
         onStaleLayout: () => tableLayout.forget(known),
         valuesOf: readRow,

@@ -3,7 +3,7 @@
  * never become part of a statement. Pure.
  */
 
-import { DEFAULT_MARKER } from './copy/absent-values.js';
+import { DEFAULT_MARKER, MOST_GROUPS, withoutAbsent } from './copy/absent-values.js';
 import { freeName } from './copy/merge-plan.js';
 import type { PlanRequest } from './copy/plan-request.js';
 import { planStaging, STAGING, STAGING_TABLE, type Staging } from './copy/staging-plan.js';
@@ -27,7 +27,8 @@ export function delimitedFormat(format: 'csv' | 'text', delimiter: string, nullT
 }
 
 export interface CopyPlan {
-  copy(format: CopyFormat): Statement;
+  /** @param absent columns that these rows leave out, as `absentList` makes it. Default: none. */
+  copy(format: CopyFormat, absent?: string): Statement;
   /** The table that the server names where a row of the COPY is at fault. */
   copiedTable: string;
   /** Upsert: the way over a temporary table. */
@@ -52,7 +53,16 @@ export function planCopy(request: PlanRequest): CopyPlan {
   };
 }
 
-function copyInto(table: string, names: readonly string[]): (format: CopyFormat) => Statement {
-  const list = names.map(quoteIdentifier).join(', ');
-  return (format) => statement(`COPY ${table} (${list}) FROM STDIN WITH (${format})`);
+function copyInto(table: string, names: readonly string[]): CopyPlan['copy'] {
+  const lists = new Map<string, string>();
+  return (format, absent = '') => {
+    let list = lists.get(absent);
+    if (list === undefined) {
+      // Rows may leave out anything: what is kept stays small.
+      if (lists.size === MOST_GROUPS) lists.clear();
+      list = withoutAbsent(names, absent).map(quoteIdentifier).join(', ');
+      lists.set(absent, list);
+    }
+    return statement(`COPY ${table} (${list}) FROM STDIN WITH (${format})`);
+  };
 }

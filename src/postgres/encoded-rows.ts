@@ -1,6 +1,7 @@
 /** Rows as COPY's text, kept so that any part of them can be sent again without being written again. */
 
 import { CHUNK_BYTES } from './chunk-writer.js';
+import { groupRows, type AbsentGroup } from './copy/absent-values.js';
 import type { CopyFormat } from './copy-plan.js';
 import type { RowLayout } from './row-layout.js';
 import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
@@ -19,9 +20,12 @@ export interface WrittenLines {
 
 export class EncodedRows {
   readonly #lines: WrittenLines;
+  readonly #absent: readonly string[] | undefined;
 
-  constructor(lines: WrittenLines) {
+  /** @param absent what each row leaves out, as `absentList` makes it. Undefined: nothing that its COPY would have to leave out. */
+  constructor(lines: WrittenLines, absent?: readonly string[]) {
     this.#lines = lines;
+    this.#absent = absent;
   }
 
   /** @param faults gathers the rows that cannot be written */
@@ -36,24 +40,41 @@ export class EncodedRows {
     const starts = new Uint32Array(items.length);
     const ends = new Uint32Array(items.length);
     const writer = new RowWriter(layout, valuesOf, faults);
+    const absent: string[] | undefined = layout.absent?.way === 'groups' ? [] : undefined;
     for (let row = 0; row < items.length; row += 1) {
       chunkOf[row] = chunks.length;
       starts[row] = writer.length;
       writer.writeRow(items, row);
       ends[row] = writer.length;
+      absent?.push(writer.lastLeftOut);
       if (writer.length >= CHUNK_BYTES || row === items.length - 1) chunks.push(writer.take());
     }
-    return new EncodedRows({ format: layout.textFormat, delimiter: '\t', chunks, chunkOf, starts, ends });
+    const lines = { format: layout.textFormat, delimiter: '\t', chunks, chunkOf, starts, ends };
+    return new EncodedRows(lines, absent);
+  }
+
+  /** What is sent by one COPY each. */
+  groups(rows: readonly number[]): readonly AbsentGroup[] {
+    return this.#absent === undefined ? [{ absent: '', rows }] : groupRows(this.#absent, rows);
+  }
+
+  /** A row leaves out a column that its COPY must not name. */
+  get hasLeftOut(): boolean {
+    return this.#absent?.some((list) => list !== '') === true;
   }
 
   get format(): CopyFormat {
     return this.#lines.format;
   }
 
+  /** Of all rows. */
+  get bytes(): number {
+    return this.#lines.chunks.reduce((bytes, { length }) => bytes + length, 0);
+  }
+
   /** About, on average. */
   get rowBytes(): number {
-    const { chunks, starts } = this.#lines;
-    return chunks.reduce((bytes, { length }) => bytes + length, 0) / Math.max(1, starts.length);
+    return this.bytes / Math.max(1, this.#lines.starts.length);
   }
 
   /** No table with so many columns takes it, and the server says so before it reads a value of it. */

@@ -6,7 +6,7 @@ import { planBinary, type BinaryFormat, type FormatOption } from './copy-format.
 import type { DateZone } from './encoding/date-clock.js';
 import { compileEncoder, type ValueEncoder } from './text-encoders.js';
 import type { ConflictTarget } from './table/conflict-target.js';
-import type { AbsentValues } from './copy/absent-values.js';
+import { MOST_COLUMNS, type AbsentValues, type AbsentWay } from './copy/absent-values.js';
 import type { ConflictRule } from './copy/plan-request.js';
 import {
   planCopy,
@@ -46,7 +46,7 @@ export interface RowLayout {
   zone: DateZone;
   /** Undefined: no column has a default. */
   absent: AbsentValues | undefined;
-  /** The same rows, each with a list of what it leaves out; set if this layout refuses rows that leave something out. */
+  /** The same rows in a way that may leave something out; set if this layout refuses that, and there is such a way. */
   listing: RowLayout | undefined;
   textFormat: CopyFormat;
   /** Undefined: the rows go as text. */
@@ -113,29 +113,45 @@ export function planLayout(
       : choice.names.map((name) => findColumn(description, name));
   checkKey(description, columns, request.conflict);
   checkWeight(description, request.weightColumn);
-  const layout = layoutOf(description, choice.source, columns, request, false);
+  const layout = layoutOf(description, choice.source, columns, request, undefined);
   if (layout.absent?.way !== 'refused') return layout;
+  const way = absentWay(description, columns, layout);
+  if (way === undefined) return layout;
   return {
     ...layout,
-    listing: layoutOf(description, choice.source, columns, { ...request, format: 'text' }, true),
+    listing: layoutOf(description, choice.source, columns, { ...request, format: 'text' }, way),
   };
 }
 
-/** @param listsAbsent each row lists the columns that it leaves out */
+/** Undefined: there is none. */
+function absentWay(
+  { hasInsertRule }: TableDescription,
+  columns: readonly TableColumn[],
+  { plan }: RowLayout,
+): 'groups' | 'list' | undefined {
+  const isListable = columns.length < MOST_COLUMNS;
+  if (plan.staging !== undefined) return isListable ? 'list' : undefined;
+  // A COPY names at least one column, and a row may leave out all that have a default.
+  const isNever = columns.every(({ hasDefault }) => hasDefault === true);
+  return isNever && isListable && hasInsertRule !== true ? 'list' : 'groups';
+}
+
+/** @param way how rows leave columns out. Undefined: as a layout without a further field can. */
 function layoutOf(
   description: TableDescription,
   source: LayoutSource,
   columns: readonly TableColumn[],
   { conflict, format, conflictTarget, zone }: LayoutRequest,
-  listsAbsent: boolean,
+  way: AbsentWay | undefined,
 ): RowLayout {
   const { schema, table, hasRowSecurity: isSecured = false } = description;
   const encoded = columns.map((column) => ({ ...column, encoder: compileEncoder(column.type, zone) }));
+  const listsAbsent = way === 'list';
   const plan = planCopy({ schema, table, columns, conflict, conflictTarget, isSecured, listsAbsent });
   const takesMarker = description.takesDefaultMarker === true && plan.staging === undefined;
   const hasDefault = columns.map((column) => column.hasDefault === true);
   const absent = hasDefault.includes(true)
-    ? ({ way: listsAbsent ? 'list' : takesMarker ? 'marker' : 'refused', hasDefault } as const)
+    ? ({ way: way ?? (takesMarker ? 'marker' : 'refused'), hasDefault } as const)
     : undefined;
   return {
     source,

@@ -63,7 +63,10 @@ export class RowWriter {
   readonly #absent: AbsentValues | undefined;
   /** What the row leaves out, as far as it is written. Undefined: rows have no list. */
   readonly #leftOut: number[] | undefined;
+  readonly #isGrouped: boolean;
   #hasLeftOut = false;
+  /** What the last row leaves out, as `absentList` makes it. Only if rows are sent in groups. */
+  lastLeftOut = '';
 
   /**
    * @param faults gathers the rows that cannot be written, in order, and leaves them out. Without it the first one is thrown.
@@ -75,7 +78,8 @@ export class RowWriter {
     this.#encoders =
       binary === undefined ? layout.columns.map(({ encoder }) => encoder as FieldEncoder) : binary.encoders;
     this.#absent = layout.absent;
-    this.#leftOut = layout.absent?.way === 'list' ? [] : undefined;
+    this.#isGrouped = layout.absent?.way === 'groups';
+    this.#leftOut = this.#isGrouped || layout.absent?.way === 'list' ? [] : undefined;
     this.#layout = layout;
     this.#valuesOf = valuesOf;
     this.#faults = faults;
@@ -100,7 +104,7 @@ export class RowWriter {
     return row;
   }
 
-  /** A row had something in its list. */
+  /** A row has left something out that its list names. */
   get hasLeftOut(): boolean {
     return this.#hasLeftOut;
   }
@@ -172,6 +176,7 @@ export class RowWriter {
         }
         if (isWalked && index === columns.length) {
           this.#endRow();
+          this.#checkHasField(row);
           return;
         }
       }
@@ -191,6 +196,7 @@ export class RowWriter {
     }
     // Nothing of it was found: then it is perhaps no row at all (a Map, a Date …).
     if (present === 0) this.#checkIsRow(values, row);
+    this.#checkHasField(row);
   }
 
   #writeArray(values: readonly unknown[], row: number): void {
@@ -220,6 +226,7 @@ export class RowWriter {
       throw this.#fault(row, index, values[index], error);
     }
     this.#endRow();
+    this.#checkHasField(row);
   }
 
   /** Answers whether there is a value: `null` is one. */
@@ -227,8 +234,11 @@ export class RowWriter {
     const writer = this.#writer;
     if (value === null || (value === undefined && this.#absent?.hasDefault[index] !== true))
       writer.writeNull();
-    else if (value === undefined) this.#writeAbsent(this.#absent!, index);
-    else this.#encoders[index]!.write(writer, value);
+    else if (value === undefined) {
+      this.#writeAbsent(this.#absent!, index);
+      // A column that its COPY does not name.
+      if (this.#isGrouped) return false;
+    } else this.#encoders[index]!.write(writer, value);
     writer.endField();
     return value !== undefined;
   }
@@ -237,18 +247,38 @@ export class RowWriter {
   #writeAbsent({ way }: AbsentValues, index: number): void {
     if (way === 'marker') return this.#writer.writeDefault();
     if (this.#leftOut === undefined) throw new AbsentRefusal();
-    this.#writer.writeNull();
+    if (!this.#isGrouped) this.#writer.writeNull();
     this.#leftOut.push(index);
   }
 
   #endRow(): void {
     if (this.#leftOut !== undefined) {
-      this.#writer.writePlain(absentList(this.#leftOut));
-      this.#writer.endField();
-      if (this.#leftOut.length > 0) this.#hasLeftOut = true;
+      const list = absentList(this.#leftOut);
+      if (this.#isGrouped) this.lastLeftOut = list;
+      else {
+        this.#writer.writePlain(list);
+        this.#writer.endField();
+      }
+      if (list !== '') this.#hasLeftOut = true;
+      const isEmpty = this.#isGrouped && this.#leftOut.length === this.#layout.columns.length;
       this.#leftOut.length = 0;
+      // There is no field whose end would become the row's. See `#checkHasField`.
+      if (isEmpty) return;
     }
     this.#writer.endRow();
+  }
+
+  /** A COPY names at least one column. */
+  #checkHasField(row: number): void {
+    if (!this.#isGrouped || this.lastLeftOut === '') return;
+    if (this.lastLeftOut.split(',').length < this.#layout.columns.length) return;
+    throw new RowFault(
+      row,
+      undefined,
+      '22P04',
+      'leaves out every column that is loaded, and all of them have defaults: before PostgreSQL 16 a table with a RULE on INSERT, or of 1,600 ' +
+        'columns, needs a value for one of them (null is one)',
+    );
   }
 
   /** A plain object may leave out every column. Of anything else at least one must be there, even if undefined. */

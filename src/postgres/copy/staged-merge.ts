@@ -2,6 +2,7 @@
 
 import { sequence, statement, type Statement } from '../sql/statement.js';
 import { quoteLiteral } from '../identifiers.js';
+import { MOST_GROUPS } from './absent-values.js';
 import type { MergePlan } from './merge-plan.js';
 import { cutRuns, type Run } from './runs.js';
 
@@ -15,8 +16,6 @@ const RELEASE = statement('RELEASE SAVEPOINT spillway_merge');
 const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_merge');
 /** Statements are sent together up to this many. */
 const STATEMENTS_TOGETHER = 500;
-/** More runs than that cost more than they are worth, if nothing but serial numbers depends on the order of rows. */
-const MOST_RUNS = 100;
 
 /**
  * One by one is the last resort: where a trigger changes keys, or several indexes have the same columns, the server finds two rows equal that
@@ -45,7 +44,7 @@ async function statementsFor(query: RunQuery, plan: MergePlan): Promise<Statemen
     repeats as { place: string; before: string }[],
     changes as { place: string; absent: string }[],
   );
-  if (!plan.isOrdered && runs.length > MOST_RUNS) return byAbsentList(plan, runs);
+  if (!plan.isOrdered && runs.length > MOST_GROUPS) return byAbsentList(plan, runs);
   return runs.map((run) => plan.insertRun(run));
 }
 

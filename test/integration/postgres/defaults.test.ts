@@ -16,8 +16,8 @@ const LOADS = Number(process.env['SPILLWAY_TEST_DEFAULTS'] ?? 10);
 type Row = Record<string, unknown>;
 
 const VALUES: Readonly<Record<string, readonly unknown[]>> = {
-  id: [undefined, undefined, undefined, 100, 101],
-  always: [undefined, undefined, 200],
+  id: [undefined, undefined, undefined, 100_000, 100_001],
+  always: [undefined, undefined, 200_000],
   text: [undefined, null, 'x', ''],
   number: [undefined, null, 7],
   domain: [undefined, null, 3],
@@ -73,7 +73,7 @@ async function insertEach(
 /** A refused row may have taken a serial number; how many is nobody's promise. */
 async function content(client: pg.Client, table: string): Promise<unknown[]> {
   const { rows } = await client.query<Row>(`SELECT * FROM ${table} ORDER BY ctid`);
-  const serial = (value: unknown) => (Number(value) >= 100 ? value : 'next');
+  const serial = (value: unknown) => (Number(value) >= 100_000 ? value : 'next');
   return rows.map((row) => ({ ...row, id: serial(row['id']), always: serial(row['always']) }));
 }
 
