@@ -5,7 +5,7 @@
 
 import type { BatchStage, RowFailures } from './batch.js';
 import { CopyError } from './copy-error.js';
-import type { CopyOptions } from './copy-options.js';
+import type { CopyOptionFields } from './copy-options.js';
 import { AlreadyCommitted } from './import-errors.js';
 import { ImportLog } from './import-log.js';
 import { toPosition, type Position } from './import-positions.js';
@@ -49,7 +49,7 @@ export abstract class BatchMarks<T> {
 
   static create<T>(
     pool: CopyPool,
-    { importId, positionOf }: Pick<CopyOptions<T, never>, 'importId' | 'positionOf'>,
+    { importId, positionOf }: Pick<CopyOptionFields<T, never>, 'importId' | 'positionOf'>,
     { importLog, rejectOf }: MarkSettings<T>,
   ): BatchMarks<T> {
     if (positionOf === undefined) return new NoMarks<T>();

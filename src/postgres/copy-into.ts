@@ -12,7 +12,7 @@ import { CopyError } from './copy-error.js';
 import { describeBatchFailure, describeTimeLimit, describeTooManyColumns } from './copy-failure.js';
 import { PieceSize } from './copy/piece-size.js';
 import { FormatChoice } from './copy-format.js';
-import { checkCopyOptions, conflictRuleOf, type CopyOptions } from './copy-options.js';
+import { checkCopyOptions, conflictRuleOf, type CopyOptionFields, type CopyOptions } from './copy-options.js';
 import type { WrittenLines } from './encoded-rows.js';
 import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
@@ -97,7 +97,7 @@ export interface CopyInternals<T> {
 
 export function createCopy<T extends object, Client extends CopyClient = CopyClient>(
   pool: CopyPool<Client>,
-  options: CopyOptions<T, Client>,
+  options: CopyOptionFields<T, Client>,
   internals: CopyInternals<T> = {},
 ): RowCopy<T> {
   const { copy, defaults, copyWritten } = buildCopy(pool, options, internals);
@@ -106,7 +106,7 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
 
 function buildCopy<T extends object, Client extends CopyClient>(
   pool: CopyPool<Client>,
-  options: CopyOptions<T, Client>,
+  options: CopyOptionFields<T, Client>,
   internals: CopyInternals<T> = {},
 ) {
   checkPool(pool);

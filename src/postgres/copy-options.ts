@@ -8,21 +8,25 @@ import type { DateZone } from './encoding/date-clock.js';
 import { IMPORT_ID_RANGE, isImportId } from './import-id.js';
 import type { CopyClient } from './pool.js';
 
-export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient> {
+/**
+ * The names that `columns` and `key` may hold: the keys of the rows. Any name if the rows are arrays, or their keys are not known to the compiler.
+ */
+export type ColumnOf<T> = T extends readonly unknown[]
+  ? string
+  : [keyof T] extends [never]
+    ? string
+    : Extract<keyof T, string>;
+
+/** The options of `copyInto`. Those that go together are one type each, so that the compiler refuses what would throw. */
+export type CopyOptions<T = unknown, Client extends CopyClient = CopyClient> = CopyTarget<T, Client> &
+  (OwnRows<T> | MappedRows<T>) &
+  ImportOptions<T>;
+
+interface CopyTarget<T, Client extends CopyClient> {
   /** The table's name: one identifier as it is in the catalogue, without quotes and without its schema. */
   table: string;
   /** Its schema. Default: the first schema on the connection's search path that has such a table. */
   schema?: string | undefined;
-  /**
-   * The columns to fill. Rows that are objects may hold more, which is left out; rows that are arrays give their values in this order.
-   *
-   * Default: the keys of the first row, and of later rows that have others for which the table has a column; with `onConflict: 'update'` of
-   * the first row only. Where the first row is an array: all columns in the table's order, but for generated ones. A column that a row leaves
-   * out (absent or `undefined`) gets its default, as do columns that are not among these; `null` is NULL.
-   */
-  columns?: readonly string[] | undefined;
-  /** The row that an item stands for: an object or an array. What it throws is a fault of that row. Default: the item itself. */
-  row?: ((item: T) => object) | undefined;
   /**
    * A numeric column that gets `context.weights`: how many offered items each row stands for (1, except under the strategy `sample`). Rows must
    * not have a value for it.
@@ -46,36 +50,82 @@ export interface CopyOptions<T = unknown, Client extends CopyClient = CopyClient
    * rejects, the batch is rolled back. It is called again for each attempt, and must leave COMMIT and ROLLBACK alone.
    */
   beforeCommit?: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
-  /**
-   * What becomes of a row whose key the table holds already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
-   * it takes the other one's place. As if the rows had come one by one: of several with the same key the last one counts for `'update'`, the
-   * first one for `'ignore'`. So batches go one after another: the stream's `concurrency` is lowered to 1. By way of a temporary table, for
-   * which the role needs the right TEMPORARY.
-   */
-  onConflict?: 'error' | 'ignore' | 'update' | undefined;
-  /**
-   * The columns that a unique constraint or index of the table is made of, also within expressions (`lower(email)`). `'update'` needs it.
-   * Without it `'ignore'` leaves out rows that any unique constraint refuses.
-   */
-  key?: readonly string[] | undefined;
-  /**
-   * Exactly once: each batch leaves a mark under this name, in its own transaction, so that neither a retry nor another run of the same
-   * import writes a row again. Any text. Needs `positionOf`. The marks are in the tables `spillway_imports` and `spillway_import_ranges`,
-   * which are made in the schema of the table where they are missing.
-   */
-  importId?: string | undefined;
-  /**
-   * Place of an item in its source, the same in each run, higher for each item than for the one before: for several files, say, counted on
-   * from one to the next. A source that is read again from its beginning needs a function of its own. All that lies between the first and
-   * the last item of a batch counts as written with it.
-   */
-  positionOf?: ((item: T) => number | bigint) | undefined;
 }
+
+/** Keeps the compiler from inferring `T` out of the names in `columns` and `key`, as `NoInfer` does since TypeScript 5.4. */
+type Uninferred<T> = [T][T extends unknown ? 0 : never];
+
+/** Items are the rows. */
+type OwnRows<T> = ColumnOptions<ColumnOf<Uninferred<T>>> & {
+  row?: undefined;
+};
+
+/** Each item stands for a row of other keys. */
+type MappedRows<T> = ColumnOptions<string> & {
+  /** The row that an item stands for: an object or an array. What it throws is a fault of that row. Default: the item itself. */
+  row: (item: T) => object;
+};
+
+type ColumnOptions<Column extends string> = {
+  /**
+   * The columns to fill. Rows that are objects may hold more, which is left out; rows that are arrays give their values in this order.
+   *
+   * Default: the keys of the first row, and of later rows that have others for which the table has a column; with `onConflict: 'update'` of
+   * the first row only. Where the first row is an array: all columns in the table's order, but for generated ones. A column that a row leaves
+   * out (absent or `undefined`) gets its default, as do columns that are not among these; `null` is NULL.
+   */
+  columns?: readonly Column[] | undefined;
+} & ConflictOptions<Column>;
+
+type ConflictOptions<Column extends string> =
+  | {
+      /**
+       * What becomes of a row whose key the table holds already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
+       * it takes the other one's place. As if the rows had come one by one: of several with the same key the last one counts for `'update'`,
+       * the first one for `'ignore'`. So batches go one after another: the stream's `concurrency` is lowered to 1. By way of a temporary
+       * table, for which the role needs the right TEMPORARY.
+       */
+      onConflict?: 'error' | undefined;
+      /**
+       * The columns that a unique constraint or index of the table is made of, also within expressions (`lower(email)`). `'update'` needs it.
+       * Without it `'ignore'` leaves out rows that any unique constraint refuses.
+       */
+      key?: undefined;
+    }
+  | { onConflict: 'ignore'; key?: readonly Column[] | undefined }
+  | { onConflict: 'ignore' | 'update'; key: readonly Column[] };
+
+type ImportOptions<T> =
+  | { importId?: undefined; positionOf?: undefined }
+  | {
+      /**
+       * Exactly once: each batch leaves a mark under this name, in its own transaction, so that neither a retry nor another run of the same
+       * import writes a row again. Any text. Needs `positionOf`. The marks are in the tables `spillway_imports` and
+       * `spillway_import_ranges`, which are made in the schema of the table where they are missing.
+       */
+      importId: string;
+      /**
+       * Place of an item in its source, the same in each run, higher for each item than for the one before: for several files, say, counted
+       * on from one to the next. A source that is read again from its beginning needs a function of its own. All that lies between the first
+       * and the last item of a batch counts as written with it.
+       */
+      positionOf: (item: T) => number | bigint;
+    };
+
+/** The same options one by one, before it is known that they fit together. */
+export type CopyOptionFields<T = unknown, Client extends CopyClient = CopyClient> = CopyTarget<T, Client> & {
+  row?: ((item: T) => object) | undefined;
+  columns?: readonly string[] | undefined;
+  onConflict?: 'error' | 'ignore' | 'update' | undefined;
+  key?: readonly string[] | undefined;
+  importId?: string | undefined;
+  positionOf?: ((item: T) => number | bigint) | undefined;
+};
 
 /** All names; the README's table is compared with them. */
 export const COPY_OPTIONS: ReadonlySet<string> = new Set([
   'table', 'schema', 'columns', 'row', 'weightColumn', 'format', 'dates', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
-] satisfies (keyof CopyOptions)[]); // prettier-ignore
+] satisfies (keyof CopyOptionFields)[]); // prettier-ignore
 const DATE_ZONES = ['local', 'utc'] as const satisfies readonly DateZone[];
 const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
 const HINTS = {
@@ -86,8 +136,8 @@ const HINTS = {
 
 /** @throws {InvalidOptionError} naming the option, what it may be, and what came */
 export function checkCopyOptions<T, Client extends CopyClient>(
-  options: CopyOptions<T, Client>,
-): CopyOptions<T, Client> {
+  options: CopyOptionFields<T, Client>,
+): CopyOptionFields<T, Client> {
   if (typeof options !== 'object' || (options as unknown) === null) {
     refuse('options', "an object with 'table'", options);
   }
@@ -113,7 +163,7 @@ export function checkCopyOptions<T, Client extends CopyClient>(
   };
 }
 
-function checkWeightColumn({ weightColumn, columns, key }: CopyOptions<never, never>): void {
+function checkWeightColumn({ weightColumn, columns, key }: CopyOptionFields<never, never>): void {
   if (weightColumn === undefined) return;
   checkIdentifier('weightColumn', weightColumn);
   for (const [option, names] of [
@@ -129,7 +179,7 @@ function checkWeightColumn({ weightColumn, columns, key }: CopyOptions<never, ne
   }
 }
 
-function checkConflict({ onConflict, key }: CopyOptions<never, never>): void {
+function checkConflict({ onConflict, key }: CopyOptionFields<never, never>): void {
   if (onConflict !== undefined && !CONFLICT_ACTIONS.includes(onConflict)) {
     refuse('onConflict', "'error', 'ignore' or 'update'", onConflict);
   }
@@ -143,7 +193,7 @@ function checkConflict({ onConflict, key }: CopyOptions<never, never>): void {
   }
 }
 
-function checkImport({ importId, positionOf }: CopyOptions<never, never>): void {
+function checkImport({ importId, positionOf }: CopyOptionFields<never, never>): void {
   if (importId !== undefined) {
     if (!isImportId(importId)) refuse('importId', IMPORT_ID_RANGE, importId);
     if (positionOf === undefined) {
@@ -161,7 +211,7 @@ function checkImport({ importId, positionOf }: CopyOptions<never, never>): void 
   }
 }
 
-export function conflictRuleOf({ onConflict, key }: CopyOptions<never, never>): ConflictRule {
+export function conflictRuleOf({ onConflict, key }: CopyOptionFields<never, never>): ConflictRule {
   switch (onConflict) {
     case 'ignore':
       return { onConflict, key };

@@ -63,7 +63,7 @@ export function startLoad(
     table,
     ...(exactlyOnce && asImport),
     ...copy,
-  });
+  } as CopyOptions<NumberedRow, pg.PoolClient>);
   const uncertain = new Set<number>();
   const flush = (items: NumberedRow[], context: FlushContext): ReturnType<typeof copyRows> =>
     copyRows(items, context).catch((error: unknown) => {

@@ -34,7 +34,7 @@ const CASES = VALUES.flatMap(([type, good, bad, state]) =>
     good,
     bad,
     state,
-    options: options as Partial<CopyOptions<object>>,
+    options: options as Partial<CopyOptions<{ id: number; v: string }>>,
     title: `${bad.slice(0, 24)} for ${type} (${state}), options ${JSON.stringify(options)}: only its rows are left out`,
   })),
 );

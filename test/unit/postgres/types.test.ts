@@ -2,7 +2,8 @@
 
 import type pg from 'pg';
 import { expectTypeOf, test } from 'vitest';
-import type { FlushFunction } from '../../../src/types.js';
+import type { BackpressureWritable as Sink } from '../../../src/index.js';
+import type { FlushContext, FlushFunction } from '../../../src/types.js';
 import type { copyInto, CopyOptions, CopyPool } from '../../../src/postgres/index.js';
 
 interface Event {
@@ -12,6 +13,8 @@ interface Event {
 
 declare const copy: typeof copyInto;
 declare const pool: pg.Pool;
+declare const context: FlushContext;
+declare const BackpressureWritable: typeof Sink;
 
 // Never called: only its types are looked at.
 function uses(): void {
@@ -40,6 +43,50 @@ function uses(): void {
   // @ts-expect-error -- rows are objects or arrays
   copy<string>(pool, { table: 'events' });
 }
+
+// Never called: only its types are looked at.
+function columns(): void {
+  copy<Event>(pool, { table: 'events', columns: ['id', 'at'] });
+  copy<Event>(pool, { table: 'events', row: (event) => ({ number: event.id }), columns: ['number'] });
+  copy<unknown[]>(pool, { table: 'events', columns: ['anything'] });
+  copy(pool, { table: 'events', columns: ['anything'] });
+  copy<object>(pool, { table: 'events', columns: ['anything'] });
+  copy<{ a: 1 } | { b: 2 }>(pool, { table: 'events', columns: ['a', 'b'] });
+  new BackpressureWritable<Event>(copy(pool, { table: 'events', columns: ['id'] }));
+  // The rows' type comes from what the sink takes, never from the names.
+  void copy(pool, { table: 'events', columns: ['id'] })([{ id: 1, other: 2 }], context);
+  // @ts-expect-error -- no key of the rows
+  copy<Event>(pool, { table: 'events', columns: ['idd'] });
+  // @ts-expect-error -- no key of the rows
+  copy<Event>(pool, { table: 'events', onConflict: 'update', key: ['nope'] });
+  // @ts-expect-error -- no key of what the sink takes
+  new BackpressureWritable<Event>(copy(pool, { table: 'events', columns: ['idd'] }));
+}
+
+// Never called: only its types are looked at.
+function combinations(onConflict: 'ignore' | 'update'): void {
+  const key = ['id'] as const;
+  copy<Event>(pool, { table: 'events', onConflict: 'ignore' });
+  copy<Event>(pool, { table: 'events', onConflict, key });
+  copy<Event>(pool, { table: 'events', importId: 'x', positionOf: ({ id }) => id });
+  const given: CopyOptions<Event> = { table: 'events', onConflict: 'update', key };
+  copy<Event>(pool, given);
+  // @ts-expect-error -- 'update' needs a key
+  copy<Event>(pool, { table: 'events', onConflict: 'update' });
+  // @ts-expect-error -- a key needs 'ignore' or 'update'
+  copy<Event>(pool, { table: 'events', key });
+  // @ts-expect-error -- no such action
+  copy<Event>(pool, { table: 'events', onConflict: 'replace', key });
+  // @ts-expect-error -- an import needs positions
+  copy<Event>(pool, { table: 'events', importId: 'x' });
+  // @ts-expect-error -- positions need an import
+  copy<Event>(pool, { table: 'events', positionOf: (event: Event) => event.id });
+}
+
+test('columns and key take keys of the rows only; options that need each other go together', () => {
+  expectTypeOf(columns).toBeFunction();
+  expectTypeOf(combinations).toBeFunction();
+});
 
 test('a pg.Pool fits as it is, and beforeCommit sees its own kind of client', () => {
   expectTypeOf(uses).toBeFunction();
