@@ -87,8 +87,10 @@ export interface BufferOptions<T> {
   /** The size of an item in bytes. Needed by the byte bounds in object mode. */
   sizeOf?: (item: T) => number;
   /**
-   * Most items (in byte mode: bytes) that may wait for room; each source that is piped in may write once more. Default `maxBufferSize`
-   * (`maxBufferBytes`). At least 0.
+   * Most items (in byte mode: bytes) that may wait for room, beside one for each producer that is known to wait for `'drain'`: each
+   * listener of `'drain'`, each pipe, and each producer that a `'drain'` has just sent on. So any number of producers may write once and
+   * wait. Producers that share one listener cannot be told apart, nor can those that wait for write callbacks only: set `maxWaiting` to
+   * their number. For `push()`: most pushes that wait. Default `maxBufferSize` (`maxBufferBytes`). At least 0.
    */
   maxWaiting?: number;
   /**

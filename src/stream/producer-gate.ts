@@ -47,6 +47,8 @@ export class ProducerGate<T> {
   #heldLength = 0;
   /** `write()` has answered `false`, and Node does not know of it. */
   #owesDrain = false;
+  /** Most listeners that a `'drain'` may have called: so many may write once without listening again. */
+  #mostWoken = 0;
   /** The chunk of the held callback, while there is no room even for that one; `asked`: whether `shed` has been. */
   #pending: { chunk: T; asked: boolean } | undefined;
   /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
@@ -72,7 +74,9 @@ export class ProducerGate<T> {
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
     this.#turns = new Turns(settings.marks.yieldEvery, this.#ledger, () => {
       // As in Node: none after the end.
-      if (this.#open) this.#letOn(() => stream.emit('drain'));
+      if (!this.#open) return;
+      this.#countWoken();
+      this.#letOn(() => stream.emit('drain'));
     });
   }
 
@@ -201,12 +205,29 @@ export class ProducerGate<T> {
     if (this.#stream.destroyed) return;
     // The chunk that found no room, or is being decided on, was written while the producer might go on.
     const pending = this.#pending === undefined && this.#asking === undefined ? 0 : 1;
-    if (this.#waitingLength - pending * this.#heldLength <= this.#settings.maxWaiting) return;
-    // pipe() listens for 'unpipe', and each source that is piped here may write once before it learns that another one was refused.
-    if (this.#ledger.waiting - pending <= this.#stream.listenerCount('unpipe')) return;
+    const length = this.#waitingLength - pending * this.#heldLength;
+    const { maxWaiting } = this.#settings;
+    if (length <= maxWaiting) return;
+    const waiting = this.#ledger.waiting - pending;
+    const excess = waiting - this.#expectedToWait;
+    // In byte mode, where chunks differ in size: their share of the bytes.
+    if (excess <= 0 || (length * excess) / waiting <= maxWaiting) return;
     const unit = this.#objectMode ? 'items' : 'bytes';
-    const message = `the producer ignored write() answering false: more than maxWaiting (${this.#settings.maxWaiting}) ${unit} wait`;
+    const message = `the producer ignored write() answering false: more than maxWaiting (${maxWaiting}) ${unit} wait`;
     this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message));
+  }
+
+  /**
+   * Chunks that wait although nobody ignores `false`: one for each listener of `'drain'` and each pipe (`pipe()` listens for 'unpipe'; each
+   * source learns by itself that it is to wait), and for each producer that a `'drain'` has sent on. The last are not counted one by one:
+   * some write several turns of the microtask queue later, when another `'drain'` may have come.
+   */
+  get #expectedToWait(): number {
+    return this.#stream.listenerCount('drain') + this.#stream.listenerCount('unpipe') + this.#mostWoken;
+  }
+
+  #countWoken(): void {
+    this.#mostWoken = Math.max(this.#mostWoken, this.#stream.listenerCount('drain'));
   }
 
   /** No more chunks are offered: `end` was called. */
@@ -363,6 +384,7 @@ export class ProducerGate<T> {
     this.#held = undefined;
     this.#gated.setHeld(false);
     this.#blockAlarm.clear();
+    this.#countWoken();
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
     this.#letOn(() => callback(error));
