@@ -2,6 +2,8 @@
 
 import { DROP_REASONS, type DropReason } from '../vocabulary.js';
 
+const NO_DROPS = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
+
 /**
  * At every instant
  *
@@ -19,9 +21,7 @@ export class Ledger {
   inFlight = 0;
   flushed = 0;
   failed = 0;
-  readonly drops: Record<DropReason, number> = Object.fromEntries(
-    DROP_REASONS.map((reason) => [reason, 0]),
-  ) as Record<DropReason, number>;
+  readonly drops: Record<DropReason, number> = { ...NO_DROPS };
 
   queuedBytes = 0;
   inFlightBytes = 0;

@@ -5,7 +5,8 @@
  * admitted, its bytes, its weight) lie in typed arrays beside the items: no object per item.
  */
 
-const INITIAL_SLOTS = 16;
+/** Typed arrays of at most 64 bytes lie in V8's heap: larger ones cost a short-lived stream an allocation outside of it, and its collection. */
+const INITIAL_SLOTS = 8;
 
 /** Which numbers are kept per item. */
 export interface RingLanes {
