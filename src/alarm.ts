@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from './clock.js';
+import { LONGEST_DELAY_MS, type Clock, type TimerHandle } from './clock.js';
 
 /** One timer, for a point in time that moves. */
 export class Alarm {
@@ -21,8 +21,9 @@ export class Alarm {
     this.clear();
     if (at === Infinity) return;
     this.#at = at;
-    // Timers are whole milliseconds.
-    this.#timer = this.#clock.setTimeout(this.#onTime, Math.ceil(Math.max(0, at - this.#clock.now())));
+    // Timers are whole milliseconds; one beyond the longest delay, if only by the rounding, would fire at once.
+    const delayMs = Math.ceil(Math.max(0, at - this.#clock.now()));
+    this.#timer = this.#clock.setTimeout(this.#onTime, Math.min(LONGEST_DELAY_MS, delayMs));
   }
 
   /** At the latest at `at`: where it is set for an earlier time, it stays so. */

@@ -101,11 +101,9 @@ export function resolveBuffer<T>(
     sizeOf: sizeOf,
     sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
     shed: optional(given.shed, (value) => checkFunction('shed', value)),
-    maxWaiting: checkInteger(
-      'maxWaiting',
-      given.maxWaiting ?? (objectMode ? bound.capacity : bound.capacityBytes),
-      0,
-    ),
+    maxWaiting:
+      optional(given.maxWaiting, (value) => checkInteger('maxWaiting', value, 0)) ??
+      (objectMode ? bound.capacity : bound.capacityBytes),
     maxBlockTimeMs: optional(given.maxBlockTimeMs, (value) =>
       checkDuration('maxBlockTimeMs', value, 0, true),
     ),
@@ -142,7 +140,8 @@ function resolveRatios(given: WritableOptions<never>, usualLow: number): Ratios 
   if ((low ?? usualLow) === 1) return refuse('lowWatermark', 'below highWatermark, which is at most 1', 1);
   // The unset one keeps out of the way of the set one.
   const highWatermark = high ?? highAbove(low ?? usualLow);
-  const lowWatermark = low ?? Math.min(usualLow, (highWatermark * usualLow) / highAbove(usualLow));
+  const follows = Math.max(Number.MIN_VALUE, (highWatermark * usualLow) / highAbove(usualLow));
+  const lowWatermark = low ?? Math.min(usualLow, follows);
   return { lowWatermark, highWatermark };
 }
 
@@ -157,7 +156,17 @@ interface Bound {
 
 /** Every slot has a batch, and another one is ready, while the state rests in NORMAL. */
 function roomForBatches(batch: number, concurrency: number, { lowWatermark }: Ratios): number {
-  return Math.ceil(((concurrency + 1) * batch) / lowWatermark);
+  return countable(Math.ceil(((concurrency + 1) * batch) / lowWatermark));
+}
+
+/** The capacity whose high watermark is the given mark. */
+function capacityFor(highWaterMark: number, { highWatermark }: Ratios): number {
+  return highWaterMark === 0 ? 1 : countable(Math.max(1, shareOf(highWaterMark, 1 / highWatermark)));
+}
+
+/** Limits a bound that follows from extreme values: nobody gave it, so nobody can be told that it is too large. */
+function countable(bound: number): number {
+  return Math.min(bound, Number.MAX_SAFE_INTEGER);
 }
 
 function itemBound(
@@ -177,7 +186,7 @@ function itemBound(
     return { capacity, capacityBytes: Infinity };
   }
   if (highWaterMark !== undefined) {
-    const capacity = Math.max(1, shareOf(highWaterMark, 1 / ratios.highWatermark));
+    const capacity = capacityFor(highWaterMark, ratios);
     return {
       capacity: givenBatchSize === undefined ? capacity : Math.max(capacity, roomFor(givenBatchSize)),
       capacityBytes: Infinity,
@@ -202,9 +211,7 @@ function byteBound(
     return { capacity: Infinity, capacityBytes };
   }
   const unset =
-    highWaterMark === undefined
-      ? DEFAULTS.byteMode.maxBufferBytes
-      : Math.max(1, shareOf(highWaterMark, 1 / ratios.highWatermark));
+    highWaterMark === undefined ? DEFAULTS.byteMode.maxBufferBytes : capacityFor(highWaterMark, ratios);
   const needed = roomForBatches(given.batchBytes ?? 0, concurrency, ratios);
   return { capacity: Infinity, capacityBytes: Math.max(unset, needed) };
 }

@@ -24,7 +24,7 @@ export interface PressureThresholds {
 
 /** `ceil(ratio × capacity)`, not misled by a product such as 0.07 × 100 = 7.000000000000001. */
 export function shareOf(capacity: number, ratio: number): number {
-  return Math.ceil(ratio * capacity - capacity * 1e-12);
+  return Math.ceil(ratio * capacity * (1 - 1e-12));
 }
 
 export function pressureThresholds(
@@ -33,8 +33,9 @@ export function pressureThresholds(
   highWatermark: number,
 ): PressureThresholds {
   const margin = Math.max(1, HYSTERESIS * capacity);
-  const up = [shareOf(capacity, lowWatermark), shareOf(capacity, highWatermark), capacity] as const;
-  // An empty buffer is NORMAL whatever the margin.
+  // An empty buffer is NORMAL, whatever the watermark and the margin.
+  const least = (ratio: number) => Math.max(1, shareOf(capacity, ratio));
+  const up = [least(lowWatermark), least(highWatermark), capacity] as const;
   const down = [
     Math.max(1, up[0] - margin),
     Math.max(1, up[1] - margin),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Alarm } from '../../src/alarm.js';
+import { LONGEST_DELAY_MS } from '../../src/clock.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 describe('Alarm', () => {
@@ -72,5 +73,13 @@ describe('Alarm', () => {
     alarm.set(start + 5);
     for (let step = 0; step < 40; step += 1) await clock.advance(1);
     expect(rings).toEqual([start + 5, start + 10, start + 15]);
+  });
+
+  test('never asks for a delay beyond the longest one, which would go off at once', () => {
+    const { clock, alarm, start } = make();
+    alarm.set(start + 0.25 + LONGEST_DELAY_MS);
+    expect(clock.nextAt).toBe(start + LONGEST_DELAY_MS);
+    alarm.set(start + 2 * LONGEST_DELAY_MS);
+    expect(clock.nextAt).toBe(start + LONGEST_DELAY_MS);
   });
 });
