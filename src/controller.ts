@@ -2,9 +2,8 @@ import { EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
 import { DEFAULTS } from './defaults.js';
 import { checkDrain, drainTimeout, type DrainOptions } from './drain.js';
-import { BackpressureError } from './errors.js';
 import type { SinkEvents } from './events.js';
-import { handled, handlerFailed } from './handlers.js';
+import { handled } from './handlers.js';
 import type { SinkMetrics } from './metrics.js';
 import type { SinkOptions } from './options.js';
 import { resolveSink } from './resolve-options.js';
@@ -241,7 +240,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       queue.refuse(item, 'overflow');
       const message = `maxWaiting (${settings.maxWaiting}) pushes wait already`;
       return handled(
-        Promise.reject(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message, { items: [item] })),
+        Promise.reject(queue.errors.create('ERR_BACKPRESSURE_OVERFLOW', message, { items: [item] })),
       );
     }
     queue.arrive();
@@ -260,7 +259,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
         (item, bytes) => this.#sink.admitAsked(item, bytes) === 'admitted',
       );
     } catch (thrown) {
-      this.#abort(handlerFailed('sizeOf', thrown));
+      this.#abort(this.#sink.errors.handlerFailed('sizeOf', thrown));
     } finally {
       this.#releasing = false;
     }
@@ -269,7 +268,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */
   #handlerThrew(item: T, thrown: unknown): Error {
-    const error = handlerFailed('sizeOf or shed', thrown);
+    const error = this.#sink.errors.handlerFailed('sizeOf or shed', thrown);
     this.#sink.queue.drop(item, 'aborted');
     this.#abort(error);
     return error;

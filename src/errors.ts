@@ -2,6 +2,8 @@
  * Every error that Spillway makes. `code` is stable and meant to be tested against; `message` is for people.
  */
 
+import { isErrorLike, messageOf } from './common/thrown.js';
+
 /** The stable codes of {@link BackpressureError}. */
 export type BackpressureErrorCode =
   /** A wrong option, or two that contradict each other. */
@@ -36,26 +38,43 @@ export interface BackpressureErrorOptions {
 }
 
 /**
- * Recognises errors by a mark that ES module and CommonJS build share: a program may load both, each with classes of its own. Subclasses
- * are recognised as usual.
+ * Recognises errors by a mark that ES module and CommonJS build share: a program may load both, each with classes of its own, and each
+ * realm has its own. Subclasses are recognised as usual.
  */
-function hasMark(base: unknown, asked: unknown, mark: symbol, value: unknown): boolean {
+export function hasMark(base: unknown, asked: unknown, mark: symbol, value: unknown): boolean {
   if (asked !== base) return Function.prototype[Symbol.hasInstance].call(asked, value);
-  return typeof value === 'object' && value !== null && mark in value;
+  try {
+    return typeof value === 'object' && value !== null && mark in value;
+  } catch {
+    // A revoked proxy.
+    return false;
+  }
 }
 
 const ERROR_MARK = Symbol.for('spillway.BackpressureError');
+const OPTION_ERROR_MARK = Symbol.for('spillway.InvalidOptionError');
 const ITEM_ERROR_MARK = Symbol.for('spillway.ItemError');
+
+let ownerOf: (error: unknown) => object | undefined;
+let setOwner: (error: BackpressureError, owner: object) => void;
 
 /** The base class: a stable `code`, the `cause` kept, and the items where items are concerned. */
 export class BackpressureError extends Error {
   override readonly name: string = 'BackpressureError';
   readonly code: BackpressureErrorCode;
-  /** The items concerned (not enumerable); empty where the error concerns none. */
+  /**
+   * The items concerned (not enumerable); empty where the error concerns none. Set by the stage that made the error: of an error that ends
+   * a stream they are complete at `'error'`. Another stage that the same error reaches has its own items in `takeUnsettled()`.
+   */
   declare readonly items: readonly unknown[];
+  #owner: object | undefined;
 
   static {
     Object.defineProperty(this.prototype, ERROR_MARK, { value: true });
+    ownerOf = (error) => (isObject(error) && #owner in error ? error.#owner : undefined);
+    setOwner = (error, owner) => {
+      error.#owner = owner;
+    };
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
@@ -65,24 +84,74 @@ export class BackpressureError extends Error {
   constructor(code: BackpressureErrorCode, message: string, options: BackpressureErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
-    attachItems(this, options.items ?? []);
+    // Where no logger that walks enumerable properties finds them.
+    Object.defineProperty(this, 'items', {
+      value: options.items ?? [],
+      enumerable: false,
+      configurable: true,
+      writable: true,
+    });
   }
 }
 
-/** Puts `items` on an error where no logger that walks enumerable properties finds them. */
-export function attachItems(error: BackpressureError, items: readonly unknown[]): void {
-  Object.defineProperty(error, 'items', {
-    value: items,
-    enumerable: false,
-    configurable: true,
-    writable: true,
-  });
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/**
+ * Makes the errors of one stage (a stream or a controller), and attaches items to them.
+ *
+ * The same error may reach every stage of a pipeline, and a stage is destroyed with whatever the user likes: so an error is changed only by
+ * the stage that made it.
+ */
+export class StageErrors {
+  create(
+    code: BackpressureErrorCode,
+    message: string,
+    options?: BackpressureErrorOptions,
+  ): BackpressureError {
+    const error = new BackpressureError(code, message, options);
+    setOwner(error, this);
+    return error;
+  }
+
+  /** Whether this stage made the error; also of one that the user has thrown again. */
+  owns(error: unknown): error is BackpressureError {
+    return ownerOf(error) === this;
+  }
+
+  /** A handler or listener of the user's has thrown: an error of this stage stays itself. */
+  handlerFailed(name: string, thrown: unknown): BackpressureError {
+    if (this.owns(thrown) && thrown.code === 'ERR_BACKPRESSURE_HANDLER_FAILED') return thrown;
+    const message = `${name} failed: ${messageOf(thrown)}`;
+    return this.create('ERR_BACKPRESSURE_HANDLER_FAILED', message, { cause: thrown });
+  }
+
+  /** Attaches the items that the end of the stage leaves unsettled, if the error is the stage's own. `items` is asked only then. */
+  attachItems(error: unknown, items: () => readonly unknown[]): void {
+    if (!this.owns(error)) return;
+    const all = items();
+    if (Reflect.defineProperty(error, 'items', { value: all })) return;
+    // The user froze the error, but hardly the array.
+    const own = error.items as unknown[];
+    if (Object.isFrozen(own)) return;
+    own.length = 0;
+    for (const item of all) own.push(item);
+  }
 }
 
 /** A wrong option. `option` names it. */
 export class InvalidOptionError extends BackpressureError {
   override readonly name = 'InvalidOptionError';
   readonly option: string;
+
+  static {
+    Object.defineProperty(this.prototype, OPTION_ERROR_MARK, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasMark(InvalidOptionError, this, OPTION_ERROR_MARK, value);
+  }
 
   constructor(option: string, message: string) {
     super('ERR_BACKPRESSURE_INVALID_OPTION', message);
@@ -112,24 +181,8 @@ export class ItemError extends Error {
 
   constructor(index: number, options: { retryable?: boolean; cause?: unknown; message?: string } = {}) {
     const { cause } = options;
-    super(options.message ?? (cause instanceof Error ? cause.message : `item ${index} failed`), { cause });
+    super(options.message ?? (isErrorLike(cause) ? messageOf(cause) : `item ${index} failed`), { cause });
     this.index = index;
     this.retryable = options.retryable ?? false;
   }
-}
-
-/** The text of anything that was thrown. */
-export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message;
-  try {
-    return String(thrown);
-  } catch {
-    // What has no prototype, or a toString that throws, has no text either.
-    return 'something that is no error';
-  }
-}
-
-/** Anything that was thrown, as an `Error`. */
-export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(messageOf(thrown), { cause: thrown });
 }

@@ -1,16 +1,40 @@
 /** What to do about code that is the user's. */
 
-import { BackpressureError, messageOf } from './errors.js';
+import { isThenable, messageOf } from './common/thrown.js';
+import { BackpressureError, type StageErrors } from './errors.js';
 
-/** A handler or listener of the user's has thrown. */
+/** A handler of the user's has thrown, where no stage is concerned. */
 export function handlerFailed(name: string, thrown: unknown): BackpressureError {
-  if (thrown instanceof BackpressureError && thrown.code === 'ERR_BACKPRESSURE_HANDLER_FAILED') return thrown;
   const message = `${name} failed: ${messageOf(thrown)}`;
   return new BackpressureError('ERR_BACKPRESSURE_HANDLER_FAILED', message, { cause: thrown });
+}
+
+/** @throws BackpressureError if a handler whose value is needed at once returned a promise, which is true whatever becomes of it. */
+export function refusePromise(name: string, answer: unknown, errors: StageErrors): void {
+  if (!isThenable(answer)) return;
+  ignoreRejection(answer);
+  throw errors.create(
+    'ERR_BACKPRESSURE_HANDLER_FAILED',
+    `${name} must return its value, not a promise: it cannot be asynchronous`,
+  );
 }
 
 /** A promise whose rejection is told elsewhere too, so that one who does not await it causes no unhandledRejection. */
 export function handled<V>(promise: Promise<V>): Promise<V> {
   promise.catch(() => undefined);
   return promise;
+}
+
+/** Of anything that a user's function returned; its own `then` and `catch` may do what they like. */
+export function ignoreRejection(answer: unknown): void {
+  void settlementOf(answer, () => undefined);
+}
+
+/** Waits for anything that a user's function returned. Never rejects; a failure goes to `onThrow`. */
+export async function settlementOf(answer: unknown, onThrow: (thrown: unknown) => void): Promise<void> {
+  try {
+    await answer;
+  } catch (thrown) {
+    onThrow(thrown);
+  }
 }

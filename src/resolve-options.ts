@@ -13,6 +13,7 @@ import {
   TRANSFORM_OPTIONS,
   WRITABLE_OPTIONS,
 } from './defaults.js';
+import { fieldOf } from './common/thrown.js';
 import { InvalidOptionError } from './errors.js';
 import type {
   BreakerOptions,
@@ -274,7 +275,7 @@ function resolveDelays(
 }
 
 function isRetryableUnlessToldOtherwise(error: Error): boolean {
-  return (error as { retryable?: unknown }).retryable !== false;
+  return fieldOf(error, 'retryable') !== false;
 }
 
 /** What holds of all options: `undefined` leaves one out, `null` does not. */

@@ -3,7 +3,7 @@ import type { Outcome } from '../buffer/admission.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import { Alarm } from '../alarm.js';
 import { beforeExit } from '../common/before-exit.js';
-import { attachItems, BackpressureError } from '../errors.js';
+import type { BackpressureError, StageErrors } from '../errors.js';
 import type { FlushReport } from '../events.js';
 import type { SinkMetrics } from '../metrics.js';
 import type { FailedItem } from '../options.js';
@@ -11,7 +11,7 @@ import type { ResolvedSink } from '../resolve-options.js';
 import { Stopwatch } from '../stopwatch.js';
 import type { BreakerState, FlushFunction, FlushReason } from '../types.js';
 import type { DropReason } from '../vocabulary.js';
-import { handled, handlerFailed } from '../handlers.js';
+import { handled } from '../handlers.js';
 import { FlushWaiters, type Progress } from '../sink/settlement/flush-waiters.js';
 import { LoadWaiters } from '../sink/settlement/load-waiters.js';
 import { AdaptiveLimits, fixedLimits, type Launch, type SinkLimits } from './adaptive-limits.js';
@@ -70,7 +70,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#limits = this.#control?.limits ?? fixedLimits(settings);
     // Not at once: whoever called the handler is in the middle of something.
     const failSoon = (name: string, thrown: unknown) => {
-      queueMicrotask(() => this.fail(handlerFailed(name, thrown)));
+      queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
     };
     this.#observer = guardObserver(observer, failSoon);
     this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
@@ -135,6 +135,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   // ── life ──
 
+  get errors(): StageErrors {
+    return this.queue.errors;
+  }
+
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -157,7 +161,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** Starts no further flush. Flights under way end as they would. */
   stop(): void {
     this.halt();
-    if (this.#phase === 'stopped') this.#flushWaiters.rejectFrom(this.queue.head, stoppedError);
+    if (this.#phase === 'stopped') this.#flushWaiters.rejectFrom(this.queue.head, () => this.#stoppedError());
   }
 
   /** As `stop()`, but who waits for a flush is not told: something is about to follow that tells. */
@@ -212,7 +216,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #refuseFlush(): Promise<never> | undefined {
     if (this.#failure !== undefined) return this.#rejectWhenEnded(this.#failure);
     const { queued, waiting } = this.queue.ledger;
-    if (this.#phase === 'stopped' && queued + waiting > 0) return handled(Promise.reject(stoppedError()));
+    if (this.#phase === 'stopped' && queued + waiting > 0)
+      return handled(Promise.reject(this.#stoppedError()));
     this.#schedulePump();
     return undefined;
   }
@@ -237,7 +242,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /**
    * Ends at once: signals fire, what is queued settles as failed, what waits as dropped. Resolves when nothing is in flight any more,
-   * which takes `abortGraceMs` at the most; `takeUnsettled()` is complete then, and `error`, if it is one of ours, carries the same items.
+   * which takes `abortGraceMs` at the most; `takeUnsettled()` is complete then, and `error`, if this stage made it, carries the same items.
    */
   abort(error: Error, waiting: T[]): Promise<void> {
     if (this.#phase === 'aborted') this.#dropWaiting(waiting);
@@ -260,7 +265,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#settlements.deliver();
     this.#flushWaiters.rejectAll(error);
     this.#loadWaiters.rejectAll(error);
-    if (error instanceof BackpressureError) attachItems(error, this.#unsettled.everything());
+    this.errors.attachItems(error, () => this.#unsettled.everything());
   }
 
   /** Not before the abort has ended: what is to be handed back is complete then. */
@@ -401,7 +406,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     try {
       span = this.#positions?.measure(queue.itemAt(0), queue.itemAt(length - 1));
     } catch (thrown) {
-      this.fail(handlerFailed('positionOf', thrown));
+      this.fail(this.errors.handlerFailed('positionOf', thrown));
       return false;
     }
     // Or it has ended, or stopped, everything itself.
@@ -526,11 +531,11 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       settledBelow,
     };
   }
-}
 
-function stoppedError(): BackpressureError {
-  return new BackpressureError(
-    'ERR_BACKPRESSURE_STOPPED',
-    'the controller is stopped, so nothing is flushed: call start() first',
-  );
+  #stoppedError(): BackpressureError {
+    return this.errors.create(
+      'ERR_BACKPRESSURE_STOPPED',
+      'the controller is stopped, so nothing is flushed: call start() first',
+    );
+  }
 }

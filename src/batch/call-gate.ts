@@ -2,7 +2,8 @@
 
 import { Alarm } from '../alarm.js';
 import type { Clock } from '../clock.js';
-import { BackpressureError } from '../errors.js';
+import { messageOf } from '../common/thrown.js';
+import type { BackpressureError, StageErrors } from '../errors.js';
 import type { BreakerState } from '../types.js';
 import { Breaker, type BreakerSettings } from './breaker.js';
 
@@ -28,6 +29,7 @@ export interface CallGateHost {
   readonly isIdle: boolean;
   /** Further calls may begin; not after `stop()`. */
   readonly isRunning: boolean;
+  readonly errors: StageErrors;
   onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void;
   /** A batch may go that might not before. */
   onMayLaunch(): void;
@@ -187,9 +189,9 @@ export class CallGate {
     const { streak } = breaker.phase;
     const message = `the destination has been out of reach for longer than breaker.maxOutageMs (${this.#maxOutageMs} ms)`;
     const { failures, error } = streak!;
-    return new BackpressureError(
+    return this.#host.errors.create(
       'ERR_BACKPRESSURE_OUTAGE',
-      `${message}: ${failures} calls in a row failed, the last one with: ${error.message}`,
+      `${message}: ${failures} calls in a row failed, the last one with: ${messageOf(error)}`,
       { cause: error },
     );
   }

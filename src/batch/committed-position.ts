@@ -1,8 +1,8 @@
 /** How far an ordered source has settled. Told of batches, never of single items. */
 
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
-import { BackpressureError } from '../errors.js';
-import { handlerFailed } from '../handlers.js';
+import type { BackpressureError } from '../errors.js';
+import { refusePromise } from '../handlers.js';
 import { show } from '../validate.js';
 
 export type Position = number | bigint;
@@ -63,13 +63,13 @@ export class CommittedPosition<T> {
   /**
    * The positions of a batch that is about to leave the queue.
    *
-   * @throws BackpressureError where they have gone down, or are none.
+   * @throws BackpressureError if `positionOf` failed, or if they have gone down.
    */
   measure(firstItem: T, lastItem: T): { from: Position; to: Position } {
     const from = this.#read(firstItem);
-    if (this.#highest !== undefined && from < this.#highest) throw wentDown(from, this.#highest);
+    if (this.#highest !== undefined && from < this.#highest) throw this.#wentDown(from, this.#highest);
     const to = this.#read(lastItem);
-    if (to < from) throw wentDown(to, from);
+    if (to < from) throw this.#wentDown(to, from);
     return { from, to };
   }
 
@@ -125,12 +125,26 @@ export class CommittedPosition<T> {
   }
 
   #read(item: T): Position {
-    const position = this.#positionOf(item);
+    const { errors } = this.#queue;
+    let position: unknown;
+    try {
+      position = this.#positionOf(item);
+    } catch (thrown) {
+      throw errors.handlerFailed('positionOf', thrown);
+    }
     if (typeof position === 'bigint' || (typeof position === 'number' && !Number.isNaN(position)))
       return position;
-    throw new BackpressureError(
+    refusePromise('positionOf', position, errors);
+    throw errors.create(
       'ERR_BACKPRESSURE_HANDLER_FAILED',
-      `positionOf must answer with a number or a bigint; got ${show(position)}`,
+      `positionOf must return a number or a bigint; got ${show(position)}`,
+    );
+  }
+
+  #wentDown(position: Position, before: Position): BackpressureError {
+    return this.#queue.errors.create(
+      'ERR_BACKPRESSURE_HANDLER_FAILED',
+      `positionOf failed: positions must not go down, but ${position} came after ${before}`,
     );
   }
 
@@ -148,11 +162,4 @@ export class CommittedPosition<T> {
 function join(before: Span, after: Span): Span {
   const below = after.below ?? (after.from > before.to ? before.to : before.below);
   return { from: before.from, to: after.to, below, carrier: undefined };
-}
-
-function wentDown(position: Position, before: Position): BackpressureError {
-  return handlerFailed(
-    'positionOf',
-    new Error(`positions must not go down, but ${position} came after ${before}`),
-  );
 }

@@ -1,19 +1,21 @@
 import type { TakenItems } from '../buffer/admission-queue.js';
-import { toError, type ItemError } from '../errors.js';
+import { fieldOf, toError } from '../common/thrown.js';
+import type { StageErrors } from '../errors.js';
 import type { FlushReport } from '../events.js';
-import { handlerFailed } from '../handlers.js';
+import { refusePromise } from '../handlers.js';
 import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import type { FlushFunction, FlushReason } from '../types.js';
 import type { Launch } from './adaptive-limits.js';
 import type { CallGate } from './call-gate.js';
-import { readFlushAnswer } from './flush-answer.js';
+import { readFlushAnswer, type NamedFailure } from './flush-answer.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
 import { longestRetryAfter, retryDelay } from './retry.js';
 import { flushFailed, inBatchOrder, SETTLED, type Failure, type Verdict } from './verdict.js';
 
 /** What a flight tells the sink that started it. */
 export interface FlightHost<T> {
+  readonly errors: StageErrors;
   /** `launch`: what adaptive control noted of the flight, for its first call. */
   onAttempt(report: FlushReport, launch: Launch | undefined): void;
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
@@ -86,8 +88,24 @@ export class Flight<T> {
     return this.#open;
   }
 
-  /** Resolves when every item has settled; never rejects. */
+  /** Resolves when every item has settled. Never rejects, whatever the user's code does: what is open is handed back then. */
   async run(): Promise<void> {
+    try {
+      await this.#settleAll();
+    } catch (thrown) {
+      this.#breakDown(toError(thrown));
+    }
+  }
+
+  /** `random` or the clock, which the user may give, has thrown, or the engine is wrong. */
+  #breakDown(error: Error): void {
+    const failures = this.#open.map((item, place) => this.#failure(item, place, error, true));
+    const { errors } = this.#host;
+    this.#host.fail(errors.owns(error) ? error : errors.handlerFailed('settling a batch', error));
+    if (failures.length > 0) this.#handBack(failures, 0);
+  }
+
+  async #settleAll(): Promise<void> {
     for (;;) {
       const verdict = this.#judge(await this.#call());
       const { failures, again } = verdict;
@@ -137,8 +155,9 @@ export class Flight<T> {
     this.#spent++;
     this.#gate.onCall(this.first);
     const context = { attempt: ++this.#attempt, reason: this.#reason, weights: this.#weights };
-    const call = startFlushCall(this.#flush, this.#items, context, this.#settings, () =>
-      this.#host.onLateResult(),
+    const host = this.#host;
+    const call = startFlushCall(this.#flush, this.#items, context, this.#settings, host.errors, () =>
+      host.onLateResult(),
     );
     this.#interrupt = call.interrupt;
     // The flush function itself may have aborted everything.
@@ -166,20 +185,22 @@ export class Flight<T> {
   }
 
   #judgeRejection(error: Error, interrupted: boolean, latencyMs: number): Verdict<T> {
-    const told = error as { retryable?: unknown; ambiguous?: unknown };
     if (interrupted) {
       // Its signal had fired: what it did until then is unknown, unless the destination knows.
-      const known = told.retryable === true;
+      const known = fieldOf(error, 'retryable') === true;
       return this.#judgeWhole(error, !known, known || this.#settings.retry.afterTimeout, true, latencyMs);
     }
     let retryable: boolean;
     try {
-      retryable = this.#settings.retry.isRetryable(error);
+      const answer: unknown = this.#settings.retry.isRetryable(error);
+      refusePromise('retry.isRetryable', answer, this.#host.errors);
+      retryable = Boolean(answer);
     } catch (thrown) {
-      const handlerError = handlerFailed('retry.isRetryable', thrown);
+      const handlerError = this.#host.errors.handlerFailed('retry.isRetryable', thrown);
       return this.#judgeWhole(handlerError, false, false, false, latencyMs);
     }
-    return this.#judgeWhole(error, told.ambiguous === true, retryable, retryable, latencyMs);
+    const ambiguous = fieldOf(error, 'ambiguous') === true;
+    return this.#judgeWhole(error, ambiguous, retryable, retryable, latencyMs);
   }
 
   /** The batch failed as a whole. */
@@ -204,7 +225,7 @@ export class Flight<T> {
   #judgeAnswer(raw: unknown, latencyMs: number): Verdict<T> {
     this.#gate.answered();
     const items = this.#items;
-    const answer = readFlushAnswer(raw, items.length);
+    const answer = readFlushAnswer(raw, items.length, this.#host.errors);
     switch (answer.kind) {
       case 'succeeded':
         this.#report(items.length, 0, latencyMs, false);
@@ -227,18 +248,19 @@ export class Flight<T> {
   }
 
   #judgePartial(
-    named: ReadonlyMap<number, ItemError>,
+    named: ReadonlyMap<number, NamedFailure>,
     unnamed: number,
     unnamedError: Error | undefined,
   ): Verdict<T> {
     const verdict: Verdict<T> = { failures: [], toldFlushed: 0, again: [] };
     const rest: number[] = [];
     for (const [place, item] of this.#items.entries()) {
-      const error = named.get(place);
-      if (error === undefined) rest.push(place);
+      const failure = named.get(place);
+      if (failure === undefined) rest.push(place);
       else {
-        const retried = error.retryable && this.#mayCallAgain();
-        (retried ? verdict.again : verdict.failures).push(this.#failure(item, place, error, false));
+        const retried = failure.retryable && this.#mayCallAgain();
+        const told = this.#failure(item, place, failure.error, false);
+        (retried ? verdict.again : verdict.failures).push(told);
       }
     }
     if (unnamed === 0) {
@@ -267,13 +289,13 @@ export class Flight<T> {
     if (this.#aborted) return false;
     const failed = inBatchOrder(failures);
     if (onFailed === undefined) {
-      this.#host.fail(flushFailed(failed, this.#attempt));
+      this.#host.fail(flushFailed(failed, this.#attempt, this.#host.errors));
       return false;
     }
     try {
       await this.#interruptible(() => onFailed(failed));
     } catch (thrown) {
-      this.#host.fail(handlerFailed('onFailed', thrown));
+      this.#host.fail(this.#host.errors.handlerFailed('onFailed', thrown));
       return false;
     }
     const bytes = this.#openBytes - this.#bytesOf(again.map(({ place }) => place));

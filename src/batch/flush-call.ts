@@ -1,5 +1,6 @@
 import { LONGEST_DELAY_MS } from '../clock.js';
-import { BackpressureError, toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
+import type { StageErrors } from '../errors.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import type { FlushContext, FlushFunction, FlushReason } from '../types.js';
 
@@ -32,9 +33,15 @@ export function startFlushCall<T>(
   items: T[],
   context: CallContext,
   settings: ResolvedSink<T>,
+  errors: StageErrors,
   onLateResult: () => void,
 ): FlushCall {
   const { clock, flushTimeoutMs, abortGraceMs } = settings;
+  const timeoutError = () =>
+    errors.create(
+      'ERR_BACKPRESSURE_FLUSH_TIMEOUT',
+      `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`,
+    );
   const late = new LateSignal();
   const Told = flush.length > 1 ? DeclaredContext : UndeclaredContext;
   const told = new Told(late, context, items.length, settings.onFailed !== undefined);
@@ -67,7 +74,7 @@ export function startFlushCall<T>(
     flushTimeoutMs === Infinity
       ? // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
         clock.setTimeout(() => undefined, LONGEST_DELAY_MS)
-      : clock.setTimeout(() => interrupt(timeoutError(flushTimeoutMs)), flushTimeoutMs);
+      : clock.setTimeout(() => interrupt(timeoutError()), flushTimeoutMs);
   invoke(flush, items, told).then(
     (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
     (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
@@ -147,9 +154,4 @@ class UndeclaredContext extends Context {
   get signal(): AbortSignal {
     return this.#late.signal;
   }
-}
-
-function timeoutError(flushTimeoutMs: number): BackpressureError {
-  const message = `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`;
-  return new BackpressureError('ERR_BACKPRESSURE_FLUSH_TIMEOUT', message);
 }

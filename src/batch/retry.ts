@@ -1,6 +1,7 @@
 /** When a batch is called again. Pure but for the injected chance. */
 
 import { LONGEST_DELAY_MS } from '../clock.js';
+import { fieldOf } from '../common/thrown.js';
 import { ItemError } from '../errors.js';
 
 /**
@@ -23,10 +24,12 @@ export function retryDelay(
 }
 
 /** The delay that an error tells, or the cause of an `ItemError`: a number of milliseconds of at least 0. What is none is ignored. */
-export function retryAfterOf(error: Error): number | undefined {
-  const own = (error as { retryAfterMs?: unknown }).retryAfterMs;
+export function retryAfterOf(error: unknown): number | undefined {
+  const own = fieldOf(error, 'retryAfterMs');
   if (typeof own === 'number' && own >= 0) return own;
-  return error instanceof ItemError && error.cause instanceof Error ? retryAfterOf(error.cause) : undefined;
+  if (!(error instanceof ItemError)) return undefined;
+  const ofCause = fieldOf(fieldOf(error, 'cause'), 'retryAfterMs');
+  return typeof ofCause === 'number' && ofCause >= 0 ? ofCause : undefined;
 }
 
 /** The longest of the delays that these errors tell: nothing is called before its time. */

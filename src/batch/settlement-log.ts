@@ -1,4 +1,5 @@
 import type { FailedItem, Settlement, SinkOptions } from '../options.js';
+import { settlementOf } from '../handlers.js';
 import type { DropReason } from '../vocabulary.js';
 
 /** So many outcomes are told without waiting for the next occasion: a long burst of drops must not pile them up. */
@@ -43,7 +44,7 @@ export class SettlementLog<T> {
     try {
       const answer = this.#onSettled!(settlements);
       // Not awaited, but a rejection must not become nobody's.
-      if (answer !== undefined) Promise.resolve(answer).catch(fail);
+      if (answer !== undefined) void settlementOf(answer, fail);
     } catch (thrown) {
       fail(thrown);
     }

@@ -1,6 +1,7 @@
 /** What a call has made of a batch. */
 
-import { BackpressureError } from '../errors.js';
+import { messageOf } from '../common/thrown.js';
+import type { BackpressureError, StageErrors } from '../errors.js';
 import type { FailedItem } from '../options.js';
 
 /** An item that failed, with its place in the call. */
@@ -26,20 +27,19 @@ export function inBatchOrder<T>(failures: Failure<T>[]): FailedItem<T>[] {
 }
 
 /** What the stream fails with where nobody takes the items. */
-export function flushFailed(failures: FailedItem<unknown>[], attempts: number): BackpressureError {
+export function flushFailed(
+  failures: FailedItem<unknown>[],
+  attempts: number,
+  errors: StageErrors,
+): BackpressureError {
   const cause = failures[0]!.error;
+  // The sink's own (a timeout, an answer that does not add up) say what is wrong. Another sink's, into which this one flushes, is a cause.
+  if (errors.owns(cause)) return cause;
   const items = failures.map((failed) => failed.item);
-  // These say themselves what is wrong, and whose fault it is.
-  if (cause instanceof BackpressureError && cause.code !== 'ERR_BACKPRESSURE_COPY') {
-    return new BackpressureError(cause.code, cause.message, { cause: cause.cause, items });
-  }
   const calls = attempts === 1 ? '' : ` after ${attempts} attempts`;
-  return new BackpressureError(
+  return errors.create(
     'ERR_BACKPRESSURE_FLUSH_FAILED',
-    `flush of ${items.length} items failed${calls}: ${cause.message}`,
-    {
-      cause,
-      items,
-    },
+    `flush of ${items.length} items failed${calls}: ${messageOf(cause)}`,
+    { cause, items },
   );
 }

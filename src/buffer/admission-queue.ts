@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
-import { BackpressureError } from '../errors.js';
+import { StageErrors } from '../errors.js';
+import { refusePromise } from '../handlers.js';
 import { show } from '../validate.js';
 import type { BackpressureState, DropReason } from '../vocabulary.js';
 import { createAdmission, Sampling, type Admission, type AdmissionStore, type Outcome } from './admission.js';
@@ -31,13 +32,15 @@ export interface TakenItems<T> {
 }
 
 /**
- * The queue behind an admission decision: what every stream and the controller stand on. Sole owner of the ledger and of the state.
+ * The queue behind an admission decision: what every stream and the controller stand on. Sole owner of the ledger, of the state, and of the
+ * errors that are this stage's.
  *
  * An item arrives (`arrive`), is admitted, dropped, or stays with the producer (`admit`), is taken (`take`) and settles (`settle`).
  * Capacity is released by `settle`, not by `take`.
  */
 export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly ledger = new Ledger();
+  readonly errors = new StageErrors();
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
   unrepresented = 0;
@@ -259,14 +262,43 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#asks;
   }
 
-  /** Whether the user drops the item, by the state. Throws what `shed` throws. */
+  /**
+   * Whether the user drops the item, by the state.
+   *
+   * @throws BackpressureError that says what `shed` did, if it failed.
+   */
   sheds(item: T): boolean {
-    return this.#shed !== undefined && this.#shed(item, this.#state.current);
+    if (this.#shed === undefined) return false;
+    let answer: unknown;
+    try {
+      answer = this.#shed(item, this.#state.current);
+    } catch (thrown) {
+      throw this.errors.handlerFailed('shed', thrown);
+    }
+    if (typeof answer === 'object' && answer !== null) refusePromise('shed', answer, this.errors);
+    return Boolean(answer);
   }
 
-  /** An item's bytes; 0 where they are not measured. Throws what `sizeOf` throws. */
+  /**
+   * An item's bytes; 0 where they are not measured.
+   *
+   * @throws BackpressureError that says what `sizeOf` did, if it failed.
+   */
   measure(item: T): number {
-    return this.#sizeOf === undefined ? 0 : checkSize(this.#sizeOf(item));
+    if (this.#sizeOf === undefined) return 0;
+    let size: unknown;
+    try {
+      size = this.#sizeOf(item);
+    } catch (thrown) {
+      throw this.errors.handlerFailed('sizeOf', thrown);
+    }
+    // Rounded up: sums of whole numbers come back to exactly 0.
+    if (typeof size === 'number' && size >= 0 && size < Infinity) return Math.ceil(size);
+    refusePromise('sizeOf', size, this.errors);
+    throw this.errors.create(
+      'ERR_BACKPRESSURE_HANDLER_FAILED',
+      `sizeOf must return a number of bytes of at least 0; got ${show(size)}`,
+    );
   }
 
   /**
@@ -450,13 +482,4 @@ function sumOf(sizes: Float64Array): number {
   let sum = 0;
   for (const size of sizes) sum += size;
   return sum;
-}
-
-function checkSize(size: unknown): number {
-  // Rounded up: sums of whole numbers come back to exactly 0.
-  if (typeof size === 'number' && size >= 0 && size < Infinity) return Math.ceil(size);
-  throw new BackpressureError(
-    'ERR_BACKPRESSURE_HANDLER_FAILED',
-    `sizeOf must answer with a number of bytes of at least 0; got ${show(size)}`,
-  );
 }

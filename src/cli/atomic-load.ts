@@ -1,6 +1,6 @@
 /** `--atomic`: one connection, one transaction around the whole load. The batches in it are savepoints. */
 
-import { messageOf, toError } from '../errors.js';
+import { messageOf, toError } from '../common/thrown.js';
 import { ClientLease } from '../postgres/client-lease.js';
 import { requestCancel } from '../postgres/connection/cancel-request.js';
 import { Commit } from '../postgres/connection/commit.js';

@@ -2,7 +2,7 @@
 
 import type * as Pg from 'pg';
 import { runStatement, statement } from '../postgres/sql/statement.js';
-import { toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
 import { ClientLease } from '../postgres/client-lease.js';
 import { expectOtherStatements } from '../postgres/connection/own-query.js';
 import type { Destination, Environment } from './destination.js';

@@ -1,6 +1,6 @@
 /** What is to be there before the first row: table and columns, the import's log, the file of rejects. */
 
-import { messageOf } from '../errors.js';
+import { messageOf } from '../common/thrown.js';
 import type { TableDescription } from '../postgres/catalogue.js';
 import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';

@@ -1,6 +1,6 @@
 /** What the two ways into the table, row by row and by blocks, have in common. */
 
-import { messageOf } from '../errors.js';
+import { messageOf } from '../common/thrown.js';
 import type { SinkMetrics } from '../metrics.js';
 import type { TableDescription } from '../postgres/catalogue.js';
 import { CopyError } from '../postgres/copy-error.js';

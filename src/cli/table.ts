@@ -1,6 +1,6 @@
 /** The table to load into: looked up, made where that was asked for, and held against the input's names. */
 
-import { messageOf, toError } from '../errors.js';
+import { messageOf, toError } from '../common/thrown.js';
 import { ClientLease } from '../postgres/client-lease.js';
 import { describeTable, type TableColumn, type TableDescription } from '../postgres/catalogue.js';
 import { CopyError } from '../postgres/copy-error.js';

@@ -3,7 +3,7 @@
  * behind a savepoint.
  */
 
-import { toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
 import type { Batch, FaultMemory } from './batch.js';
 import type { BatchTransaction } from './batch-transaction.js';
 import type { CopyError } from './copy-error.js';

@@ -1,6 +1,6 @@
 /** A client out of the pool, for the time of one batch: it goes back clean, or it is thrown away. */
 
-import { toError } from '../errors.js';
+import { isErrorLike, toError } from '../common/thrown.js';
 import { GuardedSocket } from './connection/guarded-socket.js';
 import { OutageNotice } from './connection/outage-notice.js';
 import { checkClient } from './connection/check-pool.js';
@@ -119,7 +119,7 @@ export class ClientLease<Client extends CopyClient> {
     const { cause } = error;
     const isConsequence = [error, cause].some(
       (found) =>
-        found instanceof Error &&
+        isErrorLike(found) &&
         !isSqlState((found as { code?: unknown }).code) &&
         classify(found) === 'transport',
     );

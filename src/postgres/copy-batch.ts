@@ -3,7 +3,7 @@
  * row and bad rows are to be isolated, the same transaction lands the others.
  */
 
-import { toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
 import { BatchFailure, type Batch, type RowFailures, type WrittenRows } from './batch.js';
 import { isolateRows } from './batch-isolation.js';
 import { BatchTransaction } from './batch-transaction.js';

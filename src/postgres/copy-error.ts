@@ -1,6 +1,7 @@
 /** The error of a batch that could not be copied. */
 
-import { attachItems, BackpressureError } from '../errors.js';
+import { isNativeError } from '../common/thrown.js';
+import { BackpressureError, hasMark } from '../errors.js';
 import { retryAfterMs } from './sqlstate.js';
 
 /**
@@ -26,6 +27,8 @@ export interface CopyErrorDetails {
   items?: readonly unknown[];
 }
 
+const COPY_ERROR_MARK = Symbol.for('spillway.CopyError');
+
 /**
  * A batch that `copyInto` could not deliver. Its message names table, row and column, never the rest of the row; `items` is not
  * enumerable, and neither are the parts of the server's own error (`cause`) that quote the row.
@@ -47,8 +50,19 @@ export class CopyError extends BackpressureError {
   /** Place in the batch of the row at fault, from 0; `undefined` where the server does not tell (a foreign key, a deferred constraint). */
   readonly row: number | undefined;
 
+  static {
+    Object.defineProperty(this.prototype, COPY_ERROR_MARK, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasMark(CopyError, this, COPY_ERROR_MARK, value);
+  }
+
   constructor(message: string, details: CopyErrorDetails) {
-    super('ERR_BACKPRESSURE_COPY', message, 'cause' in details ? { cause: hideRow(details.cause) } : {});
+    super('ERR_BACKPRESSURE_COPY', message, {
+      ...('cause' in details && { cause: hideRow(details.cause) }),
+      items: details.items ?? [],
+    });
     this.failureClass = details.failureClass;
     this.retryable = details.retryable ?? details.failureClass === 'transport';
     this.ambiguous = details.ambiguous ?? false;
@@ -58,13 +72,12 @@ export class CopyError extends BackpressureError {
     this.column = details.column;
     this.constraint = details.constraint;
     this.row = details.row;
-    if (details.items !== undefined) attachItems(this, details.items);
   }
 }
 
 /** PostgreSQL quotes the row in `detail` ("Failing row contains …") and `where`: kept, but not where a logger finds them. */
 function hideRow(cause: unknown): unknown {
-  if (!(cause instanceof Error)) return cause;
+  if (!isNativeError(cause)) return cause;
   for (const name of ['detail', 'where']) {
     const property = Object.getOwnPropertyDescriptor(cause, name);
     if (property?.configurable) Object.defineProperty(cause, name, { ...property, enumerable: false });

@@ -3,6 +3,7 @@
 import type { BatchFailure } from './batch.js';
 import { DEFAULT_MARKER, MOST_COLUMNS } from './copy/absent-values.js';
 import type { TimeLimit } from './copy/piece-size.js';
+import { firstOf, messageOf as messageOfAny } from '../common/thrown.js';
 import { CopyError, type CopyFailureClass } from './copy-error.js';
 import type { ErrorPosition } from './error-position.js';
 import { AbortFault } from './patience.js';
@@ -201,7 +202,6 @@ function place(row: number | undefined, column: string | undefined): string {
 
 /** A host with several addresses fails with an error that holds one for each and says nothing itself. */
 function messageOf(error: Error): string {
-  const inner: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
-  const message = error.message !== '' ? error.message : inner instanceof Error ? inner.message : error.name;
+  const message = messageOfAny(error.message !== '' ? error : firstOf(error));
   return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;
 }

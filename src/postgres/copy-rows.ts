@@ -1,6 +1,6 @@
 /** Chunks of rows through one COPY. */
 
-import { toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
 import { BinaryRefusal } from './binary-chunk.js';
 import type { ClientLease } from './client-lease.js';
 import { CopyInput } from './copy-input.js';

@@ -1,6 +1,6 @@
 /** How an import can fail, beside its batches. */
 
-import { messageOf, toError } from '../errors.js';
+import { messageOf, toError } from '../common/thrown.js';
 import { CopyError } from './copy-error.js';
 import { showImportId } from './import-id.js';
 import { showDifferences, type SourceDifference } from './import-source.js';

@@ -1,6 +1,6 @@
 /** A short transaction of the bookkeeping's own, on a client of the pool. */
 
-import { toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
 import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';
 import { LATE, Patience, unlessAborted } from './patience.js';

@@ -7,7 +7,7 @@ import {
   MissingColumn,
   type AbsentValues,
 } from './copy/absent-values.js';
-import { messageOf, toError } from '../errors.js';
+import { messageOf, toError } from '../common/thrown.js';
 import { show } from '../validate.js';
 import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
 import { CHUNK_BYTES, ChunkWriter } from './chunk-writer.js';

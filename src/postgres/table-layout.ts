@@ -1,6 +1,6 @@
 /** The layout of one table's batches: looked up when it is first needed, shared by all who wait for it, and again after a change. */
 
-import { toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
 import { describeTable, type TableDescription } from './catalogue.js';
 import { ClientLease } from './client-lease.js';
 import { CopyError } from './copy-error.js';

@@ -1,6 +1,6 @@
 /** What a shutdown needs of a sink beyond its public methods: to be the last that does something with it. */
 
-import { toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
 import { drainTimeout } from '../drain.js';
 
 /** Shared by the ES module and the CommonJS build: a program may load both. */

@@ -2,9 +2,9 @@ import { addAbortSignal, Duplex, finished } from 'node:stream';
 import { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import type { Outcome } from '../buffer/admission.js';
-import { attachItems, BackpressureError, toError } from '../errors.js';
+import { toError } from '../common/thrown.js';
+import type { BackpressureError } from '../errors.js';
 import type { BufferEvents } from '../events.js';
-import { handlerFailed } from '../handlers.js';
 import type { BufferMetrics } from '../metrics.js';
 import type { TransformOptions } from '../options.js';
 import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
@@ -190,7 +190,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   #readUpTo(mark: number): Promise<void> {
-    if (this.destroyed) return Promise.reject(this.errored ?? abortedError());
+    if (this.destroyed) return Promise.reject(this.errored ?? this.#abortedError());
     const read = this.#readOut.upTo(mark);
     // A short batch waits for the drain; and there may be nothing to read.
     this.#scheduleDelivery();
@@ -199,7 +199,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   #endFor(reason: string): void {
     if (this.destroyed) return;
-    if (!this.#isIdle) this.destroy(abortedError(`${reason}: ended with items unsettled`));
+    if (!this.#isIdle) this.destroy(this.#abortedError(`${reason}: ended with items unsettled`));
     else if (!this.writableEnded) this.destroy();
   }
 
@@ -300,7 +300,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     const queue = this.#queue;
-    const reason = error ?? (this.#isIdle ? null : abortedError());
+    const reason = error ?? (this.#isIdle ? null : this.#abortedError());
     const waiting = this.#gate.close(reason);
     this.#closed = true;
     this.#blocked.stop();
@@ -311,8 +311,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     queue.unsettle(unread.length);
     this.#unsettled = [...unread, ...mapping, ...queue.failQueued(), ...waiting];
     for (const item of waiting) queue.drop(item, 'aborted');
-    if (reason instanceof BackpressureError) attachItems(reason, this.#unsettled);
-    this.#readOut.fail(reason ?? abortedError());
+    queue.errors.attachItems(reason, () => this.#unsettled);
+    if (this.#readOut.isAwaited) this.#readOut.fail(reason ?? this.#abortedError());
     callback(reason);
   }
 
@@ -406,11 +406,13 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       this.emit(event, ...args);
     } catch (thrown) {
       // Not at once: whoever caused the event is in the middle of something.
-      process.nextTick(() => this.destroy(handlerFailed(`listener of '${event}'`, thrown)));
+      process.nextTick(() =>
+        this.destroy(this.#queue.errors.handlerFailed(`listener of '${event}'`, thrown)),
+      );
     }
   }
-}
 
-function abortedError(message = 'destroyed with items unsettled'): BackpressureError {
-  return new BackpressureError('ERR_BACKPRESSURE_ABORTED', message);
+  #abortedError(message = 'destroyed with items unsettled'): BackpressureError {
+    return this.#queue.errors.create('ERR_BACKPRESSURE_ABORTED', message);
+  }
 }

@@ -1,7 +1,6 @@
 import { addAbortSignal, finished, Writable } from 'node:stream';
 import { BatchingSink } from '../batch/batching-sink.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../drain.js';
-import { BackpressureError } from '../errors.js';
 import type { SinkEvents } from '../events.js';
 import { handled } from '../handlers.js';
 import type { SinkMetrics } from '../metrics.js';
@@ -200,7 +199,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     if (this.destroyed) return;
     if (!this.#sink.isIdle) {
       const message = `${reason}: ended with items unsettled`;
-      this.destroy(new BackpressureError('ERR_BACKPRESSURE_ABORTED', message));
+      this.destroy(this.#sink.errors.create('ERR_BACKPRESSURE_ABORTED', message));
     } else if (!this.writableEnded) {
       this.destroy();
     } else if (mark !== undefined) {
@@ -277,7 +276,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     }
     // To end with items unsettled is never a success, whatever end-of-stream makes of it.
     const reason =
-      error ?? new BackpressureError('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled');
+      error ?? this.#sink.errors.create('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled');
     const waiting = this.#gate.close(reason);
     void this.#sink.abort(reason, waiting).then(() => callback(reason));
   }

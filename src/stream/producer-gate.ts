@@ -3,8 +3,6 @@ import { Alarm } from '../alarm.js';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import type { Ledger } from '../buffer/ledger.js';
-import { BackpressureError } from '../errors.js';
-import { handlerFailed } from '../handlers.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
 import { promiseDrain } from './native-length.js';
 import { Turns } from './turns.js';
@@ -169,7 +167,7 @@ export class ProducerGate<T> {
       return true;
     } catch (thrown) {
       this.#pending = { chunk, asked: true };
-      this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
+      this.#stream.destroy(this.#queue.errors.handlerFailed('sizeOf or shed', thrown));
       return false;
     }
   }
@@ -214,7 +212,7 @@ export class ProducerGate<T> {
     if (excess <= 0 || (length * excess) / waiting <= maxWaiting) return;
     const unit = this.#objectMode ? 'items' : 'bytes';
     const message = `the producer ignored write() answering false: more than maxWaiting (${maxWaiting}) ${unit} wait`;
-    this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_OVERFLOW', message));
+    this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_OVERFLOW', message));
   }
 
   /**
@@ -269,7 +267,7 @@ export class ProducerGate<T> {
       answer = !asked && this.#queue.sheds(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
     } catch (thrown) {
       // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
-      this.#stream.destroy(handlerFailed('sizeOf or shed', thrown));
+      this.#stream.destroy(this.#queue.errors.handlerFailed('sizeOf or shed', thrown));
     }
     return this.#stream.destroyed ? undefined : answer;
   }
@@ -376,7 +374,7 @@ export class ProducerGate<T> {
     // It is the drain that makes the producer wait: its time for room begins when that is over.
     if (this.#isShut()) return;
     const message = `no room for longer than maxBlockTimeMs (${this.#settings.maxBlockTimeMs} ms)`;
-    this.#stream.destroy(new BackpressureError('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
+    this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
   }
 
   #release(error: Error | null = null): void {
@@ -395,7 +393,7 @@ export class ProducerGate<T> {
     try {
       release();
     } catch (thrown) {
-      this.#stream.destroy(handlerFailed("listener of 'drain'", thrown));
+      this.#stream.destroy(this.#queue.errors.handlerFailed("listener of 'drain'", thrown));
     }
   }
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { messageOf, toError } from '../../src/errors.js';
+import { messageOf, toError } from '../../src/common/thrown.js';
 import { BackpressureError, InvalidOptionError, ItemError } from '../../src/index.js';
 
 describe('BackpressureError', () => {

@@ -7,7 +7,7 @@
 
 import { lookup } from 'node:dns/promises';
 import type * as Pg from 'pg';
-import { toError } from '../../errors.js';
+import { toError } from '../../common/thrown.js';
 import { expectOtherStatements } from '../../postgres/connection/own-query.js';
 import { runStatement, statement } from '../../postgres/sql/statement.js';
 import { afterFailure, encryptions, failureKind, passes, unsuitable, type NextStep } from './attempts.js';

@@ -1,6 +1,6 @@
 /** COMMIT, and what is known of it when its answer does not come. */
 
-import { toError } from '../../errors.js';
+import { toError } from '../../common/thrown.js';
 import type { ClientLease } from '../client-lease.js';
 import type { CopyClient } from '../pool.js';
 import { leavesConnectionUsable, provesRollback } from '../sqlstate.js';

@@ -4,7 +4,7 @@
  */
 
 import { systemClock, type Clock, type TimerHandle } from '../../clock.js';
-import { messageOf } from '../../errors.js';
+import { firstOf, messageOf } from '../../common/thrown.js';
 import type { CopyPool } from '../pool.js';
 import { AbortFault } from '../patience.js';
 import { classify } from '../sqlstate.js';
@@ -96,11 +96,6 @@ export class OutageNotice {
     Object.assign(lastWarning, { message, at: now });
     this.#warn(message);
   }
-}
-
-/** A host with several addresses fails with an error for each. */
-function firstOf(error: Error): unknown {
-  return error instanceof AggregateError ? (error.errors[0] as unknown) : error;
 }
 
 function emitWarning(message: string): void {

@@ -1,5 +1,6 @@
 /** What the server says about a session beside the answers to its statements: why it ends, and what became of a COMMIT. */
 
+import { isNativeError } from '../../common/thrown.js';
 import type { CopyClient } from '../pool.js';
 import { endsSession, isCommittedLocally } from '../sqlstate.js';
 
@@ -67,5 +68,5 @@ export class SessionWatch {
 
 /** A notice is no error. */
 function toError(message: ServerMessage): Error {
-  return message instanceof Error ? message : Object.assign(new Error(message.message), { ...message });
+  return isNativeError(message) ? message : Object.assign(new Error(message.message), { ...message });
 }

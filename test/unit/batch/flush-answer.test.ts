@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { readFlushAnswer } from '../../../src/batch/flush-answer.js';
-import { ItemError } from '../../../src/errors.js';
+import { readFlushAnswer as read } from '../../../src/batch/flush-answer.js';
+import { ItemError, StageErrors } from '../../../src/errors.js';
+
+const stageErrors = new StageErrors();
+const readFlushAnswer = (answer: unknown, length: number) => read(answer, length, stageErrors);
 
 describe('an answer', () => {
   it('of nothing means that all succeeded', () => {
@@ -18,7 +21,7 @@ describe('an answer', () => {
     const answer = readFlushAnswer({ success: 1, failed: 3, errors: [named, new Error('disk full')] }, 4);
     expect(answer).toMatchObject({ kind: 'partial', unnamed: 2 });
     if (answer.kind !== 'partial') throw new Error('not partial');
-    expect([...answer.named]).toEqual([[1, named]]);
+    expect([...answer.named]).toEqual([[1, { error: named, retryable: true }]]);
     expect(answer.unnamedError?.message).toBe('2 of 4 items failed, unnamed: disk full');
     expect(answer.unnamedError?.cause).toMatchObject({ message: 'disk full' });
   });

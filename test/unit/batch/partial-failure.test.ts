@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { findPartialFailure } from '../../../src/batch/partial-failure.js';
-import { readFlushAnswer } from '../../../src/batch/flush-answer.js';
+import { readFlushAnswer as read } from '../../../src/batch/flush-answer.js';
+import { StageErrors } from '../../../src/errors.js';
+
+const readFlushAnswer = (answer: unknown, length: number) => read(answer, length, new StageErrors());
 
 /** As node-postgres makes it. */
 const pgResult = { command: 'INSERT', rowCount: 3, oid: 0, rows: [], fields: [], _types: {}, RowCtor: null };
@@ -101,9 +104,9 @@ describe("a destination's own result is refused as a partial failure if it", () 
     ['has rejected items', { accepted: 2, rejected: [3] }, /'rejected'/],
     ['has a count of errors', { error_count: 2 }, /'error_count'/],
   ])('%s', (_case, result, sign) => {
-    const read = readFlushAnswer(result, 3);
-    expect(read).toMatchObject({ kind: 'invalid', error: { code: 'ERR_BACKPRESSURE_INVALID_RESULT' } });
-    const message = read.kind === 'invalid' ? read.error.message : '';
+    const found = readFlushAnswer(result, 3);
+    expect(found).toMatchObject({ kind: 'invalid', error: { code: 'ERR_BACKPRESSURE_INVALID_RESULT' } });
+    const message = found.kind === 'invalid' ? found.error.message : '';
     expect(message).toMatch(sign);
     expect(message).toContain(
       'return { success, failed, errors }, with an ItemError for each item that failed',
@@ -111,8 +114,8 @@ describe("a destination's own result is refused as a partial failure if it", () 
   });
 
   it('has "errors: true", as a bulk result of Elasticsearch, which says how to map it', () => {
-    const read = readFlushAnswer({ took: 3, errors: true, items: [] }, 3);
-    expect(read.kind === 'invalid' && read.error.message).toMatch(
+    const found = readFlushAnswer({ took: 3, errors: true, items: [] }, 3);
+    expect(found.kind === 'invalid' && found.error.message).toMatch(
       /'success' must be a count; got undefined\. To map a destination's own result, throw if no item arrived/,
     );
   });
@@ -143,8 +146,8 @@ describe("a destination's own result is refused as a partial failure if it", () 
       ),
     ];
     for (const result of hostile) {
-      const read = readFlushAnswer(result, 1);
-      expect(read).toMatchObject({
+      const found = readFlushAnswer(result, 1);
+      expect(found).toMatchObject({
         kind: 'invalid',
         error: { code: 'ERR_BACKPRESSURE_INVALID_RESULT', cause: thrown },
       });

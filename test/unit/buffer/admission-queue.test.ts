@@ -236,7 +236,7 @@ describe('state', () => {
 describe('sizes', () => {
   it.each([NaN, -1, Infinity, '3', undefined, null])('refuses %s as a size', (size) => {
     const { offer } = queueOf({ ...sized, sizeOf: () => size as number });
-    expect(() => offer(1)).toThrow(/sizeOf must answer with a number of bytes of at least 0; got/);
+    expect(() => offer(1)).toThrow(/sizeOf must return a number of bytes of at least 0; got/);
   });
 
   it('come back to exactly 0, fractions or not', () => {
