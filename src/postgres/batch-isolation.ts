@@ -8,11 +8,13 @@ import type { Batch, FaultMemory } from './batch.js';
 import type { BatchTransaction } from './batch-transaction.js';
 import type { CopyError } from './copy-error.js';
 import { copyPieces, SendBuffer, type Piece } from './copy-pieces.js';
+import { describeSlowRow } from './copy-failure.js';
 import { EncodedRows } from './encoded-rows.js';
 import { isolate, type ByKind, type Refusal } from './isolation.js';
 import type { CopyClient } from './pool.js';
 import type { RowFault } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
+import { isCancel } from './sqlstate.js';
 import { sequence, statement, type Statement } from './sql/statement.js';
 
 /** More than this many in a batch. */
@@ -27,6 +29,10 @@ const BAD_LINE = '22P04';
 const SAVEPOINT = statement('SAVEPOINT spillway_rows');
 const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_rows');
 const RELEASE = statement('RELEASE SAVEPOINT spillway_rows');
+/** Of the statements that a trial is cut into. */
+const SLICE = statement('SAVEPOINT spillway_slice');
+const RELEASE_SLICE = statement('RELEASE SAVEPOINT spillway_slice');
+const UNDO_SLICE = sequence([statement('ROLLBACK TO SAVEPOINT spillway_slice'), RELEASE_SLICE]);
 /** What only COMMIT would check is checked with each statement. */
 const CHECK_AT_ONCE = statement('SET CONSTRAINTS ALL IMMEDIATE');
 
@@ -57,7 +63,7 @@ export async function isolateRows<T, Client extends CopyClient>(
       faults: transaction.failures,
       isOrdered: layout.plan.isOrdered,
       mostFaults: isolates ? Infinity : 1,
-      mostRows: pieces.rows,
+      mostRows: () => pieces.rows,
       trial: (rows) => trials.trial(rows),
       probe: (pieces) => trials.probe(pieces),
       check: (pieces) => trials.check(pieces),
@@ -96,6 +102,8 @@ class RowTrials<T, Client extends CopyClient> {
   readonly #sendBuffer = new SendBuffer();
   /** How long the slowest trial that has landed its rows took. */
   slowestMs = 0;
+  /** Waits for locks end before a statement's time is over. */
+  #limitsLocks = false;
 
   constructor(batch: Batch<T, Client>, transaction: BatchTransaction<T, Client>, encoded: EncodedRows) {
     this.#batch = batch;
@@ -106,6 +114,7 @@ class RowTrials<T, Client extends CopyClient> {
   begin(isDeferred: boolean): void {
     // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
     if (isDeferred) this.#transaction.due.push(CHECK_AT_ONCE);
+    this.#limitsLocks = this.#batch.pieces.limit !== undefined;
     this.#transaction.due.push(SAVEPOINT);
   }
 
@@ -117,17 +126,79 @@ class RowTrials<T, Client extends CopyClient> {
   }
 
   async trial(rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
-    const startedAt = performance.now();
-    try {
-      const [refused] = await this.#refusals([rows]);
-      if (refused !== undefined) return this.#undo(refused.error, refused.rows);
-      await this.#transaction.merge();
-      this.#transaction.due = [RELEASE, ...this.#empty(), SAVEPOINT];
-      this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
-      return undefined;
-    } catch (thrown) {
-      return this.#undo(toError(thrown), rows);
+    const refused = await this.#attempt(rows);
+    if (refused !== undefined) {
+      if (!isCancel(refused.error)) return this.#undo(refused);
+      return this.#trySlices(rows, await this.#makeSmaller(refused, rows, ROLLBACK_TO));
     }
+    this.#transaction.due = [RELEASE, ...this.#empty(), SAVEPOINT];
+    return undefined;
+  }
+
+  async #attempt(rows: readonly number[]): Promise<RefusedRows | undefined> {
+    const startedAt = performance.now();
+    const [refused] = await this.#refusals([rows]);
+    if (refused !== undefined) return refused;
+    try {
+      await this.#transaction.merge();
+    } catch (thrown) {
+      return { error: toError(thrown), rows };
+    }
+    this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
+    return undefined;
+  }
+
+  /**
+   * A trial that takes longer than one statement may: in several, each as large as the time limit allows. What has landed stays; the row at
+   * which the time was over is tried alone.
+   *
+   * @param slowest place in `rows` of that row. Undefined: unknown.
+   */
+  async #trySlices(
+    rows: readonly number[],
+    slowest: number | undefined,
+  ): Promise<Refusal<CopyError> | undefined> {
+    const { pieces } = this.#batch;
+    let stop = slowest ?? rows.length;
+    for (let start = 0; start < rows.length;) {
+      const slice = rows.slice(start, start === stop ? start + 1 : Math.min(start + pieces.rows, stop));
+      this.#transaction.due.push(SLICE);
+      const refused = await this.#attempt(slice);
+      if (refused === undefined) {
+        start += slice.length;
+        if (start > stop) stop = rows.length;
+        this.#transaction.due = [RELEASE_SLICE, ...this.#empty()];
+      } else if (isCancel(refused.error)) {
+        const done = await this.#makeSmaller(refused, slice, UNDO_SLICE);
+        if (done !== undefined) stop = start + done;
+      } else return this.#undo(refused);
+    }
+    this.#transaction.due = [RELEASE_SLICE, RELEASE, ...this.#empty(), SAVEPOINT];
+    return undefined;
+  }
+
+  /**
+   * Learns from a statement that took too long.
+   *
+   * @returns how many of its rows it had done by then. Undefined: unknown.
+   * @throws {CopyError} `setup`, if one row alone takes too long; or the error itself, if it is not about the time limit
+   */
+  async #makeSmaller(
+    refused: RefusedRows,
+    rows: readonly number[],
+    undo: Statement,
+  ): Promise<number | undefined> {
+    const { pieces } = this.#batch;
+    const limit = await this.#transaction.limitOf(refused.error, undo);
+    const sent = this.#sent(refused.rows);
+    const row = sent.positionOf((refused.error as { where?: unknown }).where)?.row;
+    const done = row === undefined ? undefined : rows.indexOf(row);
+    pieces.tookTooLong(rows.length, limit, done);
+    // The first time it may have been a wait for a lock.
+    if (rows.length === 1 && this.#limitsLocks) throw describeSlowRow(refused.error, limit, this.#sent(rows));
+    this.#limitsLocks = true;
+    this.#transaction.due = [...this.#empty(), ...this.#transaction.limitLockWait()];
+    return done;
   }
 
   /** What is over the temporary table takes an answer more for each piece, and is tried piece by piece. */
@@ -142,7 +213,7 @@ class RowTrials<T, Client extends CopyClient> {
       return refusals;
     }
     for (const refused of await this.#refusals(pieces)) {
-      refusals.push(refused && this.#undo(refused.error, refused.rows));
+      refusals.push(refused && this.#undo(refused));
     }
     this.#transaction.due = [ROLLBACK_TO];
     return refusals;
@@ -152,9 +223,7 @@ class RowTrials<T, Client extends CopyClient> {
   async check(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
     const { names, absent } = this.#batch.layout;
     const end = this.#encoded.refusedLine(names.length + (absent?.way === 'list' ? 1 : 0));
-    const refusals = (await this.#refusals(pieces, end)).map(
-      (refused) => refused && this.#undo(refused.error, refused.rows),
-    );
+    const refusals = (await this.#refusals(pieces, end)).map((refused) => refused && this.#undo(refused));
     this.#transaction.due = [ROLLBACK_TO, ...this.#empty()];
     return refusals;
   }
@@ -200,11 +269,12 @@ class RowTrials<T, Client extends CopyClient> {
     return code === BAD_LINE && this.#sent(rows).positionOf(where) === undefined;
   }
 
-  /** @throws `error` where it is no row's fault */
-  #undo(error: Error, rows: readonly number[]): Refusal<CopyError> {
+  /** @throws the error, if it is no row's fault */
+  #undo({ error, rows }: RefusedRows): Refusal<CopyError> {
     const refusal = this.refusal(error, rows);
     if (refusal === undefined) throw error;
-    this.#transaction.due = [ROLLBACK_TO, ...this.#empty()];
+    const limits = this.#limitsLocks ? this.#transaction.limitLockWait() : [];
+    this.#transaction.due = [ROLLBACK_TO, ...limits, ...this.#empty()];
     return refusal;
   }
 

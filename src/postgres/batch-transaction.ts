@@ -81,9 +81,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
 
   #begin(first: Statement): void {
     const { staging } = this.#batch.layout.plan;
-    const { lockLimitMs } = this.#batch.pieces;
-    this.due = [first];
-    if (lockLimitMs !== undefined) this.due.push(limitLockWait(lockLimitMs));
+    this.due = [first, ...this.limitLockWait()];
     if (staging !== undefined) this.due.push(staging.create);
   }
 
@@ -186,24 +184,52 @@ export class BatchTransaction<T, Client extends CopyClient> {
     }
     if (!isCancel(error) || !lease.isOut) return this.#end(error);
     try {
-      const undone = await this.#patience.wait(
-        runStatement(lease.client, this.#batch.scope.rollback),
-        CLEAN_UP_LIMIT_MS,
-      );
-      if (undone === LATE) throw error;
-      const found = await this.#patience.wait(runStatement(lease.client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
-      const [limits] = found === LATE ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
-      if (limits === undefined) throw error;
+      const limit = await this.#limitBehind(error, this.#batch.scope.rollback, elapsedMs, isAtCommit);
       lease.release();
-      const ms = Number(limits.statement_ms);
-      // A cancel by somebody looks the same, and comes at any time.
-      return ms > 0 && elapsedMs >= ms * TIMER_SHARE
-        ? { setting: 'statement_timeout', ms, lockMs: Number(limits.lock_ms), isAtCommit }
-        : undefined;
+      return limit;
     } catch {
       lease.discard(error);
       return undefined;
     }
+  }
+
+  /**
+   * Within the transaction: whether `error` says that the statement has exceeded the session's time limit.
+   *
+   * @param undo takes back what the statement has done
+   * @throws `error`, if it is something else
+   */
+  async limitOf(error: Error, undo: Statement): Promise<TimeLimit> {
+    if (!isCancel(error) || !this.isOpen || this.#batch.signal.aborted) throw error;
+    const limit = await this.#limitBehind(error, undo, performance.now() - this.#sentAt, false);
+    if (limit === undefined) throw error;
+    return limit;
+  }
+
+  async #limitBehind(
+    error: Error,
+    undo: Statement,
+    elapsedMs: number,
+    isAtCommit: boolean,
+  ): Promise<TimeLimit | undefined> {
+    const { client } = this.#lease;
+    const undone = await this.#patience.wait(runStatement(client, undo), CLEAN_UP_LIMIT_MS);
+    if (undone === LATE) throw error;
+    const found = await this.#patience.wait(runStatement(client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
+    const [limits] = found === LATE ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
+    if (limits === undefined) throw error;
+    const ms = Number(limits.statement_ms);
+    // A cancel by somebody looks the same, and comes at any time.
+    if (ms === 0 || elapsedMs < ms * TIMER_SHARE) return undefined;
+    // Within the transaction it may be ours by now.
+    const { lockMs = Number(limits.lock_ms) } = this.#batch.pieces.limit ?? {};
+    return { setting: 'statement_timeout', ms, lockMs, isAtCommit };
+  }
+
+  /** A wait for a lock does not count as work from here on. */
+  limitLockWait(): Statement[] {
+    const { lockLimitMs } = this.#batch.pieces;
+    return lockLimitMs === undefined ? [] : [limitLockWait(lockLimitMs)];
   }
 
   async #end(error: Error): Promise<undefined> {

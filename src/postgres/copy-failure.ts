@@ -101,10 +101,26 @@ export function describeTooManyColumns(layout: RowLayout): CopyError {
 
 /** A time limit that smaller statements do not help against: another attempt would end alike. */
 export function describeTimeLimit(error: CopyError, { setting, ms }: TimeLimit): CopyError {
-  const { sqlState, table, cause, items } = error;
+  const { sqlState, table, row, cause, items } = error;
   const value = ms === undefined ? '' : ` of ${ms} ms`;
   const message = `${error.message} (${setting}${value}; ${TIME_LIMIT_ADVICE[setting]})`;
-  return new CopyError(message, { failureClass: 'setup', sqlState, table, cause, items });
+  return new CopyError(message, { failureClass: 'setup', sqlState, table, row, cause, items });
+}
+
+/** @param sent the one row that was sent, and took longer than the time limit */
+export function describeSlowRow(error: Error, limit: TimeLimit, sent: SentRows): CopyError {
+  const described = describeBatchFailure({ stage: 'copy', cause: error }, sent.layout, sent);
+  const row = sent.rowAt(0);
+  return describeTimeLimit(blameRow(described, row, sent.itemOf(row)), limit);
+}
+
+/** An abort while the time limit keeps statements small. @param rows about as many as a statement may have */
+export function describeSlowBatch(error: CopyError, { setting, ms }: TimeLimit, rows: number): CopyError {
+  const { failureClass, table, cause, retryable } = error;
+  const message =
+    `${error.message} (within the ${setting} of ${ms} ms a statement has time for about ${rows} rows; if the batch as a whole takes longer ` +
+    'than flushTimeoutMs, lower batchSize (--batch-size), or raise flushTimeoutMs)';
+  return new CopyError(message, { failureClass, retryable, table, cause });
 }
 
 /** The same of a row that the server did not name: it was sent alone. */

@@ -9,7 +9,13 @@ import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
 import { AbsentRefusal, MissingColumn } from './copy/absent-values.js';
 import { CopyError } from './copy-error.js';
-import { describeBatchFailure, describeTimeLimit, describeTooManyColumns } from './copy-failure.js';
+import {
+  describeBatchFailure,
+  describeSlowBatch,
+  describeSlowRow,
+  describeTimeLimit,
+  describeTooManyColumns,
+} from './copy-failure.js';
 import { PieceSize } from './copy/piece-size.js';
 import { FormatChoice } from './copy-format.js';
 import { checkCopyOptions, conflictRuleOf, type CopyOptionFields, type CopyOptions } from './copy-options.js';
@@ -189,11 +195,20 @@ function buildCopy<T extends object, Client extends CopyClient>(
       if (cause instanceof AbsentRefusal || cause instanceof MissingColumn) throw cause;
       const told = await batch.onFailure(error.stage, cause, signal);
       if (told !== undefined) return told;
-      const failure = describeBatchFailure(error, layout, new SentRows(layout, items, undefined, readRow));
+      const sent = new SentRows(layout, items, undefined, readRow);
+      const failure = describeBatchFailure(error, layout, sent);
       const { limit } = error;
+      if (failure.failureClass === 'aborted' && !failure.ambiguous && pieces.limit !== undefined) {
+        throw new StagedFailure(error.stage, describeSlowBatch(failure, pieces.limit, pieces.rows));
+      }
       if (limit === undefined || failure.ambiguous) throw new StagedFailure(error.stage, failure);
-      const mayHelp = pieces.tookTooLong(items.length, limit);
-      throw new StagedFailure(error.stage, mayHelp ? failure : describeTimeLimit(failure, limit), mayHelp);
+      // Of a smaller statement the place in the batch is not known here.
+      const isWhole = pieces.limit === undefined;
+      const done = isWhole ? sent.positionOf((cause as { where?: unknown }).where)?.row : undefined;
+      if (pieces.tookTooLong(items.length, limit, done)) throw new StagedFailure(error.stage, failure, true);
+      const isRow = items.length === 1 && limit.setting === 'statement_timeout';
+      const described = isRow ? describeSlowRow(cause, limit, sent) : describeTimeLimit(failure, limit);
+      throw new StagedFailure(error.stage, described);
     }
   };
 

@@ -55,8 +55,8 @@ export interface IsolationOptions<E> {
   faults: Map<number, E>;
   /** The search ends with this many, and says nothing of the rows after. */
   mostFaults?: number;
-  /** The most rows of a trial. Default: all. */
-  mostRows?: number;
+  /** The most rows of a trial, at the moment. Default: all. */
+  mostRows?: () => number;
 }
 
 /** Smaller pieces cost more in round trips than they save. */
@@ -176,13 +176,8 @@ class Search<E> {
   }
 
   #takePiece(): number[] {
-    const { count } = this.#options;
-    const { mostRows = Infinity } = this.#options;
-    const end = Math.min(
-      count,
-      this.#next + Math.min(this.#size, mostRows),
-      (this.#refusedTo ?? Infinity) + 1,
-    );
+    const most = this.#next + Math.min(this.#size, this.#mostRows);
+    const end = Math.min(this.#options.count, most, (this.#refusedTo ?? Infinity) + 1);
     const piece = this.#untried(this.#next, end);
     this.#next = end;
     return piece;
@@ -246,7 +241,8 @@ class Search<E> {
   async #checkAhead(rows: readonly number[], gap: number): Promise<void> {
     this.#isChecked = true;
     const { check, mostChecked } = this.#options;
-    const size = Math.min(mostChecked, Math.max(SMALLEST_PIECE, Math.ceil(CHECKED_FAULTS * gap)));
+    const best = Math.max(SMALLEST_PIECE, Math.ceil(CHECKED_FAULTS * gap));
+    const size = Math.min(mostChecked, this.#mostRows, best);
     await checkAhead(rows, size, check, (row, refusal) => {
       this.#doubt(row, refusal);
       this.#surprises[kindOf(refusal)] += 1;
@@ -258,8 +254,8 @@ class Search<E> {
   async #probeAhead(rows: readonly number[], gap: number): Promise<void> {
     this.#isProbed = true;
     const { probe } = this.#options;
-    const size = Math.min(gap, Math.sqrt(2 * TRIAL_ROWS.unnamed * gap));
-    await probeAhead(rows, Math.max(SMALLEST_PIECE, Math.ceil(size)), probe, (row, refusal) => {
+    const best = Math.max(SMALLEST_PIECE, Math.ceil(Math.min(gap, Math.sqrt(2 * TRIAL_ROWS.unnamed * gap))));
+    await probeAhead(rows, Math.min(this.#mostRows, best), probe, (row, refusal) => {
       this.#doubt(row, refusal);
       this.#surprises[kindOf(refusal)] += 1;
     });
@@ -332,6 +328,10 @@ class Search<E> {
 
   get #isOrdered(): boolean {
     return this.#options.isOrdered === true;
+  }
+
+  get #mostRows(): number {
+    return this.#options.mostRows?.() ?? Infinity;
   }
 
   get #surprised(): number {

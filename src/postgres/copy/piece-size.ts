@@ -1,6 +1,7 @@
 /**
- * How many rows a statement may hold, so that it stays within the time limits of the server. Learnt from batches: one that takes too long
- * halves it, and one whose pieces take less than a quarter of the limit doubles it again. Pure: it is told how long things took.
+ * How many rows a statement may hold, so that it stays within the time limits of the server. Learnt from statements: after one that takes too
+ * long it is ¾ of the rows that the server had done by then, or an eighth if it does not name the row that it was at. A batch whose statements
+ * take less than a quarter of the limit doubles it again; less than a sixteenth, times eight. Pure: durations are passed in.
  */
 
 export type TimeLimitSetting = 'statement_timeout' | 'transaction_timeout';
@@ -19,6 +20,11 @@ export interface TimeLimit {
 /** A share of the limit after which a wait for a lock ends: a piece that waits is not too large. */
 const LOCK_SHARE = 0.75;
 const FAST_SHARE = 0.25;
+const VERY_FAST_SHARE = 1 / 16;
+/** Of the rows done within the limit. */
+const SAFE_SHARE = 0.75;
+/** A step down costs a whole limit in vain, and too small a size only round trips: so few and long steps. */
+const STEP = 8;
 
 export class PieceSize {
   #rows = Infinity;
@@ -43,8 +49,18 @@ export class PieceSize {
     return lockMs > 0 && lockMs <= longest ? undefined : longest;
   }
 
-  /** A batch of so many rows took too long. @returns whether smaller statements may help */
-  tookTooLong(rows: number, limit: TimeLimit): boolean {
+  /** The limit that makes statements smaller, if one does. */
+  get limit(): TimeLimit | undefined {
+    return this.#rows === Infinity ? undefined : this.#limit;
+  }
+
+  /**
+   * A statement of so many rows took too long.
+   *
+   * @param done rows that the server had done by then. Default: unknown.
+   * @returns whether smaller statements may help
+   */
+  tookTooLong(rows: number, limit: TimeLimit, done?: number): boolean {
     // Within one transaction smaller statements take no less time.
     if (limit.setting === 'transaction_timeout') return false;
     const before = Math.min(rows, this.#rows);
@@ -52,7 +68,9 @@ export class PieceSize {
     if (before === 1 && this.#limit !== undefined) return false;
     this.#limit = limit;
     this.#checksAtOnce ||= limit.isAtCommit;
-    this.#rows = Math.max(1, Math.ceil(before / 2));
+    // That row is tried alone, and says nothing of the others.
+    if (done === 0 && this.#rows !== Infinity) return true;
+    this.#rows = Math.max(1, Math.ceil(done === undefined || done === 0 ? before / STEP : done * SAFE_SHARE));
     return true;
   }
 
@@ -62,7 +80,8 @@ export class PieceSize {
    * @param slowestMs of its statements
    */
   batchLanded(slowestMs: number): void {
-    const limitMs = this.#limit?.ms;
-    if (limitMs !== undefined && slowestMs <= limitMs * FAST_SHARE) this.#rows *= 2;
+    const limitMs = this.#limit?.ms ?? 0;
+    if (slowestMs <= limitMs * VERY_FAST_SHARE) this.#rows *= STEP;
+    else if (slowestMs <= limitMs * FAST_SHARE) this.#rows *= 2;
   }
 }

@@ -86,12 +86,52 @@ describe('statement_timeout', () => {
     expect(Math.min(...times.slice(1))).toBeLessThan(times[0]! - 190);
   });
 
-  test('a row that takes longer by itself is an error that names the setting', async () => {
-    const table = await slowTable('CASE WHEN NEW.a = 3 THEN 2000 ELSE 0 END');
-    const flush = copyInto<Row>(poolWith('-c statement_timeout=100'), { table })(rows(5), flushContext());
-    const failure = await failureOf(Promise.resolve(flush));
-    expect(failure).toMatchObject({ failureClass: 'setup', sqlState: '57014', retryable: false });
-    expect(failure.message).toContain('statement_timeout of 100 ms; one row by itself');
+  test.each([
+    ['BEFORE INSERT', 5_000, {}, 3_000],
+    ['AFTER INSERT', 5_000, {}, 5_000],
+    ['BEFORE INSERT', 400, { onConflict: 'ignore' }, 3_000],
+    ['BEFORE INSERT', 1, {}, 2_500],
+  ] as const)(
+    'a row that takes longer by itself is named, and the setting: trigger %s, %i rows, %j',
+    async (timing, count, options, limitMs) => {
+      const slow = Math.floor(count * 0.7);
+      const table = await slowTable(`CASE WHEN NEW.a = ${slow} THEN 20000 ELSE 0 END`, timing);
+      const startedAt = performance.now();
+      const pool = poolWith('-c statement_timeout=400');
+      const copy = copyInto<Row>(pool, { table, ...options } as CopyOptions<Row>);
+      const failure = await failureOf(Promise.resolve(copy(rows(count), flushContext())));
+      const elapsedMs = performance.now() - startedAt;
+      expect(failure).toMatchObject({
+        failureClass: 'setup',
+        sqlState: '57014',
+        retryable: false,
+        row: slow,
+        items: [{ a: slow }],
+      });
+      expect(failure.message).toContain(`row ${slow} of the batch`);
+      expect(failure.message).toContain('statement_timeout of 400 ms; one row by itself');
+      expect(elapsedMs).toBeLessThan(limitMs);
+      expect(await storedIn(table)).toEqual([]);
+    },
+  );
+
+  test('the rows that are at fault are found beside slow ones', async () => {
+    const table = await slowTable('20');
+    await database.query(`ALTER TABLE ${table} ADD CHECK (a NOT IN (3, 47, 48))`);
+    const failures = await load(poolWith('-c statement_timeout=300'), 60, { table });
+    expect(failures.map(({ item }) => item)).toEqual([{ a: 3 }, { a: 47 }, { a: 48 }]);
+    expect(await storedIn(table)).toHaveLength(57);
+  });
+
+  test('a batch that takes too long as a whole says what its statements could hold, and what helps', async () => {
+    const table = await slowTable('10');
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(new Error('the flush timed out')), 1_500);
+    const copy = copyInto<Row>(poolWith('-c statement_timeout=200'), { table });
+    const failure = await failureOf(Promise.resolve(copy(rows(1_000), flushContext(abort.signal))));
+    clearTimeout(timer);
+    expect(failure).toMatchObject({ failureClass: 'aborted', retryable: true });
+    expect(failure.message).toMatch(/statement_timeout of 200 ms .* about \d+ rows; .*batchSize/);
     expect(await storedIn(table)).toEqual([]);
   });
 

@@ -3,21 +3,32 @@ import { PieceSize, type TimeLimit } from '../../../../src/postgres/copy/piece-s
 
 const limit: TimeLimit = { setting: 'statement_timeout', ms: 400, lockMs: 0, isAtCommit: false };
 
-it('halves with each batch that takes too long, down to one row', () => {
+it('is an eighth after each statement that takes too long, down to one row', () => {
   const pieces = new PieceSize();
   expect([pieces.rows, pieces.lockLimitMs]).toEqual([Infinity, undefined]);
   const sizes: number[] = [];
-  while (pieces.tookTooLong(10, limit)) sizes.push(pieces.rows);
-  expect(sizes).toEqual([5, 3, 2, 1]);
+  while (pieces.tookTooLong(1_000, limit)) sizes.push(pieces.rows);
+  expect(sizes).toEqual([125, 16, 2, 1]);
+});
+
+it('is three quarters of the rows that the server had done by then', () => {
+  const pieces = new PieceSize();
+  pieces.tookTooLong(1_000, limit, 40);
+  expect(pieces.rows).toBe(30);
+  // Not even one: that row is tried alone, and says nothing of the others.
+  pieces.tookTooLong(30, limit, 0);
+  expect(pieces.rows).toBe(30);
 });
 
 it('grows again only with a whole batch whose statements were fast', () => {
   const pieces = new PieceSize();
-  pieces.tookTooLong(16, limit);
+  pieces.tookTooLong(64, limit);
   pieces.batchLanded(101);
   expect(pieces.rows).toBe(8);
   pieces.batchLanded(99);
   expect(pieces.rows).toBe(16);
+  pieces.batchLanded(10);
+  expect(pieces.rows).toBe(128);
 });
 
 it('tries one row again with a limit on locks before it gives up', () => {
