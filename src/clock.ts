@@ -1,5 +1,7 @@
 /** Time, injected: the engine asks this interface and nothing else, so that tests can turn the hands. */
 
+import { AsyncResource } from 'node:async_hooks';
+
 export type TimerHandle = unknown;
 
 export interface Clock {
@@ -17,34 +19,150 @@ export interface Clock {
 /** The longest delay that Node's timers take; longer ones would fire at once. */
 export const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-// The real one: a test's stand-in that is never run would stop this clock for good.
-const runAfterTurn = queueMicrotask;
-let turnTime = -1;
-const endTurn = () => {
-  turnTime = -1;
-};
-
 /** Runs the callback once what I/O has brought by now has been dealt with. */
 export function afterIO(callback: () => void): void {
   setImmediate(callback);
 }
 
-/** The process's own clock. Looks its functions up at each call, so that test tools which replace them are respected. */
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  turnNow: () => {
+// The real ones: a test's stand-in that is never run would stop this clock for good.
+const runAfterTurn = queueMicrotask;
+const setRealTimeout = setTimeout;
+/** Nothing that a caller has in its AsyncLocalStorage is kept by the guard. */
+const ownContext = new AsyncResource('SpillwayClock');
+
+/** Node's timers fire up to a millisecond early, because they count whole ones. */
+const TIMER_PRECISION_MS = 2;
+/** A timer this late is taken for lost: the function that set it may have been a stand-in that is gone. */
+const LOST_AFTER_MS = 50;
+
+/** A timer that can be set again. */
+class ProcessTimer {
+  dueAt: number;
+  readonly #clock: ProcessClock;
+  readonly #callback: () => void;
+  #handle: Partial<NodeJS.Timeout> | undefined;
+  #isUnref = false;
+
+  constructor(clock: ProcessClock, callback: () => void, dueAt: number) {
+    this.#clock = clock;
+    this.#callback = callback;
+    this.dueAt = dueAt;
+  }
+
+  set(delayMs: number): void {
+    // Whole milliseconds, rounded up: Node would round down.
+    this.#handle = setTimeout(() => this.#clock.onTimer(this, this.#callback), Math.ceil(delayMs));
+    if (this.#isUnref) this.#handle.unref?.();
+  }
+
+  clear(): void {
+    clearTimeout(this.#handle as NodeJS.Timeout | undefined);
+  }
+
+  unref(): void {
+    this.#isUnref = true;
+    this.#handle?.unref?.();
+  }
+}
+
+/**
+ * The process's own clock. It looks its functions up at each call, so that test tools which replace them are respected. Such tools may
+ * replace `setTimeout` without `performance.now()`, and take their timers with them when they go. Therefore:
+ *
+ * - time never goes backwards: a reading below the last one goes on from there;
+ * - a timer that fires early moves the clock on: its delay has passed, whatever `performance.now()` says;
+ * - a timer that is long overdue is set again. A guard, one timer for all that does not hold the process, looks for such.
+ */
+export class ProcessClock implements Clock {
+  readonly #timers = new Set<ProcessTimer>();
+  /** No timer can be overdue before this time. */
+  #nextCheckAt = Infinity;
+  /** When the guard looks next. */
+  #guardAt = Infinity;
+  #lastReadMs = -Infinity;
+  #shiftMs = 0;
+  #turnTime = -1;
+  readonly #endTurn = () => {
+    this.#turnTime = -1;
+  };
+
+  now(): number {
+    const readMs = performance.now();
+    if (readMs < this.#lastReadMs) this.#shiftMs += this.#lastReadMs - readMs;
+    this.#lastReadMs = readMs;
+    const now = readMs + this.#shiftMs;
+    if (now >= this.#nextCheckAt) this.#resetLostTimers(now);
+    return now;
+  }
+
+  turnNow(): number {
     // Reading the clock costs as much as admitting an item: once per turn is enough.
-    if (turnTime < 0) {
-      turnTime = performance.now();
-      runAfterTurn(endTurn);
+    if (this.#turnTime < 0) {
+      this.#turnTime = this.now();
+      runAfterTurn(this.#endTurn);
     }
-    return turnTime;
-  },
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
-  clearTimeout: (handle) => {
-    clearTimeout(handle as NodeJS.Timeout);
-  },
-};
+    return this.#turnTime;
+  }
+
+  setTimeout(callback: () => void, delayMs: number): ProcessTimer {
+    const timer = new ProcessTimer(this, callback, this.now() + delayMs);
+    this.#timers.add(timer);
+    this.#nextCheckAt = Math.min(this.#nextCheckAt, timer.dueAt + LOST_AFTER_MS);
+    timer.set(delayMs);
+    if (this.#guardAt > this.#nextCheckAt) this.#setGuard(delayMs + LOST_AFTER_MS);
+    return timer;
+  }
+
+  clearTimeout(handle: TimerHandle): void {
+    if (!(handle instanceof ProcessTimer)) return;
+    this.#timers.delete(handle);
+    handle.clear();
+  }
+
+  /** @internal */
+  onTimer(timer: ProcessTimer, callback: () => void): void {
+    // A lost timer that was set again, and fires twice.
+    if (!this.#timers.delete(timer)) return;
+    const earlyMs = timer.dueAt - this.now();
+    if (earlyMs > TIMER_PRECISION_MS) {
+      this.#shiftMs += earlyMs;
+      this.#turnTime = -1;
+    }
+    callback();
+  }
+
+  #setGuard(delayMs: number): void {
+    this.#guardAt = this.#nextCheckAt;
+    const guardAt = this.#guardAt;
+    const look = () => {
+      // Another one was set for an earlier time.
+      if (this.#guardAt !== guardAt) return;
+      this.#guardAt = Infinity;
+      const now = this.now();
+      if (this.#timers.size > 0) this.#setGuard(this.#nextCheckAt - now);
+    };
+    ownContext.runInAsyncScope(() => {
+      (setRealTimeout(look, Math.min(LONGEST_DELAY_MS, delayMs)) as Partial<NodeJS.Timeout>).unref?.();
+    });
+  }
+
+  #resetLostTimers(now: number): void {
+    // At most once in this time, however many timers there are.
+    this.#nextCheckAt = now + LOST_AFTER_MS;
+    let firstDueAt = Infinity;
+    for (const timer of this.#timers) {
+      if (timer.dueAt + LOST_AFTER_MS <= now) {
+        timer.clear();
+        timer.dueAt = now;
+        timer.set(1);
+      }
+      firstDueAt = Math.min(firstDueAt, timer.dueAt);
+    }
+    this.#nextCheckAt = Math.max(this.#nextCheckAt, firstDueAt + LOST_AFTER_MS);
+  }
+}
+
+export const systemClock: Clock = new ProcessClock();
 
 /** The same clock, with timers that do not keep the process alive (where its handles have `unref()`, as Node's have). */
 export function unrefClock(clock: Clock): Clock {
