@@ -14,6 +14,8 @@ export interface Clock {
   turnNow?(): number;
   setTimeout(callback: () => void, delayMs: number): TimerHandle;
   clearTimeout(handle: TimerHandle): void;
+  /** Runs the callback once what I/O has brought by now has been dealt with. Default: at once, for a clock that turns without I/O. */
+  afterIO?(callback: () => void): void;
 }
 
 /** The longest delay that Node's timers take; longer ones would fire at once. */
@@ -113,6 +115,10 @@ export class ProcessClock implements Clock {
     return timer;
   }
 
+  afterIO(callback: () => void): void {
+    afterIO(callback);
+  }
+
   clearTimeout(handle: TimerHandle): void {
     if (!(handle instanceof ProcessTimer)) return;
     this.#timers.delete(handle);
@@ -176,5 +182,6 @@ export function unrefClock(clock: Clock): Clock {
     clearTimeout: (handle) => clock.clearTimeout(handle),
   };
   if (clock.turnNow !== undefined) unref.turnNow = () => clock.turnNow!();
+  if (clock.afterIO !== undefined) unref.afterIO = (callback) => clock.afterIO!(callback);
   return unref;
 }

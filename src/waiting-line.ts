@@ -1,5 +1,5 @@
-import { Alarm } from './alarm.js';
 import type { Clock } from './clock.js';
+import { Deadline } from './common/deadline.js';
 
 interface Waiter<T> {
   item: T;
@@ -16,11 +16,11 @@ export class WaitingLine<T> {
   readonly #onTimeout: (item: T) => void;
   #waiters: Waiter<T>[] = [];
   #head = 0;
-  readonly #alarm: Alarm;
+  readonly #deadline: Deadline;
 
   constructor(clock: Clock, maxBlockTimeMs: number, onTimeout: (item: T) => void) {
     this.#clock = clock;
-    this.#alarm = new Alarm(clock, () => this.#onTime());
+    this.#deadline = new Deadline(clock, maxBlockTimeMs, () => this.#onTime());
     this.#maxBlockTimeMs = maxBlockTimeMs;
     this.#onTimeout = onTimeout;
   }
@@ -32,7 +32,7 @@ export class WaitingLine<T> {
   add(item: T): Promise<boolean> {
     return new Promise((answer, reject) => {
       this.#waiters.push({ item, deadline: this.#clock.now() + this.#maxBlockTimeMs, answer, reject });
-      if (this.length === 1) this.#setAlarm();
+      if (this.length === 1) this.#setDeadline();
     });
   }
 
@@ -58,7 +58,7 @@ export class WaitingLine<T> {
         waiter.answer(true);
       }
     } finally {
-      this.#setAlarm();
+      this.#setDeadline();
     }
   }
 
@@ -67,7 +67,7 @@ export class WaitingLine<T> {
     const waiters = this.#waiters.slice(this.#head);
     this.#waiters = [];
     this.#head = 0;
-    this.#setAlarm();
+    this.#setDeadline();
     for (const waiter of waiters) waiter.reject(error);
     return waiters.map(({ item }) => item);
   }
@@ -83,8 +83,8 @@ export class WaitingLine<T> {
     this.#head = 0;
   }
 
-  #setAlarm(): void {
-    this.#alarm.set(this.length === 0 ? Infinity : this.#waiters[this.#head]!.deadline);
+  #setDeadline(): void {
+    this.#deadline.set(this.length === 0 ? Infinity : this.#waiters[this.#head]!.deadline);
   }
 
   #onTime(): void {
@@ -95,6 +95,6 @@ export class WaitingLine<T> {
       this.#onTimeout(item);
       answer(false);
     }
-    this.#setAlarm();
+    this.#setDeadline();
   }
 }

@@ -3,6 +3,7 @@ import type { Outcome } from '../buffer/admission.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import { Alarm } from '../alarm.js';
 import { beforeExit } from '../common/before-exit.js';
+import { Deadline } from '../common/deadline.js';
 import type { BackpressureError, StageErrors } from '../errors.js';
 import type { FlushReport } from '../events.js';
 import type { SinkMetrics } from '../metrics.js';
@@ -191,21 +192,21 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   #settledWithin(timeoutMs: number, late: () => Error): Promise<void> {
-    const { clock } = this.settings;
     return new Promise((resolve, reject) => {
-      const timer = clock.setTimeout(() => {
+      const deadline = new Deadline(this.settings.clock, timeoutMs, () => {
         // Else those that give up, one after the other, would pile up for as long as an outage lasts.
         this.#flushWaiters.withdraw(waiter);
         reject(late());
-      }, timeoutMs);
+      });
+      deadline.start();
       const waiter = this.#flushWaiters.add(
         this.#progress(),
         () => {
-          clock.clearTimeout(timer);
+          deadline.clear();
           resolve();
         },
         (error) => {
-          clock.clearTimeout(timer);
+          deadline.clear();
           reject(error);
         },
       );

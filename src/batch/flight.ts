@@ -1,4 +1,5 @@
 import type { TakenItems } from '../buffer/admission-queue.js';
+import { Deadline } from '../common/deadline.js';
 import { fieldOf, toError } from '../common/thrown.js';
 import type { StageErrors } from '../errors.js';
 import type { FlushReport } from '../events.js';
@@ -320,15 +321,16 @@ export class Flight<T> {
   #interruptible(work: () => unknown): Promise<void> {
     const { clock, abortGraceMs } = this.#settings;
     return new Promise((resolve, reject) => {
-      let timer: unknown;
+      let grace: Deadline | undefined;
       const end = (settle: () => void) => {
-        clock.clearTimeout(timer);
+        grace?.clear();
         this.#interrupt = undefined;
         settle();
       };
       this.#interrupt = (error) => {
         this.#interrupt = undefined;
-        timer = clock.setTimeout(() => end(() => reject(error)), abortGraceMs);
+        grace = new Deadline(clock, abortGraceMs, () => end(() => reject(error)));
+        grace.start();
       };
       // Called only now: the handler itself may abort everything.
       new Promise((settle) => settle(work())).then(

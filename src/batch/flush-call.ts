@@ -1,4 +1,5 @@
-import { LONGEST_DELAY_MS } from '../clock.js';
+import { LONGEST_DELAY_MS, type TimerHandle } from '../clock.js';
+import { Deadline } from '../common/deadline.js';
 import { toError } from '../common/thrown.js';
 import type { StageErrors } from '../errors.js';
 import type { ResolvedSink } from '../resolve-options.js';
@@ -49,32 +50,40 @@ export function startFlushCall<T>(
   const latencyMs = () => clock.now() - startedAt;
   let open = true;
   let interrupted = false;
-  let timer: unknown;
+  const timeout = new Deadline(clock, flushTimeoutMs, () => interrupt(timeoutError()));
+  let grace: Deadline | undefined;
+  let holding: TimerHandle;
   let resolve!: (outcome: CallOutcome) => void;
   const outcome = new Promise<CallOutcome>((resolveOutcome) => {
     resolve = resolveOutcome;
   });
+  const stop = () => {
+    timeout.clear();
+    clock.clearTimeout(holding);
+  };
   const end = (result: CallOutcome) => {
     if (!open) {
       onLateResult();
       return;
     }
     open = false;
-    clock.clearTimeout(timer);
+    stop();
+    grace?.clear();
     resolve(result);
   };
   const interrupt = (error: Error) => {
     if (interrupted || !open) return;
     interrupted = true;
-    clock.clearTimeout(timer);
-    timer = clock.setTimeout(() => end({ kind: 'abandoned', error, latencyMs: latencyMs() }), abortGraceMs);
+    stop();
+    grace = new Deadline(clock, abortGraceMs, () =>
+      end({ kind: 'abandoned', error, latencyMs: latencyMs() }),
+    );
+    grace.start();
     late.abort(error);
   };
-  timer =
-    flushTimeoutMs === Infinity
-      ? // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
-        clock.setTimeout(() => undefined, LONGEST_DELAY_MS)
-      : clock.setTimeout(() => interrupt(timeoutError()), flushTimeoutMs);
+  // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
+  if (flushTimeoutMs === Infinity) holding = clock.setTimeout(() => undefined, LONGEST_DELAY_MS);
+  else timeout.start();
   invoke(flush, items, told).then(
     (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
     (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),

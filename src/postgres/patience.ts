@@ -1,5 +1,8 @@
 /** How long an answer is waited for. */
 
+import { systemClock, type Clock } from '../clock.js';
+import { Deadline } from '../common/deadline.js';
+
 /** After an abort the server has this long to answer, in all: less than the sink's `abortGraceMs`, so that the sink still hears of it. */
 const GRACE_AFTER_ABORT_MS = 500;
 
@@ -36,14 +39,16 @@ export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): P
 /** Waits for an answer for at most a limit, and for at most the grace once the signal has fired; then the answer is `LATE`. */
 export class Patience {
   readonly #signal: AbortSignal;
+  readonly #clock: Clock;
   #abortedAt: number | undefined;
 
   readonly #onAbort = (): void => {
-    this.#abortedAt = performance.now();
+    this.#abortedAt = this.#clock.now();
   };
 
-  constructor(signal: AbortSignal) {
+  constructor(signal: AbortSignal, clock: Clock = systemClock) {
     this.#signal = signal;
+    this.#clock = clock;
     if (signal.aborted) this.#onAbort();
     else signal.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -55,17 +60,16 @@ export class Patience {
   async wait<T>(answer: Promise<T>, limitMs = Infinity): Promise<T | typeof LATE> {
     // When it comes late, nobody listens any more.
     answer.catch(() => undefined);
-    let timer: NodeJS.Timeout | undefined;
+    let deadline: Deadline | undefined;
     let onAbort: (() => void) | undefined;
     const late = new Promise<typeof LATE>((resolve) => {
       const giveUpIn = (delayMs: number): void => {
-        clearTimeout(timer);
-        timer = setTimeout(() => {
-          resolve(LATE);
-        }, delayMs);
+        deadline?.clear();
+        deadline = new Deadline(this.#clock, delayMs, () => resolve(LATE));
+        deadline.start();
       };
       if (this.#abortedAt !== undefined) {
-        giveUpIn(Math.max(0, this.#abortedAt + GRACE_AFTER_ABORT_MS - performance.now()));
+        giveUpIn(Math.max(0, this.#abortedAt + GRACE_AFTER_ABORT_MS - this.#clock.now()));
         return;
       }
       if (limitMs !== Infinity) giveUpIn(limitMs);
@@ -77,7 +81,7 @@ export class Patience {
     try {
       return await Promise.race([answer, late]);
     } finally {
-      clearTimeout(timer);
+      deadline?.clear();
       if (onAbort !== undefined) this.#signal.removeEventListener('abort', onAbort);
     }
   }

@@ -1,7 +1,8 @@
 /** How a process ends by a signal without losing what its sinks hold. */
 
 import { isMainThread } from 'node:worker_threads';
-import { systemClock, unrefClock, type Clock, type TimerHandle } from '../clock.js';
+import { systemClock, unrefClock, type Clock } from '../clock.js';
+import { Deadline } from '../common/deadline.js';
 import { handlerFailed } from '../handlers.js';
 import { checkSignalOptions, type DrainOnSignalsOptions, type SignalSettings } from './drain-options.js';
 import { planDrain, type DrainableSinks, type DrainPlan } from './drain-order.js';
@@ -149,17 +150,18 @@ class Shutdown {
 
   /** Awaits a callback of the user for at most `limitMs`. Returns what is to be said about it. */
   async #within(name: string, limitMs: number, call: () => unknown): Promise<Error | string | undefined> {
-    let timer: TimerHandle;
+    let deadline!: Deadline;
     const late = new Promise<string>((resolve) => {
       const message = `${name} has not answered within ${Math.ceil(limitMs)} ms`;
-      timer = this.#clock.setTimeout(() => resolve(message), limitMs);
+      deadline = new Deadline(this.#clock, limitMs, () => resolve(message), true);
+      deadline.start();
     });
     try {
       return await Promise.race([Promise.resolve(call()).then(() => undefined), late]);
     } catch (thrown) {
       return handlerFailed(name, thrown);
     } finally {
-      this.#clock.clearTimeout(timer);
+      deadline.clear();
     }
   }
 

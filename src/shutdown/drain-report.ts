@@ -1,6 +1,7 @@
 /** What became of sinks that were drained together. */
 
-import type { Clock, TimerHandle } from '../clock.js';
+import type { Clock } from '../clock.js';
+import { Deadline } from '../common/deadline.js';
 import { drainInOrder, type DrainPlan } from './drain-order.js';
 import type { DrainableSink } from './drainable-sink.js';
 
@@ -30,12 +31,15 @@ export async function drainWithin(
   clock: Clock,
   { limitMs, timeoutMs }: { limitMs: number; timeoutMs: number },
 ): Promise<Omit<DrainReport, 'signal'>> {
-  const timer: TimerHandle = clock.setTimeout(() => {
+  const expire = () => {
     // All at once: an item cannot pass from one to the next and be reported by both.
     for (const { drain } of plan.members) drain.expire(timeoutMs);
-  }, limitMs);
+  };
+  // Never put off: what ends the process in the end does not wait either.
+  const deadline = new Deadline(clock, limitMs, expire, true);
+  deadline.start();
   await drainInOrder(plan);
-  clock.clearTimeout(timer);
+  deadline.clear();
   // At the same instant, so that what a producer offers to one of them while others drain is reported, too.
   const sinks = plan.members.map(({ sink, drain }) => ({ sink, ...drain.finish() }));
   return {

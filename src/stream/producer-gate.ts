@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
-import { Alarm } from '../alarm.js';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
 import type { Ledger } from '../buffer/ledger.js';
+import { Deadline } from '../common/deadline.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
 import { promiseDrain } from './native-length.js';
 import { Turns } from './turns.js';
@@ -56,7 +56,7 @@ export class ProducerGate<T> {
   #measured: number | undefined;
   /** The drains under way: how many items had stood in line when each began. */
   #drains: number[] = [];
-  readonly #blockAlarm: Alarm;
+  readonly #blockDeadline: Deadline;
 
   constructor(stream: Writable, gated: Gated<T>, settings: ResolvedBuffer<T>, nativeLength: () => number) {
     this.#stream = stream;
@@ -67,7 +67,9 @@ export class ProducerGate<T> {
     this.#objectMode = settings.objectMode;
     this.#queue = gated.queue;
     this.#ledger = gated.queue.ledger;
-    this.#blockAlarm = new Alarm(settings.clock, () => this.#onBlockedTooLong());
+    this.#blockDeadline = new Deadline(settings.clock, settings.maxBlockTimeMs ?? Infinity, () =>
+      this.#onBlockedTooLong(),
+    );
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
     this.#turns = new Turns(settings.marks.yieldEvery, this.#ledger, () => {
@@ -304,7 +306,7 @@ export class ProducerGate<T> {
     this.#drains.splice(this.#drains.indexOf(mark), 1);
     if (this.#drains.length === 0) this.#pauseAt = this.#usualPauseAt;
     this.onRoom();
-    if (this.#held !== undefined) this.#setBlockAlarm();
+    if (this.#held !== undefined) this.#setBlockDeadline();
   }
 
   /** Copies of the items that wait, in order; of those only that had stood in line at `mark`. */
@@ -358,16 +360,16 @@ export class ProducerGate<T> {
     // It has gone on all the same: Node emits 'drain' when there is room.
     this.#turns.callOff();
     this.#gated.setHeld(true);
-    this.#setBlockAlarm();
+    this.#setBlockDeadline();
   }
 
   #lengthOf(chunk: T): number {
     return this.#objectMode ? 1 : (chunk as Uint8Array).byteLength;
   }
 
-  #setBlockAlarm(): void {
+  #setBlockDeadline(): void {
     const { clock, maxBlockTimeMs } = this.#settings;
-    this.#blockAlarm.setBy(clock.now() + (maxBlockTimeMs ?? Infinity));
+    this.#blockDeadline.setBy(clock.now() + (maxBlockTimeMs ?? Infinity));
   }
 
   #onBlockedTooLong(): void {
@@ -381,7 +383,7 @@ export class ProducerGate<T> {
     const callback = this.#held!;
     this.#held = undefined;
     this.#gated.setHeld(false);
-    this.#blockAlarm.clear();
+    this.#blockDeadline.clear();
     this.#countWoken();
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
