@@ -173,7 +173,11 @@ export interface TransformOptions<In, Out = In> extends BufferOptions<In> {
   highWaterMark?: number;
   /** `false`: items are chunks of bytes on both sides. Default `true`. */
   objectMode?: boolean;
-  /** What becomes of an item on its way out; may be asynchronous, one at a time, in order. `null` and `undefined` emit nothing. */
+  /**
+   * What becomes of an item on its way out; may be asynchronous, one at a time, in order. `null` and `undefined` emit nothing. Items are
+   * mapped as they come, without a reader, and their results count in the buffer. Under `drop_oldest` they are mapped when the reader
+   * asks, and after `end()`. What it throws destroys the stream.
+   */
   map?: (item: In) => Out | PromiseLike<Out>;
   /** Emit arrays of this many items (the last may be shorter). Default: items one by one. At least 1. */
   batchSize?: number;

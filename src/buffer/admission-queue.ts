@@ -44,6 +44,8 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
   unrepresented = 0;
+  /** Whoever takes the items needs more than the capacity holds before it lets go of any: the next one is let in. */
+  isStarved = false;
   readonly sampling: Sampling;
   #clearance = 0;
   /** What becomes of each item that comes in by clearance, or of the oldest one in its stead. */
@@ -328,6 +330,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** From here on a producer under `block` is to wait, */
   get mustPause(): boolean {
     const { ledger, marks } = this;
+    if (this.isStarved) return false;
     return (
       ledger.queued + ledger.inFlight >= marks.pauseAt ||
       ledger.queuedBytes + ledger.inFlightBytes >= marks.pauseAtBytes
@@ -337,7 +340,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** and here it is let in again. */
   get mayResume(): boolean {
     const { ledger, marks } = this;
-    return ledger.load <= marks.resumeAt && ledger.loadBytes <= marks.resumeAtBytes;
+    return this.isStarved || (ledger.load <= marks.resumeAt && ledger.loadBytes <= marks.resumeAtBytes);
   }
 
   /** Takes the oldest item out, for somebody who will say at once what became of it (`settle`). */
@@ -388,10 +391,16 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#updateState();
   }
 
-  /** Items that were handed over did not get there after all. */
-  unsettle(count: number): void {
-    this.ledger.flushed -= count;
-    this.ledger.failed += count;
+  /** Items that were flushed are in flight again, as far as so many were flushed. Returns how many. */
+  takeBack(count: number, bytes: number): number {
+    const { ledger } = this;
+    this.#clearance = 0;
+    const taken = Math.min(count, ledger.flushed);
+    ledger.flushed -= taken;
+    ledger.inFlight += taken;
+    if (taken > 0) ledger.inFlightBytes += bytes;
+    this.#updateState();
+    return taken;
   }
 
   /** Everything queued settles as failed, and is handed back. */
@@ -422,7 +431,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     if (ledger.queued + ledger.inFlight >= this.#capacity) return false;
     const loadBytes = ledger.queuedBytes + ledger.inFlightBytes;
     // Larger than the whole budget: alone, or never.
-    return loadBytes + bytes <= this.#capacityBytes || (this.#blocks && ledger.load === 0);
+    if (loadBytes + bytes <= this.#capacityBytes) return true;
+    if (this.isStarved && bytes <= this.#capacityBytes) return true;
+    return this.#blocks && (ledger.load === 0 || this.isStarved);
   }
 
   isOversized(bytes: number): boolean {
@@ -441,6 +452,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   enqueue(item: T, bytes: number, weight: number): Outcome {
     const ledger = this.ledger;
     this.#push(item, bytes, weight);
+    this.isStarved = false;
     ledger.waiting--;
     ledger.accepted++;
     ledger.queued++;

@@ -1,11 +1,18 @@
 import type { BufferMetrics } from '../metrics.js';
 import type { AdmissionQueue } from './admission-queue.js';
 
-export function bufferMetrics<T>(queue: AdmissionQueue<T>, producerBlockedMs: number): BufferMetrics {
+const NONE = { count: 0, bytes: 0 };
+
+/** @param mapped items whose results wait: in flight for the queue, and in the buffer for everybody else */
+export function bufferMetrics<T>(
+  queue: AdmissionQueue<T>,
+  producerBlockedMs: number,
+  mapped: { count: number; bytes: number } = NONE,
+): BufferMetrics {
   const { ledger, settings } = queue;
   return {
     state: queue.state,
-    bufferSize: ledger.queued,
+    bufferSize: ledger.queued + mapped.count,
     bufferUtilization: queue.utilization,
     eventsOffered: ledger.offered,
     eventsAccepted: ledger.accepted,
@@ -13,12 +20,15 @@ export function bufferMetrics<T>(queue: AdmissionQueue<T>, producerBlockedMs: nu
     dropsByReason: { ...ledger.drops },
     eventsFlushed: ledger.flushed,
     eventsFailed: ledger.failed,
-    inFlight: ledger.inFlight,
+    inFlight: ledger.inFlight - mapped.count,
     waiting: ledger.waiting,
     oldestItemAgeMs: ledger.queued === 0 ? 0 : Math.max(0, settings.clock.now() - queue.oldestTime),
     timeInStateMs: queue.timeInStateMs(),
     producerBlockedMs,
     unrepresented: queue.unrepresented,
-    ...(settings.sizeOf && { bufferBytes: ledger.queuedBytes, inFlightBytes: ledger.inFlightBytes }),
+    ...(settings.sizeOf && {
+      bufferBytes: ledger.queuedBytes + mapped.bytes,
+      inFlightBytes: ledger.inFlightBytes - mapped.bytes,
+    }),
   };
 }

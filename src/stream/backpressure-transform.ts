@@ -1,20 +1,27 @@
-import { addAbortSignal, Duplex, finished } from 'node:stream';
+import { addAbortSignal, Duplex, finished, getDefaultHighWaterMark } from 'node:stream';
 import { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import type { Outcome } from '../buffer/admission.js';
-import { toError } from '../common/thrown.js';
 import type { BackpressureError } from '../errors.js';
 import type { BufferEvents } from '../events.js';
 import type { BufferMetrics } from '../metrics.js';
 import type { TransformOptions } from '../options.js';
+import type { ResolvedBuffer } from '../resolve-buffer.js';
 import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import { Stopwatch } from '../stopwatch.js';
+import { BackpressureStrategy } from '../vocabulary.js';
 import { keepShapeOf } from './kept-shapes.js';
-import { mapInOrder } from './map-in-order.js';
-import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
+import {
+  defineGetter,
+  defineWritableGetters,
+  failQuietly,
+  nativeWritableLength,
+  nativeWritableNeedDrain,
+  watchReadable,
+} from './native-length.js';
 import { ProducerGate, type Gated } from './producer-gate.js';
-import { ReadOut } from './read-out.js';
+import { ReadSide } from './read-side.js';
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -38,8 +45,10 @@ export interface BackpressureTransform<In, Out = In> {
  * A bounded buffer with a strategy between two stages of a pipeline. With `block` it smooths bursts; with a dropping strategy a slow
  * reader sees what the strategy keeps, and the producer never stalls.
  *
- * An item settles when it is handed to the reader. `'finish'` means that all input has been admitted, `'end'` that all of it has been read.
- * Emits, beside Node's events, `state` and `drop`.
+ * An item settles when the reader has got it; a chunk of bytes, when its last byte was read. `'finish'` means that all input has been
+ * admitted, and mapped if there is a `map`; `'end'` means that all of it has been read. Emits, beside Node's events, `state` and `drop`.
+ *
+ * For a reader to stop early is normal: `destroy()` without an error emits `'close'` only, and `takeUnsettled()` returns the items.
  *
  * A Duplex and not a Transform: Transform ends its readable side as soon as its writable side has finished, with items still in the buffer.
  *
@@ -51,29 +60,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   readonly #settings: ResolvedTransform<In, Out>;
   readonly #gate: ProducerGate<In>;
   readonly #blocked: Stopwatch;
-  /** The reader has asked for more than it was given. */
-  #wanted = false;
-  /** All input has been admitted. */
-  #finished = false;
+  readonly #reader: ReadSide<In, Out>;
   #closed = false;
-  #deliveryIsScheduled = false;
-  /** Items that an asynchronous `map` is at work on. */
-  #mapping: In[] | undefined;
   #unsettled: In[] = [];
-  /** What the reader was given last: it may lie in Node's own buffer still, which holds one value at the most. */
-  #lastItem: In | undefined;
-  #lastItems: In[] | undefined;
   #shutdown: SinkDrain | undefined;
-  /** A shutdown waits until the reader has got everything. */
-  readonly #readOut = new ReadOut();
-  /** A shutdown has reported what is left: the reader gets no more. */
-  #halted = false;
-  readonly #deliverTask = () => {
-    this.#deliveryIsScheduled = false;
-    this.#queue.endClearance();
-    this.#deliver();
-    if (this.#readOut.isAwaited) this.#readOut.check(this.#queue.decided, this.#unreadLoad);
-  };
 
   constructor(options: TransformOptions<In, Out> = {}) {
     keepShapeOf(BackpressureTransform, () => new BackpressureTransform({ strategy: 'sample' }));
@@ -96,22 +86,30 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     const gated: Gated<In> = {
       queue: this.#queue,
       // The first of them has scheduled the delivery, unless it was dropped; or `_read` will.
-      unheeded: () => (this.#deliveryIsScheduled || !this.#wanted ? Infinity : 0),
+      unheeded: () => (this.#reader.isScheduled || !this.#reader.isWaiting ? Infinity : 0),
       unheededBytes: () => Infinity,
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       admitAsked: (item, bytes) => this.#onAdmission(item, this.#queue.admitAsked(item, bytes)),
       setHeld: (held) => this.#setHeld(held),
     };
     this.#gate = new ProducerGate<In>(this, gated, settings, () => nativeWritableLength(this));
+    this.#reader = new ReadSide<In, Out>(this, this.#queue, settings, {
+      isHeld: () => this.#gate.isHeld,
+      onRoom: () => this.#gate.onRoom(),
+    });
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
   }
 
   /** A snapshot of counters and state; synchronous, and right at any instant. */
   getMetrics(): BufferMetrics {
-    return bufferMetrics(this.#queue, this.#blocked.totalMs);
+    this.#reader.settleRead();
+    return bufferMetrics(this.#queue, this.#blocked.totalMs, this.#reader.mapped);
   }
 
-  /** After `'close'`: the items that the reader did not get, in order, each handed out once. */
+  /**
+   * After `'close'`: the items that the reader did not get, in order, each handed out once. In byte mode what `read(n)` has read of a
+   * chunk is cut off: what was read and what is handed back are together what was written.
+   */
   takeUnsettled(): In[] {
     const items = this.#unsettled;
     this.#unsettled = [];
@@ -124,7 +122,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     // No reader has ever come: to wait for one would be to wait for ever.
     if (this.readableFlowing === null) {
       if (this.#isIdle) this.resume();
-      else this.destroy();
+      else this.destroy(this.#abortedError());
     }
     await new Promise<void>((resolve, reject) => {
       finished(this, (error) => {
@@ -135,17 +133,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   get #isIdle(): boolean {
-    return this.#queue.ledger.waiting === 0 && this.#unreadLoad === 0;
-  }
-
-  /** Admitted, and not read. */
-  get #unreadLoad(): number {
-    return this.#queue.ledger.load + this.#unread.length;
-  }
-
-  /** What lies in Node's own buffer. */
-  get #unread(): In[] {
-    return this.readableLength === 0 ? [] : (this.#lastItems ?? [this.#lastItem as In]);
+    this.#reader.settleRead();
+    return this.#queue.ledger.waiting === 0 && this.#queue.ledger.load === 0;
   }
 
   /** @internal */
@@ -158,7 +147,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return new SinkDrain({
       passesOn: true,
       isClosed: () => this.closed,
-      countOpen: () => this.#unreadLoad + this.#queue.ledger.waiting + this.#unsettled.length,
+      countOpen: () => this.#queue.ledger.load + this.#queue.ledger.waiting + this.#unsettled.length,
       prepare: () => void this.on('error', () => undefined),
       settle: () => this.#readUpTo(this.#queue.lined),
       drain: () => {
@@ -174,16 +163,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
         return this.#readUpTo(mark);
       },
       halt: () => {
-        this.#halted = true;
-        const { ledger } = this.#queue;
+        this.#reader.halt();
         if (this.#closed) return this.takeUnsettled();
-        if (ledger.load + ledger.waiting === 0) return [...this.#unread];
-        return [
-          ...this.#unread,
-          ...(this.#mapping ?? []),
-          ...this.#queue.queuedItems(),
-          ...this.#gate.waitingItems(),
-        ];
+        this.#reader.settleRead();
+        return [...this.#reader.inFlightItems(), ...this.#queue.queuedItems(), ...this.#gate.waitingItems()];
       },
       end: (reason) => this.#endFor(reason),
     });
@@ -191,10 +174,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   #readUpTo(mark: number): Promise<void> {
     if (this.destroyed) return Promise.reject(this.errored ?? this.#abortedError());
-    const read = this.#readOut.upTo(mark);
-    // A short batch waits for the drain; and there may be nothing to read.
-    this.#scheduleDelivery();
-    return read;
+    return this.#reader.readUpTo(mark);
   }
 
   #endFor(reason: string): void {
@@ -206,7 +186,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #setHeld(held: boolean): void {
     if (!held) return this.#blocked.stop();
     this.#blocked.start();
-    this.#scheduleDelivery();
+    this.#reader.schedule();
   }
 
   #onAdmission(item: In, outcome: Outcome): Outcome {
@@ -216,7 +196,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       else this.#unsettled.push(item);
       return outcome === 'admitted' ? outcome : this.#queue.drop(item, 'aborted');
     }
-    if (outcome === 'admitted' && this.#wanted) this.#scheduleDelivery();
+    if (outcome === 'admitted' && this.#reader.isWaiting) this.#reader.schedule();
     return outcome;
   }
 
@@ -225,10 +205,21 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   static {
     defineWritableGetters<BackpressureTransform>(this.prototype, {
       // While Node's own constructor runs, there is no gate yet.
-      writableLength: (stream) => (#gate in stream ? stream.#gate.length : 0),
+      writableLength: (stream) => (#reader in stream ? stream.#measure() : 0),
       writableHighWaterMark: (stream) => stream.#settings.marks.highWaterMark,
       writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#gate.owesDrain,
     });
+    defineGetter<BackpressureTransform>(this.prototype, 'readableHighWaterMark', (stream) =>
+      highWaterMarkOfReader(stream.#settings),
+    );
+    watchReadable<BackpressureTransform>(this.prototype, (stream) => {
+      if (#reader in stream) stream.#reader.schedule();
+    });
+  }
+
+  #measure(): number {
+    this.#reader.settleRead();
+    return this.#gate.length;
   }
 
   // Overloads and rules are Node's own; only the count is ours.
@@ -276,129 +267,47 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   override _final(callback: WriteCallback): void {
     // Not at once: 'finish' must not follow a destroy() that comes in the same tick.
-    process.nextTick(() => {
-      this.#finished = true;
-      this.#scheduleDelivery();
-      callback();
-    });
+    process.nextTick(() => this.#reader.endInput(callback));
   }
 
+  /**
+   * In object mode one value, whatever the size. A value or byte counts as flushed when it has been returned; what `read(n)` makes Node
+   * read ahead is in flight.
+   */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node’s own types
   override read(size?: number): any {
-    // What still lies in Node's own buffer is handed back by `takeUnsettled()`, or was reported.
-    if (this.destroyed || this.#halted) return null;
-    const chunk: unknown = super.read(size);
-    if (this.#readOut.isAwaited) this.#scheduleDelivery();
-    return chunk;
+    return this.#reader.read(size);
+  }
+
+  /** What the reader puts back is in flight again. It may lie beyond the bound: the writer may have used the room. */
+  override unshift(chunk: unknown, encoding?: BufferEncoding): boolean {
+    return this.#reader.unshift(chunk, encoding);
+  }
+
+  override setEncoding(encoding: BufferEncoding): this {
+    this.#reader.setEncoding(encoding);
+    return this;
   }
 
   override _read(): void {
-    // Node does not ask again before it has been given something.
-    this.#wanted = true;
-    this.#scheduleDelivery();
+    this.#reader.request();
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     const queue = this.#queue;
-    const reason = error ?? (this.#isIdle ? null : this.#abortedError());
+    const inFlight = this.#reader.close();
+    const reason = error ?? (inFlight.length === 0 && this.#isIdle ? null : this.#abortedError());
     const waiting = this.#gate.close(reason);
     this.#closed = true;
     this.#blocked.stop();
-    const mapping = this.#mapping ?? [];
-    this.#mapping = undefined;
-    queue.settle(0, mapping.length, queue.ledger.inFlightBytes);
-    const unread = this.#unread;
-    queue.unsettle(unread.length);
-    this.#unsettled = [...unread, ...mapping, ...queue.failQueued(), ...waiting];
+    this.#unsettled = [...inFlight, ...queue.failQueued(), ...waiting];
     for (const item of waiting) queue.drop(item, 'aborted');
     queue.errors.attachItems(reason, () => this.#unsettled);
-    if (this.#readOut.isAwaited) this.#readOut.fail(reason ?? this.#abortedError());
-    callback(reason);
-  }
-
-  // ── from the buffer to the reader ──
-
-  /** From one loop outside `_read`: a push from within it would cost a tick each. */
-  #scheduleDelivery(): void {
-    if (this.#deliveryIsScheduled) return;
-    this.#deliveryIsScheduled = true;
-    process.nextTick(this.#deliverTask);
-  }
-
-  #deliver(): void {
-    const queue = this.#queue;
-    const { batchSize } = this.#settings;
-    while (this.#wanted && this.#mapping === undefined && !this.destroyed && !this.#halted) {
-      const { queued } = queue.ledger;
-      if (queued === 0) break;
-      if (batchSize === undefined) this.#handOverOne();
-      // A short array where nothing more will come: at the end, in a shutdown, or because the producer waits for room.
-      else if (queued >= batchSize || this.#finished || this.#gate.isHeld || this.#readOut.isAwaited)
-        this.#handOver(Math.min(batchSize, queued));
-      else break;
-    }
-    if (this.#finished && queue.ledger.load === 0 && !this.destroyed) this.push(null);
-  }
-
-  #handOverOne(): void {
-    const queue = this.#queue;
-    const { map } = this.#settings;
-    if (map !== undefined) return this.#handOver(1);
-    const bytes = queue.ledger.queuedBytes;
-    const item = queue.takeOne();
-    queue.settle(1, 0, bytes - queue.ledger.queuedBytes);
-    this.#lastItem = item;
-    this.#lastItems = undefined;
-    this.#give(item);
-  }
-
-  #handOver(count: number): void {
-    const { items, bytes } = this.#queue.take(count);
-    const { map } = this.#settings;
-    if (map === undefined) {
-      this.#lastItems = items;
-      return this.#giveAll(items as unknown as Out[], count, bytes);
-    }
-    this.#mapping = items;
-    this.#lastItems = undefined;
-    const done = (results: Out[]) => {
-      if (this.#mapping !== items || this.#halted) return;
-      this.#mapping = undefined;
-      this.#lastItems = items;
-      this.#giveAll(results, count, bytes);
-    };
-    try {
-      const results = mapInOrder(items, map);
-      if (results instanceof Promise) {
-        results.then(
-          (mapped) => {
-            done(mapped);
-            this.#scheduleDelivery();
-          },
-          (thrown: unknown) => this.destroy(toError(thrown)),
-        );
-      } else {
-        done(results);
-      }
-    } catch (thrown) {
-      this.destroy(toError(thrown));
-    }
-  }
-
-  #giveAll(results: Out[], count: number, bytes: number): void {
-    this.#queue.settle(count, 0, bytes);
-    // As in Node's Transform, null and undefined emit nothing; a pushed null would end the stream.
-    const kept =
-      this.#settings.map === undefined
-        ? results
-        : results.filter((result) => result !== null && result !== undefined);
-    if (kept.length === 0) this.#gate.onRoom();
-    else this.#give(this.#settings.batchSize === undefined ? kept[0] : kept);
-  }
-
-  #give(value: unknown): void {
-    this.#wanted = this.push(value);
-    if (this.#gate.isHeld) this.#gate.onRoom();
+    this.#reader.failReadOut(() => reason ?? this.#abortedError());
+    // For a reader to stop early is normal. But what 'finish' promises has not come true.
+    if (error === null && reason !== null && this.writableEnded && !this.writableFinished)
+      failQuietly(this, reason);
+    callback(error);
   }
 
   #tell(event: string, ...args: unknown[]): void {
@@ -415,4 +324,18 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #abortedError(message = 'destroyed with items unsettled'): BackpressureError {
     return this.#queue.errors.create('ERR_BACKPRESSURE_ABORTED', message);
   }
+}
+
+/**
+ * What web readers hold themselves: `Readable.toWeb()` makes room for so much. With nothing it would hang as soon as two reads wait. With
+ * `drop_oldest` it is as little as possible, for what lies there is out of reach.
+ */
+function highWaterMarkOfReader({
+  objectMode,
+  strategy,
+  capacity,
+  capacityBytes,
+}: ResolvedBuffer<never>): number {
+  if (strategy === BackpressureStrategy.DROP_OLDEST) return 1;
+  return Math.min(getDefaultHighWaterMark(objectMode), objectMode ? capacity : capacityBytes);
 }

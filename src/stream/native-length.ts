@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 
 const lengthOf = nativeGetter<number>('writableLength');
 const needsDrain = nativeGetter<boolean>('writableNeedDrain');
@@ -15,6 +15,24 @@ export function nativeWritableNeedDrain(stream: Writable): boolean {
 /** Has Node emit 'drain' once its own queue is empty, as after a `write()` that it has answered with `false` itself. */
 export function promiseDrain(stream: Writable): void {
   (stream as Writable & { _writableState: { needDrain: boolean } })._writableState.needDrain = true;
+}
+
+/** Node raises the read mark to what `read(n)` asked for. Lowers it again, so that nothing more is read ahead. */
+export function lowerReadMark(stream: Readable): void {
+  (stream as Readable & { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 0;
+}
+
+/** Node 20 may return more characters than `read(n)` asks for, and then counts the rest of them as unread. */
+export function countAsRead(stream: Readable, characters: number): void {
+  (stream as Readable & { _readableState: { length: number } })._readableState.length -= characters;
+}
+
+/**
+ * Makes the stream fail for `finished()` and `pipeline()`, without an `'error'` event. They take "ended, and nothing in the queue of Node"
+ * for a success, although what was written has not all been dealt with.
+ */
+export function failQuietly(stream: Writable, error: Error): void {
+  (stream as Writable & { _writableState: { errored: Error | null } })._writableState.errored = error;
 }
 
 /** Both streams tell the truth of what they hold, which Node's own getters do not know. */
@@ -35,6 +53,36 @@ export function defineWritableGetters<S extends Writable>(
       configurable: true,
     });
   }
+}
+
+/** A method of Node that a subclass overrides. */
+export function nativeMethod<Args extends unknown[]>(
+  name: 'on' | 'read' | 'unshift' | 'setEncoding',
+): (this: Readable, ...args: Args) => unknown {
+  const methods = Readable.prototype as unknown as Record<string, (this: Readable, ...args: Args) => unknown>;
+  return methods[name]!;
+}
+
+/** Defines a getter that the types of Node declare as a property. */
+export function defineGetter<S>(prototype: S, name: keyof S & string, read: (stream: S) => unknown): void {
+  Object.defineProperty(prototype, name, {
+    get(this: S) {
+      return read(this);
+    },
+    configurable: true,
+  });
+}
+
+/** Calls `onReadable` after a listener of 'readable' was added: Node asks for no data if it has asked already. */
+export function watchReadable<S extends Readable>(prototype: S, onReadable: (stream: S) => void): void {
+  const add = nativeMethod<[string | symbol, () => void]>('on');
+  const value = function (this: S, event: string | symbol, listener: () => void): S {
+    add.call(this, event, listener);
+    if (event === 'readable') onReadable(this);
+    return this;
+  };
+  for (const name of ['on', 'addListener'])
+    Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
 }
 
 function nativeGetter<V>(name: keyof Writable): (this: Writable) => V {

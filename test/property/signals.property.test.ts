@@ -232,9 +232,7 @@ class Run {
   #undelivered(): number {
     return this.#members.reduce((sum, member) => {
       const { eventsOffered, eventsFlushed, eventsDropped, dropsByReason } = member.getMetrics();
-      // What lies in Node's own buffer counts as flushed there.
-      const unread = member instanceof BackpressureTransform && !member.destroyed ? member.readableLength : 0;
-      return sum + unread + eventsOffered - eventsFlushed - (eventsDropped - dropsByReason.aborted);
+      return sum + eventsOffered - eventsFlushed - (eventsDropped - dropsByReason.aborted);
     }, 0);
   }
 

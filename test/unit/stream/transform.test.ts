@@ -85,9 +85,8 @@ describe('block', () => {
     between.on('readable', () => undefined);
     for (const item of range(50)) between.write(item);
     await turn();
-    expect(between.readableHighWaterMark).toBe(0);
     expect(between.readableLength).toBe(1);
-    expect(expectLedger(between)).toMatchObject({ bufferSize: 49, eventsFlushed: 1 });
+    expect(expectLedger(between)).toMatchObject({ bufferSize: 49, inFlight: 1, eventsFlushed: 0 });
   });
 
   it('fails a producer that ignores false beyond maxWaiting, and hands everything back', async () => {
@@ -440,9 +439,9 @@ describe('destroyed mid-way', () => {
       await turn();
       between.destroy(error);
       const told = await ended;
-      if (error === undefined)
-        expect(told).toMatchObject({ code: 'ERR_BACKPRESSURE_ABORTED', items: range(9) });
-      else expect(told).toBe(error);
+      if (error !== undefined) expect(told).toBe(error);
+      // It has no items where Node itself knows that the end is missing.
+      else expect(told).toHaveProperty('code', expect.stringMatching(/PREMATURE_CLOSE|ABORTED/));
       expect(between.takeUnsettled()).toEqual(range(9));
       expect(between.takeUnsettled()).toEqual([]);
       expect(expectLedger(between)).toMatchObject({ waiting: 0, bufferSize: 0, inFlight: 0 });
@@ -535,8 +534,12 @@ describe('destroyed mid-way', () => {
     for (const item of range(5)) between.write(item);
     between.resume();
     expect(await ended).toMatchObject({ message: 'boom' });
-    expect(expectLedger(between)).toMatchObject({ waiting: 0, bufferSize: 0, dropsByReason: { aborted: 3 } });
-    expect(between.takeUnsettled()).toEqual(range(5));
+    expect(expectLedger(between)).toMatchObject({
+      eventsFlushed: 1,
+      waiting: 0,
+      dropsByReason: { aborted: 3 },
+    });
+    expect(between.takeUnsettled()).toEqual(range(4, 1));
   });
 
   it.each(['state', 'drop'])("by a listener of '%s' that throws", async (event) => {

@@ -1,0 +1,154 @@
+import type { Duplex } from 'node:stream';
+import type { AdmissionQueue } from '../buffer/admission-queue.js';
+import { nativeMethod } from './native-length.js';
+import { TextUnits } from './text-units.js';
+import { UnreadItems } from './unread-items.js';
+
+const unshift = nativeMethod<[unknown, BufferEncoding?]>('unshift');
+const setEncoding = nativeMethod<[BufferEncoding]>('setEncoding');
+
+/** What a value stands for. */
+export interface Source<In> {
+  items: In[];
+  bytes: number;
+}
+
+/**
+ * Keeps account of what lies in the read buffer of Node: it is in flight until the reader has got it. A chunk that was read in part is in
+ * flight until its last byte is read.
+ */
+export class ReadBuffer<In> {
+  readonly #stream: Duplex;
+  readonly #queue: AdmissionQueue<In>;
+  readonly #objectMode: boolean;
+  readonly #unread = new UnreadItems<In>();
+  #text: TextUnits | undefined;
+
+  constructor(stream: Duplex, queue: AdmissionQueue<In>, objectMode: boolean) {
+    this.#stream = stream;
+    this.#queue = queue;
+    this.#objectMode = objectMode;
+  }
+
+  /** The items in it, oldest first; of the first one only what has not been read. */
+  get items(): In[] {
+    return this.#unread.toArray(this.#unreadUnits, this.#restOf);
+  }
+
+  /**
+   * Pushes a value that stands for `count` items in flight. Returns whether more may be pushed.
+   *
+   * @param isArray whether `source` is the array of the items, and not the only one
+   */
+  push(value: unknown, source: In | In[], isArray: boolean, count: number, bytes: number): boolean {
+    const stream = this.#stream;
+    const isDirect =
+      stream.readableFlowing === true &&
+      stream.readableLength === 0 &&
+      this.#text === undefined &&
+      stream.listenerCount('data') > 0;
+    // The reader gets it within push(): it must be settled before.
+    if (isDirect) this.#queue.settle(count, 0, bytes);
+    else this.#expect(source, isArray, count, bytes);
+    const mayPushMore = stream.push(value);
+    if (!isDirect) this.settleRead();
+    return mayPushMore;
+  }
+
+  /** Pushes the end of the input. */
+  pushEnd(): void {
+    if (this.#text !== undefined) this.#unread.lengthen(this.#text.end());
+    this.#stream.push(null);
+    this.settleRead();
+  }
+
+  /** Settles what the reader has got. Right inside a listener of 'data', too. */
+  settleRead(): void {
+    const unread = this.#unread;
+    while (!unread.isEmpty && unread.isOldestRead(this.#unreadUnits)) {
+      const { count, bytes } = unread.shift();
+      this.#queue.settle(count, 0, bytes);
+    }
+  }
+
+  /**
+   * `unshift()`: what the reader puts back lies in front of all else, and is in flight again.
+   *
+   * @param findSource finds what a value stands for, in object mode
+   */
+  unshift(
+    chunk: unknown,
+    encoding: BufferEncoding | undefined,
+    findSource: (value: unknown) => Source<In>,
+  ): boolean {
+    this.settleRead();
+    const before = this.#unreadUnits;
+    const source = this.#objectMode && chunk !== null ? findSource(chunk) : undefined;
+    const mayPushMore = unshift.call(this.#stream, chunk, encoding) as boolean;
+    // A flowing reader has got it already.
+    const units = this.#unreadUnits - before;
+    if (units <= 0) return mayPushMore;
+    if (source !== undefined) this.#putBack(source.items, true, source.items.length, source.bytes, units);
+    else this.#putBackBytes(chunk as Uint8Array | string, encoding, units, before);
+    return mayPushMore;
+  }
+
+  setEncoding(encoding: BufferEncoding): void {
+    this.settleRead();
+    const unread = this.#unreadUnits;
+    const restOf = this.#restOf;
+    setEncoding.call(this.#stream, encoding);
+    // Node goes on with the text that it has, if an encoding was set before.
+    if (this.#objectMode || this.#text !== undefined) return;
+    const text = new TextUnits(this.#stream.readableEncoding ?? 'utf8');
+    this.#unread.measureAgain(unread, restOf, (item) => text.measure(item as Uint8Array));
+    this.#text = text;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    while (!this.#unread.isEmpty) this.#unread.shift();
+  }
+
+  get #unreadUnits(): number {
+    return this.#stream.readableLength + (this.#text?.begun ?? 0);
+  }
+
+  readonly #restOf = (item: In, readUnits: number): In => {
+    if (this.#objectMode) return item;
+    const chunk = item as Uint8Array;
+    if (this.#text !== undefined) return this.#text.restOf(chunk, readUnits) as In;
+    return (readUnits === 0 ? chunk : chunk.subarray(readUnits)) as In;
+  };
+
+  #expect(source: In | In[], isArray: boolean, count: number, bytes: number): void {
+    if (this.#objectMode) return this.#unread.push(source, isArray, count, bytes, 1);
+    const chunk = source as Uint8Array;
+    if (this.#text === undefined) return this.#unread.push(source, false, 1, bytes, chunk.byteLength);
+    // Told apart from the same chunk, written once more.
+    const own = chunk.subarray();
+    this.#unread.push(own as In, false, 1, bytes, this.#text.measure(own));
+  }
+
+  #putBack(source: In | In[], isArray: boolean, count: number, bytes: number, units: number): void {
+    const taken = this.#queue.takeBack(count, bytes);
+    this.#unread.unshift(source, isArray, taken, taken > 0 ? bytes : 0, units);
+  }
+
+  /** @param before units that were unread before */
+  #putBackBytes(
+    chunk: Uint8Array | string,
+    encoding: BufferEncoding | undefined,
+    units: number,
+    before: number,
+  ): void {
+    // A chunk that was read in part just has more unread units again.
+    const front = units - this.#unread.readOfOldest(before);
+    if (front <= 0) return;
+    let piece: Buffer;
+    if (typeof chunk !== 'string') piece = Buffer.from(chunk.buffer, chunk.byteOffset, front);
+    else if (this.#text === undefined) piece = Buffer.from(chunk, encoding).subarray(0, front);
+    else piece = Buffer.from(chunk.slice(0, front), this.#stream.readableEncoding ?? 'utf8');
+    this.#putBack(piece as In, false, 1, piece.byteLength, front);
+  }
+}
