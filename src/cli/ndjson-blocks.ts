@@ -6,7 +6,7 @@
 import { TEXT_FORMAT, TEXT_FORMAT_WITH_DEFAULTS } from '../postgres/copy-plan.js';
 import type { BlockCut } from './block-cut.js';
 import type { BlockReader, RefuseRecord, TakeRow } from './block-reader.js';
-import type { NdjsonTranscoder } from './ndjson-copy.js';
+import type { NdjsonTranscoder, Transcoded } from './ndjson-copy.js';
 import { NdjsonRows, type NdjsonRowOptions } from './ndjson-rows.js';
 import { takeAsRows, type BlockContent, type BlockFormat } from './record-block.js';
 import type { SourceFile } from './source.js';
@@ -37,8 +37,10 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
     let start = 0;
     while (start < block.length) {
       const end = endOfLines(block, start, cut.most);
-      start += this.#takeTranscoded(block.subarray(start, end), take);
+      const transcoded = this.#takeTranscoded(block.subarray(start, end), take);
+      start += transcoded.bytes;
       if (start === end) continue;
+      if (transcoded.isPaused) return start;
       const rowsOptions = { ...this.#options, recordEnd: endOfLine };
       return start + takeAsRows(this.#rows, block.subarray(start), rowsOptions, take);
     }
@@ -50,14 +52,14 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
     this.#rows.refuseLine(reason, written, refuse);
   }
 
-  /** Answers how many bytes it has read: all of them, where no record has a fault. */
-  #takeTranscoded(lines: Buffer, take: TakeRow<BlockContent>): number {
+  #takeTranscoded(lines: Buffer, take: TakeRow<BlockContent>): Pick<Transcoded, 'bytes' | 'isPaused'> {
     const { transcoder, cut, takesDefaultMarker } = this.#options;
     const formats = takesDefaultMarker === true ? FORMATS_WITH_DEFAULTS : FORMATS;
-    const { data, records, lines: lineCount, linesBeforeLast, bytes } = transcoder.transcode(lines);
+    const transcoded = transcoder.transcode(lines);
+    const { data, records, lines: lineCount, linesBeforeLast, bytes } = transcoded;
     const line = this.#rows.nextLine;
     this.#rows.nextLine += lineCount;
-    if (records === 0) return bytes;
+    if (records === 0) return transcoded;
     cut.add(records);
     const written = lines.subarray(0, bytes);
     take(
@@ -65,7 +67,7 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
       line,
       records,
     );
-    return bytes;
+    return transcoded;
   }
 }
 

@@ -65,6 +65,8 @@ export class LongWay {
     const runs = this.#runs;
     if (runs.length === 0) return undefined;
     const own = this.#writer.take();
+    this.#runs = [];
+    if (text.length === 0) return own;
     const merged = Buffer.allocUnsafe(text.length + own.length);
     let place = 0;
     let start = 0;
@@ -76,7 +78,6 @@ export class LongWay {
       start = end;
     }
     text.copy(merged, place + start, place);
-    this.#runs = [];
     return merged;
   }
 }

@@ -23,8 +23,10 @@ export interface Transcoded {
   readonly lines: number;
   /** Of these, how many come before the last record. */
   readonly linesBeforeLast: number;
-  /** Bytes of the block that were read. If not all, a record follows that cannot be read, or that a column cannot take. */
+  /** Bytes of the block that were read. If not all, and not `isPaused`, a record follows that cannot be read, or that a column cannot take. */
   readonly bytes: number;
+  /** Whether it is to be called again with the rest: many lines of it took their time. */
+  readonly isPaused: boolean;
 }
 
 const LINE_BREAK = Buffer.of(LINE_FEED);
@@ -34,6 +36,8 @@ const DEFAULT_FIELD = Buffer.from(`${DEFAULT_MARKER}\t`);
 const GREATEST_GROWTH = 2;
 /** A buffer that became larger for one block is not kept for the next. */
 const LARGEST_KEPT_BYTES = 4 * 1024 * 1024;
+/** Most lines in one call that are blank, or whose records go the long way: these take many times as long. */
+const MOST_SLOW_LINES = 4096;
 /** In place of an offset: the keys are not in the columns' order. */
 const OUT_OF_ORDER = -2;
 
@@ -81,7 +85,8 @@ export class NdjsonTranscoder {
     let lines = 0;
     let linesBeforeLast = 0;
     let records = 0;
-    while (at < end) {
+    let slowLines = 0;
+    while (at < end && slowLines < MOST_SLOW_LINES) {
       const { length } = text;
       const recordsBefore = records;
       text.reserve(GREATEST_GROWTH * (source.length - at) + NULL_FIELD.length * this.#columns.length);
@@ -89,11 +94,12 @@ export class NdjsonTranscoder {
       if (next >= 0) records += 1;
       else {
         text.length = length;
+        slowLines += 1;
         next = skipBlankLine(source, at);
         if (next === LONG_WAY) {
           next = endOfLine(source, at);
           const written = this.#longWay.write(source.subarray(at, next), length);
-          if (written === undefined) break;
+          if (written === undefined) return this.#transcoded(records, lines, linesBeforeLast, at, false);
           records += written;
         }
       }
@@ -101,7 +107,18 @@ export class NdjsonTranscoder {
       if (records > recordsBefore) linesBeforeLast = lines;
       lines += 1;
     }
-    return { data: this.#take(), records, lines, linesBeforeLast, bytes: Math.min(at, end) };
+    const bytes = Math.min(at, end);
+    return this.#transcoded(records, lines, linesBeforeLast, bytes, bytes < end);
+  }
+
+  #transcoded(
+    records: number,
+    lines: number,
+    linesBeforeLast: number,
+    bytes: number,
+    isPaused: boolean,
+  ): Transcoded {
+    return { data: this.#take(), records, lines, linesBeforeLast, bytes, isPaused };
   }
 
   #take(): Buffer {

@@ -9,11 +9,15 @@ import {
   type TakeRow,
 } from './block-reader.js';
 import { InputError } from './errors.js';
-import { parseBesideLongTexts } from './ndjson/long-texts.js';
+import { JsonFault } from './ndjson/json-scan.js';
+import { LONG_RECORD, parseLongRecord, WrittenJson } from './ndjson/long-record.js';
 import { numberAsWritten } from './ndjson/written-number.js';
 import { decodeUtf8, divideByValidity, endOfLine, invalidText } from './text.js';
 
-/** Values are JSON's, and `WrittenNumber` where a JavaScript number would be spelled in another way. */
+/**
+ * Values are JSON's; `WrittenNumber` where a JavaScript number would be spelled in another way, and in a long record `WrittenJson` in place of
+ * objects and arrays.
+ */
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
 /**
@@ -74,6 +78,8 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       const record = this.#parse(line, mayHaveUnusualNumbers, refuse);
       if (record !== undefined) take(record, this.nextLine);
     }
+    // A long one would stay in memory until the next comes.
+    this.#text = '';
   }
 
   /** The call stack was too short for the record: the readers of JSON, and its writers, call themselves for each level. */
@@ -85,11 +91,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   #parse(line: string, mayHaveUnusualNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
     let value: unknown;
     try {
-      value = JSON.parse(line);
-      // Parsed a second time, so that what is accepted never hangs on the length of a number.
-      if (mayHaveUnusualNumbers && isObject(value) && UNUSUAL_NUMBER.test(line)) {
-        value = parseBesideLongTexts(line, parseKeepingNumbers);
-      }
+      value = line.length < LONG_RECORD ? parseShort(line, mayHaveUnusualNumbers) : parseLongRecord(line);
     } catch (error) {
       refuse(this.#faultOf(error as Error), this.nextLine, this.written);
       return undefined;
@@ -114,7 +116,9 @@ function isBlank(line: string): boolean {
 }
 
 function isObject(value: unknown): value is JsonRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof WrittenJson)
+  );
 }
 
 const LOSSLESS = {
@@ -123,15 +127,21 @@ const LOSSLESS = {
   onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue,
 };
 
-const parseKeepingNumbers = (text: string): unknown => parseLossless(text, undefined, LOSSLESS);
+function parseShort(line: string, mayHaveUnusualNumbers: boolean): unknown {
+  const value: unknown = JSON.parse(line);
+  if (!mayHaveUnusualNumbers || !isObject(value) || !UNUSUAL_NUMBER.test(line)) return value;
+  // Parsed a second time, so that what is accepted never hangs on the length of a number.
+  return parseLossless(line, undefined, LOSSLESS);
+}
 
 function nameOf(value: unknown): string {
   if (value === null) return 'null';
-  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  return Array.isArray(value) || value instanceof WrittenJson ? 'an array' : `a ${typeof value}`;
 }
 
 /** The parser's own reason without what it quotes from the line: that is data. */
 function whyNotJson(error: Error): string {
+  if (error instanceof JsonFault) return error.message;
   if (/end of JSON input|Unterminated string/.test(error.message))
     return 'the text ends in the middle of a value';
   const placed = /^(.*?)(?: in JSON)? at position (\d+)/.exec(error.message);

@@ -4,7 +4,9 @@ import { stringify } from 'lossless-json';
 import type { TableColumn } from '../postgres/catalogue.js';
 import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import { InputError } from './errors.js';
-import { integerText, RefusedNumber, WrittenNumber } from './ndjson/written-number.js';
+import { integerText, OverlongNumber, RefusedNumber, WrittenNumber } from './ndjson/written-number.js';
+import { WrittenJson } from './ndjson/long-record.js';
+import { ArrayLiteral, WrittenArray } from './ndjson/written-array.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import type { SourceFile } from './source.js';
 
@@ -92,6 +94,8 @@ type ToField = (value: unknown) => unknown;
 
 /** Types that have only whole numbers. */
 const WHOLE_NUMBERS = new Set(['bool', 'int2', 'int4', 'int8', 'oid', 'xid', 'cid']);
+/** In characters, and far beyond what the types hold: shorter ones are the server's to refuse. */
+const LONGEST_INTEGER = 1000;
 /** Types that take no numbers: such a number is refused by their encoders, however it is written. */
 const NO_NUMBERS = new Set(['bytea', 'date', 'timestamp', 'timestamptz', 'point', 'circle']);
 
@@ -101,7 +105,7 @@ const NO_NUMBERS = new Set(['bytea', 'date', 'timestamp', 'timestamptz', 'point'
  * so that `1.0` is 1.
  */
 export function fieldEncoder(type: TableColumn['type']): ToField {
-  if (type.kind === 'array') return arrayEncoder(type.element);
+  if (type.kind === 'array') return arrayEncoder(type);
   if (type.name === 'json' || type.name === 'jsonb') return jsonText;
   if (WHOLE_NUMBERS.has(type.name)) return (value) => plain(value, wholeNumber);
   if (NO_NUMBERS.has(type.name)) return (value) => plain(value, asRefused);
@@ -109,9 +113,10 @@ export function fieldEncoder(type: TableColumn['type']): ToField {
 }
 
 /** Nested arrays are dimensions. Among other elements they are values of their own, where the elements are JSON. */
-function arrayEncoder(elementType: TableColumn['type']): ToField {
-  const element = fieldEncoder(elementType);
+function arrayEncoder(type: TableColumn['type'] & { kind: 'array' }): ToField {
+  const element = fieldEncoder(type.element);
   const isJson = element === jsonText;
+  const literal = new ArrayLiteral(type, element, isJson);
   const toArray = (values: readonly unknown[]): unknown[] => {
     const areDimensions = !isJson || values.every((value) => Array.isArray(value));
     return values.map((value) => {
@@ -119,7 +124,10 @@ function arrayEncoder(elementType: TableColumn['type']): ToField {
       return areDimensions && Array.isArray(value) ? toArray(value) : element(value);
     });
   };
-  return (value) => (Array.isArray(value) ? toArray(value) : plain(value, asRefused));
+  return (value) => {
+    if (value instanceof WrittenJson && value.isArray) return new WrittenArray(value.text, literal);
+    return Array.isArray(value) ? toArray(value) : plain(value, asRefused);
+  };
 }
 
 function plain(value: unknown, toNumber: (number: WrittenNumber) => unknown): unknown {
@@ -136,10 +144,13 @@ function asRefused({ value }: WrittenNumber): RefusedNumber {
 }
 
 function wholeNumber(number: WrittenNumber): unknown {
-  return integerText(number.value) ?? number;
+  const text = integerText(number.value);
+  const { length } = text ?? number.value;
+  return length > LONGEST_INTEGER ? new OverlongNumber(number.value) : (text ?? number);
 }
 
 function jsonText(value: unknown): string {
+  if (value instanceof WrittenJson) return value.text;
   // The library's own, for it writes numbers as they came.
   return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
 }

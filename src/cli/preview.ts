@@ -1,7 +1,8 @@
 /** Looks at the beginning of the input: the header, and a sample of the records. What was read is kept, and loaded with the rest. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LoadOptions } from './options.js';
-import { CsvReader, type CsvRow } from './csv-reader.js';
+import { CsvReader, endOfRecord, type CsvRow } from './csv-reader.js';
 import { headerNames, emptyFile, MOST_COLUMNS } from './csv-rows.js';
 import { InputError, UsageError } from './errors.js';
 import { TypeInference, type InferredType } from './infer-types.js';
@@ -9,6 +10,8 @@ import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import { RecordParser } from './record-parser.js';
 import { counted, mebibytes } from './report/counted.js';
 import type { Source, SourceChunk, SourceFile } from './source.js';
+import { stopTracingErrors } from './reject-file.js';
+import { endOfLine } from './text.js';
 
 /** What is looked at is kept, and so the first record must come within as much as this beside the longest record. */
 const MOST_BYTES_BEFORE = 4 * 1024 * 1024;
@@ -16,6 +19,8 @@ const MOST_BYTES_BEFORE = 4 * 1024 * 1024;
 /** The sample ends with the first of these, or with the input, but holds a record in any case. */
 export const SAMPLE_RECORDS = 10_000;
 const SAMPLE_BYTES = 4 * 1024 * 1024;
+
+const LONGEST_TURN_MS = 10;
 
 export interface Preview {
   /** The chunks that were read. */
@@ -43,6 +48,7 @@ export interface PreviewNeeds {
 
 /** @throws {InputError} naming file and line of what cannot be read. */
 export function previewInput(source: Source, options: LoadOptions, needs: PreviewNeeds): Promise<Preview> {
+  if (needs.keepsBadRecords === true) stopTracingErrors();
   return options.format === 'csv'
     ? previewCsv(source, options, needs)
     : previewNdjson(source, options, needs);
@@ -104,14 +110,19 @@ async function previewCsv(
   const { delimiter, maxRecordBytes } = options;
   let reader: CsvReader | undefined;
   const parser = new RecordParser(
-    { delimiter, maxRecordBytes, open: (file) => (reader = new CsvReader(file.name, options)) },
+    {
+      delimiter,
+      maxRecordBytes,
+      recordEnd: endOfRecord,
+      open: (file) => (reader = new CsvReader(file.name, options)),
+    },
     take,
     keepsBadRecords ? passOver : undefined,
   );
   const head = await readHead(source, maxRecordBytes, {
     isEnough: () => (withTypes ? records >= SAMPLE_RECORDS : !header || columns !== undefined),
     canBegin: () => columns !== undefined && (!withTypes || records > 0),
-    look: (chunk) => parser.add(chunk),
+    look: (chunk) => lookInTurns(parser, chunk),
     line: () => reader?.nextLine,
   });
   if (header && columns === undefined) throw emptyFile(source.files[0]!);
@@ -140,14 +151,19 @@ async function previewNdjson(
   const { maxRecordBytes } = options;
   let reader: NdjsonReader | undefined;
   const parser = new RecordParser(
-    { delimiter: undefined, maxRecordBytes, open: (file) => (reader = new NdjsonReader(file.name)) },
+    {
+      delimiter: undefined,
+      maxRecordBytes,
+      recordEnd: endOfLine,
+      open: (file) => (reader = new NdjsonReader(file.name)),
+    },
     take,
     keepsBadRecords ? () => undefined : undefined,
   );
   const head = await readHead(source, maxRecordBytes, {
     isEnough: () => (given !== undefined && !withTypes) || records >= SAMPLE_RECORDS,
     canBegin: () => records > 0,
-    look: (chunk) => parser.add(chunk),
+    look: (chunk) => lookInTurns(parser, chunk),
     line: () => reader?.nextLine,
   });
   // Without a record there is no key, and no row that would need one.
@@ -169,9 +185,23 @@ function tooManyKeys(file: SourceFile, line: number): InputError {
 interface Look {
   readonly isEnough: () => boolean;
   readonly canBegin: () => boolean;
-  readonly look: (chunk: SourceChunk) => void;
+  readonly look: (chunk: SourceChunk) => Promise<void>;
   /** On which the next record begins. */
   readonly line: () => number | undefined;
+}
+
+/** Where every record of a chunk is bad, that takes many times as long as reading good ones. */
+async function lookInTurns(
+  parser: Pick<RecordParser<unknown>, 'begin' | 'step'>,
+  chunk: SourceChunk,
+): Promise<void> {
+  parser.begin(chunk);
+  let begun = performance.now();
+  while (parser.step()) {
+    if (performance.now() - begun < LONGEST_TURN_MS) continue;
+    await nextTurn();
+    begun = performance.now();
+  }
 }
 
 async function readHead(
@@ -188,7 +218,7 @@ async function readHead(
     head.push(chunk);
     bytes += chunk.bytes.length;
     try {
-      look(chunk);
+      await look(chunk);
     } catch (error) {
       // What was seen before is enough to begin with; the load will meet the error again, after the rows before it.
       if (canBegin()) break;

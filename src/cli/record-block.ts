@@ -10,6 +10,7 @@ import type { ChunkMemory } from './chunk-memory.js';
 import { endOfRows, throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
 import type { InputError } from './errors.js';
 import { lineRows, type LineFormat } from './line-rows.js';
+import { WrittenArray } from './ndjson/written-array.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from './source.js';
 import { textAsWritten, type FindRecordEnd } from './text.js';
@@ -141,8 +142,13 @@ export const FAULT_BYTES = 1024;
 
 function sizeOf(values: readonly unknown[]): number {
   let bytes = ROW_BYTES;
-  for (const value of values) bytes += VALUE_BYTES + (typeof value === 'string' ? value.length : 0);
+  for (const value of values) bytes += VALUE_BYTES + textLength(value);
   return bytes;
+}
+
+function textLength(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  return value instanceof WrittenArray ? value.text.length : 0;
 }
 
 /** Reads all records of a block. Where bad ones are not kept, what was read before the first of them is passed to `before`. */

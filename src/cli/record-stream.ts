@@ -23,6 +23,9 @@ export interface RecordStreamOptions {
   readonly skips?: ((ordinal: number) => boolean) | undefined;
 }
 
+/** Of reading without a break. */
+const LONGEST_TURN_MS = 10;
+
 type Done = (error?: Error | null) => void;
 
 /**
@@ -92,8 +95,16 @@ export abstract class RecordStream extends Duplex {
     // Asked from within: the loop sees to it.
     if (this.#isReading) return;
     this.#isReading = true;
+    const begun = performance.now();
     while (this.#hasRoom && this.#chunkDone !== undefined) {
       if (!this.#step()) this.#end();
+      if (performance.now() - begun < LONGEST_TURN_MS) continue;
+      // Nothing came of what was read, such as blank lines, so that nobody else has interrupted it.
+      setImmediate(() => {
+        this.#isReading = false;
+        this.#goOn();
+      });
+      return;
     }
     this.#isReading = false;
   }

@@ -4,6 +4,7 @@ import { stringify } from 'lossless-json';
 import type { TableColumn } from '../postgres/catalogue.js';
 import type { CopyError } from '../postgres/copy-error.js';
 import { oneLine } from './errors.js';
+import { WrittenArray } from './ndjson/written-array.js';
 import type { Format } from './options.js';
 import type { SourceRow } from './record-parser.js';
 import { safeJson } from './terminal.js';
@@ -45,14 +46,20 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
 }
 
 function valueJson(value: unknown, isJson: boolean): string {
+  // Its JSON is longer still, and would only be cut.
+  if (typeof value === 'string' && value.length > LONGEST_REJECTED_VALUE) return cutJson(value);
   const text = isJson && typeof value === 'string' ? value : jsonOf(value ?? null);
   if (text.length <= LONGEST_REJECTED_VALUE) return text;
-  const whole = typeof value === 'string' ? value : text;
-  return JSON.stringify(`${whole.slice(0, LONGEST_REJECTED_VALUE)}…`);
+  return cutJson(typeof value === 'string' ? value : text);
+}
+
+function cutJson(text: string): string {
+  return JSON.stringify(`${text.slice(0, LONGEST_REJECTED_VALUE)}…`);
 }
 
 /** Numbers as they were written. */
 function jsonOf(value: unknown): string {
+  if (value instanceof WrittenArray) return value.text;
   return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
 }
 

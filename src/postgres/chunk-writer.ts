@@ -37,6 +37,11 @@ const ZERO = 48;
 const NEEDS_CARE = /[\\\t\n\r\0]/;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
+/** What stands after the backslash, by the byte that is escaped; 0 for all others. */
+const ESCAPE_LETTERS = new Uint8Array(256);
+for (const [character, escape] of Object.entries(ESCAPES))
+  ESCAPE_LETTERS[character.charCodeAt(0)] = escape.charCodeAt(1);
+
 /** More than this is escaped in pieces: `replace` keeps a list of all that it finds, and tens of millions end the process. */
 const ESCAPE_PIECE_UNITS = 1024 * 1024;
 
@@ -57,6 +62,16 @@ function checkText(text: string): void {
 
 function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+function countEscapes(text: string): number {
+  if (!NEEDS_CARE.test(text)) return 0;
+  let count = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 256 && ESCAPE_LETTERS[code] !== 0) count += 1;
+  }
+  return count;
 }
 
 export class ChunkWriter {
@@ -145,14 +160,34 @@ export class ChunkWriter {
       this.#writeEscaped(text);
       return;
     }
-    this.#reserve(Buffer.byteLength(text));
+    // With the end of the field: a chunk that has to grow is copied as a whole.
+    this.#reserve(Buffer.byteLength(text) + countEscapes(text) + 1);
     for (let start = 0; start < text.length;) {
       let end = Math.min(start + ESCAPE_PIECE_UNITS, text.length);
       // Both halves of a surrogate pair belong into one piece.
       if (isLowSurrogate(text.charCodeAt(end))) end += 1;
-      this.#writeEscaped(text.slice(start, end));
+      this.#writeEscapedBytes(text.slice(start, end));
       start = end;
     }
+  }
+
+  /** Byte by byte: `replace` would make a string of each character that it escapes. */
+  #writeEscapedBytes(text: string): void {
+    const from = Buffer.from(text);
+    if (!NEEDS_CARE.test(text)) {
+      this.#reserve(from.length);
+      this.#length += from.copy(this.#bytes, this.#length);
+      return;
+    }
+    this.#reserve(from.length + countEscapes(text));
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (const byte of from) {
+      const letter = ESCAPE_LETTERS[byte]!;
+      if (letter !== 0) bytes[at++] = BACKSLASH;
+      bytes[at++] = letter === 0 ? byte : letter;
+    }
+    this.#length = at;
   }
 
   #writeEscaped(text: string): void {

@@ -50,11 +50,23 @@ export function transcodedByLongWay(
     writer.writeRow(values, row);
     if (faults.length === 0) continue;
     const counts = before(block, rows[row]!.line);
-    return { data: writer.take(), records: row, linesBeforeLast: linesBeforeLast(row), ...counts };
+    return {
+      data: writer.take(),
+      records: row,
+      linesBeforeLast: linesBeforeLast(row),
+      isPaused: false,
+      ...counts,
+    };
   }
   const records = values.length;
   const counts = before(block, faultLine);
-  return { data: writer.take(), records, linesBeforeLast: linesBeforeLast(records), ...counts };
+  return {
+    data: writer.take(),
+    records,
+    linesBeforeLast: linesBeforeLast(records),
+    isPaused: false,
+    ...counts,
+  };
 }
 
 function before(block: Buffer, faultLine: number): { lines: number; bytes: number } {

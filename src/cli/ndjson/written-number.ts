@@ -1,6 +1,7 @@
 /** Numbers of JSON, carried as they are written: `1.10`, `1E5`, 20 digits. Pure. */
 
 import { LosslessNumber } from 'lossless-json';
+import { ValueFault } from '../../postgres/value-fault.js';
 
 /** A number whose spelling a JavaScript number would lose. For a column it is its literal, and in JSON it stays a number. */
 export class WrittenNumber extends LosslessNumber {
@@ -13,6 +14,20 @@ export class WrittenNumber extends LosslessNumber {
 export class RefusedNumber extends LosslessNumber {
   toPostgres(): number {
     return Number(this.value);
+  }
+}
+
+/** So many characters of a number are quoted. */
+const QUOTED = 40;
+
+/** For a column of integers: a number too long to be one, so that millions of digits need not go to the server and come back in its message. */
+export class OverlongNumber extends WrittenNumber {
+  /** @throws {ValueFault} */
+  override toPostgres(): never {
+    const quoted = `${this.value.slice(0, QUOTED)}… (${this.value.length} characters)`;
+    throw integerText(this.value) === undefined
+      ? new ValueFault('22P02', `must be an integer; got ${quoted}`)
+      : new ValueFault('22003', `is out of range: ${quoted}`);
   }
 }
 

@@ -12,7 +12,7 @@ import {
   type StatementKind,
 } from './protocol-guard.js';
 import type { ProtocolFault } from './protocol-fault.js';
-import { HEADER_BYTES } from './server-message.js';
+import { HEADER_BYTES, shortReport } from './server-message.js';
 
 type DataListener = (chunk: Buffer) => void;
 
@@ -34,6 +34,11 @@ const MOST_REST_BYTES = 64 * 1024;
 const SMALLEST_HOLD = 1024;
 /** ReadyForQuery, ErrorResponse, Authentication, CopyInResponse. */
 const TURNING_POINTS: ReadonlySet<number> = new Set([0x5a, 0x45, 0x52, 0x47]);
+
+/** ErrorResponse, NoticeResponse. */
+const REPORTS: ReadonlySet<number> = new Set([0x45, 0x4e]);
+/** Shorter ones are passed as they are. */
+const LONG_REPORT_BYTES = 64 * 1024;
 
 const guards = new WeakMap<object, GuardedSocket>();
 
@@ -168,7 +173,8 @@ export class GuardedSocket {
     const message = this.#held.subarray(0, length);
     this.#held = NO_BYTES;
     this.#heldBytes = 0;
-    if (!this.#refuse(this.#guard.accept(message, 0, length))) this.#pass(message);
+    if (this.#refuse(this.#guard.accept(message, 0, length))) return at;
+    this.#pass(length > LONG_REPORT_BYTES && REPORTS.has(message[0]!) ? shortReport(message) : message);
     return at;
   }
 
@@ -199,7 +205,9 @@ export class GuardedSocket {
     const end = Math.min(chunk.length, start + length - this.#heldBytes);
     const held = this.#heldBytes + end - start;
     if (this.#held.length < held) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(SMALLEST_HOLD, held, Math.min(2 * held, length)));
+      // A report is no longer than what was sent. Of other messages only what has come is known to be true.
+      const most = REPORTS.has(this.#held[0] ?? 0) ? length : 2 * held;
+      const larger = Buffer.allocUnsafeSlow(Math.max(SMALLEST_HOLD, held, Math.min(most, length)));
       this.#held.copy(larger, 0, 0, this.#heldBytes);
       this.#held = larger;
     }

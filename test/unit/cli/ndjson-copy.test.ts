@@ -181,6 +181,7 @@ describe('a record', () => {
   it('may have white space wherever JSON has it, and blank lines before it', () => {
     const text = '\n \t\r\n \t{ "a"\t:\r1 ,\t"b" : "x" } \r\n{}\r\n{"b":"y"}';
     expect(transcode(text, ab)).toEqual({
+      isPaused: false,
       sent: '1\tx\n\\N\t\\N\n\\N\ty\n',
       records: 3,
       lines: 5,
@@ -244,7 +245,7 @@ describe('a record', () => {
     ]);
     const { data, ...counts } = new NdjsonTranscoder({ columns, ignoresOtherKeys: false }).transcode(block);
     expect(data.toString()).toBe('é\n');
-    expect(counts).toEqual({ records: 1, lines: 1, linesBeforeLast: 0, bytes: 11 });
+    expect(counts).toEqual({ isPaused: false, records: 1, lines: 1, linesBeforeLast: 0, bytes: 11 });
   });
 });
 
@@ -269,7 +270,7 @@ describe('a block', () => {
   });
 
   it('of no bytes gives none', () => {
-    const counts = { records: 0, lines: 0, linesBeforeLast: 0, bytes: 0 };
+    const counts = { records: 0, lines: 0, linesBeforeLast: 0, bytes: 0, isPaused: false };
     expect(transcode('', { a: 'text' })).toEqual({ sent: '', ...counts, longWays: 0 });
   });
 

@@ -1,0 +1,203 @@
+/** Reads over a text of JSON without making values of it, however deep it is nested. Accepts what `JSON.parse` accepts. Pure. */
+
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPENING_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const OPENING_BRACE = 0x7b;
+
+const MINUS = 0x2d;
+const PLUS = 0x2b;
+const POINT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const LETTER_E = 0x65;
+const LETTER_U = 0x75;
+/** The bit that makes a letter small. */
+const SMALL = 0x20;
+const ESCAPED = new Set(Buffer.from('"\\/bfnrt'));
+const WORDS = ['true', 'false', 'null'];
+
+/** What is no JSON, and where: counted from 0. */
+export class JsonFault extends SyntaxError {
+  override readonly name = 'JsonFault';
+
+  constructor(text: string, at: number) {
+    const character = String.fromCodePoint(text.codePointAt(at) ?? SPACE);
+    super(
+      at >= text.length
+        ? 'the text ends in the middle of a value'
+        : `unexpected token '${character}' at character ${at + 1}`,
+    );
+  }
+}
+
+export class JsonScan {
+  readonly text: string;
+  at = 0;
+  /** Whether a writer of JSON would leave what was passed as it is: there was no white space, and no escape. */
+  isCompact = true;
+  /** What closes the arrays and objects that are open, the innermost last. */
+  readonly #closings: number[] = [];
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  fault(): JsonFault {
+    return new JsonFault(this.text, this.at);
+  }
+
+  /** The character that comes next; NaN at the end. */
+  get next(): number {
+    return this.text.charCodeAt(this.at);
+  }
+
+  skipSpace(): void {
+    const { text } = this;
+    const start = this.at;
+    let at = start;
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code !== SPACE && code !== LINE_FEED && code !== TAB && code !== CARRIAGE_RETURN) break;
+      at += 1;
+    }
+    if (at === start) return;
+    this.at = at;
+    this.isCompact = false;
+  }
+
+  /** Passes a colon or the like, and the white space around it. @throws {JsonFault} */
+  pass(code: number): void {
+    this.skipSpace();
+    if (this.next !== code) throw this.fault();
+    this.at += 1;
+    this.skipSpace();
+  }
+
+  /** @throws {JsonFault} */
+  skipString(): void {
+    const { text } = this;
+    if (this.next !== QUOTE) throw this.fault();
+    let at = this.at + 1;
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) break;
+      if (code === BACKSLASH) {
+        at = this.#escapeEnd(at);
+        this.isCompact = false;
+      } else if (code >= SPACE) at += 1;
+      else this.#failAt(at);
+    }
+    this.at = at + 1;
+  }
+
+  /** A number, `true`, `false`, `null` or a string. @throws {JsonFault} */
+  #skipScalar(): void {
+    if (this.next === QUOTE) {
+      this.skipString();
+      return;
+    }
+    const word = WORDS.find((one) => one.charCodeAt(0) === this.next);
+    if (word === undefined) this.#skipNumber();
+    else if (this.text.startsWith(word, this.at)) this.at += word.length;
+    else throw this.fault();
+  }
+
+  #skipNumber(): void {
+    if (this.next === MINUS) this.at += 1;
+    if (this.next === ZERO) this.at += 1;
+    else this.#skipDigits();
+    if (this.next === POINT) {
+      this.at += 1;
+      this.#skipDigits();
+    }
+    if ((this.next | SMALL) !== LETTER_E) return;
+    this.at += 1;
+    if (this.next === PLUS || this.next === MINUS) this.at += 1;
+    this.#skipDigits();
+  }
+
+  /** At least one. */
+  #skipDigits(): void {
+    const { text } = this;
+    let { at } = this;
+    for (let code = text.charCodeAt(at); code >= ZERO && code <= NINE; code = text.charCodeAt(at)) at += 1;
+    if (at === this.at) throw this.fault();
+    this.at = at;
+  }
+
+  /** @param at of the backslash */
+  #escapeEnd(at: number): number {
+    const letter = this.text.charCodeAt(at + 1);
+    if (ESCAPED.has(letter)) return at + 2;
+    if (letter !== LETTER_U) this.#failAt(at + 1);
+    for (let digit = at + 2; digit < at + 6; digit += 1)
+      if (!isHexDigit(this.text.charCodeAt(digit))) this.#failAt(digit);
+    return at + 6;
+  }
+
+  #skipKey(): void {
+    this.skipString();
+    this.pass(COLON);
+  }
+
+  /** Any value. Keeps a list of what is open in place of calling itself. @throws {JsonFault} */
+  skipValue(): void {
+    for (;;) {
+      if (this.#opensValue()) continue;
+      if (this.#endsValues()) return;
+    }
+  }
+
+  /** Passes a value, or the beginning of one: then the next is within it. */
+  #opensValue(): boolean {
+    const { next } = this;
+    if (next !== OPENING_BRACE && next !== OPENING_BRACKET) {
+      this.#skipScalar();
+      return false;
+    }
+    // Both closing characters come two after the opening one.
+    this.#closings.push(next + 2);
+    this.at += 1;
+    this.skipSpace();
+    if (this.next === next + 2) return false;
+    if (next === OPENING_BRACE) this.#skipKey();
+    return true;
+  }
+
+  /** Passes what comes after a value, until the next begins. Returns `true` if the outermost has ended. */
+  #endsValues(): boolean {
+    const closings = this.#closings;
+    while (closings.length > 0) {
+      const closing = closings[closings.length - 1]!;
+      this.skipSpace();
+      const { next } = this;
+      if (next === COMMA) {
+        this.at += 1;
+        this.skipSpace();
+        if (closing === OPENING_BRACE + 2) this.#skipKey();
+        return false;
+      }
+      if (next !== closing) throw this.fault();
+      this.at += 1;
+      closings.pop();
+    }
+    return true;
+  }
+
+  #failAt(at: number): never {
+    this.at = at;
+    throw this.fault();
+  }
+}
+
+function isHexDigit(code: number): boolean {
+  const letter = code | SMALL;
+  return (code >= ZERO && code <= NINE) || (letter >= 0x61 && letter <= 0x66);
+}
