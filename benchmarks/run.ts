@@ -32,6 +32,10 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
     question: 'What does a write cost when the buffer is full, for each strategy?',
     load: () => import('./strategies-full.js'),
   },
+  'small-things': {
+    question: 'What do a short-lived stream, a snapshot of metrics and a crowd of waiting callers cost?',
+    load: () => import('./small-things.js'),
+  },
   engines: {
     question: 'How fast are other batching engines at the same work, and which of them bound memory?',
     load: () => import('./engines.js'),

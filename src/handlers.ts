@@ -19,9 +19,13 @@ export function refusePromise(name: string, answer: unknown, errors: StageErrors
   );
 }
 
+function ignore(): void {
+  // It is told elsewhere.
+}
+
 /** A promise whose rejection is told elsewhere too, so that one who does not await it causes no unhandledRejection. */
 export function handled<V>(promise: Promise<V>): Promise<V> {
-  promise.catch(() => undefined);
+  promise.catch(ignore);
   return promise;
 }
 

@@ -175,14 +175,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** Settles everything that was offered before the call. */
   flush(): Promise<void> {
-    return (
-      this.#refuseFlush() ??
-      handled(
-        new Promise((resolve, reject) => {
-          this.#flushWaiters.add(this.#progress(), resolve, reject);
-        }),
-      )
-    );
+    return this.#refuseFlush() ?? this.#flushWaiters.settled(this.#progress());
   }
 
   /** As `flush()`, but rejects with `late()` when that takes longer than `timeoutMs`. */
@@ -225,11 +218,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   whenBelow(load: number): Promise<void> {
     if (this.#failure !== undefined) return this.#rejectWhenEnded(this.#failure);
-    return handled(
-      new Promise((resolve, reject) => {
-        this.#loadWaiters.add(load, this.queue.ledger.load, resolve, reject);
-      }),
-    );
+    return this.#loadWaiters.reached(load, this.queue.ledger.load);
   }
 
   /** DRAINING: everything is flushed without delay, as long as it is on. */

@@ -8,7 +8,7 @@ const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 500);
 
 type Step =
   | { kind: 'arrive' | 'admit' | 'drop' | 'launch' | 'settle'; count: number }
-  | { kind: 'flush' | 'takeBack' | 'stop' | 'fail' }
+  | { kind: 'flush' | 'flushWithin' | 'takeBack' | 'stop' | 'fail' }
   | { kind: 'withdraw'; which: number }
   | { kind: 'whenBelow'; count: number };
 
@@ -18,7 +18,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 10,
     arbitrary: fc.record({ kind: fc.constantFrom(...counted), count: fc.integer({ min: 1, max: 5 }) }),
   },
-  { weight: 8, arbitrary: fc.constant<Step>({ kind: 'flush' }) },
+  { weight: 6, arbitrary: fc.constant<Step>({ kind: 'flush' }) },
+  { weight: 4, arbitrary: fc.constant<Step>({ kind: 'flushWithin' }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('whenBelow' as const), count: fc.nat(12) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), which: fc.nat(50) }) },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: 'takeBack' }) },
@@ -67,11 +68,7 @@ class Model {
       items === undefined ? this.load < below : items.every(({ state }) => state === 'settled');
     const reached = this.callers.filter(isReached);
     this.callers = this.callers.filter((caller) => !isReached(caller));
-    // Each kind in the order of its calls.
-    return [
-      ...reached.filter(({ items }) => items !== undefined),
-      ...reached.filter(({ items }) => items === undefined),
-    ].map(({ name }) => name);
+    return inOrder(reached).map(({ name }) => name);
   }
 
   takeStopped(): string[] {
@@ -81,6 +78,15 @@ class Model {
     this.callers = this.callers.filter((caller) => !isStopped(caller));
     return stopped.map(({ name }) => `${name} stopped`);
   }
+}
+
+/** Flushes in the order of their calls, then those who wait for a load: all that wait for the same one together. */
+function inOrder(callers: ModelCaller[]): ModelCaller[] {
+  const loads = callers.filter(({ items }) => items === undefined);
+  return [
+    ...callers.filter(({ items }) => items !== undefined),
+    ...new Set(loads.flatMap(({ below }) => loads.filter((other) => other.below === below))),
+  ];
 }
 
 class Run {
@@ -97,10 +103,12 @@ class Run {
     switch (step.kind) {
       case 'flush':
         return this.flush();
+      case 'flushWithin':
+        return this.flushWithin();
       case 'whenBelow': {
         const name = `below ${this.calls++}`;
         model.callers.push({ name, items: undefined, below: step.count });
-        this.loads.add(step.count, model.load, ...this.answers(name));
+        void this.loads.reached(step.count, model.load).then(...this.answers(name));
         this.expected.push(...model.takeReached());
         return;
       }
@@ -118,10 +126,7 @@ class Run {
       case 'fail':
         this.flushes.rejectAll(new Error('failed'));
         this.loads.rejectAll(new Error('failed'));
-        for (const isFlush of [true, false]) {
-          const rejected = model.callers.filter(({ items }) => (items !== undefined) === isFlush);
-          this.expected.push(...rejected.map(({ name }) => `${name} failed`));
-        }
+        this.expected.push(...inOrder(model.callers).map(({ name }) => `${name} failed`));
         model.callers = [];
         return;
       case 'takeBack': {
@@ -142,11 +147,27 @@ class Run {
   }
 
   flush(): void {
-    const { model } = this;
-    const name = `flush ${this.calls++}`;
-    model.callers.push({ name, items: model.openItems, below: 0 });
-    this.handles.push({ name, waiter: this.flushes.add(model.progress, ...this.answers(name)) });
-    this.expected.push(...model.takeReached());
+    const name = this.#call('flush');
+    void this.flushes.settled(this.model.progress).then(...this.answers(name));
+    this.expected.push(...this.model.takeReached());
+  }
+
+  /** As somebody calls who may give up. */
+  flushWithin(): void {
+    const name = this.#call('flush within');
+    let waiter!: FlushWaiter;
+    const promise = new Promise<void>((resolve, reject) => {
+      waiter = this.flushes.add(this.model.progress, resolve, reject);
+    });
+    void promise.then(...this.answers(name));
+    this.handles.push({ name, waiter });
+    this.expected.push(...this.model.takeReached());
+  }
+
+  #call(kind: string): string {
+    const name = `${kind} ${this.calls++}`;
+    this.model.callers.push({ name, items: this.model.openItems, below: 0 });
+    return name;
   }
 
   answers(name: string): [() => void, (error: Error) => void] {
@@ -183,12 +204,16 @@ class Run {
 }
 
 describe('those who wait for flush() and whenBelow()', () => {
-  it('are answered when, and in the order in which, a model that searches plain lists answers them', () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 80, size: 'max' }), fc.boolean(), (steps, fails) => {
+  it('are answered when, and in the order in which, a model that searches plain lists answers them', async () => {
+    const property = fc.asyncProperty(
+      fc.array(step, { maxLength: 80, size: 'max' }),
+      fc.boolean(),
+      async (steps, fails) => {
         const run = new Run();
         for (const one of [...steps, ...(fails ? [{ kind: 'fail' } as const] : [])]) {
           run.do(one);
+          // Their promises have been settled: each tells its callers.
+          await Promise.resolve();
           expect(run.seen).toEqual(run.expected);
           const { model } = run;
           const waiting = model.callers.filter(({ items }) => items !== undefined);
@@ -201,8 +226,8 @@ describe('those who wait for flush() and whenBelow()', () => {
               ),
             );
         }
-      }),
-      { numRuns: RUNS },
+      },
     );
+    await fc.assert(property, { numRuns: RUNS });
   });
 });

@@ -1,5 +1,7 @@
 /** Callers of `flush()` and `drain()`, kept until the items that they wait for have settled. */
 
+import { handled } from '../../handlers.js';
+
 /** Where the engine stands, counted in items. All only grow, except that an offer may be taken back. */
 export interface Progress {
   /** Items that have ever stood in line, waiting. */
@@ -16,6 +18,8 @@ export interface Progress {
 export interface FlushWaiter {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
+  /** What callers share that wait for the same items. */
+  readonly promise: Promise<void> | undefined;
   /** It waits for so many arrivals to be decided, */
   arrivals: number;
   /** and then for the admitted ones among them, those below this ordinal. `Infinity` until all of them are decided. */
@@ -44,16 +48,47 @@ export class FlushWaiters {
     return this.#first === undefined;
   }
 
-  /** Calls `resolve` once everything that has arrived so far has settled; at once if it has. */
+  /** Resolves when everything that has arrived so far has settled. Nobody needs to handle its rejection. */
+  settled(progress: Progress): Promise<void> {
+    const { arrived, decided, admitted, settledBelow } = progress;
+    this.#takeBack(arrived);
+    this.check(progress);
+    if (decided >= arrived && settledBelow >= admitted) return Promise.resolve();
+    const last = this.#last;
+    if (last?.promise !== undefined && last.arrivals === arrived) return last.promise;
+    let resolve!: () => void;
+    let reject!: (error: Error) => void;
+    const promise = new Promise<void>((keep, fail) => {
+      resolve = keep;
+      reject = fail;
+    });
+    this.#append(progress, resolve, reject, promise);
+    return promise;
+  }
+
+  /** Calls `resolve` once everything that has arrived so far has settled; at once if it has. The caller can be withdrawn. */
   add(progress: Progress, resolve: () => void, reject: (error: Error) => void): FlushWaiter {
-    const { arrived } = progress;
-    // An offer was taken back: those who called in the middle of it waited for one item too many.
+    this.#takeBack(progress.arrived);
+    return this.#append(progress, resolve, reject, undefined);
+  }
+
+  /** An offer may have been taken back: those who called in the middle of it wait for one item too many. */
+  #takeBack(arrived: number): void {
     for (let waiter = this.#last; waiter !== undefined && waiter.arrivals > arrived; waiter = waiter.previous)
       waiter.arrivals = arrived;
+  }
+
+  #append(
+    progress: Progress,
+    resolve: () => void,
+    reject: (error: Error) => void,
+    promise: Promise<void> | undefined,
+  ): FlushWaiter {
     const waiter: FlushWaiter = {
       resolve,
       reject,
-      arrivals: arrived,
+      promise,
+      arrivals: progress.arrived,
       admittedBelow: Infinity,
       isOpen: true,
       previous: this.#last,
@@ -114,7 +149,11 @@ export class FlushWaiters {
     )
       rejected.push(waiter);
     for (const waiter of rejected) this.#remove(waiter);
-    for (const waiter of rejected) waiter.reject(error);
+    for (const { promise, reject } of rejected) {
+      // The failure is told by the stream's error or the next call, too. To say so only now spares each caller a second promise.
+      if (promise !== undefined) void handled(promise);
+      reject(error);
+    }
   }
 
   #remove(waiter: FlushWaiter): void {

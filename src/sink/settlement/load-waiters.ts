@@ -1,34 +1,46 @@
 /** Callers of `whenBelow()`, kept until the load has fallen below what each of them asked for. */
 
+import { handled } from '../../handlers.js';
+
+/** All callers that wait for the same load share one of these, and its promise. */
 interface LoadWaiter {
-  /** It waits for a load below this one. */
+  /** They wait for a load below this one. */
   readonly below: number;
-  /** Its place among all calls. */
+  /** The place of the first of them among all calls. */
   readonly order: number;
+  readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
 
 /**
- * A binary heap: the caller that is reached first, with the highest `below`, is its root, and the children of `i` are `2i + 1` and
- * `2i + 2`. To add or to remove one takes O(log n), and to see that none is reached takes O(1).
+ * A binary heap: the load that is reached first, the highest `below`, is its root, and the children of `i` are `2i + 1` and `2i + 2`.
+ * To add or to remove one takes O(log n), and to see that none is reached takes O(1).
  */
 export class LoadWaiters {
   #heap: LoadWaiter[] = [];
+  #byLoad: Map<number, LoadWaiter> | undefined;
   #calls = 0;
 
   get isEmpty(): boolean {
     return this.#heap.length === 0;
   }
 
-  /** Calls `resolve` once the load is less than `below`; at once if it is. */
-  add(below: number, load: number, resolve: () => void, reject: (error: Error) => void): void {
-    if (load < below) return resolve();
-    this.#heap.push({ below, order: this.#calls++, resolve, reject });
-    this.#rise(this.#heap.length - 1);
+  /** Resolves once the load is less than `below`. Nobody needs to handle its rejection. */
+  reached(below: number, load: number): Promise<void> {
+    if (load < below) return Promise.resolve();
+    this.#byLoad ??= new Map();
+    let waiter = this.#byLoad.get(below);
+    if (waiter === undefined) {
+      waiter = makeWaiter(below, this.#calls++);
+      this.#byLoad.set(below, waiter);
+      this.#heap.push(waiter);
+      this.#rise();
+    }
+    return waiter.promise;
   }
 
-  /** Resolves those that are reached, in the order of their calls. */
+  /** Resolves those that are reached, in the order of their first calls. */
   check(load: number): void {
     if (this.#heap.length === 0 || this.#heap[0]!.below <= load) return;
     const reached: LoadWaiter[] = [];
@@ -39,12 +51,17 @@ export class LoadWaiters {
   rejectAll(error: Error): void {
     const waiters = this.#heap.sort(byCall);
     this.#heap = [];
-    for (const { reject } of waiters) reject(error);
+    this.#byLoad = undefined;
+    for (const { promise, reject } of waiters) {
+      void handled(promise);
+      reject(error);
+    }
   }
 
   #removeRoot(): LoadWaiter {
     const heap = this.#heap;
     const root = heap[0]!;
+    this.#byLoad!.delete(root.below);
     const last = heap.pop()!;
     if (heap.length > 0) {
       heap[0] = last;
@@ -53,10 +70,11 @@ export class LoadWaiters {
     return root;
   }
 
-  #rise(start: number): void {
+  /** Moves the last one up to its place. */
+  #rise(): void {
     const heap = this.#heap;
-    const waiter = heap[start]!;
-    let place = start;
+    let place = heap.length - 1;
+    const waiter = heap[place]!;
     while (place > 0) {
       const parent = (place - 1) >> 1;
       if (heap[parent]!.below >= waiter.below) break;
@@ -66,6 +84,7 @@ export class LoadWaiters {
     heap[place] = waiter;
   }
 
+  /** Moves the root down to its place. */
   #sink(): void {
     const heap = this.#heap;
     const waiter = heap[0]!;
@@ -80,6 +99,16 @@ export class LoadWaiters {
     }
     heap[place] = waiter;
   }
+}
+
+function makeWaiter(below: number, order: number): LoadWaiter {
+  let resolve!: () => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<void>((keep, fail) => {
+    resolve = keep;
+    reject = fail;
+  });
+  return { below, order, promise, resolve, reject };
 }
 
 function byCall(a: LoadWaiter, b: LoadWaiter): number {

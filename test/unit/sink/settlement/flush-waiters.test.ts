@@ -48,6 +48,17 @@ describe('a caller of flush()', () => {
     expect([early.state, late.state]).toEqual(['kept', 'kept']);
   });
 
+  it('shares the promise of those who wait for the same items', async () => {
+    const waiters = new FlushWaiters();
+    const open = { arrived: 2, decided: 2, admitted: 2, settledBelow: 0 };
+    const first = waiters.settled(open);
+    expect(waiters.settled({ ...open, settledBelow: 1 })).toBe(first);
+    expect(waiters.settled({ arrived: 3, decided: 3, admitted: 3, settledBelow: 1 })).not.toBe(first);
+    waiters.check({ arrived: 3, decided: 3, admitted: 3, settledBelow: 2 });
+    await expect(first).resolves.toBeUndefined();
+    expect(waiters.isEmpty).toBe(false);
+  });
+
   it('is forgotten once it is withdrawn, and calls for no flush', () => {
     const waiters = new FlushWaiters();
     const open = { arrived: 2, decided: 2, admitted: 2, settledBelow: 0 };

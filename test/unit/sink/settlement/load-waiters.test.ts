@@ -4,12 +4,12 @@ import { LoadWaiters } from '../../../../src/sink/settlement/load-waiters.js';
 function log() {
   const lines: string[] = [];
   const wait = (waiters: LoadWaiters, name: string, below: number, load: number) => {
-    waiters.add(
-      below,
-      load,
+    const promise = waiters.reached(below, load);
+    promise.then(
       () => lines.push(name),
-      (error) => lines.push(`${name}: ${error.message}`),
+      (error: unknown) => lines.push(`${name}: ${(error as Error).message}`),
     );
+    return promise;
   };
   return { lines, wait };
 }
@@ -18,36 +18,47 @@ describe('a caller of whenBelow()', () => {
   it.each([
     [3, []],
     [2, ['a']],
-  ])('that asks for less than 3, at a load of %i, is answered: %j', (load, expected) => {
+  ])('that asks for less than 3, at a load of %i, is answered: %j', async (load, expected) => {
     const { lines, wait } = log();
     const waiters = new LoadWaiters();
-    wait(waiters, 'a', 3, 9);
+    void wait(waiters, 'a', 3, 9);
     waiters.check(load);
+    await Promise.resolve();
     expect(lines).toEqual(expected);
     expect(waiters.isEmpty).toBe(expected.length > 0);
   });
 
-  it('is answered at once if the load is low enough', () => {
+  it('is answered at once if the load is low enough', async () => {
     const { lines, wait } = log();
     const waiters = new LoadWaiters();
-    wait(waiters, 'a', 1, 0);
+    await wait(waiters, 'a', 1, 0);
     expect(lines).toEqual(['a']);
     expect(waiters.isEmpty).toBe(true);
   });
 
-  it('is answered in the order of the calls when several are reached together', () => {
+  it('is answered in the order of the calls when several are reached together', async () => {
     const { lines, wait } = log();
     const waiters = new LoadWaiters();
-    for (const [name, below] of [['a', 2], ['b', 9], ['c', 5], ['d', 5], ['e', 1]] as const) wait(waiters, name, below, 10); // prettier-ignore
+    for (const [name, below] of [['a', 2], ['b', 9], ['c', 5], ['d', 7], ['e', 1]] as const) void wait(waiters, name, below, 10); // prettier-ignore
     waiters.check(1);
+    await Promise.resolve();
     expect(lines).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('is rejected with all others by a failure, in the order of the calls', () => {
+  it('shares the promise of those who wait for the same load', () => {
+    const waiters = new LoadWaiters();
+    const first = waiters.reached(2, 5);
+    expect(waiters.reached(2, 4)).toBe(first);
+    waiters.check(1);
+    expect(waiters.reached(2, 5)).not.toBe(first);
+  });
+
+  it('is rejected with all others by a failure, in the order of the calls', async () => {
     const { lines, wait } = log();
     const waiters = new LoadWaiters();
-    for (const [name, below] of [['a', 1], ['b', 3], ['c', 2]] as const) wait(waiters, name, below, 10); // prettier-ignore
+    for (const [name, below] of [['a', 1], ['b', 3], ['c', 2]] as const) void wait(waiters, name, below, 10); // prettier-ignore
     waiters.rejectAll(new Error('over'));
+    await Promise.resolve();
     expect(lines).toEqual(['a: over', 'b: over', 'c: over']);
     expect(waiters.isEmpty).toBe(true);
   });
