@@ -13,7 +13,15 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, createWriteStream, fstatSync, openSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  createWriteStream,
+  fstatSync,
+  openSync,
+  readFileSync,
+  type Stats,
+} from 'node:fs';
 import { access, lstat, open, realpath, rename, rm, type FileHandle } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import path from 'node:path';
@@ -67,6 +75,8 @@ export class OutputFile {
       const found = fstatSync(fd);
       // A descriptor may be a socket: the parent process connected it.
       if (!found.isSocket()) refuseKind(found);
+      if (isReadOnly(fd))
+        throw new OutputRefusal('is open for reading only; open it for writing, as in 3>file');
       return new OutputFile(filePath, found, { kind: 'descriptor', fd });
     }
     const found = await lstatOf(filePath);
@@ -124,6 +134,17 @@ function descriptorOf(filePath: string): number | undefined {
   if (standard !== -1) return standard;
   const digits = /^\/(?:dev|proc\/self|proc\/thread-self)\/fd\/(\d{1,9})$/.exec(name)?.[1];
   return digits === undefined ? undefined : Number(digits);
+}
+
+/** As far as the system says so, without anything being written. */
+function isReadOnly(fd: number): boolean {
+  try {
+    const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
+    const access = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR;
+    return flags !== undefined && (Number.parseInt(flags, 8) & access) === constants.O_RDONLY;
+  } catch {
+    return false;
+  }
 }
 
 /** Undefined if nothing is there; whatever else prevents a look is an error. */

@@ -1,5 +1,6 @@
-/** The one object that `spillway load --json` prints: the same fields however the load ends. Pure. */
+/** The one object that `spillway load --json` prints: the same fields however the load ends. */
 
+import { readFileSync } from 'node:fs';
 import type { SinkMetrics } from '../../metrics.js';
 import { BackpressureState } from '../../vocabulary.js';
 import { CliError, ExitCode, oneLine } from '../errors.js';
@@ -114,6 +115,17 @@ const STOPPED_BY: Readonly<Partial<Record<ExitCode, 'SIGINT' | 'SIGTERM'>>> = {
   [ExitCode.TERMINATED]: 'SIGTERM',
 };
 
+/** Of this process alone: on Linux `maxRSS` begins with that of the process which has started it. */
 export function peakMemoryBytes(): number {
-  return process.resourceUsage().maxRSS * 1024;
+  return 1024 * (ownPeakKibibytes() ?? process.resourceUsage().maxRSS);
+}
+
+function ownPeakKibibytes(): number | undefined {
+  try {
+    const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+    return kibibytes === undefined ? undefined : Number(kibibytes);
+  } catch {
+    // There is no /proc.
+    return undefined;
+  }
 }

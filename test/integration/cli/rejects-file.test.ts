@@ -222,6 +222,21 @@ describe('what is no file', () => {
     }
   });
 
+  it('is refused at once as a descriptor that is open for reading only, before the table is emptied', async () => {
+    const { folder, input, table } = await prepared();
+    await database.query(`INSERT INTO ${table} VALUES (7)`);
+    const command = `node ${cli.main} load -q -t ${table} ${input} --truncate --rejects /dev/fd/3 3< ${path.join(folder, 'read')}`;
+    await writeFile(path.join(folder, 'read'), '');
+    const result = spawnSync('sh', ['-c', command], {
+      encoding: 'utf8',
+      env: { ...process.env, DATABASE_URL: database.url },
+    });
+    expect(result.stderr).toBe(
+      'spillway: --rejects /dev/fd/3: is open for reading only; open it for writing, as in 3>file\n',
+    );
+    expect(await countOf(table)).toBe(1);
+  });
+
   it('works as a named pipe with a reader, and says so when the reader goes', async () => {
     const { folder, input, table } = await prepared();
     const pipe = path.join(folder, 'pipe');
