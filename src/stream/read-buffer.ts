@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import { nativeMethod } from './native-length.js';
 import { TextUnits } from './text-units.js';
-import { UnreadItems } from './unread-items.js';
+import { UnreadItems, type RestOf } from './unread-items.js';
 
 const unshift = nativeMethod<[unknown, BufferEncoding?]>('unshift');
 const setEncoding = nativeMethod<[BufferEncoding]>('setEncoding');
@@ -101,7 +101,7 @@ export class ReadBuffer<In> {
     // Node goes on with the text that it has, if an encoding was set before.
     if (this.#objectMode || this.#text !== undefined) return;
     const text = new TextUnits(this.#stream.readableEncoding ?? 'utf8');
-    this.#unread.measureAgain(unread, restOf, (item) => text.measure(item as Uint8Array));
+    this.#unread.measureAgain(unread, restOf, text as TextUnits & { measure(chunk: In): number });
     this.#text = text;
   }
 
@@ -111,13 +111,13 @@ export class ReadBuffer<In> {
   }
 
   get #unreadUnits(): number {
-    return this.#stream.readableLength + (this.#text?.begun ?? 0);
+    return this.#stream.readableLength + (this.#text?.begunUnits ?? 0);
   }
 
-  readonly #restOf = (item: In, readUnits: number): In => {
+  readonly #restOf: RestOf<In> = (item, readUnits, begun) => {
     if (this.#objectMode) return item;
     const chunk = item as Uint8Array;
-    if (this.#text !== undefined) return this.#text.restOf(chunk, readUnits) as In;
+    if (this.#text !== undefined) return this.#text.restOf(chunk, readUnits, begun) as In;
     return (readUnits === 0 ? chunk : chunk.subarray(readUnits)) as In;
   };
 
@@ -125,9 +125,8 @@ export class ReadBuffer<In> {
     if (this.#objectMode) return this.#unread.push(source, isArray, count, bytes, 1);
     const chunk = source as Uint8Array;
     if (this.#text === undefined) return this.#unread.push(source, false, 1, bytes, chunk.byteLength);
-    // Told apart from the same chunk, written once more.
-    const own = chunk.subarray();
-    this.#unread.push(own as In, false, 1, bytes, this.#text.measure(own));
+    const begun = this.#text.begunBytes;
+    this.#unread.push(source, false, 1, bytes, this.#text.measure(chunk), begun);
   }
 
   #putBack(source: In | In[], isArray: boolean, count: number, bytes: number, units: number): void {

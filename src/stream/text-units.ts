@@ -16,39 +16,40 @@ export class TextUnits {
   #decoder: Decoder;
   /** Bytes of the character that has begun. */
   #begun: Buffer = NOTHING;
-  /** What had begun before each chunk that has not been read, where something had. */
-  readonly #before = new WeakMap<object, Buffer>();
 
   constructor(encoding: BufferEncoding) {
     this.#encoding = encoding;
     this.#decoder = new StringDecoder(encoding) as Decoder;
   }
 
+  /** Bytes of the character that has begun: the next chunk goes on with it. */
+  get begunBytes(): Uint8Array {
+    return this.#begun;
+  }
+
   /** Units that are unread beside those in the buffer of Node: the character that has begun. */
-  get begun(): number {
+  get begunUnits(): number {
     return this.#begun.length > 0 ? 1 : 0;
   }
 
   /** How many units a chunk adds, which comes after all others. */
   measure(chunk: Uint8Array): number {
     const before = this.#begun;
-    if (before.length > 0) this.#before.set(chunk, before);
     const { length } = this.#decoder.write(chunk);
     const kept = this.#decoder.lastNeed > 0 ? this.#decoder.lastTotal - this.#decoder.lastNeed : 0;
     this.#begun = kept === 0 ? NOTHING : Buffer.from(Buffer.concat([before, chunk]).subarray(-kept));
-    return length - Number(before.length > 0) + this.begun;
+    return length - Number(before.length > 0) + this.begunUnits;
   }
 
   /** At the end of the input: the units by which the last chunk is longer, now that nothing can follow. */
   end(): number {
-    const { begun } = this;
+    const { begunUnits } = this;
     this.#begun = NOTHING;
-    return this.#decoder.end().length - begun;
+    return this.#decoder.end().length - begunUnits;
   }
 
-  /** What is left of a chunk of which so many units have been read. */
-  restOf(chunk: Uint8Array, readUnits: number): Uint8Array {
-    const before = this.#before.get(chunk) ?? NOTHING;
+  /** What is left of a chunk of which so many units have been read. `before`: `begunBytes` when the chunk came. */
+  restOf(chunk: Uint8Array, readUnits: number, before: Uint8Array = NOTHING): Uint8Array {
     const decoder = new StringDecoder(this.#encoding) as Decoder;
     decoder.write(before);
     // The unit that belongs to the chunk before.

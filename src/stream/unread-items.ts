@@ -8,7 +8,12 @@ interface Entry<In> {
   count: number;
   bytes: number;
   units: number;
+  /** Of a chunk of text: the bytes of a character that began before it. */
+  begun: Uint8Array | undefined;
 }
+
+/** Cuts what has been read off an item. */
+export type RestOf<In> = (source: In, readUnits: number, begun: Uint8Array | undefined) => In;
 
 export interface UnreadCount {
   count: number;
@@ -37,10 +42,19 @@ export class UnreadItems<In> {
   }
 
   /** Adds a value that is about to be pushed. */
-  push(source: In | In[], isArray: boolean, count: number, bytes: number, units: number): void {
+  push(
+    source: In | In[],
+    isArray: boolean,
+    count: number,
+    bytes: number,
+    units: number,
+    begun?: Uint8Array,
+  ): void {
     if (this.#size === this.#ring.length) this.#grow();
     this.#size++;
-    this.#fill(this.#at(this.#size - 1), source, isArray, count, bytes, units);
+    const entry = this.#at(this.#size - 1);
+    this.#fill(entry, source, isArray, count, bytes, units);
+    entry.begun = begun;
   }
 
   /** Adds a value in front of all others. */
@@ -79,13 +93,13 @@ export class UnreadItems<In> {
   }
 
   /** All items, oldest first. `restOf` cuts what has been read off the oldest one. */
-  toArray(unreadUnits: number, restOf: (source: In, readUnits: number) => In): In[] {
+  toArray(unreadUnits: number, restOf: RestOf<In>): In[] {
     const read = this.readOfOldest(unreadUnits);
     const items: In[] = [];
     for (let index = 0; index < this.#size; index++) {
-      const { source, isArray } = this.#at(index);
+      const { source, isArray, begun } = this.#at(index);
       if (isArray) for (const item of source as In[]) items.push(item);
-      else items.push(index === 0 ? restOf(source as In, read) : (source as In));
+      else items.push(index === 0 ? restOf(source as In, read, begun) : (source as In));
     }
     return items;
   }
@@ -93,15 +107,16 @@ export class UnreadItems<In> {
   /** Measures every value again, oldest first: an encoding was set. `restOf` cuts what has been read before. */
   measureAgain(
     unreadUnits: number,
-    restOf: (source: In, readUnits: number) => In,
-    measure: (rest: In) => number,
+    restOf: RestOf<In>,
+    text: { readonly begunBytes: Uint8Array; measure(rest: In): number },
   ): void {
     const items = this.toArray(unreadUnits, restOf);
     this.#total = 0;
     for (const [index, item] of items.entries()) {
       const entry = this.#at(index);
       entry.source = item;
-      entry.units = measure(item);
+      entry.begun = text.begunBytes;
+      entry.units = text.measure(item);
       this.#total += entry.units;
     }
   }
@@ -123,6 +138,7 @@ export class UnreadItems<In> {
     entry.count = count;
     entry.bytes = bytes;
     entry.units = units;
+    entry.begun = undefined;
     this.#total += units;
   }
 
@@ -136,5 +152,5 @@ export class UnreadItems<In> {
 }
 
 function emptyEntry<In>(): Entry<In> {
-  return { source: undefined, isArray: false, count: 0, bytes: 0, units: 0 };
+  return { source: undefined, isArray: false, count: 0, bytes: 0, units: 0, begun: undefined };
 }
