@@ -4,7 +4,8 @@ import { messageOf } from '../common/thrown.js';
 import type { TableDescription } from '../postgres/catalogue.js';
 import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';
-import { CliError, ExitCode, oneLine } from './errors.js';
+import { leavesConnectionUsable } from '../postgres/sqlstate.js';
+import { causesOf, CliError, ExitCode, oneLine } from './errors.js';
 import { openImport } from './import.js';
 import type { LoadOptions } from './options.js';
 import { previewInput, type InputName } from './preview.js';
@@ -54,6 +55,8 @@ export interface LoadRequest {
 export interface MadeByLoad {
   table?: CreatedTable;
   importLog?: ImportLog;
+  /** What may have been made or undone: the statement was sent, and is not answered so far. */
+  open?: string;
 }
 
 /** @throws {CliError} */
@@ -64,7 +67,14 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
     if (resume !== undefined) return await planImport(pool, request, target, resume);
     await request.rejects?.start();
     const truncated = truncates(request, target);
-    if (truncated) await withClient(pool, (client) => truncateTable(client, target.table));
+    if (truncated) {
+      const name = showTable(target.table);
+      await unlessOpen(
+        request.made,
+        `TRUNCATE was sent and not answered: the table ${name} may be empty`,
+        () => withClient(pool, (client) => truncateTable(client, target.table)),
+      );
+    }
     return { ...target, pool, truncated, importLog: undefined };
   } catch (error) {
     throw error instanceof CliError ? error : new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
@@ -103,13 +113,34 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   };
 }
 
+/** Notes `open` until the server has answered, also by an error. @throws as `work` does */
+async function unlessOpen<Result>(
+  made: MadeByLoad,
+  open: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  made.open = open;
+  try {
+    const result = await work();
+    delete made.open;
+    return result;
+  } catch (error) {
+    if (causesOf(error).some((cause) => leavesConnectionUsable(cause))) delete made.open;
+    throw error;
+  }
+}
+
 /** Returns undefined if another session has made the table meanwhile: it is used as it is. */
 async function makeTable(
   pool: CopyPool,
   { options, made }: LoadRequest,
   names: readonly InputName[],
 ): Promise<CreatedTable | undefined> {
-  const table = await CreatedTable.make(pool, options.table, names, options.atomic);
+  const table = await unlessOpen(
+    made,
+    `CREATE TABLE was sent and not answered: the table ${showTable(options.table)} may be there`,
+    () => CreatedTable.make(pool, options.table, names, options.atomic),
+  );
   if (table !== undefined) made.table = table;
   else if (options.atomic) {
     throw new CliError(

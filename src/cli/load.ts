@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import { CopyError } from '../postgres/copy-error.js';
 import { AbortFault } from '../postgres/patience.js';
+import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';
 import { AtomicLoad } from './atomic-load.js';
 import { connect, type Connection } from './connection.js';
@@ -194,7 +195,9 @@ class LoadJob {
       });
       return await untilStopped(this.#stopping.signal, planning);
     } catch (error) {
-      const dropped = (await this.#dropCreated(ownPool)) ? `; ${DROPPED}` : '';
+      const open = this.#options.atomic ? undefined : (this.#made.open ?? openOutcome(error));
+      const wasDropped = open === undefined && (await this.#dropCreated(ownPool));
+      const dropped = wasDropped ? `; ${DROPPED}` : open === undefined ? '' : `; ${open}`;
       if (this.#stoppedBy !== undefined) {
         const exitCode = exitCodeOf(this.#stoppedBy);
         throw new CliError(`stopped before anything was loaded${dropped}`, exitCode, error);
@@ -240,7 +243,7 @@ class LoadJob {
         if (failures.length === 0 && this.#stoppedBy === undefined) {
           if (importLog !== undefined) {
             refuseShorterInput(importLog, records.lastOrdinal);
-            await importLog.finish();
+            await this.#finish(importLog);
           }
           await this.#commit(atomic);
         }
@@ -253,6 +256,16 @@ class LoadJob {
     }
     await this.#rejects?.close().catch((error: unknown) => failures.push(error as CliError));
     return { metrics: sink.metrics(), lastRow: records.lastRow, failure: failures[0] };
+  }
+
+  async #finish(importLog: ImportLog): Promise<void> {
+    try {
+      await importLog.finish(this.#stopping.signal);
+    } catch (error) {
+      if (this.#stoppedBy === undefined) throw error;
+      const message = `stopped by ${this.#stoppedBy}: ${describeLoadFailure(error).message}`;
+      throw new CliError(message, exitCodeOf(this.#stoppedBy), error);
+    }
   }
 
   async #commit(atomic: AtomicLoad | undefined): Promise<void> {
@@ -285,6 +298,11 @@ class LoadJob {
       waitingFor: this.#isCommitting ? 'the answer to COMMIT' : sink.waitingFor.trouble,
     };
   }
+}
+
+/** What is unknown after a COMMIT without an answer. */
+function openOutcome(error: unknown): string | undefined {
+  return causesOf(error).find((cause) => cause instanceof CopyError && cause.ambiguous)?.message;
 }
 
 export function exitCodeOf(signal: StopSignal): ExitCode {

@@ -4,6 +4,7 @@ import { messageOf, toError } from '../common/thrown.js';
 import { CopyError } from './copy-error.js';
 import { showImportId } from './import-id.js';
 import { showDifferences, type SourceDifference } from './import-source.js';
+import { OpenCommit } from './import-transaction.js';
 import { AbortFault } from './patience.js';
 import { classify, isSqlState } from './sqlstate.js';
 
@@ -33,11 +34,26 @@ export function takenOver(importId: string): CopyError {
   );
 }
 
+const OPEN_OUTCOMES: ReadonlyMap<string, string> = new Map([
+  ['begin', 'the import may have begun, with all that its first run does (--truncate)'],
+  ['finish', 'all rows are loaded, and the import may be marked as finished or not'],
+]);
+
 /** `what` was tried: "finish". */
 export function describeImportFailure(thrown: unknown, what: string, importId: string): CopyError {
   if (thrown instanceof CopyError) return thrown;
-  const error = toError(thrown) as Error & { code?: unknown };
+  const isOpen = thrown instanceof OpenCommit;
+  const error = (isOpen ? thrown.cause : toError(thrown)) as Error & { code?: unknown };
   const name = showImportId(importId);
+  // What only reads leaves nothing open.
+  if (isOpen && OPEN_OUTCOMES.has(what)) {
+    return new CopyError(`cannot ${what} import ${name}: ${thrown.message}; ${OPEN_OUTCOMES.get(what)}`, {
+      failureClass: error instanceof AbortFault ? 'aborted' : 'transport',
+      retryable: false,
+      ambiguous: true,
+      cause: error,
+    });
+  }
   if (error instanceof AbortFault) {
     return new CopyError(`to ${what} import ${name} was aborted`, {
       failureClass: 'aborted',

@@ -4,7 +4,11 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { expectOtherStatements } from '../../../src/postgres/connection/own-query.js';
+import { inTransaction, OpenCommit } from '../../../src/postgres/import-transaction.js';
 import { CopyError, copyInto } from '../../../src/postgres/index.js';
+import type { CopyClient } from '../../../src/postgres/pool.js';
+import { OWN_TRANSACTION } from '../../../src/postgres/transaction-scope.js';
 import { useCli, type CliResult } from '../../support/cli.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { flushContext, startOwnServer, useTestDatabase } from '../../support/postgres.js';
@@ -205,4 +209,87 @@ test('copyInto, aborted while COMMIT waits for a standby, says that the batch ma
   await database.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
   await pause(100);
   expect(await countOf(table)).toBe(1);
+});
+
+describe('what a load does before its first row, and after its last', () => {
+  test.each([
+    [['--create'], /CREATE TABLE was sent and not answered: the table "\w+" may be there/],
+    [['--truncate'], /TRUNCATE was sent and not answered: the table \S+ may be empty/],
+    [['--resume', 'begun', '--truncate'], /COMMIT was sent and not answered: .*may have begun/],
+  ])(
+    '%j hears a signal while the server waits for a standby, and says what may be there',
+    async (flags, words) => {
+      const isCreated = flags.includes('--create');
+      const table = isCreated ? 'made_beside_standby' : await database.table('a int');
+      if (!isCreated) await database.query(`INSERT INTO ${table} VALUES (1)`);
+      const file = await csvFile('before.csv', 3);
+      if (flags.includes('--resume')) {
+        const other = await database.table('a int');
+        await cli.run(['load', '-t', other, '--to', database.url, '--resume', 'makes the tables', file]);
+      }
+      await setStandby('absent');
+      const { child, result } = cli.start(['load', '-t', table, '--to', database.url, ...flags, file]);
+      await waitingBackend();
+      const stoppedAt = Date.now();
+      child.kill('SIGINT');
+      const ended = await result;
+      expect(Date.now() - stoppedAt).toBeLessThan(4_000);
+      expect(ended.code).toBe(130);
+      expect(ended.stderr).toMatch(words);
+      expect(ended.stderr).not.toContain('dropped again');
+      await setStandby('');
+      await database.query(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+      );
+      await pause(100);
+      expect(await countOf(table)).toBe(0);
+    },
+  );
+
+  test('--resume hears a signal while the end of the import waits, and says that all rows are loaded', async () => {
+    const table = await database.table('a int');
+    let commits = 0;
+    proxy.onData = (chunk) => {
+      if (chunk.includes('COMMIT\0') && (commits += 1) === 3) proxy.onAnswer = () => 'drop';
+      return undefined;
+    };
+    const url = database.urlVia(proxy.host, proxy.port);
+    const file = await csvFile('finish.csv', 3);
+    const { child, result } = cli.start([
+      'load',
+      '-t',
+      table,
+      '--to',
+      url,
+      '--json',
+      '--resume',
+      'end',
+      file,
+    ]);
+    while (commits < 3) await pause(10);
+    await pause(200);
+    child.kill('SIGINT');
+    const ended = await result;
+    expect(jsonOf(ended)).toMatchObject({ rows: 3, rowsUnknown: 0, stoppedBy: 'SIGINT', exitCode: 130 });
+    expect(ended.stderr).toContain('all rows are loaded, and the import may be marked as finished or not');
+    expect(await countOf(table)).toBe(3);
+  });
+
+  test('the bookkeeping of an import waits for the answer to COMMIT no longer than its limit', async () => {
+    const table = await database.table('a int');
+    await setStandby('absent');
+    const signal = new AbortController().signal;
+    const work = (client: CopyClient) => {
+      expectOtherStatements(client);
+      return client.query(`INSERT INTO ${table} VALUES (1)`);
+    };
+    const failure = await inTransaction(database.pool(), OWN_TRANSACTION.begin, signal, work, 300).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failure).toBeInstanceOf(OpenCommit);
+    expect(String(failure)).toContain(
+      'COMMIT was sent and not answered: the server has not answered within 0.3 s',
+    );
+  });
 });
