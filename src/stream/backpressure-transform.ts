@@ -22,8 +22,7 @@ import {
 } from './native-length.js';
 import { ProducerGate, type Gated } from './producer-gate.js';
 import { ReadSide } from './read-side.js';
-
-type WriteCallback = (error?: Error | null) => void;
+import { LateCallbacks, type WriteCallback } from './write-callbacks.js';
 
 // eslint-disable-next-line @typescript-eslint/no-unused-vars -- merged with the class, whose type parameters it must repeat
 export interface BackpressureTransform<In, Out = In> {
@@ -64,6 +63,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #closed = false;
   #unsettled: In[] = [];
   #shutdown: SinkDrain | undefined;
+  readonly #lateCallbacks = new LateCallbacks();
 
   constructor(options: TransformOptions<In, Out> = {}) {
     keepShapeOf(BackpressureTransform, () => new BackpressureTransform({ strategy: 'sample' }));
@@ -228,10 +228,12 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as In)) return true;
     const offered = this.#gate.onOffer(chunk);
+    if (!offered) [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
     try {
       return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
       if (offered) this.#queue.retract();
+      else this.#lateCallbacks.withdraw(encoding, callback);
       throw thrown;
     }
   }
@@ -242,10 +244,15 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   override end(chunk: unknown, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    // Node may never call that of a stream which is destroyed already.
+    const late = this.destroyed ? undefined : this.#lateCallbacks;
+    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
+    else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
     try {
       super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
       if (offered) this.#queue.retract();
+      late?.withdraw(encoding, callback);
       throw thrown;
     }
     this.#gate.onEnd();

@@ -12,11 +12,10 @@ import { checkInteger } from '../validate.js';
 import { keepShapeOf } from './kept-shapes.js';
 import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate } from './producer-gate.js';
+import { LateCallbacks, type WriteCallback } from './write-callbacks.js';
 
 /** No other options make fields of more kinds. */
 const WIDEST = { strategy: 'sample' } as const;
-
-type WriteCallback = (error?: Error | null) => void;
 
 export interface BackpressureWritable<T> {
   on<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
@@ -47,6 +46,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   readonly #gate: ProducerGate<T>;
   #drains = 0;
   #shutdown: SinkDrain | undefined;
+  readonly #lateCallbacks = new LateCallbacks();
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
     keepShapeOf(BackpressureWritable, () => new BackpressureWritable(() => Promise.resolve(), WIDEST));
@@ -226,10 +226,12 @@ export class BackpressureWritable<T = unknown> extends Writable {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T))
       return !this.#gate.isYielding;
     const offered = this.#gate.onOffer(chunk);
+    if (!offered) [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
     try {
       return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
+      else this.#lateCallbacks.withdraw(encoding, callback);
       throw thrown;
     }
   }
@@ -240,10 +242,15 @@ export class BackpressureWritable<T = unknown> extends Writable {
   override end(chunk: unknown, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    // Node may never call that of a stream which is destroyed already.
+    const late = this.destroyed ? undefined : this.#lateCallbacks;
+    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
+    else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
     try {
       super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
+      late?.withdraw(encoding, callback);
       throw thrown;
     }
     this.#gate.onEnd();

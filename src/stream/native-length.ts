@@ -35,6 +35,18 @@ export function failQuietly(stream: Writable, error: Error): void {
   (stream as Writable & { _writableState: { errored: Error | null } })._writableState.errored = error;
 }
 
+interface WritableState {
+  readonly pendingcb: number;
+  readonly bufferedRequestCount: number;
+}
+
+/** While a write is under way: whether Node is to call the callbacks of earlier ones, which are done, on its next tick. */
+export function owesCallbacks(stream: Writable): boolean {
+  const { pendingcb, bufferedRequestCount } = (stream as Writable & { _writableState: WritableState })
+    ._writableState;
+  return pendingcb > bufferedRequestCount + 1;
+}
+
 /** Both streams tell the truth of what they hold, which Node's own getters do not know. */
 export function defineWritableGetters<S extends Writable>(
   prototype: S,

@@ -4,10 +4,9 @@ import type { Outcome } from '../buffer/admission.js';
 import type { Ledger } from '../buffer/ledger.js';
 import { Deadline } from '../common/deadline.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
-import { promiseDrain } from './native-length.js';
+import { owesCallbacks, promiseDrain } from './native-length.js';
 import { Turns } from './turns.js';
-
-type WriteCallback = (error?: Error | null) => void;
+import type { WriteCallback } from './write-callbacks.js';
 
 /** What stands behind the gate: a batching sink, or a transform. */
 export interface Gated<T> {
@@ -43,6 +42,8 @@ export class ProducerGate<T> {
   #open = true;
   #held: WriteCallback | undefined;
   #heldLength = 0;
+  /** The held callback has been let go, and is called on the next tick. */
+  #isReleasing = false;
   /** `write()` has answered `false`, and Node does not know of it. */
   #owesDrain = false;
   /** Most listeners that a `'drain'` may have called: so many may write once without listening again. */
@@ -129,8 +130,8 @@ export class ProducerGate<T> {
   get #waitingLength(): number {
     if (this.#objectMode) return this.#gated.queue.ledger.waiting;
     const native = this.#nativeLength();
-    const bytes =
-      this.#held !== undefined && this.#pending === undefined ? native - this.#heldLength : native;
+    const isHeld = this.#held !== undefined || this.#isReleasing;
+    const bytes = isHeld && this.#pending === undefined ? native - this.#heldLength : native;
     // Empty chunks have no length for Node, but take memory all the same.
     return Math.max(bytes, this.#ledger.waiting);
   }
@@ -239,6 +240,7 @@ export class ProducerGate<T> {
   /** `_write`. */
   admit(chunk: T, callback: WriteCallback): void {
     const bytes = this.#measured;
+    const { offered } = this.#ledger;
     this.#measured = undefined;
     if (this.#isShut()) return this.#keepOut(chunk, callback);
     const outcome = this.#queue.asks
@@ -246,7 +248,12 @@ export class ProducerGate<T> {
       : this.#gated.admit(chunk, bytes);
     if (outcome === undefined) return;
     if (outcome === 'full') this.#pending = { chunk, asked: true };
-    else if (!this.#blocks || !(this.#gated.queue.mustPause || this.#isShut())) return callback();
+    else if (!this.#blocks || !(this.#gated.queue.mustPause || this.#isShut())) {
+      if (this.#ledger.offered === offered) return callback();
+      // Within it the user has written more: Node would call the callbacks of that first.
+      this.#heldLength = this.#lengthOf(chunk);
+      return this.#callOnTick(callback, null);
+    }
     this.#hold(chunk, callback);
   }
 
@@ -348,7 +355,8 @@ export class ProducerGate<T> {
     this.#pending = undefined;
     // Node answers the callbacks of the other writes only once this one has been called.
     if (this.#held !== undefined) this.#release(admitted ? null : reason);
-    if (this.#asking !== undefined) this.#asking(reason);
+    // Within `_write`: what has been written meanwhile comes after it.
+    if (this.#asking !== undefined) process.nextTick(this.#asking, reason);
     this.#asking = undefined;
     this.#askedChunk = undefined;
     return waiting;
@@ -387,7 +395,17 @@ export class ProducerGate<T> {
     this.#countWoken();
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
-    this.#letOn(() => callback(error));
+    if (!owesCallbacks(this.#stream)) return this.#letOn(() => callback(error));
+    // A callback that comes late is called at once, ahead of those of earlier writes that Node has put off to the next tick.
+    this.#callOnTick(callback, error);
+  }
+
+  #callOnTick(callback: WriteCallback, error: Error | null): void {
+    this.#isReleasing = true;
+    process.nextTick(() => {
+      this.#isReleasing = false;
+      this.#letOn(() => callback(error));
+    });
   }
 
   /** Does what calls the producer's listeners. */
