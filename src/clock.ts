@@ -37,9 +37,12 @@ const TIMER_PRECISION_MS = 2;
 /** A timer this late is taken for lost: the function that set it may have been a stand-in that is gone. */
 const LOST_AFTER_MS = 50;
 
-/** A timer that can be set again. */
+/** A timer that can be set again, and a link of its clock's list. */
 class ProcessTimer {
   dueAt: number;
+  isListed = false;
+  previous: ProcessTimer | undefined;
+  next: ProcessTimer | undefined;
   readonly #clock: ProcessClock;
   readonly #callback: () => void;
   #handle: Partial<NodeJS.Timeout> | undefined;
@@ -76,7 +79,11 @@ class ProcessTimer {
  * - a timer that is long overdue is set again. A guard, one timer for all that does not hold the process, looks for such.
  */
 export class ProcessClock implements Clock {
-  readonly #timers = new Set<ProcessTimer>();
+  /**
+   * The timers that are set, as a linked list. A `Set` that comes and goes leaves its outgrown tables in V8's old space, each of which keeps
+   * the next one alive, and with it all that the timers' callbacks hold, until a full collection.
+   */
+  #firstTimer: ProcessTimer | undefined;
   /** No timer can be overdue before this time. */
   #nextCheckAt = Infinity;
   /** When the guard looks next. */
@@ -108,7 +115,7 @@ export class ProcessClock implements Clock {
 
   setTimeout(callback: () => void, delayMs: number): ProcessTimer {
     const timer = new ProcessTimer(this, callback, this.now() + delayMs);
-    this.#timers.add(timer);
+    this.#list(timer);
     this.#nextCheckAt = Math.min(this.#nextCheckAt, timer.dueAt + LOST_AFTER_MS);
     timer.set(delayMs);
     if (this.#guardAt > this.#nextCheckAt) this.#setGuard(delayMs + LOST_AFTER_MS);
@@ -121,14 +128,34 @@ export class ProcessClock implements Clock {
 
   clearTimeout(handle: TimerHandle): void {
     if (!(handle instanceof ProcessTimer)) return;
-    this.#timers.delete(handle);
+    this.#unlist(handle);
     handle.clear();
+  }
+
+  #list(timer: ProcessTimer): void {
+    timer.isListed = true;
+    timer.next = this.#firstTimer;
+    if (timer.next !== undefined) timer.next.previous = timer;
+    this.#firstTimer = timer;
+  }
+
+  /** Returns whether it was set. */
+  #unlist(timer: ProcessTimer): boolean {
+    if (!timer.isListed) return false;
+    timer.isListed = false;
+    const { previous, next } = timer;
+    if (previous === undefined) this.#firstTimer = next;
+    else previous.next = next;
+    if (next !== undefined) next.previous = previous;
+    timer.previous = undefined;
+    timer.next = undefined;
+    return true;
   }
 
   /** @internal */
   onTimer(timer: ProcessTimer, callback: () => void): void {
     // A lost timer that was set again, and fires twice.
-    if (!this.#timers.delete(timer)) return;
+    if (!this.#unlist(timer)) return;
     const earlyMs = timer.dueAt - this.now();
     if (earlyMs > TIMER_PRECISION_MS) {
       this.#shiftMs += earlyMs;
@@ -145,7 +172,7 @@ export class ProcessClock implements Clock {
       if (this.#guardAt !== guardAt) return;
       this.#guardAt = Infinity;
       const now = this.now();
-      if (this.#timers.size > 0) this.#setGuard(this.#nextCheckAt - now);
+      if (this.#firstTimer !== undefined) this.#setGuard(this.#nextCheckAt - now);
     };
     ownContext.runInAsyncScope(() => {
       (setRealTimeout(look, Math.min(LONGEST_DELAY_MS, delayMs)) as Partial<NodeJS.Timeout>).unref?.();
@@ -156,7 +183,7 @@ export class ProcessClock implements Clock {
     // At most once in this time, however many timers there are.
     this.#nextCheckAt = now + LOST_AFTER_MS;
     let firstDueAt = Infinity;
-    for (const timer of this.#timers) {
+    for (let timer = this.#firstTimer; timer !== undefined; timer = timer.next) {
       if (timer.dueAt + LOST_AFTER_MS <= now) {
         timer.clear();
         timer.dueAt = now;
