@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
 import { DEFAULTS } from './defaults.js';
 import { checkDrain, drainTimeout, type DrainOptions } from './drain.js';
-import type { SinkEvents } from './events.js';
+import type { AnyListener, ListenerOf, SinkEvents } from './events.js';
 import { handled } from './handlers.js';
 import type { SinkMetrics } from './metrics.js';
 import type { SinkOptions } from './options.js';
@@ -15,6 +15,32 @@ import { WaitingLine } from './waiting-line.js';
 const ADMITTED = Promise.resolve(true);
 const DROPPED = Promise.resolve(false);
 
+export interface BackpressureController<T> {
+  addListener<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  addListener(event: symbol, listener: AnyListener): this;
+  on<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  on(event: symbol, listener: AnyListener): this;
+  once<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  once(event: symbol, listener: AnyListener): this;
+  prependListener<Name extends keyof SinkEvents<T>>(
+    event: Name,
+    listener: ListenerOf<SinkEvents<T>[Name]>,
+  ): this;
+  prependListener(event: symbol, listener: AnyListener): this;
+  prependOnceListener<Name extends keyof SinkEvents<T>>(
+    event: Name,
+    listener: ListenerOf<SinkEvents<T>[Name]>,
+  ): this;
+  prependOnceListener(event: symbol, listener: AnyListener): this;
+  off<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  off(event: symbol, listener: AnyListener): this;
+  removeListener<Name extends keyof SinkEvents<T>>(
+    event: Name,
+    listener: ListenerOf<SinkEvents<T>[Name]>,
+  ): this;
+  removeListener(event: symbol, listener: AnyListener): this;
+}
+
 /**
  * The engine without a stream around it: items are pushed, batches go to `flush`.
  *
@@ -24,6 +50,7 @@ const DROPPED = Promise.resolve(false);
  *
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds the types of events
 export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents<T>> {
   readonly #sink: BatchingSink<T>;
   readonly #line: WaitingLine<T>;

@@ -1,5 +1,6 @@
 /** The events of the streams and the controller, beside Node's own. */
 
+import type { Readable } from 'node:stream';
 import type { FailedItem } from './options.js';
 import type { BreakerState, FlushReason } from './types.js';
 import type { BackpressureState, DropReason } from './vocabulary.js';
@@ -43,3 +44,39 @@ export interface SinkEvents<T> extends BufferEvents<T> {
   /** Items have failed for good. */
   failed: [failures: FailedItem<T>[]];
 }
+
+/** The events of a `BackpressureWritable`: its own and Node's. */
+export interface WritableEvents<T> extends SinkEvents<T> {
+  close: [];
+  drain: [];
+  error: [error: Error];
+  finish: [];
+  pipe: [source: Readable];
+  unpipe: [source: Readable];
+}
+
+/** The events of a `BackpressureTransform`: its own and Node's. */
+export interface TransformEvents<In, Out> extends BufferEvents<In> {
+  close: [];
+  data: [chunk: Out];
+  drain: [];
+  end: [];
+  error: [error: Error];
+  finish: [];
+  pause: [];
+  pipe: [source: Readable];
+  readable: [];
+  resume: [];
+  unpipe: [source: Readable];
+}
+
+/** Events that Node's streams of all kinds have. A stream that is one of several classes takes listeners for these. */
+export type NodeEventName = 'close' | 'drain' | 'error' | 'finish' | 'pipe' | 'unpipe';
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
+export type AnyListener = (...args: any[]) => void;
+
+/** The listener of an event. An event without arguments takes any listener, also the `resolve` of a promise. */
+export type ListenerOf<Arguments extends unknown[]> = Arguments extends []
+  ? AnyListener
+  : (...args: Arguments) => void;

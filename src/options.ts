@@ -152,6 +152,9 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   positionOf?: (item: T) => number | bigint;
 }
 
+/** What `write()` takes beside the items of a stream of bytes. Node makes a `Buffer` of it. */
+export type BytesFor<T> = [T] extends [Uint8Array] ? string | Uint8Array : never;
+
 /** Options of `BackpressureWritable`. */
 export interface WritableOptions<T> extends SinkOptions<T> {
   /** Node's own option: from this many items on (in byte mode: bytes) `write()` answers `false`. `maxBufferSize` follows from it unless given. */
@@ -167,18 +170,43 @@ export interface WritableOptions<T> extends SinkOptions<T> {
   yieldEvery?: number;
 }
 
-/** Options of `BackpressureTransform`. */
-export interface TransformOptions<In, Out = In> extends BufferOptions<In> {
+/**
+ * Options of `BackpressureTransform<In, Out>`. `Out` is what the reader gets: the results of `map` (or the items), or arrays of them if
+ * `batchSize` is given.
+ *
+ * @example
+ * new BackpressureTransform<Row>();
+ * new BackpressureTransform<Row, string>({ map: (row) => row.name });
+ * new BackpressureTransform<Row, Row[]>({ batchSize: 100 });
+ */
+export type TransformOptions<In, Out = In> = TransformBufferOptions<In> &
+  (SingleOutput<In, Out> | BatchedOutput<In, Out>);
+
+interface TransformBufferOptions<In> extends BufferOptions<In> {
   /** As for `BackpressureWritable`, for the writable side. */
   highWaterMark?: number;
   /** `false`: items are chunks of bytes on both sides. Default `true`. */
   objectMode?: boolean;
+}
+
+interface SingleOutput<In, Out> {
   /**
    * What becomes of an item on its way out; may be asynchronous, one at a time, in order. `null` and `undefined` emit nothing. Items are
    * mapped as they come, without a reader, and their results count in the buffer. Under `drop_oldest` they are mapped when the reader
    * asks, and after `end()`. What it throws destroys the stream.
    */
-  map?: (item: In) => Out | PromiseLike<Out>;
-  /** Emit arrays of this many items (the last may be shorter). Default: items one by one. At least 1. */
-  batchSize?: number;
+  map?: MapFunction<In, Out>;
+  /** Emit arrays of this many items (the last may be shorter). Default: items one by one. At least 1. `Out` must be an array then. */
+  batchSize?: undefined;
 }
+
+interface BatchedOutput<In, Out> {
+  map?: MapFunction<In, Out extends readonly (infer Element)[] ? Element : unknown>;
+  batchSize: Out extends readonly unknown[] ? number : unknown extends Out ? number : never;
+}
+
+/** The option `map`. */
+export type MapFunction<In, Out> = (item: In) => Mapped<Out> | PromiseLike<Mapped<Out>>;
+
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a `map` without a result emits nothing
+type Mapped<Out> = Out | null | undefined | void;

@@ -34,6 +34,9 @@ const STRATEGIES: ReadonlyMap<unknown, BackpressureStrategy> = new Map<unknown, 
   ['drop-newest', BackpressureStrategy.DROP_NEWEST],
 ]);
 
+/** What both streams and the controller have in common; what a batch is differs. */
+type GivenBuffer<T> = Omit<WritableOptions<T>, 'batchSize'>;
+
 export interface BufferContext<T> {
   givenBatchSize: number | undefined;
   unsetBatchSize: number;
@@ -45,7 +48,7 @@ export interface BufferContext<T> {
 }
 
 export function resolveBuffer<T>(
-  given: WritableOptions<T>,
+  given: GivenBuffer<T>,
   context: BufferContext<T>,
 ): ResolvedBuffer<T> & { unsetBatchSize: number } {
   const objectMode = checkBoolean('objectMode', given.objectMode ?? DEFAULTS.objectMode);
@@ -121,7 +124,7 @@ interface Ratios {
 }
 
 /** @param usualLow where none is given */
-function resolveRatios(given: WritableOptions<never>, usualLow: number): Ratios {
+function resolveRatios(given: GivenBuffer<never>, usualLow: number): Ratios {
   const { highWatermark: high, lowWatermark: low } = given;
   if (typeof high === 'number' && high > 1) {
     throw new InvalidOptionError(
@@ -170,7 +173,7 @@ function countable(bound: number): number {
 }
 
 function itemBound(
-  given: WritableOptions<never>,
+  given: GivenBuffer<never>,
   context: BufferContext<never>,
   ratios: Ratios,
   highWaterMark: number | undefined,
@@ -199,7 +202,7 @@ function itemBound(
 }
 
 function byteBound(
-  given: WritableOptions<never>,
+  given: GivenBuffer<never>,
   { concurrency }: BufferContext<never>,
   ratios: Ratios,
   highWaterMark: number | undefined,

@@ -19,6 +19,7 @@ import type {
   BreakerOptions,
   RetryOptions,
   SinkOptions,
+  MapFunction,
   TransformOptions,
   WritableOptions,
 } from './options.js';
@@ -158,12 +159,12 @@ function resolveConcurrency(wanted: number = DEFAULTS.concurrency, most: number 
   return most === undefined ? concurrency : Math.min(concurrency, checkInteger('maxConcurrency', most, 1));
 }
 
-export interface ResolvedTransform<In, Out> extends ResolvedBuffer<In> {
-  map: TransformOptions<In, Out>['map'];
+export interface ResolvedTransform<In> extends ResolvedBuffer<In> {
+  map: MapFunction<In, unknown> | undefined;
   batchSize: number | undefined;
 }
 
-export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): ResolvedTransform<In, Out> {
+export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): ResolvedTransform<In> {
   checkGiven(given);
   const sinkOnly = Object.fromEntries(
     SINK_ONLY_NAMES.map((name) => [

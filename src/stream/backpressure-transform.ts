@@ -3,9 +3,9 @@ import { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import type { Outcome } from '../buffer/admission.js';
 import type { BackpressureError } from '../errors.js';
-import type { BufferEvents } from '../events.js';
+import type { AnyListener, ListenerOf, NodeEventName, TransformEvents } from '../events.js';
 import type { BufferMetrics } from '../metrics.js';
-import type { TransformOptions } from '../options.js';
+import type { BytesFor, TransformOptions } from '../options.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
 import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
@@ -24,21 +24,55 @@ import { ProducerGate, type Gated } from './producer-gate.js';
 import { ReadSide } from './read-side.js';
 import { LateCallbacks, type WriteCallback } from './write-callbacks.js';
 
-// eslint-disable-next-line @typescript-eslint/no-unused-vars -- merged with the class, whose type parameters it must repeat
 export interface BackpressureTransform<In, Out = In> {
-  on<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
-  on(event: 'error', listener: (error: Error) => void): this;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
-  on(event: string | symbol, listener: (...args: any[]) => void): this;
-  once<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
-  once(event: 'error', listener: (error: Error) => void): this;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
-  once(event: string | symbol, listener: (...args: any[]) => void): this;
-  off<K extends keyof BufferEvents<In>>(event: K, listener: (...args: BufferEvents<In>[K]) => void): this;
-  off(event: 'error', listener: (error: Error) => void): this;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
-  off(event: string | symbol, listener: (...args: any[]) => void): this;
+  addListener<Name extends keyof TransformEvents<In, Out>>(
+    event: Name,
+    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
+  ): this;
+  addListener(event: NodeEventName | symbol, listener: AnyListener): this;
+  on<Name extends keyof TransformEvents<In, Out>>(
+    event: Name,
+    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
+  ): this;
+  on(event: NodeEventName | symbol, listener: AnyListener): this;
+  once<Name extends keyof TransformEvents<In, Out>>(
+    event: Name,
+    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
+  ): this;
+  once(event: NodeEventName | symbol, listener: AnyListener): this;
+  prependListener<Name extends keyof TransformEvents<In, Out>>(
+    event: Name,
+    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
+  ): this;
+  prependListener(event: NodeEventName | symbol, listener: AnyListener): this;
+  prependOnceListener<Name extends keyof TransformEvents<In, Out>>(
+    event: Name,
+    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
+  ): this;
+  prependOnceListener(event: NodeEventName | symbol, listener: AnyListener): this;
+  off<Name extends keyof TransformEvents<In, Out>>(
+    event: Name,
+    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
+  ): this;
+  off(event: NodeEventName | symbol, listener: AnyListener): this;
+  removeListener<Name extends keyof TransformEvents<In, Out>>(
+    event: Name,
+    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
+  ): this;
+  removeListener(event: NodeEventName | symbol, listener: AnyListener): this;
+  // The first one is never called. It makes the type fit `NodeJS.ReadableStream`, which `pipeline` takes, and which gives text or bytes.
+  [Symbol.asyncIterator]<Erased>(unused: OnlyIfErased<Erased>): NodeJS.AsyncIterator<never>;
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<Out, undefined>;
+  iterator(options?: { destroyOnReturn?: boolean }): NodeJS.AsyncIterator<Out, undefined>;
+  toArray(options?: { signal?: AbortSignal }): Promise<Out[]>;
 }
+
+/**
+ * A parameter that no call can give, and that `for await` does not overlook: `void`, which may be left out, only while the compiler compares
+ * overloads, for which it takes every type parameter as `any`.
+ */
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a parameter of type void may be left out
+type OnlyIfErased<Parameter> = 0 extends 1 & Parameter ? void : never;
 
 /**
  * A bounded buffer with a strategy between two stages of a pipeline. With `block` it smooths bursts; with a dropping strategy a slow
@@ -56,10 +90,10 @@ export interface BackpressureTransform<In, Out = In> {
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds overloads for typed events
 export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   readonly #queue: AdmissionQueue<In>;
-  readonly #settings: ResolvedTransform<In, Out>;
+  readonly #settings: ResolvedTransform<In>;
   readonly #gate: ProducerGate<In>;
   readonly #blocked: Stopwatch;
-  readonly #reader: ReadSide<In, Out>;
+  readonly #reader: ReadSide<In>;
   #closed = false;
   #unsettled: In[] = [];
   #shutdown: SinkDrain | undefined;
@@ -93,7 +127,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       setHeld: (held) => this.#setHeld(held),
     };
     this.#gate = new ProducerGate<In>(this, gated, settings, () => nativeWritableLength(this));
-    this.#reader = new ReadSide<In, Out>(this, this.#queue, settings, {
+    this.#reader = new ReadSide<In>(this, this.#queue, settings, {
       isHeld: () => this.#gate.isHeld,
       onRoom: () => this.#gate.onRoom(),
     });
@@ -222,9 +256,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return this.#gate.length;
   }
 
-  // Overloads and rules are Node's own; only the count is ours.
-  override write(chunk: unknown, callback?: WriteCallback): boolean;
-  override write(chunk: unknown, encoding: BufferEncoding, callback?: WriteCallback): boolean;
+  // The rules are Node's own; only the count is ours. Nothing can be passed as `never`: that overload makes the type fit `pipeline`.
+  override write(chunk: never, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean;
+  override write(chunk: In | BytesFor<In>, callback?: WriteCallback): boolean;
+  override write(chunk: In | BytesFor<In>, encoding: BufferEncoding, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as In)) return true;
     const offered = this.#gate.onOffer(chunk);
@@ -240,8 +275,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   // `end(chunk)` does not pass through `write`.
   override end(callback?: () => void): this;
-  override end(chunk: unknown, callback?: () => void): this;
-  override end(chunk: unknown, encoding: BufferEncoding, callback?: () => void): this;
+  override end(chunk: never, encoding?: BufferEncoding | (() => void), callback?: () => void): this;
+  override end(chunk: In | BytesFor<In>, callback?: () => void): this;
+  override end(chunk: In | BytesFor<In>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
     // Node may never call that of a stream which is destroyed already.
@@ -281,8 +317,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
    * In object mode one value, whatever the size. A value or byte counts as flushed when it has been returned; what `read(n)` makes Node
    * read ahead is in flight.
    */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node’s own types
-  override read(size?: number): any {
+  override read(size?: number): Out | null;
+  // Nothing can be passed as `never`: that overload makes the type fit `pipeline`, whose readable streams give text or bytes.
+  override read(size: never): never;
+  override read(size?: number): unknown {
     return this.#reader.read(size);
   }
 

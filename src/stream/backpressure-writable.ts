@@ -1,10 +1,10 @@
 import { addAbortSignal, finished, Writable } from 'node:stream';
 import { BatchingSink } from '../batch/batching-sink.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../drain.js';
-import type { SinkEvents } from '../events.js';
+import type { AnyListener, ListenerOf, NodeEventName, WritableEvents } from '../events.js';
 import { handled } from '../handlers.js';
 import type { SinkMetrics } from '../metrics.js';
-import type { WritableOptions } from '../options.js';
+import type { BytesFor, WritableOptions } from '../options.js';
 import { resolveSink } from '../resolve-options.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import type { FlushFunction } from '../types.js';
@@ -18,18 +18,35 @@ import { LateCallbacks, type WriteCallback } from './write-callbacks.js';
 const WIDEST = { strategy: 'sample' } as const;
 
 export interface BackpressureWritable<T> {
-  on<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
-  on(event: 'error', listener: (error: Error) => void): this;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
-  on(event: string | symbol, listener: (...args: any[]) => void): this;
-  once<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
-  once(event: 'error', listener: (error: Error) => void): this;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
-  once(event: string | symbol, listener: (...args: any[]) => void): this;
-  off<K extends keyof SinkEvents<T>>(event: K, listener: (...args: SinkEvents<T>[K]) => void): this;
-  off(event: 'error', listener: (error: Error) => void): this;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's own types
-  off(event: string | symbol, listener: (...args: any[]) => void): this;
+  addListener<Name extends keyof WritableEvents<T>>(
+    event: Name,
+    listener: ListenerOf<WritableEvents<T>[Name]>,
+  ): this;
+  addListener(event: NodeEventName | symbol, listener: AnyListener): this;
+  on<Name extends keyof WritableEvents<T>>(event: Name, listener: ListenerOf<WritableEvents<T>[Name]>): this;
+  on(event: NodeEventName | symbol, listener: AnyListener): this;
+  once<Name extends keyof WritableEvents<T>>(
+    event: Name,
+    listener: ListenerOf<WritableEvents<T>[Name]>,
+  ): this;
+  once(event: NodeEventName | symbol, listener: AnyListener): this;
+  prependListener<Name extends keyof WritableEvents<T>>(
+    event: Name,
+    listener: ListenerOf<WritableEvents<T>[Name]>,
+  ): this;
+  prependListener(event: NodeEventName | symbol, listener: AnyListener): this;
+  prependOnceListener<Name extends keyof WritableEvents<T>>(
+    event: Name,
+    listener: ListenerOf<WritableEvents<T>[Name]>,
+  ): this;
+  prependOnceListener(event: NodeEventName | symbol, listener: AnyListener): this;
+  off<Name extends keyof WritableEvents<T>>(event: Name, listener: ListenerOf<WritableEvents<T>[Name]>): this;
+  off(event: NodeEventName | symbol, listener: AnyListener): this;
+  removeListener<Name extends keyof WritableEvents<T>>(
+    event: Name,
+    listener: ListenerOf<WritableEvents<T>[Name]>,
+  ): this;
+  removeListener(event: NodeEventName | symbol, listener: AnyListener): this;
 }
 
 /**
@@ -219,9 +236,10 @@ export class BackpressureWritable<T = unknown> extends Writable {
     });
   }
 
-  // Overloads and rules are Node's own; only the count is ours.
-  override write(chunk: unknown, callback?: WriteCallback): boolean;
-  override write(chunk: unknown, encoding: BufferEncoding, callback?: WriteCallback): boolean;
+  // The rules are Node's own; only the count is ours. Nothing can be passed as `never`: that overload makes the type fit `pipeline`.
+  override write(chunk: never, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean;
+  override write(chunk: T | BytesFor<T>, callback?: WriteCallback): boolean;
+  override write(chunk: T | BytesFor<T>, encoding: BufferEncoding, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T))
       return !this.#gate.isYielding;
@@ -238,8 +256,9 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   // `end(chunk)` does not pass through `write`.
   override end(callback?: () => void): this;
-  override end(chunk: unknown, callback?: () => void): this;
-  override end(chunk: unknown, encoding: BufferEncoding, callback?: () => void): this;
+  override end(chunk: never, encoding?: BufferEncoding | (() => void), callback?: () => void): this;
+  override end(chunk: T | BytesFor<T>, callback?: () => void): this;
+  override end(chunk: T | BytesFor<T>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
     // Node may never call that of a stream which is destroyed already.

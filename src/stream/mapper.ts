@@ -1,13 +1,14 @@
 import { RingBuffer } from '../buffer/ring-buffer.js';
 import { isThenable } from '../common/thrown.js';
+import type { MapFunction } from '../options.js';
 
 /** Runs `map` over items, one at a time and in order, and keeps the results until they are taken. */
 
 /** An item and what became of it. */
-export interface Mapped<In, Out> {
+export interface MappedItem<In> {
   item: In;
   bytes: number;
-  result: Out | undefined;
+  result: unknown;
 }
 
 export interface MapperHooks {
@@ -24,15 +25,15 @@ export interface MapperHooks {
  *
  * No promise is made as long as `map` returns its results at once.
  */
-export class Mapper<In, Out> {
-  readonly #map: (item: In) => Out | PromiseLike<Out>;
+export class Mapper<In> {
+  readonly #map: MapFunction<In, unknown>;
   readonly #hooks: MapperHooks;
-  #results = new RingBuffer<Mapped<In, Out>>();
+  #results = new RingBuffer<MappedItem<In>>();
   #bytes = 0;
   #isFrozen = false;
-  #current: Mapped<In, Out> | undefined;
+  #current: MappedItem<In> | undefined;
 
-  constructor(map: (item: In) => Out | PromiseLike<Out>, hooks: MapperHooks) {
+  constructor(map: MapFunction<In, unknown>, hooks: MapperHooks) {
     this.#map = map;
     this.#hooks = hooks;
   }
@@ -59,7 +60,7 @@ export class Mapper<In, Out> {
 
   /** Maps an item. Not while it is busy. */
   map(item: In, bytes: number): void {
-    const call: Mapped<In, Out> = { item, bytes, result: undefined };
+    const call: MappedItem<In> = { item, bytes, result: undefined };
     this.#current = call;
     try {
       const result = this.#map(item);
@@ -81,7 +82,7 @@ export class Mapper<In, Out> {
   }
 
   /** The oldest result, taken out. Only if one waits. */
-  shift(): Mapped<In, Out> {
+  shift(): MappedItem<In> {
     const mapped = this.#results.shift();
     this.#bytes -= mapped.bytes;
     return mapped;
@@ -99,7 +100,7 @@ export class Mapper<In, Out> {
     this.#current = undefined;
   }
 
-  #keep(call: Mapped<In, Out>, result: Out): void {
+  #keep(call: MappedItem<In>, result: unknown): void {
     // `map` may have destroyed the stream.
     if (this.#current !== call) return;
     this.#current = undefined;

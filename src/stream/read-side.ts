@@ -28,13 +28,13 @@ export interface ReadPort {
  * With `map`, items are mapped as they come. Under `drop_oldest`, where most of them may never be read, they are mapped when the reader
  * asks, and after the end of the input.
  */
-export class ReadSide<In, Out> {
+export class ReadSide<In> {
   readonly #stream: Duplex;
   readonly #queue: AdmissionQueue<In>;
   readonly #port: ReadPort;
   readonly #objectMode: boolean;
   readonly #batchSize: number | undefined;
-  readonly #mapper: Mapper<In, Out> | undefined;
+  readonly #mapper: Mapper<In> | undefined;
   readonly #mapsAhead: boolean;
   readonly #readOut = new ReadOut();
   readonly #buffer: ReadBuffer<In>;
@@ -59,12 +59,7 @@ export class ReadSide<In, Out> {
     this.#checkReadOut();
   };
 
-  constructor(
-    stream: Duplex,
-    queue: AdmissionQueue<In>,
-    settings: ResolvedTransform<In, Out>,
-    port: ReadPort,
-  ) {
+  constructor(stream: Duplex, queue: AdmissionQueue<In>, settings: ResolvedTransform<In>, port: ReadPort) {
     this.#stream = stream;
     this.#queue = queue;
     this.#port = port;
@@ -266,18 +261,18 @@ export class ReadSide<In, Out> {
     this.#push(items, items, true, count, bytes);
   }
 
-  #pushMapped(mapper: Mapper<In, Out>): void {
+  #pushMapped(mapper: Mapper<In>): void {
     if (this.#batchSize === undefined) {
       const { item, result, bytes } = mapper.shift();
       this.#remember(result, [item], bytes);
       return this.#push(result, item, false, 1, bytes);
     }
-    const results: Out[] = [];
+    const results: unknown[] = [];
     const items: In[] = [];
     let bytes = 0;
     for (let count = Math.min(this.#batchSize, mapper.size); count > 0; count--) {
       const mapped = mapper.shift();
-      results.push(mapped.result as Out);
+      results.push(mapped.result);
       items.push(mapped.item);
       bytes += mapped.bytes;
     }
@@ -302,7 +297,7 @@ export class ReadSide<In, Out> {
   }
 
   /** Where items are not mapped as they come: the reader asks, and there will be enough for it. */
-  #isMapDue(mapper: Mapper<In, Out>, isRead: boolean): boolean {
+  #isMapDue(mapper: Mapper<In>, isRead: boolean): boolean {
     if (!this.#wanted || !this.#takes(isRead, 1)) return false;
     if (this.#batchSize === undefined) return mapper.size === 0;
     if (mapper.size >= this.#batchSize) return false;

@@ -25,8 +25,11 @@ class Scene {
   readonly target = new FakeProcess();
   report: DrainReport | undefined;
 
-  transform(options: TransformOptions<number> = {}): BackpressureTransform<number> {
-    return new BackpressureTransform<number>({ clock: this.clock, ...options }).on('error', () => undefined);
+  transform<Out = number>(options: TransformOptions<number, Out> = {}): BackpressureTransform<number, Out> {
+    return new BackpressureTransform<number, Out>({ clock: this.clock, ...options }).on(
+      'error',
+      () => undefined,
+    );
   }
 
   sink(options: BufferOptions<number> & { batchSize?: number } = {}) {
@@ -125,7 +128,7 @@ describe('a transform', () => {
     const release: (() => void)[] = [];
     const done = (async () => {
       for await (const item of transform) {
-        read.push(item as number);
+        read.push(item);
         await new Promise<void>((resolve) => release.push(resolve));
       }
     })().catch(() => undefined);
@@ -177,7 +180,7 @@ describe('a transform', () => {
 
   it('with batchSize hands a short batch over', async () => {
     const scene = new Scene();
-    const transform = scene.transform({ batchSize: 10 });
+    const transform = scene.transform<number[]>({ batchSize: 10 });
     const read: unknown[] = [];
     transform.on('data', (items) => read.push(items));
     for (const item of range(3)) transform.write(item);

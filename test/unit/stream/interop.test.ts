@@ -327,14 +327,14 @@ describe('for await over the transform', () => {
     const ended = endOf(between);
     const seen: number[] = [];
     for await (const item of between) {
-      seen.push(item as number);
+      seen.push(item);
       if (seen.length === 5) break;
     }
     expect(await ended).toMatchObject({ name: 'AbortError' });
     await closed(between);
     expectLedger(between);
     expect(seen).toEqual(range(5));
-    const inReadableSide = (between.read() as number | null) ?? undefined;
+    const inReadableSide = between.read() ?? undefined;
     const rest = inReadableSide === undefined ? [] : [inReadableSide];
     expect([...seen, ...rest, ...between.takeUnsettled()]).toEqual(range(30));
   });

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { finished } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -98,7 +99,7 @@ class Run {
     this.#setting = given;
     this.stream = kind === 'writable' ? this.#writable() : this.#transform();
     watchLedger(this.stream, ALL_EVENTS);
-    this.stream.on('close', () => (this.closedAt = this.delivered.length));
+    (this.stream as EventEmitter).on('close', () => (this.closedAt = this.delivered.length));
     finished(this.stream, (error) => (this.#ended = error));
   }
 

@@ -52,10 +52,10 @@ describe('what lies in the read buffer of Node is not delivered', () => {
     async (size) => {
       const between = tenChunks();
       between.on('readable', () => undefined);
-      let read = between.read(size) as Buffer | null;
+      let read = between.read(size);
       while (read === null) {
         await turn(1);
-        read = between.read(size) as Buffer | null;
+        read = between.read(size);
       }
       expect(read).toHaveLength(size);
       expect(expectLedger(between)).toMatchObject({ eventsFlushed: Math.floor(size / 10) });
@@ -81,7 +81,7 @@ describe('what lies in the read buffer of Node is not delivered', () => {
   });
 
   it('an array that was not read comes back as its items', async () => {
-    const between = new BackpressureTransform<number>({ batchSize: 4 });
+    const between = new BackpressureTransform<number, number[]>({ batchSize: 4 });
     between.on('readable', () => undefined);
     for (const item of range(10)) between.write(item);
     await turn();
@@ -135,7 +135,7 @@ describe('what lies in the read buffer of Node is not delivered', () => {
       })();
       let read: Buffer | null = null;
       for (let round = 0; read === null && round < 500; round++) {
-        read = between.read(200) as Buffer | null;
+        read = between.read(200);
         await turn(1);
       }
       expect(read).toHaveLength(200);
@@ -214,7 +214,7 @@ describe('text of a byte transform', () => {
       between,
     );
     let seen = '';
-    for await (const piece of between) seen += piece as string;
+    for await (const piece of between) seen += String(piece);
     await sent;
     expect(seen).toBe(text);
     expect(expectLedger(between)).toMatchObject({ eventsFlushed: bytes.length, inFlight: 0 });

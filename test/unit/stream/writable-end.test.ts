@@ -109,7 +109,7 @@ describe('end()', () => {
     ['end()', (stream: BackpressureWritable<number>) => void stream.end(), 2],
     ['end(chunk)', (stream: BackpressureWritable<number>) => void stream.end(2), 3],
     ['end(chunk, encoding)', (stream: BackpressureWritable<number>) => void stream.end(2, 'utf8'), 3],
-    ['end(null)', (stream: BackpressureWritable<number>) => void stream.end(null), 2],
+    ['end(null)', (stream: BackpressureWritable<number>) => void stream.end(null as never), 2],
   ])('%s delivers everything before finish', async (_name, end, count) => {
     const destination = new CollectingDestination<number>();
     const stream = new BackpressureWritable<number>(destination.flush, { batchSize: 2 });
@@ -270,8 +270,10 @@ describe("Node's own refusals leave the ledger untouched", () => {
 
   it('write(null)', () => {
     const { stream } = create();
-    expect(() => stream.write(null)).toThrow(expect.objectContaining({ code: 'ERR_STREAM_NULL_VALUES' }));
-    expect(() => stream.write(null, () => undefined)).toThrow(
+    expect(() => stream.write(null as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_STREAM_NULL_VALUES' }),
+    );
+    expect(() => stream.write(null as never, () => undefined)).toThrow(
       expect.objectContaining({ code: 'ERR_STREAM_NULL_VALUES' }),
     );
     expect(expectLedger(stream).eventsOffered).toBe(0);

@@ -28,24 +28,28 @@ describe('a listener that throws fails the stream, by name, and nothing is lost'
     ['flush', {}],
     ['failed', { onFailed: () => undefined }],
     ['retry', { retry: { attempts: 2 } }],
-  ] as [string, WritableOptions<number>][])('%s', async (event, options) => {
-    const { stream, destination, clock } = create(options);
-    const ended = endOf(stream);
-    stream.on(event, boom);
-    for (const item of range(6)) stream.write(item);
-    await turn();
-    const fails = event === 'failed' || event === 'retry';
-    if (destination.open.length > 0) await (fails ? destination.fail(new Error('no')) : destination.answer());
-    await clock.advance(0);
-    const error = await ended;
-    expect(error).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
-    expect(error!.message).toContain(`listener of '${event}'`);
-    expect((error!.cause as Error).message).toBe('boom');
-    const metrics = expectLedger(stream);
-    expect(metrics).toMatchObject({ bufferSize: 0, inFlight: 0, waiting: 0 });
-    const lost = metrics.eventsOffered - metrics.eventsFlushed - stream.takeUnsettled().length;
-    expect(lost).toBe(metrics.eventsDropped - metrics.dropsByReason.aborted + (event === 'failed' ? 1 : 0));
-  });
+  ] as ['state' | 'drop' | 'flush' | 'failed' | 'retry', WritableOptions<number>][])(
+    '%s',
+    async (event, options) => {
+      const { stream, destination, clock } = create(options);
+      const ended = endOf(stream);
+      stream.on(event, boom);
+      for (const item of range(6)) stream.write(item);
+      await turn();
+      const fails = event === 'failed' || event === 'retry';
+      if (destination.open.length > 0)
+        await (fails ? destination.fail(new Error('no')) : destination.answer());
+      await clock.advance(0);
+      const error = await ended;
+      expect(error).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+      expect(error!.message).toContain(`listener of '${event}'`);
+      expect((error!.cause as Error).message).toBe('boom');
+      const metrics = expectLedger(stream);
+      expect(metrics).toMatchObject({ bufferSize: 0, inFlight: 0, waiting: 0 });
+      const lost = metrics.eventsOffered - metrics.eventsFlushed - stream.takeUnsettled().length;
+      expect(lost).toBe(metrics.eventsDropped - metrics.dropsByReason.aborted + (event === 'failed' ? 1 : 0));
+    },
+  );
 
   it("'drain', called by a settlement", async () => {
     const { stream, destination } = create();
