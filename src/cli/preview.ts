@@ -144,7 +144,7 @@ async function previewNdjson(
         if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
         columns.set(key, new NamedColumn(key, file.name, line));
       }
-      columns.get(key)?.inference.addJson(record[key]);
+      if (withTypes) columns.get(key)?.inference.addJson(record[key]);
     }
     records += 1;
   };
