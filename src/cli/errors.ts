@@ -29,6 +29,11 @@ export class CliError extends Error {
   }
 }
 
+/** By its parts, for the bundle of each command has this class for itself. */
+export function isCliError(error: unknown): error is CliError {
+  return error instanceof Error && typeof (error as Partial<CliError>).exitCode === 'number';
+}
+
 /** A wrong flag, or flags that contradict each other. */
 export class UsageError extends CliError {
   override readonly name = 'UsageError';

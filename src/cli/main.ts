@@ -1,13 +1,8 @@
 /** The program `spillway`: hands over to a command, and turns what comes back into lines and an exit code. */
 
 import { readFile } from 'node:fs/promises';
-import { systemClock } from '../clock.js';
-import { SignalRule } from '../shutdown/signal-rule.js';
-import { statusOf } from '../shutdown/signal-target.js';
-import { writeLineNow } from '../shutdown/standard-error.js';
 import { boundGarbage } from './bounded-garbage.js';
-import { CliError, ExitCode, missingPackage, oneLine, UsageError } from './errors.js';
-import type { StopSignal, Terminal } from './load.js';
+import { ExitCode, isCliError, missingPackage, oneLine, UsageError } from './errors.js';
 import { parseArguments, type Invocation } from './options.js';
 import { earlyFailureJson } from './report/load-json.js';
 import { printableLines, writeJson, writeLine } from './terminal.js';
@@ -48,13 +43,8 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       return ExitCode.OK;
     case 'load': {
       boundGarbage(invocation.options.rejects !== undefined);
-      const { load } = await import('./load.js');
-      const { options } = invocation;
-      const summary = await load(options, terminal);
-      if (!options.quiet) for (const line of summary.lines) writeLine(process.stderr, oneLine(line));
-      if (summary.error !== undefined) writeLine(process.stderr, `spillway: ${summary.error}`);
-      if (options.json) writeJson(process.stdout, summary.json);
-      return summary.exitCode;
+      const { runLoad } = await import('./load-command.js');
+      return runLoad(invocation.options, terminal);
     }
     case 'query': {
       const { query } = await import('./query.js');
@@ -68,13 +58,13 @@ async function run(invocation: Invocation): Promise<ExitCode> {
 
 /** One line for what a user can mend; a bug of ours shows where it is. */
 function fail(error: unknown, command: string | undefined): ExitCode {
-  if (!(error instanceof CliError)) {
+  if (!isCliError(error)) {
     const report = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(printableLines(`spillway: unexpected error, please report it: ${report}\n`));
     return ExitCode.FAILED;
   }
   const help = command === 'load' || command === 'query' ? `spillway ${command} --help` : 'spillway --help';
-  const hint = error instanceof UsageError ? ` (see "${help}")` : '';
+  const hint = error.name === UsageError.name ? ` (see "${help}")` : '';
   writeLine(process.stderr, `spillway: ${oneLine(error.message)}${hint}`);
   return error.exitCode;
 }
@@ -85,7 +75,7 @@ async function version(): Promise<string> {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-const terminal: Terminal = {
+const terminal = {
   environment: process.env,
   // Looked at only by a command that reads it: the mere access opens it.
   get stdin() {
@@ -93,30 +83,7 @@ const terminal: Terminal = {
   },
   stdout: process.stdout,
   stderr: process.stderr,
-  onStopSignal(stop, openRows): () => void {
-    const rule = new SignalRule(systemClock);
-    const handle = (signal: StopSignal): void => {
-      const action = rule.decide(signal);
-      if (action === 'drain') stop(signal);
-      else if (action === 'end') endNow(signal, openRows());
-    };
-    process.on('SIGINT', handle).on('SIGTERM', handle);
-    return () => {
-      rule.close();
-      process.off('SIGINT', handle).off('SIGTERM', handle);
-    };
-  },
 };
-
-/** The user insists: what becomes of the rows under way is not waited for. */
-function endNow(signal: StopSignal, openRows: number): never {
-  const rows =
-    openRows === 1
-      ? '1 row was read, and it is not known whether it was loaded'
-      : `${openRows} rows were read, and it is not known whether they were loaded`;
-  writeLineNow(`spillway: ended at once by a second ${signal}${openRows > 0 ? `; ${rows}` : ''}`);
-  process.exit(statusOf(signal));
-}
 
 const output = { isLost: false };
 

@@ -86,7 +86,7 @@ function liveProgress(stream: NodeJS.WriteStream, read: () => ProgressReading): 
   const timer = setInterval(update, LIVE_INTERVAL_MS);
   timer.unref();
   // Not needed by a load that is over before the first update, nor elsewhere than on a terminal.
-  void import('cli-progress').then(({ default: cliProgress }) => {
+  void import('./progress-bar.js').then(({ default: cliProgress }) => {
     if (isStopped) return;
     const { total } = read();
     const share = total === undefined ? '{read} read' : '{bar} {percentage} % | ETA {eta_formatted}';

@@ -6,7 +6,7 @@
  * array is `{…}`.
  */
 
-import { types } from 'node:util';
+import * as types from 'node:util/types';
 import { arrayText, isSequence } from './array-text.js';
 import { isDate, type DateZone } from './encoding/date-clock.js';
 import { checkClock, dateEncoder, timestampEncoder, timestamptzEncoder } from './encoding/date-encoders.js';

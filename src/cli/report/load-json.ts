@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { SinkMetrics } from '../../metrics.js';
 import { BackpressureState } from '../../vocabulary.js';
-import { CliError, ExitCode, oneLine } from '../errors.js';
+import { ExitCode, isCliError, oneLine } from '../errors.js';
 import type { LoadOptions } from '../options.js';
 
 export type LoadJson = {
@@ -76,7 +76,7 @@ function rounded(durations: Readonly<Record<string, number>>): Record<string, nu
  * @param options undefined if the arguments could not be read
  */
 export function earlyFailureJson(options: LoadOptions | undefined, error: unknown): LoadJson {
-  const exitCode = error instanceof CliError ? error.exitCode : ExitCode.FAILED;
+  const exitCode = isCliError(error) ? error.exitCode : ExitCode.FAILED;
   return {
     table: options?.table.table ?? null,
     schema: options?.table.schema ?? null,

@@ -5,7 +5,7 @@
  * one caller looks, the others wait.
  */
 
-import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import type * as Pg from 'pg';
 import { toError } from '../../common/thrown.js';
 import { expectOtherStatements } from '../../postgres/connection/own-query.js';
@@ -224,7 +224,9 @@ function hostsOf({
 async function addressesOf(host: Host, isShuffled: boolean): Promise<string[]> {
   if (host.isSocket) return [host.name];
   if (host.address !== undefined) return [host.address];
+  if (isIP(host.name) !== 0) return [host.name];
   // In the order of the system, as for libpq.
+  const { lookup } = await import('node:dns/promises');
   const found = await lookup(host.name, { all: true, verbatim: true });
   const addresses = [...new Set(found.map(({ address }) => address))];
   return isShuffled ? shuffle(addresses) : addresses;

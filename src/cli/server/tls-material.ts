@@ -7,7 +7,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { rootCertificates } from 'node:tls';
 import { CliError, oneLine } from '../errors.js';
 import { inHome, type Machine } from './conninfo/files.js';
 import type { Environment, TlsSettings } from './conninfo/settings.js';
@@ -77,6 +76,8 @@ async function systemRoots(files: TlsFiles, environment: Environment): Promise<s
     const found = await files.readIfThere('sslrootcert', file);
     if (found !== undefined) return found.content;
   }
+  // Loaded here, for that takes Node some time.
+  const { rootCertificates } = await import('node:tls');
   return rootCertificates.join('\n');
 }
 

@@ -1,7 +1,7 @@
 /** A cancel request: asks the server to end the statement that a client waits for. By a connection of its own, as the protocol has it. */
 
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 
 /** Gives up then: the request is a favour, and nobody waits for it. */
 const LIMIT_MS = 5_000;
@@ -40,9 +40,12 @@ export function requestCancel(client: object): void {
     // The key is no secret that may go in clear where the session is encrypted.
     if (answer.toString('latin1') !== 'S') return void socket.destroy();
     const servername = isIP(host) === 0 ? { servername: host } : {};
-    const secure = connectTls({ socket, ...servername, ...(ssl === true ? {} : ssl) });
-    quietly(secure);
-    secure.end(request);
+    // Loaded when it is needed: most sessions are not encrypted, and a program would start later for it.
+    void import('node:tls').then(({ connect: connectTls }) => {
+      const secure = connectTls({ socket, ...servername, ...(ssl === true ? {} : ssl) });
+      quietly(secure);
+      secure.end(request);
+    });
   });
 }
 

@@ -5,7 +5,7 @@
  * Both are milliseconds since 1970, of a clock without zones. NaN: an invalid date, or one whose methods return no whole numbers.
  */
 
-import { types } from 'node:util';
+import * as types from 'node:util/types';
 import { daysBefore } from '../iso-text.js';
 
 /** Whose wall clock a `Date` is written by: that of the process, or UTC. */

@@ -1,0 +1,55 @@
+/** `spillway load` as a process: signals in, lines and an exit code out. All that a load needs is loaded with this, and not for `--help`. */
+
+import { systemClock } from '../clock.js';
+import { SignalRule } from '../shutdown/signal-rule.js';
+import { statusOf } from '../shutdown/signal-target.js';
+import { writeLineNow } from '../shutdown/standard-error.js';
+import { oneLine, type ExitCode } from './errors.js';
+import { load, type StopSignal, type Terminal } from './load.js';
+import type { LoadOptions } from './options.js';
+import { writeJson, writeLine } from './terminal.js';
+
+/** @throws {CliError} before anything was loaded */
+export async function runLoad(
+  options: LoadOptions,
+  terminal: Omit<Terminal, 'onStopSignal'>,
+): Promise<ExitCode> {
+  const summary = await load(options, {
+    environment: terminal.environment,
+    // Not copied: the mere access opens it.
+    get stdin() {
+      return terminal.stdin;
+    },
+    stdout: terminal.stdout,
+    stderr: terminal.stderr,
+    onStopSignal,
+  });
+  if (!options.quiet) for (const line of summary.lines) writeLine(terminal.stderr, oneLine(line));
+  if (summary.error !== undefined) writeLine(terminal.stderr, `spillway: ${summary.error}`);
+  if (options.json) writeJson(terminal.stdout, summary.json);
+  return summary.exitCode;
+}
+
+function onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number): () => void {
+  const rule = new SignalRule(systemClock);
+  const handle = (signal: StopSignal): void => {
+    const action = rule.decide(signal);
+    if (action === 'drain') stop(signal);
+    else if (action === 'end') endNow(signal, openRows());
+  };
+  process.on('SIGINT', handle).on('SIGTERM', handle);
+  return () => {
+    rule.close();
+    process.off('SIGINT', handle).off('SIGTERM', handle);
+  };
+}
+
+/** The user insists: what becomes of the rows under way is not waited for. */
+function endNow(signal: StopSignal, openRows: number): never {
+  const rows =
+    openRows === 1
+      ? '1 row was read, and it is not known whether it was loaded'
+      : `${openRows} rows were read, and it is not known whether they were loaded`;
+  writeLineNow(`spillway: ended at once by a second ${signal}${openRows > 0 ? `; ${rows}` : ''}`);
+  process.exit(statusOf(signal));
+}
