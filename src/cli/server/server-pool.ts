@@ -165,12 +165,13 @@ export function createServerPool(
         let step: NextStep = 'other-encryption';
         for (const encryption of ways) {
           if (step !== 'other-encryption') break;
-          tried = { host, password, address, encryption };
+          const attempt: Target = { host, password, address, encryption };
+          tried = attempt;
           try {
             const client = await this.#lend();
             const fault = await unsuitableSession(client, wanted);
             if (fault === undefined) {
-              target = tried;
+              target = attempt;
               checked.add(client);
               return client;
             }
@@ -180,7 +181,8 @@ export function createServerPool(
           } catch (thrown) {
             const error = toError(thrown);
             attempts.push({ host, error });
-            step = afterFailure(failureKind(error, encryption), encryption === ways.at(-1));
+            const used = attempt.encryption;
+            step = afterFailure(failureKind(error, used), used === ways.at(-1));
           }
         }
         if (step === 'stop') return 'stop';

@@ -17,14 +17,26 @@ export interface Target {
   readonly password: string | undefined;
   /** What the name was looked up to; the directory of a socket. */
   readonly address: string;
-  readonly encryption: Encryption;
+  /** `plain` as soon as a server without TLS has gone on without it: see `goOnInClear`. */
+  encryption: Encryption;
 }
 
 /** What node-postgres' types leave out, in 8.11 and since. */
 interface ClientInside {
-  readonly connection: GuardedConnection;
-  readonly enableChannelBinding?: boolean;
+  readonly connection: GuardedConnection & ClearConnection;
+  enableChannelBinding?: boolean;
+  ssl?: unknown;
   connect(callback?: ConnectCallback): Promise<void> | undefined;
+}
+
+interface ClearConnection {
+  readonly stream: {
+    listeners(event: 'data'): unknown[];
+    removeAllListeners(event: 'data'): unknown;
+    once(event: 'data', listener: (answer: Buffer) => void): unknown;
+  };
+  ssl?: unknown;
+  attachListeners?(stream: unknown): void;
 }
 
 type ConnectCallback = (error?: Error | null, client?: unknown) => void;
@@ -84,8 +96,10 @@ export function sessionClientClass(
       // Whatever is no message of a login ends the connection, before node-postgres' parser throws.
       const { connection } = this;
       const guard = (): unknown => GuardedSocket.install(connection.stream, 'startup');
-      if (this.spillwayTarget.encryption === 'tls') connection.once('sslconnect', guard);
-      else guard();
+      if (this.spillwayTarget.encryption === 'tls') {
+        connection.once('sslconnect', guard);
+        if (settings.tls.mode === 'prefer' && !settings.tls.isDirect) goOnInClear(this, this.spillwayTarget);
+      } else guard();
       guardAuthentication(connection, {
         requireAuth: settings.requireAuth,
         requiresChannelBinding: isBound,
@@ -94,6 +108,30 @@ export function sessionClientClass(
     }
   };
   return Guarded as unknown as typeof Pg.Client;
+}
+
+/**
+ * As libpq does with `sslmode=prefer`: where the server has no TLS, the session begins on the connection that asked for it. node-postgres
+ * would give that up, and another one would have to be made.
+ */
+function goOnInClear(client: ClientInside, target: Target): void {
+  const { connection } = client;
+  const { stream } = connection;
+  const answers = stream.listeners('data') as ((answer: Buffer) => void)[];
+  if (connection.attachListeners === undefined || answers.length !== 1) return;
+  stream.removeAllListeners('data');
+  stream.once('data', (answer) => {
+    // What comes in the same packet came before anything was asked.
+    if (answer.toString('latin1') !== 'N') {
+      answers[0]!.call(stream, answer);
+      return;
+    }
+    target.encryption = 'plain';
+    client.ssl = connection.ssl = false;
+    client.enableChannelBinding = false;
+    connection.attachListeners!(stream);
+    connection.emit('sslconnect');
+  });
 }
 
 /** Everything is given, so that node-postgres reads neither its own defaults nor the environment. */
