@@ -32,16 +32,26 @@ export interface ScriptedServer {
   readonly heard: string[];
   /** All bytes that came. */
   readonly bytes: Buffer[];
+  /** How many connections were made. */
+  readonly connections: number;
   close(): Promise<void>;
 }
 
-/** @param answers what is sent after the start-up packet, and then after each message */
-export async function startScriptedServer(answers: readonly Buffer[]): Promise<ScriptedServer> {
+/**
+ * @param answers what is sent after the start-up packet, and then after each message
+ * @param answerToTls to a request for TLS. Default: there is none.
+ */
+export async function startScriptedServer(
+  answers: readonly Buffer[],
+  answerToTls: Buffer = Buffer.from('N'),
+): Promise<ScriptedServer> {
+  let connections = 0;
   const heard: string[] = [];
   const bytes: Buffer[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
+    connections += 1;
     let step = 0;
     let rest = Buffer.alloc(0);
     let isStarted = false;
@@ -58,7 +68,7 @@ export async function startScriptedServer(answers: readonly Buffer[]): Promise<S
         if (isStarted) heard.push(String.fromCharCode(rest[0]!));
         rest = rest.subarray(length);
         if (isTlsRequest) {
-          socket.write('N');
+          socket.write(answerToTls);
           continue;
         }
         isStarted = true;
@@ -73,6 +83,9 @@ export async function startScriptedServer(answers: readonly Buffer[]): Promise<S
     port: (server.address() as AddressInfo).port,
     heard,
     bytes,
+    get connections() {
+      return connections;
+    },
     close: async () => {
       for (const socket of sockets) socket.destroy();
       server.close();

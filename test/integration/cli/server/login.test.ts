@@ -22,8 +22,8 @@ afterEach(async () => {
   server = undefined;
 });
 
-async function logIn(answers: Buffer[], more = ''): Promise<CliError | undefined> {
-  server = await startScriptedServer(answers);
+async function logIn(answers: Buffer[], more = '', answerToTls?: Buffer): Promise<CliError | undefined> {
+  server = await startScriptedServer(answers, answerToTls);
   const text = `host=127.0.0.1 port=${server.port} user=u password=${SECRET} dbname=d connect_timeout=5 ${more}`;
   try {
     const connection = await connect({ kind: 'server', text, where: '--to' }, 1, { HOME: '/nowhere' });
@@ -80,6 +80,31 @@ describe('a request for a password in clear', () => {
     const error = await logIn([ASK_CLEARTEXT, LOGGED_IN, ASK_CLEARTEXT]);
     expect(error?.message).toContain('the server broke the protocol: CleartextPassword');
     expect(server!.heard.filter((type) => type === 'p')).toHaveLength(1);
+  });
+});
+
+describe('a server without TLS', () => {
+  it('gets the login on the connection that asked for TLS with sslmode=prefer', async () => {
+    expect(await logIn([ASK_CLEARTEXT, LOGGED_IN, DONE])).toBeUndefined();
+    expect(server!.connections).toBe(1);
+  });
+
+  it('is asked again without TLS when more came with its refusal', async () => {
+    const answer = Buffer.concat([Buffer.from('N'), LOGGED_IN]);
+    expect(await logIn([LOGGED_IN, DONE], '', answer)).toBeUndefined();
+    expect(server!.connections).toBe(2);
+  });
+
+  it('is tried once when it refuses the login', async () => {
+    const error = await logIn([message('E', Buffer.from('SFATAL\0C28P01\0Mno such password\0\0'))]);
+    expect(error?.message).toContain('no such password');
+    expect(server!.connections).toBe(1);
+  });
+
+  it('gets nothing more with sslmode=require', async () => {
+    const error = await logIn([LOGGED_IN, DONE], 'sslmode=require');
+    expect(error?.message).toContain('the server does not support TLS');
+    expect(Buffer.concat(server!.bytes)).toHaveLength(8);
   });
 });
 
