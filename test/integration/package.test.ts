@@ -75,7 +75,7 @@ const ours = (module: string) => path.join(modules, module);
 describe('contents', () => {
   test('only what is built, and the four texts', () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/(?:postgres\/)?(?:index|(?:errors|types)-\w+|chunk-\w+)\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/(?:postgres\/)?(?:index|(?:errors|types)-[\w-]+|chunk-[\w-]+)\.(?:js|cjs|d\.ts|d\.cts)(?:\.map)?|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([
@@ -131,18 +131,30 @@ describe('contents', () => {
     const code = await Promise.all(
       files.map((file) => readFile(path.join(installed(), 'dist/cli', file), 'utf8')),
     );
-    // esbuild notes where each piece of a bundle comes from.
-    const builtIn = new Set(
-      code.flatMap((text) =>
-        [...text.matchAll(/^(?:\/\/ .*| {2}".*)node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm)].map(
-          ([, name]) => name!,
-        ),
-      ),
+    // esbuild notes where each CommonJS module of a bundle comes from; what the source imports may be an ES module.
+    const modulesOf = code.flatMap((text) =>
+      [...text.matchAll(/"node_modules\/((?:@[^/"]+\/)?[^/"]+)\//g)].map(([, name]) => name!),
     );
-    expect(builtIn).toContain('commander');
+    const peers = Object.keys(manifest['peerDependencies'] as object);
+    const imported = (await packagesOf(path.join(root, 'src/cli'))).filter((name) => !peers.includes(name));
+    const builtIn = new Set([...modulesOf, ...imported]);
+    expect([...builtIn]).toEqual(expect.arrayContaining(['commander', 'csv-parse', 'string-width']));
     expect([...builtIn].filter((name) => !new RegExp(`^${name} \\d`, 'm').test(notice))).toEqual([]);
   });
 });
+
+/** The packages that the files of a folder of the source import. */
+async function packagesOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith('.ts'));
+  const texts = await Promise.all(
+    files.map((file) => readFile(path.join(file.parentPath, file.name), 'utf8')),
+  );
+  const imports = texts.flatMap((text) => [
+    ...text.matchAll(/^(?:im|ex)port (?!type )[^;]*?from '((?:@[\w-]+\/)?[a-z][\w-]*)(?:\/[^']*)?';/gm),
+  ]);
+  return [...new Set(imports.map(([, name]) => name!))];
+}
 
 /** The packages that a file of `dist`, and the chunks it is made of, import. */
 async function importedBy(entry: string, seen = new Set<string>()): Promise<string[]> {
