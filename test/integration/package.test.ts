@@ -133,7 +133,7 @@ describe('contents', () => {
     );
     // esbuild notes where each CommonJS module of a bundle comes from; what the source imports may be an ES module.
     const modulesOf = code.flatMap((text) =>
-      [...text.matchAll(/"node_modules\/((?:@[^/"]+\/)?[^/"]+)\//g)].map(([, name]) => name!),
+      [...text.matchAll(/"[^"\n]*node_modules\/((?:@[^/"]+\/)?[^/"]+)\//g)].map(([, name]) => name!),
     );
     const peers = Object.keys(manifest['peerDependencies'] as object);
     const imported = (await packagesOf(path.join(root, 'src/cli'))).filter((name) => !peers.includes(name));
