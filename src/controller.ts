@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events';
+import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
 import { DEFAULTS } from './defaults.js';
 import { checkDrain, drainTimeout, type DrainOptions } from './drain.js';
@@ -67,7 +67,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   };
 
   constructor(flush: FlushFunction<T>, options: SinkOptions<T> = {}) {
-    super();
+    super({ captureRejections: true });
     const settings = resolveSink(flush, options, 'BackpressureController');
     this.#sink = new BatchingSink<T>(flush, settings, {
       onState: (state, previous) => this.emit('state', state, previous),
@@ -91,6 +91,11 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       else this.#onRoom();
     });
     this.#listen();
+  }
+
+  /** An asynchronous listener was rejected: as one that throws. */
+  override [captureRejectionSymbol](thrown: unknown, ...[event]: unknown[]): void {
+    this.#sink.fail(this.#sink.errors.handlerFailed(`listener of '${String(event)}'`, thrown));
   }
 
   /** Begins, or goes on, flushing. Does nothing once `drainOnSignals` has reported what is left. */
@@ -177,7 +182,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   /**
    * Flushes without delay what was pushed before the call. Resolves when all of it has settled, retries included; resolves at once where
-   * there is nothing. Does not promise that every item arrived: see `onFailed`. Rejects with the error that ended the controller, or with
+   * there is nothing. Do not await it in the flush function or in `onFailed`: it waits for what they return. Does not promise that every item arrived: see `onFailed`. Rejects with the error that ended the controller, or with
    * `ERR_BACKPRESSURE_STOPPED`.
    */
   flush(): Promise<void> {
@@ -286,7 +291,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
         (item, bytes) => this.#sink.admitAsked(item, bytes) === 'admitted',
       );
     } catch (thrown) {
-      this.#abort(this.#sink.errors.handlerFailed('sizeOf', thrown));
+      this.#abort(this.#sink.errors.handlerFailed('admission', thrown));
     } finally {
       this.#releasing = false;
     }
@@ -295,7 +300,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */
   #handlerThrew(item: T, thrown: unknown): Error {
-    const error = this.#sink.errors.handlerFailed('sizeOf or shed', thrown);
+    const error = this.#sink.errors.handlerFailed('admission', thrown);
     this.#sink.queue.drop(item, 'aborted');
     this.#abort(error);
     return error;

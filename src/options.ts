@@ -139,7 +139,10 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   retry?: RetryOptions;
   /** Default `false`, none; `copyInto` sets one. Fields that are given lie over those of the flush function's `defaults`. */
   breaker?: BreakerOptions | false;
-  /** Takes the items that failed for good. May be asynchronous. Without it such a failure is fatal and its error carries the items. */
+  /**
+   * Takes the items that failed for good. May be asynchronous; the items settle when it has answered, so it must not await `flush()` or
+   * `drain()` of its own sink. Without it such a failure is fatal and its error carries the items.
+   */
   onFailed?: (failures: FailedItem<T>[]) => unknown;
   /** Learns each item's outcome, in batches, after the destination has answered. May be asynchronous; it is not waited for. */
   onSettled?: (settlements: Settlement<T>[]) => unknown;

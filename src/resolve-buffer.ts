@@ -4,17 +4,20 @@ import type { ProducerMarks, QueueSettings } from './buffer/queue-settings.js';
 import { shareOf } from './buffer/pressure.js';
 import { systemClock, unrefClock } from './clock.js';
 import { DEFAULTS } from './defaults.js';
+import { fieldOf, messageOf } from './common/thrown.js';
+import { ignoreRejection } from './handlers.js';
 import { InvalidOptionError } from './errors.js';
 import type { WritableOptions } from './options.js';
 import {
   checkBoolean,
   checkDuration,
-  checkFunction,
+  checkSynchronous,
   checkInteger,
   checkRatio,
   conflict,
   optional,
   refuse,
+  show,
 } from './validate.js';
 import { BackpressureStrategy } from './vocabulary.js';
 
@@ -72,7 +75,9 @@ export function resolveBuffer<T>(
         "option 'sizeOf' has no use in byte mode ('objectMode: false'): a chunk's size is its length",
       );
   }
-  const sizeOf = objectMode ? optional(context.sizeOf, (value) => checkFunction('sizeOf', value)) : chunkSize;
+  const sizeOf = objectMode
+    ? optional(context.sizeOf, (value) => checkSynchronous('sizeOf', value))
+    : chunkSize;
   const highWaterMark = optional(given.highWaterMark, checkHighWaterMark);
   const bound = objectMode
     ? itemBound(given, context, ratios, highWaterMark)
@@ -103,7 +108,7 @@ export function resolveBuffer<T>(
     },
     sizeOf: sizeOf,
     sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
-    shed: optional(given.shed, (value) => checkFunction('shed', value)),
+    shed: optional(given.shed, (value) => checkSynchronous('shed', value)),
     maxWaiting:
       optional(given.maxWaiting, (value) => checkInteger('maxWaiting', value, 0)) ??
       (objectMode ? bound.capacity : bound.capacityBytes),
@@ -114,7 +119,7 @@ export function resolveBuffer<T>(
     unref,
     // The one place where it is decided: every timer of a sink is set by this clock.
     clock: unref ? unrefClock(clock) : clock,
-    random: optional(given.random, (value) => checkFunction('random', value)) ?? Math.random,
+    random: given.random === undefined ? Math.random : checkedRandom(given.random),
   };
 }
 
@@ -286,5 +291,28 @@ function checkHighWaterMark(value: number): number {
 }
 
 function checkSignal(value: AbortSignal): AbortSignal {
-  return value instanceof AbortSignal ? value : refuse('signal', 'an AbortSignal', value);
+  // One of another realm is no instance of this one's class.
+  const isSignal =
+    typeof fieldOf(value, 'aborted') === 'boolean' &&
+    typeof fieldOf(value, 'addEventListener') === 'function';
+  return isSignal ? value : refuse('signal', 'an AbortSignal', value);
+}
+
+/** @throws InvalidOptionError at a call that fails, or whose value is none that can be used. */
+function checkedRandom(random: () => number): () => number {
+  checkSynchronous('random', random);
+  return () => {
+    let value: unknown;
+    try {
+      value = random();
+    } catch (thrown) {
+      throw new InvalidOptionError('random', `option 'random' failed: ${messageOf(thrown)}`);
+    }
+    if (typeof value === 'number' && value >= 0 && value <= 1) return value;
+    ignoreRejection(value);
+    throw new InvalidOptionError(
+      'random',
+      `option 'random' must return a number from 0 to just under 1; got ${show(value)}`,
+    );
+  };
 }

@@ -31,6 +31,7 @@ import {
   checkFunction,
   checkInteger,
   checkNames,
+  checkSynchronous,
   conflict,
   optional,
   refuse,
@@ -145,11 +146,11 @@ export function resolveSink<T>(
       true,
     ),
     abortGraceMs: checkDuration('abortGraceMs', given.abortGraceMs ?? DEFAULTS.abortGraceMs, 0),
-    retry: resolveRetry(dropUndefined('retry', given.retry), defaults.retry),
+    retry: resolveRetry(given.retry, defaults.retry),
     breaker: resolveBreaker(given.breaker, defaults.breaker),
     onFailed: optional(given.onFailed, (value) => checkFunction('onFailed', value)),
     onSettled: optional(given.onSettled, (value) => checkFunction('onSettled', value)),
-    positionOf: optional(given.positionOf, (value) => checkFunction('positionOf', value)),
+    positionOf: optional(given.positionOf, (value) => checkSynchronous('positionOf', value)),
   });
 }
 
@@ -218,9 +219,10 @@ function resolveIntervals(
   return { minFlushIntervalMs, maxFlushIntervalMs };
 }
 
-function resolveRetry(own: RetryOptions, beneath: RetryOptions = {}): ResolvedRetry {
+function resolveRetry(user: RetryOptions | undefined, standard: RetryOptions | undefined): ResolvedRetry {
+  const own = readFields('retry', user, RETRY_OPTIONS);
+  const beneath = readFields('retry', standard, RETRY_OPTIONS);
   const given = { ...beneath, ...own };
-  checkNames(given, RETRY_OPTIONS, "option 'retry'");
   return {
     attempts: checkInteger('retry.attempts', given.attempts ?? DEFAULTS.retry.attempts, 1),
     ...resolveDelays('retry', own, { ...DEFAULTS.retry, ...beneath }, 0),
@@ -231,7 +233,7 @@ function resolveRetry(own: RetryOptions, beneath: RetryOptions = {}): ResolvedRe
       true,
     ),
     isRetryable:
-      optional(given.isRetryable, (value) => checkFunction('retry.isRetryable', value)) ??
+      optional(given.isRetryable, (value) => checkSynchronous('retry.isRetryable', value)) ??
       isRetryableUnlessToldOtherwise,
     afterTimeout: checkBoolean('retry.afterTimeout', given.afterTimeout ?? DEFAULTS.retry.afterTimeout),
   };
@@ -242,10 +244,9 @@ function resolveBreaker(
   beneath: SinkOptions<never>['breaker'],
 ): ResolvedBreaker | undefined {
   if (given === false || (given === undefined && !beneath)) return undefined;
-  const own = dropUndefined('breaker', given);
-  const standard = { ...DEFAULTS.breaker, ...(beneath || {}) };
+  const own = readFields('breaker', given, BREAKER_OPTIONS);
+  const standard = { ...DEFAULTS.breaker, ...readFields('breaker', beneath || undefined, BREAKER_OPTIONS) };
   const fields = { ...standard, ...own };
-  checkNames(fields, BREAKER_OPTIONS, "option 'breaker'");
   return {
     failures: checkInteger('breaker.failures', fields.failures, 1),
     ...resolveDelays('breaker', own, standard, 1),
@@ -291,15 +292,28 @@ function checkGiven(given: unknown): void {
 
 const CLOCK_METHODS = ['now', 'setTimeout', 'clearTimeout'] as const;
 
-function refuseNull(given: object, prefix = ''): void {
+function refuseNull(given: object): void {
   for (const [name, value] of Object.entries(given))
-    if (value === null) refuse(prefix + name, 'left out or have a value', value);
+    if (value === null) refuse(name, 'left out or have a value', value);
 }
 
-/** So that `{ retry: { attempts: undefined } }` leaves the default alone. */
-function dropUndefined<O extends object>(option: string, given: O | undefined): Partial<O> {
+/**
+ * The fields that are set, each read once: also getters and those that a class instance inherits. `{ retry: { attempts: undefined } }`
+ * leaves the default alone.
+ */
+function readFields<O extends object>(
+  option: string,
+  given: O | undefined,
+  names: ReadonlySet<string>,
+): Partial<O> {
   if (given === undefined) return {};
   if (typeof given !== 'object' || (given as unknown) === null) refuse(option, 'an object', given);
-  refuseNull(given, `${option}.`);
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<O>;
+  checkNames(given, names, `option '${option}'`);
+  const fields: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = (given as Record<string, unknown>)[name];
+    if (value === null) refuse(`${option}.${name}`, 'left out or have a value', value);
+    if (value !== undefined) fields[name] = value;
+  }
+  return fields as Partial<O>;
 }

@@ -1,12 +1,21 @@
 /** Checks of single options. Each returns the value it was given, or throws an error that names option, range and value. */
 
+import { types } from 'node:util';
 import { InvalidOptionError } from './errors.js';
 import { LONGEST_DELAY_MS } from './clock.js';
 
 /** How a value looks in a message: short, and never the contents of an object. */
 export function show(value: unknown): string {
+  try {
+    return shown(value);
+  } catch {
+    return 'something that cannot be read';
+  }
+}
+
+function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'function') return types.isAsyncFunction(value) ? 'an async function' : 'a function';
   if (typeof value === 'bigint') return `${value}n`;
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return 'an object';
@@ -45,6 +54,13 @@ export function checkDuration(option: string, value: unknown, min: number, orInf
 
 export function checkFunction<F>(option: string, value: F): F {
   return typeof value === 'function' ? value : refuse(option, 'a function', value);
+}
+
+/** A function whose value is needed at once: a promise would be taken for `true`. */
+export function checkSynchronous<F>(option: string, value: F): F {
+  checkFunction(option, value);
+  if (!types.isAsyncFunction(value)) return value;
+  return refuse(option, 'a function that returns its value, not a promise', value);
 }
 
 export function checkBoolean(option: string, value: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { TakenItems } from '../buffer/admission-queue.js';
 import { Deadline } from '../common/deadline.js';
 import { fieldOf, toError } from '../common/thrown.js';
+import { LONGEST_DELAY_MS } from '../clock.js';
 import type { StageErrors } from '../errors.js';
 import type { FlushReport } from '../events.js';
 import { refusePromise } from '../handlers.js';
@@ -321,9 +322,12 @@ export class Flight<T> {
   #interruptible(work: () => unknown): Promise<void> {
     const { clock, abortGraceMs } = this.#settings;
     return new Promise((resolve, reject) => {
+      // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
+      const hold = clock.setTimeout(() => undefined, LONGEST_DELAY_MS);
       let grace: Deadline | undefined;
       const end = (settle: () => void) => {
         grace?.clear();
+        clock.clearTimeout(hold);
         this.#interrupt = undefined;
         settle();
       };

@@ -1,3 +1,4 @@
+import { captureRejectionSymbol } from 'node:events';
 import { addAbortSignal, Duplex, finished, getDefaultHighWaterMark } from 'node:stream';
 import { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
@@ -11,6 +12,7 @@ import { resolveTransform, type ResolvedTransform } from '../resolve-options.js'
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import { Stopwatch } from '../stopwatch.js';
 import { BackpressureStrategy } from '../vocabulary.js';
+import { failOf, guardCallback, readableError } from './user-code.js';
 import { keepShapeOf } from './kept-shapes.js';
 import {
   defineGetter,
@@ -102,12 +104,15 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   constructor(options: TransformOptions<In, Out> = {}) {
     keepShapeOf(BackpressureTransform, () => new BackpressureTransform({ strategy: 'sample' }));
     const settings = resolveTransform(options);
-    super({
+    // Node's types do not know `captureRejections` here.
+    const native = {
       objectMode: settings.objectMode,
+      captureRejections: true,
       writableHighWaterMark: settings.strategy === 'block' ? 1 : Number.MAX_SAFE_INTEGER,
       // Whatever the readable side held would be out of reach of drop_oldest, and older than what it keeps.
       readableHighWaterMark: 0,
-    });
+    };
+    super(native);
     this.#settings = settings;
     this.#queue = new AdmissionQueue<In>(settings, {
       onState: (state, previous) => this.#tell('state', state, previous),
@@ -265,7 +270,13 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     const offered = this.#gate.onOffer(chunk);
     if (!offered) [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
     try {
-      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
+      return this.#gate.answer(
+        super.write(
+          chunk,
+          this.#guarded('write', encoding) as BufferEncoding,
+          this.#guarded('write', callback) as WriteCallback,
+        ),
+      );
     } catch (thrown) {
       if (offered) this.#queue.retract();
       else this.#lateCallbacks.withdraw(encoding, callback);
@@ -285,7 +296,11 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
     else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
     try {
-      super.end(chunk, encoding as BufferEncoding, callback as () => void);
+      super.end(
+        this.#guarded('end', chunk),
+        this.#guarded('end', encoding) as BufferEncoding,
+        this.#guarded('end', callback) as () => void,
+      );
     } catch (thrown) {
       if (offered) this.#queue.retract();
       late?.withdraw(encoding, callback);
@@ -294,6 +309,20 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#gate.onEnd();
     if (!this.destroyed) this.#queue.setDraining(true);
     return this;
+  }
+
+  #guarded(method: 'write' | 'end', argument: unknown): unknown {
+    return guardCallback(this, this.#queue.errors, method, argument);
+  }
+
+  // Node's own code passes a callback, too, which its types do not have.
+  override destroy(error?: Error | null, ...rest: []): this {
+    return super.destroy(readableError(error, this.#queue.errors) as Error, ...rest);
+  }
+
+  /** An asynchronous listener was rejected: as one that throws. */
+  override [captureRejectionSymbol](thrown: unknown, event: string | symbol): void {
+    failOf(this, this.#queue.errors, `listener of '${String(event)}'`, thrown);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { captureRejectionSymbol } from 'node:events';
 import { addAbortSignal, finished, Writable } from 'node:stream';
 import { BatchingSink } from '../batch/batching-sink.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../drain.js';
@@ -9,6 +10,7 @@ import { resolveSink } from '../resolve-options.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import type { FlushFunction } from '../types.js';
 import { checkInteger } from '../validate.js';
+import { failOf, guardCallback, readableError } from './user-code.js';
 import { keepShapeOf } from './kept-shapes.js';
 import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
 import { ProducerGate } from './producer-gate.js';
@@ -69,11 +71,14 @@ export class BackpressureWritable<T = unknown> extends Writable {
     keepShapeOf(BackpressureWritable, () => new BackpressureWritable(() => Promise.resolve(), WIDEST));
     const settings = resolveSink(flush, options, 'BackpressureWritable');
     const blocks = settings.strategy === 'block';
-    super({
+    // Node's types do not know `captureRejections` here.
+    const native = {
       objectMode: settings.objectMode,
+      captureRejections: true,
       // Under `block` the held callback of `_write` says when to wait; a dropping strategy never says it.
       highWaterMark: blocks ? 1 : Number.MAX_SAFE_INTEGER,
-    });
+    };
+    super(native);
     this.#sink = new BatchingSink<T>(flush, settings, {
       onState: (state, previous) => this.emit('state', state, previous),
       onDrop: (item, reason) => this.emit('drop', item, reason),
@@ -108,7 +113,8 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   /**
    * Flushes without delay what was written before the call. Resolves when all of it has settled, retries included, which does not promise
-   * that every item arrived: see `onFailed` and the strategy. Rejects with the error that destroys the stream.
+   * that every item arrived: see `onFailed` and the strategy. Rejects with the error that destroys the stream. Do not await it in the flush
+   * function or in `onFailed`: it waits for what they return.
    */
   flush(): Promise<void> {
     return this.#sink.flush();
@@ -246,7 +252,13 @@ export class BackpressureWritable<T = unknown> extends Writable {
     const offered = this.#gate.onOffer(chunk);
     if (!offered) [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
     try {
-      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
+      return this.#gate.answer(
+        super.write(
+          chunk,
+          this.#guarded('write', encoding) as BufferEncoding,
+          this.#guarded('write', callback) as WriteCallback,
+        ),
+      );
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
       else this.#lateCallbacks.withdraw(encoding, callback);
@@ -266,7 +278,11 @@ export class BackpressureWritable<T = unknown> extends Writable {
     if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
     else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
     try {
-      super.end(chunk, encoding as BufferEncoding, callback as () => void);
+      super.end(
+        this.#guarded('end', chunk),
+        this.#guarded('end', encoding) as BufferEncoding,
+        this.#guarded('end', callback) as () => void,
+      );
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
       late?.withdraw(encoding, callback);
@@ -275,6 +291,20 @@ export class BackpressureWritable<T = unknown> extends Writable {
     this.#gate.onEnd();
     if (!this.destroyed) this.#sink.setDraining(true);
     return this;
+  }
+
+  #guarded(method: 'write' | 'end', argument: unknown): unknown {
+    return guardCallback(this, this.#sink.errors, method, argument);
+  }
+
+  // Node's own code passes a callback, too, which its types do not have.
+  override destroy(error?: Error | null, ...rest: []): this {
+    return super.destroy(readableError(error, this.#sink.errors) as Error, ...rest);
+  }
+
+  /** An asynchronous listener was rejected: as one that throws. */
+  override [captureRejectionSymbol](thrown: unknown, event: string | symbol): void {
+    failOf(this, this.#sink.errors, `listener of '${String(event)}'`, thrown);
   }
 
   /**
@@ -290,7 +320,10 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   override _final(callback: WriteCallback): void {
-    this.#sink.flush().then(() => callback(), callback);
+    this.#sink
+      .flush()
+      .then(() => callback(), callback)
+      .catch((thrown: unknown) => failOf(this, this.#sink.errors, "listener of 'prefinish'", thrown));
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {

@@ -170,7 +170,7 @@ export class ProducerGate<T> {
       return true;
     } catch (thrown) {
       this.#pending = { chunk, asked: true };
-      this.#stream.destroy(this.#queue.errors.handlerFailed('sizeOf or shed', thrown));
+      this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
       return false;
     }
   }
@@ -243,9 +243,17 @@ export class ProducerGate<T> {
     const { offered } = this.#ledger;
     this.#measured = undefined;
     if (this.#isShut()) return this.#keepOut(chunk, callback);
-    const outcome = this.#queue.asks
-      ? this.#admitAsking(chunk, bytes, callback)
-      : this.#gated.admit(chunk, bytes);
+    let outcome: Outcome | undefined;
+    try {
+      outcome = this.#queue.asks
+        ? this.#admitAsking(chunk, bytes, callback)
+        : this.#gated.admit(chunk, bytes);
+    } catch (thrown) {
+      // `random` or the clock, which the user may give.
+      this.#asking = callback;
+      this.#askedChunk = chunk;
+      this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
+    }
     if (outcome === undefined) return;
     if (outcome === 'full') this.#pending = { chunk, asked: true };
     else if (!this.#blocks || !(this.#gated.queue.mustPause || this.#isShut())) {
@@ -276,7 +284,7 @@ export class ProducerGate<T> {
       answer = !asked && this.#queue.sheds(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
     } catch (thrown) {
       // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
-      this.#stream.destroy(this.#queue.errors.handlerFailed('sizeOf or shed', thrown));
+      this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
     }
     return this.#stream.destroyed ? undefined : answer;
   }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
-import { toError } from '../common/thrown.js';
+import { isErrorLike } from '../common/thrown.js';
 import type { ResolvedTransform } from '../resolve-options.js';
 import { Mapper } from './mapper.js';
 import { countAsRead, lowerReadMark, nativeMethod } from './native-length.js';
@@ -75,7 +75,9 @@ export class ReadSide<In> {
         port.onRoom();
       },
       onAnswer: () => this.schedule(),
-      onError: (thrown) => stream.destroy(toError(thrown)),
+      // What is an error ends the stream as it is, as in Node's Transform.
+      onError: (thrown) =>
+        stream.destroy(isErrorLike(thrown) ? thrown : queue.errors.handlerFailed('map', thrown)),
     });
   }
 
