@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import {
   BREAKER_OPTIONS,
@@ -9,7 +10,9 @@ import {
   WRITABLE_OPTIONS,
 } from '../../src/defaults.js';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
+import { copyInto } from '../../src/postgres/index.js';
 import { COPY_OPTIONS } from '../../src/postgres/copy-options.js';
+import { resolveSink } from '../../src/resolve-options.js';
 import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-options.js';
 import { DROP_REASONS } from '../../src/vocabulary.js';
 
@@ -31,9 +34,10 @@ function table(head: string): string[][] {
 const plain = (cell: string) => cell.replaceAll('`', '');
 
 describe('the tables of the README say what the code does', () => {
-  const rows = table('option').map(([name, fallback, kinds]) => ({
+  const rows = table('option').map(([name, fallback, copy, kinds]) => ({
     name: plain(name!),
     fallback: plain(fallback!),
+    copy: copy!,
     kinds: kinds!,
   }));
 
@@ -64,6 +68,28 @@ describe('the tables of the README say what the code does', () => {
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(expected));
     expect(readme).toContain(`${byteMode.maxBufferBytes / 2 ** 20} MiB unless set`);
     expect(readme).toContain(`${byteMode.batchBytes / 2 ** 20} MiB unless set`);
+  });
+
+  it("the defaults of copyInto are those of the code, for a pool of node-postgres' own size", () => {
+    const copy = copyInto(new pg.Pool({ max: 10 }), { table: 'events' });
+    const { capacity } = resolveSink(copy, {}, 'BackpressureWritable');
+    const { retry, breaker, ...own } = copy.defaults;
+    const effective: Record<string, unknown> = {};
+    const { retry: bareRetry, breaker: bareBreaker, ...bare } = DEFAULTS;
+    for (const [prefix, options] of [
+      ['', { ...bare, ...own, maxBufferSize: capacity }],
+      ['retry.', { ...bareRetry, ...retry }],
+      ['breaker.', { ...bareBreaker, ...breaker }],
+    ] as const) {
+      for (const [name, value] of Object.entries(options)) {
+        if (typeof value === 'function' || name === 'byteMode') continue;
+        effective[`${prefix}${name}`] = typeof value === 'string' ? `'${value}'` : String(value);
+      }
+    }
+    const documented = rows
+      .filter(({ copy }) => copy.startsWith('`'))
+      .map(({ name, copy }) => [name, plain(copy)]);
+    expect(Object.fromEntries(documented)).toEqual(effective);
   });
 
   it('the options of drainOnSignals and their defaults are those of the code', () => {
