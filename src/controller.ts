@@ -1,5 +1,6 @@
 import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
+import { EmittingObserver } from './batch/sink-observer.js';
 import { DEFAULTS } from './defaults.js';
 import { checkDrain, drainTimeout, type DrainOptions } from './drain.js';
 import type { AnyListener, ListenerOf, SinkEvents } from './events.js';
@@ -69,20 +70,15 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   constructor(flush: FlushFunction<T>, options: SinkOptions<T> = {}) {
     super({ captureRejections: true });
     const settings = resolveSink(flush, options, 'BackpressureController');
-    this.#sink = new BatchingSink<T>(flush, settings, {
-      onState: (state, previous) => this.emit('state', state, previous),
-      onDrop: (item, reason) => this.emit('drop', item, reason),
-      hearsDrops: () => this.listenerCount('drop') > 0,
-      onFlush: (report) => this.emit('flush', report),
-      onRetry: (retry) => this.emit('retry', retry),
-      onBreaker: (...change) => this.emit('breaker', ...change),
-      onFailed: (failures) => this.emit('failed', failures),
-      onRoom: () => {
+    const observer = new EmittingObserver<T>(
+      this,
+      () => {
         this.#onRoom();
         this.#letGo();
       },
-      onFatal: (error) => this.#abort(error),
-    });
+      (error) => this.#abort(error),
+    );
+    this.#sink = new BatchingSink<T>(flush, settings, observer);
     const maxBlockTimeMs = settings.maxBlockTimeMs ?? DEFAULTS.maxBlockTimeMs;
     this.#line = new WaitingLine<T>(settings.clock, maxBlockTimeMs, (item) => {
       this.#sink.queue.drop(item, 'timeout');

@@ -99,13 +99,18 @@ export function resolveBuffer<T>(
   return {
     objectMode,
     strategy,
-    ...ratios,
-    ...bound,
+    lowWatermark: ratios.lowWatermark,
+    highWatermark: ratios.highWatermark,
+    capacity: bound.capacity,
+    capacityBytes: bound.capacityBytes,
     unsetBatchSize: context.unsetBatchSize,
-    marks: {
-      ...producerMarks(bound, ratios, objectMode, highWaterMark),
-      yieldEvery: resolveYield(given.yieldEvery, context.yieldEvery, strategy, objectMode),
-    },
+    marks: producerMarks(
+      bound,
+      ratios,
+      objectMode,
+      highWaterMark,
+      resolveYield(given.yieldEvery, context.yieldEvery, strategy, objectMode),
+    ),
     sizeOf: sizeOf,
     sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
     shed: optional(given.shed, (value) => checkSynchronous('shed', value)),
@@ -225,31 +230,33 @@ function byteBound(
 }
 
 function producerMarks(
-  bound: Bound,
+  { capacity, capacityBytes }: Bound,
   ratios: Ratios,
   objectMode: boolean,
   highWaterMark: number | undefined,
-): Omit<ProducerMarks, 'yieldEvery'> {
-  const pause = (limit: number, mark: number | undefined) =>
-    limit === Infinity ? Infinity : (mark ?? shareOf(limit, ratios.highWatermark));
-  const resume = (limit: number, pauseAt: number) => {
-    if (limit === Infinity) return Infinity;
-    const low = Math.min(
-      shareOf(limit, ratios.lowWatermark),
-      shareOf(pauseAt, ratios.lowWatermark / ratios.highWatermark),
-    );
-    return Math.max(0, Math.min(low, pauseAt - 1));
-  };
-  const pauseAt = pause(bound.capacity, objectMode ? highWaterMark : undefined);
-  const pauseAtBytes = pause(bound.capacityBytes, objectMode ? undefined : highWaterMark);
+  yieldEvery: number,
+): ProducerMarks {
+  const pauseAt = pauseMark(capacity, ratios, objectMode ? highWaterMark : undefined);
+  const pauseAtBytes = pauseMark(capacityBytes, ratios, objectMode ? undefined : highWaterMark);
   return {
     // A mark of 0 lets one item in, as in Node.
     pauseAt: Math.max(1, pauseAt),
-    resumeAt: resume(bound.capacity, pauseAt),
+    resumeAt: resumeMark(capacity, ratios, pauseAt),
     pauseAtBytes: Math.max(1, pauseAtBytes),
-    resumeAtBytes: resume(bound.capacityBytes, pauseAtBytes),
+    resumeAtBytes: resumeMark(capacityBytes, ratios, pauseAtBytes),
     highWaterMark: objectMode ? pauseAt : pauseAtBytes,
+    yieldEvery,
   };
+}
+
+function pauseMark(limit: number, { highWatermark }: Ratios, given: number | undefined): number {
+  return limit === Infinity ? Infinity : (given ?? shareOf(limit, highWatermark));
+}
+
+function resumeMark(limit: number, { lowWatermark, highWatermark }: Ratios, pauseAt: number): number {
+  if (limit === Infinity) return Infinity;
+  const low = Math.min(shareOf(limit, lowWatermark), shareOf(pauseAt, lowWatermark / highWatermark));
+  return Math.max(0, Math.min(low, pauseAt - 1));
 }
 
 function resolveYield(

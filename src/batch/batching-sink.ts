@@ -22,7 +22,7 @@ import { CommittedPosition, type Position } from './committed-position.js';
 import { decideFlush } from './flush-decision.js';
 import { FlushPace } from './flush-pace.js';
 import { SettlementLog } from './settlement-log.js';
-import { guardObserver, type SinkObserver } from './sink-observer.js';
+import { GuardedObserver, type SinkObserver } from './sink-observer.js';
 import { inOrder, Unsettled, type Part } from './unsettled.js';
 
 /**
@@ -42,8 +42,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #aborting: Promise<void> | undefined;
   #failure: Error | undefined;
   #draining = false;
-  /** Each with the promise of its end. */
-  readonly #flights = new Map<Flight<T>, Promise<void>>();
+  /** Each with who waits for its end: an abort, if there is one. */
+  readonly #flights = new Map<Flight<T>, (() => void) | undefined>();
   readonly #gate: CallGate;
   readonly #flushWaiters = new FlushWaiters();
   readonly #loadWaiters = new LoadWaiters();
@@ -73,14 +73,14 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const failSoon = (name: string, thrown: unknown) => {
       queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
     };
-    this.#observer = guardObserver(observer, failSoon);
+    this.#observer = new GuardedObserver(observer, failSoon);
     this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
     this.#alarm = new Alarm(settings.clock, () => this.#pump());
     this.#pace = new FlushPace(settings.clock, settings);
     this.#blocked = new Stopwatch(settings.clock);
     this.#gate = new CallGate(settings, this);
     this.queue = new AdmissionQueue<T>(settings, {
-      onState: this.#observer.onState,
+      onState: (state, previous) => this.#observer.onState(state, previous),
       onDrop: (item, reason) => this.#onDrop(item, reason),
       heedsDrops: () => settings.onSettled !== undefined || this.#hasWaiters || this.#observer.hearsDrops(),
     });
@@ -247,7 +247,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#alarm.clear();
     this.#gate.end();
     this.#blocked.stop();
-    const ends = [...this.#flights.values()];
+    const ends = [...this.#flights.keys()].map(
+      (flight) => new Promise<void>((resolve) => this.#flights.set(flight, resolve)),
+    );
     for (const flight of this.#flights.keys()) flight.abort(error);
     this.#failQueued();
     this.#dropWaiting(waiting);
@@ -405,15 +407,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
     if (this.#control !== undefined) flight.launch = this.#noteLaunch(this.#control, taken, isFull);
     this.#flushes[reason]++;
-    let ended!: () => void;
-    // Its end is known before it begins: the flush function may abort everything at once.
     if (span !== undefined) this.#positions!.begin(flight, span);
     this.#gate.onLaunch(flight.first);
-    this.#flights.set(flight, new Promise((resolve) => (ended = resolve)));
+    // Before it begins: the flush function may abort everything at once.
+    this.#flights.set(flight, undefined);
     // `run` never rejects: what fails is told to `fail`.
     void flight.run().then(() => {
+      const ended = this.#flights.get(flight);
       this.#flights.delete(flight);
-      ended();
+      ended?.();
       this.#checkWaiters();
       this.#pump();
     });

@@ -1,6 +1,7 @@
 import { captureRejectionSymbol } from 'node:events';
 import { addAbortSignal, finished, Writable } from 'node:stream';
 import { BatchingSink } from '../batch/batching-sink.js';
+import { EmittingObserver } from '../batch/sink-observer.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../drain.js';
 import type { AnyListener, ListenerOf, NodeEventName, WritableEvents } from '../events.js';
 import { handled } from '../handlers.js';
@@ -79,17 +80,12 @@ export class BackpressureWritable<T = unknown> extends Writable {
       highWaterMark: blocks ? 1 : Number.MAX_SAFE_INTEGER,
     };
     super(native);
-    this.#sink = new BatchingSink<T>(flush, settings, {
-      onState: (state, previous) => this.emit('state', state, previous),
-      onDrop: (item, reason) => this.emit('drop', item, reason),
-      hearsDrops: () => this.listenerCount('drop') > 0,
-      onFlush: (report) => this.emit('flush', report),
-      onRetry: (retry) => this.emit('retry', retry),
-      onBreaker: (...change) => this.emit('breaker', ...change),
-      onFailed: (failures) => this.emit('failed', failures),
-      onRoom: () => this.#gate.onRoom(),
-      onFatal: (error) => this.destroy(error),
-    });
+    const observer = new EmittingObserver<T>(
+      this,
+      () => this.#gate.onRoom(),
+      (error) => this.destroy(error),
+    );
+    this.#sink = new BatchingSink<T>(flush, settings, observer);
     this.#gate = new ProducerGate<T>(this, this.#sink, settings, () => nativeWritableLength(this));
     this.#sink.start();
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
