@@ -25,7 +25,10 @@ export interface BufferMetrics {
   timeInStateMs: Record<BackpressureState, number>;
   /** How long producers were made to wait, in milliseconds. */
   producerBlockedMs: number;
-  /** Under `sample`: offered items that no kept item stands for yet. */
+  /**
+   * Under `sample`: items offered less the weights of those kept (`shed` and `aborted` ones excluded). Above 0: so many items have nobody
+   * who stands for them yet. Below 0, by less than `sampleRate`: the window's item has been kept, and the rest of the window is to come.
+   */
   unrepresented: number;
   /** Where bytes are measured: bytes queued and in flight. */
   bufferBytes?: number;

@@ -129,7 +129,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     if (this.#shed !== undefined || this.#capacity === Infinity) return;
     const untilRise = this.#state.itemsUntilRise(load);
     if (this.#sizeOf !== undefined) return this.#clearMeasured(Math.min(most, untilRise), mostBytes);
-    if (!this.#fillsUp && this.isPressed()) {
+    if (this.#samples) {
       this.#clearFor('sampled', Math.min(most, this.sampling.skips));
     } else if (load < this.#capacity) {
       // The next one has a weight of its own: a listener of the drop has made room.
@@ -142,9 +142,14 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     }
   }
 
+  /** The next item belongs to a window of the strategy `sample`. */
+  get #samples(): boolean {
+    return !this.#fillsUp && (this.sampling.isOpen || this.isPressed());
+  }
+
   #clearMeasured(most: number, mostBytes: number): void {
     const { load, loadBytes } = this.ledger;
-    if (load >= this.#capacity || this.unrepresented > 0 || (!this.#fillsUp && this.isPressed())) return;
+    if (load >= this.#capacity || this.unrepresented > 0 || this.#samples) return;
     this.#clearedBytes = Math.min(
       mostBytes,
       this.#capacityBytes - loadBytes,

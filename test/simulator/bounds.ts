@@ -7,6 +7,7 @@ export interface RunBounds extends Bounds {
   batchBytes: number;
   isByteMode: boolean;
   isAdaptive: boolean;
+  sampleRate: number;
 }
 
 export function boundsOf(options: WritableOptions<Item>): RunBounds {
@@ -49,5 +50,6 @@ export function boundsOf(options: WritableOptions<Item>): RunBounds {
     batchBytes,
     isByteMode,
     isAdaptive: options.adaptive === true,
+    sampleRate: options.sampleRate ?? 10,
   };
 }

@@ -30,7 +30,7 @@ export class InstantChecks {
     const settled = m.eventsFlushed + m.eventsFailed;
     if (m.eventsOffered !== m.waiting + load + settled + drops) return 'offered does not add up';
     if (m.eventsAccepted !== load + settled + m.dropsByReason.evicted) return 'accepted does not add up';
-    if (!(m.bufferSize >= 0 && m.inFlight >= 0 && m.waiting >= 0 && m.unrepresented >= 0))
+    if (!(m.bufferSize >= 0 && m.inFlight >= 0 && m.waiting >= 0 && m.unrepresented > -bounds.sampleRate))
       return 'a negative count';
     if (!(m.eventsFlushed >= 0 && m.eventsFailed >= 0)) return 'a negative count of settled items';
     if (load > bounds.capacity) return `more than the capacity of ${bounds.capacity}`;

@@ -144,17 +144,35 @@ describe('sample', () => {
     expect(queue.queuedItems().slice(5)).toEqual(kept);
   });
 
-  it('begins a new window whenever the pressure comes back', () => {
+  it('finishes a window in which the pressure ends, then keeps every item', () => {
     const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 4, random: () => 0.999 });
     for (const item of range(1, 7)) offer(item);
     queue.take(5);
     queue.settle(5, 0, 0);
-    for (const item of range(8, 12 + 4)) offer(item);
-    // 6 and 7 began a window that NORMAL cut short; 13 to 16 are one of their own.
-    expect(queue.queuedItems()).toEqual([8, 9, 10, 11, 12, 16]);
+    expect(queue.state).toBe('normal');
+    for (const item of range(8, 11)) offer(item);
+    // 6 to 9 are one window.
+    expect(queue.queuedItems()).toEqual([9, 10, 11]);
+    expect([...queue.take(3).weights!]).toEqual([4, 1, 1]);
+    expect(queue.unrepresented).toBe(0);
   });
 
-  it('gives a kept item the weight of those that it stands for, shed ones excluded', () => {
+  it.each([
+    [0, 0, -3],
+    [0.5, 2, -1],
+    [0.999, 3, 0],
+  ])('with chance %d the kept item at place %d of a window of 4 weighs 4', (chance, place, after) => {
+    const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 4, random: () => chance });
+    for (const item of range(1, 5 + place)) offer(item);
+    expect(queue.unrepresented).toBe(place);
+    offer(6 + place);
+    expect(queue.unrepresented).toBe(after);
+    expect([...queue.take(6).weights!]).toEqual([1, 1, 1, 1, 1, 4]);
+    for (const item of range(7 + place, 9)) offer(item);
+    expect(queue.unrepresented).toBe(0);
+  });
+
+  it('leaves shed items out of windows and weights', () => {
     const { queue, offer } = queueOf({
       strategy: 'sample',
       sampleRate: 4,
@@ -162,8 +180,23 @@ describe('sample', () => {
       shed: (item) => item === 7,
     });
     for (const item of range(1, 10)) offer(item);
-    // In the window 6, 8, 9, 10 the last is kept: it stands for four.
+    // In the window 6, 8, 9, 10 the last is kept.
+    expect(queue.queuedItems()).toEqual([1, 2, 3, 4, 5, 10]);
     expect([...queue.take(6).weights!]).toEqual([1, 1, 1, 1, 1, 4]);
+    expect(queue.unrepresented).toBe(0);
+  });
+
+  it('lets the next kept item stand for a window whose chosen item found no room', () => {
+    const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 3, capacity: 4, random: () => 0 });
+    // 1 and 2 in NORMAL; 3 and 6 of their windows; 9 is rejected, 10 and 11 belong to its window.
+    for (const item of range(1, 10)) offer(item);
+    expect(queue.queuedItems()).toEqual([1, 2, 3, 6]);
+    expect(drops.filter(([, reason]) => reason === 'rejected')).toEqual([[9, 'rejected']]);
+    expect(queue.unrepresented).toBe(2);
+    expect([...queue.take(4).weights!]).toEqual([1, 1, 3, 3]);
+    queue.settle(4, 0, 0);
+    for (const item of range(11, 12)) offer(item);
+    expect([...queue.take(1).weights!]).toEqual([4]);
     expect(queue.unrepresented).toBe(0);
   });
 
@@ -175,6 +208,24 @@ describe('sample', () => {
     queue.settle(4, 0, 0);
     offer(7);
     expect([...queue.take(1).weights!]).toEqual([3]);
+  });
+
+  it('in byte mode lets the next kept item stand for those whose bytes did not fit', () => {
+    const { queue, offer } = queueOf({
+      ...{ strategy: 'sample', sampleRate: 2, random: () => 0 },
+      ...{ capacity: Infinity, sizeOf: (item) => item, capacityBytes: 10 },
+    });
+    // 6 raises the state; 11 and 5 do not fit; each of them has one beside it in its window.
+    for (const bytes of [6, 11, 1, 5, 1, 4, 1]) offer(bytes);
+    expect(drops.map(([item, reason]) => [item, reason])).toEqual([
+      [11, 'oversized'],
+      [1, 'sampled'],
+      [5, 'rejected'],
+      [1, 'sampled'],
+      [1, 'sampled'],
+    ]);
+    expect([...queue.take(2).weights!]).toEqual([1, 6]);
+    expect(queue.unrepresented).toBe(0);
   });
 
   it('keeps 1 in sampleRate over 100 000 items, and represents all', () => {
