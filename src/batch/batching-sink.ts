@@ -134,6 +134,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#schedulePump();
   }
 
+  onPassedOver(): void {
+    this.#schedulePump();
+  }
+
   // ── life ──
 
   get errors(): StageErrors {

@@ -241,6 +241,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.ledger.waiting--;
   }
 
+  /** Items that wait will not be decided on: a method that overrides ours has left them out. */
+  passOver(count: number): void {
+    this.#clearance = 0;
+    this.ledger.offered -= count;
+    this.ledger.waiting -= count;
+    // They have stood in line, and have left it.
+    this.#refused -= count;
+  }
+
   /** Drops an item that a producer offers before it stands in line. */
   refuse(item: T, reason: DropReason): void {
     this.arrive();

@@ -130,8 +130,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       admitAsked: (item, bytes) => this.#onAdmission(item, this.#queue.admitAsked(item, bytes)),
       setHeld: (held) => this.#setHeld(held),
+      onPassedOver: () => this.#reader.schedule(),
     };
-    this.#gate = new ProducerGate<In>(this, gated, settings, () => nativeWritableLength(this));
+    const length = () => nativeWritableLength(this);
+    this.#gate = new ProducerGate<In>(this, gated, settings, length, BackpressureTransform.prototype);
     this.#reader = new ReadSide<In>(this, this.#queue, settings, {
       isHeld: () => this.#gate.isHeld,
       onRoom: () => this.#gate.onRoom(),
@@ -266,17 +268,20 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   override write(chunk: In | BytesFor<In>, callback?: WriteCallback): boolean;
   override write(chunk: In | BytesFor<In>, encoding: BufferEncoding, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-    if (encoding === undefined && callback === undefined && this.#gate.take(chunk as In)) return true;
+    if (
+      encoding === undefined &&
+      callback === undefined &&
+      this._write === ownWrite &&
+      this.#gate.take(chunk as In)
+    )
+      return true;
     const offered = this.#gate.onOffer(chunk);
-    if (!offered) [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
+    encoding = this.#guarded('write', encoding);
+    callback = this.#guarded('write', callback);
+    if (offered) [encoding, callback] = this.#gate.watch(encoding, callback);
+    else [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
     try {
-      return this.#gate.answer(
-        super.write(
-          chunk,
-          this.#guarded('write', encoding) as BufferEncoding,
-          this.#guarded('write', callback) as WriteCallback,
-        ),
-      );
+      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
       if (offered) this.#queue.retract();
       else this.#lateCallbacks.withdraw(encoding, callback);
@@ -291,16 +296,15 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   override end(chunk: In | BytesFor<In>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    chunk = this.#guarded('end', chunk);
+    encoding = this.#guarded('end', encoding);
+    callback = this.#guarded('end', callback);
     // Node may never call that of a stream which is destroyed already.
     const late = this.destroyed ? undefined : this.#lateCallbacks;
     if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
     else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
     try {
-      super.end(
-        this.#guarded('end', chunk),
-        this.#guarded('end', encoding) as BufferEncoding,
-        this.#guarded('end', callback) as () => void,
-      );
+      super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
       if (offered) this.#queue.retract();
       late?.withdraw(encoding, callback);
@@ -338,6 +342,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   override _final(callback: WriteCallback): void {
+    this.#gate.countLeftOut();
     // Not at once: 'finish' must not follow a destroy() that comes in the same tick.
     process.nextTick(() => this.#reader.endInput(callback));
   }
@@ -399,6 +404,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return this.#queue.errors.create('ERR_BACKPRESSURE_ABORTED', message);
   }
 }
+
+// Taken once: a `_write` that is put on an instance, or on the prototype, shows at each write.
+const ownWrite = (BackpressureTransform.prototype as { _write: unknown })._write;
 
 /**
  * What web readers hold themselves: `Readable.toWeb()` makes room for so much. With nothing it would hang as soon as two reads wait. With

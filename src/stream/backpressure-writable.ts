@@ -86,7 +86,8 @@ export class BackpressureWritable<T = unknown> extends Writable {
       (error) => this.destroy(error),
     );
     this.#sink = new BatchingSink<T>(flush, settings, observer);
-    this.#gate = new ProducerGate<T>(this, this.#sink, settings, () => nativeWritableLength(this));
+    const length = () => nativeWritableLength(this);
+    this.#gate = new ProducerGate<T>(this, this.#sink, settings, length, BackpressureWritable.prototype);
     this.#sink.start();
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
   }
@@ -243,18 +244,20 @@ export class BackpressureWritable<T = unknown> extends Writable {
   override write(chunk: T | BytesFor<T>, callback?: WriteCallback): boolean;
   override write(chunk: T | BytesFor<T>, encoding: BufferEncoding, callback?: WriteCallback): boolean;
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-    if (encoding === undefined && callback === undefined && this.#gate.take(chunk as T))
+    if (
+      encoding === undefined &&
+      callback === undefined &&
+      this._write === ownWrite &&
+      this.#gate.take(chunk as T)
+    )
       return !this.#gate.isYielding;
     const offered = this.#gate.onOffer(chunk);
-    if (!offered) [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
+    encoding = this.#guarded('write', encoding);
+    callback = this.#guarded('write', callback);
+    if (offered) [encoding, callback] = this.#gate.watch(encoding, callback);
+    else [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
     try {
-      return this.#gate.answer(
-        super.write(
-          chunk,
-          this.#guarded('write', encoding) as BufferEncoding,
-          this.#guarded('write', callback) as WriteCallback,
-        ),
-      );
+      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
       else this.#lateCallbacks.withdraw(encoding, callback);
@@ -269,16 +272,15 @@ export class BackpressureWritable<T = unknown> extends Writable {
   override end(chunk: T | BytesFor<T>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    chunk = this.#guarded('end', chunk);
+    encoding = this.#guarded('end', encoding);
+    callback = this.#guarded('end', callback);
     // Node may never call that of a stream which is destroyed already.
     const late = this.destroyed ? undefined : this.#lateCallbacks;
     if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
     else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
     try {
-      super.end(
-        this.#guarded('end', chunk),
-        this.#guarded('end', encoding) as BufferEncoding,
-        this.#guarded('end', callback) as () => void,
-      );
+      super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
       if (offered) this.#sink.queue.retract();
       late?.withdraw(encoding, callback);
@@ -316,6 +318,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   override _final(callback: WriteCallback): void {
+    this.#gate.countLeftOut();
     this.#sink
       .flush()
       .then(() => callback(), callback)
@@ -336,3 +339,6 @@ export class BackpressureWritable<T = unknown> extends Writable {
     void this.#sink.abort(reason, waiting).then(() => callback(reason));
   }
 }
+
+// Taken once: a `_write` that is put on an instance, or on the prototype, shows at each write.
+const ownWrite = (BackpressureWritable.prototype as { _write: unknown })._write;

@@ -38,12 +38,23 @@ export function failQuietly(stream: Writable, error: Error): void {
 interface WritableState {
   readonly pendingcb: number;
   readonly bufferedRequestCount: number;
+  readonly writing: boolean;
+}
+
+function writableState(stream: Writable): WritableState {
+  return (stream as Writable & { _writableState: WritableState })._writableState;
+}
+
+/** Chunks in Node's own queue, the one being written included. */
+export function nativeChunkCount(stream: Writable): number {
+  if (stream.writableObjectMode) return nativeWritableLength(stream);
+  const { bufferedRequestCount, writing } = writableState(stream);
+  return bufferedRequestCount + (writing ? 1 : 0);
 }
 
 /** While a write is under way: whether Node is to call the callbacks of earlier ones, which are done, on its next tick. */
 export function owesCallbacks(stream: Writable): boolean {
-  const { pendingcb, bufferedRequestCount } = (stream as Writable & { _writableState: WritableState })
-    ._writableState;
+  const { pendingcb, bufferedRequestCount } = writableState(stream);
   return pendingcb > bufferedRequestCount + 1;
 }
 

@@ -4,9 +4,10 @@ import type { Outcome } from '../buffer/admission.js';
 import type { Ledger } from '../buffer/ledger.js';
 import { Deadline } from '../common/deadline.js';
 import type { ResolvedBuffer } from '../resolve-buffer.js';
-import { owesCallbacks, promiseDrain } from './native-length.js';
+import { nativeChunkCount, owesCallbacks, promiseDrain } from './native-length.js';
+import { isOverridden } from './overrides.js';
 import { Turns } from './turns.js';
-import type { WriteCallback } from './write-callbacks.js';
+import type { LastArguments, WriteCallback } from './write-callbacks.js';
 
 /** What stands behind the gate: a batching sink, or a transform. */
 export interface Gated<T> {
@@ -20,6 +21,8 @@ export interface Gated<T> {
   unheededBytes(): number;
   /** A producer is made to wait, or no longer. */
   setHeld(held: boolean): void;
+  /** Items that waited have been passed over: somebody may have waited for them. */
+  onPassedOver(): void;
 }
 
 /**
@@ -32,6 +35,8 @@ export class ProducerGate<T> {
   readonly #settings: ResolvedBuffer<T>;
   /** Length of Node's own queue, the chunk being written included. */
   readonly #nativeLength: () => number;
+  readonly #base: Writable;
+  readonly #isSubclass: boolean;
   readonly #blocks: boolean;
   readonly #objectMode: boolean;
   #pauseAt: number;
@@ -59,8 +64,17 @@ export class ProducerGate<T> {
   #drains: number[] = [];
   readonly #blockDeadline: Deadline;
 
-  constructor(stream: Writable, gated: Gated<T>, settings: ResolvedBuffer<T>, nativeLength: () => number) {
+  /** @param base the prototype of the class that is ours */
+  constructor(
+    stream: Writable,
+    gated: Gated<T>,
+    settings: ResolvedBuffer<T>,
+    nativeLength: () => number,
+    base: Writable,
+  ) {
     this.#stream = stream;
+    this.#base = base;
+    this.#isSubclass = isOverridden(stream, base);
     this.#gated = gated;
     this.#settings = settings;
     this.#nativeLength = nativeLength;
@@ -89,7 +103,7 @@ export class ProducerGate<T> {
       this.#onRefusal();
       return false;
     }
-    if (!mayGoOn) {
+    if (!mayGoOn || this.#isBehind()) {
       this.#onRefusal();
       // Node before 20.12 answers from what it knew before `_write` had run.
       if (!this.#open || this.#ledger.waiting > 0) return false;
@@ -100,6 +114,19 @@ export class ProducerGate<T> {
 
   get isHeld(): boolean {
     return this.#held !== undefined;
+  }
+
+  /** There are methods in the place of ours: each write goes through Node, and may be left out, put off or made into several. */
+  #isOverridden(): boolean {
+    return this.#isSubclass || this.#stream._write !== this.#base._write;
+  }
+
+  /** A dropping strategy never asks to wait; but what `_construct` or `_write` of a subclass puts off would pile up before it. */
+  #isBehind(): boolean {
+    if (this.#blocks || this.#ledger.waiting === 0 || !this.#isOverridden()) return false;
+    if (this.#waitingLength < this.#settings.marks.highWaterMark) return false;
+    promiseDrain(this.#stream);
+    return true;
   }
 
   /** `write()` has answered `false`, and 'drain' will come, but not from Node. */
@@ -177,7 +204,7 @@ export class ProducerGate<T> {
 
   #mustGoLong(): boolean {
     // In byte mode Node must make bytes of strings first.
-    if (!this.#open || this.#held !== undefined || !this.#objectMode) return true;
+    if (!this.#open || this.#held !== undefined || !this.#objectMode || this.#isOverridden()) return true;
     // The write that makes the producer wait: Node has to know of it, to emit 'drain'.
     const { queued, inFlight } = this.#ledger;
     return queued + inFlight + 1 >= this.#pauseAt;
@@ -239,6 +266,8 @@ export class ProducerGate<T> {
 
   /** `_write`. */
   admit(chunk: T, callback: WriteCallback): void {
+    // An override has made several of one chunk.
+    if (this.#ledger.waiting === 0) this.#queue.arrive();
     const bytes = this.#measured;
     const { offered } = this.#ledger;
     this.#measured = undefined;
@@ -263,6 +292,25 @@ export class ProducerGate<T> {
       return this.#callOnTick(callback, null);
     }
     this.#hold(chunk, callback);
+  }
+
+  /** The last arguments of a write, so that what an override leaves out is noticed when Node is through with it. */
+  watch(encoding: unknown, callback: unknown): LastArguments {
+    if (!this.#isOverridden()) return [encoding, callback];
+    const [given, where] = typeof encoding === 'function' ? [encoding, undefined] : [callback, encoding];
+    const watched: WriteCallback = (error) => {
+      this.countLeftOut();
+      if (typeof given === 'function') (given as WriteCallback)(error);
+    };
+    return [where, watched];
+  }
+
+  /** Chunks that Node has nothing to do with any more, and that never came to `admit`. */
+  countLeftOut(): void {
+    const leftOut = this.#ledger.waiting - nativeChunkCount(this.#stream);
+    if (leftOut <= 0 || this.#stream.destroyed) return;
+    this.#queue.passOver(leftOut);
+    this.#gated.onPassedOver();
   }
 
   /** Answers `undefined` where that has destroyed the stream. */
