@@ -1,6 +1,6 @@
 /** Looks at the beginning of the input: the header, and a sample of the records. What was read is kept, and loaded with the rest. */
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { WorkPacer } from '../common/turn-budget.js';
 import type { LoadOptions } from './options.js';
 import { CsvReader, endOfRecord, type CsvRow } from './csv-reader.js';
 import { headerNames, emptyFile, MOST_COLUMNS } from './csv-rows.js';
@@ -19,8 +19,6 @@ const MOST_BYTES_BEFORE = 4 * 1024 * 1024;
 /** The sample ends with the first of these, or with the input, but holds a record in any case. */
 export const SAMPLE_RECORDS = 10_000;
 const SAMPLE_BYTES = 4 * 1024 * 1024;
-
-const LONGEST_TURN_MS = 10;
 
 export interface Preview {
   /** The chunks that were read. */
@@ -196,12 +194,8 @@ async function lookInTurns(
   chunk: SourceChunk,
 ): Promise<void> {
   parser.begin(chunk);
-  let begun = performance.now();
-  while (parser.step()) {
-    if (performance.now() - begun < LONGEST_TURN_MS) continue;
-    await nextTurn();
-    begun = performance.now();
-  }
+  const pacer = new WorkPacer();
+  while (parser.step()) if (pacer.isTurnSpent()) await pacer.nextTurn();
 }
 
 async function readHead(

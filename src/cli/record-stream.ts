@@ -1,6 +1,7 @@
 /** The parser as a stage of a pipeline: chunks in, rows or blocks of records out. */
 
 import { Duplex } from 'node:stream';
+import { WorkPacer } from '../common/turn-budget.js';
 import type { ChunkMemory } from './chunk-memory.js';
 import { CliError } from './errors.js';
 import { RecordBlock, rowsOf, type BlockContent, type OpenReader } from './record-block.js';
@@ -23,9 +24,6 @@ export interface RecordStreamOptions {
   readonly skips?: ((ordinal: number) => boolean) | undefined;
 }
 
-/** Of reading without a break. */
-const LONGEST_TURN_MS = 10;
-
 type Done = (error?: Error | null) => void;
 
 /**
@@ -43,6 +41,7 @@ export abstract class RecordStream extends Duplex {
   /** No rows wait to be read, or more were asked for. */
   #hasRoom = true;
   #isReading = false;
+  readonly #pacer = new WorkPacer();
   /** Of the chunk that is being read. */
   #chunkDone: Done | undefined;
   /** That of its bytes. */
@@ -95,12 +94,11 @@ export abstract class RecordStream extends Duplex {
     // Asked from within: the loop sees to it.
     if (this.#isReading) return;
     this.#isReading = true;
-    const begun = performance.now();
     while (this.#hasRoom && this.#chunkDone !== undefined) {
       if (!this.#step()) this.#end();
-      if (performance.now() - begun < LONGEST_TURN_MS) continue;
+      if (!this.#pacer.isTurnSpent()) continue;
       // Nothing came of what was read, such as blank lines, so that nobody else has interrupted it.
-      setImmediate(() => {
+      this.#pacer.onNextTurn(() => {
         this.#isReading = false;
         this.#goOn();
       });
