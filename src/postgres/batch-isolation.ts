@@ -5,6 +5,7 @@
 
 import { toError } from '../common/thrown.js';
 import type { Batch, FaultMemory } from './batch.js';
+import type { BatchPacer } from './batch-pacer.js';
 import type { BatchTransaction } from './batch-transaction.js';
 import type { CopyError } from './copy-error.js';
 import { copyPieces, SendBuffer, type Piece } from './copy-pieces.js';
@@ -49,9 +50,11 @@ export async function isolateRows<T, Client extends CopyClient>(
   const { isolates, items, layout, lines, valuesOf, memory, pieces, onEncoded } = batch;
   const faults: RowFault[] = [];
   const encoded =
-    lines === undefined ? EncodedRows.write(layout, items, valuesOf, faults) : new EncodedRows(lines);
-  transaction.leaveOut(faults);
-  if (layout.absent?.way === 'groups') onEncoded(encoded.bytes, encoded.hasLeftOut);
+    lines === undefined
+      ? await EncodedRows.write(layout, items, valuesOf, faults, transaction.way.pacer)
+      : new EncodedRows(lines);
+  await transaction.leaveOut(faults);
+  if (layout.absent?.way === 'groups') await onEncoded(encoded.bytes, encoded.hasLeftOut);
   const trials = new RowTrials(batch, transaction, encoded);
   let refusal = first;
   for (let isDeferred = transaction.stage === 'commit' || pieces.checksAtOnce; ; isDeferred = true) {
@@ -212,9 +215,7 @@ class RowTrials<T, Client extends CopyClient> {
       }
       return refusals;
     }
-    for (const refused of await this.#refusals(pieces)) {
-      refusals.push(refused && this.#undo(refused));
-    }
+    refusals.push(...(await this.#undoAll(await this.#refusals(pieces))));
     this.#transaction.due = [ROLLBACK_TO];
     return refusals;
   }
@@ -223,7 +224,7 @@ class RowTrials<T, Client extends CopyClient> {
   async check(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
     const { names, absent } = this.#batch.layout;
     const end = this.#encoded.refusedLine(names.length + (absent?.way === 'list' ? 1 : 0));
-    const refusals = (await this.#refusals(pieces, end)).map((refused) => refused && this.#undo(refused));
+    const refusals = await this.#undoAll(await this.#refusals(pieces, end));
     this.#transaction.due = [ROLLBACK_TO, ...this.#empty()];
     return refusals;
   }
@@ -259,6 +260,7 @@ class RowTrials<T, Client extends CopyClient> {
       const error = errors[place];
       if (error !== undefined && (end === undefined || !this.#isOfEnd(error, rows)))
         refusals[index] ??= { error, rows };
+      if (this.#pacer.isTurnSpent()) await this.#pacer.nextTurn();
     }
     return refusals;
   }
@@ -267,6 +269,19 @@ class RowTrials<T, Client extends CopyClient> {
   #isOfEnd(error: Error, rows: readonly number[]): boolean {
     const { code, where } = error as { code?: unknown; where?: unknown };
     return code === BAD_LINE && this.#sent(rows).positionOf(where) === undefined;
+  }
+
+  async #undoAll(refused: readonly (RefusedRows | undefined)[]): Promise<(Refusal<CopyError> | undefined)[]> {
+    const refusals: (Refusal<CopyError> | undefined)[] = [];
+    for (const one of refused) {
+      refusals.push(one && this.#undo(one));
+      if (this.#pacer.isTurnSpent()) await this.#pacer.nextTurn();
+    }
+    return refusals;
+  }
+
+  get #pacer(): BatchPacer {
+    return this.#transaction.way.pacer;
   }
 
   /** @throws the error, if it is no row's fault */

@@ -3,6 +3,7 @@
  * Without an import there is nothing to it.
  */
 
+import { forEachInTurns } from '../common/turn-budget.js';
 import type { BatchStage, RowFailures } from './batch.js';
 import { CopyError } from './copy-error.js';
 import type { CopyOptionFields } from './copy-options.js';
@@ -143,8 +144,11 @@ class ImportMarks<T> extends BatchMarks<T> {
 
   override async open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
     const log = this.#log ?? (await this.#shareLog(layout, signal));
-    const positions = items.map((item) => toPosition(this.#positionOf(item)));
-    checkOrder(positions, layout.table);
+    const positions: Position[] = [];
+    await forEachInTurns(items.length, (place) => {
+      positions.push(toPosition(this.#positionOf(items[place]!)));
+      checkOrder(positions, layout.table);
+    });
     const first = positions[0]!;
     const earlier = this.#uncertain.get(first);
     if (earlier !== undefined) {
@@ -152,7 +156,9 @@ class ImportMarks<T> extends BatchMarks<T> {
       if (!log.has(first)) this.#uncertain.delete(first);
     }
     const places: number[] = [];
-    for (const [place, position] of positions.entries()) if (!log.has(position)) places.push(place);
+    await forEachInTurns(positions.length, (place) => {
+      if (!log.has(positions[place]!)) places.push(place);
+    });
     if (places.length === 0) {
       this.#uncertain.delete(first);
       return this.#batch(log, [], [], places, earlier ?? NO_FAILURES);
@@ -230,11 +236,11 @@ class ImportMarks<T> extends BatchMarks<T> {
   }
 }
 
+/** Of the last one. */
 function checkOrder(positions: readonly Position[], table: string): void {
-  for (let place = 1; place < positions.length; place += 1) {
-    const [before, position] = [positions[place - 1]!, positions[place]!];
-    if (position <= before) throw outOfOrder(position, before, table);
-  }
+  if (positions.length < 2) return;
+  const [before, position] = [positions.at(-2)!, positions.at(-1)!];
+  if (position <= before) throw outOfOrder(position, before, table);
 }
 
 function outOfOrder(position: Position, before: Position, table: string): CopyError {

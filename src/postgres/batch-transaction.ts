@@ -3,7 +3,9 @@
  * sent between BEGIN and `complete()`, and what becomes of a failure, is for others to decide.
  */
 
+import { forEachInTurns } from '../common/turn-budget.js';
 import type { Batch, BatchStage, RowFailures } from './batch.js';
+import { BatchPacer } from './batch-pacer.js';
 import type { ClientLease } from './client-lease.js';
 import { Commit } from './connection/commit.js';
 import { expectOtherStatements } from './connection/own-query.js';
@@ -55,7 +57,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     this.#lease = lease;
     this.#patience = patience;
     this.#commitment = new Commit(lease);
-    this.way = { lease, patience, signal: batch.signal };
+    this.way = { lease, patience, signal: batch.signal, pacer: new BatchPacer(batch.signal) };
     this.#begin(batch.scope.begin);
   }
 
@@ -102,16 +104,17 @@ export class BatchTransaction<T, Client extends CopyClient> {
       staging.planAgain?.(this.#lease.client) ?? Promise.resolve(staging.merge),
     );
     if (merge === LATE) throw new AbortFault(this.#batch.signal);
-    await mergeStaged((statements) => this.query(statements), merge);
+    await mergeStaged((statements) => this.query(statements), merge, this.way.pacer);
     this.#stage = 'copy';
   }
 
   /** Rows that cannot be sent. */
-  leaveOut(faults: readonly RowFault[]): void {
+  leaveOut(faults: readonly RowFault[]): Promise<void> {
     const { layout, items } = this.#batch;
-    for (const fault of faults) {
+    return forEachInTurns(faults.length, (index) => {
+      const fault = faults[index]!;
       this.failures.set(fault.row, describeRowFault(fault, layout, fault.row, items[fault.row]));
-    }
+    });
   }
 
   /** The rows that are left out, in order. */
@@ -128,7 +131,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
 
   /** What a row's fault says, or undefined where it is none, or none that can be laid on a row. @param sent the rows that were refused */
   refusal(error: Error, sent: SentRows): Refusal<CopyError> | undefined {
-    const refusal = refusalOf(error, this.#stage, sent);
+    const refusal = refusalOf(error, this.#stage, sent, this.way.pacer);
     // Where the connection was lost after the row's fault had come, the next statement tells, and the batch can be tried again.
     return this.isOpen ? refusal : undefined;
   }

@@ -69,7 +69,7 @@ export interface Batch<T, Client extends CopyClient> {
   /** Shared by the batches of a table. */
   pieces: PieceSize;
   /** Learns how many bytes the rows have taken, and whether one left out a column that has a default. */
-  onEncoded: (bytes: number, hasLeftOut: boolean) => void;
+  onEncoded: (bytes: number, hasLeftOut: boolean) => Promise<void>;
   /** The table is perhaps no longer what the layout was made for. */
   onStaleLayout: () => void;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;

@@ -154,14 +154,11 @@ class BatchCopy<T, Client extends CopyClient> {
     }
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
+    let row = 0;
+    let bytes = 0;
     try {
-      let row = 0;
-      let bytes = 0;
       const nextChunk = (): Buffer | undefined => {
-        if (row === items.length) {
-          onEncoded(bytes, writer.hasLeftOut);
-          return undefined;
-        }
+        if (row === items.length) return undefined;
         row = writer.fill(items, row);
         bytes += writer.length;
         return writer.take();
@@ -170,7 +167,8 @@ class BatchCopy<T, Client extends CopyClient> {
       else await this.#sendBinary(binary, nextChunk);
     } finally {
       this.#faults = faults;
-      this.#transaction.leaveOut(faults);
+      await this.#transaction.leaveOut(faults);
+      if (row === items.length) await onEncoded(bytes, writer.hasLeftOut);
     }
     await this.#transaction.merge();
   }

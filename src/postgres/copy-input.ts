@@ -68,24 +68,29 @@ export class CopyInput {
     (client.query as unknown as (this: CopyClient, stream: Writable) => unknown).call(client, stream);
   }
 
+  /** @throws what made the COPY fail, if it has */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   /** Answers a promise where the caller has to wait before it goes on. @throws what made the COPY fail */
   write(bytes: Buffer): Promise<void> | undefined {
     let mayGoOn = true;
     for (let start = 0; start < bytes.length; start += LARGEST_WRITE_BYTES) {
-      if (this.#failure !== undefined) throw this.#failure;
+      this.check();
       try {
         mayGoOn = this.#stream.write(bytes.subarray(start, start + LARGEST_WRITE_BYTES));
       } catch (error) {
         this.fail(error as Error);
       }
     }
-    if (this.#failure !== undefined) throw this.#failure;
+    this.check();
     return mayGoOn ? undefined : this.#wait();
   }
 
   /** Ends the data, and waits until the server has taken all of it and is ready for the next statement. */
   async finish(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.check();
     this.#stage = 'ending';
     GuardedSocket.of(this.#connection?.stream)?.endCopy();
     this.#stream.end();

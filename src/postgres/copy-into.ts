@@ -1,5 +1,6 @@
 /** `copyInto`: a flush function that writes its batches into a PostgreSQL table by COPY. */
 
+import { forEachInTurns } from '../common/turn-budget.js';
 import { ItemError } from '../errors.js';
 import type { FlushContext, FlushDefaults, FlushResult } from '../types.js';
 import { BatchFailure, type FaultMemory, type RowFailures, type WrittenRows } from './batch.js';
@@ -179,8 +180,8 @@ function buildCopy<T extends object, Client extends CopyClient>(
         format: formatChoice,
         pieces,
         onEncoded: (bytes, hasLeftOut) => {
-          sizes.learn(items, bytes, valuesOf);
           if (layout !== known) expectsAbsent = hasLeftOut;
+          return sizes.learn(items, bytes, valuesOf);
         },
         onStaleLayout: () => tableLayout.forget(known),
         valuesOf: readRow,
@@ -232,7 +233,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         memory,
         format: formatChoice,
         pieces,
-        onEncoded: () => undefined,
+        onEncoded: () => Promise.resolve(),
         onStaleLayout: () => tableLayout.forget(layout),
         valuesOf: undefined,
         beforeCommit: undefined,
@@ -261,15 +262,16 @@ function buildCopy<T extends object, Client extends CopyClient>(
     if (attempt === 1) marks.advance(items, table);
     for (;;) {
       const cached = tableLayout.known;
-      const layout = cached ?? (await tableLayout.find(firstRow(items, takesFailures, source.rowOf), signal));
+      const layout =
+        cached ?? (await tableLayout.find(await firstRow(items, takesFailures, source.rowOf), signal));
       try {
         const batch = await marks.open(items, layout, signal);
         const failures =
           batch.items.length === 0 ? batch.failures : await copyWith(layout, batch, takesFailures, context);
-        return resultOf(items.length, batch, failures);
+        return await resultOf(items.length, batch, failures);
       } catch (error) {
         if (error instanceof MissingColumn) {
-          tableLayout.addColumns(layout, missingColumns(items, layout, source.rowOf));
+          tableLayout.addColumns(layout, await missingColumns(items, layout, source.rowOf));
           continue;
         }
         if (!(error instanceof StagedFailure)) throw error;
@@ -306,11 +308,18 @@ class StagedFailure extends Error {
   }
 }
 
-function resultOf<T>(count: number, batch: MarkedBatch<T>, failures: RowFailures): FlushResult | undefined {
+async function resultOf<T>(
+  count: number,
+  batch: MarkedBatch<T>,
+  failures: RowFailures,
+): Promise<FlushResult | undefined> {
   if (failures.size === 0) return undefined;
-  const errors = [...failures].map(
-    ([row, cause]) => new ItemError(batch.indexOf(row), { retryable: false, cause }),
-  );
+  const rows = [...failures];
+  const errors: ItemError[] = [];
+  await forEachInTurns(rows.length, (index) => {
+    const [row, cause] = rows[index]!;
+    errors.push(new ItemError(batch.indexOf(row), { retryable: false, cause }));
+  });
   return { success: count - failures.size, failed: failures.size, errors };
 }
 

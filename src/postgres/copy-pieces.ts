@@ -4,6 +4,7 @@
  * answers. Where a COPY fails, the server passes over what is left of it, as the protocol has it.
  */
 
+import type { WorkPacer } from '../common/turn-budget.js';
 import type { ClientLease } from './client-lease.js';
 import { GuardedSocket } from './connection/guarded-socket.js';
 import { refuseUnexpected } from './connection/refuse-unexpected.js';
@@ -18,6 +19,8 @@ export interface PieceWay {
   patience: Patience;
   signal: AbortSignal;
   buffer: SendBuffer;
+  /** Of the work on what is sent together. */
+  pacer: WorkPacer;
 }
 
 export interface Piece {
@@ -60,7 +63,7 @@ const TOGETHER_BYTES = 4 * 1024 * 1024;
  * while nothing was under way
  */
 export async function copyPieces(
-  { lease, patience, signal, buffer }: PieceWay,
+  { lease, patience, signal, buffer, pacer }: PieceWay,
   pieces: readonly Piece[],
   encoded: EncodedRows,
 ): Promise<(Error | undefined)[]> {
@@ -77,6 +80,7 @@ export async function copyPieces(
     for (const piece of pieces.slice(first, next)) {
       end = write(piece, encoded, bytes, end);
       together.push(new PieceQuery(lease.client as unknown as PieceClient));
+      if (pacer.isTurnSpent()) await pacer.nextTurn();
     }
     for (const [index, piece] of together.entries()) piece.next = together[index + 1];
     together[0]!.sends = (stream) => stream.write(bytes, () => buffer.free(bytes));

@@ -1,6 +1,8 @@
 /** Chunks of rows through one COPY. */
 
 import { toError } from '../common/thrown.js';
+import { turnBudget } from '../common/turn-budget.js';
+import type { BatchPacer } from './batch-pacer.js';
 import { BinaryRefusal } from './binary-chunk.js';
 import type { ClientLease } from './client-lease.js';
 import { CopyInput } from './copy-input.js';
@@ -16,6 +18,8 @@ export interface CopyWay {
   lease: ClientLease<CopyClient>;
   signal: AbortSignal;
   patience: Patience;
+  /** Of the batch's work between its statements. */
+  pacer: BatchPacer;
   /** Whether the connection is kept after an error of the server's. Default: where that is certain. */
   isKept?: (error: Error) => boolean;
 }
@@ -39,6 +43,11 @@ export async function copyChunks(
     for (let chunk = nextChunk(); chunk !== undefined; chunk = nextChunk()) {
       const room = input.write(chunk);
       if (room !== undefined) await room;
+      // On loopback there is room again within the same turn.
+      if (turnBudget.isSpent) {
+        await turnBudget.nextTurn();
+        input.check();
+      }
     }
     await input.finish();
   } catch (error) {

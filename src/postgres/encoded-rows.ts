@@ -1,5 +1,6 @@
 /** Rows as COPY's text, kept so that any part of them can be sent again without being written again. */
 
+import type { WorkPacer } from '../common/turn-budget.js';
 import { CHUNK_BYTES } from './chunk-writer.js';
 import { groupRows, type AbsentGroup } from './copy/absent-values.js';
 import type { CopyFormat } from './copy-plan.js';
@@ -28,13 +29,19 @@ export class EncodedRows {
     this.#absent = absent;
   }
 
-  /** @param faults gathers the rows that cannot be written */
-  static write(
+  /**
+   * Writes rows in as many turns of the event loop as it takes.
+   *
+   * @param faults gathers the rows that cannot be written
+   * @throws what `pacer` throws, if the batch was given up meanwhile
+   */
+  static async write(
     layout: RowLayout,
     items: readonly unknown[],
     valuesOf: ValuesOf | undefined,
     faults: RowFault[],
-  ): EncodedRows {
+    pacer: WorkPacer,
+  ): Promise<EncodedRows> {
     const chunks: Buffer[] = [];
     const chunkOf = new Uint32Array(items.length);
     const starts = new Uint32Array(items.length);
@@ -48,6 +55,7 @@ export class EncodedRows {
       ends[row] = writer.length;
       absent?.push(writer.lastLeftOut);
       if (writer.length >= CHUNK_BYTES || row === items.length - 1) chunks.push(writer.take());
+      if (pacer.isTurnSpent()) await pacer.nextTurn();
     }
     const lines = { format: layout.textFormat, delimiter: '\t', chunks, chunkOf, starts, ends };
     return new EncodedRows(lines, absent);

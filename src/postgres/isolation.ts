@@ -7,15 +7,17 @@
 import { checkAhead, probeAhead } from './probing.js';
 import { landRefused } from './second-chance.js';
 
+type Pair = readonly [number, number];
+
 /** Why a piece was refused. */
 export interface Refusal<E> {
   error: E;
   /** The row at fault, by its place in the batch; undefined where that is not known. */
   row: number | undefined;
   /** Other rows to which the same may happen; where no row is named: which the error may mean. Asked only where that is of use. */
-  suspects: () => readonly number[];
+  suspects: () => readonly number[] | Promise<readonly number[]>;
   /** Rows that may be at fault together with an earlier one, which comes first. Asked only where that is of use. */
-  pairs?: () => readonly (readonly [number, number])[];
+  pairs?: () => readonly Pair[] | Promise<readonly Pair[]>;
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
   mayPassLater: boolean;
   /** A value was refused as such: no other row can have a part in it. */
@@ -265,7 +267,7 @@ class Search<E> {
   async #trySuspects({ suspects, isOfValue }: Refusal<E>): Promise<void> {
     if (this.#isOrdered && !isOfValue) return;
     if (this.#isOver() || this.#hints >= MOST_HINTS || this.#passed >= MOST_PASSED) return;
-    const rows = suspects().filter((row) => this.#isOut[row] === 0);
+    const rows = (await suspects()).filter((row) => this.#isOut[row] === 0);
     // Where the server names rows, a hint is one for the whole batch; else each piece has its own.
     if (!this.#unnamed) this.#hints += 1;
     for (let start = 0; start < rows.length && this.#passed < MOST_PASSED;) {
@@ -285,7 +287,7 @@ class Search<E> {
   async #tryPairs({ pairs }: Refusal<E>): Promise<void> {
     if (pairs === undefined || this.#isOrdered || this.#arePairsTried || this.#isOver()) return;
     this.#arePairsTried = true;
-    const some = pairs().filter((pair) => pair.every((row) => this.#isOut[row] === 0));
+    const some = (await pairs()).filter((pair) => pair.every((row) => this.#isOut[row] === 0));
     if (some.length === 0) return;
     const refusals = await this.#options.probe(some);
     for (const [index, refusal] of refusals.entries()) {

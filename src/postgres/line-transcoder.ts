@@ -3,6 +3,7 @@
  * text costs the server several times as much as it costs here.
  */
 
+import { WorkPacer } from '../common/turn-budget.js';
 import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
 import type { BinaryEncoder } from './binary-encoders.js';
 import { CHUNK_BYTES, NONE } from './chunk-writer.js';
@@ -27,6 +28,7 @@ export class LineTranscoder {
   readonly #encoders: readonly BinaryEncoder[];
   readonly #chunk: BinaryChunk;
   readonly #lines: readonly Buffer[];
+  readonly #pacer: WorkPacer;
   #source: Buffer = NONE;
   #at = 0;
   /** Of the next of `lines`. */
@@ -38,7 +40,9 @@ export class LineTranscoder {
     lines: readonly Buffer[],
     { delimiter, nullText }: TextLines,
     encoders: readonly BinaryEncoder[],
+    pacer = new WorkPacer(),
   ) {
+    this.#pacer = pacer;
     this.#lines = lines;
     this.#delimiterText = delimiter;
     this.#delimiter = delimiter.charCodeAt(0);
@@ -47,13 +51,15 @@ export class LineTranscoder {
     this.#chunk = new BinaryChunk(encoders.length);
   }
 
-  /** The next chunk; undefined after the last. The caller owns it. @throws {BinaryRefusal} what can only be sent as text */
+  /** The next chunk, smaller where the turn of the event loop is spent; undefined after the last. The caller owns it. @throws {BinaryRefusal} what can only be sent as text */
   next(): Buffer | undefined {
     if (this.#isDone) return undefined;
     const chunk = this.#chunk;
     while (chunk.length < CHUNK_BYTES) {
-      if (this.#at < this.#source.length) this.#writeRow();
-      else if (this.#next < this.#lines.length) {
+      if (this.#at < this.#source.length) {
+        this.#writeRow();
+        if (this.#pacer.isTurnSpent()) break;
+      } else if (this.#next < this.#lines.length) {
         this.#source = this.#lines[this.#next]!;
         this.#next += 1;
         this.#at = 0;

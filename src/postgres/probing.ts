@@ -20,7 +20,7 @@ export async function probeAhead<E>(
     hasUnnamed ||= refusals.some((refusal) => refusal !== undefined && refusal.row === undefined);
     const next: (readonly number[])[] = [];
     for (const [index, refusal] of refusals.entries()) {
-      if (refusal !== undefined) next.push(...whatIsLeft(pieces[index]!, refusal, hasUnnamed, blame));
+      if (refusal !== undefined) next.push(...(await whatIsLeft(pieces[index]!, refusal, hasUnnamed, blame)));
     }
     pieces = next;
   }
@@ -60,12 +60,12 @@ function cutUp(rows: readonly number[], size: number): (readonly number[])[] {
 }
 
 /** The pieces that come of one that was refused. */
-function whatIsLeft<E>(
+async function whatIsLeft<E>(
   piece: readonly number[],
   refusal: Refusal<E>,
   hasUnnamed: boolean,
   blame: (row: number, refusal: Refusal<E>) => void,
-): (readonly number[])[] {
+): Promise<(readonly number[])[]> {
   const row = refusal.row ?? (piece.length === 1 ? piece[0] : undefined);
   if (row !== undefined) {
     blame(row, refusal);
@@ -73,7 +73,8 @@ function whatIsLeft<E>(
     const rest = piece.filter((candidate) => candidate > row || (hasUnnamed && candidate < row));
     return rest.length === 0 ? [] : [rest];
   }
-  const suspects = new Set(refusal.suspects().filter((candidate) => piece.includes(candidate)));
+  const inPiece = new Set(piece);
+  const suspects = new Set((await refusal.suspects()).filter((candidate) => inPiece.has(candidate)));
   if (suspects.size === 0 || suspects.size === piece.length) {
     const half = Math.ceil(piece.length / 2);
     return [piece.slice(0, half), piece.slice(half)];

@@ -1,5 +1,6 @@
 /** From the server's error to what the search for bad rows makes of it. Pure. */
 
+import type { WorkPacer } from '../common/turn-budget.js';
 import type { BatchStage } from './batch.js';
 import type { CopyError } from './copy-error.js';
 import { blameRow, describeBatchFailure } from './copy-failure.js';
@@ -10,7 +11,12 @@ import { isSaidOfValues } from './sqlstate.js';
 import { repeatedKeys, suspectRows } from './suspects.js';
 
 /** Undefined where it is no row's fault, or none that can be laid on a row. @param sent the rows that were refused */
-export function refusalOf(error: Error, stage: BatchStage, sent: SentRows): Refusal<CopyError> | undefined {
+export function refusalOf(
+  error: Error,
+  stage: BatchStage,
+  sent: SentRows,
+  pacer: WorkPacer,
+): Refusal<CopyError> | undefined {
   if (stage !== 'copy' && stage !== 'merge' && stage !== 'commit') return undefined;
   const { layout } = sent;
   const described = describeBatchFailure({ stage, cause: error }, layout, sent);
@@ -19,9 +25,9 @@ export function refusalOf(error: Error, stage: BatchStage, sent: SentRows): Refu
   return {
     error: alone === undefined ? described : blameRow(described, alone, sent.itemOf(alone)),
     row: described.row,
-    suspects: () => suspectRows(error, described.row, described.column, sent),
+    suspects: () => suspectRows(error, described.row, described.column, sent, pacer),
     // Of the whole batch: what one piece says of a key holds for all.
-    ...(isOfKey(described.sqlState) && { pairs: () => repeatedKeys(error, sent.wholeBatch()) }),
+    ...(isOfKey(described.sqlState) && { pairs: () => repeatedKeys(error, sent.wholeBatch(), pacer) }),
     mayPassLater: mayPassLater(described.sqlState, layout),
     isOfValue: isOfValue(error, described, layout),
     isOnReading: described.row !== undefined && !isOfKey(described.sqlState),

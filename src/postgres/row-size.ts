@@ -1,5 +1,7 @@
 /** About how many bytes a row takes on the wire, so that batches of wide rows stay bounded too. */
 
+import { forEachInTurns } from '../common/turn-budget.js';
+
 const SAMPLED_AT_FIRST = 32;
 /** Afterwards one row in so many is looked at; the others count as the mean. A power of two. */
 const SAMPLE_EVERY = 32;
@@ -41,18 +43,21 @@ export class RowSizes {
   }
 
   /** So many bytes these items have taken. @param valuesOf the row that an item stands for, which is what `sizeOf` is asked about */
-  learn<T>(items: readonly T[], bytes: number, valuesOf: (item: T) => unknown = (item) => item): void {
+  async learn<T>(
+    items: readonly T[],
+    bytes: number,
+    valuesOf: (item: T) => unknown = (item) => item,
+  ): Promise<void> {
     if (items.length === 0 || bytes === 0) return;
     const mean = bytes / items.length;
     const weight = this.#ratio === undefined ? 1 : Math.min(1, items.length / TELLING_ROWS);
     this.#mean += (mean - this.#mean) * weight;
     const step = Math.ceil(items.length / SAMPLED_AT_FIRST);
-    let looked = 0;
+    const looked = Math.ceil(items.length / step);
     let looks = 0;
-    for (let index = 0; index < items.length; index += step) {
-      looks += estimateBytes(rowOf(items[index]!, valuesOf), 0);
-      looked += 1;
-    }
+    await forEachInTurns(looked, (look) => {
+      looks += estimateBytes(rowOf(items[look * step]!, valuesOf), 0);
+    });
     this.#ratio = Math.min(MOST_RATIO, Math.max(1 / MOST_RATIO, (mean * looked) / looks));
   }
 }

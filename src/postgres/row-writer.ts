@@ -8,6 +8,7 @@ import {
   type AbsentValues,
 } from './copy/absent-values.js';
 import { messageOf, toError } from '../common/thrown.js';
+import { WorkPacer } from '../common/turn-budget.js';
 import { show } from '../validate.js';
 import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
 import { CHUNK_BYTES, ChunkWriter } from './chunk-writer.js';
@@ -65,6 +66,7 @@ export class RowWriter {
   readonly #leftOut: number[] | undefined;
   readonly #isGrouped: boolean;
   #hasLeftOut = false;
+  readonly pacer: WorkPacer;
   /** What the last row leaves out, as `absentList` makes it. Only if rows are sent in groups. */
   lastLeftOut = '';
 
@@ -72,7 +74,14 @@ export class RowWriter {
    * @param faults gathers the rows that cannot be written, in order, and leaves them out. Without it the first one is thrown.
    * @param binary the layout's binary format; undefined: text
    */
-  constructor(layout: RowLayout, valuesOf?: ValuesOf, faults?: RowFault[], binary?: BinaryFormat) {
+  constructor(
+    layout: RowLayout,
+    valuesOf?: ValuesOf,
+    faults?: RowFault[],
+    binary?: BinaryFormat,
+    pacer = new WorkPacer(),
+  ) {
+    this.pacer = pacer;
     // The encoders of a format are written for its chunks.
     this.#writer = binary === undefined ? new ChunkWriter() : new BinaryChunk(layout.columns.length);
     this.#encoders =
@@ -89,7 +98,7 @@ export class RowWriter {
   }
 
   /**
-   * Writes rows from `start` on until a chunk is full. Answers the next row.
+   * Writes rows from `start` on until a chunk is full, or the turn of the event loop is spent. Returns the next row.
    *
    * @throws {RowFault} where faults are not gathered @throws {BinaryRefusal} what can only be written as text
    */
@@ -99,6 +108,7 @@ export class RowWriter {
     for (; row < items.length; row += 1) {
       if (writer.length >= CHUNK_BYTES) return row;
       this.writeRow(items, row);
+      if (this.pacer.isTurnSpent() && row + 1 < items.length) return row + 1;
     }
     writer.end();
     return row;

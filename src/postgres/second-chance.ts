@@ -12,7 +12,7 @@ export async function landRefused<E>(refused: Map<number, E>, trial: Trial<E>): 
       for (const row of rows) refused.delete(row);
       break;
     }
-    const meant = new Set(refusal.row === undefined ? refusal.suspects() : [refusal.row]);
+    const meant = new Set(refusal.row === undefined ? await refusal.suspects() : [refusal.row]);
     const rest = rows.filter((row) => !meant.has(row));
     left.push(...rows.filter((row) => meant.has(row) || rest.length === rows.length));
     rows = rest.length === rows.length ? [] : rest;

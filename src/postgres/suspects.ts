@@ -3,6 +3,7 @@
  * each is tried before it is blamed. Pure.
  */
 
+import type { WorkPacer } from '../common/turn-budget.js';
 import type { SentRows } from './sent-rows.js';
 import { isSaidOfValues } from './sqlstate.js';
 
@@ -23,24 +24,27 @@ interface ServerError extends Error {
  * @param row the row that is named, by its place in the batch
  * @param column the column that is named with it
  * @param sent the rows of the piece
+ * @param pacer of the work through them
  * @returns places in the batch, in order; none where the error gives no hint
  */
-export function suspectRows(
+export async function suspectRows(
   error: Error,
   row: number | undefined,
   column: string | undefined,
   sent: SentRows,
-): number[] {
+  pacer: WorkPacer,
+): Promise<number[]> {
   const { code, detail } = error as ServerError;
   const named = column ?? (error as ServerError).column;
   if (code === '23502' && typeof named === 'string')
-    return rowsWhere(sent, row, [named], (text) => text === NULL);
+    return rowsWhere(sent, row, [named], (text) => text === NULL, pacer);
   if (row !== undefined) {
     if (column === undefined || typeof code !== 'string' || !isSaidOfValues(code)) return [];
-    return rowsLike(sent, row, column, code);
+    return rowsLike(sent, row, column, code, pacer);
   }
   const key = typeof detail === 'string' ? keyOf(detail, sent.layout.names) : undefined;
-  return key === undefined ? [] : rowsWhere(sent, undefined, key.columns, (text) => text === key.values);
+  if (key === undefined) return [];
+  return rowsWhere(sent, undefined, key.columns, (text) => text === key.values, pacer);
 }
 
 /**
@@ -48,28 +52,38 @@ export function suspectRows(
  *
  * @returns places in the batch
  */
-export function repeatedKeys(error: Error, sent: SentRows): [number, number][] {
+export async function repeatedKeys(
+  error: Error,
+  sent: SentRows,
+  pacer: WorkPacer,
+): Promise<[number, number][]> {
   const { code, detail } = error as ServerError;
   if (code !== '23505' || typeof detail !== 'string') return [];
   const key = keyOf(detail, sent.layout.names);
   if (key === undefined) return [];
   const firsts = new Map<string, number>();
   const pairs: [number, number][] = [];
-  for (const row of rowsOfOneMark(sent, key.columns)) {
+  for (const row of await rowsOfOneMark(sent, key.columns, pacer)) {
     if (pairs.length === MOST_SUSPECTS) break;
     const text = textOf(sent, row, key.columns)!;
     const first = firsts.get(text);
     if (first === undefined) firsts.set(text, row);
     else pairs.push([first, row]);
+    if (pacer.isTurnSpent()) await pacer.nextTurn();
   }
   return pairs;
 }
 
 /** All rows whose key may be another's, too, and a few more: a map of all keys would take much more time and memory. */
-function rowsOfOneMark(sent: SentRows, columns: readonly string[]): number[] {
+async function rowsOfOneMark(
+  sent: SentRows,
+  columns: readonly string[],
+  pacer: WorkPacer,
+): Promise<number[]> {
   const marks = new Int32Array(sent.length).fill(-1);
   const counts = new Uint8Array(2 ** Math.ceil(Math.log2(MARKS_PER_ROW * sent.length + 1)));
   for (let place = 0; place < sent.length; place += 1) {
+    if (pacer.isTurnSpent()) await pacer.nextTurn();
     const text = textOf(sent, sent.rowAt(place), columns);
     if (text === undefined || text === NULL) continue;
     const mark = hashOf(text) & (counts.length - 1);
@@ -92,7 +106,13 @@ function hashOf(text: string): number {
 }
 
 /** A value that its type cannot take: those that are written alike. */
-function rowsLike(sent: SentRows, row: number, column: string, code: string): number[] {
+async function rowsLike(
+  sent: SentRows,
+  row: number,
+  column: string,
+  code: string,
+  pacer: WorkPacer,
+): Promise<number[]> {
   const blamed = textOf(sent, row, [column]);
   if (blamed === undefined) return [];
   // Too long or too large: what is at least as long.
@@ -103,7 +123,7 @@ function rowsLike(sent: SentRows, row: number, column: string, code: string): nu
     ? (text: string) => text.length >= blamed.length && text !== NULL
     : // Most differ in their first character already, which is seen much faster than a shape.
       (text: string) => kindOf(text) === kind && shapeOf(text) === shape;
-  const found = rowsWhere(sent, undefined, [column], isLike);
+  const found = await rowsWhere(sent, undefined, [column], isLike, pacer);
   // Those before it have passed: where one of them is like it, to be like it means nothing.
   return found[0] !== undefined && found[0] < row ? [] : found.filter((candidate) => candidate > row);
 }
@@ -136,16 +156,18 @@ function keyOf(
 }
 
 /** Rows of the piece behind `after` whose columns, joined, fit. */
-function rowsWhere(
+async function rowsWhere(
   sent: SentRows,
   after: number | undefined,
   columns: readonly string[],
   fits: (text: string) => boolean,
-): number[] {
+  pacer: WorkPacer,
+): Promise<number[]> {
   const rows: number[] = [];
   for (let place = 0; place < sent.length && rows.length < MOST_SUSPECTS; place += 1) {
     const row = sent.rowAt(place);
     if (after !== undefined && row <= after) continue;
+    if (pacer.isTurnSpent()) await pacer.nextTurn();
     const text = textOf(sent, row, columns);
     if (text !== undefined && fits(text)) rows.push(row);
   }

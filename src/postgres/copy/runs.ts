@@ -1,4 +1,6 @@
-/** Cuts the rows of the temporary table into runs, by their places there (`(block,row)`, in their order). Pure. */
+/** Cuts the rows of the temporary table into runs, by their places there (`(block,row)`, in their order). */
+
+import type { WorkPacer } from '../../common/turn-budget.js';
 
 export interface Run {
   readonly first: string;
@@ -14,10 +16,11 @@ const LAST_PLACE = '(4294967295,65535)';
  * @param repeats rows whose key an earlier row has, and the places of these: no run holds a key twice
  * @param changes rows from which on other columns are left out than before: the rows of a run leave out the same
  */
-export function cutRuns(
+export async function cutRuns(
   repeats: readonly { place: string; before: string }[],
   changes: readonly { place: string; absent: string }[],
-): Run[] {
+  pacer: WorkPacer,
+): Promise<Run[]> {
   const runs: Run[] = [];
   let first = FIRST_PLACE;
   let absent = '';
@@ -28,18 +31,20 @@ export function cutRuns(
     first = place;
   };
   let next = 0;
-  const takeChanges = (until: string): void => {
+  const takeChanges = async (until: string): Promise<void> => {
     for (; next < changes.length && comparePlaces(changes[next]!.place, until) <= 0; next += 1) {
       const change = changes[next]!;
       cutAt(change.place);
       absent = change.absent;
+      if (pacer.isTurnSpent()) await pacer.nextTurn();
     }
   };
   for (const { place, before } of repeats) {
-    takeChanges(place);
+    await takeChanges(place);
     if (comparePlaces(before, first) >= 0) cutAt(place);
+    if (pacer.isTurnSpent()) await pacer.nextTurn();
   }
-  takeChanges(LAST_PLACE);
+  await takeChanges(LAST_PLACE);
   runs.push({ first, last: LAST_PLACE, absent });
   return runs;
 }

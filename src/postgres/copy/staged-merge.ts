@@ -1,5 +1,6 @@
 /** Brings the rows of the temporary table into the table: in one statement if possible, in runs, or one by one. */
 
+import { forEachInTurns, type WorkPacer } from '../../common/turn-budget.js';
 import { sequence, statement, type Statement } from '../sql/statement.js';
 import { quoteLiteral } from '../identifiers.js';
 import { MOST_GROUPS } from './absent-values.js';
@@ -21,8 +22,8 @@ const STATEMENTS_TOGETHER = 500;
  * One by one is the last resort: where a trigger changes keys, or several indexes have the same columns, the server finds two rows equal that
  * the plan does not.
  */
-export async function mergeStaged(query: RunQuery, plan: MergePlan): Promise<void> {
-  const statements = await statementsFor(query, plan);
+export async function mergeStaged(query: RunQuery, plan: MergePlan, pacer: WorkPacer): Promise<void> {
+  const statements = await statementsFor(query, plan, pacer);
   if (!plan.mayRepeat) return runAll(query, statements);
   try {
     await runAll(query, [SAVEPOINT, ...statements, RELEASE]);
@@ -30,22 +31,33 @@ export async function mergeStaged(query: RunQuery, plan: MergePlan): Promise<voi
     if ((error as { code?: unknown }).code !== SAME_KEY_TWICE) throw error;
     await query(ROLLBACK_TO);
     const { rows } = await query(plan.places);
-    const places = rows as { place: string; absent: string }[];
-    const oneByOne = places.map(({ place, absent }) => plan.insertRun({ first: place, last: place, absent }));
+    const runs = (rows as { place: string; absent: string }[]).map(({ place, absent }) => ({
+      first: place,
+      last: place,
+      absent,
+    }));
+    const oneByOne = await insertRuns(plan, runs, pacer);
     await runAll(query, [...oneByOne, RELEASE]);
   }
 }
 
-async function statementsFor(query: RunQuery, plan: MergePlan): Promise<Statement[]> {
+async function statementsFor(query: RunQuery, plan: MergePlan, pacer: WorkPacer): Promise<Statement[]> {
   if (plan.last !== undefined) return [plan.last];
   const repeats = plan.repeats === undefined ? [] : (await query(plan.repeats)).rows;
   const changes = plan.changes === undefined ? [] : (await query(plan.changes)).rows;
-  const runs = cutRuns(
+  const runs = await cutRuns(
     repeats as { place: string; before: string }[],
     changes as { place: string; absent: string }[],
+    pacer,
   );
   if (!plan.isOrdered && runs.length > MOST_GROUPS) return byAbsentList(plan, runs);
-  return runs.map((run) => plan.insertRun(run));
+  return insertRuns(plan, runs, pacer);
+}
+
+async function insertRuns(plan: MergePlan, runs: readonly Run[], pacer: WorkPacer): Promise<Statement[]> {
+  const statements: Statement[] = [];
+  await forEachInTurns(runs.length, (index) => statements.push(plan.insertRun(runs[index]!)), pacer);
+  return statements;
 }
 
 /** The rows of all runs that leave out the same. */

@@ -1,38 +1,41 @@
 /** The keys of a batch's rows, which may become columns. */
 
+import { forEachInTurns, WorkPacer } from '../../common/turn-budget.js';
 import type { RowLayout } from '../row-layout.js';
 import type { ValuesOf } from '../row-writer.js';
 
 /** The row whose keys are to be the columns: where bad rows are taken, the first that has any. */
-export function firstRow(
+export async function firstRow(
   items: readonly unknown[],
   takesFailures: boolean,
   rowOf: ValuesOf | undefined,
-): unknown {
+): Promise<unknown> {
   const first = tryRow(items[0], rowOf);
   if (!takesFailures) return first;
+  const pacer = new WorkPacer();
   for (const item of items) {
     const row = tryRow(item, rowOf);
     if (Array.isArray(row)) return row;
     if (typeof row === 'object' && row !== null && !ArrayBuffer.isView(row) && Object.keys(row).length > 0)
       return row;
+    if (pacer.isTurnSpent()) await pacer.nextTurn();
   }
   return first;
 }
 
 /** Columns that rows of the batch have a value for, and that are not among those that are loaded. */
-export function missingColumns(
+export async function missingColumns(
   items: readonly unknown[],
   { addable }: RowLayout,
   rowOf: ValuesOf | undefined,
-): string[] {
+): Promise<string[]> {
   const missing = new Set<string>();
-  for (const item of items) {
-    const row = tryRow(item, rowOf);
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) continue;
+  await forEachInTurns(items.length, (index) => {
+    const row = tryRow(items[index], rowOf);
+    if (typeof row !== 'object' || row === null || Array.isArray(row)) return;
     for (const [key, value] of Object.entries(row))
       if (value !== undefined && addable.has(key)) missing.add(key);
-  }
+  });
   return [...missing];
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { WorkPacer } from '../../../src/common/turn-budget.js';
 import type { ClientLease } from '../../../src/postgres/client-lease.js';
 import { copyPieces, SendBuffer } from '../../../src/postgres/copy-pieces.js';
 import { statement } from '../../../src/postgres/sql/statement.js';
@@ -44,6 +45,7 @@ test('what is still on its way stays as it is, though the server has answered; w
     patience,
     signal,
     buffer: new SendBuffer(),
+    pacer: new WorkPacer(),
   };
   const send = (row: number) => copyPieces(way, [{ statement: statement('COPY'), rows: [row] }], encoded);
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { WorkPacer } from '../../../src/common/turn-budget.js';
 import type { BatchStage } from '../../../src/postgres/batch.js';
 import { planLayout } from '../../../src/postgres/row-layout.js';
 import { refusalOf } from '../../../src/postgres/row-refusal.js';
@@ -27,7 +28,7 @@ function refusal({ rows, stage = 'copy', refersToItself = false, hasTriggers = f
     { source: 'option', names: ['a'] },
   );
   const thrown = Object.assign(new Error('refused'), { severity: 'ERROR', ...error });
-  return refusalOf(thrown, stage, new SentRows(layout, ITEMS, rows));
+  return refusalOf(thrown, stage, new SentRows(layout, ITEMS, rows), new WorkPacer());
 }
 
 describe('the row', () => {
@@ -58,10 +59,10 @@ test.each(['57P01', '42501', '53100'])('%s is no fault of a row', (code) => {
   expect(refusal({ code, where: 'COPY t, line 2' })).toBeUndefined();
 });
 
-test('a unique key: pairs are looked for in the whole batch, whatever was sent', () => {
+test('a unique key: pairs are looked for in the whole batch, whatever was sent', async () => {
   const found = refusal({ code: '23505', detail: 'Key (a)=(y) already exists.', rows: [1, 4] });
-  expect(found!.suspects()).toEqual([1]);
-  expect(found!.pairs!()).toEqual([
+  expect(await found!.suspects()).toEqual([1]);
+  expect(await found!.pairs!()).toEqual([
     [0, 2],
     [1, 3],
   ]);

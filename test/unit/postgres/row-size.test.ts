@@ -37,38 +37,38 @@ const narrow = { a: 'x', b: 1 };
 const wide = { a: 'x'.repeat(10_000), b: 1 };
 const many = <T>(row: T) => new Array<T>(5_000).fill(row);
 
-test('from the first encoded batch on a row counts as the mean of what has been encoded', () => {
+test('from the first encoded batch on a row counts as the mean of what has been encoded', async () => {
   const sizes = new RowSizes();
   for (const row of many(narrow)) sizes.sizeOf(row);
-  sizes.learn(many(narrow), 5_000 * 37);
+  await sizes.learn(many(narrow), 5_000 * 37);
   for (const row of many(narrow)) expect(sizes.sizeOf(row)).toBe(37);
   // The mean follows the batches; a small one says little.
-  sizes.learn(many(narrow), 5_000 * 41);
-  sizes.learn([narrow], 400);
+  await sizes.learn(many(narrow), 5_000 * 41);
+  await sizes.learn([narrow], 400);
   expect(sizes.sizeOf(narrow)).toBe(42);
 });
 
-test('rows that become much wider count as such before any of them has been encoded', () => {
+test('rows that become much wider count as such before any of them has been encoded', async () => {
   const sizes = new RowSizes();
   for (const row of many(narrow)) sizes.sizeOf(row);
-  sizes.learn(many(narrow), 5_000 * 20);
+  await sizes.learn(many(narrow), 5_000 * 20);
   const total = (rows: readonly object[]) => rows.reduce((sum, row) => sum + sizes.sizeOf(row), 0);
   const first = total(many(wide));
   expect(first).toBeGreaterThan(0.85 * 5_000 * 10_000);
   // Batches of the narrow rows end meanwhile.
-  sizes.learn(many(narrow), 5_000 * 20);
+  await sizes.learn(many(narrow), 5_000 * 20);
   expect(total(many(wide))).toBeGreaterThan(0.85 * 5_000 * 10_000);
   // And when they are over, the narrow ones count as such with the first batch of them.
-  sizes.learn(many(narrow), 5_000 * 20);
+  await sizes.learn(many(narrow), 5_000 * 20);
   expect(sizes.sizeOf(narrow)).toBeLessThan(30);
 });
 
-test('nothing is learnt from nothing, and a row that throws is passed over', () => {
+test('nothing is learnt from nothing, and a row that throws is passed over', async () => {
   const sizes = new RowSizes();
-  sizes.learn([], 0);
-  sizes.learn([narrow], 0);
+  await sizes.learn([], 0);
+  await sizes.learn([narrow], 0);
   expect(sizes.sizeOf(wide)).toBeGreaterThan(10_000);
-  sizes.learn(many(narrow), 5_000 * 20, () => {
+  await sizes.learn(many(narrow), 5_000 * 20, () => {
     throw new Error('no row');
   });
   expect(sizes.sizeOf(narrow)).toBe(20);
