@@ -58,15 +58,21 @@ export interface BreakerOptions {
 export interface FailedItem<T> {
   item: T;
   error: Error;
+  /** How many offered items it stands for, as `context.weights` says: 1, except under `sample`. */
+  weight: number;
   /** Whether this very item failed is not known: its flush timed out, or named fewer items than it said had failed. */
   ambiguous?: true;
 }
 
-/** An item's final outcome, as `onSettled` gets it. */
+/**
+ * An item's final outcome, as `onSettled` gets it. `weight` is how many offered items it stands for: 1, except under `sample`. There an item
+ * that was `sampled`, `rejected` or `oversized` has the weight 0, for a kept one stands for it; so all weights together, plus the metric
+ * `unrepresented`, are what was offered.
+ */
 export type Settlement<T> =
-  | { item: T; outcome: 'flushed' }
-  | { item: T; outcome: 'failed'; error: Error; ambiguous?: true }
-  | { item: T; outcome: 'dropped'; reason: DropReason };
+  | { item: T; weight: number; outcome: 'flushed' }
+  | { item: T; weight: number; outcome: 'failed'; error: Error; ambiguous?: true }
+  | { item: T; weight: number; outcome: 'dropped'; reason: DropReason };
 
 /** Options of everything that buffers: both streams and the controller. */
 export interface BufferOptions<T> {

@@ -279,9 +279,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const first = this.queue.head;
     // Before they leave: a listener may ask for the committed position.
     if (this.queue.ledger.queued > 0) this.#positions?.seal(this.queue.itemAt(0));
-    const items = this.queue.failQueued();
+    const { items, weights } = this.queue.failQueued();
     this.#unsettled.add(first, items);
-    this.#settlements.failed(items.map((item) => ({ item, error: this.#failure! })));
+    const error = this.#failure!;
+    this.#settlements.failed(items.map((item, place) => ({ item, error, weight: weights?.[place] ?? 1 })));
     this.#schedulePump();
   }
 
@@ -461,9 +462,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#observer.onRetry({ error, attempt, delayMs, items });
   }
 
-  onFlushed(items: T[], bytes: number): void {
+  onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void {
     this.queue.settle(items.length, 0, bytes);
-    this.#settlements.flushed(items);
+    this.#settlements.flushed(items, weights);
     this.#afterSettlement();
   }
 
@@ -499,7 +500,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   #onDrop(item: T, reason: DropReason): void {
-    this.#settlements.dropped(item, reason);
+    this.#settlements.dropped(item, this.queue.weightOfDropped(reason), reason);
     // An eviction may be what a flush() was waiting for; but the room that it leaves will be gone in a moment.
     if (!this.#settlements.isEmpty || this.#hasWaiters) this.#schedulePump();
     if (this.#observer.hearsDrops()) this.#observer.onDrop(item, reason);

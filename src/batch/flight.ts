@@ -21,7 +21,7 @@ export interface FlightHost<T> {
   /** `launch`: what adaptive control noted of the flight, for its first call. */
   onAttempt(report: FlushReport, launch: Launch | undefined): void;
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
-  onFlushed(items: T[], bytes: number): void;
+  onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void;
   /** The items have failed for good and the user's handler has taken them. `toldFlushed` of them count as flushed all the same. */
   onFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void;
   /** As `onFailed`, but nobody took them: they are handed back. `first` orders them among others. */
@@ -101,7 +101,8 @@ export class Flight<T> {
 
   /** `random` or the clock, which the user may give, has thrown, or the engine is wrong. */
   #breakDown(error: Error): void {
-    const failures = this.#open.map((item, place) => this.#failure(item, place, error, true));
+    // Some items of the call may have settled before.
+    const failures = this.#open.map((item) => this.#failure(item, this.#items.indexOf(item), error, true));
     const { errors } = this.#host;
     this.#host.fail(errors.owns(error) ? error : errors.handlerFailed('settling a batch', error));
     if (failures.length > 0) this.#handBack(failures, 0);
@@ -232,7 +233,7 @@ export class Flight<T> {
       case 'succeeded':
         this.#report(items.length, 0, latencyMs, false);
         this.#open = [];
-        this.#settleFlushed(items, this.#openBytes);
+        this.#settleFlushed(items, this.#openBytes, this.#weights);
         return SETTLED;
       case 'invalid':
         this.#report(0, items.length, latencyMs, false);
@@ -270,6 +271,7 @@ export class Flight<T> {
       this.#settleFlushed(
         rest.map((place) => this.#items[place]!),
         this.#bytesOf(rest),
+        this.#pickFrom(this.#weights, rest),
       );
     } else {
       // Counts are taken as told. Which of the rest failed is not known, so all of them are reported, marked.
@@ -281,8 +283,12 @@ export class Flight<T> {
   }
 
   #failure(item: T, place: number, error: Error, ambiguous: boolean): Failure<T> {
-    const failed = ambiguous || this.#uncertain ? { item, error, ambiguous: true as const } : { item, error };
-    return { place, failed };
+    const weight = this.#weights?.[place] ?? 1;
+    const isAmbiguous = ambiguous || this.#uncertain;
+    return {
+      place,
+      failed: isAmbiguous ? { item, error, weight, ambiguous: true } : { item, error, weight },
+    };
   }
 
   /** Items that failed for good go to the handler. Where there is none, or it fails, the sink fails: then the answer is `false`. */
@@ -313,9 +319,9 @@ export class Flight<T> {
     this.#host.onHandedBack(inBatchOrder(failures), toldFlushed, this.#openBytes, this.first);
   }
 
-  #settleFlushed(items: T[], bytes: number): void {
+  #settleFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void {
     this.#openBytes -= bytes;
-    this.#host.onFlushed(items, bytes);
+    this.#host.onFlushed(items, bytes, weights);
   }
 
   /** Waits for the user's handler; after an abort no longer than the grace. */
@@ -417,11 +423,13 @@ export class Flight<T> {
   /** Narrows the flight to the items that are called again. */
   #keep(places: number[]): void {
     if (places.length === this.#items.length) return;
-    const pickFrom = (lane: Float64Array | undefined) =>
-      lane && Float64Array.from(places, (place) => lane[place]!);
     this.#items = places.map((place) => this.#items[place]!);
-    this.#sizes = pickFrom(this.#sizes);
-    this.#weights = pickFrom(this.#weights);
+    this.#sizes = this.#pickFrom(this.#sizes, places);
+    this.#weights = this.#pickFrom(this.#weights, places);
+  }
+
+  #pickFrom(lane: Float64Array | undefined, places: number[]): Float64Array | undefined {
+    return lane && Float64Array.from(places, (place) => lane[place]!);
   }
 
   #bytesOf(places: number[]): number {

@@ -20,9 +20,11 @@ export class SettlementLog<T> {
     return this.#kept.length === 0;
   }
 
-  flushed(items: T[]): void {
+  /** @param weights of `items`; without them each weighs 1 */
+  flushed(items: T[], weights: ArrayLike<number> | undefined): void {
     if (this.#onSettled === undefined) return;
-    for (const item of items) this.#kept.push({ item, outcome: 'flushed' });
+    for (const [place, item] of items.entries())
+      this.#kept.push({ item, weight: weights?.[place] ?? 1, outcome: 'flushed' });
   }
 
   failed(failures: FailedItem<T>[]): void {
@@ -30,9 +32,9 @@ export class SettlementLog<T> {
     for (const failure of failures) this.#kept.push({ ...failure, outcome: 'failed' });
   }
 
-  dropped(item: T, reason: DropReason): void {
+  dropped(item: T, weight: number, reason: DropReason): void {
     if (this.#onSettled === undefined) return;
-    this.#kept.push({ item, outcome: 'dropped', reason });
+    this.#kept.push({ item, weight, outcome: 'dropped', reason });
     if (this.#kept.length >= MOST_KEPT) this.deliver();
   }
 

@@ -264,6 +264,12 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.drop(item, 'rejected');
   }
 
+  /** What a dropped item stands for: under `sample` a kept one stands for it, where the strategy dropped it. */
+  weightOfDropped(reason: DropReason): number {
+    if (this.settings.strategy !== 'sample') return 1;
+    return reason === 'sampled' || reason === 'rejected' || reason === 'oversized' ? 0 : 1;
+  }
+
   /** Items that have ever stood in line, and those of them that have been decided on, in the order in which they came. */
   get lined(): number {
     return this.ledger.offered - this.#refused;
@@ -418,10 +424,10 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /** Everything queued settles as failed, and is handed back. */
-  failQueued(): T[] {
+  failQueued(): TakenItems<T> {
     const taken = this.take(this.ledger.queued);
     this.settle(0, taken.items.length, taken.bytes);
-    return taken.items;
+    return taken;
   }
 
   /** DRAINING is laid over the level, or lifted again. */

@@ -233,7 +233,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #onAdmission(item: In, outcome: Outcome): Outcome {
     if (this.#closed && outcome !== 'dropped') {
       // A listener or `shed` destroyed the stream while the item was being decided on.
-      if (outcome === 'admitted') this.#unsettled.push(...this.#queue.failQueued());
+      if (outcome === 'admitted') this.#unsettled.push(...this.#queue.failQueued().items);
       else this.#unsettled.push(item);
       return outcome === 'admitted' ? outcome : this.#queue.drop(item, 'aborted');
     }
@@ -379,7 +379,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     const waiting = this.#gate.close(reason);
     this.#closed = true;
     this.#blocked.stop();
-    this.#unsettled = [...inFlight, ...queue.failQueued(), ...waiting];
+    this.#unsettled = [...inFlight, ...queue.failQueued().items, ...waiting];
     for (const item of waiting) queue.drop(item, 'aborted');
     queue.errors.attachItems(reason, () => this.#unsettled);
     this.#reader.failReadOut(() => reason ?? this.#abortedError());

@@ -188,6 +188,6 @@ describe('an error that says that its outcome is unknown', () => {
     controller.start();
     void controller.push(1);
     await controller.drain();
-    expect(failed).toEqual([{ item: 1, error: lost, ambiguous: true }]);
+    expect(failed).toEqual([{ item: 1, weight: 1, error: lost, ambiguous: true }]);
   });
 });

@@ -7,18 +7,20 @@ describe('the settlement log', () => {
     const told: Settlement<number>[][] = [];
     const log = new SettlementLog<number>((settlements) => told.push(settlements), expect.unreachable);
     const error = new Error('row');
-    log.flushed([1, 2]);
-    log.failed([{ item: 3, error, ambiguous: true }]);
-    log.dropped(4, 'shed');
+    log.flushed([1, 2], new Float64Array([5, 6]));
+    log.flushed([7], undefined);
+    log.failed([{ item: 3, error, weight: 2, ambiguous: true }]);
+    log.dropped(4, 0, 'sampled');
     expect(log.isEmpty).toBe(false);
     log.deliver();
     log.deliver();
     expect(told).toEqual([
       [
-        { item: 1, outcome: 'flushed' },
-        { item: 2, outcome: 'flushed' },
-        { item: 3, outcome: 'failed', error, ambiguous: true },
-        { item: 4, outcome: 'dropped', reason: 'shed' },
+        { item: 1, weight: 5, outcome: 'flushed' },
+        { item: 2, weight: 6, outcome: 'flushed' },
+        { item: 7, weight: 1, outcome: 'flushed' },
+        { item: 3, weight: 2, outcome: 'failed', error, ambiguous: true },
+        { item: 4, weight: 0, outcome: 'dropped', reason: 'sampled' },
       ],
     ]);
     expect(log.isEmpty).toBe(true);
@@ -27,7 +29,7 @@ describe('the settlement log', () => {
   it('does not pile up a burst of drops', () => {
     const told: number[] = [];
     const log = new SettlementLog<number>((settlements) => told.push(settlements.length), expect.unreachable);
-    for (let item = 0; item < 2_500; item++) log.dropped(item, 'rejected');
+    for (let item = 0; item < 2_500; item++) log.dropped(item, 1, 'rejected');
     expect(told).toEqual([1_000, 1_000]);
   });
 
@@ -37,7 +39,7 @@ describe('the settlement log', () => {
       throw new Error('cannot');
     };
     const log = new SettlementLog<number>(handler, (name, error) => thrown.push([name, error]));
-    log.flushed([1]);
+    log.flushed([1], undefined);
     log.deliver();
     expect(thrown).toEqual([['onSettled', new Error('cannot')]]);
     expect(log.isEmpty).toBe(true);
@@ -45,8 +47,8 @@ describe('the settlement log', () => {
 
   it('keeps nothing where nobody listens', () => {
     const log = new SettlementLog<number>(undefined, expect.unreachable);
-    log.flushed([1]);
-    log.dropped(2, 'shed');
+    log.flushed([1], undefined);
+    log.dropped(2, 1, 'shed');
     expect(log.isEmpty).toBe(true);
   });
 });
