@@ -34,6 +34,12 @@ export function ignoreRejection(answer: unknown): void {
   void settlementOf(answer, () => undefined);
 }
 
+/** Of promises in a list that a user's function returned by mistake. */
+export function ignoreRejections(answer: unknown): void {
+  if (!Array.isArray(answer)) return;
+  for (const entry of answer as unknown[]) if (isThenable(entry)) ignoreRejection(entry);
+}
+
 /** Waits for anything that a user's function returned. Never rejects; a failure goes to `onThrow`. */
 export async function settlementOf(answer: unknown, onThrow: (thrown: unknown) => void): Promise<void> {
   try {

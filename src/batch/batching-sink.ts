@@ -98,11 +98,17 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (outcome === 'admitted') this.#wake(isFirst);
     else if (outcome === 'full' && this.#phase === 'aborted') {
       // `shed` has ended us meanwhile: what was to wait is handed back with the others.
-      this.#positions?.seal(item);
-      this.#unsettled.add(Infinity, [item]);
-      return this.queue.drop(item, 'aborted');
+      this.handBack(item);
+      return 'dropped';
     }
     return outcome;
+  }
+
+  /** The sink has ended while the item, which waits, was being decided on. */
+  handBack(item: T): void {
+    this.#positions?.seal(item);
+    this.#unsettled.add(Infinity, [item]);
+    this.queue.drop(item, 'aborted');
   }
 
   /** The same, where the user has been asked already. */

@@ -4,7 +4,7 @@ import { fieldOf, toError } from '../common/thrown.js';
 import { LONGEST_DELAY_MS } from '../clock.js';
 import type { StageErrors } from '../errors.js';
 import type { FlushReport } from '../events.js';
-import { refusePromise } from '../handlers.js';
+import { ignoreRejections, refusePromise } from '../handlers.js';
 import type { FailedItem } from '../options.js';
 import type { ResolvedSink } from '../resolve-options.js';
 import type { FlushFunction, FlushReason } from '../types.js';
@@ -236,6 +236,7 @@ export class Flight<T> {
         this.#settleFlushed(items, this.#openBytes, this.#weights);
         return SETTLED;
       case 'invalid':
+        ignoreRejections(raw);
         this.#report(0, items.length, latencyMs, false);
         return {
           failures: items.map((item, place) => this.#failure(item, place, answer.error, true)),

@@ -129,6 +129,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       unheededBytes: () => Infinity,
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       admitAsked: (item, bytes) => this.#onAdmission(item, this.#queue.admitAsked(item, bytes)),
+      handBack: (item) => this.#handBack(item),
       setHeld: (held) => this.#setHeld(held),
       onPassedOver: () => this.#reader.schedule(),
     };
@@ -230,12 +231,17 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#reader.schedule();
   }
 
+  #handBack(item: In): void {
+    this.#unsettled.push(item);
+    this.#queue.drop(item, 'aborted');
+  }
+
   #onAdmission(item: In, outcome: Outcome): Outcome {
     if (this.#closed && outcome !== 'dropped') {
       // A listener or `shed` destroyed the stream while the item was being decided on.
       if (outcome === 'admitted') this.#unsettled.push(...this.#queue.failQueued().items);
-      else this.#unsettled.push(item);
-      return outcome === 'admitted' ? outcome : this.#queue.drop(item, 'aborted');
+      else this.#handBack(item);
+      return outcome === 'admitted' ? outcome : 'dropped';
     }
     if (outcome === 'admitted' && this.#reader.isWaiting) this.#reader.schedule();
     return outcome;

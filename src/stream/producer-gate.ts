@@ -16,6 +16,8 @@ export interface Gated<T> {
   admit(item: T, bytes?: number): Outcome;
   /** The same, where `shed` and `sizeOf` have been asked. */
   admitAsked(item: T, bytes: number): Outcome;
+  /** The stage has ended while the item, which waits, was being decided on. */
+  handBack(item: T): void;
   /** So many further items, and bytes, may come in without a word to it, until it does something to the queue. */
   unheeded(): number;
   unheededBytes(): number;
@@ -196,6 +198,11 @@ export class ProducerGate<T> {
       if (!this.#turns.take()) this.#clear();
       return true;
     } catch (thrown) {
+      // By what `sizeOf` or `shed` did before it threw: nobody asks for what waits any more.
+      if (this.#stream.destroyed) {
+        this.#gated.handBack(chunk);
+        return false;
+      }
       this.#pending = { chunk, asked: true };
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
       return false;

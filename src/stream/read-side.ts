@@ -129,7 +129,7 @@ export class ReadSide<In> {
 
   read(size?: number): unknown {
     // What lies in the buffer of Node is handed back by `takeUnsettled()`, or was reported.
-    if (this.#stream.destroyed || this.#isHalted) return null;
+    if (this.#stream.destroyed || (this.#isHalted && this.#queue.ledger.load > 0)) return null;
     const isSized = size !== undefined && size > 0;
     if (isSized && this.#objectMode) return this.read();
     if (this.#wanted) {

@@ -166,6 +166,35 @@ describe('a function whose value is needed at once', () => {
   });
 });
 
+describe('a list of promises that a flush function returns', () => {
+  it('ends the stream, and none of their rejections is stray', async () => {
+    const flush = () => Promise.resolve([refuses(), refuses()]) as never;
+    const stream = watched(new BackpressureWritable<number>(flush));
+    stream.end(1);
+    await closed(stream);
+    await turn();
+    expect(stream.errored).toMatchObject({ code: 'ERR_BACKPRESSURE_INVALID_RESULT', items: [1] });
+  });
+});
+
+describe('shed that writes, and throws at each call', () => {
+  it('ends the stream, which gives back what was written before and inside of it', async () => {
+    const stream = watched(
+      new BackpressureWritable<number>(nothing, {
+        shed: (item) => {
+          if (item < 3) stream.write(item + 1);
+          return fails();
+        },
+      }),
+    );
+    stream.write(1);
+    await closed(stream);
+    expect(stream.errored).toMatchObject({ message: 'shed failed: of the user' });
+    expect(stream.takeUnsettled().toSorted()).toEqual([1, 2, 3]);
+    expect(expectLedger(stream)).toMatchObject({ waiting: 0, eventsOffered: 3 });
+  });
+});
+
 describe('options', () => {
   it('are honoured where a class has getters for retry and breaker', async () => {
     class Retry {
