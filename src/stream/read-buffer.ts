@@ -35,6 +35,11 @@ export class ReadBuffer<In> {
     return this.#unread.toArray(this.#unreadUnits, this.#restOf);
   }
 
+  /** All that is left is the beginning of a character, which cannot be read before the next chunk comes. */
+  get isIncomplete(): boolean {
+    return this.#text !== undefined && this.#text.begunUnits > 0 && this.#stream.readableLength === 0;
+  }
+
   /**
    * Pushes a value that stands for `count` items in flight. Returns whether more may be pushed.
    *

@@ -2,10 +2,10 @@ import type { Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import { isErrorLike } from '../common/thrown.js';
 import type { ResolvedTransform } from '../resolve-options.js';
-import { Mapper } from './mapper.js';
 import { countAsRead, lowerReadMark, nativeMethod } from './native-length.js';
-import { ReadBuffer, type Source } from './read-buffer.js';
+import { ReadBuffer } from './read-buffer.js';
 import { ReadOut } from './read-out.js';
+import { Supply } from './supply.js';
 
 const read = nativeMethod<[number?]>('read');
 /** What the readable side needs of the writable one. */
@@ -33,13 +33,13 @@ export class ReadSide<In> {
   readonly #queue: AdmissionQueue<In>;
   readonly #port: ReadPort;
   readonly #objectMode: boolean;
-  readonly #batchSize: number | undefined;
-  readonly #mapper: Mapper<In> | undefined;
-  readonly #mapsAhead: boolean;
+  readonly #supply: Supply<In>;
   readonly #readOut = new ReadOut();
   readonly #buffer: ReadBuffer<In>;
   /** The reader has asked for more than it was given: an unanswered `_read`. */
   #wanted = false;
+  /** A listener of 'readable' has taken all that there was, and has not asked for more. */
+  #owesReadable = false;
   /** So many bytes or characters `read(n)` has asked for in vain. */
   #demand = 0;
   #markIsRaised = false;
@@ -49,13 +49,11 @@ export class ReadSide<In> {
   #hasEnded = false;
   #isHalted = false;
   #onMappedAll: (() => void) | undefined;
-  /** The value that was pushed last, where it does not tell its items. */
-  #lastValue: unknown;
-  #lastSource: Source<In> | undefined;
   readonly #task = () => {
     this.#isScheduled = false;
     this.#queue.endClearance();
     this.#run(false);
+    this.#tellReadable();
     this.#checkReadOut();
   };
 
@@ -65,17 +63,15 @@ export class ReadSide<In> {
     this.#port = port;
     this.#objectMode = settings.objectMode;
     this.#buffer = new ReadBuffer(stream, queue, settings.objectMode);
-    this.#batchSize = settings.batchSize;
-    this.#mapsAhead = settings.map !== undefined && settings.strategy !== 'drop_oldest';
-    if (settings.map === undefined) return;
-    this.#mapper = new Mapper(settings.map, {
+    this.#supply = new Supply(queue, settings, {
+      isShortAllowed: () => this.#inputHasEnded || port.isHeld() || this.#readOut.isAwaited,
       onMapped: (isEmpty, bytes) => {
         if (!isEmpty) return;
         queue.settle(1, 0, bytes);
         port.onRoom();
       },
       onAnswer: () => this.schedule(),
-      // What is an error ends the stream as it is, as in Node's Transform.
+      // What is an error ends the stream as it is, as in Transform of Node.
       onError: (thrown) =>
         stream.destroy(isErrorLike(thrown) ? thrown : queue.errors.handlerFailed('map', thrown)),
     });
@@ -83,7 +79,7 @@ export class ReadSide<In> {
 
   /** Whether an item that is admitted now makes something happen. */
   get isWaiting(): boolean {
-    return this.#wanted || this.#mapsAhead;
+    return this.#wanted || this.#supply.mapsAhead || this.#owesReadable;
   }
 
   get isScheduled(): boolean {
@@ -92,12 +88,12 @@ export class ReadSide<In> {
 
   /** Mapped, and not handed over: their count, and the bytes of their items. */
   get mapped(): { count: number; bytes: number } {
-    return { count: this.#mapper?.size ?? 0, bytes: this.#mapper?.bytes ?? 0 };
+    return this.#supply.mapped;
   }
 
   /** Items that are in flight, oldest first; of the first one only what has not been read. */
   inFlightItems(): In[] {
-    return [...this.#buffer.items, ...(this.#mapper?.items ?? [])];
+    return [...this.#buffer.items, ...this.#supply.takenItems];
   }
 
   /** Hands over from one loop outside `_read`: a push from within it would cost a tick each. */
@@ -118,12 +114,13 @@ export class ReadSide<In> {
   /** Hands nothing more over: what is left has been reported. */
   halt(): void {
     this.#isHalted = true;
-    this.#mapper?.freeze();
+    this.#supply.freeze();
   }
 
   /** `_read`. Node does not ask again before it has been given something. */
   request(): void {
     this.#wanted = true;
+    this.#owesReadable = false;
     this.schedule();
   }
 
@@ -150,12 +147,13 @@ export class ReadSide<In> {
       countAsRead(this.#stream, chunk.length - size);
     this.settleRead();
     if (this.#port.isHeld()) this.#port.onRoom();
-    if (this.#readOut.isAwaited) this.schedule();
+    this.#owesReadable = this.#hasTakenAll();
+    if (this.#owesReadable || this.#readOut.isAwaited) this.schedule();
     return chunk;
   }
 
   unshift(chunk: unknown, encoding?: BufferEncoding): boolean {
-    return this.#buffer.unshift(chunk, encoding, (value) => this.#sourceOf(value));
+    return this.#buffer.unshift(chunk, encoding, (value) => this.#supply.sourceOf(value));
   }
 
   setEncoding(encoding: BufferEncoding): void {
@@ -166,7 +164,7 @@ export class ReadSide<In> {
   endInput(callback: () => void): void {
     this.#inputHasEnded = true;
     this.schedule();
-    if (this.#mapper === undefined || this.#stream.destroyed) callback();
+    if (!this.#supply.maps || this.#stream.destroyed) callback();
     else this.#onMappedAll = callback;
   }
 
@@ -180,11 +178,9 @@ export class ReadSide<In> {
     this.settleRead();
     const items = this.inFlightItems();
     this.#buffer.clear();
-    this.#mapper?.close();
+    this.#supply.close();
     const { ledger } = this.#queue;
     this.#queue.settle(0, ledger.inFlight, ledger.inFlightBytes);
-    this.#lastValue = undefined;
-    this.#lastSource = undefined;
     return items;
   }
 
@@ -219,130 +215,59 @@ export class ReadSide<In> {
   }
 
   #handOver(isRead: boolean, size: number): void {
+    const supply = this.#supply;
     const { ledger } = this.#queue;
-    const isPlain = this.#batchSize === undefined && this.#mapper === undefined;
     while (this.#wanted && this.#takes(isRead, size) && this.#isOpen) {
-      if (isPlain) {
-        if (ledger.queued === 0) break;
-        this.#pushOne();
-      } else {
-        if (!this.#isEnough()) break;
-        if (this.#mapper === undefined) this.#pushArray();
-        else this.#pushMapped(this.#mapper);
-      }
+      if (supply.isPlain ? ledger.queued === 0 : !supply.isReady) break;
+      this.#wanted = supply.pushNext(this.#buffer);
+      if (this.#port.isHeld()) this.#port.onRoom();
     }
-  }
-
-  /** There is a value to hand over: an item, or as many as an array holds. */
-  #isEnough(): boolean {
-    const { queued } = this.#queue.ledger;
-    const ready = this.#mapper?.size ?? queued;
-    if (ready === 0 || this.#batchSize === undefined) return ready > 0;
-    return ready >= this.#batchSize || (this.#isShortAllowed() && this.#isAllMapped());
-  }
-
-  /** A short array where nothing more will come: at the end, in a shutdown, or because the producer waits for room. */
-  #isShortAllowed(): boolean {
-    return this.#inputHasEnded || this.#port.isHeld() || this.#readOut.isAwaited;
-  }
-
-  #isAllMapped(): boolean {
-    return this.#mapper === undefined || (this.#queue.ledger.queued === 0 && !this.#mapper.isBusy);
-  }
-
-  #pushOne(): void {
-    const queue = this.#queue;
-    const bytesBefore = queue.ledger.queuedBytes;
-    const item = queue.takeOne();
-    this.#push(item, item, false, 1, bytesBefore - queue.ledger.queuedBytes);
-  }
-
-  #pushArray(): void {
-    const count = Math.min(this.#batchSize!, this.#queue.ledger.queued);
-    const { items, bytes } = this.#queue.take(count);
-    this.#push(items, items, true, count, bytes);
-  }
-
-  #pushMapped(mapper: Mapper<In>): void {
-    if (this.#batchSize === undefined) {
-      const { item, result, bytes } = mapper.shift();
-      this.#remember(result, [item], bytes);
-      return this.#push(result, item, false, 1, bytes);
-    }
-    const results: unknown[] = [];
-    const items: In[] = [];
-    let bytes = 0;
-    for (let count = Math.min(this.#batchSize, mapper.size); count > 0; count--) {
-      const mapped = mapper.shift();
-      results.push(mapped.result);
-      items.push(mapped.item);
-      bytes += mapped.bytes;
-    }
-    this.#remember(results, items, bytes);
-    this.#push(results, items, true, items.length, bytes);
-  }
-
-  #push(value: unknown, source: In | In[], isArray: boolean, count: number, bytes: number): void {
-    this.#wanted = this.#buffer.push(value, source, isArray, count, bytes);
-    if (this.#port.isHeld()) this.#port.onRoom();
   }
 
   #mapNext(isRead: boolean): boolean {
-    const mapper = this.#mapper;
-    const queue = this.#queue;
-    if (mapper === undefined || mapper.isBusy || queue.ledger.queued === 0 || !this.#isOpen) return false;
-    if (!this.#mapsAhead && !this.#inputHasEnded && !this.#isMapDue(mapper, isRead)) return false;
-    const bytesBefore = queue.ledger.queuedBytes;
-    const item = queue.takeOne();
-    mapper.map(item, bytesBefore - queue.ledger.queuedBytes);
-    return !mapper.isBusy;
-  }
-
-  /** Where items are not mapped as they come: the reader asks, and there will be enough for it. */
-  #isMapDue(mapper: Mapper<In>, isRead: boolean): boolean {
-    if (!this.#wanted || !this.#takes(isRead, 1)) return false;
-    if (this.#batchSize === undefined) return mapper.size === 0;
-    if (mapper.size >= this.#batchSize) return false;
-    return mapper.size + this.#queue.ledger.queued >= this.#batchSize || this.#isShortAllowed();
+    const supply = this.#supply;
+    if (!this.#isOpen) return false;
+    const isAhead = supply.mapsAhead || this.#inputHasEnded;
+    return (isAhead || (this.#wanted && this.#takes(isRead, 1) && supply.isMapDue)) && supply.mapNext();
   }
 
   #end(): void {
     const { queued } = this.#queue.ledger;
     if (this.#stream.destroyed) return;
-    if (this.#inputHasEnded && this.#isAllMapped()) {
+    if (this.#inputHasEnded && this.#supply.isAllMapped) {
       const onMappedAll = this.#onMappedAll;
       this.#onMappedAll = undefined;
       onMappedAll?.();
-      if (queued > 0 || (this.#mapper?.size ?? 0) > 0 || this.#hasEnded) return;
+      if (!this.#supply.isEmpty || this.#hasEnded) return;
       this.#hasEnded = true;
       this.#buffer.pushEnd();
       return;
     }
-    // A read(n) of more than the buffer holds would wait for ever.
-    const { readableLength } = this.#stream;
-    this.#queue.isStarved = this.#demand > readableLength && queued === 0 && this.#isOpen;
+    // A read(n) of more than the buffer holds would wait for ever, and so would a character of which a part is missing.
+    const isInNeed =
+      this.#demand > this.#stream.readableLength || (this.#wanted && this.#buffer.isIncomplete);
+    this.#queue.isStarved = isInNeed && queued === 0 && this.#isOpen;
     if (this.#queue.isStarved) this.#port.onRoom();
+  }
+
+  #hasTakenAll(): boolean {
+    const { readableLength, readableFlowing } = this.#stream;
+    if (this.#wanted || readableLength > 0 || readableFlowing === true) return false;
+    return this.#stream.listenerCount('readable') > 0;
+  }
+
+  /**
+   * With a read mark of 0 Node asks for the next value only when it is read. A listener that reads once per event, or that finds its value
+   * taken by another reader, would wait for ever. Nothing is pushed: what nobody reads stays within reach of `drop_oldest`.
+   */
+  #tellReadable(): void {
+    if (!this.#owesReadable || !this.#isOpen || !this.#hasTakenAll()) return;
+    if (this.#supply.isEmpty) return;
+    this.#owesReadable = false;
+    this.#stream.emit('readable');
   }
 
   #checkReadOut(): void {
     if (this.#readOut.isAwaited) this.#readOut.check(this.#queue.decided, this.#queue.ledger.load);
-  }
-
-  /** A mapped value does not tell its items. */
-  #remember(value: unknown, items: In[], bytes: number): void {
-    this.#lastValue = value;
-    this.#lastSource = { items, bytes };
-  }
-
-  /** What a value stands for that the reader puts back. */
-  #sourceOf(value: unknown): Source<In> {
-    if (this.#mapper !== undefined) {
-      const isLast = value === this.#lastValue && this.#lastSource !== undefined;
-      return isLast ? this.#lastSource! : { items: [value as In], bytes: 0 };
-    }
-    const items = this.#batchSize !== undefined && Array.isArray(value) ? (value as In[]) : [value as In];
-    let bytes = 0;
-    for (const item of items) bytes += this.#queue.measure(item);
-    return { items, bytes };
   }
 }

@@ -318,6 +318,36 @@ describe('readers that come and go', () => {
     expect(between.read()).toBe(1);
   });
 
+  it.each(['block', 'drop_oldest'] as const)(
+    "a listener of 'readable' that reads once per event gets everything, under %s",
+    async (strategy) => {
+      const between = new BackpressureTransform<number>({ strategy });
+      const seen: unknown[] = [];
+      between.on('readable', () => {
+        const item: unknown = between.read();
+        if (item !== null) seen.push(item);
+      });
+      for (const item of range(5)) between.write(item);
+      await turn(20);
+      between.write(5);
+      await turn(5);
+      expect(seen).toEqual(range(6));
+      between.end();
+      await once(between, 'end');
+    },
+  );
+
+  it('a reader whose value was taken by another one gets the next', async () => {
+    const between = new BackpressureTransform<number>();
+    const next = between.iterator({ destroyOnReturn: false }).next();
+    await turn();
+    between.write(0);
+    expect(between.read()).toBe(0);
+    await turn();
+    between.write(1);
+    expect(await next).toEqual({ done: false, value: 1 });
+  });
+
   it('pipe(), unpipe() and pipe() to another one: each item once, in order', async () => {
     const between = new BackpressureTransform<number>({ maxBufferSize: 4 });
     const sent = pipeline(Readable.from(range(100)), between);
