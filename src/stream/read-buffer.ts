@@ -149,10 +149,15 @@ export class ReadBuffer<In> {
     // A chunk that was read in part just has more unread units again.
     const front = units - this.#unread.readOfOldest(before);
     if (front <= 0) return;
-    let piece: Buffer;
-    if (typeof chunk !== 'string') piece = Buffer.from(chunk.buffer, chunk.byteOffset, front);
-    else if (this.#text === undefined) piece = Buffer.from(chunk, encoding).subarray(0, front);
-    else piece = Buffer.from(chunk.slice(0, front), this.#stream.readableEncoding ?? 'utf8');
+    const bytes =
+      typeof chunk === 'string'
+        ? Buffer.from(chunk, encoding)
+        : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const { readableEncoding } = this.#stream;
+    const isText = readableEncoding !== null && typeof chunk === 'string';
+    const piece = isText
+      ? Buffer.from(bytes.toString(readableEncoding).slice(0, front), readableEncoding)
+      : bytes.subarray(0, front);
     this.#putBack(piece as In, false, 1, piece.byteLength, front);
   }
 }
