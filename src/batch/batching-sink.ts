@@ -25,6 +25,9 @@ import { SettlementLog } from './settlement-log.js';
 import { GuardedObserver, type SinkObserver } from './sink-observer.js';
 import { inOrder, Unsettled, type Part } from './unsettled.js';
 
+/** A job of a promise is a microtask, too, but Node's `queueMicrotask` also makes an AsyncResource for each. */
+const SETTLED = Promise.resolve();
+
 /**
  * From an admission queue to a flush function: batches, flights and settlement.
  *
@@ -358,7 +361,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #schedulePump(): void {
     if (this.#pumpIsScheduled) return;
     this.#pumpIsScheduled = true;
-    queueMicrotask(this.#pumpTask);
+    void SETTLED.then(this.#pumpTask);
   }
 
   #pump(): void {

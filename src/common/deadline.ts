@@ -21,7 +21,8 @@ export class Deadline {
   readonly #limitMs: number;
   readonly #isStrict: boolean;
   readonly #onExpired: () => void;
-  readonly #onTimer = () => this.#look();
+  /** Made with the first timer: many deadlines of short-lived streams are never set. */
+  #onTimer: (() => void) | undefined;
   #timer: TimerHandle;
   /** As it was set, and as it was put off. */
   #at = Infinity;
@@ -43,17 +44,21 @@ export class Deadline {
 
   /** From now on. */
   start(): void {
-    this.set(this.#clock.now() + this.#limitMs);
+    const now = this.#clock.now();
+    this.#set(now + this.#limitMs, now);
   }
 
   /** Not before `at`, in place of when it was set for; `Infinity`: never. */
   set(at: number): void {
-    if (at === this.#at) return;
+    if (at !== this.#at) this.#set(at, this.#clock.now());
+  }
+
+  #set(at: number, now: number): void {
     this.clear();
     if (at === Infinity) return;
     this.#at = this.#dueAt = at;
     this.#hasHadMore = false;
-    this.#setTimer(this.#clock.now());
+    this.#setTimer(now);
   }
 
   /** At the latest at `at`: where it is set for an earlier time, it stays so. */
@@ -71,6 +76,7 @@ export class Deadline {
   #setTimer(now: number): void {
     this.#lookAt = Math.min(this.#dueAt, now + this.#sliceMs);
     // Timers are whole milliseconds.
+    this.#onTimer ??= () => this.#look();
     this.#timer = this.#clock.setTimeout(this.#onTimer, Math.ceil(Math.max(0, this.#lookAt - now)));
   }
 

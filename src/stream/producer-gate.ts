@@ -381,6 +381,7 @@ export class ProducerGate<T> {
 
   /** Copies of the items that wait, in order; of those only that had stood in line at `mark`. */
   waitingItems(mark = Infinity): T[] {
+    if (this.#ledger.waiting === 0) return [];
     // Node leaves holes behind while it works the queue off.
     const { writableBuffer } = this.#stream as Writable & { writableBuffer?: ({ chunk: T } | null)[] };
     const waiting = [
