@@ -57,7 +57,8 @@ export class BatchTransaction<T, Client extends CopyClient> {
     this.#lease = lease;
     this.#patience = patience;
     this.#commitment = new Commit(lease);
-    this.way = { lease, patience, signal: batch.signal, pacer: new BatchPacer(batch.signal) };
+    const { signal, items } = batch;
+    this.way = { lease, patience, signal, rows: items.length, pacer: new BatchPacer(signal) };
     this.#begin(batch.scope.begin);
   }
 
@@ -161,7 +162,12 @@ export class BatchTransaction<T, Client extends CopyClient> {
     const result = await this.#commitment.run(() => this.query(this.#batch.scope.commit));
     // A transaction that has failed answers COMMIT with ROLLBACK, and no error.
     if (result.command === 'ROLLBACK') {
-      throw new Error('a statement of beforeCommit had failed, so the server rolled the batch back');
+      const isOfUser = this.#batch.beforeCommit !== undefined;
+      throw new Error(
+        isOfUser
+          ? 'a statement of beforeCommit had failed, so the server rolled the batch back'
+          : 'the server answered COMMIT with ROLLBACK, so nothing of the batch is in the table',
+      );
     }
   }
 

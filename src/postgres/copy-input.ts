@@ -97,6 +97,11 @@ export class CopyInput {
     await this.#wait(() => this.#stage === 'finished');
   }
 
+  /** How many rows the server says that it has taken; 0 before the end. */
+  get rowCount(): number {
+    return (this.#stream as unknown as { rowCount: number }).rowCount;
+  }
+
   /** Ends every wait with `error`. The first one stays. */
   fail(error: Error): void {
     if (this.#stage === 'finished') return;

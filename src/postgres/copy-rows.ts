@@ -6,6 +6,7 @@ import type { BatchPacer } from './batch-pacer.js';
 import { BinaryRefusal } from './binary-chunk.js';
 import type { ClientLease } from './client-lease.js';
 import { CopyInput } from './copy-input.js';
+import { ProtocolFault } from './connection/protocol-fault.js';
 import { AbortFault, LATE, type Patience } from './patience.js';
 import type { CopyClient } from './pool.js';
 import type { Statement } from './sql/statement.js';
@@ -20,13 +21,15 @@ export interface CopyWay {
   patience: Patience;
   /** Of the batch's work between its statements. */
   pacer: BatchPacer;
+  /** How many rows are sent at the most. */
+  rows: number;
   /** Whether the connection is kept after an error of the server's. Default: where that is certain. */
   isKept?: (error: Error) => boolean;
 }
 
 /** Sends `statement`, which ends with the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
 export async function copyChunks(
-  { lease, signal, patience, isKept = leavesConnectionUsable }: CopyWay,
+  { lease, signal, patience, rows, isKept = leavesConnectionUsable }: CopyWay,
   statement: Statement,
   nextChunk: () => Buffer | undefined,
 ): Promise<void> {
@@ -50,6 +53,10 @@ export async function copyChunks(
       }
     }
     await input.finish();
+    // A trigger may leave rows out; nothing adds any.
+    if (input.rowCount > rows) {
+      throw new ProtocolFault(`it counted ${input.rowCount} rows of a COPY of at most ${rows}`);
+    }
   } catch (error) {
     if (!isKept(toError(error))) await abandon(input, lease, toError(error), patience);
     throw error;
