@@ -22,6 +22,8 @@ interface ServerError extends Error {
   table?: unknown;
   column?: unknown;
   constraint?: unknown;
+  routine?: unknown;
+  internalQuery?: unknown;
 }
 
 /** Failures before there is a layout: no connection, no such table, no such column. */
@@ -174,15 +176,25 @@ function classOf(
 ): CopyFailureClass {
   if (layout !== undefined && lacksColumn(error, layout)) return 'setup';
   const found = classify(error);
-  if (found === 'setup' && isSaidOfValues(error.code) && isOfValue(position, sent)) return 'row';
+  if (found === 'setup' && isSaidOfValues(error.code) && isOfValue(error, position, sent)) return 'row';
   if (found !== 'unknown') return found;
   return position === undefined ? 'setup' : 'row';
 }
 
 /** The server names a column beside the line only while the column's type reads the value, or while a default takes its place. */
-function isOfValue(position: ErrorPosition | undefined, sent: SentRows | undefined): boolean {
-  if (position?.isFirst !== true || position.column === undefined) return false;
+function isOfValue(
+  error: ServerError,
+  position: ErrorPosition | undefined,
+  sent: SentRows | undefined,
+): boolean {
+  if (position?.column === undefined) return false;
+  if (!position.isFirst && !isOfTypeName(error)) return false;
   return sent?.textOf(position.row, position.column) !== DEFAULT_MARKER;
+}
+
+/** `regtype` reads a name by the parser, which adds a line of context. For a statement of a function it would tell the statement, too. */
+function isOfTypeName({ code, routine, internalQuery }: ServerError): boolean {
+  return code === '42601' && routine === 'scanner_yyerror' && internalQuery === undefined;
 }
 
 /** NOT NULL of a column that is not loaded: no row has a value for it. */

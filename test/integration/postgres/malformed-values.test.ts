@@ -20,6 +20,8 @@ const VALUES: readonly [type: string, good: string, bad: string, state: string][
   ['regclass', 'pg_class', '"', '42602'],
   ['regclass', 'pg_class', 'elsewhere.public.t', '0A000'],
   ['regtype', 'integer', 'no_such_type', '42704'],
+  ['regtype', 'integer', 'int4(', '42601'],
+  ['regtype[]', '{integer}', '{int4)}', '42601'],
   ['regproc', 'pg_sleep', 'abs', '42725'],
   ['regprocedure', 'abs(integer)', 'no_such_function(integer)', '42883'],
   ['regrole', 'pg_monitor', 'no_such_role', '42704'],
