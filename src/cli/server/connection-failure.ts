@@ -4,6 +4,7 @@ import { oneLine } from '../errors.js';
 import { isTimeout } from './attempts.js';
 import { hostLabel, type Host } from './conninfo/hosts.js';
 import type { ConnectionSettings } from './conninfo/settings.js';
+import { tlsFailure } from './tls-failure.js';
 import { NoServerError, type FailedAttempt } from './server-pool.js';
 
 const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
@@ -60,7 +61,7 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings): string {
   if (message.includes('does not support SSL connections')) {
     return `${WITHOUT_TLS}, and sslmode=${settings.tls.mode} asks for it`;
   }
-  const words = CONNECTION_ERRORS[code ?? ''] ?? oneLine(message);
+  const words = CONNECTION_ERRORS[code ?? ''] ?? oneLine(tlsFailure(cause as Error, settings.tls) ?? message);
   const fault = code === '28P01' ? settings.passwordFileFault : undefined;
   return fault === undefined ? words : `${words}; ${fault}`;
 }

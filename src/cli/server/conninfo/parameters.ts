@@ -166,3 +166,8 @@ export function refuseUnsupported(parameters: Parameters): void {
 
 /** Only names, for the guide and its test. */
 export const REFUSED_NAMES: readonly string[] = Object.keys(REFUSED);
+
+/** As in libpq, a parameter without a value counts as not given. */
+export function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}

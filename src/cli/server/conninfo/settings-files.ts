@@ -3,7 +3,7 @@
 import { UsageError } from '../../errors.js';
 import { inHome, type FoundFile, type Machine } from './files.js';
 import { DEFAULT_HOST, type Host } from './hosts.js';
-import type { Parameters } from './parameters.js';
+import { nonEmpty, type Parameters } from './parameters.js';
 import { findPassword } from './password-file.js';
 import { parseService } from './service-file.js';
 
@@ -96,8 +96,4 @@ export async function readPasswords(
       return nonEmpty(findPassword(text, key));
     }),
   };
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
 }

@@ -6,7 +6,13 @@
 import { UsageError } from '../../errors.js';
 import type { Machine } from './files.js';
 import { parseHosts, type Host } from './hosts.js';
-import { PARAMETERS, refuseUnsupported, type ParameterName, type Parameters } from './parameters.js';
+import {
+  nonEmpty,
+  PARAMETERS,
+  refuseUnsupported,
+  type ParameterName,
+  type Parameters,
+} from './parameters.js';
 import { isUrl, parseUrl } from './parse-url.js';
 import { parsePairs } from './parse-pairs.js';
 import { parseRequireAuth, type AuthRequirement } from './require-auth.js';
@@ -265,8 +271,4 @@ function oneOf<const Value extends string>(
 
 function invalid(name: string, text: string, values: readonly string[]): UsageError {
   return new UsageError(`invalid ${name} value: ${JSON.stringify(text)}; it must be ${values.join(', ')}`);
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
 }
