@@ -8,7 +8,7 @@ import { connect } from './connection.js';
 import { inTime } from './server/answer-time.js';
 import { resolveDestination } from './destination.js';
 import { CliError, ExitCode, oneLine } from './errors.js';
-import { safeJson } from './terminal.js';
+import { printable, safeJson } from './terminal.js';
 import type { Terminal } from './load.js';
 import type { QueryOptions } from './options.js';
 import { formatTable } from './query-table.js';
@@ -27,12 +27,12 @@ export async function query(
     try {
       await inTime(runStatement(client, BEGIN_READ_ONLY));
       expectOtherStatements(client);
-      const { fields, rows } = await runQuery(client, options);
+      const { fields, rows, command } = await runQuery(client, options);
       if (options.json) refuseSameNames(fields);
       await inTime(runStatement(client, OWN_TRANSACTION.rollback));
       await write(
         terminal.stdout,
-        options.json ? jsonLines(fields, rows) : [formatTable(fields, rows as (string | null)[][])],
+        options.json ? jsonLines(fields, rows) : asText(fields, rows as (string | null)[][], command),
       );
     } finally {
       client.release(true);
@@ -62,7 +62,7 @@ function toJson(type: number): (text: string) => unknown {
 async function runQuery(
   client: { query(config: object): Promise<unknown> },
   options: QueryOptions,
-): Promise<{ fields: FieldDef[]; rows: Row[] }> {
+): Promise<{ fields: FieldDef[]; rows: Row[]; command: string | null }> {
   try {
     const result = (await client.query({
       text: options.sql,
@@ -71,10 +71,17 @@ async function runQuery(
       rowMode: 'array',
       types: { getTypeParser: options.json ? toJson : () => (text: string) => text },
     })) as QueryArrayResult<Row>;
-    return { fields: result.fields, rows: result.rows };
+    return { fields: result.fields, rows: result.rows, command: result.command };
   } catch (error) {
     throw new CliError(oneLine((error as Error).message), ExitCode.FAILED, error);
   }
+}
+
+/** What has no columns answers no rows, but a command tag: as in psql, that is printed. */
+function asText(fields: FieldDef[], rows: (string | null)[][], command: string | null): string[] {
+  if (fields.length > 0 || rows.length > 0) return [formatTable(fields, rows)];
+  // An empty statement has none.
+  return command === null ? [] : [`${printable(command)}\n`];
 }
 
 /** An object has one value for a name: of two columns it would keep the last. */

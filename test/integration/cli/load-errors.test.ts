@@ -425,6 +425,14 @@ describe('wrong usage', () => {
 describe('query', () => {
   const query = (...args: string[]) => cli.run(['query', ...args], { env: { DATABASE_URL: database.url } });
 
+  it('without columns in its answer prints the command tag, and nothing as JSON', async () => {
+    const statement = 'DO $$ BEGIN PERFORM 1; END $$';
+    expect(await query(statement)).toMatchObject({ code: 0, stdout: 'DO\n', stderr: '' });
+    expect(await query('--json', statement)).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(await query(';')).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect((await query('SELECT 1 AS a WHERE false')).stdout).toBe('a\n-\n(0 rows)\n');
+  });
+
   it('takes one statement only, so that none gets out of the read-only transaction', async () => {
     const table = await database.table('a int');
     const insert = `INSERT INTO "${table}" VALUES (1) RETURNING a`;
