@@ -123,7 +123,14 @@ async function open(
     const reason = connectionFailure(error, settings, pool.target?.host);
     throw new CliError(label === undefined ? reason : `${label}: ${reason}`, ExitCode.FAILED, error);
   }
-  return { pool, label: label ?? `${hostLabel(pool.target!.host)}/${settings.database}`, close };
+  return {
+    pool,
+    // Where the first server was lost, it is the next one's.
+    get label() {
+      return label ?? `${hostLabel(pool.target!.host)}/${settings.database}`;
+    },
+    close,
+  };
 }
 
 async function loadPg(): Promise<typeof Pg> {

@@ -138,7 +138,8 @@ class LoadJob {
     return new CliError('stopped before anything was loaded', exitCodeOf(this.#stoppedBy!), error);
   }
 
-  async run({ pool, label }: Connection): Promise<LoadSummary> {
+  async run(connection: Connection): Promise<LoadSummary> {
+    const { pool } = connection;
     const startedAt = performance.now();
     const atomic = this.#options.atomic ? await this.#begin(pool) : undefined;
     try {
@@ -151,7 +152,7 @@ class LoadJob {
       return summarise({
         ...loaded,
         options: this.#options,
-        label,
+        label: connection.label,
         created: plan.created && !dropped,
         dropped,
         notes: plan.notes,
