@@ -393,7 +393,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       batchSize,
       batchBytes,
       oldestTime: queue.oldestTime,
-      flushIntervalMs: this.#pace.intervalMs,
+      // The probe waits for nothing.
+      flushIntervalMs: this.#gate.isOut ? 0 : this.#pace.intervalMs,
       notBefore: this.#pace.notBefore,
       draining: this.#draining,
       manual: this.#flushWaiters.covers(queue.head),
@@ -417,8 +418,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     }
     // Or it has ended, or stopped, everything itself.
     if (this.#phase !== 'running') return false;
+    const share = this.#shareOf(length);
     const taken = queue.take(length);
-    const flight = new Flight(taken, reason, this.#flush, settings, this.#gate, this);
+    const flight = new Flight(taken, reason, share, this.#flush, settings, this.#gate, this);
     if (this.#control !== undefined) flight.launch = this.#noteLaunch(this.#control, taken, isFull);
     this.#flushes[reason]++;
     if (span !== undefined) this.#positions!.begin(flight, span);
@@ -434,6 +436,16 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       this.#pump();
     });
     return true;
+  }
+
+  /** Of the oldest items, those that the lower bound of the flush interval would have made a batch of. */
+  #shareOf(length: number): number {
+    const { queue, settings } = this;
+    const { queued, queuedBytes } = queue.ledger;
+    const { batchSize, batchBytes } = this.#limits;
+    // With more than another full batch behind it, its size has nothing to do with the interval.
+    if (queued - length >= batchSize || queuedBytes >= 2 * batchBytes) return 1;
+    return queue.arrivedWithin(settings.minFlushIntervalMs, length) / length;
   }
 
   #noteLaunch(control: AdaptiveLimits, taken: TakenItems<T>, isFull: boolean): Launch {
@@ -458,8 +470,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   // ── FlightHost: what became of a batch ──
 
-  onAttempt(report: FlushReport, launch: Launch | undefined): void {
-    this.#pace.onAttempt(report);
+  onAttempt(report: FlushReport, launch: Launch | undefined, share: number): void {
+    this.#pace.onAttempt(report, share);
     if (launch !== undefined) this.#control!.onAttempt(launch, report, this.#pace.isRaised);
     // The batch may have to wait for a retry, and another slot be free: what was due later may be due now.
     if (this.#flights.size < this.#limits.concurrency) this.#schedulePump();

@@ -18,8 +18,8 @@ import { flushFailed, inBatchOrder, SETTLED, type Failure, type Verdict } from '
 /** What a flight tells the sink that started it. */
 export interface FlightHost<T> {
   readonly errors: StageErrors;
-  /** `launch`: what adaptive control noted of the flight, for its first call. */
-  onAttempt(report: FlushReport, launch: Launch | undefined): void;
+  /** `launch`: what adaptive control noted of the flight, for its first call. `share`: as the flight was told. */
+  onAttempt(report: FlushReport, launch: Launch | undefined, share: number): void;
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
   onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void;
   /** The items have failed for good and the user's handler has taken them. `toldFlushed` of them count as flushed all the same. */
@@ -44,6 +44,8 @@ export class Flight<T> {
   readonly #gate: CallGate;
   readonly #host: FlightHost<T>;
   readonly #reason: FlushReason;
+  /** Of its items, those that the lower bound of the flush interval would have held. */
+  readonly #share: number;
   #items: T[];
   #sizes: Float64Array | undefined;
   #weights: Float64Array | undefined;
@@ -67,6 +69,7 @@ export class Flight<T> {
   constructor(
     taken: TakenItems<T>,
     reason: FlushReason,
+    share: number,
     flush: FlushFunction<T>,
     settings: ResolvedSink<T>,
     gate: CallGate,
@@ -79,6 +82,7 @@ export class Flight<T> {
     this.#sizes = taken.sizes;
     this.#weights = taken.weights;
     this.#reason = reason;
+    this.#share = share;
     this.#flush = flush;
     this.#settings = settings;
     this.#gate = gate;
@@ -448,6 +452,6 @@ export class Flight<T> {
       latencyMs,
       transportFailure,
     };
-    this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined);
+    this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined, this.#share);
   }
 }

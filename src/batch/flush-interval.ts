@@ -1,4 +1,16 @@
-/** The flush interval follows the destination's health. Pure. */
+/**
+ * The flush interval follows the destination's health. Pure.
+ *
+ * ```
+ * interval × 1.5   after a flush slower than 1.5 × the target
+ * interval × 0.8   after one faster than half of it
+ * ```
+ *
+ * A long interval makes large batches, and those take long although nothing is wrong. So a flush is judged by the batch that the lower
+ * bound of the interval would have made of the same items: as if it had held only what came within that time of its oldest item. If that
+ * is all of it, its latency counts as it is. Such a batch that is neither slow nor fast changes nothing, unless several in a row keep the
+ * target. One that holds more and is not slow shrinks the interval.
+ */
 
 export interface IntervalBounds {
   minFlushIntervalMs: number;
@@ -6,33 +18,59 @@ export interface IntervalBounds {
   targetLatencyMs: number;
 }
 
+/** What is known of a flush. */
+export interface JudgedFlush {
+  /** How long it would have taken for the part of its items that the lower bound of the interval allows. */
+  latencyMs: number;
+  /** That part: 1 for all of them. */
+  share: number;
+  /** So many before it, one after the other, were neither slow nor fast and kept the target. */
+  steady: number;
+}
+
 /** A flush slower than this many times the target is slow: the interval grows, and the next full batch waits. */
 export const SLOW_FACTOR = 1.5;
-const FAST_FACTOR = 0.5;
+export const FAST_FACTOR = 0.5;
 const GROWTH = 1.5;
 const SHRINKAGE = 0.8;
+/** A batch that stands for two of the lower bound or more says as much as two flushes. */
+const LARGE_SHRINKAGE = SHRINKAGE ** 2;
+const LARGE_SHARE = 0.5;
+/** After so many flushes that keep the target, it is plain that the interval does not have to be longer. */
+const STEADY = 3;
 
-/** The interval after a flush that took `latencyMs`: ×1.5 when that was slow, ×0.8 when it was less than half the target, within bounds. */
-export function nextFlushInterval(currentMs: number, latencyMs: number, bounds: IntervalBounds): number {
-  const { minFlushIntervalMs, maxFlushIntervalMs, targetLatencyMs } = bounds;
-  let next = currentMs;
-  if (latencyMs > SLOW_FACTOR * targetLatencyMs) next = currentMs * GROWTH;
-  else if (latencyMs < FAST_FACTOR * targetLatencyMs) next = currentMs * SHRINKAGE;
-  return Math.min(maxFlushIntervalMs, Math.max(minFlushIntervalMs, next));
+/** The interval after a flush, within its bounds. */
+export function nextFlushInterval(currentMs: number, flush: JudgedFlush, bounds: IntervalBounds): number {
+  const { minFlushIntervalMs, maxFlushIntervalMs } = bounds;
+  return Math.min(maxFlushIntervalMs, Math.max(minFlushIntervalMs, currentMs * factorAfter(flush, bounds)));
+}
+
+function factorAfter({ latencyMs, share, steady }: JudgedFlush, { targetLatencyMs }: IntervalBounds): number {
+  if (latencyMs > SLOW_FACTOR * targetLatencyMs) return GROWTH;
+  if (latencyMs < FAST_FACTOR * targetLatencyMs) return share <= LARGE_SHARE ? LARGE_SHRINKAGE : SHRINKAGE;
+  return share < 1 || (steady >= STEADY && isSteady(latencyMs, targetLatencyMs)) ? SHRINKAGE : 1;
+}
+
+/** Neither slow nor fast, and within the target. */
+export function isSteady(latencyMs: number, targetLatencyMs: number): boolean {
+  return latencyMs >= FAST_FACTOR * targetLatencyMs && latencyMs <= targetLatencyMs;
 }
 
 /**
  * How long the next full batch waits after an attempt. Nothing after a healthy one. After a slow one as long as keeps to one batch an
  * interval, but never longer than that flush took, so that a slow destination gets at least half of the time; after a transport failure,
  * as long as it took to fail.
+ *
+ * @param judgedMs how long it took, judged for what it held
  */
 export function spacingAfter(
   latencyMs: number,
+  judgedMs: number,
   transportFailure: boolean,
   currentIntervalMs: number,
   targetLatencyMs: number,
 ): number {
   if (transportFailure) return latencyMs;
-  if (latencyMs <= SLOW_FACTOR * targetLatencyMs) return 0;
+  if (judgedMs <= SLOW_FACTOR * targetLatencyMs) return 0;
   return Math.min(latencyMs, Math.max(0, currentIntervalMs - latencyMs));
 }

@@ -1,16 +1,26 @@
 import type { Clock } from '../clock.js';
 import type { FlushReport } from '../events.js';
-import { nextFlushInterval, SLOW_FACTOR, spacingAfter, type IntervalBounds } from './flush-interval.js';
+import { FixedPart } from './fixed-part.js';
+import {
+  FAST_FACTOR,
+  isSteady,
+  nextFlushInterval,
+  SLOW_FACTOR,
+  spacingAfter,
+  type IntervalBounds,
+} from './flush-interval.js';
 
 /** How fast batches may follow one another: learnt from every call of the destination. */
 export class FlushPace {
   readonly #clock: Clock;
-  readonly #bounds: IntervalBounds;
+  readonly #bounds: IntervalBounds & { adaptive: boolean };
+  readonly #fixedPart = new FixedPart();
   #intervalMs: number;
+  #steady = 0;
   #notBefore = -Infinity;
   #lastLatencyMs = 0;
 
-  constructor(clock: Clock, bounds: IntervalBounds) {
+  constructor(clock: Clock, bounds: IntervalBounds & { adaptive: boolean }) {
     this.#clock = clock;
     this.#bounds = bounds;
     this.#intervalMs = bounds.minFlushIntervalMs;
@@ -36,14 +46,30 @@ export class FlushPace {
     return this.#lastLatencyMs;
   }
 
-  onAttempt({ latencyMs, transportFailure }: Pick<FlushReport, 'latencyMs' | 'transportFailure'>): void {
-    const { targetLatencyMs } = this.#bounds;
+  /** @param share of the batch: what came within the lower bound of the interval after its oldest item */
+  onAttempt(
+    { latencyMs, transportFailure, items }: Pick<FlushReport, 'latencyMs' | 'transportFailure' | 'items'>,
+    share: number,
+  ): void {
+    const { targetLatencyMs, adaptive } = this.#bounds;
     this.#lastLatencyMs = latencyMs;
+    const judgedMs = transportFailure ? latencyMs : this.#judge(latencyMs, items, share);
     // To fail fast is no sign of health.
     if (!transportFailure || latencyMs > SLOW_FACTOR * targetLatencyMs) {
-      this.#intervalMs = nextFlushInterval(this.#intervalMs, latencyMs, this.#bounds);
+      const flush = { latencyMs: judgedMs, share, steady: this.#steady };
+      this.#intervalMs = nextFlushInterval(this.#intervalMs, flush, this.#bounds);
+      // Adaptive control makes batches that just keep the target: that they do tells nothing.
+      this.#steady = !adaptive && isSteady(judgedMs, targetLatencyMs) ? this.#steady + 1 : 0;
     }
-    const spacing = spacingAfter(latencyMs, transportFailure, this.#intervalMs, targetLatencyMs);
+    const spacing = spacingAfter(latencyMs, judgedMs, transportFailure, this.#intervalMs, targetLatencyMs);
     this.#notBefore = this.#clock.now() + spacing;
+  }
+
+  /** How long it would have taken for this share of its items. */
+  #judge(latencyMs: number, items: number, share: number): number {
+    this.#fixedPart.onFlush(items, latencyMs);
+    if (share === 1 || latencyMs <= this.#bounds.targetLatencyMs * FAST_FACTOR) return latencyMs;
+    const fixedMs = Math.min(latencyMs, this.#fixedPart.estimate());
+    return fixedMs + (latencyMs - fixedMs) * share;
   }
 }

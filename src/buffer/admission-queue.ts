@@ -385,6 +385,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return length;
   }
 
+  /** How many of the `count` oldest items were admitted within `ms` of the first. */
+  arrivedWithin(ms: number, count: number): number {
+    return this.#ring.countUntil(this.#ring.oldestTime() + ms, count);
+  }
+
   take(count: number): TakenItems<T> {
     const { ledger } = this;
     this.#clearance = 0;

@@ -68,6 +68,22 @@ export class RingBuffer<T> {
     return this.#times![this.#head]!;
   }
 
+  /** How many of the `count` oldest items were admitted at `time` or before. Items are in the order of their times. */
+  countUntil(time: number, count: number): number {
+    const times = this.#times!;
+    const isIn = (index: number) => times[(this.#head + index) & this.#mask]! <= time;
+    // Mostly all of them.
+    if (isIn(count - 1)) return count;
+    let least = 0;
+    let most = count - 1;
+    while (least < most) {
+      const middle = (least + most) >> 1;
+      if (isIn(middle)) least = middle + 1;
+      else most = middle;
+    }
+    return least;
+  }
+
   bytesAt(index: number): number {
     return this.#bytes === undefined ? 0 : this.#bytes[(this.#head + index) & this.#mask]!;
   }

@@ -4,6 +4,9 @@ import { nextFlushInterval, spacingAfter } from '../../../src/batch/flush-interv
 
 const bounds = { minFlushIntervalMs: 100, maxFlushIntervalMs: 1_000, targetLatencyMs: 200 };
 
+/** All of it came within the lower bound. */
+const whole = (latencyMs: number) => ({ latencyMs, share: 1, steady: 0 });
+
 describe('the flush interval', () => {
   it.each([
     ['grows × 1.5 after a flush slower than 1.5 × the target', 200, 301, 300],
@@ -13,7 +16,24 @@ describe('the flush interval', () => {
     ['grows to its upper bound and no further', 900, 5_000, 1_000],
     ['shrinks to its lower bound and no further', 101, 0, 100],
   ])('%s', (_case, current, latency, expected) => {
-    expect(nextFlushInterval(current, latency, bounds)).toBeCloseTo(expected, 9);
+    expect(nextFlushInterval(current, whole(latency), bounds)).toBeCloseTo(expected, 9);
+  });
+
+  it.each([
+    ['shrinks × 0.64 after a fast one that stands for two of the lower bound', 99, 0.5, 640],
+    ['shrinks × 0.8 after a fast one that stands for less', 99, 0.51, 800],
+    ['shrinks after one that is neither slow nor fast', 300, 0.99, 800],
+    ['grows after a slow one all the same', 301, 0.01, 1_000],
+  ])('of batches that hold more than the lower bound allows, %s', (_case, latencyMs, share, expected) => {
+    expect(nextFlushInterval(1_000, { latencyMs, share, steady: 0 }, bounds)).toBeCloseTo(expected, 9);
+  });
+
+  it.each([
+    ['stays after three in a row', 2, 200, 500],
+    ['shrinks × 0.8 after the fourth', 3, 200, 400],
+    ['stays after any number that miss the target', 9, 201, 500],
+  ])('of flushes that keep the target and are not fast, %s', (_case, steady, latencyMs, expected) => {
+    expect(nextFlushInterval(500, { latencyMs, share: 1, steady }, bounds)).toBe(expected);
   });
 
   it('stays within its bounds whatever the latencies', () => {
@@ -21,7 +41,7 @@ describe('the flush interval', () => {
       fc.property(fc.array(fc.double({ min: 0, max: 1e6, noNaN: true })), (latencies) => {
         let interval = bounds.minFlushIntervalMs;
         for (const latency of latencies) {
-          interval = nextFlushInterval(interval, latency, bounds);
+          interval = nextFlushInterval(interval, whole(latency), bounds);
           expect(interval).toBeGreaterThanOrEqual(100);
           expect(interval).toBeLessThanOrEqual(1_000);
         }
@@ -39,6 +59,10 @@ describe('the spacing of full batches', () => {
     ['after a transport failure, as long as it took to fail', 20, true, 30_000, 20],
     ['none after a failure that took no time', 0, true, 30_000, 0],
   ])('%s', (_case, latency, failed, interval, expected) => {
-    expect(spacingAfter(latency, failed, interval, 200)).toBe(expected);
+    expect(spacingAfter(latency, latency, failed, interval, 200)).toBe(expected);
+  });
+
+  it('none after a long one that was not slow for what it held', () => {
+    expect(spacingAfter(5_000, 300, false, 30_000, 200)).toBe(0);
   });
 });

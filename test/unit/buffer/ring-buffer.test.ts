@@ -129,3 +129,27 @@ describe('the ring buffer', () => {
     expect(ring.size).toBe(0);
   });
 });
+
+it('counts how many of the oldest items came until a time, also where they wrap around', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(5), { minLength: 1, maxLength: 40 }),
+      fc.nat(20),
+      fc.integer({ min: -1, max: 200 }),
+      (gaps, shifts, until) => {
+        const ring = new RingBuffer<number>({ times: true });
+        for (let n = 0; n < shifts; n++) {
+          ring.push(n);
+          ring.shift();
+        }
+        let time = 0;
+        const times = gaps.map((gap) => (time += gap));
+        for (const at of times) ring.push(at, at);
+        for (let count = 1; count <= times.length; count++) {
+          const expected = times.slice(0, count).filter((at) => at <= until).length;
+          expect(ring.countUntil(until, count)).toBe(expected);
+        }
+      },
+    ),
+  );
+});
