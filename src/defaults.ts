@@ -22,7 +22,7 @@ export const DEFAULTS = {
   abortGraceMs: 1_000,
   retry: { attempts: 1, minDelayMs: 200, maxDelayMs: 30_000, maxElapsedMs: 300_000, afterTimeout: false },
   /** Where there is one. */
-  breaker: { failures: 5, minDelayMs: 500, maxDelayMs: 30_000, maxOutageMs: 300_000 },
+  breaker: { failures: 5, minDelayMs: 500, maxDelayMs: 4_000, maxOutageMs: 300_000 },
   yieldEvery: Infinity,
   objectMode: true,
   unref: false,
@@ -71,4 +71,5 @@ export const BREAKER_OPTIONS: ReadonlySet<string> = new Set([
   'minDelayMs',
   'maxDelayMs',
   'maxOutageMs',
+  'probe',
 ]);

@@ -29,6 +29,13 @@ export interface RetryOptions {
 }
 
 /**
+ * Asks the destination, as cheaply as can be, whether it can be reached: a new connection and `SELECT 1`, a `HEAD` request. Resolves if so,
+ * and rejects otherwise; an error whose `retryable` is `false` is an answer, too. Stops when the signal fires, after 2 seconds at the
+ * latest.
+ */
+export type BreakerProbe = (context: { readonly signal: AbortSignal }) => Promise<unknown>;
+
+/**
  * The circuit breaker. After `failures` transport failures in a row, over all slots, no call begins for a while; then one call decides
  * whether all go on. A transport failure is a call that failed as a whole and is worth another one, or that timed out; whatever the
  * destination answers, be it that it refuses a row, ends the row of failures.
@@ -44,14 +51,20 @@ export interface BreakerOptions {
    * the outage carries a longer `retryAfterMs`. Default 500 ms; at least 1.
    */
   minDelayMs?: number;
-  /** Cap of that time. Default 30 000 ms; at least 1. */
+  /** Cap of that time, and of the time from the beginning of one probe to that of the next. Default 4 000 ms; at least 1. */
   maxDelayMs?: number;
   /**
-   * How long an outage may last, from the first of the failures in a row: then the sink fails with `ERR_BACKPRESSURE_OUTAGE`, and hands
-   * back all that is open, also where `onFailed` is given. Time without any open item is not counted. Default 300 000 ms; at least 1;
-   * `Infinity` for no limit.
+   * How long an outage may last, from the first of the failures in a row. At this time the last probe is made, whatever `retryAfterMs` says.
+   * If it fails, the sink fails with `ERR_BACKPRESSURE_OUTAGE` and returns all that is open, also if `onFailed` is given. A probe that is
+   * under way at this time keeps its `flushTimeoutMs`. Time without any open item is not counted. Default 300 000 ms, `copyInto` sets
+   * 600 000; at least 1; `Infinity` for no limit.
    */
   maxOutageMs?: number;
+  /**
+   * Is called before a batch is risked, each time that the breaker is half open; it is given 2 seconds. Default: none, the batch itself is
+   * the probe; `copyInto` sets one.
+   */
+  probe?: BreakerProbe;
 }
 
 /** An item that failed for good, as `onFailed` and the event `failed` get it. */

@@ -17,6 +17,7 @@ import { fieldOf } from './common/thrown.js';
 import { InvalidOptionError } from './errors.js';
 import type {
   BreakerOptions,
+  BreakerProbe,
   RetryOptions,
   SinkOptions,
   MapFunction,
@@ -47,7 +48,11 @@ export interface ResolvedRetry {
   afterTimeout: boolean;
 }
 
-export type ResolvedBreaker = Required<BreakerOptions>;
+type BreakerTimes = Required<Omit<BreakerOptions, 'probe'>>;
+
+export interface ResolvedBreaker extends BreakerTimes {
+  probe: BreakerProbe | undefined;
+}
 
 export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   batchSize: number;
@@ -271,12 +276,14 @@ function resolveBreaker(
 ): ResolvedBreaker | undefined {
   if (given === false || (given === undefined && !beneath)) return undefined;
   const own = readFields('breaker', given, BREAKER_OPTIONS);
-  const standard = { ...DEFAULTS.breaker, ...readFields('breaker', beneath || undefined, BREAKER_OPTIONS) };
-  const fields = { ...standard, ...own };
+  const others = readFields('breaker', beneath || undefined, BREAKER_OPTIONS);
+  const standard: BreakerTimes & BreakerOptions = { ...DEFAULTS.breaker, ...others };
+  const fields: BreakerTimes & BreakerOptions = { ...standard, ...own };
   return {
     failures: checkInteger('breaker.failures', fields.failures, 1),
     ...resolveDelays('breaker', own, standard, 1),
     maxOutageMs: checkDuration('breaker.maxOutageMs', fields.maxOutageMs, 1, true),
+    probe: optional(fields.probe, (value) => checkFunction('breaker.probe', value)),
   };
 }
 

@@ -1,4 +1,16 @@
-/** The circuit breaker: whether the destination may be called. A state machine without clock or timer: it is told what time it is. */
+/**
+ * The circuit breaker: whether the destination may be called. A state machine without clock or timer: it is told what time it is.
+ *
+ * ```
+ * closed ──(so many failures in a row)──> open ──(its delay is over, or the outage's limit)──> half_open
+ *    ^                                     ^                                                      │
+ *    ├────────────(any answer)─────────────┼──────────────(the probe is answered)─────────────────┤
+ *                                          └──────────────(the probe fails)───────────────────────┘
+ * ```
+ *
+ * An outage is over its limit once a call fails that began at the limit or after it. So there is a last probe, and a destination that has
+ * come back before is found. The states and their names are those of Nygard, "Release It!" (2007).
+ */
 
 import assert from 'node:assert/strict';
 import { LONGEST_DELAY_MS } from '../clock.js';
@@ -27,7 +39,7 @@ export interface FailureStreak {
 export type BreakerPhase =
   /** Calls are made as they fall due. */
   | { kind: 'closed'; streak: FailureStreak | undefined }
-  /** No call begins before `until`. `openings`: how often it has opened in this outage. */
+  /** No call begins before `until`, which is at most the outage's limit. `openings`: how often it has opened in this outage. */
   | { kind: 'open'; streak: FailureStreak; openings: number; until: number }
   /** One call may begin, the probe; `probe` is its flight's number once it has. */
   | { kind: 'half_open'; streak: FailureStreak; openings: number; probe: number | undefined };
@@ -56,6 +68,7 @@ export class Breaker {
   readonly #random: () => number;
   readonly #onChange: (state: BreakerState, previous: BreakerState, reason: Error | undefined) => void;
   #phase: BreakerPhase = { kind: 'closed', streak: undefined };
+  #isOver = false;
 
   constructor(
     settings: BreakerSettings,
@@ -86,16 +99,21 @@ export class Breaker {
     return phase.kind === 'closed' || (phase.kind === 'half_open' && phase.probe === undefined);
   }
 
-  /** When the outage has lasted too long; `Infinity` where there is none, or no limit. */
-  get outageEndsAt(): number {
-    const phase = this.#phase;
-    return phase.kind === 'closed' ? Infinity : phase.streak.since + this.#settings.maxOutageMs;
+  /** The outage has lasted too long, and the last probe has failed. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
-  /** When something is to happen by itself. */
-  get nextAt(): number {
+  /** The outage's limit; `Infinity` if there is no outage, or no limit. */
+  get outageEndsAt(): number {
+    const { streak } = this.#phase;
+    return streak === undefined ? Infinity : streak.since + this.#settings.maxOutageMs;
+  }
+
+  /** When the next call may begin; `Infinity` while one may, or the probe is under way. */
+  get nextProbeAt(): number {
     const phase = this.#phase;
-    return phase.kind === 'open' ? Math.min(phase.until, this.outageEndsAt) : this.outageEndsAt;
+    return phase.kind === 'open' ? Math.min(phase.until, this.outageEndsAt) : Infinity;
   }
 
   /** The destination has answered a call, whatever it said. */
@@ -104,8 +122,9 @@ export class Breaker {
     else this.#enter({ kind: 'closed', streak: undefined });
   }
 
-  /** A call of the flight with this number has failed without an answer. */
-  failed(flight: number, error: Error, now: number): void {
+  /** A call of the flight with this number, begun at `startedAt`, has failed without an answer. */
+  failed(flight: number, error: Error, startedAt: number, now: number): void {
+    const endedAt = this.outageEndsAt;
     const phase = this.#phase;
     const before = phase.streak;
     const toldMs = Math.min(LONGEST_DELAY_MS, retryAfterOf(error) ?? 0);
@@ -116,22 +135,23 @@ export class Breaker {
       notBefore: Math.max(before?.notBefore ?? 0, now + toldMs),
     };
     if (phase.kind === 'closed') {
-      if (streak.failures >= this.#settings.failures) this.#open(streak, 1, now);
+      if (streak.failures >= this.#settings.failures) this.#open(streak, 1, now, now);
       else this.#phase = { kind: 'closed', streak };
     } else if (phase.kind === 'half_open' && phase.probe === flight) {
-      this.#open(streak, phase.openings + 1, now);
+      this.#open(streak, phase.openings + 1, startedAt, now);
     } else if (phase.kind === 'open') {
       // A call that began before: it tells nothing new, but perhaps how long this will take.
       this.#phase = { ...phase, streak, until: Math.max(phase.until, streak.notBefore) };
     } else {
       this.#phase = { ...phase, streak };
     }
+    this.#isOver ||= this.#phase.kind === 'open' && startedAt >= endedAt;
   }
 
   /** The time that it was opened for may be over. */
   poll(now: number): void {
     const phase = this.#phase;
-    if (phase.kind !== 'open' || now < phase.until) return;
+    if (phase.kind !== 'open' || now < this.nextProbeAt) return;
     this.#enter({ kind: 'half_open', streak: phase.streak, openings: phase.openings, probe: undefined });
   }
 
@@ -155,12 +175,16 @@ export class Breaker {
     this.#phase = { ...phase, streak: { ...phase.streak, since: phase.streak.since + ms } };
   }
 
-  #open(streak: FailureStreak, openings: number, now: number): void {
+  /** A probe that took long has used up a part of the time until the next one: they begin at most the longest delay apart. */
+  #open(streak: FailureStreak, openings: number, probedAt: number, now: number): void {
+    const { minDelayMs, maxDelayMs } = this.#settings;
+    const until = now + openDelay(openings, this.#settings, this.#random);
+    const latest = Math.max(probedAt + maxDelayMs, now + minDelayMs / 2);
     this.#enter({
       kind: 'open',
       streak,
       openings,
-      until: Math.max(streak.notBefore, now + openDelay(openings, this.#settings, this.#random)),
+      until: Math.max(streak.notBefore, Math.min(until, latest)),
     });
   }
 

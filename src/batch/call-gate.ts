@@ -2,10 +2,13 @@
 
 import { Alarm } from '../alarm.js';
 import type { Clock } from '../clock.js';
+import { DEFAULTS } from '../defaults.js';
 import { messageOf } from '../common/thrown.js';
 import type { BackpressureError, StageErrors } from '../errors.js';
+import type { BreakerProbe } from '../options.js';
 import type { BreakerState } from '../types.js';
 import { Breaker, type BreakerSettings } from './breaker.js';
+import { HealthCheck } from './health-check.js';
 
 /** A flight that waits for its next call. */
 export interface WaitingFlight {
@@ -20,8 +23,15 @@ export interface CallGateSettings {
   clock: Clock;
   random: () => number;
   /** `undefined`: there is none, and every call may be made. */
-  breaker: BreakerSettings | undefined;
+  breaker: (BreakerSettings & { probe: BreakerProbe | undefined }) | undefined;
+  flushTimeoutMs: number;
+  abortGraceMs: number;
 }
+
+/** A call that began before the outage's limit may go on for as long as calls may; the sink is not held for longer than that. */
+const MARGIN_MS = 5_000;
+/** The health check stands for the probe of no flight. */
+const NO_FLIGHT = -1;
 
 /** What the gate asks and tells the sink. */
 export interface CallGateHost {
@@ -46,19 +56,34 @@ export class CallGate {
   /** The numbers of flights that have been let go, and whose calls are about to begin: no batch is to go before them. */
   readonly #released = new Set<number>();
   readonly #alarm: Alarm;
+  /** How long a call may take, with its grace. */
+  readonly #callLimitMs: number;
+  readonly #check: HealthCheck | undefined;
+  /** The health check has passed since the breaker is half open. */
+  #isReachable = false;
+  #probedAt = -Infinity;
   /** Since when there is nothing to deliver. */
   #idleSince: number | undefined;
   #ended = false;
 
-  constructor({ clock, random, breaker }: CallGateSettings, host: CallGateHost) {
+  constructor(settings: CallGateSettings, host: CallGateHost) {
+    const { clock, random, breaker, flushTimeoutMs, abortGraceMs } = settings;
     this.#clock = clock;
     this.#host = host;
+    this.#callLimitMs =
+      (flushTimeoutMs === Infinity ? DEFAULTS.flushTimeoutMs : flushTimeoutMs) + abortGraceMs + MARGIN_MS;
+    if (breaker?.probe !== undefined) this.#check = new HealthCheck(clock, breaker.probe);
     this.#alarm = new Alarm(clock, () => {
       this.tend();
       host.onMayLaunch();
     });
     this.#maxOutageMs = breaker?.maxOutageMs ?? Infinity;
-    this.#breaker = breaker && new Breaker(breaker, random, (...change) => host.onBreaker(...change));
+    this.#breaker =
+      breaker &&
+      new Breaker(breaker, random, (...change) => {
+        this.#isReachable = false;
+        host.onBreaker(...change);
+      });
   }
 
   get state(): BreakerState {
@@ -72,13 +97,31 @@ export class CallGate {
 
   /** Whether a batch may have its first call. */
   get mayLaunch(): boolean {
-    return this.#breaker === undefined || (this.#breaker.mayCall && this.#released.size === 0);
+    const breaker = this.#breaker;
+    if (breaker === undefined) return true;
+    return breaker.mayCall && this.#released.size === 0 && (!this.isOut || this.#isChecked);
+  }
+
+  /** When the next probe begins; `undefined` unless the breaker is open. */
+  get nextProbeAt(): number | undefined {
+    const at = this.#breaker?.nextProbeAt;
+    return at === Infinity ? undefined : at;
+  }
+
+  /** The last of the transport failures in a row. */
+  get lastError(): Error | undefined {
+    return this.#breaker?.phase.streak?.error;
   }
 
   /** How long no call will begin. */
   get closedForMs(): number {
-    const phase = this.#breaker?.phase;
-    return phase?.kind === 'open' ? Math.max(0, phase.until - this.#clock.now()) : 0;
+    const at = this.nextProbeAt;
+    return at === undefined ? 0 : Math.max(0, at - this.#clock.now());
+  }
+
+  /** Nothing stands between the probe and a batch. */
+  get #isChecked(): boolean {
+    return this.#check === undefined || this.#isReachable;
   }
 
   /**
@@ -91,7 +134,12 @@ export class CallGate {
 
   /** A batch has its first call: while the breaker is half open, that is the probe. */
   onLaunch(flight: number): void {
-    if (this.isOut) this.#breaker!.probe(flight);
+    if (this.isOut) this.#probe(this.#breaker!, flight);
+  }
+
+  #probe(breaker: Breaker, flight: number): void {
+    breaker.probe(flight);
+    this.#probedAt = this.#clock.now();
   }
 
   /** A flight's call begins. */
@@ -107,19 +155,21 @@ export class CallGate {
     breaker.answered();
     if (!wasOut) return;
     this.#alarm.clear();
+    this.#check?.cancel();
     const held = [...this.#waiting].filter(({ ready }) => ready);
     for (const flight of held.toSorted((a, b) => a.first - b.first)) this.#release(flight);
     this.#host.onMayLaunch();
   }
 
-  /** A call has failed without an answer. */
-  failed(flight: number, error: Error): void {
+  /** A call that began at `startedAt` has failed without an answer. */
+  failed(flight: number, error: Error, startedAt: number): void {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended) return;
-    breaker.failed(flight, error, this.#clock.now());
+    breaker.failed(flight, error, startedAt, this.#clock.now());
     // Those whose calls have not begun wait once more.
     if (breaker.state === 'open') this.#released.clear();
-    this.tend();
+    if (breaker.isOver) this.#host.onOutage(this.#outageError(breaker));
+    else this.tend();
   }
 
   /** A flight waits for its next call, until `go` is called or it leaves. */
@@ -145,14 +195,21 @@ export class CallGate {
     }
     if (this.#idleSince !== undefined) breaker.excuse(now - this.#idleSince);
     this.#idleSince = undefined;
-    // Before the state changes: an outage that has ended the sink needs no probe any more.
-    if (now >= breaker.outageEndsAt) {
+    if (this.isOut && now >= this.#endsAt(breaker)) {
       this.#host.onOutage(this.#outageError(breaker));
       return;
     }
     breaker.poll(now);
     this.#sendProbe(breaker);
-    this.#setAlarm(breaker.nextAt);
+    if (this.isOut) this.#setAlarm(Math.min(breaker.nextProbeAt, this.#endsAt(breaker)));
+  }
+
+  /** When the sink fails, whatever is under way. While it is stopped no probe can be made, so that is the outage's limit. */
+  #endsAt(breaker: Breaker): number {
+    const { outageEndsAt, phase } = breaker;
+    const isProbing = phase.kind === 'half_open' && phase.probe !== undefined;
+    if (!isProbing && !this.#host.isRunning) return outageEndsAt;
+    return Math.max(outageEndsAt, isProbing ? this.#probedAt : 0) + this.#callLimitMs;
   }
 
   /** The sink is stopped: a probe that was let go, and has not begun, waits for the next start. */
@@ -166,18 +223,32 @@ export class CallGate {
   end(): void {
     this.#ended = true;
     this.#alarm.clear();
+    this.#check?.cancel();
   }
 
-  /** The oldest of the flights that wait makes the probe, whether its own delay is over or not. */
+  /** After a health check, the oldest of the flights that wait makes the probe, whether its own delay is over or not. */
   #sendProbe(breaker: Breaker): void {
     if (!this.isOut || !breaker.mayCall || !this.#host.isRunning) return;
+    if (!this.#isChecked) return this.#startCheck(breaker, this.#check!);
     let oldest: WaitingFlight | undefined;
     for (const flight of this.#waiting) {
       if (oldest === undefined || flight.first < oldest.first) oldest = flight;
     }
     if (oldest === undefined) return;
-    breaker.probe(oldest.first);
+    this.#probe(breaker, oldest.first);
     this.#release(oldest);
+  }
+
+  #startCheck(breaker: Breaker, check: HealthCheck): void {
+    this.#probe(breaker, NO_FLIGHT);
+    const startedAt = this.#probedAt;
+    check.run((error) => {
+      if (error !== undefined) return this.failed(NO_FLIGHT, error, startedAt);
+      this.#isReachable = true;
+      breaker.withdrawProbe();
+      this.tend();
+      this.#host.onMayLaunch();
+    });
   }
 
   #release(flight: WaitingFlight): void {

@@ -219,7 +219,7 @@ export class Flight<T> {
     latencyMs: number,
   ): Verdict<T> {
     const items = this.#items;
-    if (transportFailure) this.#gate.failed(this.first, error);
+    if (transportFailure) this.#gate.failed(this.first, error, this.#callAt);
     else this.#gate.answered();
     this.#report(0, items.length, latencyMs, transportFailure);
     const failures = items.map((item, place) => this.#failure(item, place, error, ambiguous));

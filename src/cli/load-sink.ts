@@ -4,6 +4,7 @@ import { messageOf } from '../common/thrown.js';
 import type { SinkMetrics } from '../metrics.js';
 import type { TableDescription } from '../postgres/catalogue.js';
 import { CopyError } from '../postgres/copy-error.js';
+import { poolProbe } from '../postgres/connection/probe-server.js';
 import { createCopy, type RowCopy } from '../postgres/copy-into.js';
 import type { ImportLog } from '../postgres/import-log.js';
 import type { CopyPool } from '../postgres/pool.js';
@@ -18,6 +19,8 @@ import { wordsOf, type RejectLine } from './reject.js';
 import type { LoadColumn } from './table.js';
 import type { WaitingFor } from './report/waiting-for.js';
 import type { UnansweredCommits } from './write/unanswered-commits.js';
+
+const MAX_OUTAGE_MS = 60_000;
 
 export interface LoadTarget {
   readonly pool: CopyPool;
@@ -85,7 +88,8 @@ export function createRowCopy(
     unanswered.watch(rows[0]!.ordinal, rows.length, copy(rows, context));
   const { defaults, copyWritten } = copy;
   return Object.assign(watched, {
-    defaults,
+    // Somebody waits for a load: an outage ends it sooner than a service.
+    defaults: { ...defaults, breaker: { maxOutageMs: MAX_OUTAGE_MS, probe: poolProbe(pool) } },
     copyWritten: (...[batch, signal]: Parameters<typeof copyWritten>) =>
       unanswered.watch(batch.first, batch.rows, copyWritten(batch, signal)),
   });

@@ -8,6 +8,7 @@ import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.j
 import { copyBatch } from './copy-batch.js';
 import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
+import { freshProbe } from './connection/probe-server.js';
 import { AbsentRefusal, MissingColumn } from './copy/absent-values.js';
 import { CopyError } from './copy-error.js';
 import {
@@ -341,8 +342,8 @@ function defaultsFor<T>(pool: CopyPool, isIdempotent: boolean, sizeOf: (row: T) 
     maxFlushIntervalMs: 5_000,
     targetLatencyMs: 500,
     flushTimeoutMs: 60_000,
-    // A server that restarts is waited for.
-    breaker: { maxOutageMs: 60_000 },
+    // Longer than a failover, a restart with recovery or a small upgrade takes. To wait costs nothing that is not bounded: to fail, the sink.
+    breaker: { maxOutageMs: 600_000, probe: freshProbe(pool) },
     retry: {
       attempts: 5,
       isRetryable: (error) =>

@@ -14,12 +14,14 @@ export class BreakerWatch {
   state: BreakerState = 'closed';
   /** Calls since it was half open: more than the probe there may not be. */
   callsSince = 0;
-  readonly #options: Required<BreakerOptions> | undefined;
+  readonly #options: Required<Omit<BreakerOptions, 'probe'>> | undefined;
   readonly #journal: Journal;
   readonly #earlyMs: number;
   readonly #lateMs: number;
   #openings = 0;
   #changedAt = 0;
+  /** When the probe began whose failure opened it again, or the failure that opened it came. */
+  #probedAt = 0;
   /** Transport failures in a row, by the reports. */
   #failures = 0;
   #failingSince = 0;
@@ -40,7 +42,7 @@ export class BreakerWatch {
     this.#earlyMs = earlyMs;
     this.#lateMs = lateMs;
     if (!options) return;
-    const { failures = 5, minDelayMs = 500, maxDelayMs = 30_000, maxOutageMs = 300_000 } = options;
+    const { failures = 5, minDelayMs = 500, maxDelayMs = 4_000, maxOutageMs = 300_000 } = options;
     this.#options = { failures, minDelayMs, maxDelayMs: Math.max(minDelayMs, maxDelayMs), maxOutageMs };
   }
 
@@ -55,16 +57,17 @@ export class BreakerWatch {
       if (previous === 'closed')
         this.#check(this.#failures + 1 >= options.failures, () => `opened after ${this.#failures} failures`);
       this.#openings = previous === 'closed' ? 1 : this.#openings + 1;
+      if (previous === 'closed') this.#probedAt = now;
     }
     if (state === 'half_open') {
       this.callsSince = 0;
       const openMs = now - this.#changedAt;
       this.#check(
-        now >= this.#toldUntil - this.#earlyMs,
+        now >= this.#toldUntil - this.#earlyMs || this.#isAtLimit(now),
         () => `half open, though the destination had told to wait until ${this.#toldUntil}`,
       );
       this.#check(
-        openMs >= this.#longestMs / 2 - this.#earlyMs,
+        openMs >= this.#shortestMs - this.#earlyMs || this.#isAtLimit(now),
         () => `open for ${openMs} ms only, the ${this.#openings}th time`,
       );
     }
@@ -92,6 +95,7 @@ export class BreakerWatch {
 
   onCall(call: DestinationCall<Item>): void {
     this.callsSince++;
+    if (this.state === 'half_open') this.#probedAt = call.at;
     this.#check(this.state !== 'open', () => `call ${call.number} while the breaker is open`);
     this.#check(
       this.state === 'closed' || this.callsSince === 1,
@@ -105,7 +109,7 @@ export class BreakerWatch {
   }
 
   /** The latest time at which something must happen by itself. */
-  deadline(metrics: SinkMetrics, now: number): number {
+  deadline(metrics: SinkMetrics): number {
     this.#check(
       metrics.breaker === this.state,
       () => `breaker ${metrics.breaker}, but told was ${this.state}`,
@@ -115,19 +119,12 @@ export class BreakerWatch {
       return Infinity;
     }
     if (this.state === 'closed' || this.#options === undefined) return Infinity;
-    const failsBy = this.#wasIdle ? Infinity : this.#failingSince + this.#options.maxOutageMs;
-    if (now >= failsBy) {
-      // It has failed, or is about to: flights end, nothing else is left.
-      const left = metrics.bufferSize + metrics.waiting;
-      this.#check(
-        now <= failsBy + this.#lateMs || left === 0,
-        () => `${left} items wait though the outage is over its limit`,
-      );
-      return Infinity;
-    }
-    const halfOpenBy =
-      this.state === 'open' ? Math.max(this.#toldUntil, this.#changedAt + this.#longestMs) : Infinity;
-    return Math.min(halfOpenBy, failsBy) + this.#lateMs;
+    // The probe is under way, or may begin.
+    if (this.state === 'half_open') return Infinity;
+    const limitAt = this.#wasIdle ? Infinity : this.#failingSince + this.#options.maxOutageMs;
+    const halfOpenBy = Math.max(this.#toldUntil, this.#changedAt + this.#longestMs);
+    // The last probe, at once if a call has failed that began before.
+    return Math.max(this.#changedAt, Math.min(halfOpenBy, limitAt)) + this.#lateMs;
   }
 
   /** Whether an end by `ERR_BACKPRESSURE_OUTAGE` is what it should be. */
@@ -136,8 +133,19 @@ export class BreakerWatch {
   }
 
   #isOverLimit(now: number): boolean {
-    const { failures, maxOutageMs } = this.#options!;
-    return this.#failures >= failures && now - this.#failingSince >= maxOutageMs - this.#earlyMs;
+    return this.#failures >= this.#options!.failures && this.#isAtLimit(now);
+  }
+
+  /** The last probe is due, as far as can be told: idle time would not count. */
+  #isAtLimit(now: number): boolean {
+    return now - this.#failingSince >= this.#options!.maxOutageMs - this.#earlyMs;
+  }
+
+  /** Probes begin at most the longest delay apart, so one that took long shortens the time until the next one. */
+  get #shortestMs(): number {
+    const { minDelayMs, maxDelayMs } = this.#options!;
+    const leftMs = this.#probedAt + maxDelayMs - this.#changedAt;
+    return Math.min(this.#longestMs / 2, Math.max(minDelayMs / 2, leftMs));
   }
 
   get #longestMs(): number {

@@ -160,10 +160,11 @@ export class Instants {
     if (waiting > 0 && load === 0) return this.#dueNow('the admission of those who wait for nothing');
     const isHeld = this.#surface.isHeld(metrics);
     if (isHeld && load + waiting === 0) return this.#dueNow("'drain' for an empty buffer");
-    this.#dueAt(this.#breaker.deadline(metrics, now) - this.#options.lateMs, now, 'a change of the breaker');
+    this.#dueAt(this.#breaker.deadline(metrics) - this.#options.lateMs, now, 'a change of the breaker');
     if (!this.#breaker.mayLaunch) return;
     if (this.#surface.isStopped || bufferSize === 0 || book.flightsUnderWay >= currentConcurrency) return;
     if (metrics.state === 'draining') return this.#dueNow('a batch while draining');
+    if (this.#breaker.state === 'half_open') return this.#dueNow('the probe');
     if (book.flightsUnderWay === 0 && book.oldestOpen < this.flushMark)
       return this.#dueNow('a batch for flush()');
     const admittedAt = this.#admissions[0]!.at;

@@ -624,8 +624,8 @@ describe('an outage longer than maxOutageMs', () => {
         pushAll(controller, range(1, 8));
         const flushed = controller.flush();
         const caught = flushed.catch((error: unknown) => error as BackpressureError);
-        // From the first failure on, at 10.
-        await clock.advance(1_009);
+        // From the first failure on, at 10. The last probe begins 1 000 later, and takes 10.
+        await clock.advance(1_019);
         expect(expectLedger(controller)).toMatchObject({ inFlight: 2, bufferSize: 6, eventsFailed: 0 });
         await clock.advance(1);
         const error = (await caught)!;
@@ -640,32 +640,88 @@ describe('an outage longer than maxOutageMs', () => {
     },
   );
 
-  it('by timer, while a probe is under way: it has its grace, no more', async () => {
-    const { clock, controller, destination } = start({ ...limit, abortGraceMs: 70 }, [
+  it('does not fail a sink whose destination is back just before, although the last probe before found it down', async () => {
+    for (const backAt of [270, 500, 900, 999]) {
+      const clock = new ManualClock();
+      const flush = () =>
+        clock.now() < backAt ? Promise.reject(new Error('down')) : Promise.resolve(undefined);
+      const controller = new BackpressureController<number>(flush, {
+        ...limit,
+        breaker: { failures: 2, minDelayMs: 100, maxDelayMs: 4_000, maxOutageMs: 1_000 },
+        clock,
+      });
+      controller.start();
+      pushAll(controller, [1]);
+      await clock.advance(1_050);
+      expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 1, breaker: 'closed' });
+    }
+  });
+
+  it('makes the last probe at the limit, even if an error has told a longer time', async () => {
+    const calls: number[] = [];
+    const clock = new ManualClock();
+    const busy = () => {
+      calls.push(clock.now());
+      return Promise.reject(Object.assign(new Error('busy'), { retryAfterMs: 60_000 }));
+    };
+    const controller = new BackpressureController<number>(busy, {
+      ...limit,
+      breaker: { failures: 1, maxOutageMs: 1_000 },
+      clock,
+    });
+    controller.start();
+    pushAll(controller, [1]);
+    await clock.advance(1_000);
+    await expect(controller.flush()).rejects.toMatchObject(outage);
+    expect(calls).toEqual([0, 1_000]);
+  });
+
+  it('leaves a probe that is under way its time, and makes one more after it', async () => {
+    const hangs: Behaviour = { kind: 'deaf', ms: 3_000, fails: true };
+    for (const [last, metrics] of [
+      [slow(1_500), { eventsFlushed: 2 }],
+      [fails(20), { eventsFailed: 2 }],
+    ] as const) {
+      const { clock, controller, calls } = start(limit, [fails(10), fails(10), hangs, last]);
+      pushAll(controller, [1, 2]);
+      controller.flush().catch(() => undefined);
+      await clock.advance(6_000);
+      // Open from 20 to 70; failed at 3 070, and half of the least delay is kept.
+      expect(calls().slice(2, 4)).toEqual([
+        [70, 1],
+        [3_070, 1],
+      ]);
+      expect(controller.getMetrics()).toMatchObject(metrics);
+    }
+  });
+
+  it('fails a sink whose probe never ends, even without flushTimeoutMs', async () => {
+    const never: Behaviour = { kind: 'deaf', ms: Infinity, fails: true };
+    const { clock, controller } = start({ ...limit, flushTimeoutMs: Infinity }, [
       fails(10),
       fails(10),
-      { kind: 'deaf', ms: Infinity, fails: true },
+      never,
     ]);
     pushAll(controller, [1, 2]);
-    let ended = false;
-    void controller.flush().catch(() => (ended = true));
-    await clock.advance(1_010);
-    expect(destination.calls[2]!.context.signal.aborted).toBe(true);
-    expect(controller.getMetrics()).toMatchObject({ breaker: 'half_open' });
-    await clock.advance(69);
-    expect(ended).toBe(false);
-    await clock.advance(1);
-    expect(ended).toBe(true);
+    controller.flush().catch(() => undefined);
+    await clock.advance(30_000);
+    expect(controller.getMetrics()).toMatchObject({ inFlight: 1 });
+    await clock.advance(10_000);
+    await expect(controller.flush()).rejects.toMatchObject(outage);
     expect(controller.takeUnsettled()).toEqual([1, 2]);
   });
 
-  it('as soon as it opens, where the failures in a row took longer than that', async () => {
-    const { clock, controller } = start(limit, times(2, fails(2_000)));
-    pushAll(controller, [1]);
-    await clock.advance(3_999);
-    expect(controller.getMetrics()).toMatchObject({ inFlight: 1 });
-    await clock.advance(1);
-    await expect(controller.flush()).rejects.toMatchObject(outage);
+  it('makes a last probe also if the failures in a row took longer than that', async () => {
+    for (const [failures, metrics] of [
+      [2, { eventsFlushed: 1, eventsFailed: 0 }],
+      [3, { eventsFlushed: 0, eventsFailed: 1 }],
+    ] as const) {
+      const { clock, controller } = start(limit, times(failures, fails(2_000)));
+      pushAll(controller, [1]);
+      controller.flush().catch(() => undefined);
+      await clock.advance(7_000);
+      expect(controller.getMetrics()).toMatchObject(metrics);
+    }
   });
 
   it('also while the controller is stopped', async () => {
@@ -720,6 +776,135 @@ describe('an outage longer than maxOutageMs', () => {
     expect(await error).toMatchObject(outage);
     await closed;
     expect(stream.takeUnsettled()).toHaveLength(expectLedger(stream).eventsOffered);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a probe that the destination offers', () => {
+  /** The destination is down until it is back; then flushes go through. */
+  function startProbed(
+    probe: (context: { signal: AbortSignal }, now: number) => Promise<unknown>,
+    options: SinkOptions<number> = {},
+  ) {
+    const clock = new ManualClock();
+    let isDown = true;
+    const flushes: number[] = [];
+    const probes: number[] = [];
+    const controller = new BackpressureController<number>(
+      () => {
+        flushes.push(clock.now());
+        return isDown ? Promise.reject(new Error('down')) : Promise.resolve(undefined);
+      },
+      {
+        ...usual,
+        clock,
+        ...options,
+        breaker: {
+          ...breaker,
+          probe: (context) => {
+            probes.push(clock.now());
+            return probe(context, clock.now());
+          },
+        },
+      },
+    );
+    controller.start();
+    pushAll(controller, [1]);
+    return { clock, controller, flushes, probes, comeBack: () => void (isDown = false) };
+  }
+  const down = () => Promise.reject(new Error('down'));
+
+  it('is called in place of a batch until it resolves; then a batch decides', async () => {
+    const run = startProbed((_context, now) => (now < 800 ? down() : Promise.resolve('up')));
+    await run.clock.advance(800);
+    // Open for 50, 100, 200, 250, 250 …
+    expect(run.probes).toEqual([50, 150, 350, 600]);
+    expect(run.flushes).toEqual([0, 0]);
+    await run.clock.advance(50);
+    expect(run.probes.at(-1)).toBe(850);
+    expect(run.flushes).toEqual([0, 0, 850]);
+    expect(run.controller.getMetrics()).toMatchObject({ breaker: 'open' });
+    run.comeBack();
+    await run.clock.advance(300);
+    expect(run.controller.getMetrics()).toMatchObject({ breaker: 'closed', eventsFlushed: 1 });
+    expect(run.clock.pending).toBe(0);
+  });
+
+  it('has failed after 2 s without an answer; its signal fires, and the next one begins soon', async () => {
+    const signals: AbortSignal[] = [];
+    const run = startProbed(({ signal }) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    });
+    await run.clock.advance(2_049);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    await run.clock.advance(1 + 50);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    expect(run.probes).toEqual([50, 2_100]);
+    await run.clock.advance(10_000);
+    expect(run.controller.getMetrics()).toMatchObject({ eventsFailed: 1 });
+    expect(signals.every(({ aborted }) => aborted)).toBe(true);
+    expect(run.clock.pending).toBe(0);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['throws', () => { throw new Error('at once'); }],
+    ['rejects with something that is no error', () => Promise.reject('no')],
+  ])('that %s has failed', async (_case, probe) => {
+    const run = startProbed(probe);
+    await run.clock.advance(200);
+    expect(run.probes).toEqual([50, 150]);
+    expect(run.controller.getMetrics()).toMatchObject({ breaker: 'open' });
+  }); // prettier-ignore
+
+  it('that rejects with what is not worth a retry has been answered', async () => {
+    const run = startProbed(() =>
+      Promise.reject(Object.assign(new Error('who are you'), { retryable: false })),
+    );
+    run.comeBack();
+    await run.clock.advance(50);
+    expect(run.controller.getMetrics()).toMatchObject({ breaker: 'closed', eventsFlushed: 1 });
+  });
+
+  it('is the last one at the limit, too', async () => {
+    const run = startProbed(down);
+    await run.clock.advance(4_999);
+    expect(run.controller.getMetrics()).toMatchObject({ inFlight: 1 });
+    await run.clock.advance(1);
+    expect(run.probes.at(-1)).toBe(5_000);
+    await expect(run.controller.flush()).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_OUTAGE' });
+  });
+
+  it('is not called once the sink has ended, nor its answer heard', async () => {
+    let answer!: () => void;
+    const ending = new AbortController();
+    const run = startProbed(() => new Promise<void>((resolve) => (answer = resolve)), {
+      signal: ending.signal,
+    });
+    await run.clock.advance(50);
+    ending.abort();
+    answer();
+    await run.clock.advance(10_000);
+    expect(run.probes).toEqual([50]);
+    expect(run.flushes).toEqual([0, 0]);
+  });
+
+  it('gives way to a late answer of a call that began before', async () => {
+    const clock = new ManualClock();
+    const answers = [fails(0), fails(0), slow(500)];
+    const destination = new Destination<number>(clock, [slow(500), ...answers]);
+    let probes = 0;
+    const controller = new BackpressureController<number>(destination.flush, {
+      ...usual,
+      clock,
+      concurrency: 2,
+      breaker: { ...breaker, probe: () => (probes++, new Promise(() => undefined)) },
+    });
+    controller.start();
+    pushAll(controller, [1, 2]);
+    await clock.advance(1_100);
+    expect(probes).toBe(1);
+    expect(controller.getMetrics()).toMatchObject({ breaker: 'closed', eventsFlushed: 2 });
     expect(clock.pending).toBe(0);
   });
 });

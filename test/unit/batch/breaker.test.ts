@@ -23,12 +23,12 @@ const reach: Record<string, () => ReturnType<typeof breakerIn>> = {
   closed: () => breakerIn(),
   'closed, one failure': () => {
     const made = breakerIn();
-    made.breaker.failed(1, error, 0);
+    made.breaker.failed(1, error, 0, 0);
     return made;
   },
   open: () => {
     const made = reach['closed, one failure']!();
-    made.breaker.failed(1, error, 10);
+    made.breaker.failed(1, error, 10, 10);
     return made;
   },
   half_open: () => {
@@ -45,8 +45,8 @@ const reach: Record<string, () => ReturnType<typeof breakerIn>> = {
 
 const stimuli: Record<string, (breaker: Breaker) => void> = {
   answered: (breaker) => breaker.answered(),
-  'failed (probe)': (breaker) => breaker.failed(7, error, 60),
-  'failed (other)': (breaker) => breaker.failed(1, error, 60),
+  'failed (probe)': (breaker) => breaker.failed(7, error, 60, 60),
+  'failed (other)': (breaker) => breaker.failed(1, error, 60, 60),
   'polled early': (breaker) => breaker.poll(59),
   'polled in time': (breaker) => breaker.poll(60),
 };
@@ -82,8 +82,8 @@ describe('the breaker', () => {
   it('counts failures in a row only', () => {
     const { breaker } = breakerIn({ failures: 3 });
     for (let round = 0; round < 9; round++) {
-      breaker.failed(round, error, round);
-      breaker.failed(round, error, round);
+      breaker.failed(round, error, round, round);
+      breaker.failed(round, error, round, round);
       expect(breaker.isHealthy).toBe(false);
       breaker.answered();
       expect(breaker.isHealthy).toBe(true);
@@ -114,58 +114,91 @@ describe('the breaker', () => {
       now = phase.until;
       breaker.poll(now);
       breaker.probe(round);
-      breaker.failed(round, error, now);
+      breaker.failed(round, error, now, now);
     }
     expect(delays).toEqual([50, 100, 200, 400, 500, 500]);
     breaker.answered();
-    breaker.failed(1, error, 9_000);
-    breaker.failed(1, error, 9_000);
+    breaker.failed(1, error, 9_000, 9_000);
+    breaker.failed(1, error, 9_000, 9_000);
     expect(breaker.phase).toMatchObject({ kind: 'open', openings: 1, until: 9_050 });
   });
 
   it('is open for at least as long as an error of this outage has told', () => {
     const told = (retryAfterMs: number) => Object.assign(new Error('busy'), { retryAfterMs });
     const { breaker } = breakerIn();
-    breaker.failed(1, told(300), 0);
-    breaker.failed(2, error, 10);
+    breaker.failed(1, told(300), 0, 0);
+    breaker.failed(2, error, 10, 10);
     expect(breaker.phase).toMatchObject({ kind: 'open', until: 300 });
     // By a call that began before.
-    breaker.failed(3, told(400), 20);
-    expect(breaker.nextAt).toBe(420);
-    breaker.failed(4, told(10), 30);
-    expect(breaker.nextAt).toBe(420);
+    breaker.failed(3, told(400), 20, 20);
+    expect(breaker.nextProbeAt).toBe(420);
+    breaker.failed(4, told(10), 30, 30);
+    expect(breaker.nextProbeAt).toBe(420);
     breaker.poll(420);
     breaker.probe(1);
-    breaker.failed(1, told(Infinity), 500);
+    breaker.failed(1, told(Infinity), 500, 500);
     expect(breaker.phase).toMatchObject({ kind: 'open', until: 500 + LONGEST_DELAY_MS });
     breaker.answered();
-    breaker.failed(1, error, 600);
-    breaker.failed(1, error, 600);
+    breaker.failed(1, error, 600, 600);
+    breaker.failed(1, error, 600, 600);
     expect(breaker.phase).toMatchObject({ kind: 'open', until: 650 });
   });
 
   it('knows when the outage has lasted too long: from its first failure, idle time left out', () => {
     const { breaker } = reach['probing']!();
     expect(breaker.outageEndsAt).toBe(5_000);
-    expect(breaker.nextAt).toBe(5_000);
-    breaker.failed(1, error, 1_000);
-    breaker.failed(7, error, 4_950);
+    expect(breaker.nextProbeAt).toBe(Infinity);
+    breaker.failed(1, error, 1_000, 1_000);
+    breaker.failed(7, error, 4_950, 4_950);
     expect(breaker.outageEndsAt).toBe(5_000);
-    expect(breaker.nextAt).toBe(5_000);
+    expect(breaker.nextProbeAt).toBe(5_000);
     breaker.excuse(300);
     expect(breaker.outageEndsAt).toBe(5_300);
-    expect(breaker.nextAt).toBe(4_950 + 100);
+    expect(breaker.nextProbeAt).toBe(4_950 + 100);
     breaker.answered();
     expect(breaker.outageEndsAt).toBe(Infinity);
     breaker.excuse(300);
     expect(breaker.isHealthy).toBe(true);
-    expect(breakerIn().breaker.nextAt).toBe(Infinity);
+    expect(breakerIn().breaker.nextProbeAt).toBe(Infinity);
+  });
+
+  it.each([
+    ['before the limit, although it has ended after it', 4_999, false],
+    ['at the limit', 5_000, true],
+    ['after it', 9_000, true],
+  ])('is over once a probe has failed that began %s: %s', (_when, startedAt, isOver) => {
+    const { breaker } = reach['probing']!();
+    breaker.failed(1, error, startedAt, 9_500);
+    expect(breaker.isOver).toBe(false);
+    breaker.failed(7, error, startedAt, 9_500);
+    expect(breaker.isOver).toBe(isOver);
+    breaker.poll(9_500);
+    expect(breaker.state).toBe('half_open');
+  });
+
+  it('counts the time that a probe took towards the longest delay, but for half of the least one', () => {
+    for (const [tookMs, delayMs] of [
+      [0, 500],
+      [700, 300],
+      [980, 50],
+      [60_000, 50],
+    ] as const) {
+      const { breaker } = breakerIn({ failures: 1, maxOutageMs: Infinity });
+      breaker.failed(1, error, 0, 0);
+      let now = 0;
+      for (let round = 0; round < 9; round++) {
+        breaker.poll((now = breaker.nextProbeAt));
+        breaker.probe(round);
+        breaker.failed(round, error, now, (now += tookMs));
+      }
+      expect(breaker.nextProbeAt - now).toBe(delayMs);
+    }
   });
 
   it('keeps the last error, for the cause', () => {
     const { breaker } = reach['open']!();
     const last = new Error('still down');
-    breaker.failed(2, last, 20);
+    breaker.failed(2, last, 20, 20);
     expect(breaker.phase.streak).toEqual({ failures: 3, since: 0, error: last, notBefore: 20 });
   });
 });

@@ -98,7 +98,10 @@ describe('the options that it carries for its stream', () => {
   });
 
   test('an outage is waited for', () => {
-    expect(copyInto(pool as never, { table: 't' }).defaults.breaker).toEqual({ maxOutageMs: 60_000 });
+    expect(copyInto(pool as never, { table: 't' }).defaults.breaker).toEqual({
+      maxOutageMs: 600_000,
+      probe: expect.any(Function) as never,
+    });
   });
 
   test('are all that a flush function has beside itself', () => {

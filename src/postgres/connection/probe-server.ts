@@ -1,0 +1,75 @@
+/** Whether the server can be reached: the circuit breaker's probe. */
+
+import { toError } from '../../common/thrown.js';
+import type { BreakerProbe } from '../../options.js';
+import { ClientLease } from '../client-lease.js';
+import { unlessAborted } from '../patience.js';
+import type { CopyClient, CopyPool } from '../pool.js';
+import { classify } from '../sqlstate.js';
+import { runStatement, statement } from '../sql/statement.js';
+
+const PROBE = statement('SELECT 1');
+
+/** What a `pg.Pool` makes its clients with. */
+interface ClientFactory {
+  readonly Client?: new (options: unknown) => FreshClient;
+  readonly options?: unknown;
+}
+
+interface FreshClient extends CopyClient {
+  connect(): Promise<unknown>;
+  end(): Promise<unknown>;
+  readonly connection?: { readonly stream?: { destroy?: () => unknown } };
+}
+
+/** By a new connection: an idle one of the pool may be a dead one. If the pool does not tell how to make one: by one of the pool. */
+export function freshProbe(pool: CopyPool): BreakerProbe {
+  const { Client } = pool as ClientFactory;
+  if (Client === undefined) return poolProbe(pool);
+  return async ({ signal }) => {
+    const client = new Client((pool as ClientFactory).options);
+    const ignore = () => undefined;
+    client.on('error', ignore);
+    // In place of the pool's own: the connection is closed, whatever has become of it.
+    client.release = (error) => {
+      client.end().catch(ignore);
+      if (error !== undefined) client.connection?.stream?.destroy?.();
+    };
+    const connect = () =>
+      client.connect().then(
+        () => client,
+        (error: unknown) => {
+          client.release(true);
+          throw error;
+        },
+      );
+    // A server that is silent would hold the connection until the system gives it up.
+    const onAbort = () => client.connection?.stream?.destroy?.();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await probe({ connect }, signal);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  };
+}
+
+/** By a connection of the pool, which may look for another server. */
+export function poolProbe(pool: CopyPool): BreakerProbe {
+  return ({ signal }) => probe(pool, signal);
+}
+
+/** @throws an error whose `retryable` is `false` if the server has answered, though by a refusal */
+async function probe(pool: CopyPool, signal: AbortSignal): Promise<void> {
+  let lease: ClientLease<CopyClient> | undefined;
+  try {
+    lease = await ClientLease.take(pool, signal);
+    await unlessAborted(signal, runStatement(lease.client, PROBE));
+    lease.release();
+  } catch (thrown) {
+    const error = toError(thrown);
+    lease?.discard(error);
+    if (signal.aborted || classify(error) === 'transport') throw error;
+    throw Object.assign(new Error(error.message, { cause: error }), { retryable: false });
+  }
+}
