@@ -12,9 +12,9 @@ const SHORTEST_SLICE_MS = 20;
  * A time limit that takes no blocked event loop for a slow peer.
  *
  * Time during which the process could not look at its I/O does not count: it was blocked, stopped or asleep, which shows by a timer that
- * comes late. So that this is seen wherever in the limit it was, the limit is cut into slices of one timer each. If the process was held up
- * at the end, one more slice follows, for an answer that needs several round trips. Once the limit is over, the I/O that has arrived by then
- * is handled first.
+ * comes late. So that this is seen wherever in the limit it was, a second timer watches, slice by slice. If the process was held up at the
+ * end, one more slice follows, for an answer that needs several round trips. Once the limit is over, the I/O that has arrived by then is
+ * handled first.
  */
 export class Deadline {
   readonly #clock: Clock;
@@ -23,11 +23,17 @@ export class Deadline {
   readonly #onExpired: () => void;
   /** Made with the first timer: many deadlines of short-lived streams are never set. */
   #onTimer: (() => void) | undefined;
+  #onWatch: (() => void) | undefined;
   #timer: TimerHandle;
+  #watch: TimerHandle;
   /** As it was set, and as it was put off. */
   #at = Infinity;
   #dueAt = Infinity;
-  #lookAt = Infinity;
+  /** When the timers are to fire. */
+  #timerAt = Infinity;
+  #watchAt = Infinity;
+  /** Up to here, the time that the process was held up is known. */
+  #seenAt = -Infinity;
   #hasHadMore = false;
   #turn = 0;
 
@@ -38,8 +44,8 @@ export class Deadline {
   constructor(clock: Clock, limitMs: number, onExpired: () => void, isStrict = false) {
     this.#clock = clock;
     this.#limitMs = limitMs;
-    this.#isStrict = isStrict;
     this.#onExpired = onExpired;
+    this.#isStrict = isStrict;
   }
 
   /** From now on. */
@@ -57,8 +63,10 @@ export class Deadline {
     this.clear();
     if (at === Infinity) return;
     this.#at = this.#dueAt = at;
+    this.#seenAt = now;
     this.#hasHadMore = false;
     this.#setTimer(now);
+    this.#setWatch(now);
   }
 
   /** At the latest at `at`: where it is set for an earlier time, it stays so. */
@@ -71,13 +79,30 @@ export class Deadline {
     this.#at = Infinity;
     this.#turn++;
     this.#clock.clearTimeout(this.#timer);
+    this.#clearWatch();
   }
 
   #setTimer(now: number): void {
-    this.#lookAt = Math.min(this.#dueAt, now + this.#sliceMs);
+    this.#timerAt = this.#dueAt;
+    this.#onTimer ??= () => this.#end();
     // Timers are whole milliseconds.
-    this.#onTimer ??= () => this.#look();
-    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.ceil(Math.max(0, this.#lookAt - now)));
+    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.ceil(Math.max(0, this.#dueAt - now)));
+  }
+
+  #setWatch(now: number): void {
+    this.#watchAt = now + this.#sliceMs;
+    const isWatched = !this.#isStrict && this.#clock.afterIO !== undefined;
+    if (!isWatched || this.#watchAt >= this.#dueAt) {
+      this.#watchAt = Infinity;
+      return;
+    }
+    this.#onWatch ??= () => this.#look();
+    this.#watch = this.#clock.setTimeout(this.#onWatch, Math.ceil(this.#sliceMs));
+  }
+
+  #clearWatch(): void {
+    if (this.#watchAt !== Infinity) this.#clock.clearTimeout(this.#watch);
+    this.#watchAt = Infinity;
   }
 
   get #sliceMs(): number {
@@ -86,15 +111,27 @@ export class Deadline {
 
   #look(): void {
     const now = this.#clock.now();
-    const lateMs = now - this.#lookAt;
-    if (lateMs > PUNCTUAL_MS && !this.#isStrict) {
-      this.#dueAt += lateMs;
-      if (now >= this.#dueAt && !this.#hasHadMore) {
-        this.#hasHadMore = true;
-        this.#dueAt = now + this.#sliceMs;
-      }
+    this.#noteHeld(this.#watchAt, now);
+    this.#setWatch(now);
+  }
+
+  /** A timer that was to fire at `at` fires now. Returns whether the process was held up until then. */
+  #noteHeld(at: number, now: number): boolean {
+    const lateMs = now - Math.max(at, this.#seenAt);
+    this.#seenAt = now;
+    const wasHeld = now - at > PUNCTUAL_MS;
+    if (lateMs > PUNCTUAL_MS) this.#dueAt += lateMs;
+    return wasHeld;
+  }
+
+  #end(): void {
+    const now = this.#clock.now();
+    if (!this.#isStrict && this.#noteHeld(this.#timerAt, now) && now >= this.#dueAt && !this.#hasHadMore) {
+      this.#hasHadMore = true;
+      this.#dueAt = now + this.#sliceMs;
     }
     if (now < this.#dueAt) return this.#setTimer(now);
+    this.#clearWatch();
     const turn = ++this.#turn;
     const expire = () => {
       if (turn !== this.#turn) return;

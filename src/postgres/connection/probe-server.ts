@@ -1,11 +1,12 @@
 /** Whether the server can be reached: the circuit breaker's probe. */
 
-import { toError } from '../../common/thrown.js';
+import { messageOf, toError } from '../../common/thrown.js';
 import type { BreakerProbe } from '../../options.js';
 import { ClientLease } from '../client-lease.js';
+import { CopyError } from '../copy-error.js';
 import { unlessAborted } from '../patience.js';
 import type { CopyClient, CopyPool } from '../pool.js';
-import { classify } from '../sqlstate.js';
+import { classify, isSqlState } from '../sqlstate.js';
 import { runStatement, statement } from '../sql/statement.js';
 
 const PROBE = statement('SELECT 1');
@@ -67,9 +68,13 @@ async function probe(pool: CopyPool, signal: AbortSignal): Promise<void> {
     await unlessAborted(signal, runStatement(lease.client, PROBE));
     lease.release();
   } catch (thrown) {
-    const error = toError(thrown);
+    const error: Error & { code?: unknown } = toError(thrown);
     lease?.discard(error);
-    if (signal.aborted || classify(error) === 'transport') throw error;
-    throw Object.assign(new Error(error.message, { cause: error }), { retryable: false });
+    const isDown = signal.aborted || classify(error) === 'transport';
+    throw new CopyError(`the server does not answer: ${messageOf(error)}`, {
+      failureClass: isDown ? 'transport' : 'setup',
+      ...(isSqlState(error.code) && { sqlState: error.code }),
+      cause: error,
+    });
   }
 }
