@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import { BatchingSink } from './batch/batching-sink.js';
 import { EmittingObserver } from './batch/sink-observer.js';
@@ -272,7 +273,9 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       );
     }
     queue.arrive();
-    const promise = handled(this.#line.add(item));
+    const caller = settings.sizeOf && new AsyncResource('SPILLWAY');
+    // The timer of the line must not keep the context of whoever waits.
+    const promise = handled(queue.context.runInAsyncScope(() => this.#line.add(item, caller)));
     this.#sink.setHeld(true);
     return promise;
   }

@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks';
 import type { Clock } from './clock.js';
 import { Deadline } from './common/deadline.js';
 
@@ -5,6 +6,8 @@ interface Waiter<T> {
   item: T;
   /** When it stops waiting. */
   deadline: number;
+  /** The context of the push, in which the user is asked about the item. */
+  caller: AsyncResource | undefined;
   answer: (admitted: boolean) => void;
   reject: (error: Error) => void;
 }
@@ -29,9 +32,10 @@ export class WaitingLine<T> {
     return this.#waiters.length - this.#head;
   }
 
-  add(item: T): Promise<boolean> {
+  add(item: T, caller?: AsyncResource): Promise<boolean> {
     return new Promise((answer, reject) => {
-      this.#waiters.push({ item, deadline: this.#clock.now() + this.#maxBlockTimeMs, answer, reject });
+      const deadline = this.#clock.now() + this.#maxBlockTimeMs;
+      this.#waiters.push({ item, deadline, caller, answer, reject });
       if (this.length === 1) this.#setDeadline();
     });
   }
@@ -45,7 +49,7 @@ export class WaitingLine<T> {
     try {
       while (this.length > 0) {
         const waiter = this.#waiters[this.#head]!;
-        const bytes = measure(waiter.item);
+        const bytes = waiter.caller?.runInAsyncScope(measure, undefined, waiter.item) ?? measure(waiter.item);
         // Everybody has been sent away.
         if (this.#waiters[this.#head] !== waiter) return;
         // Out of the line first: what is admitted is no longer here for a listener who then ends everything.

@@ -55,12 +55,16 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly #settlements: SettlementLog<T>;
   readonly #positions: CommittedPosition<T> | undefined;
   #pumpIsScheduled = false;
-  readonly #pumpTask = () => {
+  // In our own context, not in that of the write which made it necessary: flushes and timers start here.
+  readonly #pumpTask = () => this.queue.context.runInAsyncScope(this.#runPump, this);
+
+  #runPump(): void {
     this.#pumpIsScheduled = false;
     this.#settlements.deliver();
     this.#checkWaiters();
     this.#pump();
-  };
+  }
+
   readonly #alarm: Alarm;
   readonly #pace: FlushPace;
   #flushes: Record<FlushReason, number> = { size: 0, bytes: 0, interval: 0, drain: 0, manual: 0 };
@@ -77,13 +81,16 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
     };
     this.#observer = new GuardedObserver(observer, failSoon);
-    this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon);
+    this.#settlements = new SettlementLog<T>(settings.onSettled, failSoon, (deliver) =>
+      this.queue.context.runInAsyncScope(deliver),
+    );
     this.#alarm = new Alarm(settings.clock, () => this.#pump());
     this.#pace = new FlushPace(settings.clock, settings);
     this.#blocked = new Stopwatch(settings.clock);
     this.#gate = new CallGate(settings, this);
     this.queue = new AdmissionQueue<T>(settings, {
-      onState: (state, previous) => this.#observer.onState(state, previous),
+      onState: (state, previous) =>
+        this.queue.context.runInAsyncScope(() => this.#observer.onState(state, previous)),
       onDrop: (item, reason) => this.#onDrop(item, reason),
       heedsDrops: () => settings.onSettled !== undefined || this.#hasWaiters || this.#observer.hearsDrops(),
     });
@@ -249,7 +256,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
    */
   abort(error: Error, waiting: T[]): Promise<void> {
     if (this.#phase === 'aborted') this.#dropWaiting(waiting);
-    else this.#aborting = this.#abort(error, waiting);
+    else this.#aborting = this.queue.context.runInAsyncScope(this.#abort, this, error, waiting);
     // Not there yet only for a listener that aborts once more, from within the first abort.
     return this.#aborting ?? Promise.resolve();
   }
@@ -524,7 +531,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#settlements.dropped(item, this.queue.weightOfDropped(reason), reason);
     // An eviction may be what a flush() was waiting for; but the room that it leaves will be gone in a moment.
     if (!this.#settlements.isEmpty || this.#hasWaiters) this.#schedulePump();
-    if (this.#observer.hearsDrops()) this.#observer.onDrop(item, reason);
+    if (this.#observer.hearsDrops())
+      this.queue.context.runInAsyncScope(() => this.#observer.onDrop(item, reason));
   }
 
   get #hasWaiters(): boolean {

@@ -9,10 +9,17 @@ const MOST_KEPT = 1_000;
 export class SettlementLog<T> {
   readonly #onSettled: SinkOptions<T>['onSettled'];
   readonly #onThrow: (name: string, thrown: unknown) => void;
+  readonly #runInContext: (deliver: () => void) => void;
   #kept: Settlement<T>[] = [];
 
-  constructor(onSettled: SinkOptions<T>['onSettled'], onThrow: (name: string, thrown: unknown) => void) {
+  /** @param runInContext calls a function in the context of the sink: a drop comes in that of the write */
+  constructor(
+    onSettled: SinkOptions<T>['onSettled'],
+    onThrow: (name: string, thrown: unknown) => void,
+    runInContext: (deliver: () => void) => void = (deliver) => deliver(),
+  ) {
     this.#onSettled = onSettled;
+    this.#runInContext = runInContext;
     this.#onThrow = onThrow;
   }
 
@@ -35,7 +42,7 @@ export class SettlementLog<T> {
   dropped(item: T, weight: number, reason: DropReason): void {
     if (this.#onSettled === undefined) return;
     this.#kept.push({ item, weight, outcome: 'dropped', reason });
-    if (this.#kept.length >= MOST_KEPT) this.deliver();
+    if (this.#kept.length >= MOST_KEPT) this.#runInContext(() => this.deliver());
   }
 
   deliver(): void {

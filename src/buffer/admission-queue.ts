@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { AsyncResource } from 'node:async_hooks';
 import { StageErrors } from '../errors.js';
 import { refusePromise } from '../handlers.js';
 import { show } from '../validate.js';
@@ -41,6 +42,8 @@ export interface TakenItems<T> {
 export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly ledger = new Ledger();
   readonly errors = new StageErrors();
+  /** The asynchronous context (AsyncLocalStorage) in which the stream or controller was made: what is not a caller's own runs in it. */
+  readonly context = new AsyncResource('SPILLWAY');
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
   unrepresented = 0;

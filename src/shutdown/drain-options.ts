@@ -1,5 +1,6 @@
 /** Options of `drainOnSignals` and `drainAll`, with their defaults and checks. */
 
+import { AsyncResource } from 'node:async_hooks';
 import { constants } from 'node:os';
 import { checkBoolean, checkDuration, checkFunction, checkNames, optional, refuse } from '../validate.js';
 import type { SignalDrainReport } from './drain-report.js';
@@ -61,8 +62,10 @@ export function checkSignalOptions(options: DrainOnSignalsOptions): SignalSettin
   return {
     ...common,
     signals: checkSignals(options.signals ?? SHUTDOWN_DEFAULTS.signals),
-    beforeDrain: optional(options.beforeDrain, (value) => checkFunction('beforeDrain', value)),
-    onDrained: optional(options.onDrained, (value) => checkFunction('onDrained', value)),
+    beforeDrain: optional(options.beforeDrain, (value) =>
+      AsyncResource.bind(checkFunction('beforeDrain', value)),
+    ),
+    onDrained: optional(options.onDrained, (value) => AsyncResource.bind(checkFunction('onDrained', value))),
   };
 }
 

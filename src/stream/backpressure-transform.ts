@@ -289,7 +289,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     try {
       return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
-      if (offered) this.#queue.retract();
+      if (offered) this.#gate.retract();
       else this.#lateCallbacks.withdraw(encoding, callback);
       throw thrown;
     }
@@ -312,7 +312,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     try {
       super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
-      if (offered) this.#queue.retract();
+      if (offered) this.#gate.retract();
       late?.withdraw(encoding, callback);
       throw thrown;
     }
@@ -350,7 +350,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   override _final(callback: WriteCallback): void {
     this.#gate.countLeftOut();
     // Not at once: 'finish' must not follow a destroy() that comes in the same tick.
-    process.nextTick(() => this.#reader.endInput(callback));
+    process.nextTick(() => {
+      this.#queue.context.runInAsyncScope(() => this.#reader.endInput(callback));
+    });
   }
 
   /**
@@ -379,6 +381,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
+    this.#queue.context.runInAsyncScope(this.#close, this, error, callback);
+  }
+
+  #close(error: Error | null, callback: WriteCallback): void {
     const queue = this.#queue;
     const inFlight = this.#reader.close();
     const reason = error ?? (inFlight.length === 0 && this.#isIdle ? null : this.#abortedError());
@@ -397,7 +403,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   #tell(event: string, ...args: unknown[]): void {
     try {
-      this.emit(event, ...args);
+      this.#queue.context.runInAsyncScope(() => this.emit(event, ...args));
     } catch (thrown) {
       // Not at once: whoever caused the event is in the middle of something.
       process.nextTick(() =>

@@ -259,7 +259,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     try {
       return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
     } catch (thrown) {
-      if (offered) this.#sink.queue.retract();
+      if (offered) this.#gate.retract();
       else this.#lateCallbacks.withdraw(encoding, callback);
       throw thrown;
     }
@@ -282,7 +282,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     try {
       super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
-      if (offered) this.#sink.queue.retract();
+      if (offered) this.#gate.retract();
       late?.withdraw(encoding, callback);
       throw thrown;
     }
@@ -319,13 +319,21 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   override _final(callback: WriteCallback): void {
     this.#gate.countLeftOut();
+    const { context } = this.#sink.queue;
     this.#sink
       .flush()
-      .then(() => callback(), callback)
+      .then(
+        () => context.runInAsyncScope(callback),
+        (error: unknown) => context.runInAsyncScope(callback, undefined, error as Error),
+      )
       .catch((thrown: unknown) => failOf(this, this.#sink.errors, "listener of 'prefinish'", thrown));
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
+    this.#sink.queue.context.runInAsyncScope(this.#close, this, error, callback);
+  }
+
+  #close(error: Error | null, callback: WriteCallback): void {
     if (error === null && this.#sink.isIdle) {
       this.#gate.close(null);
       this.#sink.stop();

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Writable } from 'node:stream';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import type { Outcome } from '../buffer/admission.js';
@@ -60,6 +61,11 @@ export class ProducerGate<T> {
   /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
   #asking: WriteCallback | undefined;
   #askedChunk: T | undefined;
+  /** The contexts of the writes that wait, in order, if the user is asked about them: `shed` and `sizeOf` run in those. */
+  readonly #callers: AsyncResource[] = [];
+  /** That of the chunk that `_write` has. */
+  #caller: AsyncResource | undefined;
+  readonly #asksUser: boolean;
   /** Bytes of the chunk that is about to go the long way. */
   #measured: number | undefined;
   /** The drains under way: how many items had stood in line when each began. */
@@ -82,6 +88,7 @@ export class ProducerGate<T> {
     this.#nativeLength = nativeLength;
     this.#blocks = settings.strategy === 'block';
     this.#objectMode = settings.objectMode;
+    this.#asksUser = settings.shed !== undefined || (settings.objectMode && settings.sizeOf !== undefined);
     this.#queue = gated.queue;
     this.#ledger = gated.queue.ledger;
     this.#blockDeadline = new Deadline(settings.clock, settings.maxBlockTimeMs ?? Infinity, () =>
@@ -232,7 +239,14 @@ export class ProducerGate<T> {
   onOffer(chunk: unknown): boolean {
     if (!this.#open || chunk === null) return false;
     this.#gated.queue.arrive();
+    if (this.#asksUser) this.#callers.push(new AsyncResource('SPILLWAY'));
     return true;
+  }
+
+  /** The offer was refused with an exception. */
+  retract(): void {
+    this.#queue.retract();
+    this.#callers.pop();
   }
 
   /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
@@ -275,6 +289,7 @@ export class ProducerGate<T> {
   admit(chunk: T, callback: WriteCallback): void {
     // An override has made several of one chunk.
     if (this.#ledger.waiting === 0) this.#queue.arrive();
+    this.#caller = this.#callers.shift();
     const bytes = this.#measured;
     const { offered } = this.#ledger;
     this.#measured = undefined;
@@ -336,12 +351,19 @@ export class ProducerGate<T> {
   #ask(chunk: T, asked: boolean, bytes?: number): number | 'shed' | undefined {
     let answer: number | 'shed' | undefined;
     try {
-      answer = !asked && this.#queue.sheds(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
+      answer =
+        this.#caller === undefined
+          ? this.#askUser(chunk, asked, bytes)
+          : this.#caller.runInAsyncScope(this.#askUser, this, chunk, asked, bytes);
     } catch (thrown) {
       // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
     }
     return this.#stream.destroyed ? undefined : answer;
+  }
+
+  #askUser(chunk: T, asked: boolean, bytes: number | undefined): number | 'shed' {
+    return !asked && this.#queue.sheds(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
   }
 
   #admitAsked(chunk: T, answer: number | 'shed'): Outcome {
@@ -441,7 +463,10 @@ export class ProducerGate<T> {
 
   #setBlockDeadline(): void {
     const { clock, maxBlockTimeMs } = this.#settings;
-    this.#blockDeadline.setBy(clock.now() + (maxBlockTimeMs ?? Infinity));
+    if (maxBlockTimeMs === undefined || maxBlockTimeMs === Infinity) return;
+    const deadline = this.#blockDeadline;
+    // A timer keeps the context alive in which it is set.
+    this.#queue.context.runInAsyncScope(() => deadline.setBy(clock.now() + maxBlockTimeMs));
   }
 
   #onBlockedTooLong(): void {
@@ -475,7 +500,7 @@ export class ProducerGate<T> {
   /** Does what calls the producer's listeners. */
   #letOn(release: () => unknown): void {
     try {
-      release();
+      this.#queue.context.runInAsyncScope(release);
     } catch (thrown) {
       this.#stream.destroy(this.#queue.errors.handlerFailed("listener of 'drain'", thrown));
     }

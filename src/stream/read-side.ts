@@ -49,13 +49,16 @@ export class ReadSide<In> {
   #hasEnded = false;
   #isHalted = false;
   #onMappedAll: (() => void) | undefined;
-  readonly #task = () => {
+  // In the transform's own context, whoever has written or read: so does `map`.
+  readonly #task = () => this.#queue.context.runInAsyncScope(this.#deliver, this);
+
+  #deliver(): void {
     this.#isScheduled = false;
     this.#queue.endClearance();
     this.#run(false);
     this.#tellReadable();
     this.#checkReadOut();
-  };
+  }
 
   constructor(stream: Duplex, queue: AdmissionQueue<In>, settings: ResolvedTransform<In>, port: ReadPort) {
     this.#stream = stream;

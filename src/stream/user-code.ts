@@ -1,5 +1,6 @@
 /** Guards a stream against what its user's code does: errors that cannot be read, callbacks and listeners that throw. */
 
+import { AsyncResource } from 'node:async_hooks';
 import type { Writable } from 'node:stream';
 import type { StageErrors } from '../errors.js';
 import { settlementOf } from '../handlers.js';
@@ -30,7 +31,7 @@ export function failOf(stream: Writable, errors: StageErrors, name: string, thro
   else if (stream.errored === null) process.emitWarning(error);
 }
 
-/** An argument of `write()` or `end()`: if it is a callback, one that may throw, or be asynchronous. */
+/** An argument of `write()` or `end()`: if it is a callback, one that may throw, or be asynchronous, and that runs in the caller's context. */
 export function guardCallback(
   stream: Writable,
   errors: StageErrors,
@@ -39,9 +40,15 @@ export function guardCallback(
 ): unknown {
   if (typeof argument !== 'function') return argument;
   const fail = (thrown: unknown) => failOf(stream, errors, `callback of ${method}()`, thrown);
+  // Node calls it in the context of whatever made room.
+  const caller = new AsyncResource('SPILLWAY');
   return (error?: Error | null) => {
     try {
-      const answer: unknown = (argument as (error?: Error | null) => unknown)(error);
+      const answer: unknown = caller.runInAsyncScope(
+        argument as (error?: Error | null) => unknown,
+        undefined,
+        error,
+      );
       if (typeof answer === 'object' && answer !== null) void settlementOf(answer, fail);
     } catch (thrown) {
       fail(thrown);

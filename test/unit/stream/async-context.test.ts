@@ -1,0 +1,257 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
+import {
+  context,
+  createContextKey,
+  ROOT_CONTEXT,
+  type Context,
+  type ContextManager,
+} from '@opentelemetry/api';
+import { afterEach, describe, expect, it } from 'vitest';
+import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
+import { closed, endOf, range, turn } from '../../support/stream.js';
+
+const storage = new AsyncLocalStorage<string>();
+
+/** What OpenTelemetry's AsyncLocalStorageContextManager does. */
+class StorageContextManager implements ContextManager {
+  readonly #contexts = new AsyncLocalStorage<Context>();
+
+  active(): Context {
+    return this.#contexts.getStore() ?? ROOT_CONTEXT;
+  }
+
+  with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(
+    given: Context,
+    fn: F,
+    thisArg?: ThisParameterType<F>,
+    ...args: A
+  ): ReturnType<F> {
+    return this.#contexts.run(given, () => fn.apply(thisArg, args));
+  }
+
+  bind<T>(_context: Context, target: T): T {
+    return target;
+  }
+
+  enable(): this {
+    return this;
+  }
+
+  disable(): this {
+    this.#contexts.disable();
+    return this;
+  }
+}
+
+const KEY = createContextKey('who');
+
+/** Two ways to tell whose context it is. */
+const WAYS = {
+  AsyncLocalStorage: {
+    run: <R>(who: string, fn: () => R): R => storage.run(who, fn),
+    who: () => storage.getStore(),
+  },
+  'OpenTelemetry context': {
+    run: <R>(who: string, fn: () => R): R => context.with(ROOT_CONTEXT.setValue(KEY, who), fn),
+    who: () => context.active().getValue(KEY) as string | undefined,
+  },
+};
+
+describe.each(Object.entries(WAYS))('by %s', (name, { run, who }) => {
+  if (name !== 'AsyncLocalStorage') context.setGlobalContextManager(new StorageContextManager());
+  let seen: Record<string, Set<string | undefined>> = {};
+  const note = (what: string) => void (seen[what] ??= new Set()).add(who());
+  afterEach(() => {
+    seen = {};
+  });
+
+  it.each(['block', 'drop_oldest'] as const)(
+    'of a writable under %s, each callback runs in its own context',
+    async (strategy) => {
+      const stream = run(
+        'maker',
+        () =>
+          new BackpressureWritable<number>(
+            async (items) => {
+              note('flush');
+              await turn(1);
+              note('flush');
+              if (items.includes(0)) throw new Error('down');
+            },
+            {
+              strategy,
+              maxBufferSize: 4,
+              maxWaiting: 100,
+              minFlushIntervalMs: 1,
+              maxBlockTimeMs: 60_000,
+              positionOf: (item) => (note('positionOf'), item),
+              onFailed: () => note('onFailed'),
+              onSettled: () => note('onSettled'),
+              retry: {
+                attempts: 2,
+                minDelayMs: 1,
+                maxDelayMs: 1,
+                isRetryable: () => (note('isRetryable'), true),
+              },
+            },
+          ),
+      );
+      for (const event of ['state', 'drop', 'flush', 'retry', 'failed', 'drain', 'finish', 'close'] as const)
+        stream.on(event, () => note(event));
+      const callbacks: string[] = [];
+      run('first', () => stream.write(0));
+      await turn();
+      for (const item of range(20, 1))
+        run(`writer ${item}`, () => stream.write(item, () => void callbacks.push(`${item}: ${who()}`)));
+      await run('flusher', () => stream.flush());
+      run('ender', () => stream.end(() => note('end callback')));
+      expect(await endOf(stream)).toBeUndefined();
+      await closed(stream);
+      expect(seen['end callback']).toEqual(new Set(['ender']));
+      delete seen['end callback'];
+      for (const [what, contexts] of Object.entries(seen))
+        expect([what, ...contexts]).toEqual([what, 'maker']);
+      const expected = [
+        'close',
+        'failed',
+        'finish',
+        'flush',
+        'isRetryable',
+        'onFailed',
+        'onSettled',
+        'positionOf',
+      ];
+      const more = strategy === 'block' ? ['drain', 'retry', 'state'] : ['drop', 'retry', 'state'];
+      expect(Object.keys(seen).sort()).toEqual([...expected, ...more].sort());
+      expect(callbacks).toEqual(range(20, 1).map((item) => `${item}: writer ${item}`));
+    },
+  );
+
+  it('shed and sizeOf run in the context of the write, also of one that waits', async () => {
+    const asked: string[] = [];
+    const ask = (item: number) => void asked.push(`${item}: ${who()}`);
+    const stream = run(
+      'maker',
+      () =>
+        new BackpressureWritable<number>(() => turn(1), {
+          maxBufferSize: 2,
+          maxWaiting: 100,
+          shed: (item) => (ask(item), false),
+          sizeOf: (item) => (ask(item), 1),
+        }),
+    );
+    for (const item of range(10)) run(`writer ${item}`, () => stream.write(item));
+    run('ender', () => stream.end());
+    expect(await endOf(stream)).toBeUndefined();
+    expect(asked).toEqual(
+      range(10).flatMap((item) => [`${item}: writer ${item}`, `${item}: writer ${item}`]),
+    );
+  });
+
+  it('destroyed by somebody: what follows runs in the context of the maker', async () => {
+    const stream = run(
+      'maker',
+      () =>
+        new BackpressureWritable<number>(
+          (_items, { signal }) =>
+            new Promise((_resolve, reject) => {
+              signal.addEventListener('abort', () => {
+                note('abort');
+                reject(signal.reason as Error);
+              });
+            }),
+          { onSettled: () => note('onSettled'), batchSize: 1 },
+        ),
+    );
+    for (const event of ['error', 'close', 'state'] as const) stream.on(event, () => note(event));
+    run('writer', () => stream.write(1));
+    run('writer', () => stream.write(2));
+    await turn();
+    run('destroyer', () => stream.destroy(new Error('enough')));
+    await closed(stream);
+    expect(Object.keys(seen).sort()).toEqual(['abort', 'close', 'error', 'onSettled']);
+    for (const [what, contexts] of Object.entries(seen)) expect([what, ...contexts]).toEqual([what, 'maker']);
+  });
+
+  it('of a transform, map and events run in the context of the maker, write callbacks in the caller’s', async () => {
+    const stream = run(
+      'maker',
+      () =>
+        new BackpressureTransform<number>({
+          maxBufferSize: 3,
+          maxWaiting: 100,
+          map: (item) => (note('map'), item),
+        }),
+    );
+    for (const event of ['state', 'drain', 'finish', 'data', 'end', 'close'] as const)
+      stream.on(event, () => note(event));
+    const callbacks: string[] = [];
+    for (const item of range(8))
+      run(`writer ${item}`, () => stream.write(item, () => void callbacks.push(`${item}: ${who()}`)));
+    await turn();
+    run('ender', () => stream.end());
+    await closed(stream);
+    expect(Object.keys(seen).sort()).toEqual(['close', 'data', 'drain', 'end', 'finish', 'map', 'state']);
+    for (const [what, contexts] of Object.entries(seen)) expect([what, ...contexts]).toEqual([what, 'maker']);
+    expect(callbacks).toEqual(range(8).map((item) => `${item}: writer ${item}`));
+  });
+
+  it('of a controller, each callback runs in its own context', async () => {
+    const asked: string[] = [];
+    const controller = run(
+      'maker',
+      () =>
+        new BackpressureController<number>(
+          async () => {
+            note('flush');
+            await turn(1);
+          },
+          {
+            maxBufferSize: 2,
+            maxWaiting: 100,
+            onSettled: () => note('onSettled'),
+            sizeOf: (item) => (asked.push(`${item}: ${who()}`), 1),
+          },
+        ),
+    );
+    for (const event of ['state', 'drop', 'flush'] as const) controller.on(event, () => note(event));
+    run('starter', () => controller.start());
+    await Promise.all(range(10).map((item) => run(`pusher ${item}`, () => controller.push(item))));
+    await run('drainer', () => controller.drain());
+    controller.stop();
+    for (const [what, contexts] of Object.entries(seen)) expect([what, ...contexts]).toEqual([what, 'maker']);
+    expect(new Set(asked)).toEqual(new Set(range(10).map((item) => `${item}: pusher ${item}`)));
+  });
+});
+
+it('keeps no store of a writer alive once its items have settled', async () => {
+  const stream = new BackpressureWritable<number>(async () => undefined, {
+    minFlushIntervalMs: 60_000,
+    maxFlushIntervalMs: 60_000,
+    maxBlockTimeMs: 60_000,
+    maxBufferSize: 4,
+    maxWaiting: 100,
+  });
+  const stores = new AsyncLocalStorage<object>();
+  const references: WeakRef<object>[] = [];
+  for (const item of range(20)) {
+    const store = { item, ballast: new Array(1_000).fill(item) };
+    references.push(new WeakRef(store));
+    stores.run(store, () => stream.write(item, () => undefined));
+  }
+  await stream.flush();
+  await turn();
+  // The interval's timer is set, for items of one more writer.
+  stores.run({}, () => stream.write(99));
+  const { gc } = globalThis as { gc?: () => void };
+  if (gc !== undefined) {
+    for (let round = 0; round < 5; round++) {
+      await turn();
+      gc();
+    }
+    expect(references.filter((reference) => reference.deref() !== undefined)).toEqual([]);
+  }
+  stream.end();
+  await once(stream, 'close');
+});
