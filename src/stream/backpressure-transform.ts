@@ -185,7 +185,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   #createShutdown(): SinkDrain {
-    let mark = 0;
+    let mark: number | undefined;
     return new SinkDrain({
       passesOn: true,
       isClosed: () => this.closed,
@@ -201,7 +201,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
         if (this.#isIdle) return Promise.resolve();
         const previous = mark;
         mark = this.#gate.beginDrain();
-        this.#gate.endDrain(previous);
+        if (previous !== undefined) this.#gate.endDrain(previous);
         return this.#readUpTo(mark);
       },
       halt: () => {
@@ -210,7 +210,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
         this.#reader.settleRead();
         return [...this.#reader.inFlightItems(), ...this.#queue.queuedItems(), ...this.#gate.waitingItems()];
       },
-      end: (reason) => this.#endFor(reason),
+      end: (reason) => this.#endFor(reason, mark),
     });
   }
 
@@ -219,10 +219,12 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     return this.#reader.readUpTo(mark);
   }
 
-  #endFor(reason: string): void {
+  #endFor(reason: string, mark: number | undefined): void {
     if (this.destroyed) return;
     if (!this.#isIdle) this.destroy(this.#abortedError(`${reason}: ended with items unsettled`));
     else if (!this.writableEnded) this.destroy();
+    // 'finish' and 'end' are all that is missing.
+    else if (mark !== undefined) this.#gate.endDrain(mark);
   }
 
   #setHeld(held: boolean): void {

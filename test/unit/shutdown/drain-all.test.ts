@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   BackpressureController,
+  BackpressureTransform,
   BackpressureWritable,
   drainAll,
   type DrainableSinks,
@@ -164,5 +165,18 @@ describe('drainAll', () => {
     expect(await drainAll([sink])).toMatchObject({ undelivered: [], errors: [] });
     expect(items).toEqual([1]);
     expect(process.listenerCount('exit')).toBe(before);
+  });
+});
+
+describe('a transform that has ended with its producer held', () => {
+  it('closes once it has been drained and read', async () => {
+    const transform = new BackpressureTransform<number>({ maxBufferSize: 1 });
+    transform.end(1);
+    transform.resume();
+    const report = await drainAll([transform]);
+    expect(report).toMatchObject({ undelivered: [], errors: [] });
+    await turn(3);
+    expect(transform.closed).toBe(true);
+    expect(transform.errored).toBe(null);
   });
 });
