@@ -80,6 +80,10 @@ export function createRowCopy(
       valuesOf,
       linesOf: writtenLines,
       rejectOf: lineOf,
+      keyOf: (row: SourceRow) => row.ordinal,
+      onOutcome: (first, rows) => {
+        unanswered.foundOut(first as number, rows);
+      },
       ...(importLog === undefined ? {} : { importLog }),
       ...(atomic ? { scope: NESTED_TRANSACTION } : {}),
     },

@@ -1,10 +1,12 @@
 /**
  * Exactly once: which items of a batch still have to be written, and the mark in the batch's own transaction that says that they were.
- * Without an import there is nothing to it.
+ * Without an import there is no mark, and only a batch whose COMMIT was not answered is asked for.
  */
 
+import { toError } from '../common/thrown.js';
 import { forEachInTurns } from '../common/turn-budget.js';
-import type { BatchStage, RowFailures } from './batch.js';
+import { BatchFailure, type BatchStage, type OpenTransaction, type RowFailures } from './batch.js';
+import { findOutcome, type CommitOutcome } from './connection/commit-outcome.js';
 import { CopyError } from './copy-error.js';
 import type { CopyOptionFields } from './copy-options.js';
 import { AlreadyCommitted } from './import-errors.js';
@@ -14,6 +16,8 @@ import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 
 const NO_FAILURES: RowFailures = new Map();
+/** Far more than connections. */
+const MOST_OPEN = 1_000;
 
 /** A batch, less what an earlier run or attempt has written. */
 export interface MarkedBatch<T> {
@@ -25,12 +29,21 @@ export interface MarkedBatch<T> {
   indexOf(row: number): number;
   onCommitted(): void;
   /** What an earlier attempt had left out, where it turns out that it did commit. */
-  onFailure(stage: BatchStage, cause: Error, signal: AbortSignal): Promise<RowFailures | undefined>;
+  onFailure(
+    stage: BatchStage,
+    cause: Error,
+    signal: AbortSignal,
+    open?: OpenTransaction,
+  ): Promise<RowFailures | undefined>;
 }
 
 export interface MarkSettings<T> {
   importLog?: ImportLog;
   rejectOf?: (item: T, error: CopyError) => unknown;
+  /** By what another attempt's batch is known for the same, from its first item. Default: the item itself. */
+  keyOf?: (item: T) => unknown;
+  /** Another attempt has found out what became of the batch with that key. */
+  onOutcome?: (key: unknown, rows: number) => void;
 }
 
 /** Where a batch of rows that are written already lies in the source. Nothing of it is committed. */
@@ -51,9 +64,9 @@ export abstract class BatchMarks<T> {
   static create<T>(
     pool: CopyPool,
     { importId, positionOf }: Pick<CopyOptionFields<T, never>, 'importId' | 'positionOf'>,
-    { importLog, rejectOf }: MarkSettings<T>,
+    { importLog, rejectOf, keyOf = (item) => item, onOutcome = () => undefined }: MarkSettings<T>,
   ): BatchMarks<T> {
-    if (positionOf === undefined) return new NoMarks<T>();
+    if (positionOf === undefined) return new OutcomeMarks<T>(pool, keyOf, onOutcome);
     const open = (layout: RowLayout, signal: AbortSignal): Promise<ImportLog> =>
       importLog === undefined
         ? ImportLog.open(pool, { importId: importId!, schema: layout.schema, table: layout.table }, signal)
@@ -62,8 +75,25 @@ export abstract class BatchMarks<T> {
   }
 }
 
-class NoMarks<T> extends BatchMarks<T> {
+interface OpenBatch extends OpenTransaction {
+  rows: number;
+}
+
+/** Without an import: the server itself says what became of a batch whose COMMIT was not answered, as far as it knows. */
+class OutcomeMarks<T> extends BatchMarks<T> {
   readonly areKept = false;
+  readonly #pool: CopyPool;
+  readonly #keyOf: (item: T) => unknown;
+  readonly #onOutcome: (key: unknown, rows: number) => void;
+  /** Batches whose COMMIT was not answered, by their first items. */
+  readonly #open = new Map<unknown, OpenBatch>();
+
+  constructor(pool: CopyPool, keyOf: (item: T) => unknown, onOutcome: (key: unknown, rows: number) => void) {
+    super();
+    this.#pool = pool;
+    this.#keyOf = keyOf;
+    this.#onOutcome = onOutcome;
+  }
 
   override advance(): void {
     // Nothing is told of places.
@@ -73,19 +103,48 @@ class NoMarks<T> extends BatchMarks<T> {
     // As above.
   }
 
-  override openRange(): Promise<MarkedBatch<T>> {
-    return this.open([]);
+  override openRange({ first, rows }: WrittenRange): Promise<MarkedBatch<T>> {
+    return Promise.resolve(this.#batch([], NO_FAILURES, first, rows));
   }
 
-  override open(items: readonly T[]): Promise<MarkedBatch<T>> {
-    return Promise.resolve({
+  override async open(items: readonly T[], _layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
+    const key = this.#keyOf(items[0]!);
+    const earlier = this.#open.get(key);
+    if (earlier?.rows === items.length && (await this.#isCommitted(key, earlier, signal)))
+      return this.#batch([], earlier.leftOut, key, 0);
+    return this.#batch(items, NO_FAILURES, key, items.length);
+  }
+
+  async #isCommitted(key: unknown, open: OpenBatch, signal: AbortSignal): Promise<boolean> {
+    let outcome: CommitOutcome;
+    try {
+      outcome = await findOutcome(this.#pool, open.mark, signal);
+    } catch (error) {
+      throw new BatchFailure('commit', toError(error), true, undefined, open);
+    }
+    this.#open.delete(key);
+    if (outcome !== 'unknown') this.#onOutcome(key, open.rows);
+    return outcome === 'committed';
+  }
+
+  #batch(items: readonly T[], failures: RowFailures, key: unknown, rows: number): MarkedBatch<T> {
+    return {
       items,
-      failures: NO_FAILURES,
+      failures,
       mark: undefined,
       indexOf: (row) => row,
       onCommitted: () => undefined,
-      onFailure: () => Promise.resolve(undefined),
-    });
+      onFailure: (_stage, _cause, _signal, open) => {
+        if (open !== undefined) this.#remember(key, { ...open, rows });
+        return Promise.resolve(undefined);
+      },
+    };
+  }
+
+  /** One that is not tried again is never asked for: so only the latest are kept. */
+  #remember(key: unknown, open: OpenBatch): void {
+    this.#open.set(key, open);
+    if (this.#open.size > MOST_OPEN) this.#open.delete(this.#open.keys().next().value);
   }
 }
 

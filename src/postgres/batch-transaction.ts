@@ -4,10 +4,11 @@
  */
 
 import { forEachInTurns } from '../common/turn-budget.js';
-import type { Batch, BatchStage, RowFailures } from './batch.js';
+import type { Batch, BatchStage, OpenTransaction, RowFailures } from './batch.js';
 import { BatchPacer } from './batch-pacer.js';
 import type { ClientLease } from './client-lease.js';
 import { Commit } from './connection/commit.js';
+import { TRANSACTION_ID, type ServerIdentity } from './connection/commit-outcome.js';
 import { expectOtherStatements } from './connection/own-query.js';
 import type { CopyError } from './copy-error.js';
 import { describeRowFault } from './copy-failure.js';
@@ -51,14 +52,31 @@ export class BatchTransaction<T, Client extends CopyClient> {
   #stage: BatchStage = 'copy';
   /** When the last statement left. */
   #sentAt = performance.now();
+  readonly #server: ServerIdentity | undefined;
+  /** The transaction's id, once it is known. */
+  #id: string | undefined;
 
-  constructor(batch: Batch<T, Client>, lease: ClientLease<Client>, patience: Patience) {
+  /** @param server where the transaction's id means something; undefined: it is not asked for */
+  constructor(
+    batch: Batch<T, Client>,
+    lease: ClientLease<Client>,
+    patience: Patience,
+    server: ServerIdentity | undefined,
+  ) {
+    this.#server = server;
     this.#batch = batch;
     this.#lease = lease;
     this.#patience = patience;
     this.#commitment = new Commit(lease);
     const { signal, items } = batch;
-    this.way = { lease, patience, signal, rows: items.length, pacer: new BatchPacer(signal) };
+    this.way = {
+      lease,
+      patience,
+      signal,
+      rows: items.length,
+      pacer: new BatchPacer(signal),
+      ...(server !== undefined && { onValue: (id: string | null) => (this.#id = id ?? undefined) }),
+    };
     this.#begin(batch.scope.begin);
   }
 
@@ -69,6 +87,12 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** COMMIT has left, and nobody knows what came of it. Of a part of somebody else's transaction nothing is final. */
   get isCommitOpen(): boolean {
     return this.#batch.scope.isFinal && this.#commitment.isOpen;
+  }
+
+  /** By which another connection can find out what became of it. */
+  asOpen(): OpenTransaction | undefined {
+    if (this.#id === undefined || this.#server === undefined) return undefined;
+    return { mark: { id: this.#id, server: this.#server }, leftOut: this.leftOut() };
   }
 
   /** Its connection has not been thrown away. */
@@ -85,15 +109,21 @@ export class BatchTransaction<T, Client extends CopyClient> {
   #begin(first: Statement): void {
     const { staging } = this.#batch.layout.plan;
     this.due = [first, ...this.limitLockWait()];
+    this.#id = undefined;
     if (staging !== undefined) this.due.push(staging.create);
   }
 
   /** With what is due before it. @param absent columns that the rows leave out @param then what follows the COPY at once */
   copyStatement(format: CopyFormat, absent?: string, ...then: Statement[]): Statement {
     this.#sentAt = performance.now();
-    const statements = sequence([...this.due, this.#batch.layout.plan.copy(format, absent), ...then]);
+    const copy = this.#batch.layout.plan.copy(format, absent);
+    const statements = sequence([...this.due, copy, ...then, ...this.#identify()]);
     this.due = [];
     return statements;
+  }
+
+  #identify(): Statement[] {
+    return this.#server === undefined || this.#id !== undefined ? [] : [TRANSACTION_ID];
   }
 
   /** From the temporary table into the table. */

@@ -1,5 +1,6 @@
 /** What a batch is: its rows, where they go, how, and in which stage it may fail. */
 
+import type { TransactionMark } from './connection/commit-outcome.js';
 import type { CopyError } from './copy-error.js';
 import type { PieceSize, TimeLimit } from './copy/piece-size.js';
 import type { FormatChoice } from './copy-format.js';
@@ -21,16 +22,31 @@ export class BatchFailure extends Error {
   override readonly cause: Error;
   /** COMMIT has left, and nobody knows what came of it. */
   readonly isCommitOpen: boolean;
+  /** The transaction, if COMMIT is open and the server can be asked about it. */
+  readonly open: OpenTransaction | undefined;
   /** The time limit of the session that the batch has exceeded. */
   readonly limit: TimeLimit | undefined;
 
-  constructor(stage: BatchStage, cause: Error, isCommitOpen = false, limit?: TimeLimit) {
+  constructor(
+    stage: BatchStage,
+    cause: Error,
+    isCommitOpen = false,
+    limit?: TimeLimit,
+    open?: OpenTransaction,
+  ) {
     super(cause.message);
     this.stage = stage;
     this.cause = cause;
     this.isCommitOpen = isCommitOpen;
     this.limit = limit;
+    this.open = open;
   }
+}
+
+/** A transaction whose COMMIT was not answered, and what its batch had left out. */
+export interface OpenTransaction {
+  readonly mark: TransactionMark;
+  readonly leftOut: RowFailures;
 }
 
 /** Rows at fault by their places in the batch, in order. */

@@ -11,6 +11,7 @@ import { BinaryRefusal } from './binary-chunk.js';
 import { ClientLease } from './client-lease.js';
 import type { BinaryFormat } from './copy-format.js';
 import { BINARY_FORMAT, type CopyFormat } from './copy-plan.js';
+import { identifyServer } from './connection/commit-outcome.js';
 import { copyChunks } from './copy-rows.js';
 import { EncodedRows } from './encoded-rows.js';
 import { LineTranscoder } from './line-transcoder.js';
@@ -30,7 +31,10 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
   let lease: ClientLease<Client> | undefined;
   try {
     lease = await ClientLease.take(batch.pool, batch.signal);
-    transaction = new BatchTransaction(batch, lease, patience);
+    // A mark of an import's tells the same, also after a change of servers.
+    const asksOutcome = batch.scope.isFinal && batch.mark === undefined;
+    const server = asksOutcome ? await identifyServer(lease.client, patience) : undefined;
+    transaction = new BatchTransaction(batch, lease, patience, server);
     await new BatchCopy(batch, transaction).run();
     lease.release();
     return transaction.leftOut();
@@ -39,7 +43,13 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
     const error = lease?.reasonOf(toError(thrown)) ?? toError(thrown);
     const isCommitOpen = transaction?.isCommitOpen ?? false;
     const limit = await transaction?.rollBack(error);
-    throw new BatchFailure(stage, error, isCommitOpen, limit);
+    throw new BatchFailure(
+      stage,
+      error,
+      isCommitOpen,
+      limit,
+      isCommitOpen ? transaction?.asOpen() : undefined,
+    );
   } finally {
     patience.end();
   }

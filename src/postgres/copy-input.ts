@@ -28,6 +28,8 @@ interface CopyConnection {
 interface CopyQuery {
   submit(connection: CopyConnection): void;
   handleReadyForQuery(): void;
+  handleRowDescription?(): void;
+  handleDataRow?(row: { fields: readonly (string | null)[] }): void;
 }
 
 interface Waiter {
@@ -44,11 +46,15 @@ export class CopyInput {
   /** Settles when the server has answered a COPY that failed or was given up. */
   readonly #answer: Promise<Error | undefined>;
 
-  /** Sends `statement` at once; rows may follow before the server has answered. */
-  constructor(client: CopyClient, statement: Statement) {
+  /**
+   * Sends `statement` at once; rows may follow before the server has answered.
+   *
+   * @param onValue gets the first value of each row that a statement behind the COPY returns. Default: there is none.
+   */
+  constructor(client: CopyClient, statement: Statement, onValue?: (value: string | null) => void) {
     const stream = from(statement, { highWaterMark: AHEAD_BYTES });
     this.#stream = stream;
-    this.#watch(stream as unknown as CopyQuery);
+    this.#watch(stream as unknown as CopyQuery, onValue);
     this.#answer = new Promise((resolve) => {
       stream.once('error', resolve);
       stream.once('close', () => {
@@ -120,7 +126,13 @@ export class CopyInput {
   }
 
   /** The stream is a query of node-postgres. It has no answer to messages that do not fit, and throws in the socket's handler. */
-  #watch(query: CopyQuery): void {
+  #watch(query: CopyQuery, onValue: ((value: string | null) => void) | undefined): void {
+    if (onValue !== undefined) {
+      query.handleRowDescription = () => undefined;
+      query.handleDataRow = ({ fields }) => {
+        onValue(fields[0] ?? null);
+      };
+    }
     const submit = query.submit.bind(query);
     query.submit = (connection) => {
       this.#connection = connection;

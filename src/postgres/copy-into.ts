@@ -99,6 +99,10 @@ export interface CopyInternals<T> {
   importLog?: ImportLog;
   /** The rows that items stand for, where they are written already. */
   linesOf?: (items: readonly T[]) => WrittenLines | undefined;
+  /** By what a batch is known for the same when it is tried again, from its first item. Default: the item itself. */
+  keyOf?: (item: T) => unknown;
+  /** Another attempt has found out what became of the batch with that key. */
+  onOutcome?: (key: unknown, rows: number) => void;
   /** What the import keeps of an item that was left out, as JSON. Default: nothing. */
   rejectOf?: (item: T, error: CopyError) => unknown;
 }
@@ -195,7 +199,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
       if (!(error instanceof BatchFailure)) throw error;
       const { cause } = error;
       if (cause instanceof AbsentRefusal || cause instanceof MissingColumn) throw cause;
-      const told = await batch.onFailure(error.stage, cause, signal);
+      const told = await batch.onFailure(error.stage, cause, signal, error.open);
       if (told !== undefined) return told;
       const sent = new SentRows(layout, items, undefined, readRow);
       const failure = describeBatchFailure(error, layout, sent);
@@ -245,7 +249,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
     } catch (error) {
       if (!(error instanceof BatchFailure)) throw error;
       const { cause } = error;
-      const told = await marked.onFailure(error.stage, cause, signal);
+      const told = await marked.onFailure(error.stage, cause, signal, error.open);
       const failure = describeBatchFailure(error, layout, new SentRows(layout, []));
       const { limit } = error;
       if (limit !== undefined && !failure.ambiguous && pieces.tookTooLong(batch.rows, limit)) return false;
@@ -275,6 +279,9 @@ function buildCopy<T extends object, Client extends CopyClient>(
           tableLayout.addColumns(layout, await missingColumns(items, layout, source.rowOf));
           continue;
         }
+        // What became of an earlier attempt is not known yet.
+        if (error instanceof BatchFailure)
+          throw describeBatchFailure(error, layout, new SentRows(layout, []));
         if (!(error instanceof StagedFailure)) throw error;
         const { failure, stage, isTooLarge } = error;
         // At once, with smaller statements: nothing of it has landed.

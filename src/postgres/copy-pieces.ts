@@ -21,6 +21,8 @@ export interface PieceWay {
   buffer: SendBuffer;
   /** Of the work on what is sent together. */
   pacer: WorkPacer;
+  /** Gets what a statement behind a COPY returns. */
+  onValue?: ((value: string | null) => void) | undefined;
 }
 
 export interface Piece {
@@ -63,7 +65,7 @@ const TOGETHER_BYTES = 4 * 1024 * 1024;
  * while nothing was under way
  */
 export async function copyPieces(
-  { lease, patience, signal, buffer, pacer }: PieceWay,
+  { lease, patience, signal, buffer, pacer, onValue }: PieceWay,
   pieces: readonly Piece[],
   encoded: EncodedRows,
 ): Promise<(Error | undefined)[]> {
@@ -79,7 +81,7 @@ export async function copyPieces(
     let end = 0;
     for (const piece of pieces.slice(first, next)) {
       end = write(piece, encoded, bytes, end);
-      together.push(new PieceQuery(lease.client as unknown as PieceClient));
+      together.push(new PieceQuery(lease.client as unknown as PieceClient, onValue));
       if (pacer.isTurnSpent()) await pacer.nextTurn();
     }
     for (const [index, piece] of together.entries()) piece.next = together[index + 1];
@@ -169,12 +171,14 @@ class PieceQuery {
   sends: ((stream: PieceStream) => void) | undefined;
   readonly outcome: Promise<Error | undefined>;
   readonly #client: PieceClient;
+  readonly #onValue: PieceWay['onValue'];
   #resolve!: (error: Error | undefined) => void;
   #isOver = false;
   #connection: PieceConnection | undefined;
 
-  constructor(client: PieceClient) {
+  constructor(client: PieceClient, onValue: PieceWay['onValue']) {
     this.#client = client;
+    this.#onValue = onValue;
     refuseUnexpected(this, () => this.#connection);
     this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -196,6 +200,14 @@ class PieceQuery {
   /** Where `query_timeout` is set, node-postgres puts its own function here, and expects it to be called at the end. */
   callback(): void {
     // Nothing is to be done without a timeout.
+  }
+
+  handleRowDescription(): void {
+    // The first column is the one.
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    this.#onValue?.(fields[0] ?? null);
   }
 
   handleCopyInResponse(): void {

@@ -25,15 +25,17 @@ export interface CopyWay {
   rows: number;
   /** Whether the connection is kept after an error of the server's. Default: where that is certain. */
   isKept?: (error: Error) => boolean;
+  /** Gets what a statement behind the COPY returns. */
+  onValue?: (value: string | null) => void;
 }
 
 /** Sends `statement`, which ends with the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
 export async function copyChunks(
-  { lease, signal, patience, rows, isKept = leavesConnectionUsable }: CopyWay,
+  { lease, signal, patience, rows, isKept = leavesConnectionUsable, onValue }: CopyWay,
   statement: Statement,
   nextChunk: () => Buffer | undefined,
 ): Promise<void> {
-  const input = new CopyInput(lease.client, statement);
+  const input = new CopyInput(lease.client, statement, onValue);
   const onAbort = (): void => {
     input.fail(new AbortFault(signal));
   };

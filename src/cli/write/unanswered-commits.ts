@@ -20,6 +20,13 @@ export class UnansweredCommits {
     return sum;
   }
 
+  /** The server has said what became of the last attempt at a batch of `rows` rows. */
+  foundOut(first: number | bigint, rows: number): void {
+    const others = (this.#rows.get(first) ?? 0) - rows;
+    if (others > 0) this.#rows.set(first, others);
+    else this.#rows.delete(first);
+  }
+
   /**
    * Notes what becomes of an attempt at a batch.
    *

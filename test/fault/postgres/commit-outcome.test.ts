@@ -1,0 +1,167 @@
+/** A COMMIT whose answer was lost: the next connection says what became of it. */
+
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
+import { copyInto, type CopyError } from '../../../src/postgres/index.js';
+import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
+import { flushContext, startOwnServer, useTestDatabase } from '../../support/postgres.js';
+
+interface Row {
+  id: number;
+}
+
+const database = useTestDatabase(() => startOwnServer({ settings: { fsync: 'off' } }));
+let proxy: TestProxy;
+const pools: pg.Pool[] = [];
+
+beforeEach(async () => {
+  proxy = await startProxy(database.url);
+});
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map((pool) => pool.end()));
+  await proxy.close();
+});
+
+function poolVia(user?: string): pg.Pool {
+  const url = new URL(database.urlVia(proxy.host, proxy.port));
+  if (user !== undefined) [url.username, url.password] = [user, 'pw'];
+  const pool = new pg.Pool({ connectionString: url.href, max: 2 });
+  pool.on('error', () => undefined);
+  pools.push(pool);
+  return pool;
+}
+
+/** The server commits, and its answer never comes. */
+function loseAnswer(): void {
+  proxy.onData = (chunk) => {
+    if (!chunk.includes('COMMIT')) return undefined;
+    proxy.onData = () => undefined;
+    proxy.onAnswer = () => {
+      proxy.onAnswer = () => undefined;
+      proxy.cut();
+      return 'drop';
+    };
+    return undefined;
+  };
+}
+
+/** COMMIT leaves us, and never arrives. */
+function loseCommit(): void {
+  proxy.onData = (chunk) => {
+    if (!chunk.includes('COMMIT')) return undefined;
+    proxy.onData = () => undefined;
+    proxy.cut();
+    return 'drop';
+  };
+}
+
+const rows = (count: number): Row[] => Array.from({ length: count }, (_, id) => ({ id }));
+
+async function stored(table: string): Promise<number> {
+  return (await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
+}
+
+async function load(table: string, count: number): Promise<{ failures: FailedItem<Row>[]; flushed: number }> {
+  const failures: FailedItem<Row>[] = [];
+  const sink = new BackpressureWritable<Row>(copyInto<Row>(poolVia(), { table }), {
+    batchSize: 50,
+    concurrency: 1,
+    retry: { minDelayMs: 10 },
+    onFailed: (failed) => failures.push(...failed),
+  });
+  for (const row of rows(count)) sink.write(row);
+  await new Promise<void>((resolve, reject) => {
+    sink.on('error', reject).end(resolve);
+  });
+  return { failures, flushed: sink.getMetrics().eventsFlushed };
+}
+
+describe('copyInto with keys of the client, and without an import', () => {
+  test.each([
+    ['the answer to COMMIT is lost', loseAnswer],
+    ['COMMIT itself is lost', loseCommit],
+  ])('stores each row once and reports no failure if %s', async (_fault, lose) => {
+    const table = await database.table('id int PRIMARY KEY');
+    lose();
+    expect(await load(table, 200)).toEqual({ failures: [], flushed: 200 });
+    expect(await stored(table)).toBe(200);
+  });
+
+  test('tells the rows that the batch left out, if the answer to COMMIT is lost', async () => {
+    const table = await database.table('id int PRIMARY KEY');
+    await database.query(`INSERT INTO ${table} VALUES (7)`);
+    loseAnswer();
+    const { failures, flushed } = await load(table, 40);
+    expect(failures.map(({ item, error }) => [item.id, (error.cause as CopyError).ambiguous])).toEqual([
+      [7, false],
+    ]);
+    expect(flushed).toBe(39);
+  });
+
+  test('asks again while the transaction is in progress', async () => {
+    const table = await database.table('id int PRIMARY KEY');
+    await database.query("ALTER SYSTEM SET synchronous_standby_names = 'absent'");
+    await database.query('SELECT pg_reload_conf()');
+    const copy = copyInto<Row>(poolVia(), { table });
+    const batch = rows(3);
+    const first = copy(batch, flushContext());
+    const [waiting] = await waitFor(() =>
+      database.query<{ pid: number }>("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
+    );
+    proxy.cut();
+    await expect(first).rejects.toMatchObject({ ambiguous: true, retryable: true });
+    const again = copy(batch, { ...flushContext(), attempt: 2 });
+    await waitFor(() =>
+      database.query(
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_xact_status%' AND pid <> pg_backend_pid()",
+      ),
+    );
+    await database.query('ALTER SYSTEM RESET synchronous_standby_names');
+    await database.query('SELECT pg_reload_conf()');
+    await database.query('SELECT pg_cancel_backend($1)', [waiting!.pid]);
+    expect(await again).toBeUndefined();
+    expect(await stored(table)).toBe(3);
+  });
+
+  test('writes the batch again if the role may not see which system the server is', async () => {
+    const table = await database.table('id int');
+    await database.query(
+      "DO $$ BEGIN CREATE ROLE unprivileged LOGIN PASSWORD 'pw'; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+    );
+    await database.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC');
+    await database.query(`ALTER TABLE ${table} OWNER TO unprivileged`);
+    loseAnswer();
+    const copy = copyInto<Row>(poolVia('unprivileged'), { table });
+    const batch = rows(3);
+    await expect(copy(batch, flushContext())).rejects.toMatchObject({ ambiguous: true });
+    expect(await copy(batch, { ...flushContext(), attempt: 2 })).toBeUndefined();
+    expect(await stored(table)).toBe(6);
+  });
+
+  test('still says that the outcome is unknown while no connection can be had', async () => {
+    const table = await database.table('id int PRIMARY KEY');
+    loseAnswer();
+    const copy = copyInto<Row>(poolVia(), { table });
+    const batch = rows(3);
+    const ambiguous = { failureClass: 'transport', ambiguous: true, retryable: true };
+    await expect(copy(batch, flushContext())).rejects.toMatchObject(ambiguous);
+    proxy.onData = () => {
+      setImmediate(() => proxy.cut());
+      return 'drop';
+    };
+    await expect(copy(batch, { ...flushContext(), attempt: 2 })).rejects.toMatchObject(ambiguous);
+    proxy.onData = () => undefined;
+    expect(await copy(batch, { ...flushContext(), attempt: 3 })).toBeUndefined();
+    expect(await stored(table)).toBe(3);
+  });
+});
+
+async function waitFor<T>(query: () => Promise<T[]>): Promise<T[]> {
+  for (const deadline = Date.now() + 15_000; Date.now() < deadline;) {
+    const found = await query();
+    if (found.length > 0) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('it did not come in time');
+}
