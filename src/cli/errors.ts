@@ -1,6 +1,6 @@
 /** How the command line ends, and the errors that end it. Each becomes one line on standard error. */
 
-import { redactSecrets } from './redact.js';
+import { redactSecrets } from '../postgres/connection/redact.js';
 
 export const ExitCode = {
   /** All rows are in. */

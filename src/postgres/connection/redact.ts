@@ -1,17 +1,35 @@
-/** Takes what is secret in a pool's settings out of a text. */
+/** Takes passwords out of a text that people see. Pure; linear in the text's length. */
+
+const URL_START = /\bpostgres(?:ql)?(?::|\/\/)/i;
+const PASSWORD_PAIR = /((?:ssl)?password|oauth_client_secret|PGPASSWORD)(\s*=\s*)(?:'[^']*'?|[^\s&"']+)/gi;
 
 /** Shorter parts of a password would take ordinary words with them. */
 const SHORTEST_PART = 3;
-const HIDDEN = '***';
+const HIDDEN = '…';
 
-/** @param pool its options hold the password, or a URL with it */
+/**
+ * A URL is cut from its scheme to the word that holds the last `@`, for a password may hold any character; `password=…` loses its value.
+ */
+export function redactSecrets(text: string): string {
+  const pairs = text.replace(PASSWORD_PAIR, '$1$2…');
+  const start = URL_START.exec(pairs);
+  if (start === null) return pairs;
+  const lastAt = pairs.lastIndexOf('@');
+  if (lastAt < start.index) return pairs;
+  // A user's name alone is no secret, as in the examples of our own messages.
+  if (/:\/\/[\w.-]*$/.test(pairs.slice(start.index, lastAt))) return pairs;
+  const rest = /^[^\s"]*/.exec(pairs.slice(lastAt))![0];
+  return `${pairs.slice(0, start.index)}postgres://…${pairs.slice(lastAt + rest.length)}`;
+}
+
+/** The same, and what is secret in a pool's settings. @param pool its options hold the password, or a URL with it */
 export function redact(text: string, pool: object): string {
   const { options } = pool as { options?: { password?: unknown; connectionString?: unknown } };
-  let safe = text.replace(/:\/\/[^\s/]*@/g, `://${HIDDEN}@`);
+  let safe = text;
   for (const secret of secretsOf(options?.password, options?.connectionString)) {
     safe = safe.replaceAll(secret, HIDDEN);
   }
-  return safe;
+  return redactSecrets(safe);
 }
 
 /** The longest first: one may hold another. */

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { redactSecrets } from '../../../../src/cli/redact.js';
+import { redactSecrets } from '../../../../src/postgres/connection/redact.js';
 import {
   afterFailure,
   encryptions,
