@@ -68,12 +68,12 @@ export class BatchTransaction<T, Client extends CopyClient> {
     this.#lease = lease;
     this.#patience = patience;
     this.#commitment = new Commit(lease);
-    const { signal, items } = batch;
+    const { signal, items, written } = batch;
     this.way = {
       lease,
       patience,
       signal,
-      rows: items.length,
+      rows: written?.rows ?? items.length,
       pacer: new BatchPacer(signal),
       ...(server !== undefined && { onValue: (id: string | null) => (this.#id = id ?? undefined) }),
     };

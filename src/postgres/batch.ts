@@ -71,7 +71,7 @@ export interface Batch<T, Client extends CopyClient> {
   layout: RowLayout;
   items: readonly T[];
   /** Stand in place of `items`; all of them land, or none. */
-  written?: WrittenRows;
+  written?: WrittenRows & { readonly rows: number };
   /** The items, where they are written already. */
   lines?: WrittenLines | undefined;
   signal: AbortSignal;
