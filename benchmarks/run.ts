@@ -36,6 +36,11 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
     question: 'What do a short-lived stream, a snapshot of metrics and a crowd of waiting callers cost?',
     load: () => import('./small-things.js'),
   },
+  'event-loop': {
+    question:
+      'How long does the longest turn of the event loop take while batches are encoded, isolated and given up?',
+    load: () => import('./event-loop.js'),
+  },
   engines: {
     question: 'How fast are other batching engines at the same work, and which of them bound memory?',
     load: () => import('./engines.js'),
