@@ -21,7 +21,7 @@ import { Flight, type FlightHost } from './flight.js';
 import { CommittedPosition, type Position } from './committed-position.js';
 import { decideFlush } from './flush-decision.js';
 import { FlushPace } from './flush-pace.js';
-import { SettlementLog } from './settlement-log.js';
+import { failuresOf, SettlementLog, type WeighedItems } from './settlement-log.js';
 import { GuardedObserver, type SinkObserver } from './sink-observer.js';
 import { inOrder, Unsettled, type Part } from './unsettled.js';
 
@@ -271,9 +271,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       (flight) => new Promise<void>((resolve) => this.#flights.set(flight, resolve)),
     );
     for (const flight of this.#flights.keys()) flight.abort(error);
-    this.#failQueued();
+    const told = this.#settlements.failQueue(this.#failQueued(), error);
     this.#dropWaiting(waiting);
-    await Promise.all(ends);
+    await Promise.all([...ends, told]);
     this.#settlements.deliver();
     this.#flushWaiters.rejectAll(error);
     this.#loadWaiters.rejectAll(error);
@@ -291,15 +291,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     for (const item of waiting) this.queue.drop(item, 'aborted');
   }
 
-  #failQueued(): void {
+  /** Returns the items, whose outcome is to be told. */
+  #failQueued(): WeighedItems<T> {
     const first = this.queue.head;
     // Before they leave: a listener may ask for the committed position.
     if (this.queue.ledger.queued > 0) this.#positions?.seal(this.queue.itemAt(0));
-    const { items, weights } = this.queue.failQueued();
-    this.#unsettled.add(first, items);
-    const error = this.#failure!;
-    this.#settlements.failed(items.map((item, place) => ({ item, error, weight: weights?.[place] ?? 1 })));
+    const taken = this.queue.failQueued();
+    this.#unsettled.add(first, taken.items);
     this.#schedulePump();
+    return taken;
   }
 
   /** The items that did not arrive, in order, each handed out once. Complete when the abort has ended. */
@@ -356,7 +356,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** After each admission: is this the item that makes a flush due, or starts its age? A listener may have let others in meanwhile. */
   #wake(isFirst: boolean): void {
-    if (this.#phase === 'aborted') return this.#failQueued();
+    if (this.#phase === 'aborted') {
+      this.#settlements.failed(failuresOf(this.#failQueued(), this.#failure!));
+      return;
+    }
     if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return;
     const { queued, queuedBytes } = this.queue.ledger;
     const { batchSize, batchBytes } = this.#limits;

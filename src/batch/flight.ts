@@ -1,5 +1,6 @@
 import type { TakenItems } from '../buffer/admission-queue.js';
 import { Deadline } from '../common/deadline.js';
+import { turnBudget } from '../common/turn-budget.js';
 import { fieldOf, toError } from '../common/thrown.js';
 import { LONGEST_DELAY_MS } from '../clock.js';
 import type { StageErrors } from '../errors.js';
@@ -14,6 +15,9 @@ import { readFlushAnswer, type NamedFailure } from './flush-answer.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
 import { longestRetryAfter, retryDelay } from './retry.js';
 import { flushFailed, inBatchOrder, SETTLED, type Failure, type Verdict } from './verdict.js';
+
+/** From so many items on, it takes milliseconds to settle a batch. */
+const LARGE_BATCH = 10_000;
 
 /** What a flight tells the sink that started it. */
 export interface FlightHost<T> {
@@ -114,7 +118,10 @@ export class Flight<T> {
 
   async #settleAll(): Promise<void> {
     for (;;) {
-      const verdict = this.#judge(await this.#call());
+      const outcome = await this.#call();
+      // An abort ends all batches at once: each is settled in a turn of the event loop of its own.
+      if (this.#aborted && this.#items.length >= LARGE_BATCH) await turnBudget.nextTurn();
+      const verdict = this.#judge(outcome);
       const { failures, again } = verdict;
       if (failures.length > 0 && !(await this.#handOver(verdict))) {
         this.#handBack([...failures, ...again], verdict.toldFlushed);

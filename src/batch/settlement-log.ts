@@ -1,3 +1,4 @@
+import { turnBudget } from '../common/turn-budget.js';
 import type { FailedItem, Settlement, SinkOptions } from '../options.js';
 import { settlementOf } from '../handlers.js';
 import type { DropReason } from '../vocabulary.js';
@@ -5,12 +6,23 @@ import type { DropReason } from '../vocabulary.js';
 /** So many outcomes are told without waiting for the next occasion: a long burst of drops must not pile them up. */
 const MOST_KEPT = 1_000;
 
+export interface WeighedItems<T> {
+  readonly items: readonly T[];
+  readonly weights?: Float64Array | undefined;
+}
+
+export function failuresOf<T>({ items, weights }: WeighedItems<T>, error: Error): FailedItem<T>[] {
+  return items.map((item, place) => ({ item, error, weight: weights?.[place] ?? 1 }));
+}
+
 /** Gathers outcomes and tells them to `onSettled` in batches, in order. Does nothing, and costs nothing, where there is no such handler. */
 export class SettlementLog<T> {
   readonly #onSettled: SinkOptions<T>['onSettled'];
   readonly #onThrow: (name: string, thrown: unknown) => void;
   readonly #runInContext: (deliver: () => void) => void;
   #kept: Settlement<T>[] = [];
+  /** The outcomes of a long queue are being told: what happens meanwhile comes after them. */
+  #isTellingQueue = false;
 
   /** @param runInContext calls a function in the context of the sink: a drop comes in that of the write */
   constructor(
@@ -45,10 +57,35 @@ export class SettlementLog<T> {
     if (this.#kept.length >= MOST_KEPT) this.#runInContext(() => this.deliver());
   }
 
+  /** The queue has failed as a whole: tells its items by the thousand, in as many turns of the event loop as it takes. Never rejects. */
+  async failQueue({ items, weights }: WeighedItems<T>, error: Error): Promise<void> {
+    if (this.#onSettled === undefined) return;
+    const before = this.#kept;
+    this.#kept = [];
+    this.#isTellingQueue = true;
+    // Not from within the call that has ended the sink.
+    await Promise.resolve();
+    this.#tell(before);
+    for (let next = 0; next < items.length;) {
+      const end = Math.min(items.length, next + MOST_KEPT);
+      const slice = { items: items.slice(next, end), weights: weights?.subarray(next, end) };
+      this.#tell(failuresOf(slice, error).map((failure) => ({ ...failure, outcome: 'failed' })));
+      next = end;
+      if (next < items.length && turnBudget.isSpent) await turnBudget.nextTurn();
+    }
+    this.#isTellingQueue = false;
+    this.deliver();
+  }
+
   deliver(): void {
-    if (this.#kept.length === 0) return;
+    if (this.#isTellingQueue) return;
     const settlements = this.#kept;
     this.#kept = [];
+    this.#tell(settlements);
+  }
+
+  #tell(settlements: Settlement<T>[]): void {
+    if (settlements.length === 0) return;
     const fail = (thrown: unknown) => this.#onThrow('onSettled', thrown);
     try {
       const answer = this.#onSettled!(settlements);

@@ -23,7 +23,9 @@ export interface Verdict<T> {
 export const SETTLED: Verdict<never> = { failures: [], toldFlushed: 0, again: [] };
 
 export function inBatchOrder<T>(failures: Failure<T>[]): FailedItem<T>[] {
-  return failures.toSorted((a, b) => a.place - b.place).map(({ failed }) => failed);
+  const isOrdered = failures.every(({ place }, index) => index === 0 || failures[index - 1]!.place < place);
+  const ordered = isOrdered ? failures : failures.toSorted((a, b) => a.place - b.place);
+  return ordered.map(({ failed }) => failed);
 }
 
 /** What the stream fails with where nobody takes the items. */

@@ -8,7 +8,7 @@ const database = useTestDatabase();
 
 const ROWS = 120;
 const ROW_MS = 1;
-/** 5 ms of work, and the row that goes over. */
+/** What the budget of a turn holds, and the row that goes over. */
 const MOST_IN_TURN = 8;
 
 interface Row {

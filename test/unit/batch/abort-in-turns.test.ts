@@ -1,0 +1,40 @@
+/** What the end of a full sink costs one turn of the event loop: settlements are told by the thousand, the count is right at once. */
+
+import { once } from 'node:events';
+import { expect, test, vi } from 'vitest';
+import { BackpressureWritable, type Settlement } from '../../../src/index.js';
+import { inOrder, Unsettled } from '../../../src/batch/unsettled.js';
+
+test('destroy() of a long queue: the ledger is right at once, onSettled gets at most 1,000 outcomes a call, in order', async () => {
+  const told: Settlement<number>[][] = [];
+  const sink = new BackpressureWritable<number>(() => new Promise(() => undefined), {
+    maxBufferSize: 20_000,
+    batchSize: 10,
+    abortGraceMs: 1,
+    onSettled: (settlements) => void told.push([...settlements]),
+  });
+  sink.on('error', () => undefined);
+  for (let item = 0; item < 12_345; item += 1) sink.write(item);
+  await vi.waitFor(() => expect(sink.getMetrics().inFlight).toBe(10));
+  const closed = once(sink, 'close').catch(() => undefined);
+  sink.destroy(new Error('enough'));
+  expect(sink.getMetrics()).toMatchObject({ eventsFailed: 12_335, inFlight: 10, bufferSize: 0 });
+  await closed;
+  const items = told.flat().map(({ item }) => item);
+  expect(items).toHaveLength(12_345);
+  expect(new Set(items).size).toBe(12_345);
+  expect(items.filter((item) => item >= 10)).toEqual(Array.from({ length: 12_335 }, (_, n) => n + 10));
+  expect(Math.max(...told.map(({ length }) => length))).toBeLessThanOrEqual(1_000);
+  expect(sink.takeUnsettled()).toHaveLength(12_345);
+});
+
+test('items that are arrays, or say that they may be spread, come back as they are', () => {
+  const spreadable = { [Symbol.isConcatSpreadable]: true, length: 1, 0: 'inner' };
+  const unsettled = new Unsettled<unknown>();
+  unsettled.add(2, [[1, 2], spreadable]);
+  unsettled.add(0, [[]]);
+  expect(unsettled.take()).toEqual([[], [1, 2], spreadable]);
+  const all = inOrder([{ first: 0, items: [1] }]);
+  all.pop();
+  expect(unsettled.everything()).toHaveLength(3);
+});
