@@ -12,7 +12,7 @@
  */
 
 /** What is left of 10 ms is for the caller's own code, for garbage collection and for the last piece of work. */
-const BUDGET_MS = 3;
+const BUDGET_MS = 4;
 
 /** What a budget needs of the process. Tests give their own. */
 export interface TurnSource {

@@ -10,6 +10,7 @@ import { BatchTransaction } from './batch-transaction.js';
 import { BinaryRefusal } from './binary-chunk.js';
 import { ClientLease } from './client-lease.js';
 import type { BinaryFormat } from './copy-format.js';
+import { CHUNK_BYTES, NONE } from './chunk-writer.js';
 import { BINARY_FORMAT, type CopyFormat } from './copy-plan.js';
 import { identifyServer } from './connection/commit-outcome.js';
 import { copyChunks } from './copy-rows.js';
@@ -170,6 +171,8 @@ class BatchCopy<T, Client extends CopyClient> {
       const nextChunk = (): Buffer | undefined => {
         if (row === items.length) return undefined;
         row = writer.fill(items, row);
+        // Only the turn is spent: a chunk that is sent early costs as much memory as a full one.
+        if (row < items.length && writer.length < CHUNK_BYTES) return NONE;
         bytes += writer.length;
         return writer.take();
       };

@@ -51,14 +51,14 @@ export class LineTranscoder {
     this.#chunk = new BinaryChunk(encoders.length);
   }
 
-  /** The next chunk, smaller where the turn of the event loop is spent; undefined after the last. The caller owns it. @throws {BinaryRefusal} what can only be sent as text */
+  /** The next chunk, empty where only the turn of the event loop is spent; undefined after the last. The caller owns it. @throws {BinaryRefusal} what can only be sent as text */
   next(): Buffer | undefined {
     if (this.#isDone) return undefined;
     const chunk = this.#chunk;
     while (chunk.length < CHUNK_BYTES) {
       if (this.#at < this.#source.length) {
         this.#writeRow();
-        if (this.#pacer.isTurnSpent()) break;
+        if (this.#pacer.isTurnSpent() && chunk.length < CHUNK_BYTES) return NONE;
       } else if (this.#next < this.#lines.length) {
         this.#source = this.#lines[this.#next]!;
         this.#next += 1;
