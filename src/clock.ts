@@ -198,6 +198,11 @@ export class ProcessClock implements Clock {
 
 export const systemClock: Clock = new ProcessClock();
 
+/** An instant of the clock as `Date.now()` counts; an injected clock has a time of its own. */
+export function timeOfDay(clock: Clock, at: number): number {
+  return clock === systemClock ? Date.now() - (clock.now() - at) : at;
+}
+
 /** The same clock, with timers that do not keep the process alive (where its handles have `unref()`, as Node's have). */
 export function unrefClock(clock: Clock): Clock {
   const unref: Clock = {

@@ -17,6 +17,8 @@ export interface FlushReport {
   latencyMs: number;
   /** The call failed as a whole, in a way that says something about the destination rather than about a row. */
   transportFailure: boolean;
+  /** What the call failed with; where items failed one by one, the error of the first of them. `undefined` if all arrived. */
+  error: Error | undefined;
 }
 
 /** A batch, or what is left of it, will be called again. */

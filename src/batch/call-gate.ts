@@ -86,8 +86,15 @@ export class CallGate {
       });
   }
 
+  /** What holds calls now: nothing does once the sink has ended. */
   get state(): BreakerState {
-    return this.#breaker?.state ?? 'closed';
+    return this.#ended ? 'closed' : (this.#breaker?.state ?? 'closed');
+  }
+
+  /** When the open breaker lets a call begin. */
+  get nextProbeAt(): number | undefined {
+    const phase = this.#breaker?.phase;
+    return phase?.kind === 'open' && !this.#ended ? phase.until : undefined;
   }
 
   /** The breaker is open or half open: calls that fail say nothing new about their batch. */

@@ -53,6 +53,7 @@ export class Flight<T> {
   #items: T[];
   #sizes: Float64Array | undefined;
   #weights: Float64Array | undefined;
+  #times: Float64Array | undefined;
   /** Those of `#items` that have not settled. */
   #open: readonly T[];
   #openBytes: number;
@@ -85,6 +86,7 @@ export class Flight<T> {
     this.#openBytes = taken.bytes;
     this.#sizes = taken.sizes;
     this.#weights = taken.weights;
+    this.#times = taken.times;
     this.#reason = reason;
     this.#share = share;
     this.#flush = flush;
@@ -96,6 +98,11 @@ export class Flight<T> {
   /** The items that have not settled. */
   get openItems(): readonly T[] {
     return this.#open;
+  }
+
+  /** When the oldest of the items was admitted that the last call had. */
+  get oldestTime(): number {
+    return this.#open.length === 0 ? Infinity : this.#times![0]!;
   }
 
   /** Resolves when every item has settled. Never rejects, whatever the user's code does: what is open is handed back then. */
@@ -228,7 +235,7 @@ export class Flight<T> {
     const items = this.#items;
     if (transportFailure) this.#gate.failed(this.first, error, this.#callAt);
     else this.#gate.answered();
-    this.#report(0, items.length, latencyMs, transportFailure);
+    this.#report(0, items.length, latencyMs, error, transportFailure);
     const failures = items.map((item, place) => this.#failure(item, place, error, ambiguous));
     if (!retryable || !(this.#isHeld() || this.#mayCallAgain()))
       return { failures, toldFlushed: 0, again: [] };
@@ -242,13 +249,13 @@ export class Flight<T> {
     const answer = readFlushAnswer(raw, items.length, this.#host.errors);
     switch (answer.kind) {
       case 'succeeded':
-        this.#report(items.length, 0, latencyMs, false);
+        this.#report(items.length, 0, latencyMs, undefined, false);
         this.#open = [];
         this.#settleFlushed(items, this.#openBytes, this.#weights);
         return SETTLED;
       case 'invalid':
         ignoreRejections(raw);
-        this.#report(0, items.length, latencyMs, false);
+        this.#report(0, items.length, latencyMs, answer.error, false);
         return {
           failures: items.map((item, place) => this.#failure(item, place, answer.error, true)),
           toldFlushed: 0,
@@ -256,7 +263,9 @@ export class Flight<T> {
         };
       case 'partial': {
         const failed = answer.named.size + answer.unnamed;
-        this.#report(items.length - failed, failed, latencyMs, false);
+        const [first] = answer.named.values();
+        const error = first?.error ?? answer.unnamedError;
+        this.#report(items.length - failed, failed, latencyMs, error, false);
         return this.#judgePartial(answer.named, answer.unnamed, answer.unnamedError);
       }
     }
@@ -438,6 +447,7 @@ export class Flight<T> {
     this.#items = places.map((place) => this.#items[place]!);
     this.#sizes = this.#pickFrom(this.#sizes, places);
     this.#weights = this.#pickFrom(this.#weights, places);
+    this.#times = this.#pickFrom(this.#times, places);
   }
 
   #pickFrom(lane: Float64Array | undefined, places: number[]): Float64Array | undefined {
@@ -449,7 +459,13 @@ export class Flight<T> {
     return sizes === undefined ? 0 : places.reduce((sum, place) => sum + sizes[place]!, 0);
   }
 
-  #report(success: number, failed: number, latencyMs: number, transportFailure: boolean): void {
+  #report(
+    success: number,
+    failed: number,
+    latencyMs: number,
+    error: Error | undefined,
+    transportFailure: boolean,
+  ): void {
     const report = {
       attempt: this.#attempt,
       reason: this.#reason,
@@ -458,6 +474,7 @@ export class Flight<T> {
       failed,
       latencyMs,
       transportFailure,
+      error,
     };
     this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined, this.#share);
   }

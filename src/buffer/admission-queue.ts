@@ -27,6 +27,8 @@ export interface TakenItems<T> {
   items: T[];
   /** Ordinal of the first one among all admitted items, counted from 0. */
   first: number;
+  /** When each was admitted. */
+  times: Float64Array;
   sizes: Float64Array | undefined;
   weights: Float64Array | undefined;
   bytes: number;
@@ -397,6 +399,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     const { ledger } = this;
     this.#clearance = 0;
     const first = this.head;
+    const times = this.#ring.copyTimes(count)!;
     const sizes = this.#ring.copyBytes(count);
     const weights = this.#ring.copyWeights(count);
     const items = this.#ring.take(count);
@@ -405,7 +408,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     ledger.inFlight += count;
     ledger.queuedBytes -= bytes;
     ledger.inFlightBytes += bytes;
-    return { items, first, sizes, weights, bytes };
+    return { items, first, times, sizes, weights, bytes };
   }
 
   /** Items in flight have settled: their capacity is free. */
@@ -434,6 +437,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Everything queued settles as failed, and is handed back. */
   failQueued(): TakenItems<T> {
     const taken = this.take(this.ledger.queued);
+    this.ledger.returned += taken.items.length;
     this.settle(0, taken.items.length, taken.bytes);
     return taken;
   }

@@ -1,15 +1,28 @@
+import { fieldOf } from '../common/thrown.js';
 import type { BufferMetrics } from '../metrics.js';
 import type { AdmissionQueue } from './admission-queue.js';
 
 const NONE = { count: 0, bytes: 0 };
 
+/** What the queue does not know. */
+export interface StageFacts {
+  producerBlockedMs: number;
+  /** When the oldest item in flight was admitted; `Infinity` if there is none. */
+  oldestInFlight: number;
+  failure: Error | undefined;
+  lastError: Error | undefined;
+}
+
 /** @param mapped items whose results wait: in flight for the queue, and in the buffer for everybody else */
 export function bufferMetrics<T>(
   queue: AdmissionQueue<T>,
-  producerBlockedMs: number,
+  { producerBlockedMs, oldestInFlight, failure, lastError }: StageFacts,
   mapped: { count: number; bytes: number } = NONE,
 ): BufferMetrics {
   const { ledger, settings } = queue;
+  const now = settings.clock.now();
+  const oldestQueued = ledger.queued === 0 ? Infinity : queue.oldestTime;
+  const error = failure ?? lastError;
   return {
     state: queue.state,
     bufferSize: ledger.queued + mapped.count,
@@ -20,15 +33,28 @@ export function bufferMetrics<T>(
     dropsByReason: { ...ledger.drops },
     eventsFlushed: ledger.flushed,
     eventsFailed: ledger.failed,
+    eventsReturned: ledger.returned,
+    eventsAmbiguous: ledger.ambiguous,
     inFlight: ledger.inFlight - mapped.count,
     waiting: ledger.waiting,
-    oldestItemAgeMs: ledger.queued === 0 ? 0 : Math.max(0, settings.clock.now() - queue.oldestTime),
+    oldestItemAgeMs: Math.max(0, now - Math.min(oldestQueued, oldestInFlight)),
+    oldestInFlightAgeMs: Math.max(0, now - oldestInFlight),
     timeInStateMs: queue.timeInStateMs(),
     producerBlockedMs,
     unrepresented: queue.unrepresented,
+    isFailed: failure !== undefined,
+    lastError: error,
+    lastErrorClass: error === undefined ? undefined : classOf(error),
     ...(settings.sizeOf && {
       bufferBytes: ledger.queuedBytes + mapped.bytes,
       inFlightBytes: ledger.inFlightBytes - mapped.bytes,
     }),
   };
+}
+
+function classOf(error: Error): string {
+  const code = fieldOf(error, 'code');
+  if (typeof code === 'string' || typeof code === 'number') return String(code);
+  const name = fieldOf(error, 'name');
+  return typeof name === 'string' && name !== '' ? name : 'Error';
 }

@@ -21,6 +21,9 @@ export class Ledger {
   inFlight = 0;
   flushed = 0;
   failed = 0;
+  /** Parts of `failed`: given back to the caller, and not known to have arrived or not. */
+  returned = 0;
+  ambiguous = 0;
   readonly drops: Record<DropReason, number> = { ...NO_DROPS };
 
   queuedBytes = 0;

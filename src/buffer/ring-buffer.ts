@@ -93,6 +93,10 @@ export class RingBuffer<T> {
     return this.#bytes && this.#copyLane(this.#bytes, count);
   }
 
+  copyTimes(count: number): Float64Array | undefined {
+    return this.#times && this.#copyLane(this.#times, count);
+  }
+
   copyWeights(count: number): Float64Array | undefined {
     return this.#weights && this.#copyLane(this.#weights, count);
   }

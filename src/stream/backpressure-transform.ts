@@ -145,7 +145,16 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   /** A snapshot of counters and state; synchronous, and right at any instant. */
   getMetrics(): BufferMetrics {
     this.#reader.settleRead();
-    return bufferMetrics(this.#queue, this.#blocked.totalMs, this.#reader.mapped);
+    return bufferMetrics(
+      this.#queue,
+      {
+        producerBlockedMs: this.#blocked.totalMs,
+        oldestInFlight: this.#reader.oldestTime,
+        failure: this.errored ?? undefined,
+        lastError: undefined,
+      },
+      this.#reader.mapped,
+    );
   }
 
   /**

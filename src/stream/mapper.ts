@@ -8,6 +8,8 @@ import type { MapFunction } from '../options.js';
 export interface MappedItem<In> {
   item: In;
   bytes: number;
+  /** When it was admitted. */
+  time: number;
   result: unknown;
 }
 
@@ -48,6 +50,12 @@ export class Mapper<In> {
     return this.#bytes;
   }
 
+  /** When the oldest item was admitted that it holds; `Infinity` if it holds none. */
+  get oldestTime(): number {
+    if (this.#results.size > 0) return this.#results.itemAt(0).time;
+    return this.#current?.time ?? Infinity;
+  }
+
   get isBusy(): boolean {
     return this.#current !== undefined;
   }
@@ -59,8 +67,8 @@ export class Mapper<In> {
   }
 
   /** Maps an item. Not while it is busy. */
-  map(item: In, bytes: number): void {
-    const call: MappedItem<In> = { item, bytes, result: undefined };
+  map(item: In, bytes: number, time: number): void {
+    const call: MappedItem<In> = { item, bytes, time, result: undefined };
     this.#current = call;
     try {
       const result = this.#map(item);

@@ -30,6 +30,11 @@ export class ReadBuffer<In> {
     this.#objectMode = objectMode;
   }
 
+  /** When the oldest item in it was admitted, or put back; `Infinity` if it is empty. */
+  get oldestTime(): number {
+    return this.#unread.oldestTime;
+  }
+
   /** The items in it, oldest first; of the first one only what has not been read. */
   get items(): In[] {
     return this.#unread.toArray(this.#unreadUnits, this.#restOf);
@@ -44,8 +49,16 @@ export class ReadBuffer<In> {
    * Pushes a value that stands for `count` items in flight. Returns whether more may be pushed.
    *
    * @param isArray whether `source` is the array of the items, and not the only one
+   * @param time when the oldest of them was admitted
    */
-  push(value: unknown, source: In | In[], isArray: boolean, count: number, bytes: number): boolean {
+  push(
+    value: unknown,
+    source: In | In[],
+    isArray: boolean,
+    count: number,
+    bytes: number,
+    time: number,
+  ): boolean {
     const stream = this.#stream;
     const isDirect =
       stream.readableFlowing === true &&
@@ -54,7 +67,10 @@ export class ReadBuffer<In> {
       stream.listenerCount('data') > 0;
     // The reader gets it within push(): it must be settled before.
     if (isDirect) this.#queue.settle(count, 0, bytes);
-    else this.#expect(source, isArray, count, bytes);
+    else {
+      this.#expect(source, isArray, count, bytes);
+      this.#unread.setTime(time);
+    }
     const mayPushMore = stream.push(value);
     if (!isDirect) this.settleRead();
     return mayPushMore;
@@ -136,7 +152,14 @@ export class ReadBuffer<In> {
 
   #putBack(source: In | In[], isArray: boolean, count: number, bytes: number, units: number): void {
     const taken = this.#queue.takeBack(count, bytes);
-    this.#unread.unshift(source, isArray, taken, taken > 0 ? bytes : 0, units);
+    this.#unread.unshift(
+      source,
+      isArray,
+      taken,
+      taken > 0 ? bytes : 0,
+      units,
+      this.#queue.settings.clock.now(),
+    );
   }
 
   /** @param before units that were unread before */

@@ -94,6 +94,11 @@ export class ReadSide<In> {
     return this.#supply.mapped;
   }
 
+  /** When the oldest item in flight was admitted; `Infinity` if there is none. */
+  get oldestTime(): number {
+    return Math.min(this.#buffer.oldestTime, this.#supply.oldestTakenTime);
+  }
+
   /** Items that are in flight, oldest first; of the first one only what has not been read. */
   inFlightItems(): In[] {
     return [...this.#buffer.items, ...this.#supply.takenItems];
@@ -183,6 +188,7 @@ export class ReadSide<In> {
     this.#buffer.clear();
     this.#supply.close();
     const { ledger } = this.#queue;
+    ledger.returned += ledger.inFlight;
     this.#queue.settle(0, ledger.inFlight, ledger.inFlightBytes);
     return items;
   }

@@ -43,6 +43,11 @@ export class Supply<In> {
     return this.#mapper?.items ?? [];
   }
 
+  /** When the oldest of them was admitted; `Infinity` if there is none. */
+  get oldestTakenTime(): number {
+    return this.#mapper?.oldestTime ?? Infinity;
+  }
+
   get isEmpty(): boolean {
     return this.#queue.ledger.queued === 0 && (this.#mapper === undefined || this.#mapper.size === 0);
   }
@@ -64,12 +69,13 @@ export class Supply<In> {
     const queue = this.#queue;
     if (this.#batchSize === undefined) {
       const bytesBefore = queue.ledger.queuedBytes;
+      const time = queue.oldestTime;
       const item = queue.takeOne();
-      return buffer.push(item, item, false, 1, bytesBefore - queue.ledger.queuedBytes);
+      return buffer.push(item, item, false, 1, bytesBefore - queue.ledger.queuedBytes, time);
     }
     const count = Math.min(this.#batchSize, queue.ledger.queued);
-    const { items, bytes } = queue.take(count);
-    return buffer.push(items, items, true, count, bytes);
+    const { items, bytes, times } = queue.take(count);
+    return buffer.push(items, items, true, count, bytes, times[0]!);
   }
 
   /** Maps an item. Returns whether there may be something to hand over, or to map, at once. */
@@ -78,8 +84,9 @@ export class Supply<In> {
     const queue = this.#queue;
     if (mapper === undefined || mapper.isBusy || queue.ledger.queued === 0) return false;
     const bytesBefore = queue.ledger.queuedBytes;
+    const time = queue.oldestTime;
     const item = queue.takeOne();
-    mapper.map(item, bytesBefore - queue.ledger.queuedBytes);
+    mapper.map(item, bytesBefore - queue.ledger.queuedBytes, time);
     return !mapper.isBusy;
   }
 
@@ -116,11 +123,12 @@ export class Supply<In> {
 
   #pushMapped(mapper: Mapper<In>, buffer: ReadBuffer<In>): boolean {
     if (this.#batchSize === undefined) {
-      const { item, result, bytes } = mapper.shift();
+      const { item, result, bytes, time } = mapper.shift();
       this.#lastValue = result;
       this.#lastSource = { items: [item], bytes };
-      return buffer.push(result, item, false, 1, bytes);
+      return buffer.push(result, item, false, 1, bytes, time);
     }
+    const time = mapper.oldestTime;
     const results: unknown[] = [];
     const items: In[] = [];
     let bytes = 0;
@@ -132,6 +140,6 @@ export class Supply<In> {
     }
     this.#lastValue = results;
     this.#lastSource = { items, bytes };
-    return buffer.push(results, items, true, items.length, bytes);
+    return buffer.push(results, items, true, items.length, bytes, time);
   }
 }

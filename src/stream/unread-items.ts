@@ -8,6 +8,8 @@ interface Entry<In> {
   count: number;
   bytes: number;
   units: number;
+  /** When its oldest item was admitted, or put back. */
+  time: number;
   /** Of a chunk of text: the bytes of a character that began before it. */
   begun: Uint8Array | undefined;
 }
@@ -57,12 +59,31 @@ export class UnreadItems<In> {
     entry.begun = begun;
   }
 
+  /** When the oldest item of the value that was pushed last was admitted. */
+  setTime(time: number): void {
+    this.#at(this.#size - 1).time = time;
+  }
+
+  /** When the oldest item was admitted, or put back; `Infinity` if there is none. */
+  get oldestTime(): number {
+    return this.isEmpty ? Infinity : this.#at(0).time;
+  }
+
   /** Adds a value in front of all others. */
-  unshift(source: In | In[], isArray: boolean, count: number, bytes: number, units: number): void {
+  unshift(
+    source: In | In[],
+    isArray: boolean,
+    count: number,
+    bytes: number,
+    units: number,
+    time: number,
+  ): void {
     if (this.#size === this.#ring.length) this.#grow();
     this.#size++;
     this.#head = (this.#head - 1) & (this.#ring.length - 1);
-    this.#fill(this.#at(0), source, isArray, count, bytes, units);
+    const entry = this.#at(0);
+    this.#fill(entry, source, isArray, count, bytes, units);
+    entry.time = time;
   }
 
   /** The value that was pushed last has so many more units. */
@@ -152,5 +173,5 @@ export class UnreadItems<In> {
 }
 
 function emptyEntry<In>(): Entry<In> {
-  return { source: undefined, isArray: false, count: 0, bytes: 0, units: 0, begun: undefined };
+  return { source: undefined, isArray: false, count: 0, bytes: 0, units: 0, time: 0, begun: undefined };
 }
