@@ -86,9 +86,9 @@ export class CallGate {
       });
   }
 
-  /** What holds calls now: nothing does once the sink has ended. */
+  /** What holds calls now: nothing does once the sink has ended and the grace of its calls is over. */
   get state(): BreakerState {
-    return this.#ended ? 'closed' : (this.#breaker?.state ?? 'closed');
+    return this.#ended && this.#host.isIdle ? 'closed' : (this.#breaker?.state ?? 'closed');
   }
 
   /** When the open breaker lets a call begin. */

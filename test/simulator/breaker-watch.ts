@@ -111,7 +111,7 @@ export class BreakerWatch {
   /** The latest time at which something must happen by itself. */
   deadline(metrics: SinkMetrics): number {
     this.#check(
-      metrics.breaker === this.state,
+      metrics.breaker === this.state || (metrics.isFailed && metrics.breaker === 'closed'),
       () => `breaker ${metrics.breaker}, but told was ${this.state}`,
     );
     if (metrics.bufferSize + metrics.inFlight + metrics.waiting === 0) {

@@ -732,7 +732,12 @@ describe('metrics', () => {
     });
     for (const item of range(3, 5)) void controller.push(item);
     await clock.advance(10);
-    expect(controller.getMetrics()).toMatchObject({ oldestItemAgeMs: 0, producerBlockedMs: 10, waiting: 1 });
+    expect(controller.getMetrics()).toMatchObject({
+      oldestItemAgeMs: 35,
+      oldestInFlightAgeMs: 35,
+      producerBlockedMs: 10,
+      waiting: 1,
+    });
     await clock.advance(100);
     expect(controller.getMetrics()).toMatchObject({ producerBlockedMs: 30, timeInStateMs: { blocked: 30 } });
   });
