@@ -351,7 +351,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       lastError: this.#lastError,
     };
     const { clock } = this.settings;
-    const probeAt = this.#gate.nextProbeAt;
+    const probeAt = this.#failure === undefined ? this.#gate.nextProbeAt : undefined;
     return Object.assign(bufferMetrics(this.queue, facts), {
       lastFlushLatencyMs: this.#pace.lastLatencyMs,
       currentFlushIntervalMs: this.#pace.intervalMs,

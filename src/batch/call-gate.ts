@@ -91,12 +91,6 @@ export class CallGate {
     return this.#ended && this.#host.isIdle ? 'closed' : (this.#breaker?.state ?? 'closed');
   }
 
-  /** When the open breaker lets a call begin. */
-  get nextProbeAt(): number | undefined {
-    const phase = this.#breaker?.phase;
-    return phase?.kind === 'open' && !this.#ended ? phase.until : undefined;
-  }
-
   /** The breaker is open or half open: calls that fail say nothing new about their batch. */
   get isOut(): boolean {
     return this.#breaker !== undefined && this.#breaker.state !== 'closed';
