@@ -300,6 +300,12 @@ describe('unset values follow from set ones', () => {
       { batchSize: 2, concurrency: 2 },
     ],
     [
+      'drop_oldest: a batch takes at most half the byte budget',
+      { strategy: 'drop_oldest', sizeOf: () => 10, maxBufferBytes: 100, batchBytes: 100 },
+      undefined,
+      { batchBytes: 50 },
+    ],
+    [
       'drop_oldest: no more slots than half the capacity',
       { strategy: 'drop-oldest', maxBufferSize: 4, concurrency: 9 },
       undefined,
