@@ -26,6 +26,7 @@ export type {
 } from './types.js';
 export type {
   BreakerOptions,
+  BreakerProbe,
   BufferOptions,
   FailedItem,
   RetryOptions,
