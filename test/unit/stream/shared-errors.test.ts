@@ -31,10 +31,8 @@ describe('an error that several stages share', () => {
   it('carries the items of the sink that failed behind a transform in a pipeline', async () => {
     const transform = new BackpressureTransform<number>();
     const sink = new BackpressureWritable<number>(down, { batchSize: 3 });
-    const endless = async function* () {
-      yield* [1, 2, 3];
-      await new Promise(() => undefined);
-    };
+    const endless = new stream.Readable({ objectMode: true, read: () => undefined });
+    for (const item of [1, 2, 3]) endless.push(item);
     const error = await rejection(pipeline(endless, transform, sink));
     expect(error).toMatchObject({ code: 'ERR_BACKPRESSURE_FLUSH_FAILED', items: [1, 2, 3] });
     expect(sink.takeUnsettled()).toEqual([1, 2, 3]);
@@ -76,7 +74,7 @@ describe('an error that several stages share', () => {
     await turn();
     const { errored } = sink;
     expect(sink.closed).toBe(false);
-    other.destroy(errored as Error);
+    other.destroy(errored);
     await closed(other);
     await clock.advance(100);
     await closed(sink);
