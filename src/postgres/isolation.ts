@@ -296,7 +296,9 @@ class Search<E> {
     }
   }
 
-  #blame(row: number, { error, mayPassLater, row: named }: Refusal<E>): void {
+  #blame(row: number, { error, mayPassLater, isOfValue, row: named }: Refusal<E>): void {
+    // It may have needed a row that was refused only for lack of those before it.
+    if (this.#doubted.size > 0 && !isOfValue && !this.#isOrdered) this.#doubted.add(row);
     if (named === undefined) this.#unnamed = true;
     (mayPassLater && !this.#isOrdered ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;

@@ -8,6 +8,10 @@ interface ModelRow {
   key: number;
   /** A key that must be in the table by the end of the statement. */
   refersTo?: number;
+  /** A key that must be in the table, or before this row in its statement, as a trigger for each row may ask. */
+  needs?: number;
+  /** Another row, by its place, that may not be in the same statement, as a trigger after the statement may ask. */
+  apartFrom?: number;
   /** Errors may hint at it, or at others that are good. */
   isSuspect?: boolean;
 }
@@ -85,14 +89,16 @@ class ModelTable {
       ...(error === 'unique' && { pairs: () => this.#repeatedKeys() }),
     });
     for (const row of rows) {
-      const { fault, key } = this.#rows[row]!;
+      const { fault, key, needs } = this.#rows[row]!;
       if (fault === 'named') return refuse('named', row, false);
+      if (needs !== undefined && !keys.has(needs)) return refuse('needs', row, false);
       if (keys.has(key)) return refuse('unique', row, true);
       keys.add(key);
     }
     for (const row of rows) {
-      const { fault, refersTo } = this.#rows[row]!;
+      const { fault, refersTo, apartFrom } = this.#rows[row]!;
       if (fault === 'unnamed') return refuse('unnamed', undefined, false);
+      if (apartFrom !== undefined && rows.includes(apartFrom)) return refuse('apart', undefined, false);
       if (refersTo !== undefined && !keys.has(refersTo)) return refuse('foreign', undefined, true);
     }
     return undefined;
@@ -127,8 +133,9 @@ function landedOneByOne(rows: readonly ModelRow[]): Set<number> {
   const keys = new Set<number>();
   for (let before = -1; before !== landed.size;) {
     before = landed.size;
-    for (const [row, { fault, key, refersTo }] of rows.entries()) {
+    for (const [row, { fault, key, refersTo, needs }] of rows.entries()) {
       if (landed.has(row) || fault !== 'none' || keys.has(key)) continue;
+      if (needs !== undefined && !keys.has(needs)) continue;
       if (refersTo !== undefined && refersTo !== key && !keys.has(refersTo)) continue;
       landed.add(row);
       keys.add(key);
@@ -243,6 +250,50 @@ describe('isolation of the rows that a table refuses', () => {
       [...landedOneByOne(rows)].toSorted((a, b) => a - b),
     );
     expect(found.size + table.landed.length).toBe(300);
+  });
+
+  test('two pairs of rows that may not share a statement all land, and the search ends', async () => {
+    const rows = [...Array(121).keys()].map(good);
+    rows[65]!.apartFrom = 88;
+    rows[8]!.apartFrom = 36;
+    const { table, faults: found } = await isolateAll(rows);
+    expect([...found.keys()]).toEqual([]);
+    expect(table.landed.length).toBe(121);
+  });
+
+  test('pairs of rows that may not share a statement all land, wherever they are and whatever the hints', async () => {
+    const pairs = fc.uniqueArray(fc.nat(149), { maxLength: 8 });
+    const hints = fc.array(fc.nat(149), { maxLength: 20 });
+    await fc.assert(
+      fc.asyncProperty(pairs, hints, async (places, suspects) => {
+        const rows = [...Array(150).keys()].map(good);
+        for (let at = 0; at + 1 < places.length; at += 2) rows[places[at]!]!.apartFrom = places[at + 1]!;
+        for (const row of suspects) rows[row]!.isSuspect = true;
+        const { table, faults: found } = await isolateAll(rows);
+        expect([...found.keys()]).toEqual([]);
+        expect(table.landed.length).toBe(150);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('rows that need an earlier one land as one by one, whatever the faults and hints', async () => {
+    const row = fc.record({
+      fault: faults,
+      isSuspect: fc.boolean(),
+      back: fc.option(fc.integer({ min: 1, max: 30 })),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 200 }), gaps, async (list, expected) => {
+        const rows = list.map(({ fault, isSuspect, back }, key): ModelRow => {
+          return { fault, isSuspect, key, ...(back !== null && back <= key && { needs: key - back }) };
+        });
+        const { table, faults: found } = await isolateAll(rows, [], expected);
+        expect(new Set(table.landed)).toEqual(landedOneByOne(rows));
+        expect(found.size + table.landed.length).toBe(rows.length);
+      }),
+      { numRuns: 400 },
+    );
   });
 
   test('rows that are known to be at fault are never tried', async () => {
