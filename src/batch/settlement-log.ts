@@ -21,8 +21,8 @@ export class SettlementLog<T> {
   readonly #onThrow: (name: string, thrown: unknown) => void;
   readonly #runInContext: (deliver: () => void) => void;
   #kept: Settlement<T>[] = [];
-  /** The outcomes of a long queue are being told: what happens meanwhile comes after them. */
-  #isTellingQueue = false;
+  /** What was dropped while the outcomes of a long queue are told: it comes after them. */
+  #droppedBehindQueue: Settlement<T>[] | undefined;
 
   /** @param runInContext calls a function in the context of the sink: a drop comes in that of the write */
   constructor(
@@ -53,32 +53,34 @@ export class SettlementLog<T> {
 
   dropped(item: T, weight: number, reason: DropReason): void {
     if (this.#onSettled === undefined) return;
-    this.#kept.push({ item, weight, outcome: 'dropped', reason });
+    const kept = this.#droppedBehindQueue ?? this.#kept;
+    kept.push({ item, weight, outcome: 'dropped', reason });
     if (this.#kept.length >= MOST_KEPT) this.#runInContext(() => this.deliver());
   }
 
-  /** The queue has failed as a whole: tells its items by the thousand, in as many turns of the event loop as it takes. Never rejects. */
+  /**
+   * The queue has failed as a whole: tells its items by the thousand, in as many turns of the event loop as it takes. What was in flight is
+   * told as it settles, for `committedPosition` counts it. Never rejects.
+   */
   async failQueue({ items, weights }: WeighedItems<T>, error: Error): Promise<void> {
     if (this.#onSettled === undefined) return;
-    const before = this.#kept;
-    this.#kept = [];
-    this.#isTellingQueue = true;
+    this.#droppedBehindQueue = [];
     // Not from within the call that has ended the sink.
     await Promise.resolve();
-    this.#tell(before);
     for (let next = 0; next < items.length;) {
       const end = Math.min(items.length, next + MOST_KEPT);
+      this.deliver();
       const slice = { items: items.slice(next, end), weights: weights?.subarray(next, end) };
       this.#tell(failuresOf(slice, error).map((failure) => ({ ...failure, outcome: 'failed' })));
       next = end;
       if (next < items.length && turnBudget.isSpent) await turnBudget.nextTurn();
     }
-    this.#isTellingQueue = false;
+    this.#kept = this.#kept.concat(this.#droppedBehindQueue);
+    this.#droppedBehindQueue = undefined;
     this.deliver();
   }
 
   deliver(): void {
-    if (this.#isTellingQueue) return;
     const settlements = this.#kept;
     this.#kept = [];
     this.#tell(settlements);
