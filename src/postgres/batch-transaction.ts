@@ -236,10 +236,11 @@ export class BatchTransaction<T, Client extends CopyClient> {
    * Within the transaction: whether `error` says that the statement has exceeded the session's time limit.
    *
    * @param undo takes back what the statement has done
-   * @throws `error`, if it is something else
+   * @throws `error`, if it is something else, or an `AbortFault` if the batch has been given up meanwhile
    */
   async limitOf(error: Error, undo: Statement): Promise<TimeLimit> {
-    if (!isCancel(error) || !this.isOpen || this.#batch.signal.aborted) throw error;
+    if (!isCancel(error) || !this.isOpen) throw error;
+    if (this.#batch.signal.aborted) throw new AbortFault(this.#batch.signal);
     const limit = await this.#limitBehind(error, undo, performance.now() - this.#sentAt, false);
     if (limit === undefined) throw error;
     return limit;
