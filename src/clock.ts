@@ -28,6 +28,7 @@ export function afterIO(callback: () => void): void {
 
 // The real one: a test's stand-in that is never run would stop this clock for good.
 const setRealTimeout = setTimeout;
+const setRealImmediate = setImmediate;
 const SETTLED = Promise.resolve();
 /** Nothing that a caller has in its AsyncLocalStorage is kept by the guard. */
 const ownContext = new AsyncResource('SpillwayClock');
@@ -76,7 +77,8 @@ class ProcessTimer {
  *
  * - time never goes backwards: a reading below the last one goes on from there;
  * - a timer that fires early moves the clock on: its delay has passed, whatever `performance.now()` says;
- * - a timer that is long overdue is set again. A guard, one timer for all that does not hold the process, looks for such.
+ * - a timer that is long overdue, and has not fired by the end of the turn, is set again: after a blocked turn all are overdue, and about to
+ *   fire in their order. A guard, one timer for all that does not hold the process, looks for such.
  */
 export class ProcessClock implements Clock {
   /**
@@ -100,7 +102,7 @@ export class ProcessClock implements Clock {
     if (readMs < this.#lastReadMs) this.#shiftMs += this.#lastReadMs - readMs;
     this.#lastReadMs = readMs;
     const now = readMs + this.#shiftMs;
-    if (now >= this.#nextCheckAt) this.#resetLostTimers(now);
+    if (now >= this.#nextCheckAt) this.#checkAfterTurn();
     return now;
   }
 
@@ -172,11 +174,24 @@ export class ProcessClock implements Clock {
       // Another one was set for an earlier time.
       if (this.#guardAt !== guardAt) return;
       this.#guardAt = Infinity;
-      const now = this.now();
-      if (this.#firstTimer !== undefined) this.#setGuard(this.#nextCheckAt - now);
+      if (this.#firstTimer !== undefined) this.#checkAfterTurn();
     };
     ownContext.runInAsyncScope(() => {
       (setRealTimeout(look, Math.min(LONGEST_DELAY_MS, delayMs)) as Partial<NodeJS.Timeout>).unref?.();
+    });
+  }
+
+  #checkAfterTurn(): void {
+    this.#nextCheckAt = Infinity;
+    ownContext.runInAsyncScope(() => {
+      const check = () => {
+        const now = this.now();
+        this.#resetLostTimers(now);
+        if (this.#firstTimer !== undefined && this.#guardAt > this.#nextCheckAt) {
+          this.#setGuard(this.#nextCheckAt - now);
+        }
+      };
+      setRealImmediate(check);
     });
   }
 

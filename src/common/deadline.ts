@@ -126,9 +126,7 @@ export class Deadline {
 
   #end(): void {
     const now = this.#clock.now();
-    // A watch that is overdue may still come later: the clock sets timers again that it takes for lost.
-    const at = Math.min(this.#timerAt, this.#watchAt);
-    if (!this.#isStrict && this.#noteHeld(at, now) && now >= this.#dueAt && !this.#hasHadMore) {
+    if (!this.#isStrict && this.#noteHeld(this.#timerAt, now) && now >= this.#dueAt && !this.#hasHadMore) {
       this.#hasHadMore = true;
       this.#dueAt = now + this.#sliceMs;
     }

@@ -26,6 +26,8 @@ function standIns() {
   };
 }
 
+const endOfTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 describe('the clock of the process', () => {
   let world: ReturnType<typeof standIns>;
   let clock: ProcessClock;
@@ -59,22 +61,27 @@ describe('the clock of the process', () => {
     expect(clock.now()).toBe(1_030);
   });
 
-  it('sets a timer again that is overdue, once it is read', () => {
+  it('sets a timer again that is overdue, once it is read and the turn has ended', async () => {
     const fired: number[] = [];
     clock.setTimeout(() => fired.push(clock.now()), 100);
     // Whoever replaced setTimeout is gone, and has taken the timer along.
     world.timers.clear();
     world.pass(149);
     clock.now();
+    await endOfTurn();
     expect(world.delays()).toEqual([]);
     world.pass(1);
     clock.now();
+    // After a blocked turn it would be about to fire.
+    expect(world.delays()).toEqual([]);
+    await endOfTurn();
     expect(world.delays()).toEqual([1]);
     world.pass(1);
     world.fire();
     expect(fired).toEqual([1_151]);
     world.pass(1_000);
     clock.now();
+    await endOfTurn();
     expect(world.delays()).toEqual([]);
   });
 
@@ -91,12 +98,13 @@ describe('the clock of the process', () => {
     expect(world.delays()).toEqual([10_000]);
   });
 
-  it('looks for overdue timers at most once in 50 ms', () => {
+  it('looks for overdue timers at most once in 50 ms', async () => {
     for (let n = 0; n < 3; n++) clock.setTimeout(() => undefined, n * 10);
     world.timers.clear();
     for (let ms = 0; ms < 200; ms++) {
       world.pass(1);
       clock.now();
+      await endOfTurn();
     }
     // At 50 the first, at 100 the others and the first once more, at 150 …
     expect(world.delays()).toHaveLength(3);
