@@ -333,6 +333,7 @@ describe('around the isolation', () => {
     client.release();
     await new Promise((resolve) => setImmediate(resolve));
     process.off('warning', onWarning);
-    expect(warnings).toEqual([]);
+    // A pool of another test that has no connection is reported after 5 s.
+    expect(warnings.filter(({ name }) => name !== 'SpillwayWarning')).toEqual([]);
   });
 });
