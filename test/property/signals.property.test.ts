@@ -225,7 +225,8 @@ class Run {
 
   #checkTime(): void {
     if (this.#firstSignalAt === undefined || this.target.isDead) return;
-    expect(this.#clock.now() - this.#firstSignalAt).toBeLessThanOrEqual(this.#given.timeoutMs + 1_001);
+    // The clock goes in steps: what a step was too long for happens with the next one.
+    expect(this.#clock.now() - this.#firstSignalAt).toBeLessThanOrEqual(this.#given.timeoutMs + 1_010);
   }
 
   /** What the sinks themselves know to be undelivered. */
