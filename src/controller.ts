@@ -274,7 +274,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     }
     queue.arrive();
     const caller = settings.sizeOf && new AsyncResource('SPILLWAY');
-    // The timer of the line must not keep the context of whoever waits.
+    // The timer of the line must not keep the caller's context.
     const promise = handled(queue.context.runInAsyncScope(() => this.#line.add(item, caller)));
     this.#sink.setHeld(true);
     return promise;

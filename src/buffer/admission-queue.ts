@@ -49,7 +49,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
   unrepresented = 0;
-  /** Whoever takes the items needs more than the capacity holds before it lets go of any: the next one is let in. */
+  /** The reader needs more than the capacity holds before it releases any item: the next one is admitted. */
   isStarved = false;
   readonly sampling: Sampling;
   #clearance = 0;

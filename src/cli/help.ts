@@ -71,7 +71,7 @@ NDJSON has one object on each line; blank lines are skipped. Without --columns t
 stands for is an error.
 
 --rejects: each line has file, line, record (counted from 1, over all files), row (or text, where the record
-cannot be read), code (SQLSTATE), column, constraint and message. The file is made anew by each load, readable
+cannot be read), code (SQLSTATE), column, constraint and message. Each load makes a new file, readable
 by its owner only; with --resume it has the rows that all runs of the import have refused.
 
 --resume remembers in two small tables beside the loaded one (spillway_imports, spillway_import_ranges) what

@@ -40,7 +40,7 @@ export class ReadSide<In> {
   #wanted = false;
   /** A listener of 'readable' has taken all that there was, and has not asked for more. */
   #owesReadable = false;
-  /** So many bytes or characters `read(n)` has asked for in vain. */
+  /** The bytes or characters that `read(n)` has asked for and not got. */
   #demand = 0;
   #markIsRaised = false;
   #isScheduled = false;
@@ -49,7 +49,7 @@ export class ReadSide<In> {
   #hasEnded = false;
   #isHalted = false;
   #onMappedAll: (() => void) | undefined;
-  // In the transform's own context, whoever has written or read: so does `map`.
+  // Runs in the transform's own context, as `map` does, and not in a writer's or reader's.
   readonly #task = () => this.#queue.context.runInAsyncScope(this.#deliver, this);
 
   #deliver(): void {

@@ -23,7 +23,7 @@ const FAST_SHARE = 0.25;
 const VERY_FAST_SHARE = 1 / 16;
 /** Of the rows done within the limit. */
 const SAFE_SHARE = 0.75;
-/** A step down costs a whole limit in vain, and too small a size only round trips: so few and long steps. */
+/** A step down wastes a whole time limit. Too small a size costs only round trips. So there are few and long steps. */
 const STEP = 8;
 
 export class PieceSize {
