@@ -59,13 +59,6 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   // In our own context, not in that of the write which made it necessary: flushes and timers start here.
   readonly #pumpTask = () => this.queue.context.runInAsyncScope(this.#runPump, this);
 
-  #runPump(): void {
-    this.#pumpIsScheduled = false;
-    this.#settlements.deliver();
-    this.#checkWaiters();
-    this.#pump();
-  }
-
   readonly #alarm: Alarm;
   readonly #pace: FlushPace;
   #flushes: Record<FlushReason, number> = { size: 0, bytes: 0, interval: 0, drain: 0, manual: 0 };
@@ -79,7 +72,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.settings = settings;
     this.#control = settings.adaptive ? new AdaptiveLimits(settings) : undefined;
     this.#limits = this.#control?.limits ?? fixedLimits(settings);
-    // Not at once: whoever called the handler is in the middle of something.
+    // Not at once: the caller of the handler has not finished.
     const failSoon = (name: string, thrown: unknown) => {
       queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
     };
@@ -117,19 +110,19 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return outcome;
   }
 
-  /** The sink has ended while the item, which waits, was being decided on. */
-  handBack(item: T): void {
-    this.#positions?.seal(item);
-    this.#unsettled.add(Infinity, [item]);
-    this.queue.drop(item, 'aborted');
-  }
-
-  /** The same, where the user has been asked already. */
+  /** As `admit`, if the user's `sizeOf` and `shed` have been asked already. */
   admitAsked(item: T, bytes: number): Outcome {
     const isFirst = this.queue.ledger.queued === 0;
     const outcome = this.queue.admitAsked(item, bytes);
     if (outcome === 'admitted') this.#wake(isFirst);
     return outcome;
+  }
+
+  /** The sink has ended while the item, which waits, was being decided on. */
+  handBack(item: T): void {
+    this.#positions?.seal(item);
+    this.#unsettled.add(Infinity, [item]);
+    this.queue.drop(item, 'aborted');
   }
 
   /** So many further items need no `#wake`, until the next pump. */
@@ -382,6 +375,13 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     // What drains, or is waited for, was seen to when the first of the queued items came.
     if (isFirst || ((queued >= batchSize || queuedBytes >= batchBytes) && this.#gate.mayLaunch))
       this.#schedulePump();
+  }
+
+  #runPump(): void {
+    this.#pumpIsScheduled = false;
+    this.#settlements.deliver();
+    this.#checkWaiters();
+    this.#pump();
   }
 
   #schedulePump(): void {

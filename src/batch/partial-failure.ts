@@ -6,7 +6,7 @@
  * never count as success.
  */
 
-import { types } from 'node:util';
+import { isNativeError, isThenable } from '../common/thrown.js';
 
 /** Names of properties that hold failures, in lower case and without `_`. */
 const FAILURE_NAME =
@@ -39,7 +39,7 @@ function findInEntry(entry: unknown): string | undefined {
   if (!isObject(entry)) return undefined;
   if (isError(entry)) return 'an Error';
   if (Array.isArray(entry)) return entry.some((part) => isError(part)) ? 'an Error' : undefined;
-  if (typeof entry['then'] === 'function') return 'a promise that nobody waits for; use Promise.all';
+  if (isThenable(entry)) return 'a promise that nobody waits for; use Promise.all';
   if (entry['status'] === 'rejected' && 'reason' in entry) return "an entry with status 'rejected'";
   if (entry['status'] === 'fulfilled' && 'value' in entry) return findInEntry(entry['value']);
   if (entry['ok'] === false && typeof entry['status'] === 'number') return 'ok: false';
@@ -81,7 +81,7 @@ function isEmpty(value: unknown): boolean {
 
 /** Errors of another realm, as a test runner makes them, and `DOMException`, which is no native error. */
 function isError(value: unknown): boolean {
-  return types.isNativeError(value) || value instanceof Error;
+  return isNativeError(value) || value instanceof Error;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

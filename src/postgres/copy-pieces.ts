@@ -26,7 +26,7 @@ export interface PieceWay {
 }
 
 export interface Piece {
-  /** Ends with the COPY. */
+  /** Holds the COPY, and statements that run before and after it. */
   statement: Statement;
   rows: readonly number[];
   /** Follows them. */

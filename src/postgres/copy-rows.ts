@@ -29,7 +29,7 @@ export interface CopyWay {
   onValue?: (value: string | null) => void;
 }
 
-/** Sends `statement`, which ends with the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
+/** Sends `statement`, which holds the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
 export async function copyChunks(
   { lease, signal, patience, rows, isKept = leavesConnectionUsable, onValue }: CopyWay,
   statement: Statement,
