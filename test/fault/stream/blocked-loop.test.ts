@@ -62,13 +62,15 @@ describe('an event loop that is blocked is taken for no slow destination', () =>
     const flush: FlushFunction<number> = async (_items, { signal }) => {
       for (let n = 0; n < 4; n++) await ask(10, signal);
     };
-    // On a busy machine the answers themselves take longer than they should.
-    for (const [waitMs, blockMs] of [
-      [10, 2_000],
-      [1, 990],
-      [5, 995],
+    for (const [flushTimeoutMs, waitMs, blockMs] of [
+      [200, 10, 400],
+      [200, 1, 190],
+      [200, 5, 195],
+      [1_000, 10, 2_000],
+      [1_000, 1, 990],
+      [1_000, 5, 995],
     ] as const) {
-      const sink = new BackpressureWritable<number>(flush, { batchSize: 1, flushTimeoutMs: 1_000 });
+      const sink = new BackpressureWritable<number>(flush, { batchSize: 1, flushTimeoutMs });
       sink.write(1);
       await sleep(waitMs);
       await block(blockMs);
