@@ -18,6 +18,8 @@ export interface TextLines {
 
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
+/** To ask for the time after each row costs as much as a short field. */
+const BYTES_BETWEEN_LOOKS = 1024;
 /** What a field of such lines has not. */
 const NO_FIELD = /[\\\n]/;
 
@@ -57,7 +59,8 @@ export class LineTranscoder {
     const chunk = this.#chunk;
     while (chunk.length < CHUNK_BYTES) {
       if (this.#at < this.#source.length) {
-        this.#writeRow();
+        const stop = Math.min(this.#at + BYTES_BETWEEN_LOOKS, this.#source.length);
+        while (this.#at < stop && chunk.length < CHUNK_BYTES) this.#writeRow();
         if (this.#pacer.isTurnSpent() && chunk.length < CHUNK_BYTES) return NONE;
       } else if (this.#next < this.#lines.length) {
         this.#source = this.#lines[this.#next]!;
