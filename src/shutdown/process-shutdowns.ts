@@ -1,7 +1,14 @@
 /** What all shutdowns of one process share: its listeners, how many are under way, and the line that says what is lost. */
 
 import type { SinkDrain } from './drainable-sink.js';
-import { SHUTDOWNS, type SignalTarget } from './signal-target.js';
+import type { SignalTarget } from './signal-target.js';
+
+const SHUTDOWNS: unique symbol = Symbol.for('spillway.shutdowns');
+
+/** The process carries them, because the ES module and the CommonJS build may both be loaded. */
+interface ShutdownsHolder {
+  [SHUTDOWNS]?: ProcessShutdowns;
+}
 
 type SignalListener = (signal: NodeJS.Signals) => void;
 
@@ -21,7 +28,7 @@ export class ProcessShutdowns {
   /** Of the drains that are over while others are under way. */
   readonly #over: { leave: () => void; reasons: readonly string[] }[] = [];
 
-  static of(target: SignalTarget, writeLine: (line: string) => void): ProcessShutdowns {
+  static of(target: SignalTarget & ShutdownsHolder, writeLine: (line: string) => void): ProcessShutdowns {
     const existing = target[SHUTDOWNS];
     if (existing !== undefined) return existing;
     return (target[SHUTDOWNS] = new ProcessShutdowns(target, writeLine));

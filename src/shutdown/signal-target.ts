@@ -1,9 +1,6 @@
 /** What a shutdown uses of `process`. */
 
 import { constants } from 'node:os';
-import type { ProcessShutdowns } from './process-shutdowns.js';
-
-export const SHUTDOWNS: unique symbol = Symbol.for('spillway.shutdowns');
 
 export interface SignalTarget {
   readonly pid: number;
@@ -13,8 +10,6 @@ export interface SignalTarget {
   kill(pid: number, signal: NodeJS.Signals): unknown;
   exit(code: number): unknown;
   emitWarning(warning: Error | string, options: { type: string }): void;
-  /** On the process, because the ES module and the CommonJS build may both be loaded. */
-  [SHUTDOWNS]?: ProcessShutdowns;
 }
 
 /** The status of a process that a signal ended, as a shell shows it. */
