@@ -16,7 +16,7 @@ import { mergeStaged } from './copy/staged-merge.js';
 import type { TimeLimit } from './copy/piece-size.js';
 import type { CopyFormat } from './copy-plan.js';
 import { CLEAN_UP_LIMIT_MS, type CopyWay } from './copy-rows.js';
-import type { Refusal } from './isolation.js';
+import type { Refusal } from './refusal.js';
 import { AbortFault, LATE, unlessAborted, type Patience } from './patience.js';
 import type { CopyClient } from './pool.js';
 import { refusalOf } from './row-refusal.js';

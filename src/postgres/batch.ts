@@ -6,7 +6,7 @@ import type { PieceSize, TimeLimit } from './copy/piece-size.js';
 import type { FormatChoice } from './copy-format.js';
 import type { CopyFormat } from './copy-plan.js';
 import type { WrittenLines } from './encoded-rows.js';
-import type { ByKind } from './isolation.js';
+import type { ByKind } from './refusal.js';
 import type { TextLines } from './line-transcoder.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';

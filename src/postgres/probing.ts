@@ -1,6 +1,6 @@
 /** Many faults in few round trips: pieces are probed side by side, round after round, until what is left of each passes by itself. */
 
-import type { Probe, Refusal } from './isolation.js';
+import type { Probe, Refusal } from './refusal.js';
 
 /**
  * @param rows places in the batch, ascending

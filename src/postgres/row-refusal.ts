@@ -4,7 +4,7 @@ import type { WorkPacer } from '../common/turn-budget.js';
 import type { BatchStage } from './batch.js';
 import type { CopyError } from './copy-error.js';
 import { blameRow, describeBatchFailure } from './copy-failure.js';
-import type { Refusal } from './isolation.js';
+import type { Refusal } from './refusal.js';
 import type { RowLayout } from './row-layout.js';
 import type { SentRows } from './sent-rows.js';
 import { isSaidOfValues } from './sqlstate.js';

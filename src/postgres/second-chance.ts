@@ -1,6 +1,6 @@
 /** Rows that were refused, but may pass now that others have landed, or others have been left out. */
 
-import type { Trial } from './isolation.js';
+import type { Trial } from './refusal.js';
 
 /** Lands what can be landed, and takes it out of `refused`. Together first; in the end one by one, for what stood in their way may be gone. */
 export async function landRefused<E>(refused: Map<number, E>, trial: Trial<E>): Promise<void> {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isolate, type ByKind, type Refusal } from '../../../src/postgres/isolation.js';
+import { isolate } from '../../../src/postgres/isolation.js';
+import type { ByKind, Refusal } from '../../../src/postgres/refusal.js';
 
 interface ModelRow {
   /** `named`: the server names the row. `unnamed`: it finds it after the rows of a statement, and names none. */
