@@ -16,7 +16,14 @@ import {
   ZERO,
 } from './ndjson-copy-bytes.js';
 import { JSON_VALUE } from './ndjson-copy-column.js';
-import type { CopyText } from './ndjson-copy-text.js';
+import type { CopyColumn } from './ndjson-copy-column.js';
+
+/** Where the text goes, and what writes a value that is neither object nor array. */
+export interface NestedText {
+  writeByte(byte: number): void;
+  copyFrom(source: Uint8Array, start: number, end: number): void;
+  writeValue(source: Uint8Array, at: number, column: CopyColumn): number;
+}
 
 const DEEPEST = 64;
 /** Of an object and those that it stands in, together. */
@@ -29,19 +36,19 @@ export class NestedCopy {
   #keys = 0;
 
   /** Answers where the object or array that begins at `at` ends in `source`, or `LONG_WAY`. */
-  write(text: CopyText, source: Uint8Array, at: number): number {
+  write(text: NestedText, source: Uint8Array, at: number): number {
     this.#keys = 0;
     return this.#writeValue(text, source, at, 0);
   }
 
-  #writeValue(text: CopyText, source: Uint8Array, at: number, depth: number): number {
+  #writeValue(text: NestedText, source: Uint8Array, at: number, depth: number): number {
     const first = source[at];
     if (first === OPENING_BRACE) return this.#writeMembers(text, source, at, CLOSING_BRACE, depth + 1);
     if (first === OPENING_BRACKET) return this.#writeMembers(text, source, at, CLOSING_BRACKET, depth + 1);
     return text.writeValue(source, at, JSON_VALUE);
   }
 
-  #writeMembers(text: CopyText, source: Uint8Array, at: number, closing: number, depth: number): number {
+  #writeMembers(text: NestedText, source: Uint8Array, at: number, closing: number, depth: number): number {
     if (depth > DEEPEST) return LONG_WAY;
     const keysOutside = this.#keys;
     text.writeByte(source[at]!);
@@ -70,7 +77,7 @@ export class NestedCopy {
     return index + 1;
   }
 
-  #writeKey(text: CopyText, source: Uint8Array, at: number, keysOutside: number): number {
+  #writeKey(text: NestedText, source: Uint8Array, at: number, keysOutside: number): number {
     const first = source[at + 1]!;
     // Keys that are integers come first in an object, whatever their order was.
     if (source[at] !== QUOTE || (first >= ZERO && first <= NINE)) return LONG_WAY;
