@@ -12,9 +12,10 @@ import type { BlockCut } from './block-cut.js';
 import type { BlockReader, RefuseRecord, TakeRow } from './block-reader.js';
 import { endOfRecord } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
-import type { LineFormat } from './line-rows.js';
+import type { LineFormat } from './block-content.js';
 import { scanCsv, scanLines, type CsvScan } from './csv-scan.js';
-import { takeAsRows, type BlockContent, type BlockFormat } from './record-block.js';
+import { takeAsRows } from './record-block.js';
+import type { BlockContent, BlockFormat } from './block-content.js';
 import type { SourceFile } from './source.js';
 
 const CARRIAGE_RETURN = 0x0d;

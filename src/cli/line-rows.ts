@@ -2,20 +2,13 @@
 
 import { isAscii } from 'node:buffer';
 import type { WrittenLines } from '../postgres/encoded-rows.js';
-import type { BlockFormat } from './record-block.js';
+import type { LineFormat } from './block-content.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from './source.js';
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const NO_VALUES: unknown[] = [];
-
-/** What the server reads as lines, and how. */
-export interface LineFormat {
-  readonly format: BlockFormat;
-  readonly delimiter: string;
-  readonly nullText: string;
-}
 
 /** The lines of a block. Each ends with its line break. */
 class Lines {

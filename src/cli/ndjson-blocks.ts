@@ -8,7 +8,8 @@ import type { BlockCut } from './block-cut.js';
 import type { BlockReader, RefuseRecord, TakeRow } from './block-reader.js';
 import type { NdjsonTranscoder, Transcoded } from './ndjson-copy.js';
 import { NdjsonRows, type NdjsonRowOptions } from './ndjson-rows.js';
-import { takeAsRows, type BlockContent, type BlockFormat } from './record-block.js';
+import { takeAsRows } from './record-block.js';
+import type { BlockContent, BlockFormat } from './block-content.js';
 import type { SourceFile } from './source.js';
 import { endOfLine } from './text.js';
 

@@ -4,7 +4,8 @@ import { Duplex } from 'node:stream';
 import { WorkPacer } from '../common/turn-budget.js';
 import type { ChunkMemory } from './chunk-memory.js';
 import { CliError } from './errors.js';
-import { RecordBlock, rowsOf, type BlockContent, type OpenReader } from './record-block.js';
+import { RecordBlock, rowsOf, type OpenReader } from './record-block.js';
+import type { BlockContent } from './block-content.js';
 import { RecordParser, SourceRow, type RecordFormat } from './record-parser.js';
 import type { SourceChunk, SourceFile } from './source.js';
 

@@ -3,7 +3,8 @@ import { BlockCut } from '../../../src/cli/block-cut.js';
 import { CsvBlocks, csvFormats } from '../../../src/cli/csv-blocks.js';
 import { CsvRows } from '../../../src/cli/csv-rows.js';
 import { scanCsv } from '../../../src/cli/csv-scan.js';
-import { RecordBlock, rowsOf, type BlockContent } from '../../../src/cli/record-block.js';
+import { RecordBlock, rowsOf } from '../../../src/cli/record-block.js';
+import type { BlockContent } from '../../../src/cli/block-content.js';
 import { delimitedFormat } from '../../../src/postgres/copy-plan.js';
 
 const FILE = { name: 'events.csv', path: 'events.csv', sizeBytes: undefined };

@@ -3,7 +3,8 @@ import { BlockCut } from '../../../src/cli/block-cut.js';
 import { NdjsonBlocks } from '../../../src/cli/ndjson-blocks.js';
 import { NdjsonTranscoder } from '../../../src/cli/ndjson-copy.js';
 import { NdjsonRows } from '../../../src/cli/ndjson-rows.js';
-import { RecordBlock, type BlockContent, type OpenReader } from '../../../src/cli/record-block.js';
+import { RecordBlock, type OpenReader } from '../../../src/cli/record-block.js';
+import type { BlockContent } from '../../../src/cli/block-content.js';
 import { BlockStream } from '../../../src/cli/record-stream.js';
 import { columnOf } from '../../support/ndjson-reference.js';
 
