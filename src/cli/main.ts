@@ -3,7 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import { boundGarbage } from './bounded-garbage.js';
 import { ExitCode, isCliError, missingPackage, oneLine, UsageError } from './errors.js';
-import { parseArguments, type Invocation } from './options.js';
+import type { Invocation } from './options.js';
+import { parseArguments } from './parse-arguments.js';
 import { earlyFailureJson } from './report/load-json.js';
 import { printableLines, writeJson, writeLine } from './terminal.js';
 

@@ -6,7 +6,8 @@ import { PassThrough } from 'node:stream';
 import { expect } from 'vitest';
 import { load, type Terminal } from '../../src/cli/load.js';
 import { openRowWay, openWay, type OpenWay } from '../../src/cli/load-way.js';
-import { parseArguments, type LoadOptions } from '../../src/cli/options.js';
+import type { LoadOptions } from '../../src/cli/options.js';
+import { parseArguments } from '../../src/cli/parse-arguments.js';
 import type { TestDatabase } from './postgres.js';
 
 export interface Ground {

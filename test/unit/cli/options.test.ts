@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../src/cli/errors.js';
-import { parseArguments, type LoadOptions } from '../../../src/cli/options.js';
+import type { LoadOptions } from '../../../src/cli/options.js';
+import { parseArguments } from '../../../src/cli/parse-arguments.js';
 
 function load(...argv: string[]): LoadOptions {
   const invocation = parseArguments(['load', ...argv]);

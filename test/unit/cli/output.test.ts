@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CliError, oneLine } from '../../../src/cli/errors.js';
-import { parseArguments } from '../../../src/cli/options.js';
+import { parseArguments } from '../../../src/cli/parse-arguments.js';
 import { plainLine, startProgress } from '../../../src/cli/progress.js';
 import { formatTable } from '../../../src/cli/query-table.js';
 import { SourceRow } from '../../../src/cli/record-parser.js';
