@@ -121,6 +121,10 @@ describe.each(['writable', 'transform'] as const)('many polite producers of one 
     await expectAllThrough(open(kind), 200, 3, (...args) => manners[next++ % manners.length]!(...args));
   });
 
+  it.each(STRATEGIES)("1 000 with once('drain') all get through under %s", async (strategy) => {
+    await expectAllThrough(open(kind, { strategy }), 1_000, 3, waitForDrain);
+  });
+
   it('all get through, 1 000 of them, in turn', async () => {
     const opened = open(kind);
     await expectAllThrough(opened, 1_000, 12, waitForDrain);
