@@ -22,6 +22,14 @@ export function lowerReadMark(stream: Readable): void {
   (stream as Readable & { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 0;
 }
 
+/**
+ * Has Node emit no 'readable' for a value that is pushed within `read()`, which takes it: the event would cost each value a tick. Node's own
+ * `read()` asks for the next one.
+ */
+export function withholdReadable(stream: Readable): void {
+  (stream as Readable & { _readableState: { needReadable: boolean } })._readableState.needReadable = false;
+}
+
 /** Node 20 may return more characters than `read(n)` asks for, and then counts the rest of them as unread. */
 export function countAsRead(stream: Readable, characters: number): void {
   (stream as Readable & { _readableState: { length: number } })._readableState.length -= characters;

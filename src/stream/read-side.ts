@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import { isErrorLike } from '../common/thrown.js';
 import type { ResolvedTransform } from '../resolve-options.js';
-import { countAsRead, lowerReadMark, nativeMethod } from './native-length.js';
+import { countAsRead, lowerReadMark, nativeMethod, withholdReadable } from './native-length.js';
 import { ReadBuffer } from './read-buffer.js';
 import { ReadOut } from './read-out.js';
 import { Supply } from './supply.js';
@@ -137,11 +137,15 @@ export class ReadSide<In> {
     if (this.#stream.destroyed || (this.#isHalted && this.#queue.ledger.load > 0)) return null;
     const isSized = size !== undefined && size > 0;
     if (isSized && this.#objectMode) return this.read();
-    if (this.#wanted) {
-      // A flowing reader gets items outside of `read()`, which is faster.
-      if (this.#stream.readableFlowing !== true && size !== 0) this.#run(true, size);
-      else this.schedule();
-    }
+    // A flowing reader gets items outside of `read()`, which is faster.
+    if (this.#stream.readableFlowing !== true && size !== 0) {
+      // Node asks by `_read` only once it has nothing left, which would cost each value a tick and a second `read()`.
+      if (this.#stream.readableLength < (size ?? 1)) {
+        this.#wanted = true;
+        if (this.#objectMode) withholdReadable(this.#stream);
+        this.#run(true, size);
+      }
+    } else if (this.#wanted) this.schedule();
     if (isSized) this.#markIsRaised = true;
     const chunk = read.call(this.#stream, size);
     this.#demand = isSized && chunk === null ? size : 0;

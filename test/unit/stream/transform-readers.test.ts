@@ -337,6 +337,45 @@ describe('readers that come and go', () => {
     },
   );
 
+  it("read() gets one queued value after the other within one 'readable', and then null", async () => {
+    const between = new BackpressureTransform<number>({ maxBufferSize: 100 });
+    const events: unknown[][] = [];
+    between.on('readable', () => {
+      const event: unknown[] = [];
+      for (let item: unknown = between.read(); item !== null; item = between.read()) event.push(item);
+      events.push(event);
+      expectLedger(between);
+    });
+    for (const item of range(50)) between.write(item);
+    await turn(20);
+    expect(events).toEqual([range(50)]);
+    between.write(50);
+    await turn(20);
+    expect(events.flat()).toEqual(range(51));
+    between.end();
+    await once(between, 'end');
+  });
+
+  it('a loop over a stream that is full takes no tick for each item', async () => {
+    const between = new BackpressureTransform<number>({ maxBufferSize: 100 });
+    for (const item of range(90)) between.write(item);
+    let ticks = 0;
+    const seen: number[] = [];
+    for await (const item of between) {
+      if (seen.length === 0) {
+        const count = (): void => {
+          ticks += 1;
+          if (seen.length < 90 && ticks < 100) process.nextTick(count);
+        };
+        process.nextTick(count);
+      }
+      seen.push(item);
+      if (seen.length === 90) break;
+    }
+    expect(seen).toEqual(range(90));
+    expect(ticks).toBeLessThan(10);
+  });
+
   it('a reader whose value was taken by another one gets the next', async () => {
     const between = new BackpressureTransform<number>();
     const next = between.iterator({ destroyOnReturn: false }).next();
