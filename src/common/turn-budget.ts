@@ -40,6 +40,8 @@ export class TurnBudget {
   #waiters: (() => void)[] = [];
   /** When `isSpent` was asked last. */
   lastLookAt = 0;
+  /** Counts the turns in which there was work. */
+  turn = 0;
 
   constructor(source: TurnSource = PROCESS) {
     this.#source = source;
@@ -68,6 +70,7 @@ export class TurnBudget {
 
   #begin(now: number): void {
     this.#begunAt = now;
+    this.turn += 1;
     this.#source.onNextTurn(this.#onNextTurn);
   }
 
@@ -85,24 +88,42 @@ export class TurnBudget {
 export const turnBudget = new TurnBudget();
 
 /** With fewer looks at the clock they would come too late; with more, they would cost as much as the work. */
-const LOOK_AFTER_MS = { least: 0.25, most: 1 };
-const MOST_BETWEEN_LOOKS = 64;
+const LOOK_AFTER_MS = { least: 0.1, most: 0.4 };
+
+/** How many pieces of work may lie between two looks at the clock. */
+export interface Strides {
+  readonly first: number;
+  readonly most: number;
+}
+
+const ROW_STRIDES: Strides = { first: 1, most: 64 };
 
 /** A loop's own view of the budget. It looks at the clock every few pieces of work: the slower they are, the more often. */
 export class WorkPacer {
   readonly #budget: TurnBudget;
-  #stride = 1;
-  #left = 1;
+  readonly #mostBetweenLooks: number;
+  #stride: number;
+  #left: number;
   #lookedAt = -Infinity;
+  /** Of the last look. What lies between two turns is no work. */
+  #turn = -1;
 
-  constructor(budget: TurnBudget = turnBudget) {
+  constructor(budget: TurnBudget = turnBudget, { first, most }: Strides = ROW_STRIDES) {
     this.#budget = budget;
+    this.#stride = first;
+    this.#left = first;
+    this.#mostBetweenLooks = most;
+  }
+
+  /** So many pieces of work lie between the last look and the next. */
+  get stride(): number {
+    return this.#stride;
   }
 
   /** Call it after each piece of work. True: await `nextTurn()` before the next one. */
   isTurnSpent(): boolean {
     this.#left -= 1;
-    return this.#left <= 0 && this.#look();
+    return this.#left <= 0 && this.look();
   }
 
   nextTurn(): Promise<void> {
@@ -113,12 +134,17 @@ export class WorkPacer {
     this.#budget.onNextTurn(callback);
   }
 
-  #look(): boolean {
+  /** The same for a loop that counts the pieces itself: call it after `stride` of them. */
+  look(): boolean {
     const isSpent = this.#budget.isSpent;
-    const now = this.#budget.lastLookAt;
+    const { lastLookAt: now, turn } = this.#budget;
     const elapsedMs = now - this.#lookedAt;
-    if (elapsedMs > LOOK_AFTER_MS.most) this.#stride = Math.max(1, this.#stride >> 1);
-    else if (elapsedMs < LOOK_AFTER_MS.least) this.#stride = Math.min(MOST_BETWEEN_LOOKS, 2 * this.#stride);
+    if (turn === this.#turn) {
+      if (elapsedMs > LOOK_AFTER_MS.most) this.#stride = Math.max(1, this.#stride >> 1);
+      else if (elapsedMs < LOOK_AFTER_MS.least)
+        this.#stride = Math.min(this.#mostBetweenLooks, 2 * this.#stride);
+    }
+    this.#turn = turn;
     this.#lookedAt = now;
     this.#left = this.#stride;
     return isSpent;
