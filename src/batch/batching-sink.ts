@@ -54,6 +54,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly #blocked: Stopwatch;
   readonly #unsettled = new Unsettled<T>();
   readonly #settlements: SettlementLog<T>;
+  /** Outcomes of large batches that are still being told after a failure. */
+  #telling: Promise<void> | undefined;
   readonly #positions: CommittedPosition<T> | undefined;
   #pumpIsScheduled = false;
   // In our own context, not in that of the write which made it necessary: flushes and timers start here.
@@ -251,8 +253,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
    * which takes `abortGraceMs` at the most; `takeUnsettled()` is complete then, and `error`, if this stage made it, carries the same items.
    */
   abort(error: Error, waiting: T[]): Promise<void> {
-    if (this.#phase === 'aborted') this.#dropWaiting(waiting);
-    else this.#aborting = this.queue.context.runInAsyncScope(this.#abort, this, error, waiting);
+    if (this.#phase === 'aborted') {
+      for (const item of waiting) this.#settlements.dropped(item, 1, 'aborted');
+      this.#dropWaiting(waiting);
+    } else this.#aborting = this.queue.context.runInAsyncScope(this.#abort, this, error, waiting);
     // Not there yet only for a listener that aborts once more, from within the first abort.
     return this.#aborting ?? Promise.resolve();
   }
@@ -267,9 +271,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       (flight) => new Promise<void>((resolve) => this.#flights.set(flight, resolve)),
     );
     for (const flight of this.#flights.keys()) flight.abort(error);
-    const told = this.#settlements.failQueue(this.#failQueued(), error);
+    const told = this.#settlements.failQueue(this.#failQueued(), waiting, error);
     this.#dropWaiting(waiting);
     await Promise.all([...ends, told]);
+    if (this.#telling !== undefined) await this.#telling;
     this.#settlements.deliver();
     this.#flushWaiters.rejectAll(error);
     this.#loadWaiters.rejectAll(error);
@@ -281,10 +286,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     return handled((this.#aborting ?? Promise.resolve()).then(() => Promise.reject(failure)));
   }
 
+  /** The settlement log is told by the caller. */
   #dropWaiting(waiting: T[]): void {
-    if (waiting.length > 0) this.#positions?.seal(waiting[0]!);
+    if (waiting.length === 0) return;
+    this.#positions?.seal(waiting[0]!);
     this.#unsettled.add(Infinity, waiting);
-    for (const item of waiting) this.queue.drop(item, 'aborted');
+    this.queue.countDropped(waiting.length, 'aborted');
+    if (!this.#observer.hearsDrops()) return;
+    for (const item of waiting)
+      this.queue.context.runInAsyncScope(() => this.#observer.onDrop(item, 'aborted'));
   }
 
   /** Returns the items, whose outcome is to be told. */
@@ -518,14 +528,18 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   onFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void {
+    this.#countFailed(failures, toldFlushed, bytes);
+    this.#settlements.failed(failures);
+    this.#observer.onFailed(failures);
+    this.#afterSettlement();
+  }
+
+  #countFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void {
     this.queue.settle(toldFlushed, failures.length - toldFlushed, bytes);
     // Those that did arrive, as the result says, are among the ambiguous ones.
     let ambiguous = -toldFlushed;
     for (const failure of failures) if (failure.ambiguous) ambiguous++;
     this.queue.ledger.ambiguous += ambiguous;
-    this.#settlements.failed(failures);
-    this.#observer.onFailed(failures);
-    this.#afterSettlement();
   }
 
   onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void {
@@ -535,7 +549,12 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       failures.map(({ item }) => item),
     );
     this.queue.ledger.returned += failures.length - toldFlushed;
-    this.onFailed(failures, toldFlushed, bytes);
+    if (!this.#settlements.isLong(failures.length)) return this.onFailed(failures, toldFlushed, bytes);
+    this.#countFailed(failures, toldFlushed, bytes);
+    const before = this.#telling;
+    this.#telling = this.#settlements.failInTurns(failures, before);
+    this.#observer.onFailed(failures);
+    this.#afterSettlement();
   }
 
   onLateResult(): void {

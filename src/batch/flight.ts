@@ -1,6 +1,6 @@
 import type { TakenItems } from '../buffer/admission-queue.js';
 import { Deadline } from '../common/deadline.js';
-import { turnBudget } from '../common/turn-budget.js';
+import { forEachInTurns, turnBudget } from '../common/turn-budget.js';
 import { fieldOf, toError } from '../common/thrown.js';
 import { LONGEST_DELAY_MS } from '../clock.js';
 import type { StageErrors } from '../errors.js';
@@ -14,7 +14,16 @@ import type { CallGate } from './call-gate.js';
 import { readFlushAnswer, type NamedFailure } from './flush-answer.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
 import { longestRetryAfter, retryDelay } from './retry.js';
-import { flushFailed, inBatchOrder, SETTLED, type Failure, type Verdict } from './verdict.js';
+import {
+  flushFailed,
+  inBatchOrder,
+  isPlainSuccess,
+  SETTLED,
+  wholeVerdict,
+  type Failure,
+  type Verdict,
+  type WholeFailure,
+} from './verdict.js';
 
 /** From so many items on, it takes milliseconds to settle a batch. */
 const LARGE_BATCH = 10_000;
@@ -126,9 +135,12 @@ export class Flight<T> {
   async #settleAll(): Promise<void> {
     for (;;) {
       const outcome = await this.#call();
-      // An abort ends all batches at once: each is settled in a turn of the event loop of its own.
-      if (this.#aborted && this.#items.length >= LARGE_BATCH) await turnBudget.nextTurn();
-      const verdict = this.#judge(outcome);
+      const isLarge = this.#items.length >= LARGE_BATCH;
+      // In a turn of the event loop of its own: an abort ends all batches at once, and an answer comes behind other work.
+      if (isLarge && !isPlainSuccess(outcome)) await turnBudget.nextTurn();
+      let verdict = this.#judge(outcome);
+      if ('isCalledAgain' in verdict)
+        verdict = isLarge ? await this.#failAllInTurns(verdict) : this.#failAll(verdict);
       const { failures, again } = verdict;
       if (failures.length > 0 && !(await this.#handOver(verdict))) {
         this.#handBack([...failures, ...again], verdict.toldFlushed);
@@ -188,7 +200,7 @@ export class Flight<T> {
     return outcome;
   }
 
-  #judge(outcome: CallOutcome): Verdict<T> {
+  #judge(outcome: CallOutcome): Verdict<T> | WholeFailure {
     switch (outcome.kind) {
       case 'answered':
         return this.#judgeAnswer(outcome.answer, outcome.latencyMs);
@@ -205,7 +217,7 @@ export class Flight<T> {
     }
   }
 
-  #judgeRejection(error: Error, interrupted: boolean, latencyMs: number): Verdict<T> {
+  #judgeRejection(error: Error, interrupted: boolean, latencyMs: number): WholeFailure {
     if (interrupted) {
       // Its signal had fired: what it did until then is unknown, unless the destination knows.
       const known = fieldOf(error, 'retryable') === true;
@@ -231,19 +243,30 @@ export class Flight<T> {
     retryable: boolean,
     transportFailure: boolean,
     latencyMs: number,
-  ): Verdict<T> {
-    const items = this.#items;
+  ): WholeFailure {
     if (transportFailure) this.#gate.failed(this.first, error, this.#callAt);
     else this.#gate.answered();
-    this.#report(0, items.length, latencyMs, error, transportFailure);
-    const failures = items.map((item, place) => this.#failure(item, place, error, ambiguous));
-    if (!retryable || !(this.#isHeld() || this.#mayCallAgain()))
-      return { failures, toldFlushed: 0, again: [] };
-    this.#uncertain ||= ambiguous;
-    return { failures: [], toldFlushed: 0, again: failures };
+    this.#report(0, this.#items.length, latencyMs, error, transportFailure);
+    const isCalledAgain = retryable && (this.#isHeld() || this.#mayCallAgain());
+    if (isCalledAgain) this.#uncertain ||= ambiguous;
+    return { error, ambiguous, isCalledAgain };
   }
 
-  #judgeAnswer(raw: unknown, latencyMs: number): Verdict<T> {
+  #failAll({ error, ambiguous, isCalledAgain }: WholeFailure): Verdict<T> {
+    const failures = this.#items.map((item, place) => this.#failure(item, place, error, ambiguous));
+    return wholeVerdict(failures, isCalledAgain);
+  }
+
+  async #failAllInTurns({ error, ambiguous, isCalledAgain }: WholeFailure): Promise<Verdict<T>> {
+    const items = this.#items;
+    const failures: Failure<T>[] = [];
+    await forEachInTurns(items.length, (place) => {
+      failures.push(this.#failure(items[place]!, place, error, ambiguous));
+    });
+    return wholeVerdict(failures, isCalledAgain);
+  }
+
+  #judgeAnswer(raw: unknown, latencyMs: number): Verdict<T> | WholeFailure {
     this.#gate.answered();
     const items = this.#items;
     const answer = readFlushAnswer(raw, items.length, this.#host.errors);
@@ -256,11 +279,7 @@ export class Flight<T> {
       case 'invalid':
         ignoreRejections(raw);
         this.#report(0, items.length, latencyMs, answer.error, false);
-        return {
-          failures: items.map((item, place) => this.#failure(item, place, answer.error, true)),
-          toldFlushed: 0,
-          again: [],
-        };
+        return { error: answer.error, ambiguous: true, isCalledAgain: false };
       case 'partial': {
         const failed = answer.named.size + answer.unnamed;
         const [first] = answer.named.values();

@@ -58,26 +58,46 @@ export class SettlementLog<T> {
     if (this.#kept.length >= MOST_KEPT) this.#runInContext(() => this.deliver());
   }
 
+  /** There are so many outcomes that they are told in several turns of the event loop. */
+  isLong(count: number): boolean {
+    return this.#onSettled !== undefined && count > MOST_KEPT;
+  }
+
   /**
-   * The queue has failed as a whole: tells its items by the thousand, in as many turns of the event loop as it takes. What was in flight is
-   * told as it settles, for `committedPosition` counts it. Never rejects.
+   * The queue has failed as a whole, and what waited before it is dropped: tells the items by the thousand, in as many turns of the event
+   * loop as it takes. What was in flight is told as it settles, for `committedPosition` counts it. Never rejects.
    */
-  async failQueue({ items, weights }: WeighedItems<T>, error: Error): Promise<void> {
+  async failQueue({ items, weights }: WeighedItems<T>, waiting: readonly T[], error: Error): Promise<void> {
     if (this.#onSettled === undefined) return;
     this.#droppedBehindQueue = [];
     // Not from within the call that has ended the sink.
     await Promise.resolve();
-    for (let next = 0; next < items.length;) {
-      const end = Math.min(items.length, next + MOST_KEPT);
-      this.deliver();
-      const slice = { items: items.slice(next, end), weights: weights?.subarray(next, end) };
-      this.#tell(failuresOf(slice, error).map((failure) => ({ ...failure, outcome: 'failed' })));
-      next = end;
-      if (next < items.length && turnBudget.isSpent) await turnBudget.nextTurn();
-    }
+    await this.#tellInTurns(items.length, (start, end) => {
+      const slice = { items: items.slice(start, end), weights: weights?.subarray(start, end) };
+      return failuresOf(slice, error).map((failure) => ({ ...failure, outcome: 'failed' }));
+    });
+    await this.#tellInTurns(waiting.length, (start, end) =>
+      waiting.slice(start, end).map((item) => ({ item, weight: 1, outcome: 'dropped', reason: 'aborted' })),
+    );
     this.#kept = this.#kept.concat(this.#droppedBehindQueue);
     this.#droppedBehindQueue = undefined;
     this.deliver();
+  }
+
+  /** Tells failures by the thousand, after `before`, in as many turns of the event loop as it takes. Never rejects. */
+  async failInTurns(failures: readonly FailedItem<T>[], before: Promise<void> | undefined): Promise<void> {
+    await before;
+    await this.#tellInTurns(failures.length, (start, end) =>
+      failures.slice(start, end).map((failure) => ({ ...failure, outcome: 'failed' })),
+    );
+  }
+
+  async #tellInTurns(count: number, settle: (start: number, end: number) => Settlement<T>[]): Promise<void> {
+    for (let start = 0; start < count; start += MOST_KEPT) {
+      this.deliver();
+      this.#tell(settle(start, Math.min(count, start + MOST_KEPT)));
+      if (turnBudget.isSpent) await turnBudget.nextTurn();
+    }
   }
 
   deliver(): void {

@@ -3,6 +3,7 @@
 import { messageOf } from '../common/thrown.js';
 import type { BackpressureError, StageErrors } from '../errors.js';
 import type { FailedItem } from '../options.js';
+import type { CallOutcome } from './flush-call.js';
 
 /** An item that failed, with its place in the call. */
 export interface Failure<T> {
@@ -20,7 +21,25 @@ export interface Verdict<T> {
   again: Failure<T>[];
 }
 
+/** A call has failed for all items alike. */
+export interface WholeFailure {
+  error: Error;
+  ambiguous: boolean;
+  isCalledAgain: boolean;
+}
+
 export const SETTLED: Verdict<never> = { failures: [], toldFlushed: 0, again: [] };
+
+/** Nothing is to be done for single items. */
+export function isPlainSuccess(outcome: CallOutcome): boolean {
+  return outcome.kind === 'answered' && outcome.answer === undefined;
+}
+
+export function wholeVerdict<T>(failures: Failure<T>[], isCalledAgain: boolean): Verdict<T> {
+  return isCalledAgain
+    ? { failures: [], toldFlushed: 0, again: failures }
+    : { failures, toldFlushed: 0, again: [] };
+}
 
 export function inBatchOrder<T>(failures: Failure<T>[]): FailedItem<T>[] {
   const isOrdered = failures.every(({ place }, index) => index === 0 || failures[index - 1]!.place < place);

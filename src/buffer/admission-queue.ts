@@ -505,10 +505,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** An item that waits is dropped. */
   drop(item: T, reason: DropReason): Outcome {
-    this.ledger.waiting--;
-    this.ledger.drops[reason]++;
+    this.countDropped(1, reason);
     this.#observer.onDrop(item, reason);
     return 'dropped';
+  }
+
+  /** Counts items that wait as dropped. The caller tells who must know. */
+  countDropped(count: number, reason: DropReason): void {
+    this.ledger.waiting -= count;
+    this.ledger.drops[reason] += count;
   }
 
   #push(item: T, bytes: number, weight: number): void {

@@ -406,12 +406,13 @@ export class ProducerGate<T> {
     if (this.#ledger.waiting === 0) return [];
     // Node leaves holes behind while it works the queue off.
     const { writableBuffer } = this.#stream as Writable & { writableBuffer?: ({ chunk: T } | null)[] };
-    const waiting = [
-      ...(this.#pending ? [this.#pending.chunk] : []),
-      ...(this.#asking ? [this.#askedChunk as T] : []),
-      ...(writableBuffer ?? []).flatMap((write) => (write === null ? [] : [write.chunk])),
-    ];
-    return waiting.slice(0, Math.max(0, mark - this.#gated.queue.decided));
+    const waiting: T[] = [];
+    if (this.#pending !== undefined) waiting.push(this.#pending.chunk);
+    if (this.#asking !== undefined) waiting.push(this.#askedChunk as T);
+    // A loop: there may be as many as the buffer has room for.
+    for (const write of writableBuffer ?? []) if (write !== null) waiting.push(write.chunk);
+    const count = mark - this.#gated.queue.decided;
+    return count < waiting.length ? waiting.slice(0, Math.max(0, count)) : waiting;
   }
 
   /** Load has gone down. */

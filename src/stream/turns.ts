@@ -23,12 +23,7 @@ export class Turns {
    * @param every Infinity: the producer never yields
    * @param onTurn called once a turn is over, unless it was called off
    */
-  constructor(
-    every: number,
-    ledger: { readonly offered: number },
-    onTurn: () => void,
-    budget?: TurnBudget,
-  ) {
+  constructor(every: number, ledger: { readonly offered: number }, onTurn: () => void, budget?: TurnBudget) {
     this.#every = every;
     this.#ledger = ledger;
     this.#onTurn = onTurn;
