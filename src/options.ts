@@ -184,8 +184,8 @@ export interface WritableOptions<T> extends SinkOptions<T> {
   /** `false`: items are chunks of bytes, bounded by `maxBufferBytes` instead of `maxBufferSize`. Default `true`. */
   objectMode?: boolean;
   /**
-   * Under `block`: after this many items `write()` answers `false` although there is room, and `'drain'` comes with the next turn of the
-   * event loop. A producer that needs no I/O of its own (an array, a generator) would keep that of the flushes waiting until the buffer is
+   * Under `block`: after this many items `write()` answers `false` although there is room, and `'drain'` comes with a later turn of the
+   * event loop; also after fewer, if the turn has taken 4 ms by then. A producer that needs no I/O of its own (an array, a generator) would keep that of the flushes waiting until the buffer is
    * full. An item that is written nevertheless is admitted. Not in byte mode, where chunks come by I/O. Default `Infinity`, never;
    * `copyInto` sets 10 000. At least 1.
    */
