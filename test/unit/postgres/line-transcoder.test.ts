@@ -216,3 +216,29 @@ test('chunks stay small however much there is, and are the caller’s own', () =
   );
   expect(Buffer.concat(chunks).equals(expected)).toBe(true);
 });
+
+test('ordinary fields become binary from their bytes, without a value being made of them', () => {
+  const fields = {
+    int4: ['0', '-17', '2147483647'],
+    int8: ['0', '900719925474099'],
+    date: ['2001-01-31'],
+    timestamp: ['2001-01-31 23:59:59', '2001-01-31T23:59:59.123456'],
+    timestamptz: ['2001-01-31 23:59:59+00', '2001-01-31T23:59:59.123Z'],
+  };
+  const values: string[] = [];
+  for (const [type, texts] of Object.entries(fields)) {
+    const encoder = encoderOf(type);
+    const watched: BinaryEncoder = {
+      ...encoder,
+      write: (chunk, value) => {
+        values.push(`${type} ${String(value)}`);
+        encoder.write(chunk, value);
+      },
+    };
+    const transcoder = new LineTranscoder([Buffer.from(texts.map((text) => `${text}\n`).join(''))], PLAIN, [
+      watched,
+    ]);
+    while (transcoder.next() !== undefined);
+  }
+  expect(values).toEqual([]);
+});
