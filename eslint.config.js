@@ -27,6 +27,20 @@ export default defineConfig(
     },
   },
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            "AssignmentExpression[left.type='MemberExpression'][right.type=/^(ArrowFunctionExpression|FunctionExpression)$/]",
+          message:
+            'V8 makes such a function in old space, where all that it refers to outlives every collection of young objects. Assign it to a constant first.',
+        },
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts', 'benchmarks/**/*.ts'],
     rules: {
       '@typescript-eslint/require-await': 'off',

@@ -4,8 +4,6 @@ import { LONGEST_DELAY_MS, type Clock, type TimerHandle } from './clock.js';
 export class Alarm {
   readonly #clock: Clock;
   readonly #onTime: () => void;
-  /** Made with the first timer: many alarms of short-lived streams are never set. */
-  #onTimer: (() => void) | undefined;
   #timer: TimerHandle;
   #at = Infinity;
 
@@ -22,11 +20,13 @@ export class Alarm {
     this.#at = at;
     // Timers are whole milliseconds; one beyond the longest delay, if only by the rounding, would fire at once.
     const delayMs = Math.ceil(Math.max(0, at - this.#clock.now()));
-    this.#onTimer ??= () => {
-      this.#at = Infinity;
-      this.#onTime();
-    };
-    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.min(LONGEST_DELAY_MS, delayMs));
+    this.#timer = this.#clock.setTimeout(
+      () => {
+        this.#at = Infinity;
+        this.#onTime();
+      },
+      Math.min(LONGEST_DELAY_MS, delayMs),
+    );
   }
 
   /** At the latest at `at`: where it is set for an earlier time, it stays so. */

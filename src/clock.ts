@@ -229,7 +229,9 @@ export function unrefClock(clock: Clock): Clock {
     },
     clearTimeout: (handle) => clock.clearTimeout(handle),
   };
-  if (clock.turnNow !== undefined) unref.turnNow = () => clock.turnNow!();
-  if (clock.afterIO !== undefined) unref.afterIO = (callback) => clock.afterIO!(callback);
+  const turnNow = () => clock.turnNow!();
+  const runAfterIO = (callback: () => void) => clock.afterIO!(callback);
+  if (clock.turnNow !== undefined) unref.turnNow = turnNow;
+  if (clock.afterIO !== undefined) unref.afterIO = runAfterIO;
   return unref;
 }

@@ -218,7 +218,10 @@ export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): Res
     lowWatermark: DEFAULTS.lowWatermark,
     yieldEvery: DEFAULTS.yieldEvery,
   });
-  return { ...buffer, map: optional(given.map, (value) => checkFunction('map', value)), batchSize };
+  return Object.assign(buffer, {
+    map: optional(given.map, (value) => checkFunction('map', value)),
+    batchSize,
+  });
 }
 
 /** "Every slot has a next batch while the state rests in NORMAL": what an unset size falls to in a given bound. */

@@ -377,11 +377,12 @@ export class Flight<T> {
         this.#interrupt = undefined;
         settle();
       };
-      this.#interrupt = (error) => {
+      const interrupt = (error: Error) => {
         this.#interrupt = undefined;
         grace = new Deadline(clock, abortGraceMs, () => end(() => reject(error)));
         grace.start();
       };
+      this.#interrupt = interrupt;
       // Called only now: the handler itself may abort everything.
       new Promise((settle) => settle(work())).then(
         () => end(resolve),
@@ -439,7 +440,8 @@ export class Flight<T> {
           this.#heldSince = clock.now();
         }, delayMs);
       }
-      this.#interrupt = () => end(true);
+      const interrupt = () => end(true);
+      this.#interrupt = interrupt;
       this.#gate.wait(waiting);
     });
   }

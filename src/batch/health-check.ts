@@ -29,10 +29,11 @@ export class HealthCheck {
     const deadline = new Deadline(this.#clock, PROBE_LIMIT_MS, () =>
       end(new Error(`no answer to the probe within ${PROBE_LIMIT_MS / 1000} s`)),
     );
-    this.#cancel = () => {
+    const cancel = () => {
       deadline.clear();
       controller.abort();
     };
+    this.#cancel = cancel;
     deadline.start();
     this.#call(controller.signal).then(
       () => end(undefined),

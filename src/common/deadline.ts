@@ -21,9 +21,6 @@ export class Deadline {
   readonly #limitMs: number;
   readonly #isStrict: boolean;
   readonly #onExpired: () => void;
-  /** Made with the first timer: many deadlines of short-lived streams are never set. */
-  #onTimer: (() => void) | undefined;
-  #onWatch: (() => void) | undefined;
   #timer: TimerHandle;
   #watch: TimerHandle;
   /** As it was set, and as it was put off. */
@@ -84,9 +81,9 @@ export class Deadline {
 
   #setTimer(now: number): void {
     this.#timerAt = this.#dueAt;
-    this.#onTimer ??= () => this.#end();
+    const delayMs = Math.max(0, this.#dueAt - now);
     // Timers are whole milliseconds.
-    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.ceil(Math.max(0, this.#dueAt - now)));
+    this.#timer = this.#clock.setTimeout(() => this.#end(), Math.ceil(delayMs));
   }
 
   #setWatch(now: number): void {
@@ -96,8 +93,7 @@ export class Deadline {
       this.#watchAt = Infinity;
       return;
     }
-    this.#onWatch ??= () => this.#look();
-    this.#watch = this.#clock.setTimeout(this.#onWatch, Math.ceil(this.#sliceMs));
+    this.#watch = this.#clock.setTimeout(() => this.#look(), Math.ceil(this.#sliceMs));
   }
 
   #clearWatch(): void {

@@ -37,6 +37,8 @@ interface Waiter {
   reject: (error: Error) => void;
 }
 
+const ignoreColumns = (): void => undefined;
+
 export class CopyInput {
   readonly #stream: Writable;
   #failure: Error | undefined;
@@ -128,20 +130,22 @@ export class CopyInput {
   /** The stream is a query of node-postgres. It has no answer to messages that do not fit, and throws in the socket's handler. */
   #watch(query: CopyQuery, onValue: ((value: string | null) => void) | undefined): void {
     if (onValue !== undefined) {
-      query.handleRowDescription = () => undefined;
-      query.handleDataRow = ({ fields }) => {
+      const onRow: CopyQuery['handleDataRow'] = ({ fields }) => {
         onValue(fields[0] ?? null);
       };
+      query.handleRowDescription = ignoreColumns;
+      query.handleDataRow = onRow;
     }
     const submit = query.submit.bind(query);
-    query.submit = (connection) => {
+    const watchedSubmit: CopyQuery['submit'] = (connection) => {
       this.#connection = connection;
       // It may have waited behind another one, with all of its rows.
       GuardedSocket.of(connection.stream)?.begin(this.#stage === 'open' ? 'copyQuery' : 'sentCopy');
       submit(connection);
     };
+    query.submit = watchedSubmit;
     const ready = query.handleReadyForQuery.bind(query);
-    query.handleReadyForQuery = () => {
+    const watchedReady = (): void => {
       try {
         if (this.#stage !== 'ending') throw unexpected('ReadyForQuery');
         // It throws if the end of the rows has not been sent.
@@ -150,6 +154,7 @@ export class CopyInput {
         this.#connection?.stream.destroy(error as Error);
       }
     };
+    query.handleReadyForQuery = watchedReady;
     refuseUnexpected(query, () => this.#connection);
   }
 

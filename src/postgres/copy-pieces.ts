@@ -85,7 +85,8 @@ export async function copyPieces(
       if (pacer.isTurnSpent()) await pacer.nextTurn();
     }
     for (const [index, piece] of together.entries()) piece.next = together[index + 1];
-    together[0]!.sends = (stream) => stream.write(bytes, () => buffer.free(bytes));
+    const send: PieceQuery['sends'] = (stream) => stream.write(bytes, () => buffer.free(bytes));
+    together[0]!.sends = send;
     together[0]!.begin();
     const answers = await patience.wait(Promise.all(together.map(({ outcome }) => outcome)));
     if (answers === LATE) {

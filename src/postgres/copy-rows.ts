@@ -15,6 +15,8 @@ import { leavesConnectionUsable } from './sqlstate.js';
 /** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
 export const CLEAN_UP_LIMIT_MS = 5_000;
 
+const ignoreLoss = (): void => undefined;
+
 export interface CopyWay {
   lease: ClientLease<CopyClient>;
   signal: AbortSignal;
@@ -39,9 +41,10 @@ export async function copyChunks(
   const onAbort = (): void => {
     input.fail(new AbortFault(signal));
   };
-  lease.onLost = (error) => {
+  const onLost = (error: Error): void => {
     input.fail(error);
   };
+  lease.onLost = onLost;
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -64,7 +67,7 @@ export async function copyChunks(
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
-    lease.onLost = () => undefined;
+    lease.onLost = ignoreLoss;
   }
 }
 

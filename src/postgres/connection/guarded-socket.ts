@@ -103,9 +103,10 @@ export class GuardedSocket {
       destroy.call(socket, error, callback);
     };
     hooked._destroy = hook;
-    this.#unhook = () => {
+    const unhook = () => {
       if (hooked._destroy === hook) hooked._destroy = destroy;
     };
+    this.#unhook = unhook;
   }
 
   #readRest(fd: number): void {

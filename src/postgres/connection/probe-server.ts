@@ -32,10 +32,11 @@ export function freshProbe(pool: CopyPool): BreakerProbe {
     const ignore = () => undefined;
     client.on('error', ignore);
     // In place of the pool's own: the connection is closed, whatever has become of it.
-    client.release = (error) => {
+    const release: CopyClient['release'] = (error) => {
       client.end().catch(ignore);
       if (error !== undefined) client.connection?.stream?.destroy?.();
     };
+    client.release = release;
     const connect = () =>
       client.connect().then(
         () => client,

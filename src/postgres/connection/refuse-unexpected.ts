@@ -19,7 +19,8 @@ const NOTHING_HANDLED = {
 export function refuseUnexpected(query: object, connectionOf: () => Connection | null | undefined): void {
   const target = query as Record<string, unknown>;
   for (const [method, message] of Object.entries(NOTHING_HANDLED)) {
-    target[method] ??= () => connectionOf()?.stream.destroy(unexpected(message));
+    const refuse = () => connectionOf()?.stream.destroy(unexpected(message));
+    target[method] ??= refuse;
   }
 }
 
