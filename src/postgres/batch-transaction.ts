@@ -253,8 +253,9 @@ export class BatchTransaction<T, Client extends CopyClient> {
     isAtCommit: boolean,
   ): Promise<TimeLimit | undefined> {
     const { client } = this.#lease;
-    const undone = await this.#patience.wait(runStatement(client, undo), CLEAN_UP_LIMIT_MS);
-    if (undone === LATE) throw error;
+    // A cancel may come before the savepoint is set: then there is none to return to, and the cancel is what is known.
+    const undone = runStatement(client, undo).catch(() => LATE);
+    if ((await this.#patience.wait(undone, CLEAN_UP_LIMIT_MS)) === LATE) throw error;
     const found = await this.#patience.wait(runStatement(client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
     const [limits] = found === LATE ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
     if (limits === undefined) throw error;

@@ -83,6 +83,32 @@ describe('while pieces are under way', () => {
     await expectOnlyBadRowsOut(table, failures);
   });
 
+  test('a statement is cancelled before the search has its savepoint: no row pays for it', async () => {
+    const table = await database.table('id int PRIMARY KEY, n int CHECK (n > 0), t text');
+    await database.query(`CREATE SEQUENCE ${table}_seen`);
+    // The temporary table is made for the batch as a whole first, and then for the search.
+    await database.query(
+      `CREATE FUNCTION ${table}_wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('${table}_seen') = 2 THEN PERFORM pg_sleep(30); END IF; END $$`,
+    );
+    await database.query(
+      `CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS') EXECUTE FUNCTION ${table}_wait()`,
+    );
+    try {
+      const loading = load(database.pool({ max: 1 }), table, {
+        format: 'text',
+        onConflict: 'ignore',
+        key: ['id'],
+      });
+      await untilAsleep();
+      await database.query(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+      );
+      await expectOnlyBadRowsOut(table, await loading);
+    } finally {
+      await database.query('DROP EVENT TRIGGER wait');
+    }
+  });
+
   test('a statement is cancelled: no row pays for it', async () => {
     const table = await tableWithTrigger('PERFORM pg_sleep(30)');
     const failures = await load(database.pool({ max: 1, statement_timeout: 1_000 }), table);
