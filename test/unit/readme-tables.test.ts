@@ -72,12 +72,12 @@ describe('the tables of the README say what the code does', () => {
 
   it("the defaults of copyInto are those of the code, for a pool of node-postgres' own size", () => {
     const copy = copyInto(new pg.Pool({ max: 10 }), { table: 'events' });
-    const { capacity } = resolveSink(copy, {}, 'BackpressureWritable');
+    const { capacity, highWatermark } = resolveSink(copy, {}, 'BackpressureWritable');
     const { retry, breaker, ...own } = copy.defaults;
     const effective: Record<string, unknown> = {};
     const { retry: bareRetry, breaker: bareBreaker, ...bare } = DEFAULTS;
     for (const [prefix, options] of [
-      ['', { ...bare, ...own, maxBufferSize: capacity }],
+      ['', { ...bare, ...own, maxBufferSize: capacity, highWatermark }],
       ['retry.', { ...bareRetry, ...retry }],
       ['breaker.', { ...bareBreaker, ...breaker }],
     ] as const) {
