@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { findEmbeddedBinaries } from '../../src/cli/embedded-binaries.js';
 import { readPidFile, spawnServer, stopServer, untilReady } from '../../src/cli/embedded-process.js';
-import { startOwnServer, testedPackage, type TestServer } from './postgres.js';
+import { startOwnServer, testedPackage, type TestServer } from './own-server.js';
 
 const run = promisify(execFile);
 const LONGEST_START_MS = 30_000;
