@@ -10,7 +10,7 @@ import {
 } from './block-reader.js';
 import { InputError } from './errors.js';
 import { JsonFault } from './ndjson/json-scan.js';
-import { LONG_RECORD, parseLongRecord, WrittenJson } from './ndjson/long-record.js';
+import { LONG_RECORD, parseLongRecord, WrittenJson, type KeptKeys } from './ndjson/long-record.js';
 import { numberAsWritten } from './ndjson/written-number.js';
 import { decodeUtf8, divideByValidity, endOfLine, invalidText } from './text.js';
 
@@ -31,13 +31,16 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   /** The number of the line on which the next block begins. */
   nextLine = 1;
   readonly #file: string;
+  readonly #kept: KeptKeys | undefined;
   /** Where the record that is being taken was written. */
   #text = '';
   #start = 0;
   #end = 0;
 
-  constructor(file: string) {
+  /** @param kept which keys of long records are kept. Default: all. */
+  constructor(file: string, kept?: KeptKeys) {
     this.#file = file;
+    this.#kept = kept;
   }
 
   /** The record that is being taken, as it was written. Only to be asked for then. */
@@ -91,7 +94,10 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   #parse(line: string, mayHaveUnusualNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
     let value: unknown;
     try {
-      value = line.length < LONG_RECORD ? parseShort(line, mayHaveUnusualNumbers) : parseLongRecord(line);
+      value =
+        line.length < LONG_RECORD
+          ? parseShort(line, mayHaveUnusualNumbers)
+          : parseLongRecord(line, this.#kept);
     } catch (error) {
       refuse(this.#faultOf(error as Error), this.nextLine, this.written);
       return undefined;

@@ -27,7 +27,9 @@ export class NdjsonRows implements BlockReader<unknown[]> {
 
   constructor(file: SourceFile, options: NdjsonRowOptions) {
     this.#file = file;
-    this.#reader = new NdjsonReader(file.name);
+    // The first key that is not among them is named in an error.
+    const names = new Set(options.columns.map(({ name }) => name));
+    this.#reader = new NdjsonReader(file.name, { names, mostOthers: 1 });
     this.#ignoresOtherKeys = options.ignoresOtherKeys;
     this.#columns = options.columns.map(({ name, type }) => ({
       name,

@@ -147,13 +147,15 @@ async function previewNdjson(
     records += 1;
   };
   const { maxRecordBytes } = options;
+  // One more than a table has columns is an error.
+  const kept = { names: new Set(given), mostOthers: given === undefined ? MOST_COLUMNS + 1 : 1 };
   let reader: NdjsonReader | undefined;
   const parser = new RecordParser(
     {
       delimiter: undefined,
       maxRecordBytes,
       recordEnd: endOfLine,
-      open: (file) => (reader = new NdjsonReader(file.name)),
+      open: (file) => (reader = new NdjsonReader(file.name, kept)),
     },
     take,
     keepsBadRecords ? () => undefined : undefined,

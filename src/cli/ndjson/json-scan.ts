@@ -16,6 +16,7 @@ const PLUS = 0x2b;
 const POINT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
+const SLASH = 0x2f;
 const LETTER_E = 0x65;
 const LETTER_U = 0x75;
 /** The bit that makes a letter small. */
@@ -40,8 +41,10 @@ export class JsonFault extends SyntaxError {
 export class JsonScan {
   readonly text: string;
   at = 0;
-  /** Whether a writer of JSON would leave what was passed as it is: there was no white space, and no escape. */
+  /** Whether a writer of JSON would leave what was passed as it is: there was no white space, and no escape that it may not make. */
   isCompact = true;
+  /** Whether there was an escape in what was passed. */
+  hasEscapes = false;
   /** What closes the arrays and objects that are open, the innermost last. */
   readonly #closings: number[] = [];
 
@@ -90,7 +93,7 @@ export class JsonScan {
       if (code === QUOTE) break;
       if (code === BACKSLASH) {
         at = this.#escapeEnd(at);
-        this.isCompact = false;
+        this.hasEscapes = true;
       } else if (code >= SPACE) at += 1;
       else this.#failAt(at);
     }
@@ -135,6 +138,7 @@ export class JsonScan {
   /** @param at of the backslash */
   #escapeEnd(at: number): number {
     const letter = this.text.charCodeAt(at + 1);
+    if (letter === SLASH || letter === LETTER_U) this.isCompact = false;
     if (ESCAPED.has(letter)) return at + 2;
     if (letter !== LETTER_U) this.#failAt(at + 1);
     for (let digit = at + 2; digit < at + 6; digit += 1)

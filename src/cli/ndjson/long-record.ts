@@ -15,7 +15,6 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 const OPENING_BRACKET = 0x5b;
 const OPENING_BRACE = 0x7b;
-const CLOSING_BRACKET = 0x5d;
 const CLOSING_BRACE = 0x7d;
 
 /** An object or array, as JSON without white space. Its keys stay in their order, and stay all of them if one comes twice. */
@@ -31,23 +30,33 @@ export class WrittenJson {
   }
 }
 
+/** Which keys of a long record are kept: an object of all of them may take a second to fill. */
+export interface KeptKeys {
+  readonly names: ReadonlySet<string>;
+  /** So many others, the first ones: they are refused, or become columns. */
+  readonly mostOthers: number;
+}
+
+const ALL_KEYS: KeptKeys = { names: new Set(), mostOthers: Infinity };
+
 /**
  * Like `JSON.parse`, but numbers are as they are written, and objects and arrays in an object are {@link WrittenJson}.
  *
  * @throws {JsonFault}
  */
-export function parseLongRecord(line: string): unknown {
+export function parseLongRecord(line: string, kept = ALL_KEYS): unknown {
   const scan = new JsonScan(line);
   scan.skipSpace();
-  const value = scan.next === OPENING_BRACE ? readMembers(scan) : readValue(scan);
+  const value = scan.next === OPENING_BRACE ? readMembers(scan, kept) : readValue(scan);
   scan.skipSpace();
   if (scan.at < line.length) throw scan.fault();
   return value;
 }
 
-function readMembers(scan: JsonScan): unknown {
+function readMembers(scan: JsonScan, { names, mostOthers }: KeptKeys): unknown {
   // Any key may come, __proto__ too.
   const record = Object.create(null) as Record<string, unknown>;
+  const others = new Set<string>();
   scan.at += 1;
   scan.skipSpace();
   if (scan.next === CLOSING_BRACE) {
@@ -57,7 +66,11 @@ function readMembers(scan: JsonScan): unknown {
   for (;;) {
     const key = readString(scan);
     scan.pass(COLON);
-    record[key] = readValue(scan);
+    const isNamed = names.has(key);
+    if (!isNamed && others.size < mostOthers) others.add(key);
+    // Of a key that comes twice, the last value counts.
+    if (isNamed || others.has(key)) record[key] = readValue(scan);
+    else scan.skipValue();
     scan.skipSpace();
     const { next } = scan;
     if (next !== COMMA && next !== CLOSING_BRACE) throw scan.fault();
@@ -69,33 +82,28 @@ function readMembers(scan: JsonScan): unknown {
 
 function readString(scan: JsonScan): string {
   const start = scan.at;
-  const isCompact = !hasEscapes(scan);
-  return stringOf(scan.text.slice(start, scan.at), isCompact);
-}
-
-/** Passes a string. */
-function hasEscapes(scan: JsonScan): boolean {
-  scan.isCompact = true;
+  scan.hasEscapes = false;
   scan.skipString();
-  return !scan.isCompact;
+  return stringOf(scan.text.slice(start, scan.at), scan.hasEscapes);
 }
 
 function readValue(scan: JsonScan): unknown {
   const start = scan.at;
   scan.isCompact = true;
+  scan.hasEscapes = false;
   scan.skipValue();
-  return valueOf(scan.text.slice(start, scan.at), scan.isCompact);
+  return valueOf(scan.text.slice(start, scan.at), scan.hasEscapes, scan.isCompact);
 }
 
-function stringOf(text: string, isCompact: boolean): string {
-  return isCompact ? text.slice(1, -1) : (JSON.parse(text) as string);
+function stringOf(text: string, hasEscapes: boolean): string {
+  return hasEscapes ? (JSON.parse(text) as string) : text.slice(1, -1);
 }
 
-/** @param text a value of JSON @param isCompact whether it has neither white space nor escapes */
-function valueOf(text: string, isCompact: boolean): unknown {
+/** @param text a value of JSON @param isCompact as JsonScan says it */
+function valueOf(text: string, hasEscapes: boolean, isCompact: boolean): unknown {
   switch (text.charCodeAt(0)) {
     case QUOTE:
-      return stringOf(text, isCompact);
+      return stringOf(text, hasEscapes);
     case OPENING_BRACE:
     case OPENING_BRACKET:
       return new WrittenJson(isCompact ? text : compact(text));
@@ -110,23 +118,18 @@ function valueOf(text: string, isCompact: boolean): unknown {
   }
 }
 
-/** The values of an array, one after another. @param text JSON without white space */
-export function eachElement(text: string, use: (value: unknown) => void): void {
-  const scan = new JsonScan(text);
-  scan.at = 1;
-  while (scan.next !== CLOSING_BRACKET) {
-    use(readElement(scan));
-    if (scan.next === COMMA) scan.at += 1;
-  }
+/** The next value of an array of JSON without white space. Escapes that are left are those that JSON's writer makes. */
+export function readElement(scan: JsonScan): unknown {
+  const { at } = scan;
+  scan.hasEscapes = false;
+  scan.skipValue();
+  return valueOf(scan.text.slice(at, scan.at), scan.hasEscapes, true);
 }
 
-/** Escapes that are left are those that JSON's writer makes. */
-function readElement(scan: JsonScan): unknown {
-  const { text, at } = scan;
+function passesCompactString(scan: JsonScan): boolean {
   scan.isCompact = true;
-  scan.skipValue();
-  const value = text.slice(at, scan.at);
-  return text.charCodeAt(at) === QUOTE ? stringOf(value, scan.isCompact) : valueOf(value, true);
+  scan.skipString();
+  return scan.isCompact;
 }
 
 /** Without white space, and with no more escapes than JSON's writer makes. */
@@ -137,7 +140,7 @@ function compact(text: string): string {
   while (scan.at < text.length) {
     const { at, next } = scan;
     if (next === QUOTE) {
-      if (!hasEscapes(scan)) continue;
+      if (passesCompactString(scan)) continue;
       pieces.add(text.slice(from, at));
       pieces.add(JSON.stringify(JSON.parse(text.slice(at, scan.at))));
       from = scan.at;

@@ -102,6 +102,19 @@ describe('a long record', () => {
     ]);
   });
 
+  it('keeps the keys that are named, and the first others', () => {
+    const members = Array.from({ length: 10 }, (_, n) => `"k${n}":${n}`).join(',');
+    const kept = (names: string[], mostOthers: number) =>
+      parseLongRecord(`{${members},"k0":10,"k1":11,"k8":18,"\\u006b9":19}`, {
+        names: new Set(names),
+        mostOthers,
+      });
+    expect(kept(['k8', 'k9'], 1)).toEqual({ k0: 10, k8: 18, k9: 19 });
+    expect(kept([], 2)).toEqual({ k0: 10, k1: 11 });
+    expect(kept(['none'], 0)).toEqual({});
+    expect(() => parseLongRecord('{"a":1,"b":[}', { names: new Set(), mostOthers: 1 })).toThrow(/token/);
+  });
+
   it('is what the reader makes of a long line, with numbers as they are written', () => {
     const records: Record<string, unknown>[] = [];
     const line = `{"a":1.10,"b":"${'x'.repeat(LONG_RECORD)}","c":[ 1e5, "\\u0041\\/" ]}\n`;
