@@ -380,6 +380,18 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#ring.shift();
   }
 
+  /** Takes the oldest item out, which is flushed with that. */
+  takeSettled(): T {
+    const { ledger } = this;
+    this.#clearance = 0;
+    ledger.queued--;
+    ledger.queuedBytes -= this.#ring.bytesAt(0);
+    ledger.flushed++;
+    const item = this.#ring.shift();
+    this.#updateState();
+    return item;
+  }
+
   /** How many of the oldest items make a batch of at most `maxItems` and `maxBytes`: at least one. */
   batchLength(maxItems: number, maxBytes: number): number {
     const most = Math.min(maxItems, this.ledger.queued);

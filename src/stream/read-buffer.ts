@@ -45,6 +45,22 @@ export class ReadBuffer<In> {
     return this.#text !== undefined && this.#text.begunUnits > 0 && this.#stream.readableLength === 0;
   }
 
+  /** A flowing reader gets a value within `push()`: its items must be settled before. */
+  get isDirect(): boolean {
+    const stream = this.#stream;
+    return (
+      stream.readableFlowing === true &&
+      stream.readableLength === 0 &&
+      this.#text === undefined &&
+      stream.listenerCount('data') > 0
+    );
+  }
+
+  /** Pushes the oldest queued item as it is. Only if `isDirect`. Returns whether more may be pushed. */
+  pushDirect(): boolean {
+    return this.#stream.push(this.#queue.takeSettled());
+  }
+
   /**
    * Pushes a value that stands for `count` items in flight. Returns whether more may be pushed.
    *
@@ -59,19 +75,13 @@ export class ReadBuffer<In> {
     bytes: number,
     time: number,
   ): boolean {
-    const stream = this.#stream;
-    const isDirect =
-      stream.readableFlowing === true &&
-      stream.readableLength === 0 &&
-      this.#text === undefined &&
-      stream.listenerCount('data') > 0;
-    // The reader gets it within push(): it must be settled before.
+    const { isDirect } = this;
     if (isDirect) this.#queue.settle(count, 0, bytes);
     else {
       this.#expect(source, isArray, count, bytes);
       this.#unread.setTime(time);
     }
-    const mayPushMore = stream.push(value);
+    const mayPushMore = this.#stream.push(value);
     if (!isDirect) this.settleRead();
     return mayPushMore;
   }

@@ -230,9 +230,15 @@ export class ReadSide<In> {
   #handOver(isRead: boolean, size: number): void {
     const supply = this.#supply;
     const { ledger } = this.#queue;
+    const buffer = this.#buffer;
+    // Apart, because it is the usual case: a flowing reader of plain items.
+    while (supply.isPlain && this.#wanted && ledger.queued > 0 && this.#isOpen && buffer.isDirect) {
+      this.#wanted = buffer.pushDirect();
+      if (this.#port.isHeld()) this.#port.onRoom();
+    }
     while (this.#wanted && this.#takes(isRead, size) && this.#isOpen) {
       if (supply.isPlain ? ledger.queued === 0 : !supply.isReady) break;
-      this.#wanted = supply.pushNext(this.#buffer);
+      this.#wanted = supply.pushNext(buffer);
       if (this.#port.isHeld()) this.#port.onRoom();
     }
   }
