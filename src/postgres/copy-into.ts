@@ -26,7 +26,7 @@ import type { ImportLog } from './import-log.js';
 import type { CopyClient, CopyPool } from './pool.js';
 import type { RowLayout } from './row-layout.js';
 import { firstRow, missingColumns } from './rows/row-keys.js';
-import { rowReader } from './rows/row-source.js';
+import { rowMapper, rowReader } from './rows/row-source.js';
 import { RowSizes } from './row-size.js';
 import type { ValuesOf } from './row-writer.js';
 import { SentRows } from './sent-rows.js';
@@ -128,7 +128,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
   // Which of two rows with one key counts depends on their order: a batch begins when the one before it has settled, retries included.
   const isUpsert = conflict.onConflict !== 'error';
   const tableLayout = new TableLayout(pool, schema, table, columns, conflict, format, dates, weightColumn);
-  const { valuesOf = mapRow && ((item: T) => mapRow(item)) } = internals;
+  const { valuesOf = mapRow && rowMapper(mapRow) } = internals;
   const source = { rowOf: valuesOf as ValuesOf | undefined, weightColumn };
   const formatChoice = new FormatChoice(format);
   const sizes = new RowSizes();

@@ -1,5 +1,7 @@
 /** From an item to the values of its row: the option `row`, and the weight that `weightColumn` stores. Pure. */
 
+import { types } from 'node:util';
+import { ignoreRejection } from '../../handlers.js';
 import type { RowLayout } from '../row-layout.js';
 import type { ValuesOf } from '../row-writer.js';
 
@@ -7,6 +9,17 @@ export interface RowSource {
   /** The option `row`, or what the command line has in its place. Undefined: items are rows. */
   readonly rowOf: ValuesOf | undefined;
   readonly weightColumn: string | undefined;
+}
+
+/** The option `row`. A promise is refused as any other object that is no row; its rejection, which nobody awaits, is taken here. */
+export function rowMapper<T>(mapRow: (item: T) => object): (item: T) => object {
+  return (item) => {
+    const row: unknown = mapRow(item);
+    const isPlain =
+      typeof row !== 'object' || row === null || Object.getPrototypeOf(row) === Object.prototype;
+    if (!isPlain && types.isPromise(row)) ignoreRejection(row);
+    return row as object;
+  };
 }
 
 /**
