@@ -479,8 +479,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const { queue, settings } = this;
     const { queued, queuedBytes } = queue.ledger;
     const { batchSize, batchBytes } = this.#limits;
-    // With more than another full batch behind it, its size has nothing to do with the interval.
-    if (queued - length >= batchSize || queuedBytes >= 2 * batchBytes) return 1;
+    // Adaptive control has made its size: with more than another full batch behind it, it has nothing to do with the interval.
+    if (settings.adaptive && (queued - length >= batchSize || queuedBytes >= 2 * batchBytes)) return 1;
     return queue.arrivedWithin(settings.minFlushIntervalMs, length) / length;
   }
 

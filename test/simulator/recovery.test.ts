@@ -12,3 +12,15 @@ it.each(states.flatMap((state) => [0.12, 0.7].map((load) => ({ state, load }))))
     expect((await recoverUnderLoad(found)).intervalFlushes).toBeLessThanOrEqual(30);
   },
 );
+
+it('the flush interval is back within 30 flushes after a burst upon a long stall, with full batches behind each other', async () => {
+  const found = {
+    ...common,
+    model: 'fixed capacity',
+    sink: 'large',
+    disturbance: 'burst',
+    load: 0.7,
+  } as const;
+  const { intervalFlushes } = await recoverUnderLoad({ ...found, state: 'after a long stall' });
+  expect(intervalFlushes).toBeLessThanOrEqual(30);
+});
