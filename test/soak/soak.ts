@@ -134,10 +134,21 @@ class Soak {
     return this.#report;
   }
 
+  /** Ends early if the service does not answer: then nothing else is worth a look. */
   async #sampleOn(): Promise<void> {
     while (!this.#isStopping) {
       const due = delay(SAMPLE_EVERY_MS);
-      await this.#sample();
+      try {
+        await this.#sample();
+      } catch (error) {
+        // It may be about to end.
+        await delay(SAMPLE_EVERY_MS);
+        const { exitCode, signalCode } = this.#service;
+        this.#report.fail(
+          `the service gives no sample: ${(error as Error).message}; exit ${exitCode ?? signalCode}: ${this.#complaints}`,
+        );
+        this.#isStopping = true;
+      }
       await due;
     }
   }
@@ -166,12 +177,14 @@ class Soak {
       setRate: (perSecond) => (load.fixedRate = perSecond),
     };
     let due = [...(this.#plan.disturbances ?? [])];
-    while (performance.now() < endsAt && this.#service.exitCode === null) {
+    while (performance.now() < endsAt && !this.#isStopping) {
       if (due.length === 0) due = shuffled(Object.keys(DISTURBANCES), random);
       const name = due.shift()!;
       await delay(random.between(CALM_MS.least, CALM_MS.most));
       const startedAt = performance.now();
-      await DISTURBANCES[name]!(scene);
+      await DISTURBANCES[name]!(scene).catch((error: unknown) => {
+        throw new Error(`the soak could not go on with: ${name}`, { cause: error });
+      });
       const lastedMs = performance.now() - startedAt;
       this.#report.onDisturbance(name, lastedMs, await this.#untilDelivering(name, random));
     }
@@ -192,7 +205,7 @@ class Soak {
         this.#report.fail(`nothing was delivered within ${limitMs} ms of the end of: ${name}`);
         return Infinity;
       }
-      if (this.#service.exitCode !== null) return Infinity;
+      if (this.#isStopping) return Infinity;
       await delay(50);
     }
   }
