@@ -63,7 +63,10 @@ describe("yieldEvery: after so many items write() answers false although there i
     setImmediate(countTurn);
     await pipeline(Readable.from(range(1_000)), stream);
     expect(destination.items).toEqual(range(1_000));
-    for (const offered of range(9, 1).map((hundreds) => hundreds * 100)) expect(turns).toContain(offered);
+    // It yields earlier if the turn of the event loop has taken its time.
+    expect(turns.length).toBeGreaterThanOrEqual(9);
+    for (const [place, offered] of turns.entries())
+      expect(offered - (turns[place - 1] ?? 0)).toBeLessThanOrEqual(100);
   });
 
   it('is never done by default', async () => {
