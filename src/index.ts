@@ -23,6 +23,7 @@ export type {
   FlushFunction,
   FlushReason,
   FlushResult,
+  SizeOf,
 } from './types.js';
 export type {
   BreakerOptions,

@@ -101,7 +101,7 @@ export interface BufferOptions<T> {
   sampleRate?: number;
   /** Drops an item before the strategy sees it, when it answers `true`. Called once per item. */
   shed?: (item: T, state: BackpressureState) => boolean;
-  /** Most bytes queued plus in flight, by `sizeOf`. Default: no bound in object mode, 16 MiB in byte mode. At least 1. */
+  /** Most bytes queued plus in flight, by `sizeOf`. Default: no bound in object mode, 16 MiB in byte mode, 64 MiB for `copyInto`. At least 1. */
   maxBufferBytes?: number;
   /** The size of an item in bytes. Needed by the byte bounds in object mode. */
   sizeOf?: (item: T) => number;
@@ -135,7 +135,10 @@ export interface BufferOptions<T> {
 export interface SinkOptions<T> extends BufferOptions<T> {
   /** Most items of a batch. Default 100; falls with a given `maxBufferSize`. At least 1, at most `maxBufferSize`. */
   batchSize?: number;
-  /** Most bytes of a batch, by `sizeOf`; a larger item makes a batch of its own. Default: no bound in object mode, 1 MiB in byte mode. */
+  /**
+   * Most bytes of a batch, by `sizeOf`; a larger item makes a batch of its own. Under `copyInto`'s own `sizeOf`: most bytes that are sent.
+   * Default: no bound in object mode, 1 MiB in byte mode, 4 MiB for `copyInto`.
+   */
   batchBytes?: number;
   /** Flushes at the same time. Default 1, which keeps the order. At least 1; `copyInto` with `onConflict` lowers it to 1. */
   concurrency?: number;

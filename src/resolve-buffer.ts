@@ -23,6 +23,7 @@ import { BackpressureStrategy } from './vocabulary.js';
 
 export interface ResolvedBuffer<T> extends QueueSettings<T> {
   objectMode: boolean;
+  sentShare: (() => number) | undefined;
   maxWaiting: number;
   /** `undefined` where the user set none. */
   maxBlockTimeMs: number | undefined;
@@ -78,6 +79,7 @@ export function resolveBuffer<T>(
   const sizeOf = objectMode
     ? optional(context.sizeOf, (value) => checkSynchronous('sizeOf', value))
     : chunkSize;
+  const sentShare = sentShareOf(sizeOf);
   const highWaterMark = optional(given.highWaterMark, checkHighWaterMark);
   const bound = objectMode
     ? itemBound(given, context, ratios, highWaterMark)
@@ -91,7 +93,8 @@ export function resolveBuffer<T>(
     bound.capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
   } else if (objectMode && sizeOf !== undefined && context.maxBufferBytes !== undefined) {
     // A default gives way to what the user wants of a batch.
-    const needed = roomForBatches(given.batchBytes ?? 0, context.concurrency, ratios);
+    const held = (given.batchBytes ?? 0) / (sentShare?.() ?? 1);
+    const needed = roomForBatches(held, context.concurrency, ratios);
     bound.capacityBytes = Math.max(context.maxBufferBytes, needed);
   }
   const unref = checkBoolean('unref', given.unref ?? DEFAULTS.unref);
@@ -111,7 +114,8 @@ export function resolveBuffer<T>(
       highWaterMark,
       resolveYield(given.yieldEvery, context.yieldEvery, strategy, objectMode),
     ),
-    sizeOf: sizeOf,
+    sizeOf,
+    sentShare,
     sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
     shed: optional(given.shed, (value) => checkSynchronous('shed', value)),
     maxWaiting:
@@ -280,6 +284,20 @@ function resolveYield(
   if (every !== Infinity && !(Number.isSafeInteger(every) && every >= 1))
     refuse('yieldEvery', 'an integer of at least 1, or Infinity', every);
   return blocks && objectMode ? every : Infinity;
+}
+
+/** @returns the share of an item's bytes that is sent; all of it, if the function fails */
+function sentShareOf(sizeOf: unknown): (() => number) | undefined {
+  const ask = fieldOf(sizeOf, 'sentShare');
+  if (typeof ask !== 'function') return undefined;
+  return () => {
+    try {
+      const share: unknown = (ask as () => unknown)();
+      return typeof share === 'number' && share > 0 && share < Infinity ? share : 1;
+    } catch {
+      return 1;
+    }
+  };
 }
 
 /** An empty chunk counts as one byte: a bound in bytes must bound any number of them. */

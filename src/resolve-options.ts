@@ -56,7 +56,11 @@ export interface ResolvedBreaker extends BreakerTimes {
 
 export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   batchSize: number;
+  /** By what is sent of an item, if `sizeOf` has a `sentShare`; else by `sizeOf`. */
   batchBytes: number;
+  /** Most bytes of a batch by `sizeOf`, whatever its `sentShare` is. */
+  batchHeldBytes: number;
+  sentShare: (() => number) | undefined;
   concurrency: number;
   adaptive: boolean;
   /** Where adaptive control starts. */
@@ -128,7 +132,13 @@ export function resolveSink<T>(
     ? Infinity
     : (defaults.batchBytes ?? (buffer.objectMode ? Infinity : DEFAULTS.byteMode.batchBytes));
   const slots = concurrency + 1;
-  let batchBytes = givenBatchBytes ?? shrink(fallbackBytes, buffer.capacityBytes, buffer.lowWatermark, slots);
+  const { sentShare } = buffer;
+  let batchHeldBytes =
+    givenBatchBytes === undefined
+      ? shrink(Infinity, buffer.capacityBytes, buffer.lowWatermark, slots)
+      : Infinity;
+  const wantedBytes = givenBatchBytes ?? fallbackBytes;
+  let batchBytes = sentShare === undefined ? Math.min(wantedBytes, batchHeldBytes) : wantedBytes;
   // Adaptive control finds the size by itself: it needs room, not a guess. A chunk counts as one byte at least.
   const isFree = adaptive && defaults.batchSize === undefined;
   const unsetBatchSize = isFree ? (buffer.objectMode ? Infinity : batchBytes) : buffer.unsetBatchSize;
@@ -140,7 +150,8 @@ export function resolveSink<T>(
     const half = Math.max(1, Math.floor(buffer.capacity / 2));
     slotsInUse = Math.min(concurrency, half);
     batchSize = Math.min(batchSize, Math.floor(half / slotsInUse));
-    batchBytes = Math.min(batchBytes, Math.max(1, Math.floor(buffer.capacityBytes / 2 / slotsInUse)));
+    batchHeldBytes = Math.min(batchHeldBytes, Math.max(1, Math.floor(buffer.capacityBytes / 2 / slotsInUse)));
+    if (sentShare === undefined) batchBytes = Math.min(batchBytes, batchHeldBytes);
   }
 
   const intervals = resolveIntervals(given, defaults);
@@ -164,6 +175,8 @@ export function resolveSink<T>(
     random: buffer.random,
     batchSize,
     batchBytes,
+    batchHeldBytes,
+    sentShare,
     concurrency: slotsInUse,
     adaptive,
     firstBatchSize: Math.min(batchSize, buffer.unsetBatchSize),

@@ -71,6 +71,20 @@ export interface FlushFunction<T> {
   readonly defaults?: FlushDefaults<T>;
 }
 
+/**
+ * Returns the bytes of an item: what it holds in memory.
+ *
+ * A destination that sends fewer bytes than its items hold gives `sentShare`, too. `batchBytes` then bounds what is sent.
+ *
+ * @example
+ * const sizeOf = Object.assign((row: Row) => 100 + 2 * row.text.length, { sentShare: () => 0.4 });
+ */
+export interface SizeOf<T> {
+  (item: T): number;
+  /** How much of a byte by this function is sent, above 0. Asked whenever a batch may be due, so that it may be learnt. Default: all of it. */
+  readonly sentShare?: () => number;
+}
+
 /** The options that a flush function may carry for the stream around it. */
 export interface FlushDefaults<T = unknown> {
   readonly batchSize?: number;
@@ -78,7 +92,7 @@ export interface FlushDefaults<T = unknown> {
   readonly maxBufferBytes?: number;
   readonly lowWatermark?: number;
   readonly yieldEvery?: number;
-  readonly sizeOf?: (item: T) => number;
+  readonly sizeOf?: SizeOf<T>;
   readonly concurrency?: number;
   /** The most flushes at the same time that keep the destination right. The user's own `concurrency` is lowered to it. Default: no limit. */
   readonly maxConcurrency?: number;

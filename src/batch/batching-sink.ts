@@ -39,6 +39,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly settings: ResolvedSink<T>;
   /** What a batch may be, and how many fly, at the moment. */
   readonly #limits: SinkLimits;
+  /** What `#limits.batchBytes` is by `sizeOf`, as things stand. */
+  #batchBytes = 0;
   readonly #control: AdaptiveLimits | undefined;
   readonly #flush: FlushFunction<T>;
   readonly #observer: SinkObserver<T>;
@@ -74,6 +76,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.settings = settings;
     this.#control = settings.adaptive ? new AdaptiveLimits(settings) : undefined;
     this.#limits = this.#control?.limits ?? fixedLimits(settings);
+    this.#judgeBytes();
     // Not at once: the caller of the handler has not finished.
     const failSoon = (name: string, thrown: unknown) => {
       queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
@@ -138,7 +141,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** The same of bytes, while `unheeded` is above 0. */
   unheededBytes(): number {
     if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return Infinity;
-    return this.#limits.batchBytes - 1 - this.queue.ledger.queuedBytes;
+    return this.#batchBytes - 1 - this.queue.ledger.queuedBytes;
   }
 
   /** A producer is made to wait: what is queued is flushed, for nothing else will come. */
@@ -381,10 +384,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     }
     if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return;
     const { queued, queuedBytes } = this.queue.ledger;
-    const { batchSize, batchBytes } = this.#limits;
     // What drains, or is waited for, was seen to when the first of the queued items came.
-    if (isFirst || ((queued >= batchSize || queuedBytes >= batchBytes) && this.#gate.mayLaunch))
-      this.#schedulePump();
+    const isFull = queued >= this.#limits.batchSize || queuedBytes >= this.#batchBytes;
+    if (isFirst || (isFull && this.#gate.mayLaunch)) this.#schedulePump();
   }
 
   #runPump(): void {
@@ -400,8 +402,19 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     void SETTLED.then(this.#pumpTask);
   }
 
+  /** The share that is sent is learnt from batch to batch; adaptive control moves the limit. */
+  #judgeBytes(): void {
+    const { sentShare, batchHeldBytes } = this.settings;
+    const { batchBytes } = this.#limits;
+    this.#batchBytes =
+      sentShare === undefined
+        ? batchBytes
+        : Math.max(1, Math.min(batchHeldBytes, Math.floor(batchBytes / sentShare())));
+  }
+
   #pump(): void {
     this.queue.endClearance();
+    this.#judgeBytes();
     this.#gate.tend();
     let due: FlushReason | number | undefined;
     while (this.#flights.size < this.#limits.concurrency && this.#gate.mayLaunch) {
@@ -419,15 +432,14 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #decide(): FlushReason | number | undefined {
     const { queue, settings } = this;
     const { queued, queuedBytes } = queue.ledger;
-    const { batchSize, batchBytes } = this.#limits;
     // Asked before each batch: the flush function may stop everything.
     if (this.#phase !== 'running' || queued === 0) return undefined;
     return decideFlush({
       now: settings.clock.now(),
       queued,
       queuedBytes,
-      batchSize,
-      batchBytes,
+      batchSize: this.#limits.batchSize,
+      batchBytes: this.#batchBytes,
       oldestTime: queue.oldestTime,
       // The probe waits for nothing.
       flushIntervalMs: this.#gate.isOut ? 0 : this.#pace.intervalMs,
@@ -441,7 +453,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** Answers `false` where `positionOf` ends or stops the sink: the batch is not taken then. */
   #launch(reason: FlushReason): boolean {
     const { queue, settings } = this;
-    const { batchSize, batchBytes } = this.#limits;
+    const { batchSize } = this.#limits;
+    const batchBytes = this.#batchBytes;
     const { queued, queuedBytes } = queue.ledger;
     const isFull = queued >= batchSize || queuedBytes >= batchBytes;
     const length = queue.batchLength(batchSize, batchBytes);
@@ -478,9 +491,9 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #shareOf(length: number): number {
     const { queue, settings } = this;
     const { queued, queuedBytes } = queue.ledger;
-    const { batchSize, batchBytes } = this.#limits;
+    const isBacklogged = queued - length >= this.#limits.batchSize || queuedBytes >= 2 * this.#batchBytes;
     // Adaptive control has made its size: with more than another full batch behind it, it has nothing to do with the interval.
-    if (settings.adaptive && (queued - length >= batchSize || queuedBytes >= 2 * batchBytes)) return 1;
+    if (settings.adaptive && isBacklogged) return 1;
     return queue.arrivedWithin(settings.minFlushIntervalMs, length) / length;
   }
 
@@ -510,7 +523,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#pace.onAttempt(report, share);
     if (report.error !== undefined) this.#lastError = report.error;
     if (report.success > 0) this.#lastSuccessAt = this.settings.clock.now();
-    if (launch !== undefined) this.#control!.onAttempt(launch, report, this.#pace.isRaised);
+    if (launch !== undefined) {
+      this.#control!.onAttempt(launch, report, this.#pace.isRaised);
+      this.#judgeBytes();
+    }
     // The batch may have to wait for a retry, and another slot be free: what was due later may be due now.
     if (this.#flights.size < this.#limits.concurrency) this.#schedulePump();
     this.#observer.onFlush(report);

@@ -78,6 +78,7 @@ export function createRowCopy(
     },
     {
       valuesOf,
+      sizedOf: ({ values }) => values,
       linesOf: writtenLines,
       rejectOf: lineOf,
       keyOf: (row: SourceRow) => row.ordinal,

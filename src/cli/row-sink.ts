@@ -76,7 +76,11 @@ function defaultsFrom({ sizeOf, ...defaults }: FlushDefaults<SourceRow>): FlushD
   if (sizeOf === undefined) return defaults;
   return {
     ...defaults,
-    sizeOf: (row) => (row.text === undefined ? sizeOf(row.values as never) : FAULT_BYTES + row.text.length),
+    sizeOf: Object.assign(
+      (row: SourceRow) =>
+        row.text === undefined ? sizeOf(row.values as never) : FAULT_BYTES + row.text.length,
+      sizeOf.sentShare && { sentShare: sizeOf.sentShare },
+    ),
   };
 }
 

@@ -306,6 +306,30 @@ describe('unset values follow from set ones', () => {
       { batchBytes: 50 },
     ],
     [
+      'batchBytes bounds what is sent, and what a batch holds falls with the capacity',
+      { maxBufferBytes: 800 },
+      { sizeOf: Object.assign(() => 10, { sentShare: () => 0.5 }), batchBytes: 300 },
+      { batchBytes: 300, batchHeldBytes: 200, capacityBytes: 800 },
+    ],
+    [
+      'a given batchBytes stays, and the capacity rises with what such batches hold',
+      { batchBytes: 1_000 },
+      { sizeOf: Object.assign(() => 10, { sentShare: () => 0.5 }), batchBytes: 300, maxBufferBytes: 800 },
+      { batchBytes: 1_000, batchHeldBytes: Infinity, capacityBytes: 8_000 },
+    ],
+    [
+      'drop_oldest: a batch holds at most half the byte budget, however little of it is sent',
+      { strategy: 'drop_oldest', maxBufferBytes: 100 },
+      { sizeOf: Object.assign(() => 10, { sentShare: () => 0.1 }), batchBytes: 300, concurrency: 2 },
+      { batchBytes: 300, batchHeldBytes: 16 },
+    ],
+    [
+      'a sizeOf of the user counts for itself: all of it is sent',
+      { sizeOf: () => 10, maxBufferBytes: 800 },
+      { sizeOf: Object.assign(() => 10, { sentShare: () => 0.5 }), batchBytes: 300 },
+      { batchBytes: 200, sentShare: undefined },
+    ],
+    [
       'drop_oldest: no more slots than half the capacity',
       { strategy: 'drop-oldest', maxBufferSize: 4, concurrency: 9 },
       undefined,

@@ -1,0 +1,47 @@
+/**
+ * Tells whether V8 keeps an object as a hash table ("dictionary mode"): five times as much memory as fields in a row.
+ *
+ * An object with more than some 16 keys that a loop has set (`row[name] = value`) becomes one, and so does one of which keys were deleted.
+ * JavaScript has no function for it. But to enumerate the keys of such an object V8 makes a list of them each time, while other objects share
+ * one list. The list shows in the size of the heap.
+ */
+
+import { getHeapStatistics } from 'node:v8';
+
+/** With fewer keys no object becomes one, unless keys are deleted. */
+export const FEWEST_KEYS = 17;
+const NO_KEYS = {};
+const LOOPS = 4;
+const WORD = 8;
+const ENTRY = 3 * WORD;
+const HEADER = 8 * WORD;
+
+/** @returns `false` if it cannot be told. Throws what a proxy of the user throws. */
+export function isHashTable(object: object): boolean {
+  const keys = countKeys(object);
+  if (keys < FEWEST_KEYS) return false;
+  // Code that runs for the first time allocates, and a collection frees: the middle one of three is right.
+  const grown = [growth(object), growth(object), growth(object)].sort((a, b) => a - b)[1]!;
+  return grown > growth(NO_KEYS) + (LOOPS * keys * WORD) / 2;
+}
+
+/** Bytes by which the heap grows while the keys are enumerated. */
+function growth(object: object): number {
+  const before = getHeapStatistics().used_heap_size;
+  let keys = 0;
+  for (let loop = 0; loop < LOOPS; loop += 1) keys += countKeys(object);
+  const after = getHeapStatistics().used_heap_size;
+  // The count is part of the result, so that no bundler takes the loops for idle.
+  return keys === Infinity ? 0 : after - before;
+}
+
+function countKeys(object: object): number {
+  let keys = 0;
+  for (const key in object) if (typeof key === 'string') keys += 1;
+  return keys;
+}
+
+/** Bytes of the table, beside its keys and values: the next power of two of one and a half times the keys. */
+export function hashTableBytes(keys: number): number {
+  return HEADER + ENTRY * 2 ** Math.ceil(Math.log2(keys + (keys >> 1)));
+}
