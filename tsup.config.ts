@@ -4,7 +4,16 @@ import path from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
-const PROGRAMS = ['main', 'load-command', 'query', 'embedded-server', 'progress-bar'];
+const PROGRAMS = [
+  'main',
+  'load-command',
+  'query/query',
+  'server/embedded/embedded-server',
+  'report/progress-bar',
+];
+
+/** All programs stand side by side in `dist/cli`. */
+const nameOf = (file: string): string => path.basename(file, '.js');
 
 const NOTICE = 'cli/THIRD-PARTY-LICENSES.txt';
 
@@ -37,7 +46,7 @@ const library: Options = {
 function commandLine(outDir: string): Options {
   return {
     ...common,
-    entry: Object.fromEntries(PROGRAMS.map((name) => [`cli/${name}`, `src/cli/${name}.ts`])),
+    entry: Object.fromEntries(PROGRAMS.map((file) => [`cli/${nameOf(file)}`, `src/cli/${file}.ts`])),
     format: ['esm'],
     // One file for each: to find and read another one takes Node longer than to read some code twice.
     splitting: false,
@@ -64,9 +73,11 @@ function commandLine(outDir: string): Options {
       {
         name: 'programs',
         setup(build) {
-          build.onResolve({ filter: /^\.\/.*\.js$/ }, ({ path: file, kind }) => {
-            const isProgram = kind === 'dynamic-import' && PROGRAMS.includes(path.basename(file, '.js'));
-            return isProgram ? { path: file, external: true } : undefined;
+          build.onResolve({ filter: /^\..*\.js$/ }, ({ path: file, kind }) => {
+            const name = nameOf(file);
+            const isProgram =
+              kind === 'dynamic-import' && PROGRAMS.some((program) => nameOf(program) === name);
+            return isProgram ? { path: `./${name}.js`, external: true } : undefined;
           });
         },
       },

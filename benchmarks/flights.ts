@@ -7,10 +7,10 @@ import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { BackpressureWritable } from 'spillway';
 import { copyInto } from 'spillway/postgres';
-import { startEmbeddedServer } from '../src/cli/embedded-server.js';
-import { startProgress } from '../src/cli/progress.js';
-import { count, mebibytes } from '../src/cli/report/counted.js';
-import { stateShares } from '../src/cli/summary.js';
+import { startEmbeddedServer } from '../src/cli/server/embedded/embedded-server.js';
+import { startProgress } from '../src/cli/report/progress.js';
+import { count, mebibytes } from '../src/cli/common/counted.js';
+import { stateShares } from '../src/cli/report/summary.js';
 import { checksumQuery, FlightChecksum, type Checksum } from './flights/flight-checksum.js';
 import { openFlights, type Flight } from './flights/flight-source.js';
 

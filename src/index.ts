@@ -2,19 +2,19 @@
 
 export { BackpressureWritable } from './stream/backpressure-writable.js';
 export { BackpressureTransform } from './stream/backpressure-transform.js';
-export { BackpressureController } from './controller.js';
+export { BackpressureController } from './controller/backpressure-controller.js';
 export { BoundedBuffer } from './buffer/bounded-buffer.js';
 export { drainAll } from './shutdown/drain-all.js';
 export { drainOnSignals } from './shutdown/drain-on-signals.js';
-export type { DrainAllOptions, DrainOnSignalsOptions } from './shutdown/drain-options.js';
+export type { DrainAllOptions, DrainOnSignalsOptions } from './shutdown/drain-all-options.js';
 export type { DrainReport, SignalDrainReport } from './shutdown/drain-report.js';
 export type { DrainableSinks } from './shutdown/drain-order.js';
 export type { DrainableSink } from './shutdown/drainable-sink.js';
-export type { DrainOptions } from './drain.js';
-export { BackpressureState, BackpressureStrategy } from './vocabulary.js';
-export type { DropReason, StrategyInput } from './vocabulary.js';
-export { BackpressureError, InvalidOptionError, ItemError } from './errors.js';
-export type { BackpressureErrorCode } from './errors.js';
+export type { DrainOptions } from './settings/drain-options.js';
+export { BackpressureState, BackpressureStrategy } from './api/states.js';
+export type { DropReason, StrategyInput } from './api/states.js';
+export { BackpressureError, InvalidOptionError, ItemError } from './api/errors.js';
+export type { BackpressureErrorCode } from './api/errors.js';
 export type {
   BreakerState,
   FlushContext,
@@ -24,7 +24,7 @@ export type {
   FlushReason,
   FlushResult,
   SizeOf,
-} from './types.js';
+} from './api/flush-function.js';
 export type {
   BreakerOptions,
   BreakerProbe,
@@ -35,7 +35,7 @@ export type {
   SinkOptions,
   TransformOptions,
   WritableOptions,
-} from './options.js';
-export type { BufferMetrics, SinkMetrics } from './metrics.js';
-export type { BufferEvents, FlushReport, RetryReport, SinkEvents } from './events.js';
-export type { Clock, TimerHandle } from './clock.js';
+} from './api/options.js';
+export type { BufferMetrics, SinkMetrics } from './api/metrics.js';
+export type { BufferEvents, FlushReport, RetryReport, SinkEvents } from './api/events.js';
+export type { Clock, TimerHandle } from './common/clock.js';

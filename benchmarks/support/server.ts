@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { startEmbeddedServer } from '../../src/cli/embedded-server.js';
+import { startEmbeddedServer } from '../../src/cli/server/embedded/embedded-server.js';
 import { ended } from './psql.js';
 
 export interface BenchServer {

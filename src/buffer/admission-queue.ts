@@ -1,10 +1,16 @@
-import type { Clock } from '../clock.js';
+import type { Clock } from '../common/clock.js';
 import { AsyncResource } from 'node:async_hooks';
-import { StageErrors } from '../errors.js';
-import { refusePromise } from '../handlers.js';
-import { show } from '../validate.js';
-import type { BackpressureState, DropReason } from '../vocabulary.js';
-import { createAdmission, Sampling, type Admission, type AdmissionStore, type Outcome } from './admission.js';
+import { StageErrors } from '../api/errors.js';
+import { refusePromise } from '../guards/user-callbacks.js';
+import { show } from '../guards/validate.js';
+import type { BackpressureState, DropReason } from '../api/states.js';
+import {
+  createAdmission,
+  Sampling,
+  type Admission,
+  type AdmissionStore,
+  type Outcome,
+} from './drop-strategies.js';
 import { Ledger } from './ledger.js';
 import { PressureState } from './pressure-state.js';
 import type { ProducerMarks, QueueSettings } from './queue-settings.js';

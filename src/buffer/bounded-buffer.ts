@@ -1,4 +1,4 @@
-import { checkInteger } from '../validate.js';
+import { checkInteger } from '../guards/validate.js';
 import { RingBuffer } from './ring-buffer.js';
 
 /**

@@ -1,5 +1,5 @@
 import { fieldOf } from '../common/thrown.js';
-import type { BufferMetrics } from '../metrics.js';
+import type { BufferMetrics } from '../api/metrics.js';
 import type { AdmissionQueue } from './admission-queue.js';
 
 const NONE = { count: 0, bytes: 0 };

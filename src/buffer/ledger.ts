@@ -1,6 +1,6 @@
 /** The counters behind the promise that every item is accounted for. */
 
-import { DROP_REASONS, type DropReason } from '../vocabulary.js';
+import { DROP_REASONS, type DropReason } from '../api/states.js';
 
 const NO_DROPS = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
 

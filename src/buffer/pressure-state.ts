@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.js';
-import { BackpressureState } from '../vocabulary.js';
-import { LEVEL_STATES, PressureGauge, pressureThresholds } from './pressure.js';
+import type { Clock } from '../common/clock.js';
+import { BackpressureState } from '../api/states.js';
+import { LEVEL_STATES, PressureGauge, pressureThresholds } from './pressure-levels.js';
 
 export interface PressureSettings {
   /** `Infinity`: not bounded, and not measured. */

@@ -1,5 +1,5 @@
-import type { BackpressureState } from '../vocabulary.js';
-import type { AdmissionSettings } from './admission.js';
+import type { BackpressureState } from '../api/states.js';
+import type { AdmissionSettings } from './drop-strategies.js';
 import type { PressureSettings } from './pressure-state.js';
 
 /** What the queue needs to know, as resolve-options.ts works it out. */

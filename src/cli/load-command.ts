@@ -1,13 +1,13 @@
 /** `spillway load` as a process: signals in, lines and an exit code out. All that a load needs is loaded with this, and not for `--help`. */
 
-import { systemClock } from '../clock.js';
+import { systemClock } from '../common/clock.js';
 import { SignalRule } from '../shutdown/signal-rule.js';
 import { statusOf } from '../shutdown/signal-target.js';
 import { writeLineNow } from '../shutdown/standard-error.js';
-import { oneLine, type ExitCode } from './errors.js';
-import { load, type StopSignal, type Terminal } from './load.js';
-import type { LoadOptions } from './options.js';
-import { writeJson, writeLine } from './terminal.js';
+import { oneLine, type ExitCode } from './common/errors.js';
+import { load, type StopSignal, type Terminal } from './load/load.js';
+import type { LoadOptions } from './args/options.js';
+import { writeJson, writeLine } from './common/terminal.js';
 
 /** @throws {CliError} before anything was loaded */
 export async function runLoad(

@@ -2,11 +2,11 @@
 
 import { readFile } from 'node:fs/promises';
 import { boundGarbage } from './bounded-garbage.js';
-import { ExitCode, isCliError, missingPackage, oneLine, UsageError } from './errors.js';
-import type { Invocation } from './options.js';
-import { parseArguments } from './parse-arguments.js';
+import { ExitCode, isCliError, missingPackage, oneLine, UsageError } from './common/errors.js';
+import type { Invocation } from './args/options.js';
+import { parseArguments } from './args/parse-arguments.js';
 import { earlyFailureJson } from './report/load-json.js';
-import { printableLines, writeJson, writeLine } from './terminal.js';
+import { printableLines, writeJson, writeLine } from './common/terminal.js';
 
 async function main(argv: string[]): Promise<ExitCode> {
   watchOutput();
@@ -48,7 +48,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       return runLoad(invocation.options, terminal);
     }
     case 'query': {
-      const { query } = await import('./query.js');
+      const { query } = await import('./query/query.js');
       await query(invocation.options, terminal);
       return ExitCode.OK;
     }

@@ -1,6 +1,6 @@
 /** A time limit for what comes by I/O. */
 
-import { LONGEST_DELAY_MS, type Clock, type TimerHandle } from '../clock.js';
+import { LONGEST_DELAY_MS, type Clock, type TimerHandle } from './clock.js';
 
 /** Timers of a busy process come this late, and it means nothing. */
 const PUNCTUAL_MS = 10;

@@ -1,38 +1,38 @@
 /** `copyInto`: a flush function that writes its batches into a PostgreSQL table by COPY. */
 
 import { forEachInTurns } from '../common/turn-budget.js';
-import { ItemError } from '../errors.js';
-import type { FlushContext, FlushDefaults, FlushResult, SizeOf } from '../types.js';
-import { BatchFailure, type FaultMemory, type RowFailures, type WrittenRows } from './batch.js';
-import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-marks.js';
-import { copyBatch } from './copy-batch.js';
+import { ItemError } from '../api/errors.js';
+import type { FlushContext, FlushDefaults, FlushResult, SizeOf } from '../api/flush-function.js';
+import { BatchFailure, type FaultMemory, type RowFailures, type WrittenRows } from './copy/batch.js';
+import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-checkpoints.js';
+import { copyBatch } from './batch/copy-batch.js';
 import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
 import { freshProbe } from './connection/probe-server.js';
-import { AbsentRefusal, MissingColumn } from './copy/absent-values.js';
-import { CopyError } from './copy-error.js';
+import { AbsentRefusal, MissingColumn } from './merge/absent-values.js';
+import { CopyError } from './errors/copy-error.js';
 import {
   describeBatchFailure,
   describeSlowBatch,
   describeSlowRow,
   describeTimeLimit,
   describeTooManyColumns,
-} from './copy-failure.js';
+} from './copy/copy-failure.js';
 import { PieceSize } from './copy/piece-size.js';
-import { FormatChoice } from './copy-format.js';
+import { FormatChoice } from './rows/copy-format.js';
 import { checkCopyOptions, conflictRuleOf, type CopyOptionFields, type CopyOptions } from './copy-options.js';
-import type { WrittenLines } from './encoded-rows.js';
-import type { ImportLog } from './import-log.js';
-import type { CopyClient, CopyPool } from './pool.js';
-import type { RowLayout } from './row-layout.js';
+import type { WrittenLines } from './rows/encoded-rows.js';
+import type { ImportLog } from './imports/import-log.js';
+import type { CopyClient, CopyPool } from './protocol/pool.js';
+import type { RowLayout } from './rows/row-layout.js';
 import { firstRow, missingColumns } from './rows/row-keys.js';
 import { rowMapper, rowReader } from './rows/row-source.js';
-import { RowSizes } from './row-size.js';
-import type { ValuesOf } from './row-writer.js';
-import { SentRows } from './sent-rows.js';
-import { hintsAtChangedTable, leavesConnectionUsable } from './sqlstate.js';
-import { TableLayout } from './table-layout.js';
-import { OWN_TRANSACTION, type TransactionScope } from './transaction-scope.js';
+import { RowSizes } from './rows/row-size.js';
+import type { ValuesOf } from './rows/row-writer.js';
+import { SentRows } from './rows/sent-rows.js';
+import { hintsAtChangedTable, leavesConnectionUsable } from './errors/sqlstate.js';
+import { TableLayout } from './copy/table-layout.js';
+import { OWN_TRANSACTION, type TransactionScope } from './sql/transaction-scope.js';
 
 /** A flush function into a table, with the options that suit it. */
 export interface CopyFunction<T> {

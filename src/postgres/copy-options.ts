@@ -1,12 +1,12 @@
 /** The options of `copyInto`, and their check. */
 
-import { InvalidOptionError } from '../errors.js';
-import { checkFunction, checkNames, refuse, show } from '../validate.js';
-import { FORMATS, type FormatOption } from './copy-format.js';
-import type { ConflictRule } from './copy/plan-request.js';
-import type { DateZone } from './encoding/date-clock.js';
-import { IMPORT_ID_RANGE, isImportId } from './import-id.js';
-import type { CopyClient } from './pool.js';
+import { InvalidOptionError } from '../api/errors.js';
+import { checkFunction, checkNames, refuse, show } from '../guards/validate.js';
+import { FORMATS, type FormatOption } from './rows/copy-format.js';
+import type { ConflictRule } from './merge/plan-request.js';
+import type { DateZone } from './encoding/dates/date-clock.js';
+import { IMPORT_ID_RANGE, isImportId } from './imports/import-id.js';
+import type { CopyClient } from './protocol/pool.js';
 
 /**
  * The names that `columns` and `key` may hold: the keys of the rows. Any name if the rows are arrays, or their keys are not known to the compiler.

@@ -1,8 +1,8 @@
 /** Drains without a signal: for frameworks with shutdown hooks of their own, and for worker threads. */
 
-import { systemClock, type Clock } from '../clock.js';
-import { handled } from '../handlers.js';
-import { checkDrainAllOptions, type DrainAllOptions } from './drain-options.js';
+import { systemClock, type Clock } from '../common/clock.js';
+import { handled } from '../guards/user-callbacks.js';
+import { checkDrainAllOptions, type DrainAllOptions } from './drain-all-options.js';
 import { planDrain, type DrainableSinks } from './drain-order.js';
 import { drainWithin, endAll, type DrainReport } from './drain-report.js';
 import { ProcessShutdowns } from './process-shutdowns.js';

@@ -1,10 +1,10 @@
 /** How a process ends by a signal without losing what its sinks hold. */
 
 import { isMainThread } from 'node:worker_threads';
-import { systemClock, unrefClock, type Clock } from '../clock.js';
+import { systemClock, unrefClock, type Clock } from '../common/clock.js';
 import { Deadline } from '../common/deadline.js';
-import { handlerFailed } from '../handlers.js';
-import { checkSignalOptions, type DrainOnSignalsOptions, type SignalSettings } from './drain-options.js';
+import { handlerFailed } from '../guards/user-callbacks.js';
+import { checkSignalOptions, type DrainOnSignalsOptions, type SignalSettings } from './drain-all-options.js';
 import { planDrain, type DrainableSinks, type DrainPlan } from './drain-order.js';
 import { drainWithin, endAll, type SignalDrainReport } from './drain-report.js';
 import { ProcessShutdowns, undeliveredItems } from './process-shutdowns.js';

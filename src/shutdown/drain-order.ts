@@ -1,6 +1,6 @@
 /** Which sinks drain at the same time, and which wait for others. */
 
-import { refuse } from '../validate.js';
+import { refuse } from '../guards/validate.js';
 import { SHUTDOWN, type DrainableSink, type SinkDrain } from './drainable-sink.js';
 
 /**

@@ -1,6 +1,6 @@
 /** What became of sinks that were drained together. */
 
-import type { Clock } from '../clock.js';
+import type { Clock } from '../common/clock.js';
 import { Deadline } from '../common/deadline.js';
 import { drainInOrder, type DrainPlan } from './drain-order.js';
 import type { DrainableSink } from './drainable-sink.js';

@@ -1,7 +1,7 @@
 /** What a shutdown needs of a sink beyond its public methods: to be the last that does something with it. */
 
 import { toError } from '../common/thrown.js';
-import { drainTimeout } from '../drain.js';
+import { drainTimeout } from '../settings/drain-options.js';
 
 /** Shared by the ES module and the CommonJS build: a program may load both. */
 export const SHUTDOWN: unique symbol = Symbol.for('spillway.shutdown');

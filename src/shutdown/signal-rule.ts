@@ -1,7 +1,7 @@
 /** What a signal means for a program that drains at the first one: one rule for the library and the command line. */
 
-import { Alarm } from '../alarm.js';
-import { afterIO, unrefClock, type Clock } from '../clock.js';
+import { Alarm } from '../common/alarm.js';
+import { afterIO, unrefClock, type Clock } from '../common/clock.js';
 
 /** Begin the drain, go on with the one under way, or end the process at once. */
 export type SignalAction = 'drain' | 'wait' | 'end';

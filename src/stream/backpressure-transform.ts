@@ -2,17 +2,17 @@ import { captureRejectionSymbol } from 'node:events';
 import { addAbortSignal, Duplex, finished, getDefaultHighWaterMark } from 'node:stream';
 import { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
-import type { Outcome } from '../buffer/admission.js';
-import type { BackpressureError } from '../errors.js';
-import type { AnyListener, ListenerOf, NodeEventName, TransformEvents } from '../events.js';
-import type { BufferMetrics } from '../metrics.js';
-import type { BytesFor, TransformOptions } from '../options.js';
-import type { ResolvedBuffer } from '../resolve-buffer.js';
-import { resolveTransform, type ResolvedTransform } from '../resolve-options.js';
+import type { Outcome } from '../buffer/drop-strategies.js';
+import type { BackpressureError } from '../api/errors.js';
+import type { AnyListener, ListenerOf, NodeEventName, TransformEvents } from '../api/events.js';
+import type { BufferMetrics } from '../api/metrics.js';
+import type { BytesFor, TransformOptions } from '../api/options.js';
+import type { ResolvedBuffer } from '../settings/resolve-buffer.js';
+import { resolveTransform, type ResolvedTransform } from '../settings/resolve-sink.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
-import { Stopwatch } from '../stopwatch.js';
-import { BackpressureStrategy } from '../vocabulary.js';
-import { failOf, guardCallback, readableError } from './user-code.js';
+import { Stopwatch } from '../common/stopwatch.js';
+import { BackpressureStrategy } from '../api/states.js';
+import { failOf, guardCallback, readableError } from './node/user-code.js';
 import { keepShapeOf } from './kept-shapes.js';
 import {
   defineGetter,
@@ -21,10 +21,10 @@ import {
   nativeWritableLength,
   nativeWritableNeedDrain,
   watchReadable,
-} from './native-length.js';
-import { ProducerGate, type Gated } from './producer-gate.js';
-import { ReadSide } from './read-side.js';
-import { LateCallbacks, type WriteCallback } from './write-callbacks.js';
+} from './node/native-length.js';
+import { ProducerGate, type Gated } from './write/write-side.js';
+import { ReadSide } from './read/read-side.js';
+import { LateCallbacks, type WriteCallback } from './write/write-callbacks.js';
 
 export interface BackpressureTransform<In, Out = In> {
   addListener<Name extends keyof TransformEvents<In, Out>>(

@@ -1,21 +1,25 @@
 import { captureRejectionSymbol } from 'node:events';
 import { addAbortSignal, finished, Writable } from 'node:stream';
-import { BatchingSink } from '../batch/batching-sink.js';
-import { EmittingObserver } from '../batch/sink-observer.js';
-import { checkDrain, drainTimeout, type DrainOptions } from '../drain.js';
-import type { AnyListener, ListenerOf, NodeEventName, WritableEvents } from '../events.js';
-import { handled } from '../handlers.js';
-import type { SinkMetrics } from '../metrics.js';
-import type { BytesFor, WritableOptions } from '../options.js';
-import { resolveSink } from '../resolve-options.js';
+import { BatchingSink } from '../sink/batching-sink.js';
+import { EmittingObserver } from '../sink/sink-observer.js';
+import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
+import type { AnyListener, ListenerOf, NodeEventName, WritableEvents } from '../api/events.js';
+import { handled } from '../guards/user-callbacks.js';
+import type { SinkMetrics } from '../api/metrics.js';
+import type { BytesFor, WritableOptions } from '../api/options.js';
+import { resolveSink } from '../settings/resolve-sink.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
-import type { FlushFunction } from '../types.js';
-import { checkInteger } from '../validate.js';
-import { failOf, guardCallback, readableError } from './user-code.js';
+import type { FlushFunction } from '../api/flush-function.js';
+import { checkInteger } from '../guards/validate.js';
+import { failOf, guardCallback, readableError } from './node/user-code.js';
 import { keepShapeOf } from './kept-shapes.js';
-import { defineWritableGetters, nativeWritableLength, nativeWritableNeedDrain } from './native-length.js';
-import { ProducerGate } from './producer-gate.js';
-import { LateCallbacks, type WriteCallback } from './write-callbacks.js';
+import {
+  defineWritableGetters,
+  nativeWritableLength,
+  nativeWritableNeedDrain,
+} from './node/native-length.js';
+import { ProducerGate } from './write/write-side.js';
+import { LateCallbacks, type WriteCallback } from './write/write-callbacks.js';
 
 /** No other options make fields of more kinds. */
 const WIDEST = { strategy: 'sample' } as const;

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keepCsv, readCsv, type CsvSettings, type KeptRecord } from '../support/cli-records.js';
-import type { CsvRow } from '../../src/cli/csv-reader.js';
+import type { CsvRow } from '../../src/cli/csv/csv-reader.js';
 import { referenceRecords, type ReferenceRecord } from '../support/csv-reference.js';
 
 const settings: fc.Arbitrary<CsvSettings> = fc.record({

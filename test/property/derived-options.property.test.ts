@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BackpressureTransform, BackpressureWritable, InvalidOptionError } from '../../src/index.js';
-import { WRITABLE_OPTIONS } from '../../src/defaults.js';
-import { resolveSink, resolveTransform } from '../../src/resolve-options.js';
-import type { TransformOptions, WritableOptions } from '../../src/options.js';
+import { WRITABLE_OPTIONS } from '../../src/settings/defaults.js';
+import { resolveSink, resolveTransform } from '../../src/settings/resolve-sink.js';
+import type { TransformOptions, WritableOptions } from '../../src/api/options.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { endOf, turn } from '../support/stream.js';
 

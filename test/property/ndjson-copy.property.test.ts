@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NdjsonTranscoder } from '../../src/cli/ndjson-copy.js';
-import type { ColumnType } from '../../src/postgres/text-encoders.js';
+import { NdjsonTranscoder } from '../../src/cli/ndjson/copy/ndjson-copy.js';
+import type { ColumnType } from '../../src/postgres/encoding/text/text-encoders.js';
 import { columnOf, readable, transcodedByLongWay } from '../support/ndjson-reference.js';
 
 const SCALARS = [

@@ -4,8 +4,8 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { RecordStream } from '../../src/cli/record-stream.js';
-import type { SourceChunk } from '../../src/cli/source.js';
+import { RecordStream } from '../../src/cli/records/record-stream.js';
+import type { SourceChunk } from '../../src/cli/input/source.js';
 
 /** How many items each step of the parser brings, step after step; the answer of the last is that there is no more. */
 type Script = readonly number[];

@@ -4,10 +4,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect } from 'vitest';
-import { load, type Terminal } from '../../src/cli/load.js';
-import { openRowWay, openWay, type OpenWay } from '../../src/cli/load-way.js';
-import type { LoadOptions } from '../../src/cli/options.js';
-import { parseArguments } from '../../src/cli/parse-arguments.js';
+import { load, type Terminal } from '../../src/cli/load/load.js';
+import { openRowWay, openWay, type OpenWay } from '../../src/cli/load/load-pipeline.js';
+import type { LoadOptions } from '../../src/cli/args/options.js';
+import { parseArguments } from '../../src/cli/args/parse-arguments.js';
 import type { TestDatabase } from './postgres.js';
 
 export interface Ground {

@@ -1,10 +1,10 @@
 /** Runs the command line's readers over bytes that are cut at given places. */
 
-import type { CsvRow } from '../../src/cli/csv-reader.js';
-import { CsvReader } from '../../src/cli/csv-reader.js';
-import { NdjsonReader, type JsonRecord } from '../../src/cli/ndjson-reader.js';
-import { RecordParser, type RecordFormat } from '../../src/cli/record-parser.js';
-import type { SourceFile } from '../../src/cli/source.js';
+import type { CsvRow } from '../../src/cli/csv/csv-reader.js';
+import { CsvReader } from '../../src/cli/csv/csv-reader.js';
+import { NdjsonReader, type JsonRecord } from '../../src/cli/ndjson/rows/ndjson-reader.js';
+import { RecordParser, type RecordFormat } from '../../src/cli/records/record-parser.js';
+import type { SourceFile } from '../../src/cli/input/source.js';
 
 export interface Records<Row> {
   rows: { row: Row; line: number }[];

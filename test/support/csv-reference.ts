@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
-import type { CsvRow } from '../../src/cli/csv-reader.js';
+import type { CsvRow } from '../../src/cli/csv/csv-reader.js';
 import type { CsvSettings } from './cli-records.js';
 
 /** A row, or how a bad record was written. */

@@ -1,8 +1,8 @@
-import type { Clock } from '../../src/clock.js';
-import { BackpressureController } from '../../src/controller.js';
-import { ItemError } from '../../src/errors.js';
-import type { SinkOptions } from '../../src/options.js';
-import type { FlushContext, FlushFunction, FlushResult } from '../../src/types.js';
+import type { Clock } from '../../src/common/clock.js';
+import { BackpressureController } from '../../src/controller/backpressure-controller.js';
+import { ItemError } from '../../src/api/errors.js';
+import type { SinkOptions } from '../../src/api/options.js';
+import type { FlushContext, FlushFunction, FlushResult } from '../../src/api/flush-function.js';
 import { ManualClock } from './manual-clock.js';
 
 /** What a destination does with one call. */

@@ -6,8 +6,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { findEmbeddedBinaries } from '../../src/cli/embedded-binaries.js';
-import { readPidFile, spawnServer, stopServer, untilReady } from '../../src/cli/embedded-process.js';
+import { findEmbeddedBinaries } from '../../src/cli/server/embedded/embedded-binaries.js';
+import {
+  readPidFile,
+  spawnServer,
+  stopServer,
+  untilReady,
+} from '../../src/cli/server/embedded/embedded-process.js';
 import { startOwnServer, testedPackage, type TestServer } from './own-server.js';
 
 const run = promisify(execFile);

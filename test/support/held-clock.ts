@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.js';
+import type { Clock } from '../../src/common/clock.js';
 
 /** A clock of a process that may be held up: what falls due meanwhile runs when that is over, and reads the time of then. */
 export class HeldClock implements Clock {

@@ -1,13 +1,13 @@
 /** What node-postgres' own INSERT stores of a value, and what `copyInto` stores of it: by every way that a batch can go. */
 
 import type pg from 'pg';
-import { ItemError } from '../../src/errors.js';
-import { BinaryChunk } from '../../src/postgres/binary-chunk.js';
-import { compileBinaryEncoder } from '../../src/postgres/binary-encoders.js';
-import type { FormatOption } from '../../src/postgres/copy-format.js';
-import { CopyError } from '../../src/postgres/copy-error.js';
+import { ItemError } from '../../src/api/errors.js';
+import { BinaryChunk } from '../../src/postgres/encoding/binary/binary-chunk.js';
+import { compileBinaryEncoder } from '../../src/postgres/encoding/binary/binary-encoders.js';
+import type { FormatOption } from '../../src/postgres/rows/copy-format.js';
+import { CopyError } from '../../src/postgres/errors/copy-error.js';
 import { copyInto, type CopyOptions } from '../../src/postgres/index.js';
-import { compileEncoder } from '../../src/postgres/text-encoders.js';
+import { compileEncoder } from '../../src/postgres/encoding/text/text-encoders.js';
 import { flushContext } from './postgres.js';
 
 /** The text of what is stored; an error's SQLSTATE and message where it is refused. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { BackpressureController } from '../../src/controller.js';
-import type { BackpressureError } from '../../src/errors.js';
-import type { FailedItem, Settlement, SinkOptions } from '../../src/options.js';
-import type { DropReason } from '../../src/vocabulary.js';
+import { BackpressureController } from '../../src/controller/backpressure-controller.js';
+import type { BackpressureError } from '../../src/api/errors.js';
+import type { FailedItem, Settlement, SinkOptions } from '../../src/api/options.js';
+import type { DropReason } from '../../src/api/states.js';
 import { Destination, type Behaviour, type Call } from './destination.js';
 import { ManualClock, settle } from './manual-clock.js';
 import { checkInstant, checkState, type Bounds } from './model.js';

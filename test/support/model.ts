@@ -1,8 +1,8 @@
 /** What must hold of an engine at any instant, written down apart from the engine. */
 
 import assert from 'node:assert/strict';
-import type { SinkMetrics } from '../../src/metrics.js';
-import type { BackpressureState } from '../../src/vocabulary.js';
+import type { SinkMetrics } from '../../src/api/metrics.js';
+import type { BackpressureState } from '../../src/api/states.js';
 
 /** The bounds that a run was given, or that follow from them. */
 export interface Bounds {

@@ -1,11 +1,11 @@
 /** What NDJSON becomes on the long way: parsed into rows, written by the library's own writer. The fast way is held against it. */
 
-import { NdjsonRows } from '../../src/cli/ndjson-rows.js';
-import type { Transcoded } from '../../src/cli/ndjson-copy.js';
-import type { TableColumn } from '../../src/postgres/catalogue.js';
-import { planLayout } from '../../src/postgres/row-layout.js';
-import { RowWriter, type RowFault } from '../../src/postgres/row-writer.js';
-import type { ColumnType } from '../../src/postgres/text-encoders.js';
+import { NdjsonRows } from '../../src/cli/ndjson/rows/ndjson-rows.js';
+import type { Transcoded } from '../../src/cli/ndjson/copy/ndjson-copy.js';
+import type { TableColumn } from '../../src/postgres/table/catalogue.js';
+import { planLayout } from '../../src/postgres/rows/row-layout.js';
+import { RowWriter, type RowFault } from '../../src/postgres/rows/row-writer.js';
+import type { ColumnType } from '../../src/postgres/encoding/text/text-encoders.js';
 
 export function columnOf(name: string, type: ColumnType | string): TableColumn {
   return {

@@ -4,7 +4,7 @@ import {
   startEmbeddedServer,
   type EmbeddedServer,
   type EmbeddedServerOptions,
-} from '../../src/cli/embedded-server.js';
+} from '../../src/cli/server/embedded/embedded-server.js';
 
 export interface TestServer {
   /** To any database of the server. */

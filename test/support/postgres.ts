@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import type { FlushContext } from '../../src/types.js';
+import type { FlushContext } from '../../src/api/flush-function.js';
 import { startOwnServer, type TestServer } from './own-server.js';
 
 export { startOwnServer, testedPackage, type TestServer } from './own-server.js';

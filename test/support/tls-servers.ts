@@ -14,7 +14,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import type { EmbeddedServer } from '../../src/cli/embedded-server.js';
+import type { EmbeddedServer } from '../../src/cli/server/embedded/embedded-server.js';
 import { startOwnServer } from './postgres.js';
 import { makeTlsFiles, TLS_FILES } from './tls-files.js';
 

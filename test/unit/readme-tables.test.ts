@@ -8,13 +8,13 @@ import {
   RETRY_OPTIONS,
   TRANSFORM_OPTIONS,
   WRITABLE_OPTIONS,
-} from '../../src/defaults.js';
+} from '../../src/settings/defaults.js';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
 import { copyInto } from '../../src/postgres/index.js';
 import { COPY_OPTIONS } from '../../src/postgres/copy-options.js';
-import { resolveSink } from '../../src/resolve-options.js';
-import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-options.js';
-import { DROP_REASONS } from '../../src/vocabulary.js';
+import { resolveSink } from '../../src/settings/resolve-sink.js';
+import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-all-options.js';
+import { DROP_REASONS } from '../../src/api/states.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
@@ -120,7 +120,7 @@ describe('the tables of the README say what the code does', () => {
   });
 
   it('the error codes are those of the code', () => {
-    const source = readFileSync(new URL('../../src/errors.ts', import.meta.url), 'utf8');
+    const source = readFileSync(new URL('../../src/api/errors.ts', import.meta.url), 'utf8');
     const union = source.slice(0, source.indexOf('export interface'));
     const codes = [...union.matchAll(/'(ERR_BACKPRESSURE_\w+)'/g)].map(([, code]) => code!);
     expect(

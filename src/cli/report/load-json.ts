@@ -1,10 +1,10 @@
 /** The one object that `spillway load --json` prints: the same fields however the load ends. */
 
 import { readFileSync } from 'node:fs';
-import type { SinkMetrics } from '../../metrics.js';
-import { BackpressureState } from '../../vocabulary.js';
-import { ExitCode, isCliError, oneLine } from '../errors.js';
-import type { LoadOptions } from '../options.js';
+import type { SinkMetrics } from '../../api/metrics.js';
+import { BackpressureState } from '../../api/states.js';
+import { ExitCode, isCliError, oneLine } from '../common/errors.js';
+import type { LoadOptions } from '../args/options.js';
 
 export type LoadJson = {
   /** `null` if the arguments could not be read. */

@@ -1,9 +1,9 @@
 /** What a load is waiting for, for its line of progress: the trouble of the last call that is to be made again. */
 
-import type { SinkEvents } from '../../events.js';
-import { CopyError } from '../../postgres/copy-error.js';
-import { troubleOf } from '../../postgres/sqlstate.js';
-import { causesOf } from '../errors.js';
+import type { SinkEvents } from '../../api/events.js';
+import { CopyError } from '../../postgres/errors/copy-error.js';
+import { troubleOf } from '../../postgres/errors/sqlstate.js';
+import { causesOf } from '../common/errors.js';
 
 interface Sink {
   on(event: 'retry', listener: (...args: SinkEvents<never>['retry']) => void): unknown;

@@ -1,7 +1,7 @@
 /** How long the command line waits for a server that says nothing. Batches have the sink's own limits. */
 
-import { AbortFault, LATE, Patience } from '../../postgres/patience.js';
-import { CliError } from '../errors.js';
+import { AbortFault, LATE, Patience } from '../../postgres/connection/answer-deadline.js';
+import { CliError } from '../common/errors.js';
 
 /** For a look-up, or a statement that may have to wait for a lock: as long as a batch may take. */
 export const ANSWER_LIMIT_MS = 60_000;

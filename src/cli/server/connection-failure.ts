@@ -1,10 +1,10 @@
 /** Why no server could be reached, in one line. Pure. */
 
-import { oneLine } from '../errors.js';
-import { isTimeout } from './attempts.js';
+import { oneLine } from '../common/errors.js';
+import { isTimeout } from './session/attempts.js';
 import { hostLabel, type Host } from './conninfo/hosts.js';
 import type { ConnectionSettings } from './conninfo/settings.js';
-import { tlsFailure } from './tls-failure.js';
+import { tlsFailure } from './session/tls-failure.js';
 import { NoServerError, type FailedAttempt } from './server-pool.js';
 
 const CONNECTION_ERRORS: Readonly<Record<string, string>> = {

@@ -8,14 +8,21 @@
 import { isIP } from 'node:net';
 import type * as Pg from 'pg';
 import { toError } from '../../common/thrown.js';
-import { expectOtherStatements } from '../../postgres/connection/own-query.js';
+import { expectOtherStatements } from '../../postgres/protocol/own-query.js';
 import { runStatement, statement } from '../../postgres/sql/statement.js';
-import { afterFailure, encryptions, failureKind, passes, unsuitable, type NextStep } from './attempts.js';
+import {
+  afterFailure,
+  encryptions,
+  failureKind,
+  passes,
+  unsuitable,
+  type NextStep,
+} from './session/attempts.js';
 import type { Host } from './conninfo/hosts.js';
 import type { ConnectionSettings, SessionAttributes } from './conninfo/settings.js';
 import { shuffle } from './shuffle.js';
-import { sessionClientClass, type Target } from './session-client.js';
-import type { TlsMaterial } from './tls-material.js';
+import { sessionClientClass, type Target } from './session/session-client.js';
+import type { TlsMaterial } from './session/tls-material.js';
 
 const SESSION_STATE = statement(
   "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text AS standby, pg_catalog.current_setting('transaction_read_only') AS readonly",

@@ -1,16 +1,16 @@
 /** `--create`: the table that this run makes, and drops again if the run fails before it has a row. */
 
-import { quoteTable } from '../../postgres/identifiers.js';
-import type { ImportLog } from '../../postgres/import-log.js';
-import { inTransaction } from '../../postgres/import-transaction.js';
-import type { CopyClient, CopyPool } from '../../postgres/pool.js';
+import { quoteTable } from '../../postgres/sql/identifiers.js';
+import type { ImportLog } from '../../postgres/imports/import-log.js';
+import { inTransaction } from '../../postgres/imports/import-transaction.js';
+import type { CopyClient, CopyPool } from '../../postgres/protocol/pool.js';
 import { runStatement } from '../../postgres/sql/statement.js';
 import * as tableStatements from '../../postgres/sql/table-statements.js';
-import { OWN_TRANSACTION } from '../../postgres/transaction-scope.js';
-import { CliError } from '../errors.js';
-import type { InputName } from '../preview.js';
-import { refuseMissingTable, serverTableName, withClient } from '../table.js';
-import { showTable, type TableName } from '../table-name.js';
+import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
+import { CliError } from '../common/errors.js';
+import type { InputName } from './preview.js';
+import { refuseMissingTable, serverTableName, withClient } from './table.js';
+import { showTable, type TableName } from '../args/table-name.js';
 import { serverNames } from './server-names.js';
 
 /** How long the drop may take in all, and how long it waits for others who use the table. In milliseconds. */

@@ -5,7 +5,7 @@
  * of their text, so that the order of a header's fields makes no difference.
  */
 
-import type { CopyClient } from '../../postgres/pool.js';
+import type { CopyClient } from '../../postgres/protocol/pool.js';
 import { runStatement } from '../../postgres/sql/statement.js';
 import { CUT_NAMES } from '../../postgres/sql/table-statements.js';
 

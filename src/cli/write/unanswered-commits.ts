@@ -1,7 +1,7 @@
 /** Rows of batches whose COMMIT was not answered: they may be in the table, or not. */
 
-import { CopyError } from '../../postgres/copy-error.js';
-import { causesOf } from '../errors.js';
+import { CopyError } from '../../postgres/errors/copy-error.js';
+import { causesOf } from '../common/errors.js';
 
 export class UnansweredCommits {
   /** By the place of the batch's first row in the source. */

@@ -1,9 +1,9 @@
 /** Whether what was given is a pool that can be used, and whether what it lends is a client. */
 
-import { InvalidOptionError } from '../../errors.js';
-import { refuse } from '../../validate.js';
-import { CopyError } from '../copy-error.js';
-import type { CopyPool } from '../pool.js';
+import { InvalidOptionError } from '../../api/errors.js';
+import { refuse } from '../../guards/validate.js';
+import { CopyError } from '../errors/copy-error.js';
+import type { CopyPool } from '../protocol/pool.js';
 
 interface PoolLike {
   readonly Client?: unknown;

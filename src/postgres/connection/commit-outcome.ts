@@ -12,13 +12,13 @@
  * Source: PostgreSQL manual, "Transaction ID and Snapshot Information Functions".
  */
 
-import { systemClock } from '../../clock.js';
+import { systemClock } from '../../common/clock.js';
 import { toError } from '../../common/thrown.js';
-import { ClientLease } from '../client-lease.js';
-import { LATE, Patience } from '../patience.js';
-import type { CopyClient, CopyPool } from '../pool.js';
+import { ClientLease } from './client-lease.js';
+import { LATE, Patience } from './answer-deadline.js';
+import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, statement } from '../sql/statement.js';
-import { leavesConnectionUsable } from '../sqlstate.js';
+import { leavesConnectionUsable } from '../errors/sqlstate.js';
 
 /** Two servers with the same one have the same transactions. */
 export type ServerIdentity = string;

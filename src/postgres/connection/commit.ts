@@ -1,9 +1,9 @@
 /** COMMIT, and what is known of it when its answer does not come. */
 
 import { toError } from '../../common/thrown.js';
-import type { ClientLease } from '../client-lease.js';
-import type { CopyClient } from '../pool.js';
-import { leavesConnectionUsable, provesRollback } from '../sqlstate.js';
+import type { ClientLease } from './client-lease.js';
+import type { CopyClient } from '../protocol/pool.js';
+import { leavesConnectionUsable, provesRollback } from '../errors/sqlstate.js';
 
 export class Commit {
   readonly #lease: ClientLease<CopyClient>;

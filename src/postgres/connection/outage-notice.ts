@@ -3,12 +3,12 @@
  * looks the same. Not repeated while the outage lasts, nor for other sinks of the pool; none if the connection has come by then.
  */
 
-import { systemClock, type Clock, type TimerHandle } from '../../clock.js';
+import { systemClock, type Clock, type TimerHandle } from '../../common/clock.js';
 import { firstOf, messageOf } from '../../common/thrown.js';
-import type { CopyPool } from '../pool.js';
-import { AbortFault } from '../patience.js';
-import { classify } from '../sqlstate.js';
-import { redact } from './redact.js';
+import type { CopyPool } from '../protocol/pool.js';
+import { AbortFault } from './answer-deadline.js';
+import { classify } from '../errors/sqlstate.js';
+import { redact } from '../errors/redact.js';
 
 const WARN_AFTER_MS = 5_000;
 /** The same words for another pool are not repeated within this time. */

@@ -1,12 +1,12 @@
 /** Whether the server can be reached: the circuit breaker's probe. */
 
 import { messageOf, toError } from '../../common/thrown.js';
-import type { BreakerProbe } from '../../options.js';
-import { ClientLease } from '../client-lease.js';
-import { CopyError } from '../copy-error.js';
-import { unlessAborted } from '../patience.js';
-import type { CopyClient, CopyPool } from '../pool.js';
-import { classify, isSqlState } from '../sqlstate.js';
+import type { BreakerProbe } from '../../api/options.js';
+import { ClientLease } from './client-lease.js';
+import { CopyError } from '../errors/copy-error.js';
+import { unlessAborted } from './answer-deadline.js';
+import type { CopyClient, CopyPool } from '../protocol/pool.js';
+import { classify, isSqlState } from '../errors/sqlstate.js';
 import { runStatement, statement } from '../sql/statement.js';
 
 const PROBE = statement('SELECT 1');

@@ -1,8 +1,8 @@
 /** What the server says about a session beside the answers to its statements: why it ends, and what became of a COMMIT. */
 
 import { isNativeError } from '../../common/thrown.js';
-import type { CopyClient } from '../pool.js';
-import { endsSession, isCommittedLocally } from '../sqlstate.js';
+import type { CopyClient } from '../protocol/pool.js';
+import { endsSession, isCommittedLocally } from '../errors/sqlstate.js';
 
 /** The fields of an error or a notice of the server's. */
 interface ServerMessage {

@@ -1,8 +1,8 @@
 /** The keys of a batch's rows, which may become columns. */
 
 import { forEachInTurns, WorkPacer } from '../../common/turn-budget.js';
-import type { RowLayout } from '../row-layout.js';
-import type { ValuesOf } from '../row-writer.js';
+import type { RowLayout } from './row-layout.js';
+import type { ValuesOf } from './row-writer.js';
 
 /** The row whose keys are to be the columns: where bad rows are taken, the first that has any. */
 export async function firstRow(

@@ -1,9 +1,9 @@
 /** From an item to the values of its row: the option `row`, and the weight that `weightColumn` stores. Pure. */
 
 import { types } from 'node:util';
-import { ignoreRejection } from '../../handlers.js';
-import type { RowLayout } from '../row-layout.js';
-import type { ValuesOf } from '../row-writer.js';
+import { ignoreRejection } from '../../guards/user-callbacks.js';
+import type { RowLayout } from './row-layout.js';
+import type { ValuesOf } from './row-writer.js';
 
 export interface RowSource {
   /** The option `row`, or what the command line has in its place. Undefined: items are rows. */

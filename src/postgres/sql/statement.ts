@@ -19,9 +19,9 @@
  * What users write (`beforeCommit`, `query`, defaults, triggers) is theirs, and keeps their search path.
  */
 
-import { ask } from '../connection/own-query.js';
-import type { AnswerLimits } from '../connection/protocol-guard.js';
-import type { CopyClient } from '../pool.js';
+import { ask } from '../protocol/own-query.js';
+import type { AnswerLimits } from '../protocol/protocol-guard.js';
+import type { CopyClient } from '../protocol/pool.js';
 
 declare const made: unique symbol;
 

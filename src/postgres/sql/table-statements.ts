@@ -1,6 +1,6 @@
 /** Statements about the loaded table as a whole. Table names are those that `quoteTable` returns, with their schema. */
 
-import { quoteIdentifier } from '../identifiers.js';
+import { quoteIdentifier } from './identifiers.js';
 import { statement, type Statement } from './statement.js';
 
 /** Where a table without a schema is made. NULL if no schema of the search path exists. */

@@ -1,7 +1,7 @@
 /** Which unique index a `key` stands for, and what else the table holds against rows with one key. Asked of the catalogue. */
 
-import { quoteIdentifier, quoteTable } from '../identifiers.js';
-import type { CopyClient } from '../pool.js';
+import { quoteIdentifier, quoteTable } from '../sql/identifiers.js';
+import type { CopyClient } from '../protocol/pool.js';
 import { runStatement, statement } from '../sql/statement.js';
 
 export interface ConflictTarget {

@@ -1,6 +1,6 @@
 /** Callers of `flush()` and `drain()`, kept until the items that they wait for have settled. */
 
-import { handled } from '../../handlers.js';
+import { handled } from '../../guards/user-callbacks.js';
 
 /** Where the engine stands, counted in items. All only grow, except that an offer may be taken back. */
 export interface Progress {

@@ -1,6 +1,6 @@
 /** Callers of `whenBelow()`, kept until the load has fallen below what each of them asked for. */
 
-import { handled } from '../../handlers.js';
+import { handled } from '../../guards/user-callbacks.js';
 
 /** All callers that wait for the same load share one of these, and its promise. */
 interface LoadWaiter {

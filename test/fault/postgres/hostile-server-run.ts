@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { copyInto, CopyError } from '../../../src/postgres/index.js';
 import { startMeddlingProxy, type Meddling } from '../../support/meddling-proxy.js';
-import type { FlushContext } from '../../../src/types.js';
+import type { FlushContext } from '../../../src/api/flush-function.js';
 import { int32, MESSAGES } from '../../support/server-bytes.js';
 
 const [url, table, runs, seed] = process.argv.slice(2) as [string, string, string, string];

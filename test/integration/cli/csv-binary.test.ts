@@ -1,9 +1,9 @@
 /** The two ways of CSV once more, with each batch of plain lines tried in binary first, whatever its columns: nothing may differ. */
 
 import { describe, vi } from 'vitest';
-import type * as copyFormat from '../../../src/postgres/copy-format.js';
+import type * as copyFormat from '../../../src/postgres/rows/copy-format.js';
 
-vi.mock('../../../src/postgres/copy-format.js', async (original) => {
+vi.mock('../../../src/postgres/rows/copy-format.js', async (original) => {
   const { alwaysBinary } = await import('../../support/always-binary.js');
   return alwaysBinary(await original<typeof copyFormat>());
 });

@@ -18,10 +18,10 @@ import { once } from 'node:events';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findEmbeddedBinaries } from '../../../src/cli/embedded-binaries.js';
-import { openLog, readPidFile } from '../../../src/cli/embedded-process.js';
-import { startEmbeddedServer } from '../../../src/cli/embedded-server.js';
-import { findStrayLink, findUntrusted } from '../../../src/cli/embedded-trust.js';
+import { findEmbeddedBinaries } from '../../../src/cli/server/embedded/embedded-binaries.js';
+import { openLog, readPidFile } from '../../../src/cli/server/embedded/embedded-process.js';
+import { startEmbeddedServer } from '../../../src/cli/server/embedded/embedded-server.js';
+import { findStrayLink, findUntrusted } from '../../../src/cli/server/embedded/embedded-trust.js';
 import { useCli } from '../../support/cli.js';
 import { MESSAGES } from '../../support/server-bytes.js';
 

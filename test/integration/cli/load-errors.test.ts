@@ -8,7 +8,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { connect } from '../../../src/cli/connection.js';
+import { connect } from '../../../src/cli/server/connection.js';
 import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
 

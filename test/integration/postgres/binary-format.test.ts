@@ -1,11 +1,11 @@
 /** The tests of COPY once more, with each batch tried in binary first wherever its columns' types allow it: nothing may differ. */
 
 import { describe, expect, test, vi } from 'vitest';
-import type * as copyFormat from '../../../src/postgres/copy-format.js';
+import type * as copyFormat from '../../../src/postgres/rows/copy-format.js';
 import { copyInto } from '../../../src/postgres/index.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
-vi.mock('../../../src/postgres/copy-format.js', async (original) => {
+vi.mock('../../../src/postgres/rows/copy-format.js', async (original) => {
   const { alwaysBinary } = await import('../../support/always-binary.js');
   return alwaysBinary(await original<typeof copyFormat>());
 });

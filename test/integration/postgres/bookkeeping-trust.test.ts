@@ -3,7 +3,7 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { copyInto } from '../../../src/postgres/index.js';
-import { checkTables } from '../../../src/postgres/import-tables.js';
+import { checkTables } from '../../../src/postgres/imports/import-tables.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();

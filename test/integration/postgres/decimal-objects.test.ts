@@ -1,7 +1,7 @@
 /** Decimals of libraries into numeric columns: by text, in binary and within arrays. */
 
 import { expect, test } from 'vitest';
-import { CopyError } from '../../../src/postgres/copy-error.js';
+import { CopyError } from '../../../src/postgres/errors/copy-error.js';
 import { copyInto } from '../../../src/postgres/index.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 

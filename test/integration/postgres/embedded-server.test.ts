@@ -6,7 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startEmbeddedServer } from '../../../src/cli/embedded-server.js';
+import { startEmbeddedServer } from '../../../src/cli/server/embedded/embedded-server.js';
 
 const run = promisify(execFile);
 
@@ -102,7 +102,7 @@ describe('embedded server', () => {
 
   test('a process killed outright takes its temporary server and directory with it', async () => {
     const script = path.join(folder, 'start.mts');
-    const module = new URL('../../../src/cli/embedded-server.ts', import.meta.url).href;
+    const module = new URL('../../../src/cli/server/embedded/embedded-server.ts', import.meta.url).href;
     await writeFile(
       script,
       `import { startEmbeddedServer } from ${JSON.stringify(module)};

@@ -2,9 +2,9 @@
 
 import type pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { CopyError } from '../../../src/postgres/copy-error.js';
-import { AlreadyCommitted, SourceChanged } from '../../../src/postgres/import-errors.js';
-import { ImportLog, type ImportOptions } from '../../../src/postgres/import-log.js';
+import { CopyError } from '../../../src/postgres/errors/copy-error.js';
+import { AlreadyCommitted, SourceChanged } from '../../../src/postgres/imports/import-errors.js';
+import { ImportLog, type ImportOptions } from '../../../src/postgres/imports/import-log.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();

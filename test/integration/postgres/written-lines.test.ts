@@ -2,9 +2,9 @@
 
 import { describe, expect, test, vi } from 'vitest';
 import { createCopy } from '../../../src/postgres/copy-into.js';
-import { delimitedFormat } from '../../../src/postgres/copy-plan.js';
-import type { TextLines } from '../../../src/postgres/line-transcoder.js';
-import { TableLayout } from '../../../src/postgres/table-layout.js';
+import { delimitedFormat } from '../../../src/postgres/merge/copy-plan.js';
+import type { TextLines } from '../../../src/postgres/encoding/binary/line-transcoder.js';
+import { TableLayout } from '../../../src/postgres/copy/table-layout.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();

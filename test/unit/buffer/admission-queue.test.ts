@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AdmissionQueue } from '../../../src/buffer/admission-queue.js';
 import type { QueueSettings } from '../../../src/buffer/queue-settings.js';
-import type { BackpressureState, DropReason } from '../../../src/vocabulary.js';
+import type { BackpressureState, DropReason } from '../../../src/api/states.js';
 import { range } from '../../support/destination.js';
 import { ManualClock } from '../../support/manual-clock.js';
 

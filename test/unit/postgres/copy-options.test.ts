@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BackpressureWritable } from '../../../src/index.js';
-import { InvalidOptionError } from '../../../src/errors.js';
+import { InvalidOptionError } from '../../../src/api/errors.js';
 import { copyInto, CopyError } from '../../../src/postgres/index.js';
 
 const pool = { connect: () => Promise.reject(new Error('not here')) };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BackpressureController } from '../../../src/controller.js';
+import { BackpressureController } from '../../../src/controller/backpressure-controller.js';
 import { copyInto } from '../../../src/postgres/copy-into.js';
 import { measureHeld } from '../../support/live-memory.js';
 import { SeededRandom } from '../../support/seeded-random.js';

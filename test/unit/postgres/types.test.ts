@@ -3,7 +3,7 @@
 import type pg from 'pg';
 import { expectTypeOf, test } from 'vitest';
 import type { BackpressureWritable as Sink } from '../../../src/index.js';
-import type { FlushContext, FlushFunction } from '../../../src/types.js';
+import type { FlushContext, FlushFunction } from '../../../src/api/flush-function.js';
 import type { copyInto, CopyOptions, CopyPool } from '../../../src/postgres/index.js';
 
 interface Event {

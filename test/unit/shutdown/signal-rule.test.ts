@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decideSignal, SignalRule, type SignalState } from '../../../src/shutdown/signal-rule.js';
-import type { Clock } from '../../../src/clock.js';
+import type { Clock } from '../../../src/common/clock.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { turn } from '../../support/stream.js';
 

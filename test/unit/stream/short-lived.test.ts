@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { BackpressureController } from '../../../src/controller.js';
+import { BackpressureController } from '../../../src/controller/backpressure-controller.js';
 import { BackpressureTransform } from '../../../src/stream/backpressure-transform.js';
 import { BackpressureWritable } from '../../../src/stream/backpressure-writable.js';
 

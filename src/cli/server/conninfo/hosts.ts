@@ -1,7 +1,7 @@
 /** `host`, `hostaddr` and `port` as a list of servers. Pure. */
 
 import { isIP } from 'node:net';
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 
 export interface Host {
   /** As it was given: a name, an address, or the directory of a socket. What a certificate is compared with. */

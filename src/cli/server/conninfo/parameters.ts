@@ -1,6 +1,6 @@
 /** The connection parameters of libpq 15 to 18, their environment variables, and those that are refused. Pure data. */
 
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 
 export interface Parameter {
   readonly name: string;

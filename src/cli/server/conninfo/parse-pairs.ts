@@ -3,7 +3,7 @@
  * and a backslash takes the next character as it is, within quotes and without. A no-break space is no space. Pure.
  */
 
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 import { isSecret, knownParameter, unknownParameter, type Parameters } from './parameters.js';
 
 /** @throws {UsageError} without any part that may belong to a password */

@@ -5,7 +5,7 @@
  * hold `#`, `?` and `:` as they are. Pure. No message repeats a part of the URL that may belong to a password.
  */
 
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 import {
   isSecret,
   knownParameter,

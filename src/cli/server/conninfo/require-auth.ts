@@ -1,6 +1,6 @@
 /** `require_auth`: which ways of authentication the server may ask for. Pure. */
 
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 
 export type AuthMethod = 'password' | 'md5' | 'gss' | 'sspi' | 'scram-sha-256' | 'oauth';
 

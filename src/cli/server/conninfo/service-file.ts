@@ -1,6 +1,6 @@
 /** A section of a service file (`pg_service.conf`), as libpq reads it. Pure. */
 
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 import { knownParameter, type Parameters } from './parameters.js';
 
 /** libpq's buffer for a line, less its end. */

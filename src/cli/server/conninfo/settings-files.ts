@@ -1,6 +1,6 @@
 /** What connection settings take from the service file and from the password file. */
 
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 import { inHome, type FoundFile, type Machine } from './files.js';
 import { DEFAULT_HOST, type Host } from './hosts.js';
 import { nonEmpty, type Parameters } from './parameters.js';

@@ -3,7 +3,7 @@
  * the environment, then the defaults. Reads the service file and the password file; opens no connection.
  */
 
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../common/errors.js';
 import type { Machine } from './files.js';
 import { parseHosts, type Host } from './hosts.js';
 import {

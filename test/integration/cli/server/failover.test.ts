@@ -1,7 +1,7 @@
 /** Several hosts in one connection string: what is said of them after the first has gone. */
 
 import { expect, it } from 'vitest';
-import { connect } from '../../../../src/cli/connection.js';
+import { connect } from '../../../../src/cli/server/connection.js';
 import { startProxy } from '../../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../../support/postgres.js';
 

@@ -1,8 +1,8 @@
 /** What a server may ask for, and when: no password goes to one that asks in a way or at a time that the settings do not allow. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { connect } from '../../../../src/cli/connection.js';
-import { CliError } from '../../../../src/cli/errors.js';
+import { connect } from '../../../../src/cli/server/connection.js';
+import { CliError } from '../../../../src/cli/common/errors.js';
 import {
   ASK_CLEARTEXT,
   ASK_MD5,

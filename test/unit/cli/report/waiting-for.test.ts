@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { expect, it } from 'vitest';
 import { WaitingFor } from '../../../../src/cli/report/waiting-for.js';
-import { CopyError } from '../../../../src/postgres/copy-error.js';
+import { CopyError } from '../../../../src/postgres/errors/copy-error.js';
 
 it('names the trouble of the last call until one has been answered', () => {
   const sink = new EventEmitter();

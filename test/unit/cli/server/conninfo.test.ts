@@ -2,15 +2,15 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { redactSecrets } from '../../../../src/postgres/connection/redact.js';
+import { redactSecrets } from '../../../../src/postgres/errors/redact.js';
 import {
   afterFailure,
   encryptions,
   failureKind,
   passes,
   unsuitable,
-} from '../../../../src/cli/server/attempts.js';
-import { AuthState } from '../../../../src/cli/server/auth-guard.js';
+} from '../../../../src/cli/server/session/attempts.js';
+import { AuthState } from '../../../../src/cli/server/session/auth-guard.js';
 import { hostLabel, parseHosts } from '../../../../src/cli/server/conninfo/hosts.js';
 import type { Parameters } from '../../../../src/cli/server/conninfo/parameters.js';
 import { parsePairs } from '../../../../src/cli/server/conninfo/parse-pairs.js';
@@ -19,7 +19,7 @@ import { findPassword } from '../../../../src/cli/server/conninfo/password-file.
 import { parseRequireAuth } from '../../../../src/cli/server/conninfo/require-auth.js';
 import { parseService } from '../../../../src/cli/server/conninfo/service-file.js';
 import { parseStartUpOptions } from '../../../../src/cli/server/conninfo/start-up-options.js';
-import { startUpPacket } from '../../../../src/cli/server/session-client.js';
+import { startUpPacket } from '../../../../src/cli/server/session/session-client.js';
 
 /** Well-formed, without a zero byte, which no setting may hold. */
 const text = fc.string({ unit: 'grapheme' }).map((value) => value.replaceAll('\0', ''));

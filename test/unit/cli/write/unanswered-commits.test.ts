@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { UnansweredCommits } from '../../../../src/cli/write/unanswered-commits.js';
-import { CopyError } from '../../../../src/postgres/copy-error.js';
+import { CopyError } from '../../../../src/postgres/errors/copy-error.js';
 
 const open = new Error('the batch', {
   cause: new CopyError('lost', { failureClass: 'transport', ambiguous: true }),

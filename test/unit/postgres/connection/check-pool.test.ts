@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import pg from 'pg';
 import { describe, expect, it, test } from 'vitest';
-import { InvalidOptionError } from '../../../../src/errors.js';
+import { InvalidOptionError } from '../../../../src/api/errors.js';
 import { CopyError, copyInto } from '../../../../src/postgres/index.js';
-import type { CopyPool } from '../../../../src/postgres/pool.js';
+import type { CopyPool } from '../../../../src/postgres/protocol/pool.js';
 import { flushContext } from '../../../support/postgres.js';
 
 /** The shape of `pg.native`'s, which needs libpq: see node_modules/pg/lib/native/client.js. */

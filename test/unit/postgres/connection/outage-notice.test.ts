@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { OutageNotice } from '../../../../src/postgres/connection/outage-notice.js';
-import { AbortFault } from '../../../../src/postgres/patience.js';
+import { AbortFault } from '../../../../src/postgres/connection/answer-deadline.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 
 let ports = 40_000;

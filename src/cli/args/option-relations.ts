@@ -1,0 +1,59 @@
+/** Flags that need or exclude each other. Pure. */
+
+import { UsageError } from '../common/errors.js';
+import type { LoadOptions } from './options.js';
+
+/** @throws {UsageError} naming both flags */
+export function checkRelations(options: LoadOptions): void {
+  checkConflict(options);
+  checkRejects(options);
+  checkResume(options);
+  checkAtomic(options);
+}
+
+function checkConflict({ onConflict, key }: LoadOptions): void {
+  if (key !== undefined && onConflict === 'error') {
+    throw new UsageError('--key needs --on-conflict ignore or --on-conflict update');
+  }
+  if (key === undefined && onConflict === 'update') {
+    throw new UsageError('--on-conflict update needs --key: the columns that tell which row to update');
+  }
+}
+
+function checkRejects({ rejects, maxRejects, files }: LoadOptions): void {
+  if (rejects === undefined) {
+    if (maxRejects !== undefined) throw new UsageError('--max-rejects needs --rejects');
+    return;
+  }
+  if (files.includes(rejects)) throw new UsageError('--rejects names a file that is to be loaded');
+}
+
+function checkResume({ resume, strategy, atomic, files }: LoadOptions): void {
+  if (resume === undefined) return;
+  if (strategy !== 'block') {
+    throw new UsageError(
+      `--resume needs --strategy block; ${strategy} drops rows, which no run would make up for`,
+    );
+  }
+  if (atomic)
+    throw new UsageError(
+      '--resume and --atomic exclude each other: an atomic load leaves nothing to go on from',
+    );
+  if (files.indexOf('-') > 0) {
+    throw new UsageError(
+      'with --resume, standard input (-) must be the first: its beginning is looked at before any file is loaded',
+    );
+  }
+}
+
+function checkAtomic({ atomic, connections, strategy }: LoadOptions): void {
+  if (!atomic) return;
+  if (connections !== undefined && connections > 1) {
+    throw new UsageError('--atomic is one transaction, and so one connection: leave --connections out');
+  }
+  if (strategy !== 'block') {
+    throw new UsageError(
+      `--atomic needs --strategy block; ${strategy} drops rows, and all are to be loaded or none`,
+    );
+  }
+}

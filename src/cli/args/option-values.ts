@@ -1,0 +1,90 @@
+/** From the texts of the command line to values. Each refuses what it cannot take in words that name its range. Pure. */
+
+import { InvalidArgumentError } from 'commander';
+import { IMPORT_ID_RANGE, isImportId } from '../../postgres/imports/import-id.js';
+import { BackpressureStrategy } from '../../api/states.js';
+import { parseTableName, type TableName } from './table-name.js';
+
+/** V8's strings end near 512 Mi characters, and a record exists as bytes, as text and as a row at the same time. */
+const LARGEST_MAX_RECORD_BYTES = 256 * 1024 * 1024;
+
+export function parseTable(value: string): TableName {
+  const name = parseTableName(value);
+  if (name === undefined) {
+    throw new InvalidArgumentError(
+      'It must be NAME or SCHEMA.NAME; a name with a dot goes in double quotes.',
+    );
+  }
+  return name;
+}
+
+export function notEmpty(value: string): string {
+  if (value.trim() === '') throw new InvalidArgumentError('It must not be empty.');
+  return value;
+}
+
+/** Names in their order; an empty one leaves its field out. */
+export function parseColumns(value: string): string[] {
+  const names = value.split(',').map((name) => name.trim());
+  const real = names.filter((name) => name !== '');
+  if (real.length === 0) throw new InvalidArgumentError('It must name at least one column.');
+  const seen = new Set<string>();
+  const twice = real.find((name) => seen.size === seen.add(name).size);
+  if (twice !== undefined) throw new InvalidArgumentError(`It names the column "${twice}" twice.`);
+  return names;
+}
+
+const DELIMITER_WORDS: Readonly<Record<string, string>> = { '\\t': '\t', tab: '\t' };
+
+export function parseDelimiter(value: string): string {
+  const delimiter = DELIMITER_WORDS[value] ?? value;
+  // One byte, neither quote nor line break: as in PostgreSQL's own CSV format.
+  if (Buffer.byteLength(delimiter) !== 1 || /["\r\n\0]/.test(delimiter)) {
+    throw new InvalidArgumentError(
+      'It must be one ASCII character other than a quote or line break; "tab" is a tab.',
+    );
+  }
+  return delimiter;
+}
+
+export function integer(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = /^\d+$/.test(value) ? Number(value) : NaN;
+    if (number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+export function parseBytes(value: string): number {
+  const match = /^(\d+)(?:([kmg])(?:i?b)?)?$/i.exec(value);
+  const bytes = match === null ? NaN : Number(match[1]) * UNIT_BYTES[(match[2] ?? '').toLowerCase()]!;
+  if (bytes >= 1 && bytes <= LARGEST_MAX_RECORD_BYTES) return bytes;
+  throw new InvalidArgumentError(
+    `It must be a number of bytes from 1 to ${LARGEST_MAX_RECORD_BYTES} (or with a unit: 64KiB, 16MiB).`,
+  );
+}
+
+export function parseStrategy(value: string): BackpressureStrategy {
+  const strategies = Object.values(BackpressureStrategy);
+  const strategy = strategies.find((name) => name === value.replaceAll('-', '_'));
+  if (strategy !== undefined) return strategy;
+  throw new InvalidArgumentError(`It must be one of ${strategies.join(', ')}.`);
+}
+
+export function parseKey(value: string): string[] {
+  const names = parseColumns(value);
+  if (names.includes('')) throw new InvalidArgumentError('It has an empty name.');
+  return names;
+}
+
+export function parseRejects(value: string): string {
+  if (value === '-') throw new InvalidArgumentError('It must be a file; standard output is for --json.');
+  return notEmpty(value);
+}
+
+export function parseImportId(value: string): string {
+  if (isImportId(value)) return value;
+  throw new InvalidArgumentError(`It must be ${IMPORT_ID_RANGE}.`);
+}

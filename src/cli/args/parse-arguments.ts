@@ -1,0 +1,244 @@
+/** From argv to typed options. Pure: it reads neither the environment nor a file, and it never ends the process. */
+
+import { Command, CommanderError, Option } from 'commander';
+import { BackpressureStrategy } from '../../api/states.js';
+import { UsageError } from '../common/errors.js';
+import { LOAD_HELP, QUERY_HELP, TOP_HELP } from './help.js';
+import { checkRelations } from './option-relations.js';
+import {
+  integer,
+  notEmpty,
+  parseBytes,
+  parseColumns,
+  parseDelimiter,
+  parseImportId,
+  parseKey,
+  parseRejects,
+  parseStrategy,
+  parseTable,
+} from './option-values.js';
+import {
+  CONFLICT_ACTIONS,
+  DEFAULT_MAX_RECORD_BYTES,
+  type ConflictAction,
+  type Format,
+  type Invocation,
+  type LoadOptions,
+  type QueryOptions,
+} from './options.js';
+import type { TableName } from './table-name.js';
+
+const LARGEST_BATCH_SIZE = 1_000_000;
+const MOST_CONNECTIONS = 100;
+
+/**
+ * Reads the arguments that follow the program's name.
+ *
+ * @throws {UsageError} naming the flag, its range and the value that came.
+ */
+export function parseArguments(argv: readonly string[]): Invocation {
+  const found: { invocation?: Invocation } = {};
+  let output = '';
+  const program = new Command('spillway')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        output += text;
+      },
+      // Errors come back as exceptions, and are printed once, by the caller.
+      writeErr: () => undefined,
+      getOutHelpWidth: () => 100,
+      getOutHasColors: () => false,
+    })
+    .usage('<command> [options]')
+    .description(TOP_HELP.description)
+    // The text is not used: the caller prints the version.
+    .version('version', '-V, --version', 'print the version')
+    .helpCommand(true)
+    .showSuggestionAfterError(true)
+    .addHelpText('after', TOP_HELP.after);
+  addLoad(program, (options) => (found.invocation = { command: 'load', options }));
+  addQuery(program, (options) => (found.invocation = { command: 'query', options }));
+  for (const command of program.commands) refuseRepeatedOptions(command);
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.version') return { command: 'version' };
+    // Help that was asked for; that which comes with an error is not written to `output`.
+    if (output !== '') return { command: 'help', text: output };
+    throw new UsageError(wordsOf(error));
+  }
+  if (found.invocation === undefined) throw new UsageError('a command is missing: load or query');
+  return found.invocation;
+}
+
+/** Of two values the last would count, and nobody would learn of the first. */
+function refuseRepeatedOptions(command: Command): void {
+  for (const option of command.options) {
+    if (!option.required) continue;
+    let isGiven = false;
+    command.on(`option:${option.name()}`, () => {
+      if (isGiven) throw new UsageError(`option '${option.flags}' is given more than once`);
+      isGiven = true;
+    });
+  }
+}
+
+function wordsOf(error: CommanderError): string {
+  if (error.code === 'commander.help') return 'a command is missing: load or query';
+  return error.message.replace(/^error: /, '').replace(/\n\(?/g, ' (');
+}
+
+interface RawLoadOptions {
+  table?: TableName;
+  to?: string;
+  format?: Format;
+  columns?: string[];
+  delimiter?: string;
+  null?: string;
+  header: boolean;
+  create?: boolean;
+  truncate?: boolean;
+  batchSize?: number;
+  connections?: number;
+  maxRecordBytes?: number;
+  strategy?: BackpressureStrategy;
+  onConflict?: ConflictAction;
+  key?: string[];
+  rejects?: string;
+  maxRejects?: number;
+  resume?: string;
+  atomic?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+function addLoad(program: Command, found: (options: LoadOptions) => void): void {
+  program
+    .command('load')
+    .usage('[options] [file …|-]')
+    .summary('load CSV or NDJSON into a PostgreSQL table')
+    .description(LOAD_HELP.description)
+    .argument('[files...]', LOAD_HELP.files)
+    .option('-t, --table <name>', LOAD_HELP.table, parseTable)
+    .option('--to <url>', LOAD_HELP.to, notEmpty)
+    .addOption(new Option('-f, --format <format>', LOAD_HELP.format).choices(['csv', 'ndjson']))
+    .option('--columns <a,b,…>', LOAD_HELP.columns, parseColumns)
+    .option('--delimiter <char>', LOAD_HELP.delimiter, parseDelimiter)
+    .option('--null <text>', LOAD_HELP.null)
+    .option('--no-header', LOAD_HELP.noHeader)
+    .option('--create', LOAD_HELP.create)
+    .option('--truncate', LOAD_HELP.truncate)
+    .option('--batch-size <rows>', LOAD_HELP.batchSize, integer(1, LARGEST_BATCH_SIZE))
+    .option('--connections <n>', LOAD_HELP.connections, integer(1, MOST_CONNECTIONS))
+    .option('--max-record-bytes <bytes>', LOAD_HELP.maxRecordBytes, parseBytes)
+    .option('--strategy <strategy>', LOAD_HELP.strategy, parseStrategy)
+    .addOption(new Option('--on-conflict <action>', LOAD_HELP.onConflict).choices(CONFLICT_ACTIONS))
+    .option('--key <a,b,…>', LOAD_HELP.key, parseKey)
+    .option('--rejects <file>', LOAD_HELP.rejects, parseRejects)
+    .option('--max-rejects <n>', LOAD_HELP.maxRejects, integer(0, Number.MAX_SAFE_INTEGER))
+    .option('--resume <id>', LOAD_HELP.resume, parseImportId)
+    .option('--atomic', LOAD_HELP.atomic)
+    .option('--json', LOAD_HELP.json)
+    .option('-q, --quiet', LOAD_HELP.quiet)
+    .addHelpText('after', LOAD_HELP.after)
+    .action((files: string[], raw: RawLoadOptions) => {
+      found(loadOptions(files, raw));
+    });
+}
+
+function addQuery(program: Command, found: (options: QueryOptions) => void): void {
+  program
+    .command('query')
+    .usage('[options] "SQL"')
+    .summary('run one read-only query and print its rows')
+    .description(QUERY_HELP.description)
+    .argument('<sql>', QUERY_HELP.sql, notEmpty)
+    .option('--to <url>', LOAD_HELP.to, notEmpty)
+    .option('--json', QUERY_HELP.json)
+    .addHelpText('after', QUERY_HELP.after)
+    .action((sql: string, raw: { to?: string; json?: boolean }) => {
+      found({ sql, to: raw.to, json: raw.json ?? false });
+    });
+}
+
+function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
+  const { table } = raw;
+  // Not left to the parser, which would miss it before it has seen that an option is misspelt.
+  if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
+  const format = raw.format ?? formatOf(files);
+  if (format === 'ndjson') {
+    refuseForNdjson('--delimiter', raw.delimiter !== undefined);
+    refuseForNdjson('--null', raw.null !== undefined);
+    refuseForNdjson('--no-header', !raw.header);
+    if (raw.columns?.includes('') === true) throw new UsageError('--columns has an empty name');
+  }
+  if (files.filter((file) => file === '-').length > 1) {
+    throw new UsageError('standard input (-) can be read only once');
+  }
+  const delimiter = raw.delimiter ?? (files.length > 0 && files.every(isTabSeparated) ? '\t' : ',');
+  const nullText = raw.null ?? '';
+  checkNullText(nullText, delimiter);
+  const options: LoadOptions = {
+    files,
+    table,
+    to: raw.to,
+    format,
+    columns: raw.columns,
+    delimiter,
+    nullText,
+    header: raw.header,
+    create: raw.create ?? false,
+    truncate: raw.truncate ?? false,
+    batchSize: raw.batchSize,
+    connections: raw.connections,
+    maxRecordBytes: raw.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
+    strategy: raw.strategy ?? BackpressureStrategy.BLOCK,
+    onConflict: raw.onConflict ?? 'error',
+    key: raw.key,
+    rejects: raw.rejects,
+    maxRejects: raw.maxRejects,
+    resume: raw.resume,
+    atomic: raw.atomic ?? false,
+    json: raw.json ?? false,
+    quiet: raw.quiet ?? false,
+  };
+  checkRelations(options);
+  return options;
+}
+
+function refuseForNdjson(flag: string, given: boolean): void {
+  if (given) throw new UsageError(`${flag} is for CSV, and the input is NDJSON`);
+}
+
+function checkNullText(nullText: string, delimiter: string): void {
+  // The limits of PostgreSQL's own CSV format.
+  if (/["\r\n]/.test(nullText)) {
+    throw new UsageError('--null must not contain a quote or a line break');
+  }
+  if (nullText.includes(delimiter)) throw new UsageError('--null must not contain the delimiter');
+}
+
+const EXTENSIONS: readonly (readonly [RegExp, Format])[] = [
+  [/\.(csv|tsv|tab)(\.gz)?$/i, 'csv'],
+  [/\.(ndjson|jsonl)(\.gz)?$/i, 'ndjson'],
+];
+
+function isTabSeparated(file: string): boolean {
+  return /\.(tsv|tab)(\.gz)?$/i.test(file);
+}
+
+function formatOf(files: readonly string[]): Format {
+  const hint = 'give --format csv or --format ndjson';
+  const formats = new Set<Format>();
+  for (const file of files.length === 0 ? ['-'] : files) {
+    if (file === '-') throw new UsageError(`standard input does not say its format: ${hint}`);
+    const format = EXTENSIONS.find(([pattern]) => pattern.test(file))?.[1];
+    if (format === undefined) throw new UsageError(`the name "${file}" does not say its format: ${hint}`);
+    formats.add(format);
+  }
+  if (formats.size > 1)
+    throw new UsageError('the files are of different formats: load them one after another');
+  return [...formats][0]!;
+}

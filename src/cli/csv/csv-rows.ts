@@ -1,0 +1,155 @@
+/** CSV records to rows of the table: header, number of fields, order of the columns. */
+
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from '../records/block-reader.js';
+import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
+import { InputError } from '../common/errors.js';
+import { counted } from '../common/counted.js';
+import type { SourceFile } from '../input/source.js';
+
+export interface CsvRowOptions extends CsvOptions {
+  readonly header: boolean;
+  /** `--columns`: stands in place of the header's names. An empty name leaves its field out. */
+  readonly names: readonly string[] | undefined;
+  /** The table's columns that are loaded, in the order in which the rows must have them. */
+  readonly columns: readonly string[];
+}
+
+/** Reads one file. Each file has its own header, whose names may come in another order than the first file's. */
+export class CsvRows implements BlockReader<unknown[]> {
+  readonly #file: SourceFile;
+  readonly #options: CsvRowOptions;
+  readonly #reader: CsvReader;
+  #fieldCount: number;
+  /** For each column its field's place; undefined where the fields are the columns. */
+  #places: readonly number[] | undefined;
+  #awaitsHeader: boolean;
+
+  constructor(file: SourceFile, options: CsvRowOptions) {
+    this.#file = file;
+    this.#options = options;
+    this.#reader = new CsvReader(file.name, options);
+    const names = options.names ?? options.columns;
+    this.#awaitsHeader = options.header;
+    this.#fieldCount = names.length;
+    this.#places = placesOf(options.columns, names);
+  }
+
+  get awaitsHeader(): boolean {
+    return this.#awaitsHeader;
+  }
+
+  /** Whether the fields are the columns, in their order. */
+  get areFieldsColumns(): boolean {
+    return this.#places === undefined;
+  }
+
+  /** Of each record. */
+  get fieldCount(): number {
+    return this.#fieldCount;
+  }
+
+  /** The number of the line on which the next block begins. */
+  get nextLine(): number {
+    return this.#reader.nextLine;
+  }
+
+  set nextLine(line: number) {
+    this.#reader.nextLine = line;
+  }
+
+  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): undefined {
+    const takeRow = (row: CsvRow, line: number): void => {
+      if (this.#awaitsHeader) this.#takeHeader(row, line);
+      else if (row.length !== this.#fieldCount) refuse(this.#ragged(row, line), line, this.#reader.written);
+      else take(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
+    };
+    this.#reader.read(block, takeRow, this.#afterHeader(refuse));
+  }
+
+  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
+    this.#reader.refuseLine(reason, written, this.#afterHeader(refuse));
+  }
+
+  end(): void {
+    if (this.#awaitsHeader) throw emptyFile(this.#file);
+  }
+
+  #takeHeader(row: CsvRow, line: number): void {
+    this.#awaitsHeader = false;
+    if (this.#options.names !== undefined) return;
+    const names = headerNames(row, this.#options.nullText, this.#file, line);
+    const { columns } = this.#options;
+    const [given, known] = [new Set(names), new Set(columns)];
+    const unknown = names.find((name) => !known.has(name));
+    const missing = columns.find((name) => !given.has(name));
+    if (unknown !== undefined || missing !== undefined) {
+      const difference = unknown === undefined ? `lacks "${missing}"` : `has "${unknown}" besides`;
+      throw new InputError(
+        this.#file.name,
+        line,
+        `the header differs from that of the first file: it ${difference}`,
+      );
+    }
+    this.#fieldCount = names.length;
+    this.#places = placesOf(columns, names);
+  }
+
+  /** Without its header no record of the file can be read. */
+  #afterHeader(refuse: RefuseRecord): RefuseRecord {
+    return (fault, line, written) => {
+      if (this.#awaitsHeader) throw fault;
+      refuse(fault, line, written);
+    };
+  }
+
+  #ragged(row: CsvRow, line: number): InputError {
+    const expected = `expected ${counted(this.#fieldCount, 'field')}`;
+    const empty = row.length === 1 && (row[0] === null || row[0] === '');
+    return new InputError(
+      this.#file.name,
+      line,
+      `${expected}, got ${empty ? 'an empty line' : fieldsOfRow(row)}`,
+    );
+  }
+}
+
+/** PostgreSQL's own limit. */
+export const MOST_COLUMNS = 1600;
+
+/**
+ * The names in a header line.
+ *
+ * @throws {InputError} for a name that is empty or comes twice.
+ */
+export function headerNames(row: CsvRow, nullText: string, file: SourceFile, line: number): string[] {
+  if (row.length > MOST_COLUMNS) {
+    const has = `the header has ${fieldsOfRow(row)} fields`;
+    throw new InputError(
+      file.name,
+      line,
+      `${has}, and a table has at most ${counted(MOST_COLUMNS, 'column')}`,
+    );
+  }
+  const names = new Set<string>();
+  for (const field of row) {
+    // A name is never NULL, even where it reads like one.
+    const name = field ?? nullText;
+    if (name === '') {
+      throw new InputError(file.name, line, `the header's field ${names.size + 1} has no name`);
+    }
+    if (names.has(name)) throw new InputError(file.name, line, `the header has "${name}" twice`);
+    names.add(name);
+  }
+  return [...names];
+}
+
+export function emptyFile(file: SourceFile): InputError {
+  return new InputError(file.name, undefined, 'is empty; a CSV file needs a header, or --no-header');
+}
+
+function placesOf(columns: readonly string[], names: readonly string[]): number[] | undefined {
+  const placeOf = new Map(names.map((name, place) => [name, place]));
+  const places = columns.map((column) => placeOf.get(column) ?? -1);
+  const same = names.length === columns.length && places.every((place, index) => place === index);
+  return same ? undefined : places;
+}

@@ -1,0 +1,96 @@
+/** `--resume`: the import's log, and words for a source that is not the same. */
+
+import type { TableDescription } from '../../postgres/table/catalogue.js';
+import { SourceChanged } from '../../postgres/imports/import-errors.js';
+import { showImportId } from '../../postgres/imports/import-id.js';
+import { ImportLog } from '../../postgres/imports/import-log.js';
+import type { SourceDifference } from '../../postgres/imports/import-source.js';
+import type { CopyClient, CopyPool } from '../../postgres/protocol/pool.js';
+import { CliError, ExitCode } from '../common/errors.js';
+import type { SourceFile } from '../input/source.js';
+import { count, counted } from '../common/counted.js';
+
+export interface ImportRequest {
+  readonly importId: string;
+  readonly table: TableDescription;
+  /** As the fingerprint has it. */
+  readonly source: object;
+  readonly files: readonly SourceFile[];
+  readonly onFirstRun: ((client: CopyClient) => Promise<unknown>) | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** @throws {CliError} when the source or the table is another than in the import's earlier runs */
+export async function openImport(pool: CopyPool, request: ImportRequest): Promise<ImportLog> {
+  const { importId, table, source, onFirstRun, files, signal } = request;
+  try {
+    return await ImportLog.open(
+      pool,
+      { importId, schema: table.schema, table: table.table, source, onFirstRun },
+      signal,
+    );
+  } catch (error) {
+    if (!(error instanceof SourceChanged)) throw error;
+    throw new CliError(
+      `import ${showImportId(importId)} was begun with other input: ${describeDifferences(error.differences, files)}; ` +
+        'give the same files and flags as before, or another id',
+      ExitCode.FAILED,
+      error,
+    );
+  }
+}
+
+/**
+ * The input has come to its end: as far as it was when it was loaded before? Of a pipe only the beginning was compared.
+ *
+ * @param lastOrdinal of the last record, counted from 0
+ * @throws {CliError} when records are missing
+ */
+export function refuseShorterInput({ importId, lastCommitted }: ImportLog, lastOrdinal: number): void {
+  if (lastCommitted === undefined || lastCommitted <= lastOrdinal) return;
+  throw new CliError(
+    `the input has ended after record ${count(lastOrdinal + 1)}, but import ${showImportId(importId)} has loaded it ` +
+      `up to record ${count(Number(lastCommitted) + 1)} before; give the same input as before, or another id`,
+  );
+}
+
+const FLAGS: Readonly<Record<string, string>> = {
+  format: '--format',
+  columns: '--columns',
+  maxRecordBytes: '--max-record-bytes',
+  header: 'the header (--no-header)',
+  delimiter: '--delimiter',
+  null: '--null',
+};
+
+/** Exported for its test. */
+export function describeDifferences(
+  differences: readonly SourceDifference[],
+  files: readonly SourceFile[],
+): string {
+  const words = new Set<string>();
+  for (const { path, before, now } of differences) {
+    const [part = '', index, property] = path;
+    if (part !== 'files') words.add(`${FLAGS[part] ?? part} was ${show(before)} and is ${show(now)}`);
+    else if (property === undefined) words.add('the number of files differs');
+    else {
+      const name = files[Number(index)]?.name ?? 'a file';
+      // One of another size has other contents, too.
+      const size = differences.find((other) => other.path[1] === index && other.path[2] === 'bytes');
+      words.add(`${name} ${size === undefined ? 'has other contents' : describeSize(size)}`);
+    }
+  }
+  return [...words].join('; ');
+}
+
+function describeSize({ before, now }: SourceDifference): string {
+  if (typeof before !== 'number') return 'is a file, and was read from a pipe';
+  return typeof now === 'number'
+    ? `had ${counted(before, 'byte')} and has ${count(now)}`
+    : 'is read from a pipe, and was a file';
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return JSON.stringify(value.join(','));
+  return value === null || value === undefined ? 'not given' : JSON.stringify(value);
+}

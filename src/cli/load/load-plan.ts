@@ -1,0 +1,176 @@
+/** What is to be there before the first row: table and columns, the import's log, the file of rejects. */
+
+import { messageOf } from '../../common/thrown.js';
+import type { TableDescription } from '../../postgres/table/catalogue.js';
+import type { ImportLog } from '../../postgres/imports/import-log.js';
+import type { CopyPool } from '../../postgres/protocol/pool.js';
+import { leavesConnectionUsable } from '../../postgres/errors/sqlstate.js';
+import { causesOf, CliError, ExitCode, oneLine } from '../common/errors.js';
+import { openImport } from './import.js';
+import type { LoadOptions } from '../args/options.js';
+import { previewInput, type InputName } from '../table/preview.js';
+import type { RejectFile } from '../rejects/reject-file.js';
+import { fingerprintOf } from '../input/source-fingerprint.js';
+import type { Source, SourceChunk } from '../input/source.js';
+import { showTable } from '../args/table-name.js';
+import {
+  columnsFor,
+  findTable,
+  keyColumns,
+  nameNotes,
+  refuseMissingTable,
+  truncateTable,
+  withClient,
+  type LoadColumn,
+} from '../table/table.js';
+import { CreatedTable } from '../table/created-table.js';
+
+export interface LoadPlan {
+  /** Of one connection, where the load is one transaction. */
+  readonly pool: CopyPool;
+  readonly table: TableDescription;
+  readonly columns: readonly LoadColumn[];
+  /** The table's own names of the columns of `--key`. */
+  readonly key: readonly string[] | undefined;
+  /** What was read of the source so far. */
+  readonly head: readonly SourceChunk[];
+  readonly created: boolean;
+  /** What people should know of it: names that the server has cut. */
+  readonly notes: readonly string[];
+  readonly truncated: boolean;
+  readonly importLog: ImportLog | undefined;
+}
+
+export interface LoadRequest {
+  readonly options: LoadOptions;
+  readonly source: Source;
+  readonly rejects: RejectFile | undefined;
+  /** Fires when the load is to stop: then this rejects, as soon as it can. */
+  readonly signal: AbortSignal;
+  /** Is filled as soon as something is made: what comes after that may fail. */
+  readonly made: MadeByLoad;
+}
+
+/** What a load has made before its first row. */
+export interface MadeByLoad {
+  table?: CreatedTable;
+  importLog?: ImportLog;
+  /** What may have been made or undone: the statement was sent, and is not answered so far. */
+  open?: string;
+}
+
+/** @throws {CliError} */
+export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<LoadPlan> {
+  try {
+    const target = await findTarget(pool, request);
+    const { resume } = request.options;
+    if (resume !== undefined) return await planImport(pool, request, target, resume);
+    await request.rejects?.start();
+    const truncated = truncates(request, target);
+    if (truncated) {
+      const name = showTable(target.table);
+      await unlessOpen(
+        request.made,
+        `TRUNCATE was sent and not answered: the table ${name} may be empty`,
+        () => withClient(pool, (client) => truncateTable(client, target.table)),
+      );
+    }
+    return { ...target, pool, truncated, importLog: undefined };
+  } catch (error) {
+    throw error instanceof CliError ? error : new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
+  }
+}
+
+type Target = Pick<LoadPlan, 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes'>;
+
+function truncates({ options }: LoadRequest, { created }: Target): boolean {
+  return options.truncate && !created;
+}
+
+/** Table and columns, from the catalogue and the input's beginning. */
+async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target> {
+  const { options, source, rejects, signal } = request;
+  const existing = await findTable(pool, options.table);
+  if (existing === undefined && !options.create) refuseMissingTable(options.table);
+  const keepsBadRecords = rejects !== undefined;
+  const preview = await previewInput(source, options, {
+    withTypes: existing === undefined,
+    keepsBadRecords,
+  });
+  signal.throwIfAborted();
+  const names = preview.names?.filter(({ name }) => name !== '');
+  const made = existing === undefined ? await makeTable(pool, request, names ?? []) : undefined;
+  const table =
+    existing ?? (await findTable(pool, made?.name ?? options.table)) ?? refuseMissingTable(options.table);
+  const columns = await columnsFor(pool, table, names);
+  return {
+    table,
+    columns,
+    key: keyColumns(options.key, columns),
+    created: made !== undefined,
+    notes: nameNotes(options.table, table, columns),
+    head: preview.head,
+  };
+}
+
+/** Notes `open` until the server has answered, also by an error. @throws as `work` does */
+async function unlessOpen<Result>(
+  made: MadeByLoad,
+  open: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  made.open = open;
+  try {
+    const result = await work();
+    delete made.open;
+    return result;
+  } catch (error) {
+    if (causesOf(error).some((cause) => leavesConnectionUsable(cause))) delete made.open;
+    throw error;
+  }
+}
+
+/** Returns undefined if another session has made the table meanwhile: it is used as it is. */
+async function makeTable(
+  pool: CopyPool,
+  { options, made }: LoadRequest,
+  names: readonly InputName[],
+): Promise<CreatedTable | undefined> {
+  const table = await unlessOpen(
+    made,
+    `CREATE TABLE was sent and not answered: the table ${showTable(options.table)} may be there`,
+    () => CreatedTable.make(pool, options.table, names, options.atomic),
+  );
+  if (table !== undefined) made.table = table;
+  else if (options.atomic) {
+    throw new CliError(
+      `another session has made the table ${showTable(options.table)} at the same time; run the command again`,
+    );
+  }
+  return table;
+}
+
+async function planImport(
+  pool: CopyPool,
+  request: LoadRequest,
+  target: Target,
+  importId: string,
+): Promise<LoadPlan> {
+  const { options, source, rejects, signal, made } = request;
+  const fingerprint = await fingerprintOf(source, options, target.head);
+  signal.throwIfAborted();
+  // Before the first run empties the table.
+  rejects?.prepare();
+  const importLog = await openImport(pool, {
+    importId,
+    table: target.table,
+    source: fingerprint.source,
+    files: source.files,
+    onFirstRun: truncates(request, target) ? (client) => truncateTable(client, target.table) : undefined,
+    signal,
+  });
+  made.importLog = importLog;
+  await rejects?.start((use) => importLog.readRejects((line) => use(line as string)));
+  const truncated = truncates(request, target) && importLog.isFirstRun;
+  return { ...target, head: fingerprint.head, pool, truncated, importLog };
+}

@@ -1,0 +1,311 @@
+/** `spillway load`: files → parser → BackpressureWritable → COPY. */
+
+import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
+import { CopyError } from '../../postgres/errors/copy-error.js';
+import { AbortFault } from '../../postgres/connection/answer-deadline.js';
+import type { ImportLog } from '../../postgres/imports/import-log.js';
+import type { CopyPool } from '../../postgres/protocol/pool.js';
+import { AtomicLoad } from '../write/atomic-load.js';
+import { connect, type Connection } from '../server/connection.js';
+import { resolveDestination, type Environment } from '../server/destination.js';
+import { causesOf, CliError, ExitCode, UsageError } from '../common/errors.js';
+import { refuseShorterInput } from './import.js';
+import { planLoad, type LoadPlan, type MadeByLoad } from './load-plan.js';
+import { describeLoadFailure, type LoadSink } from '../write/load-sink.js';
+import { openWay, type OpenWay } from './load-pipeline.js';
+import type { LoadOptions } from '../args/options.js';
+import { untilStopped } from '../server/answer-time.js';
+import { startProgress, type ProgressReading } from '../report/progress.js';
+import { RejectFile } from '../rejects/reject-file.js';
+import { findFiles, Source } from '../input/source.js';
+import { UnansweredCommits } from '../write/unanswered-commits.js';
+import { DROPPED, summarise, type LoadOutcome, type LoadSummary } from '../report/summary.js';
+
+/** What a command may touch of the process. */
+export interface Terminal {
+  readonly environment: Environment;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WriteStream;
+  /**
+   * Calls `stop` at the first SIGINT or SIGTERM. A second SIGINT, a second later, ends the process; a line says how many of the rows that
+   * were read are open. Returns a function that removes the handlers.
+   */
+  onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number): () => void;
+}
+
+export type StopSignal = 'SIGINT' | 'SIGTERM';
+
+/** `copyInto`'s own default, made of a pool of one more. */
+const DEFAULT_CONNECTIONS = 3;
+
+/**
+ * @param open the way that records go; another one only in tests
+ * @throws {CliError} before anything was loaded; later failures are part of the summary.
+ */
+export async function load(
+  options: LoadOptions,
+  terminal: Terminal,
+  open: OpenWay = openWay,
+): Promise<LoadSummary> {
+  const destination = resolveDestination(options.to, terminal.environment);
+  const paths = options.files.length === 0 ? ['-'] : options.files;
+  if (options.files.length === 0 && terminal.stdin.isTTY === true) {
+    throw new UsageError('no file is given; - reads what is typed');
+  }
+  const files = await findFiles(paths);
+  const rejects =
+    options.rejects === undefined
+      ? undefined
+      : await RejectFile.check(options.rejects, files, {
+          most: options.maxRejects,
+          isStandardOutputTaken: options.json,
+        });
+  const source = new Source(files, terminal.stdin);
+  const job = new LoadJob(options, source, rejects, terminal, open);
+  const release = terminal.onStopSignal(
+    (signal) => job.stop(signal),
+    () => job.openRows,
+  );
+  try {
+    const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
+    const connection = await job.connected(connect(destination, connections + 1, terminal.environment));
+    try {
+      return await job.run(connection);
+    } finally {
+      await connection.close();
+    }
+  } finally {
+    release();
+    source.stop();
+  }
+}
+
+class LoadJob {
+  readonly #options: LoadOptions;
+  readonly #source: Source;
+  readonly #rejects: RejectFile | undefined;
+  readonly #terminal: Terminal;
+  readonly #openWay: OpenWay;
+  readonly #stopping = new AbortController();
+  readonly #unanswered: UnansweredCommits;
+  /** `--atomic`: COMMIT has been sent. */
+  #isCommitting = false;
+  #stoppedBy: StopSignal | undefined;
+  #sink: LoadSink | undefined;
+  readonly #made: MadeByLoad = {};
+
+  constructor(
+    options: LoadOptions,
+    source: Source,
+    rejects: RejectFile | undefined,
+    terminal: Terminal,
+    open: OpenWay,
+  ) {
+    this.#openWay = open;
+    this.#options = options;
+    this.#unanswered = new UnansweredCommits(options.resume !== undefined);
+    this.#source = source;
+    this.#rejects = rejects;
+    this.#terminal = terminal;
+  }
+
+  /** Rows that were read and have not settled. */
+  get openRows(): number {
+    if (this.#sink === undefined) return 0;
+    const { eventsOffered, eventsFlushed, eventsFailed, eventsDropped } = this.#sink.metrics();
+    return eventsOffered - eventsFlushed - eventsFailed - eventsDropped;
+  }
+
+  /** Reads no further; what was read is loaded. */
+  stop(signal: StopSignal): void {
+    this.#stoppedBy = signal;
+    this.#source.stop();
+    this.#stopping.abort();
+  }
+
+  /** @throws {CliError} when the load is told to stop before the server has answered */
+  async connected(connecting: Promise<Connection>): Promise<Connection> {
+    return untilStopped(this.#stopping.signal, connecting).catch((error: unknown) => {
+      if (!(error instanceof AbortFault)) throw error;
+      void connecting.then((connection) => connection.close()).catch(() => undefined);
+      throw this.#stopped(error);
+    });
+  }
+
+  #stopped(error: unknown): CliError {
+    return new CliError('stopped before anything was loaded', exitCodeOf(this.#stoppedBy!), error);
+  }
+
+  async run(connection: Connection): Promise<LoadSummary> {
+    const { pool } = connection;
+    const startedAt = performance.now();
+    const atomic = this.#options.atomic ? await this.#begin(pool) : undefined;
+    try {
+      const plan = await this.#plan(atomic?.pool ?? pool, pool);
+      const { importLog } = plan;
+      const wasFinished = importLog?.isFinished ?? false;
+      const loaded = await this.#load(plan, atomic);
+      const isWhole = loaded.failure === undefined && this.#stoppedBy === undefined;
+      const dropped = !isWhole && (await this.#dropCreated(pool));
+      return summarise({
+        ...loaded,
+        options: this.#options,
+        label: connection.label,
+        created: plan.created && !dropped,
+        dropped,
+        notes: plan.notes,
+        truncated: plan.truncated,
+        seconds: (performance.now() - startedAt) / 1000,
+        bytesRead: this.#source.bytesRead,
+        stoppedBy: this.#stoppedBy,
+        committed: atomic?.isCommitted ?? true,
+        rowsUnknown: atomic?.isCommitOpen === true ? loaded.metrics.eventsFlushed : this.#unanswered.rows,
+        isUnconfirmed: atomic?.isUnconfirmed ?? false,
+        rejects: this.#rejects?.count ?? importLog?.rejectedBefore ?? 0,
+        import: importLog && {
+          importId: importLog.importId,
+          rowsBefore: importLog.rowsBefore,
+          rejectedBefore: importLog.rejectedBefore,
+          isFinished: importLog.isFinished,
+          wasFinished,
+        },
+      });
+    } finally {
+      await this.#rejects?.close();
+      await atomic?.end();
+    }
+  }
+
+  async #begin(pool: CopyPool): Promise<AtomicLoad> {
+    return untilStopped(this.#stopping.signal, AtomicLoad.begin(pool)).catch((error: unknown) => {
+      throw error instanceof AbortFault ? this.#stopped(error) : error;
+    });
+  }
+
+  /** @param pool for the load; `ownPool` is outside of its transaction, if it is one */
+  async #plan(pool: CopyPool, ownPool: CopyPool): Promise<LoadPlan> {
+    try {
+      const planning = planLoad(pool, {
+        options: this.#options,
+        source: this.#source,
+        rejects: this.#rejects,
+        signal: this.#stopping.signal,
+        made: this.#made,
+      });
+      return await untilStopped(this.#stopping.signal, planning);
+    } catch (error) {
+      const open = this.#options.atomic ? undefined : (this.#made.open ?? openOutcome(error));
+      const wasDropped = open === undefined && (await this.#dropCreated(ownPool));
+      const dropped = wasDropped ? `; ${DROPPED}` : open === undefined ? '' : `; ${open}`;
+      if (this.#stoppedBy !== undefined) {
+        const exitCode = exitCodeOf(this.#stoppedBy);
+        throw new CliError(`stopped before anything was loaded${dropped}`, exitCode, error);
+      }
+      if (dropped === '' || !(error instanceof CliError)) throw error;
+      throw new CliError(`${error.message}${dropped}`, error.exitCode, error);
+    }
+  }
+
+  /**
+   * A table that this run has made, and that has no row, would stand in the way of the corrected command. If it cannot be dropped, it stays:
+   * the failure that ended the load matters more.
+   */
+  async #dropCreated(pool: CopyPool): Promise<boolean> {
+    const { table, importLog } = this.#made;
+    // One transaction takes back what it has made.
+    if (this.#options.atomic || this.#unanswered.rows > 0) return false;
+    return (await table?.dropIfEmpty(pool, importLog).catch(() => false)) ?? false;
+  }
+
+  async #load(
+    plan: LoadPlan,
+    atomic: AtomicLoad | undefined,
+  ): Promise<Pick<LoadOutcome, 'metrics' | 'lastRow' | 'failure'>> {
+    const { head, importLog } = plan;
+    const failures: CliError[] = [];
+    const onFailure = (error: CliError): void => {
+      failures.push(error);
+      this.#source.stop();
+    };
+    const { records, sink } = this.#openWay({
+      target: { ...plan, rejects: this.#rejects, unanswered: this.#unanswered },
+      options: this.#options,
+      onFailure,
+      skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
+    });
+    this.#sink = sink;
+    const progress = startProgress(this.#options, this.#terminal.stderr, () => this.#reading(sink));
+    try {
+      if (importLog?.isFinished !== true) {
+        await pipeline(this.#source.stream(head), records, sink.stream);
+        await sink.ended();
+        if (failures.length === 0 && this.#stoppedBy === undefined) {
+          if (importLog !== undefined) {
+            refuseShorterInput(importLog, records.lastOrdinal);
+            await this.#finish(importLog);
+          }
+          await this.#commit(atomic);
+        }
+      }
+    } catch (error) {
+      failures.unshift(this.#withHint(describeLoadFailure(error)));
+      await sink.ended();
+    } finally {
+      progress.stop();
+    }
+    await this.#rejects?.close().catch((error: unknown) => failures.push(error as CliError));
+    return { metrics: sink.metrics(), lastRow: records.lastRow, failure: failures[0] };
+  }
+
+  async #finish(importLog: ImportLog): Promise<void> {
+    try {
+      await importLog.finish(this.#stopping.signal);
+    } catch (error) {
+      if (this.#stoppedBy === undefined) throw error;
+      const message = `stopped by ${this.#stoppedBy}: ${describeLoadFailure(error).message}`;
+      throw new CliError(message, exitCodeOf(this.#stoppedBy), error);
+    }
+  }
+
+  async #commit(atomic: AtomicLoad | undefined): Promise<void> {
+    this.#isCommitting = atomic !== undefined;
+    try {
+      await atomic?.commit(this.#stopping.signal);
+    } catch (error) {
+      if (this.#stoppedBy === undefined || !(error instanceof CliError)) throw error;
+      throw new CliError(
+        `stopped by ${this.#stoppedBy}: ${error.message}`,
+        exitCodeOf(this.#stoppedBy),
+        error,
+      );
+    }
+  }
+
+  /** What may be over by the time of another run. */
+  #withHint(failure: CliError): CliError {
+    const passes = causesOf(failure).some((cause) => cause instanceof CopyError && cause.retryable);
+    if (this.#options.resume === undefined || !passes) return failure;
+    return new CliError(`${failure.message}; run the same command again to go on`, failure.exitCode, failure);
+  }
+
+  #reading(sink: LoadSink): ProgressReading {
+    return {
+      done: this.#source.bytesRead,
+      total: this.#source.totalBytes,
+      metrics: sink.metrics(),
+      isStopping: this.#stoppedBy !== undefined,
+      waitingFor: this.#isCommitting ? 'the answer to COMMIT' : sink.waitingFor.trouble,
+    };
+  }
+}
+
+/** What is unknown after a COMMIT without an answer. */
+function openOutcome(error: unknown): string | undefined {
+  return causesOf(error).find((cause) => cause instanceof CopyError && cause.ambiguous)?.message;
+}
+
+export function exitCodeOf(signal: StopSignal): ExitCode {
+  return signal === 'SIGINT' ? ExitCode.INTERRUPTED : ExitCode.TERMINATED;
+}

@@ -1,0 +1,111 @@
+/** Objects and arrays within a record, as the text that JSON's writer makes of them once they are parsed: without white space. */
+
+import {
+  BACKSLASH,
+  CLOSING_BRACE,
+  CLOSING_BRACKET,
+  COLON,
+  COMMA,
+  LONG_WAY,
+  NINE,
+  OPENING_BRACE,
+  OPENING_BRACKET,
+  QUOTE,
+  skipSpace,
+  SPACE,
+  ZERO,
+} from './copy-bytes.js';
+import { JSON_VALUE } from './copy-column.js';
+import type { CopyColumn } from './copy-column.js';
+
+/** Where the text goes, and what writes a value that is neither object nor array. */
+export interface NestedText {
+  writeByte(byte: number): void;
+  copyFrom(source: Uint8Array, start: number, end: number): void;
+  writeValue(source: Uint8Array, at: number, column: CopyColumn): number;
+}
+
+const DEEPEST = 64;
+/** Of an object and those that it stands in, together. */
+const MOST_KEYS = 256;
+
+export class NestedCopy {
+  /** Where the keys stand that were found so far, of all objects that have not ended. */
+  readonly #starts = new Int32Array(MOST_KEYS);
+  readonly #ends = new Int32Array(MOST_KEYS);
+  #keys = 0;
+
+  /** Answers where the object or array that begins at `at` ends in `source`, or `LONG_WAY`. */
+  write(text: NestedText, source: Uint8Array, at: number): number {
+    this.#keys = 0;
+    return this.#writeValue(text, source, at, 0);
+  }
+
+  #writeValue(text: NestedText, source: Uint8Array, at: number, depth: number): number {
+    const first = source[at];
+    if (first === OPENING_BRACE) return this.#writeMembers(text, source, at, CLOSING_BRACE, depth + 1);
+    if (first === OPENING_BRACKET) return this.#writeMembers(text, source, at, CLOSING_BRACKET, depth + 1);
+    return text.writeValue(source, at, JSON_VALUE);
+  }
+
+  #writeMembers(text: NestedText, source: Uint8Array, at: number, closing: number, depth: number): number {
+    if (depth > DEEPEST) return LONG_WAY;
+    const keysOutside = this.#keys;
+    text.writeByte(source[at]!);
+    let index = skipSpace(source, at + 1);
+    while (source[index] !== closing) {
+      if (closing === CLOSING_BRACE) {
+        index = this.#writeKey(text, source, index, keysOutside);
+        if (index === LONG_WAY) return LONG_WAY;
+        index = skipSpace(source, index);
+        if (source[index] !== COLON) return LONG_WAY;
+        text.writeByte(COLON);
+        index = skipSpace(source, index + 1);
+      }
+      index = this.#writeValue(text, source, index, depth);
+      if (index === LONG_WAY) return LONG_WAY;
+      index = skipSpace(source, index);
+      if (source[index] === closing) break;
+      if (source[index] !== COMMA) return LONG_WAY;
+      text.writeByte(COMMA);
+      index = skipSpace(source, index + 1);
+      // No comma comes before the end.
+      if (source[index] === closing) return LONG_WAY;
+    }
+    text.writeByte(closing);
+    this.#keys = keysOutside;
+    return index + 1;
+  }
+
+  #writeKey(text: NestedText, source: Uint8Array, at: number, keysOutside: number): number {
+    const first = source[at + 1]!;
+    // Keys that are integers come first in an object, whatever their order was.
+    if (source[at] !== QUOTE || (first >= ZERO && first <= NINE)) return LONG_WAY;
+    let end = at + 1;
+    for (;;) {
+      const byte = source[end]!;
+      end += 1;
+      if (byte === QUOTE) break;
+      if (byte === BACKSLASH || byte < SPACE) return LONG_WAY;
+    }
+    if (this.#keys === MOST_KEYS) return LONG_WAY;
+    for (let key = keysOutside; key < this.#keys; key += 1) {
+      // The last one of the same key counts, at the place of the first.
+      if (this.#ends[key]! - this.#starts[key]! === end - at && isSame(source, this.#starts[key]!, at, end))
+        return LONG_WAY;
+    }
+    this.#starts[this.#keys] = at;
+    this.#ends[this.#keys] = end;
+    this.#keys += 1;
+    text.copyFrom(source, at, end);
+    return end;
+  }
+}
+
+/** Whether what begins at `first` is the same as what stands from `start` to `end`. */
+function isSame(source: Uint8Array, first: number, start: number, end: number): boolean {
+  for (let index = start; index < end; index += 1) {
+    if (source[first + index - start] !== source[index]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,157 @@
+/** Blocks of whole lines to JSON objects. Numbers keep their digits as they are written. */
+
+import { parse as parseLossless } from 'lossless-json';
+import {
+  NESTED_TOO_DEEPLY,
+  throwFault,
+  type BlockReader,
+  type RefuseRecord,
+  type TakeRow,
+} from '../../records/block-reader.js';
+import { InputError } from '../../common/errors.js';
+import { JsonFault } from '../values/json-scan.js';
+import { LONG_RECORD, parseLongRecord, WrittenJson, type KeptKeys } from '../values/long-record.js';
+import { numberAsWritten } from '../values/written-number.js';
+import { decodeUtf8, divideByValidity, endOfLine, invalidText } from '../../common/text.js';
+
+/**
+ * Values are JSON's; `WrittenNumber` where a JavaScript number would be spelled in another way, and in a long record `WrittenJson` in place of
+ * objects and arrays.
+ */
+export type JsonRecord = Readonly<Record<string, unknown>>;
+
+/**
+ * A number that a JavaScript number may spell in another way: of many digits, with zeros at its end, tiny, with an exponent, or −0. May match
+ * within a string too: that costs time only.
+ */
+const UNUSUAL_NUMBER = /[:,[]\s*(?:-?(?:[\d.]{16}|\d+\.\d*0[\s,}\]]|0\.0{6}|\d[\d.]*[eE])|-0[\s,}\]])/;
+
+/** Reads the blocks of one file, in their order. */
+export class NdjsonReader implements BlockReader<JsonRecord> {
+  /** The number of the line on which the next block begins. */
+  nextLine = 1;
+  readonly #file: string;
+  readonly #kept: KeptKeys | undefined;
+  /** Where the record that is being taken was written. */
+  #text = '';
+  #start = 0;
+  #end = 0;
+
+  /** @param kept which keys of long records are kept. Default: all. */
+  constructor(file: string, kept?: KeptKeys) {
+    this.#file = file;
+    this.#kept = kept;
+  }
+
+  /** The record that is being taken, as it was written. Only to be asked for then. */
+  get written(): string {
+    return this.#text.slice(this.#start, this.#end);
+  }
+
+  /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object, unless `refuse` takes it. */
+  read(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord = throwFault): undefined {
+    divideByValidity(
+      block,
+      endOfLine,
+      (run) => this.#readText(run, take, refuse),
+      (record) => {
+        refuse(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
+        this.nextLine += 1;
+      },
+    );
+  }
+
+  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
+    refuse(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
+    this.nextLine += 1;
+  }
+
+  #readText(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord): void {
+    const text = decodeUtf8(block);
+    const mayHaveUnusualNumbers = UNUSUAL_NUMBER.test(text);
+    this.#text = text;
+    this.#end = 0;
+    for (let start = 0; start < text.length; start = this.#end, this.nextLine += 1) {
+      const lineFeed = text.indexOf('\n', start);
+      const line = text.slice(start, lineFeed === -1 ? text.length : lineFeed);
+      this.#start = start;
+      this.#end = lineFeed === -1 ? text.length : lineFeed + 1;
+      // JSON's reader throws for a blank line, which takes as long as reading a record.
+      if (isBlank(line)) continue;
+      const record = this.#parse(line, mayHaveUnusualNumbers, refuse);
+      if (record !== undefined) take(record, this.nextLine);
+    }
+    // A long one would stay in memory until the next comes.
+    this.#text = '';
+  }
+
+  /** The call stack was too short for the record: the readers of JSON, and its writers, call themselves for each level. */
+  nestedTooDeeply(line: number, error: RangeError): InputError {
+    return new InputError(this.#file, line, NESTED_TOO_DEEPLY, error);
+  }
+
+  /** Returns nothing for a line that was refused. */
+  #parse(line: string, mayHaveUnusualNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
+    let value: unknown;
+    try {
+      value =
+        line.length < LONG_RECORD
+          ? parseShort(line, mayHaveUnusualNumbers)
+          : parseLongRecord(line, this.#kept);
+    } catch (error) {
+      refuse(this.#faultOf(error as Error), this.nextLine, this.written);
+      return undefined;
+    }
+    if (isObject(value)) return value;
+    const fault = new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
+    refuse(fault, this.nextLine, this.written);
+    return undefined;
+  }
+
+  #faultOf(error: Error): InputError {
+    return error instanceof RangeError
+      ? this.nestedTooDeeply(this.nextLine, error)
+      : new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error)}`, error);
+  }
+}
+
+/** Looks at the first character first: most lines have a brace there. */
+function isBlank(line: string): boolean {
+  const first = line.charCodeAt(0);
+  return line === '' || first === 0x20 || first < 0x0e || first > 0x7f ? line.trim() === '' : false;
+}
+
+function isObject(value: unknown): value is JsonRecord {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof WrittenJson)
+  );
+}
+
+const LOSSLESS = {
+  parseNumber: numberAsWritten,
+  // The last one wins, as in JSON.parse.
+  onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue,
+};
+
+function parseShort(line: string, mayHaveUnusualNumbers: boolean): unknown {
+  const value: unknown = JSON.parse(line);
+  if (!mayHaveUnusualNumbers || !isObject(value) || !UNUSUAL_NUMBER.test(line)) return value;
+  // Parsed a second time, so that what is accepted never hangs on the length of a number.
+  return parseLossless(line, undefined, LOSSLESS);
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) || value instanceof WrittenJson ? 'an array' : `a ${typeof value}`;
+}
+
+/** The parser's own reason without what it quotes from the line: that is data. */
+function whyNotJson(error: Error): string {
+  if (error instanceof JsonFault) return error.message;
+  if (/end of JSON input|Unterminated string/.test(error.message))
+    return 'the text ends in the middle of a value';
+  const placed = /^(.*?)(?: in JSON)? at position (\d+)/.exec(error.message);
+  if (placed !== null)
+    return `${placed[1]!.replace(/^./, (letter) => letter.toLowerCase())} at character ${Number(placed[2]) + 1}`;
+  return /^Unexpected token '.+?'/s.exec(error.message)?.[0].replace('Un', 'un') ?? 'unexpected text';
+}

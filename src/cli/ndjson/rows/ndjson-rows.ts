@@ -1,0 +1,158 @@
+/** JSON objects to rows of the table: keys to columns, values to the text that the column's type reads. */
+
+import { stringify } from 'lossless-json';
+import type { TableColumn } from '../../../postgres/table/catalogue.js';
+import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from '../../records/block-reader.js';
+import { InputError } from '../../common/errors.js';
+import { integerText, OverlongNumber, RefusedNumber, WrittenNumber } from '../values/written-number.js';
+import { WrittenJson } from '../values/long-record.js';
+import { ArrayLiteral, WrittenArray } from '../values/written-array.js';
+import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
+import type { SourceFile } from '../../input/source.js';
+
+export interface NdjsonRowOptions {
+  readonly columns: readonly TableColumn[];
+  /** Whether keys that no column stands for are left out (`--columns` names the keys to load) or refused. */
+  readonly ignoresOtherKeys: boolean;
+  /** COPY's text has a word for the default of a column that a record leaves out. Default: it has not, and such records go row by row. */
+  readonly takesDefaultMarker?: boolean;
+}
+
+/** Reads one file. */
+export class NdjsonRows implements BlockReader<unknown[]> {
+  readonly #file: SourceFile;
+  readonly #reader: NdjsonReader;
+  readonly #columns: readonly { name: string; toField: (value: unknown) => unknown; inherited: boolean }[];
+  readonly #ignoresOtherKeys: boolean;
+
+  constructor(file: SourceFile, options: NdjsonRowOptions) {
+    this.#file = file;
+    // The first key that is not among them is named in an error.
+    const names = new Set(options.columns.map(({ name }) => name));
+    this.#reader = new NdjsonReader(file.name, { names, mostOthers: 1 });
+    this.#ignoresOtherKeys = options.ignoresOtherKeys;
+    this.#columns = options.columns.map(({ name, type }) => ({
+      name,
+      toField: fieldEncoder(type),
+      // Such a key is found in every object, whether the record has it or not.
+      inherited: name in Object.prototype,
+    }));
+  }
+
+  /** The number of the line on which the next block begins. */
+  get nextLine(): number {
+    return this.#reader.nextLine;
+  }
+
+  set nextLine(line: number) {
+    this.#reader.nextLine = line;
+  }
+
+  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): undefined {
+    const takeRecord = (record: JsonRecord, line: number): void => {
+      const row = this.#toRow(record, line, refuse);
+      if (row !== undefined) take(row, line);
+    };
+    this.#reader.read(block, takeRecord, refuse);
+  }
+
+  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
+    this.#reader.refuseLine(reason, written, refuse);
+  }
+
+  /** Nothing for a record that was refused. */
+  #toRow(record: JsonRecord, line: number, refuse: RefuseRecord): unknown[] | undefined {
+    const row: unknown[] = [];
+    let found = 0;
+    try {
+      for (const { name, toField, inherited } of this.#columns) {
+        const value = inherited && !Object.hasOwn(record, name) ? undefined : record[name];
+        if (value !== undefined) found += 1;
+        // What is left out gets the column's default.
+        row.push(value === undefined || value === null ? value : toField(value));
+      }
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      refuse(this.#reader.nestedTooDeeply(line, error), line, this.#reader.written);
+      return undefined;
+    }
+    if (this.#ignoresOtherKeys || found === Object.keys(record).length) return row;
+    refuse(this.#unknownKey(record, line), line, this.#reader.written);
+    return undefined;
+  }
+
+  #unknownKey(record: JsonRecord, line: number): InputError {
+    const names = new Set(this.#columns.map(({ name }) => name));
+    const key = Object.keys(record).find((name) => !names.has(name))!;
+    return new InputError(
+      this.#file.name,
+      line,
+      `the key ${JSON.stringify(key)} is not among those that are loaded; name all in --columns`,
+    );
+  }
+}
+
+type ToField = (value: unknown) => unknown;
+
+/** Types that have only whole numbers. */
+const WHOLE_NUMBERS = new Set(['bool', 'int2', 'int4', 'int8', 'oid', 'xid', 'cid']);
+/** In characters, and far beyond what the types hold: shorter ones are the server's to refuse. */
+const LONGEST_INTEGER = 1000;
+/** Types that take no numbers: such a number is refused by their encoders, however it is written. */
+const NO_NUMBERS = new Set(['bytea', 'date', 'timestamp', 'timestamptz', 'point', 'circle']);
+
+/**
+ * How a value of JSON is passed to a column. Into `json` and `jsonb` goes its JSON, a text included; elsewhere a text is the type's literal,
+ * and an object or array is given as JSON text, except to array columns. Numbers go as they are written; into integer columns by their value,
+ * so that `1.0` is 1.
+ */
+export function fieldEncoder(type: TableColumn['type']): ToField {
+  if (type.kind === 'array') return arrayEncoder(type);
+  if (type.name === 'json' || type.name === 'jsonb') return jsonText;
+  if (WHOLE_NUMBERS.has(type.name)) return (value) => plain(value, wholeNumber);
+  if (NO_NUMBERS.has(type.name)) return (value) => plain(value, asRefused);
+  return (value) => plain(value, asWritten);
+}
+
+/** Nested arrays are dimensions. Among other elements they are values of their own, where the elements are JSON. */
+function arrayEncoder(type: TableColumn['type'] & { kind: 'array' }): ToField {
+  const element = fieldEncoder(type.element);
+  const isJson = element === jsonText;
+  const literal = new ArrayLiteral(type, element, isJson);
+  const toArray = (values: readonly unknown[]): unknown[] => {
+    const areDimensions = !isJson || values.every((value) => Array.isArray(value));
+    return values.map((value) => {
+      if (value === null) return null;
+      return areDimensions && Array.isArray(value) ? toArray(value) : element(value);
+    });
+  };
+  return (value) => {
+    if (value instanceof WrittenJson && value.isArray) return new WrittenArray(value.text, literal);
+    return Array.isArray(value) ? toArray(value) : plain(value, asRefused);
+  };
+}
+
+function plain(value: unknown, toNumber: (number: WrittenNumber) => unknown): unknown {
+  if (value instanceof WrittenNumber) return toNumber(value);
+  return typeof value === 'object' ? jsonText(value) : value;
+}
+
+function asWritten(number: WrittenNumber): WrittenNumber {
+  return number;
+}
+
+function asRefused({ value }: WrittenNumber): RefusedNumber {
+  return new RefusedNumber(value);
+}
+
+function wholeNumber(number: WrittenNumber): unknown {
+  const text = integerText(number.value);
+  const { length } = text ?? number.value;
+  return length > LONGEST_INTEGER ? new OverlongNumber(number.value) : (text ?? number);
+}
+
+function jsonText(value: unknown): string {
+  if (value instanceof WrittenJson) return value.text;
+  // The library's own, for it writes numbers as they came.
+  return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
+}

@@ -1,0 +1,124 @@
+/** Records of CSV that are lines without quotes: kept as they are written, and only read where one is asked for its values. */
+
+import { isAscii } from 'node:buffer';
+import type { WrittenLines } from '../../postgres/rows/encoded-rows.js';
+import type { LineFormat } from './block-content.js';
+import { SourceRow } from './record-parser.js';
+import type { SourceFile } from '../input/source.js';
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const NO_VALUES: unknown[] = [];
+
+/** The lines of a block. Each ends with its line break. */
+class Lines {
+  readonly bytes: Buffer;
+  readonly of: LineFormat;
+  /** Where each begins; and at last the end. */
+  readonly starts: Uint32Array;
+  /** All of it, once a row was read, where a byte is a character. */
+  #text: string | undefined;
+  readonly #isAscii: boolean;
+
+  constructor(bytes: Buffer, count: number, of: LineFormat) {
+    this.bytes = bytes;
+    this.#isAscii = isAscii(bytes);
+    this.of = of;
+    this.starts = new Uint32Array(count + 1);
+    for (let index = 1; index <= count; index += 1) {
+      this.starts[index] = bytes.indexOf(LINE_FEED, this.starts[index - 1]) + 1;
+    }
+  }
+
+  values(index: number): unknown[] {
+    const { delimiter, nullText } = this.of;
+    const fields: unknown[] = this.#lineAt(index).split(delimiter);
+    for (let field = 0; field < fields.length; field += 1)
+      if (fields[field] === nullText) fields[field] = null;
+    return fields;
+  }
+
+  valueAlone(index: number, place: number): unknown[] {
+    const text = this.#lineAt(index);
+    const { delimiter, nullText } = this.of;
+    let start = 0;
+    for (let field = 0; field < place; field += 1) start = text.indexOf(delimiter, start) + 1;
+    const end = text.indexOf(delimiter, start);
+    const value = text.slice(start, end === -1 ? text.length : end);
+    const values: unknown[] = [];
+    values[place] = value === nullText ? null : value;
+    return values;
+  }
+
+  /** Without its line break. */
+  #lineAt(index: number): string {
+    const start = this.starts[index]!;
+    let end = this.starts[index + 1]! - 1;
+    if (end > start && this.bytes[end - 1] === CARRIAGE_RETURN) end -= 1;
+    return this.#textOf(start, end);
+  }
+
+  #textOf(start: number, end: number): string {
+    if (!this.#isAscii) return this.bytes.toString('utf8', start, end);
+    this.#text ??= this.bytes.toString('latin1');
+    return this.#text.slice(start, end);
+  }
+}
+
+export class LineRow extends SourceRow {
+  readonly lines: Lines;
+  readonly index: number;
+
+  constructor(lines: Lines, index: number, file: SourceFile, line: number, ordinal: number) {
+    super(NO_VALUES, file, line, ordinal);
+    this.lines = lines;
+    this.index = index;
+  }
+
+  /** Read anew each time. */
+  override get values(): unknown[] {
+    return this.lines.values(this.index);
+  }
+
+  override valueAlone(place: number): unknown[] {
+    return this.lines.valueAlone(this.index, place);
+  }
+}
+
+/** @param bytes lines of `file` from `line` on, as the server reads them */
+export function lineRows(
+  bytes: Buffer,
+  count: number,
+  of: LineFormat,
+  { file, line, ordinal }: { file: SourceFile; line: number; ordinal: number },
+): LineRow[] {
+  const lines = new Lines(bytes, count, of);
+  const rows: LineRow[] = [];
+  for (let index = 0; index < count; index += 1) {
+    rows.push(new LineRow(lines, index, file, line + index, ordinal + index));
+  }
+  return rows;
+}
+
+/** Undefined where not all rows are lines of one format. */
+export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefined {
+  if (!(rows[0] instanceof LineRow)) return undefined;
+  const { format, delimiter } = rows[0].lines.of;
+  const chunks: Buffer[] = [];
+  const chunkOf = new Uint32Array(rows.length);
+  const starts = new Uint32Array(rows.length);
+  const ends = new Uint32Array(rows.length);
+  let current: Lines | undefined;
+  for (const [place, row] of rows.entries()) {
+    if (!(row instanceof LineRow) || row.lines.of.format !== format) return undefined;
+    const { lines, index } = row;
+    if (lines !== current) {
+      current = lines;
+      chunks.push(lines.bytes);
+    }
+    chunkOf[place] = chunks.length - 1;
+    starts[place] = lines.starts[index]!;
+    ends[place] = lines.starts[index + 1]!;
+  }
+  return { format: format.copy, delimiter, chunks, chunkOf, starts, ends };
+}

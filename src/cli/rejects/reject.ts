@@ -1,0 +1,69 @@
+/** A row that was left out, as one line of the file of rejects. Pure. */
+
+import { stringify } from 'lossless-json';
+import type { TableColumn } from '../../postgres/table/catalogue.js';
+import type { CopyError } from '../../postgres/errors/copy-error.js';
+import { oneLine } from '../common/errors.js';
+import { WrittenArray } from '../ndjson/values/written-array.js';
+import type { Format } from '../args/options.js';
+import type { SourceRow } from '../records/record-parser.js';
+import { safeJson } from '../common/terminal.js';
+
+/** PostgreSQL's own for a file that COPY cannot read. */
+const UNREADABLE_RECORD = '22P04';
+/** In characters. What is longer is cut: the place in the input is there, and a line must fit into memory several times. */
+export const LONGEST_REJECTED_VALUE = 1024 * 1024;
+
+/** Makes the lines, without their line feeds. */
+export type RejectLine = (row: SourceRow, error: CopyError) => string;
+
+export function rejectLines(columns: readonly TableColumn[], format: Format): RejectLine {
+  const fields = columns.map(({ name, type }) => ({
+    key: JSON.stringify(name),
+    // From NDJSON such a value comes as JSON text.
+    isJson: format === 'ndjson' && type.kind === 'scalar' && (type.name === 'json' || type.name === 'jsonb'),
+  }));
+  return (row, error) => {
+    const parts: [string, string][] = [
+      ['file', JSON.stringify(row.file.name)],
+      ['line', String(row.line)],
+      ['record', String(row.ordinal + 1)],
+    ];
+    const { fault } = row;
+    if (fault === undefined) {
+      const values = fields.map(({ key, isJson }, index) => `${key}:${valueJson(row.values[index], isJson)}`);
+      parts.push(['row', `{${values.join(',')}}`]);
+    } else parts.push(['text', JSON.stringify(row.text ?? '')]);
+    parts.push(
+      ['code', JSON.stringify(fault === undefined ? (error.sqlState ?? null) : UNREADABLE_RECORD)],
+      ['column', JSON.stringify(error.column ?? null)],
+      ['constraint', JSON.stringify(error.constraint ?? null)],
+      ['message', JSON.stringify(oneLine(fault?.reason ?? wordsOf(error)))],
+    );
+    // The file may be looked at on a terminal; and JSON that came in as it was may hold half a surrogate pair, which no file can.
+    return safeJson(`{${parts.map(([name, json]) => `"${name}":${json}`).join(',')}}`);
+  };
+}
+
+function valueJson(value: unknown, isJson: boolean): string {
+  // Its JSON is longer still, and would only be cut.
+  if (typeof value === 'string' && value.length > LONGEST_REJECTED_VALUE) return cutJson(value);
+  const text = isJson && typeof value === 'string' ? value : jsonOf(value ?? null);
+  if (text.length <= LONGEST_REJECTED_VALUE) return text;
+  return cutJson(typeof value === 'string' ? value : text);
+}
+
+function cutJson(text: string): string {
+  return JSON.stringify(`${text.slice(0, LONGEST_REJECTED_VALUE)}…`);
+}
+
+/** Numbers as they were written. */
+function jsonOf(value: unknown): string {
+  if (value instanceof WrittenArray) return value.text;
+  return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
+}
+
+/** The server's own words without our frame around them: "row 3 of the batch" means nothing to a user of the command line. */
+export function wordsOf(error: CopyError): string {
+  return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message;
+}

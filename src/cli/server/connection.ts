@@ -1,0 +1,162 @@
+/** A pool of connections to the destination, and clear words when there is none. `pg` is loaded here, for the commands that need it. */
+
+import type * as Pg from 'pg';
+import { runStatement, statement } from '../../postgres/sql/statement.js';
+import { toError } from '../../common/thrown.js';
+import { ClientLease } from '../../postgres/connection/client-lease.js';
+import { expectOtherStatements } from '../../postgres/protocol/own-query.js';
+import type { Destination, Environment } from './destination.js';
+import { CliError, ExitCode, oneLine } from '../common/errors.js';
+import { farewell, inTime } from './answer-time.js';
+import { connectionFailure } from './connection-failure.js';
+import { thisMachine } from './conninfo/files.js';
+import { hostLabel } from './conninfo/hosts.js';
+import { readSettings, type ConnectionSettings } from './conninfo/settings.js';
+import { createServerPool } from './server-pool.js';
+import { readTlsMaterial } from './session/tls-material.js';
+
+/** When neither `connect_timeout` nor PGCONNECT_TIMEOUT is given; for each address. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export interface Connection {
+  readonly pool: Pg.Pool;
+  /** What people see of it: the server that is really used. */
+  readonly label: string;
+  /** Ends all connections and, where it was started here, the embedded server. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects, and makes sure by one round trip that the server can be used.
+ *
+ * @throws {CliError} in words: a package is missing, a setting is wrong, the server cannot be reached, or it refuses user, password or
+ * database.
+ */
+export async function connect(
+  destination: Destination,
+  connections: number,
+  environment: Environment,
+): Promise<Connection> {
+  const pg = await loadPg();
+  if (destination.kind === 'server') {
+    const { text, where } = destination;
+    const settings = await readSettings({ text, where, environment, machine: thisMachine() });
+    return open(pg, settings, environment, { max: connections, stop: () => Promise.resolve() });
+  }
+  const { startEmbeddedServer, EmbeddedServerError } = await import('./embedded/embedded-server.js');
+  try {
+    const server = await startEmbeddedServer({
+      persistent: true,
+      ...(destination.dataDirectory === undefined ? {} : { dataDirectory: destination.dataDirectory }),
+    });
+    const own = sessionVariables(environment);
+    const source = {
+      text: `${server.url}?require_auth=scram-sha-256`,
+      where: 'embedded',
+      environment: own,
+      machine: thisMachine(),
+    };
+    const settings = await readSettings(source).catch(async (error: unknown) => {
+      await server.stop();
+      throw error;
+    });
+    const label = `the embedded PostgreSQL ${server.majorVersion}`;
+    return await open(pg, settings, own, { max: connections, label, stop: () => server.stop() });
+  } catch (error) {
+    if (error instanceof EmbeddedServerError)
+      throw new CliError(oneLine(error.message), ExitCode.FAILED, error);
+    throw error;
+  }
+}
+
+/** Variables that are about the session, not about which server it is with. */
+function sessionVariables(environment: Environment): Environment {
+  const names = [
+    'PGTZ',
+    'PGDATESTYLE',
+    'PGGEQO',
+    'PGOPTIONS',
+    'PGAPPNAME',
+    'PGCLIENTENCODING',
+    'PGCONNECT_TIMEOUT',
+  ];
+  return { PGSSLMODE: 'disable', ...Object.fromEntries(names.map((name) => [name, environment[name]])) };
+}
+
+async function open(
+  pg: typeof Pg,
+  settings: ConnectionSettings,
+  environment: Environment,
+  { max, label, stop }: { max: number; label?: string; stop: () => Promise<void> },
+): Promise<Connection> {
+  const usesTls = settings.tls.mode !== 'disable' && settings.hosts.some(({ isSocket }) => !isSocket);
+  const material = usesTls ? await readTlsMaterial(settings.tls, environment, thisMachine()) : undefined;
+  const pool = createServerPool(pg, settings, material, {
+    max,
+    connectionTimeoutMillis: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+  });
+  // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
+  pool.on('error', () => undefined);
+  // Nor is one that is lost between two statements of whoever has it: the next one says so. Without a listener it would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  // Its last user may have been ours, and the next one the user's own statement.
+  pool.on('acquire', (client) => expectOtherStatements(client));
+  const close = async (): Promise<void> => {
+    await farewell(pool.end());
+    await stop();
+  };
+  try {
+    const lease = await ClientLease.take(pool, new AbortController().signal);
+    const limitMs = settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    const answer = runStatement(lease.client, statement('SELECT 1'));
+    await inTime(answer, limitMs === 0 ? Infinity : limitMs).then(
+      () => lease.release(),
+      (error: unknown) => {
+        lease.discard(toError(error));
+        throw lease.reasonOf(toError(error));
+      },
+    );
+  } catch (error) {
+    // Not waited for: the end of a pool never comes where the attempt to connect threw.
+    void pool.end().catch(() => undefined);
+    await stop();
+    const reason = connectionFailure(error, settings, pool.target?.host);
+    throw new CliError(label === undefined ? reason : `${label}: ${reason}`, ExitCode.FAILED, error);
+  }
+  return {
+    pool,
+    // Where the first server was lost, it is the next one's.
+    get label() {
+      return label ?? `${hostLabel(pool.target!.host)}/${settings.database}`;
+    },
+    close,
+  };
+}
+
+async function loadPg(): Promise<typeof Pg> {
+  const forget = showNavigator();
+  try {
+    // Loaded together: a load that finds only one of them would fail at its first batch.
+    const [pg] = await Promise.all([import('pg'), import('pg-copy-streams')]);
+    return pg.default as unknown as typeof Pg;
+  } finally {
+    forget();
+  }
+}
+
+/**
+ * As it loads, node-postgres asks `navigator` where it runs, and where there is none, as in Node.js 20, tries a `Response`: for which Node.js
+ * loads all that it has for `fetch`. That would be a seventh of the time that the program takes to start.
+ *
+ * @returns what takes it away again
+ */
+function showNavigator(): () => void {
+  if ('navigator' in globalThis) return () => undefined;
+  Object.defineProperty(globalThis, 'navigator', {
+    configurable: true,
+    value: { userAgent: `Node.js/${process.versions.node.split('.')[0]}` },
+  });
+  return () => {
+    delete (globalThis as { navigator?: unknown }).navigator;
+  };
+}

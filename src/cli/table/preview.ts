@@ -1,0 +1,232 @@
+/** Looks at the beginning of the input: the header, and a sample of the records. What was read is kept, and loaded with the rest. */
+
+import { WorkPacer } from '../../common/turn-budget.js';
+import type { LoadOptions } from '../args/options.js';
+import { CsvReader, endOfRecord, type CsvRow } from '../csv/csv-reader.js';
+import { headerNames, emptyFile, MOST_COLUMNS } from '../csv/csv-rows.js';
+import { InputError, UsageError } from '../common/errors.js';
+import { TypeInference, type InferredType } from './infer-types.js';
+import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
+import { RecordParser } from '../records/record-parser.js';
+import { counted, mebibytes } from '../common/counted.js';
+import type { Source, SourceChunk, SourceFile } from '../input/source.js';
+import { stopTracingErrors } from '../rejects/reject-file.js';
+import { endOfLine } from '../common/text.js';
+
+/** What is looked at is kept, and so the first record must come within as much as this beside the longest record. */
+const MOST_BYTES_BEFORE = 4 * 1024 * 1024;
+
+/** The sample ends with the first of these, or with the input, but holds a record in any case. */
+export const SAMPLE_RECORDS = 10_000;
+const SAMPLE_BYTES = 4 * 1024 * 1024;
+
+export interface Preview {
+  /** The chunks that were read. */
+  readonly head: readonly SourceChunk[];
+  /** CSV: the fields' names, from `--columns` or the header; undefined where neither is there. NDJSON: the keys. */
+  readonly names: readonly InputName[] | undefined;
+}
+
+/** A name of the input's, which should be a column's. */
+export interface InputName {
+  readonly name: string;
+  /** Where it stands; undefined where it comes from `--columns`. */
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  /** Inferred from the sample, if types were asked for. */
+  readonly type: InferredType;
+}
+
+export interface PreviewNeeds {
+  /** Whether the names need types. */
+  readonly withTypes: boolean;
+  /** Whether records that cannot be read are passed over, as the load will do; otherwise the first one ends the sample. */
+  readonly keepsBadRecords?: boolean;
+}
+
+/** @throws {InputError} naming file and line of what cannot be read. */
+export function previewInput(source: Source, options: LoadOptions, needs: PreviewNeeds): Promise<Preview> {
+  if (needs.keepsBadRecords === true) stopTracingErrors();
+  return options.format === 'csv'
+    ? previewCsv(source, options, needs)
+    : previewNdjson(source, options, needs);
+}
+
+/** A name with what its values have shown so far. */
+class NamedColumn {
+  readonly inference = new TypeInference();
+  readonly name: string;
+  readonly #file: string | undefined;
+  readonly #line: number | undefined;
+
+  constructor(name: string, file?: string, line?: number) {
+    this.name = name;
+    this.#file = file;
+    this.#line = line;
+  }
+
+  done(): InputName {
+    return { name: this.name, file: this.#file, line: this.#line, type: this.inference.type };
+  }
+}
+
+async function previewCsv(
+  source: Source,
+  options: LoadOptions,
+  { withTypes, keepsBadRecords = false }: PreviewNeeds,
+): Promise<Preview> {
+  const { header, nullText } = options;
+  let columns = options.columns?.map((name) => new NamedColumn(name));
+  if (!header && withTypes && columns === undefined) {
+    throw new UsageError('--create needs names for the columns: a header, or --columns');
+  }
+  let headerOf: SourceFile | undefined;
+  /** For each field of the file that is read. Other files may have the same names in another order. */
+  let fields = columns;
+  let records = 0;
+  const take = (row: CsvRow, line: number, file: SourceFile): void => {
+    if (header && headerOf !== file) {
+      headerOf = file;
+      if (options.columns !== undefined) return;
+      const names = headerNames(row, nullText, file, line);
+      columns ??= names.map((name) => new NamedColumn(name, file.name, line));
+      const byName = new Map(columns.map((column) => [column.name, column]));
+      // A name that the first file does not have is an error of the load, after the rows before it.
+      fields = names.map((name) => byName.get(name) ?? new NamedColumn(name));
+      return;
+    }
+    // Such a record has no place for its fields.
+    if (fields !== undefined && row.length !== fields.length) return;
+    records += 1;
+    if (withTypes && records <= SAMPLE_RECORDS) {
+      fields?.forEach((column, index) => column.inference.addText(row[index] ?? null));
+    }
+  };
+  const passOver = (fault: InputError, _line: number, file: SourceFile): void => {
+    if (header && headerOf !== file) throw fault;
+  };
+  const { delimiter, maxRecordBytes } = options;
+  let reader: CsvReader | undefined;
+  const parser = new RecordParser(
+    {
+      delimiter,
+      maxRecordBytes,
+      recordEnd: endOfRecord,
+      open: (file) => (reader = new CsvReader(file.name, options)),
+    },
+    take,
+    keepsBadRecords ? passOver : undefined,
+  );
+  const head = await readHead(source, maxRecordBytes, {
+    isEnough: () => (withTypes ? records >= SAMPLE_RECORDS : !header || columns !== undefined),
+    canBegin: () => columns !== undefined && (!withTypes || records > 0),
+    look: (chunk) => lookInTurns(parser, chunk),
+    line: () => reader?.nextLine,
+  });
+  if (header && columns === undefined) throw emptyFile(source.files[0]!);
+  return { head, names: columns?.map((column) => column.done()) };
+}
+
+async function previewNdjson(
+  source: Source,
+  options: LoadOptions,
+  { withTypes, keepsBadRecords = false }: PreviewNeeds,
+): Promise<Preview> {
+  const given = options.columns;
+  const columns = new Map(given?.map((name) => [name, new NamedColumn(name)]));
+  let records = 0;
+  const take = (record: JsonRecord, line: number, file: SourceFile): void => {
+    if (records >= SAMPLE_RECORDS) return;
+    for (const key of Object.keys(record)) {
+      if (given === undefined && !columns.has(key)) {
+        if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
+        columns.set(key, new NamedColumn(key, file.name, line));
+      }
+      if (withTypes) columns.get(key)?.inference.addJson(record[key]);
+    }
+    records += 1;
+  };
+  const { maxRecordBytes } = options;
+  // One more than a table has columns is an error.
+  const kept = { names: new Set(given), mostOthers: given === undefined ? MOST_COLUMNS + 1 : 1 };
+  let reader: NdjsonReader | undefined;
+  const parser = new RecordParser(
+    {
+      delimiter: undefined,
+      maxRecordBytes,
+      recordEnd: endOfLine,
+      open: (file) => (reader = new NdjsonReader(file.name, kept)),
+    },
+    take,
+    keepsBadRecords ? () => undefined : undefined,
+  );
+  const head = await readHead(source, maxRecordBytes, {
+    isEnough: () => (given !== undefined && !withTypes) || records >= SAMPLE_RECORDS,
+    canBegin: () => records > 0,
+    look: (chunk) => lookInTurns(parser, chunk),
+    line: () => reader?.nextLine,
+  });
+  // Without a record there is no key, and no row that would need one.
+  return {
+    head,
+    names: columns.size === 0 ? undefined : [...columns.values()].map((column) => column.done()),
+  };
+}
+
+function tooManyKeys(file: SourceFile, line: number): InputError {
+  const most = counted(MOST_COLUMNS, 'column');
+  return new InputError(
+    file.name,
+    line,
+    `the records up to here have more keys than a table has columns (${most})`,
+  );
+}
+
+interface Look {
+  readonly isEnough: () => boolean;
+  readonly canBegin: () => boolean;
+  readonly look: (chunk: SourceChunk) => Promise<void>;
+  /** On which the next record begins. */
+  readonly line: () => number | undefined;
+}
+
+/** Where every record of a chunk is bad, that takes many times as long as reading good ones. */
+async function lookInTurns(
+  parser: Pick<RecordParser<unknown>, 'begin' | 'step'>,
+  chunk: SourceChunk,
+): Promise<void> {
+  parser.begin(chunk);
+  const pacer = new WorkPacer();
+  while (parser.step()) if (pacer.isTurnSpent()) await pacer.nextTurn();
+}
+
+async function readHead(
+  source: Source,
+  maxRecordBytes: number,
+  { isEnough, canBegin, look, line }: Look,
+): Promise<SourceChunk[]> {
+  const head: SourceChunk[] = [];
+  let bytes = 0;
+  // A first record may be longer than the sample; --max-record-bytes bounds it.
+  while (!isEnough() && (bytes < SAMPLE_BYTES || !canBegin())) {
+    const chunk = await source.next();
+    if (chunk === undefined) break;
+    head.push(chunk);
+    bytes += chunk.bytes.length;
+    try {
+      await look(chunk);
+    } catch (error) {
+      // What was seen before is enough to begin with; the load will meet the error again, after the rows before it.
+      if (canBegin()) break;
+      throw error;
+    }
+    if (bytes > maxRecordBytes + MOST_BYTES_BEFORE && !canBegin()) {
+      throw new InputError(
+        chunk.file.name,
+        line(),
+        `no record can be read in the ${mebibytes(bytes)} up to here; is it another format?`,
+      );
+    }
+  }
+  return head;
+}

@@ -1,0 +1,91 @@
+/** Rows into the table, each by itself through the library's own stream. */
+
+import { ItemError } from '../../api/errors.js';
+import type { SinkMetrics } from '../../api/metrics.js';
+import type { FailedItem } from '../../api/options.js';
+import { CopyError } from '../../postgres/errors/copy-error.js';
+import { BackpressureWritable } from '../../stream/backpressure-writable.js';
+import type { CopyFunction } from '../../postgres/copy-into.js';
+import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../../api/flush-function.js';
+import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './load-sink.js';
+import type { LoadOptions } from '../args/options.js';
+import { FAULT_BYTES } from '../records/record-block.js';
+import type { SourceRow } from '../records/record-parser.js';
+import { WaitingFor } from '../report/waiting-for.js';
+import type { RejectFile } from '../rejects/reject-file.js';
+import { rejectLines, type RejectLine } from '../rejects/reject.js';
+
+export class RowSink implements LoadSink {
+  readonly stream: BackpressureWritable<SourceRow>;
+  readonly waitingFor: WaitingFor;
+  readonly #lineOf: RejectLine;
+  readonly #flushes = new OpenFlushes();
+
+  constructor(target: LoadTarget, options: LoadOptions) {
+    const { rejects, columns } = target;
+    this.#lineOf = rejectLines(columns, options.format);
+    const copy = createRowCopy(target, options, this.#lineOf);
+    const flush = rejects === undefined ? copy : this.#rejecting(copy, rejects);
+    this.stream = new BackpressureWritable<SourceRow>(
+      Object.assign(flush, { defaults: defaultsFrom(copy.defaults) }),
+      {
+        strategy: options.strategy,
+        ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
+        ...(options.connections === undefined ? {} : { concurrency: options.connections }),
+        ...(rejects === undefined ? {} : { onFailed: (failures) => judgeRejects(failures, rejects) }),
+      },
+    );
+    this.waitingFor = new WaitingFor(this.stream);
+  }
+
+  metrics(): SinkMetrics {
+    return this.stream.getMetrics();
+  }
+
+  ended(): Promise<void> {
+    return this.#flushes.ended();
+  }
+
+  /**
+   * What a batch has left out is written also when the load has failed meanwhile. `onFailed` waits for it, not the flush: however slow the
+   * reader of a pipe is, that is no fault of the server's.
+   */
+  #rejecting(copy: CopyFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
+    const flush = async (rows: SourceRow[], context: FlushContext): Promise<FlushResult | undefined> => {
+      const answer = await copy(rows, context);
+      const lines = answer?.errors.map((error) => this.#lineOf(...rejectOf(error, rows)));
+      if (lines !== undefined && lines.length > 0) rejects.queue(lines);
+      return answer;
+    };
+    return (rows, context) => this.#flushes.add(flush(rows, context));
+  }
+}
+
+/** Resolves when the rows that are at fault have been written; whatever else fails ends the load. */
+export async function judgeRejects(
+  failures: readonly FailedItem<unknown>[],
+  rejects: RejectFile,
+): Promise<void> {
+  for (const { error } of failures) if (!(error instanceof ItemError)) throw error;
+  await rejects.written();
+  rejects.refuseTooMany();
+}
+
+/** The size of a row is that of its values, or of the text that could not be read. */
+function defaultsFrom({ sizeOf, ...defaults }: FlushDefaults<SourceRow>): FlushDefaults<SourceRow> {
+  if (sizeOf === undefined) return defaults;
+  return {
+    ...defaults,
+    sizeOf: Object.assign(
+      (row: SourceRow) =>
+        row.text === undefined ? sizeOf(row.values as never) : FAULT_BYTES + row.text.length,
+      sizeOf.sentShare && { sentShare: sizeOf.sentShare },
+    ),
+  };
+}
+
+/** `copyInto` names each item that it has left out, and why. */
+export function rejectOf(error: Error, rows: readonly SourceRow[]): [SourceRow, CopyError] {
+  if (!(error instanceof ItemError) || !(error.cause instanceof CopyError)) throw error;
+  return [rows[error.index]!, error.cause];
+}

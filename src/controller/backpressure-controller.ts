@@ -1,0 +1,343 @@
+import { AsyncResource } from 'node:async_hooks';
+import { captureRejectionSymbol, EventEmitter } from 'node:events';
+import { BatchingSink } from '../sink/batching-sink.js';
+import { EmittingObserver } from '../sink/sink-observer.js';
+import { DEFAULTS } from '../settings/defaults.js';
+import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
+import type { AnyListener, ListenerOf, SinkEvents } from '../api/events.js';
+import { handled } from '../guards/user-callbacks.js';
+import type { SinkMetrics } from '../api/metrics.js';
+import type { SinkOptions } from '../api/options.js';
+import { resolveSink } from '../settings/resolve-sink.js';
+import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
+import type { FlushFunction } from '../api/flush-function.js';
+import { checkInteger } from '../guards/validate.js';
+import { WaitingLine } from './push-queue.js';
+
+const ADMITTED = Promise.resolve(true);
+const DROPPED = Promise.resolve(false);
+
+export interface BackpressureController<T> {
+  addListener<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  addListener(event: symbol, listener: AnyListener): this;
+  on<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  on(event: symbol, listener: AnyListener): this;
+  once<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  once(event: symbol, listener: AnyListener): this;
+  prependListener<Name extends keyof SinkEvents<T>>(
+    event: Name,
+    listener: ListenerOf<SinkEvents<T>[Name]>,
+  ): this;
+  prependListener(event: symbol, listener: AnyListener): this;
+  prependOnceListener<Name extends keyof SinkEvents<T>>(
+    event: Name,
+    listener: ListenerOf<SinkEvents<T>[Name]>,
+  ): this;
+  prependOnceListener(event: symbol, listener: AnyListener): this;
+  off<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  off(event: symbol, listener: AnyListener): this;
+  removeListener<Name extends keyof SinkEvents<T>>(
+    event: Name,
+    listener: ListenerOf<SinkEvents<T>[Name]>,
+  ): this;
+  removeListener(event: symbol, listener: AnyListener): this;
+}
+
+/**
+ * The engine without a stream around it: items are pushed, batches go to `flush`.
+ *
+ * Flushing begins with `start()`; `await drain(); stop()` is the way to end. When a flush fails for good and no `onFailed` takes its
+ * items, every pending and later call rejects with that error. Emits `state`, `drop`, `flush`, `retry`, `breaker` and `failed`;
+ * never `error`.
+ *
+ * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
+ */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds the types of events
+export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents<T>> {
+  readonly #sink: BatchingSink<T>;
+  readonly #line: WaitingLine<T>;
+  #drains = 0;
+  #releasing = false;
+  #stopped = false;
+  /** It hears of an abort by `signal`: as long as it may flush or something is open. */
+  #listening = false;
+  /** A shutdown has reported what is left. */
+  #reported = false;
+  #shutdown: SinkDrain | undefined;
+  readonly #onSignal = () => {
+    this.#abort(abortError(this.#sink.settings.signal!));
+  };
+
+  constructor(flush: FlushFunction<T>, options: SinkOptions<T> = {}) {
+    super({ captureRejections: true });
+    const settings = resolveSink(flush, options, 'BackpressureController');
+    const observer = new EmittingObserver<T>(
+      this,
+      () => {
+        this.#onRoom();
+        this.#letGo();
+      },
+      (error) => this.#abort(error),
+    );
+    this.#sink = new BatchingSink<T>(flush, settings, observer);
+    const maxBlockTimeMs = settings.maxBlockTimeMs ?? DEFAULTS.maxBlockTimeMs;
+    this.#line = new WaitingLine<T>(settings.clock, maxBlockTimeMs, (item) => {
+      this.#sink.queue.drop(item, 'timeout');
+      if (this.#line.length === 0) this.#sink.setHeld(false);
+      // There may be room for the next one: it may be smaller.
+      else this.#onRoom();
+    });
+    this.#listen();
+  }
+
+  /** An asynchronous listener was rejected: as one that throws. */
+  override [captureRejectionSymbol](thrown: unknown, ...[event]: unknown[]): void {
+    this.#sink.fail(this.#sink.errors.handlerFailed(`listener of '${String(event)}'`, thrown));
+  }
+
+  /** Begins, or goes on, flushing. Does nothing once `drainOnSignals` has reported what is left. */
+  start(): void {
+    if (this.#reported) return;
+    this.#stopped = false;
+    this.#listen();
+    this.#sink.start();
+  }
+
+  /**
+   * Starts no further flush and keeps what is queued. A `flush()` or `drain()` that still waits for one rejects. With nothing open it also
+   * lets go of `signal`, until the next `start()` or the next item.
+   */
+  stop(): void {
+    this.#stopped = true;
+    this.#sink.stop();
+    this.#letGo();
+  }
+
+  /**
+   * Offers an item. Resolves to `true` once it is admitted (not: flushed), to `false` when it was dropped: by the strategy, while the
+   * controller drains, or, under `block`, after it has waited for `maxBlockTimeMs`.
+   *
+   * Rejects with the error that ended the controller, and with `ERR_BACKPRESSURE_OVERFLOW` when `maxWaiting` pushes wait already.
+   */
+  push(item: T): Promise<boolean> {
+    const { queue, failure } = this.#sink;
+    if (failure !== undefined) {
+      queue.refuse(item, 'aborted');
+      return handled(Promise.reject(failure));
+    }
+    if (this.#drains > 0) {
+      queue.refuse(item, 'rejected');
+      return DROPPED;
+    }
+    // The signal may have aborted while nobody listened.
+    if (!this.#listening && !this.#listen()) return this.push(item);
+    queue.arrive();
+    try {
+      // Those who wait came first; but what is shed need not wait.
+      const outcome = this.#line.length > 0 ? queue.admitBehind(item) : this.#sink.admit(item);
+      if (outcome === 'admitted') return ADMITTED;
+      if (outcome === 'dropped') {
+        this.#letGo();
+        return DROPPED;
+      }
+    } catch (thrown) {
+      return handled(Promise.reject(this.#handlerThrew(item, thrown)));
+    }
+    queue.retract();
+    // The user's own `shed` or `sizeOf` may have ended the controller.
+    return this.#sink.failure === undefined ? this.#wait(item) : this.push(item);
+  }
+
+  /**
+   * Offers an item without waiting for room: `false` means that it was dropped, and counted as such.
+   *
+   * @throws the error that ended the controller.
+   */
+  tryPush(item: T): boolean {
+    const { queue, failure } = this.#sink;
+    if (failure !== undefined) {
+      queue.refuse(item, 'aborted');
+      throw failure;
+    }
+    // Those who wait came first.
+    if (this.#drains > 0 || this.#line.length > 0) {
+      queue.refuse(item, 'rejected');
+      return false;
+    }
+    if (!this.#listening && !this.#listen()) return this.tryPush(item);
+    queue.arrive();
+    try {
+      const outcome = this.#sink.admit(item);
+      if (outcome === 'full') this.#sink.queue.drop(item, 'rejected');
+      if (outcome === 'admitted') return true;
+      this.#letGo();
+      return false;
+    } catch (thrown) {
+      throw this.#handlerThrew(item, thrown);
+    }
+  }
+
+  /**
+   * Flushes without delay what was pushed before the call. Resolves when all of it has settled, retries included; resolves at once where
+   * there is nothing. Do not await it in the flush function or in `onFailed`: it waits for what they return. Does not promise that every item arrived: see `onFailed`. Rejects with the error that ended the controller, or with
+   * `ERR_BACKPRESSURE_STOPPED`.
+   */
+  flush(): Promise<void> {
+    return this.#sink.flush();
+  }
+
+  /**
+   * As `flush()`, in the state DRAINING: pushes are refused until it is over.
+   *
+   * @param options.timeoutMs How long it may take, in milliseconds; unlimited by default. Then it rejects with
+   *   `ERR_BACKPRESSURE_DRAIN_TIMEOUT`, whose `items` are copies of what is still open; the controller goes on.
+   * @throws InvalidOptionError for a wrong option.
+   */
+  drain(options: DrainOptions = {}): Promise<void> {
+    return handled(this.#drain(checkDrain(options)));
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    this.#drains++;
+    this.#sink.setDraining(true);
+    try {
+      await this.#sink.flushWithin(timeoutMs, () =>
+        drainTimeout(timeoutMs, this.#sink.openItems(this.#line.items())),
+      );
+    } finally {
+      if (--this.#drains === 0) this.#sink.setDraining(false);
+    }
+  }
+
+  /** Resolves when fewer than `count` items are queued plus in flight. */
+  whenBelow(count: number): Promise<void> {
+    return this.#sink.whenBelow(checkInteger('count', count, 1));
+  }
+
+  /** A snapshot of counters and state; synchronous, and right at any instant. */
+  getMetrics(): SinkMetrics {
+    return this.#sink.metrics();
+  }
+
+  /**
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled, be it that it arrived, that
+   * `onFailed` took it, or that it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
+   * batches, and is up to date when `onSettled` is called. Not beyond items that were handed back. `undefined` before there is one.
+   */
+  get committedPosition(): number | bigint | undefined {
+    return this.#sink.committedPosition;
+  }
+
+  /** After a fatal failure or an abort by `signal`: the items that did not arrive, in order, each handed out once. */
+  takeUnsettled(): T[] {
+    return this.#sink.takeUnsettled();
+  }
+
+  /** Drains and stops. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+    this.stop();
+  }
+
+  /** @internal */
+  [SHUTDOWN](): SinkDrain {
+    const sink = this.#sink;
+    return (this.#shutdown ??= new SinkDrain({
+      passesOn: false,
+      isClosed: () => false,
+      countOpen: () => sink.openCount,
+      prepare: () => undefined,
+      settle: () => this.flush(),
+      drain: () => {
+        // Never lifted: whatever is pushed from now on is refused.
+        this.#drains++;
+        return this.drain();
+      },
+      drainMore: () => Promise.resolve(),
+      halt: () => {
+        this.#reported = true;
+        sink.halt();
+        return sink.takeUndelivered(this.#line.items());
+      },
+      end: () => this.stop(),
+    }));
+  }
+
+  #wait(item: T): Promise<boolean> {
+    const { queue, settings } = this.#sink;
+    if (this.#line.length >= settings.maxWaiting) {
+      queue.refuse(item, 'overflow');
+      const message = `maxWaiting (${settings.maxWaiting}) pushes wait already`;
+      return handled(
+        Promise.reject(queue.errors.create('ERR_BACKPRESSURE_OVERFLOW', message, { items: [item] })),
+      );
+    }
+    queue.arrive();
+    const caller = settings.sizeOf && new AsyncResource('SPILLWAY');
+    // The timer of the line must not keep the caller's context.
+    const promise = handled(queue.context.runInAsyncScope(() => this.#line.add(item, caller)));
+    this.#sink.setHeld(true);
+    return promise;
+  }
+
+  #onRoom(): void {
+    if (this.#releasing || this.#line.length === 0) return;
+    // The state changes that a release causes may bring us back here.
+    this.#releasing = true;
+    try {
+      this.#line.release(
+        (item) => this.#sink.queue.measure(item),
+        (item, bytes) => this.#sink.admitAsked(item, bytes) === 'admitted',
+      );
+    } catch (thrown) {
+      this.#abort(this.#sink.errors.handlerFailed('admission', thrown));
+    } finally {
+      this.#releasing = false;
+    }
+    if (this.#line.length === 0) this.#sink.setHeld(false);
+  }
+
+  /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */
+  #handlerThrew(item: T, thrown: unknown): Error {
+    const error = this.#sink.errors.handlerFailed('admission', thrown);
+    this.#sink.queue.drop(item, 'aborted');
+    this.#abort(error);
+    return error;
+  }
+
+  #abort(error: Error): void {
+    this.#unlisten();
+    void this.#sink.abort(error, this.#line.rejectAll(error));
+  }
+
+  /** A signal may outlive many controllers: one that is stopped, with nothing open, does not keep it. */
+  #letGo(): void {
+    if (this.#stopped && this.#sink.isIdle) this.#unlisten();
+  }
+
+  #unlisten(): void {
+    this.#listening = false;
+    this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
+  }
+
+  /** Answers `false` where the controller has ended, be it only now. */
+  #listen(): boolean {
+    if (this.#sink.failure !== undefined) return false;
+    const { signal } = this.#sink.settings;
+    if (signal?.aborted) {
+      this.#onSignal();
+      return false;
+    }
+    this.#listening = true;
+    signal?.addEventListener('abort', this.#onSignal, { once: true });
+    return true;
+  }
+}
+
+/** As Node makes it where a stream is aborted by its signal. */
+function abortError(signal: AbortSignal): Error {
+  return Object.assign(new Error('The operation was aborted', { cause: signal.reason }), {
+    name: 'AbortError',
+    code: 'ABORT_ERR',
+  });
+}

@@ -1,0 +1,104 @@
+import type { AsyncResource } from 'node:async_hooks';
+import type { Clock } from '../common/clock.js';
+import { Deadline } from '../common/deadline.js';
+
+interface Waiter<T> {
+  item: T;
+  /** When it stops waiting. */
+  deadline: number;
+  /** The context of the push, in which the user is asked about the item. */
+  caller: AsyncResource | undefined;
+  answer: (admitted: boolean) => void;
+  reject: (error: Error) => void;
+}
+
+/** Producers that wait for room, first come first served. All wait equally long, so the first one is also the first to give up. */
+export class WaitingLine<T> {
+  readonly #clock: Clock;
+  readonly #maxBlockTimeMs: number;
+  readonly #onTimeout: (item: T) => void;
+  #waiters: Waiter<T>[] = [];
+  #head = 0;
+  readonly #deadline: Deadline;
+
+  constructor(clock: Clock, maxBlockTimeMs: number, onTimeout: (item: T) => void) {
+    this.#clock = clock;
+    this.#deadline = new Deadline(clock, maxBlockTimeMs, () => this.#onTime());
+    this.#maxBlockTimeMs = maxBlockTimeMs;
+    this.#onTimeout = onTimeout;
+  }
+
+  get length(): number {
+    return this.#waiters.length - this.#head;
+  }
+
+  add(item: T, caller?: AsyncResource): Promise<boolean> {
+    return new Promise((answer, reject) => {
+      const deadline = this.#clock.now() + this.#maxBlockTimeMs;
+      this.#waiters.push({ item, deadline, caller, answer, reject });
+      if (this.length === 1) this.#setDeadline();
+    });
+  }
+
+  /**
+   * Offers the waiting items in order, for as long as `admit` takes them. `measure` asks the user, who may do anything meanwhile, and for
+   * all of it the first one still waits. `admit` calls nobody unless it takes the item.
+   */
+  release(measure: (item: T) => number, admit: (item: T, bytes: number) => boolean): void {
+    if (this.length === 0) return;
+    try {
+      while (this.length > 0) {
+        const waiter = this.#waiters[this.#head]!;
+        const bytes = waiter.caller?.runInAsyncScope(measure, undefined, waiter.item) ?? measure(waiter.item);
+        // Everybody has been sent away.
+        if (this.#waiters[this.#head] !== waiter) return;
+        // Out of the line first: what is admitted is no longer here for a listener who then ends everything.
+        this.#head++;
+        if (!admit(waiter.item, bytes)) {
+          this.#head--;
+          return;
+        }
+        this.#compact();
+        waiter.answer(true);
+      }
+    } finally {
+      this.#setDeadline();
+    }
+  }
+
+  /** Everybody's push rejects. Answers with their items. */
+  rejectAll(error: Error): T[] {
+    const waiters = this.#waiters.slice(this.#head);
+    this.#waiters = [];
+    this.#head = 0;
+    this.#setDeadline();
+    for (const waiter of waiters) waiter.reject(error);
+    return waiters.map(({ item }) => item);
+  }
+
+  items(): T[] {
+    return this.#waiters.slice(this.#head).map(({ item }) => item);
+  }
+
+  /** Moved down only when half is gone: O(1) per waiter. */
+  #compact(): void {
+    if (this.#head * 2 <= this.#waiters.length) return;
+    this.#waiters = this.#waiters.slice(this.#head);
+    this.#head = 0;
+  }
+
+  #setDeadline(): void {
+    this.#deadline.set(this.length === 0 ? Infinity : this.#waiters[this.#head]!.deadline);
+  }
+
+  #onTime(): void {
+    const now = this.#clock.now();
+    while (this.length > 0 && this.#waiters[this.#head]!.deadline <= now) {
+      const { item, answer } = this.#waiters[this.#head++]!;
+      this.#compact();
+      this.#onTimeout(item);
+      answer(false);
+    }
+    this.#setDeadline();
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * Exactly once: which items of a batch still have to be written, and the mark in the batch's own transaction that says that they were.
+ * Without an import there is no mark, and only a batch whose COMMIT was not answered is asked for.
+ */
+
+import { toError } from '../common/thrown.js';
+import { forEachInTurns } from '../common/turn-budget.js';
+import { BatchFailure, type BatchStage, type OpenTransaction, type RowFailures } from './copy/batch.js';
+import { findOutcome, type CommitOutcome } from './connection/commit-outcome.js';
+import { CopyError } from './errors/copy-error.js';
+import type { CopyOptionFields } from './copy-options.js';
+import { AlreadyCommitted } from './imports/import-errors.js';
+import { ImportLog } from './imports/import-log.js';
+import { toPosition, type Position } from './imports/import-positions.js';
+import type { CopyClient, CopyPool } from './protocol/pool.js';
+import type { RowLayout } from './rows/row-layout.js';
+
+const NO_FAILURES: RowFailures = new Map();
+/** Far more than connections. */
+const MOST_OPEN = 1_000;
+
+/** A batch, less what an earlier run or attempt has written. */
+export interface MarkedBatch<T> {
+  readonly items: readonly T[];
+  /** Where none of them is left: what the attempt that wrote them had left out. */
+  readonly failures: RowFailures;
+  readonly mark: ((client: CopyClient, failures: RowFailures) => Promise<unknown>) | undefined;
+  /** From a place in `items` to the place in the batch as it came. */
+  indexOf(row: number): number;
+  onCommitted(): void;
+  /** What an earlier attempt had left out, where it turns out that it did commit. */
+  onFailure(
+    stage: BatchStage,
+    cause: Error,
+    signal: AbortSignal,
+    open?: OpenTransaction,
+  ): Promise<RowFailures | undefined>;
+}
+
+export interface MarkSettings<T> {
+  importLog?: ImportLog;
+  rejectOf?: (item: T, error: CopyError) => unknown;
+  /** By what another attempt's batch is known for the same, from its first item. Default: the item itself. */
+  keyOf?: (item: T) => unknown;
+  /** Another attempt has found out what became of the batch with that key. */
+  onOutcome?: (key: unknown, rows: number) => void;
+}
+
+/** Where a batch of rows that are written already lies in the source. Nothing of it is committed. */
+export interface WrittenRange {
+  first: Position;
+  last: Position;
+  rows: number;
+}
+
+export abstract class BatchMarks<T> {
+  abstract readonly areKept: boolean;
+  /** Of each batch, before its first attempt. @throws {CopyError} where it is not further on in the source than those before it */
+  abstract advance(items: readonly T[], table: string): void;
+  abstract advanceTo(range: WrittenRange, table: string): void;
+  abstract open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
+  abstract openRange(range: WrittenRange, layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
+
+  static create<T>(
+    pool: CopyPool,
+    { importId, positionOf }: Pick<CopyOptionFields<T, never>, 'importId' | 'positionOf'>,
+    { importLog, rejectOf, keyOf = (item) => item, onOutcome = () => undefined }: MarkSettings<T>,
+  ): BatchMarks<T> {
+    if (positionOf === undefined) return new OutcomeMarks<T>(pool, keyOf, onOutcome);
+    const open = (layout: RowLayout, signal: AbortSignal): Promise<ImportLog> =>
+      importLog === undefined
+        ? ImportLog.open(pool, { importId: importId!, schema: layout.schema, table: layout.table }, signal)
+        : Promise.resolve(importLog);
+    return new ImportMarks<T>(positionOf, open, rejectOf);
+  }
+}
+
+interface OpenBatch extends OpenTransaction {
+  rows: number;
+}
+
+/** Without an import: the server itself says what became of a batch whose COMMIT was not answered, as far as it knows. */
+class OutcomeMarks<T> extends BatchMarks<T> {
+  readonly areKept = false;
+  readonly #pool: CopyPool;
+  readonly #keyOf: (item: T) => unknown;
+  readonly #onOutcome: (key: unknown, rows: number) => void;
+  /** Batches whose COMMIT was not answered, by their first items. */
+  readonly #open = new Map<unknown, OpenBatch>();
+
+  constructor(pool: CopyPool, keyOf: (item: T) => unknown, onOutcome: (key: unknown, rows: number) => void) {
+    super();
+    this.#pool = pool;
+    this.#keyOf = keyOf;
+    this.#onOutcome = onOutcome;
+  }
+
+  override advance(): void {
+    // Nothing is told of places.
+  }
+
+  override advanceTo(): void {
+    // As above.
+  }
+
+  override openRange({ first, rows }: WrittenRange): Promise<MarkedBatch<T>> {
+    return Promise.resolve(this.#batch([], NO_FAILURES, first, rows));
+  }
+
+  override async open(items: readonly T[], _layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
+    const key = this.#keyOf(items[0]!);
+    const earlier = this.#open.get(key);
+    if (earlier?.rows === items.length && (await this.#isCommitted(key, earlier, signal)))
+      return this.#batch([], earlier.leftOut, key, 0);
+    return this.#batch(items, NO_FAILURES, key, items.length);
+  }
+
+  async #isCommitted(key: unknown, open: OpenBatch, signal: AbortSignal): Promise<boolean> {
+    let outcome: CommitOutcome;
+    try {
+      outcome = await findOutcome(this.#pool, open.mark, signal);
+    } catch (error) {
+      throw new BatchFailure('commit', toError(error), true, undefined, open);
+    }
+    this.#open.delete(key);
+    if (outcome !== 'unknown') this.#onOutcome(key, open.rows);
+    return outcome === 'committed';
+  }
+
+  #batch(items: readonly T[], failures: RowFailures, key: unknown, rows: number): MarkedBatch<T> {
+    return {
+      items,
+      failures,
+      mark: undefined,
+      indexOf: (row) => row,
+      onCommitted: () => undefined,
+      onFailure: (_stage, _cause, _signal, open) => {
+        if (open !== undefined) this.#remember(key, { ...open, rows });
+        return Promise.resolve(undefined);
+      },
+    };
+  }
+
+  /** One that is not tried again is never asked for: so only the latest are kept. */
+  #remember(key: unknown, open: OpenBatch): void {
+    this.#open.set(key, open);
+    if (this.#open.size > MOST_OPEN) this.#open.delete(this.#open.keys().next().value);
+  }
+}
+
+class ImportMarks<T> extends BatchMarks<T> {
+  readonly areKept = true;
+  readonly #positionOf: (item: T) => Position;
+  readonly #openLog: (layout: RowLayout, signal: AbortSignal) => Promise<ImportLog>;
+  readonly #rejectOf: ((item: T, error: CopyError) => unknown) | undefined;
+  #log: ImportLog | undefined;
+  #opening: Promise<ImportLog> | undefined;
+  /** The furthest that a batch has begun. */
+  #reached: Position | undefined;
+  /** Batches whose COMMIT was not answered, by their first positions, with what they had left out. */
+  readonly #uncertain = new Map<Position, RowFailures>();
+
+  constructor(
+    positionOf: (item: T) => Position,
+    openLog: (layout: RowLayout, signal: AbortSignal) => Promise<ImportLog>,
+    rejectOf: ((item: T, error: CopyError) => unknown) | undefined,
+  ) {
+    super();
+    this.#positionOf = positionOf;
+    this.#openLog = openLog;
+    this.#rejectOf = rejectOf;
+  }
+
+  override advance(items: readonly T[], table: string): void {
+    const first = toPosition(this.#positionOf(items[0]!));
+    this.#advance(first, toPosition(this.#positionOf(items.at(-1)!)), table);
+  }
+
+  override advanceTo({ first, last }: WrittenRange, table: string): void {
+    this.#advance(first, last, table);
+  }
+
+  #advance(first: Position, last: Position, table: string): void {
+    // What lies behind would be taken for written, in silence: a source that begins again needs a function of its own.
+    if (this.#reached !== undefined && first <= this.#reached) throw outOfOrder(first, this.#reached, table);
+    this.#reached = last;
+  }
+
+  override async openRange(
+    { first, last, rows }: WrittenRange,
+    layout: RowLayout,
+    signal: AbortSignal,
+  ): Promise<MarkedBatch<T>> {
+    const log = this.#log ?? (await this.#shareLog(layout, signal));
+    return {
+      items: [],
+      failures: NO_FAILURES,
+      indexOf: (row) => row,
+      mark: (client) => log.mark(client, first, last, rows),
+      ...this.#ending(log, first, last, () => NO_FAILURES),
+    };
+  }
+
+  override async open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
+    const log = this.#log ?? (await this.#shareLog(layout, signal));
+    const positions: Position[] = [];
+    await forEachInTurns(items.length, (place) => {
+      positions.push(toPosition(this.#positionOf(items[place]!)));
+      checkOrder(positions, layout.table);
+    });
+    const first = positions[0]!;
+    const earlier = this.#uncertain.get(first);
+    if (earlier !== undefined) {
+      await log.refresh(signal);
+      if (!log.has(first)) this.#uncertain.delete(first);
+    }
+    const places: number[] = [];
+    await forEachInTurns(positions.length, (place) => {
+      if (!log.has(positions[place]!)) places.push(place);
+    });
+    if (places.length === 0) {
+      this.#uncertain.delete(first);
+      return this.#batch(log, [], [], places, earlier ?? NO_FAILURES);
+    }
+    const isWhole = places.length === items.length;
+    return this.#batch(
+      log,
+      isWhole ? items : places.map((place) => items[place]!),
+      isWhole ? positions : places.map((place) => positions[place]!),
+      places,
+      NO_FAILURES,
+    );
+  }
+
+  /** Batches of several slots begin at the same time: one of them opens it. */
+  async #shareLog(layout: RowLayout, signal: AbortSignal): Promise<ImportLog> {
+    this.#opening ??= this.#openLog(layout, signal).then((log) => (this.#log = log));
+    try {
+      return await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  #batch(
+    log: ImportLog,
+    items: readonly T[],
+    positions: readonly Position[],
+    places: readonly number[],
+    failures: RowFailures,
+  ): MarkedBatch<T> {
+    const first = positions[0]!;
+    const last = positions.at(-1)!;
+    let leftOut = NO_FAILURES;
+    return {
+      items,
+      failures,
+      indexOf: (row) => (items.length === 0 ? row : places[row]!),
+      mark: (client, found) => {
+        leftOut = found;
+        const rejects = [...found].map(([row, error]) => ({
+          position: positions[row]!,
+          reject: this.#rejectOf?.(items[row]!, error),
+        }));
+        return log.mark(client, first, last, items.length - found.size, rejects);
+      },
+      ...this.#ending(log, first, last, () => leftOut),
+    };
+  }
+
+  /** @param leftOut what its last attempt has left out */
+  #ending(
+    log: ImportLog,
+    first: Position,
+    last: Position,
+    leftOut: () => RowFailures,
+  ): Pick<MarkedBatch<T>, 'onCommitted' | 'onFailure'> {
+    return {
+      onCommitted: () => {
+        this.#uncertain.delete(first);
+        log.confirm(first, last);
+      },
+      onFailure: async (stage, cause, signal) => {
+        if (stage === 'mark' && cause instanceof AlreadyCommitted) {
+          await log.refresh(signal);
+          const told = this.#uncertain.get(first) ?? NO_FAILURES;
+          this.#uncertain.delete(first);
+          return told;
+        }
+        if (stage === 'commit') this.#uncertain.set(first, leftOut());
+        return undefined;
+      },
+    };
+  }
+}
+
+/** Of the last one. */
+function checkOrder(positions: readonly Position[], table: string): void {
+  if (positions.length < 2) return;
+  const [before, position] = [positions.at(-2)!, positions.at(-1)!];
+  if (position <= before) throw outOfOrder(position, before, table);
+}
+
+function outOfOrder(position: Position, before: Position, table: string): CopyError {
+  return new CopyError(
+    `positionOf must give each item a higher position than the one before: ${position} follows ${before}`,
+    { failureClass: 'setup', table },
+  );
+}

@@ -1,0 +1,294 @@
+/**
+ * The transaction of a batch, from BEGIN to COMMIT or ROLLBACK: its statements, how far it has come, and which rows it leaves out. What is
+ * sent between BEGIN and `complete()`, and what becomes of a failure, is for others to decide.
+ */
+
+import { forEachInTurns } from '../../common/turn-budget.js';
+import type { Batch, BatchStage, OpenTransaction, RowFailures } from '../copy/batch.js';
+import { BatchPacer } from '../copy/batch-pacer.js';
+import type { ClientLease } from '../connection/client-lease.js';
+import { Commit } from '../connection/commit.js';
+import { TRANSACTION_ID, type ServerIdentity } from '../connection/commit-outcome.js';
+import { expectOtherStatements } from '../protocol/own-query.js';
+import type { CopyError } from '../errors/copy-error.js';
+import { describeRowFault } from '../copy/copy-failure.js';
+import { mergeStaged } from '../merge/staged-merge.js';
+import type { TimeLimit } from '../copy/piece-size.js';
+import type { CopyFormat } from '../merge/copy-plan.js';
+import { CLEAN_UP_LIMIT_MS, type CopyWay } from '../copy/copy-rows.js';
+import type { Refusal } from '../isolation/refusal.js';
+import { AbortFault, LATE, unlessAborted, type Patience } from '../connection/answer-deadline.js';
+import type { CopyClient } from '../protocol/pool.js';
+import { refusalOf } from './row-refusal.js';
+import type { RowFault } from '../rows/row-writer.js';
+import type { SentRows } from '../rows/sent-rows.js';
+import { isCancel, isTransactionTimeout } from '../errors/sqlstate.js';
+import { runStatement, sequence, statement, type Statement } from '../sql/statement.js';
+
+/** Timers of the server and of ours are not quite the same. */
+const TIMER_SHARE = 0.98;
+
+/** In milliseconds, as `pg_settings` has them. */
+const TIME_LIMITS = statement(
+  `SELECT (SELECT s.setting FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'statement_timeout'::pg_catalog.text) AS statement_ms,
+  (SELECT s.setting FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout'::pg_catalog.text) AS lock_ms`,
+);
+
+function limitLockWait(ms: number): Statement {
+  return statement(`SET LOCAL lock_timeout = ${ms}`);
+}
+
+export class BatchTransaction<T, Client extends CopyClient> {
+  /** How COPYs are sent in it. */
+  readonly way: CopyWay;
+  /** Rows that are left out, by their places in the batch. */
+  readonly failures = new Map<number, CopyError>();
+  /** Statements that are due before the next one: sent with it, which saves a round trip. */
+  due: Statement[] = [];
+  readonly #batch: Batch<T, Client>;
+  readonly #lease: ClientLease<Client>;
+  readonly #patience: Patience;
+  readonly #commitment: Commit;
+  #stage: BatchStage = 'copy';
+  /** When the last statement left. */
+  #sentAt = performance.now();
+  readonly #server: ServerIdentity | undefined;
+  /** The transaction's id, once it is known. */
+  #id: string | undefined;
+
+  /** @param server where the transaction's id means something; undefined: it is not asked for */
+  constructor(
+    batch: Batch<T, Client>,
+    lease: ClientLease<Client>,
+    patience: Patience,
+    server: ServerIdentity | undefined,
+  ) {
+    this.#server = server;
+    this.#batch = batch;
+    this.#lease = lease;
+    this.#patience = patience;
+    this.#commitment = new Commit(lease);
+    const { signal, items, written } = batch;
+    this.way = {
+      lease,
+      patience,
+      signal,
+      rows: written?.rows ?? items.length,
+      pacer: new BatchPacer(signal),
+      ...(server !== undefined && { onValue: (id: string | null) => (this.#id = id ?? undefined) }),
+    };
+    this.#begin(batch.scope.begin);
+  }
+
+  get stage(): BatchStage {
+    return this.#stage;
+  }
+
+  /** COMMIT has left, and nobody knows what came of it. Of a part of somebody else's transaction nothing is final. */
+  get isCommitOpen(): boolean {
+    return this.#batch.scope.isFinal && this.#commitment.isOpen;
+  }
+
+  /** By which another connection can find out what became of it. */
+  asOpen(): OpenTransaction | undefined {
+    if (this.#id === undefined || this.#server === undefined) return undefined;
+    return { mark: { id: this.#id, server: this.#server }, leftOut: this.leftOut() };
+  }
+
+  /** Its connection has not been thrown away. */
+  get isOpen(): boolean {
+    return this.#lease.isOut;
+  }
+
+  /** What was done is undone, and it begins anew. */
+  restart(): void {
+    this.#stage = 'copy';
+    this.#begin(this.#batch.scope.restart);
+  }
+
+  #begin(first: Statement): void {
+    const { staging } = this.#batch.layout.plan;
+    this.due = [first, ...this.limitLockWait()];
+    this.#id = undefined;
+    if (staging !== undefined) this.due.push(staging.create);
+  }
+
+  /** With what is due before it. @param absent columns that the rows leave out @param then what follows the COPY at once */
+  copyStatement(format: CopyFormat, absent?: string, ...then: Statement[]): Statement {
+    this.#sentAt = performance.now();
+    const copy = this.#batch.layout.plan.copy(format, absent);
+    const statements = sequence([...this.due, copy, ...then, ...this.#identify()]);
+    this.due = [];
+    return statements;
+  }
+
+  #identify(): Statement[] {
+    return this.#server === undefined || this.#id !== undefined ? [] : [TRANSACTION_ID];
+  }
+
+  /** From the temporary table into the table. */
+  async merge(): Promise<void> {
+    const { staging } = this.#batch.layout.plan;
+    if (staging === undefined) return;
+    this.#stage = 'merge';
+    const merge = await this.#patience.wait(
+      staging.planAgain?.(this.#lease.client) ?? Promise.resolve(staging.merge),
+    );
+    if (merge === LATE) throw new AbortFault(this.#batch.signal);
+    await mergeStaged((statements) => this.query(statements), merge, this.way.pacer);
+    this.#stage = 'copy';
+  }
+
+  /** Rows that cannot be sent. */
+  leaveOut(faults: readonly RowFault[]): Promise<void> {
+    const { layout, items } = this.#batch;
+    return forEachInTurns(faults.length, (index) => {
+      const fault = faults[index]!;
+      this.failures.set(fault.row, describeRowFault(fault, layout, fault.row, items[fault.row]));
+    });
+  }
+
+  /** The rows that are left out, in order. */
+  leftOut(): RowFailures {
+    return new Map([...this.failures].toSorted(([a], [b]) => a - b));
+  }
+
+  /** The places of the others. */
+  landed(): number[] {
+    const rows: number[] = [];
+    for (let row = 0; row < this.#batch.items.length; row += 1) if (!this.failures.has(row)) rows.push(row);
+    return rows;
+  }
+
+  /** What a row's fault says, or undefined where it is none, or none that can be laid on a row. @param sent the rows that were refused */
+  refusal(error: Error, sent: SentRows): Refusal<CopyError> | undefined {
+    const refusal = refusalOf(error, this.#stage, sent, this.way.pacer);
+    // Where the connection was lost after the row's fault had come, the next statement tells, and the batch can be tried again.
+    return this.isOpen ? refusal : undefined;
+  }
+
+  /** What comes after the rows. */
+  async complete(): Promise<void> {
+    const { client } = this.#lease;
+    const { beforeCommit, layout, mark, signal, items } = this.#batch;
+    if (beforeCommit !== undefined) {
+      const landed = this.failures.size === 0 ? items : this.landed().map((row) => items[row]!);
+      this.#stage = 'beforeCommit';
+      expectOtherStatements(client);
+      if (landed.length > 0) await unlessAborted(signal, beforeCommit(client, landed));
+    }
+    if (mark !== undefined) {
+      this.#stage = 'mark';
+      const marked = await this.#patience.wait(mark(client, this.leftOut()));
+      if (marked === LATE) throw new AbortFault(signal);
+    }
+    // A batch that was given up must not commit beside its successor, which may have newer rows.
+    if (signal.aborted && layout.plan.isOrdered) throw new AbortFault(signal);
+    this.#stage = 'commit';
+    await this.#commit();
+  }
+
+  async #commit(): Promise<void> {
+    const result = await this.#commitment.run(() => this.query(this.#batch.scope.commit));
+    // A transaction that has failed answers COMMIT with ROLLBACK, and no error.
+    if (result.command === 'ROLLBACK') {
+      const isOfUser = this.#batch.beforeCommit !== undefined;
+      throw new Error(
+        isOfUser
+          ? 'a statement of beforeCommit had failed, so the server rolled the batch back'
+          : 'the server answered COMMIT with ROLLBACK, so nothing of the batch is in the table',
+      );
+    }
+  }
+
+  async query(text: Statement): Promise<{ command: string; rows: unknown[] }> {
+    this.#sentAt = performance.now();
+    const result = await this.#patience.wait(runStatement(this.#lease.client, text));
+    if (result === LATE) throw new AbortFault(this.#batch.signal);
+    return result;
+  }
+
+  /**
+   * After a failure: unless the server answers in time, the connection goes.
+   *
+   * @returns the time limit of the session that `error` tells of
+   */
+  async rollBack(error: Error): Promise<TimeLimit | undefined> {
+    const lease = this.#lease;
+    const elapsedMs = performance.now() - this.#sentAt;
+    const isAtCommit = this.#stage === 'commit';
+    if (isTransactionTimeout(error)) await this.#end(error);
+    if (isTransactionTimeout(error)) {
+      return { setting: 'transaction_timeout', ms: undefined, lockMs: 0, isAtCommit };
+    }
+    if (!isCancel(error) || !lease.isOut) return this.#end(error);
+    try {
+      const limit = await this.#limitBehind(error, this.#batch.scope.rollback, elapsedMs, isAtCommit);
+      lease.release();
+      return limit;
+    } catch {
+      lease.discard(error);
+      return undefined;
+    }
+  }
+
+  /**
+   * Within the transaction: whether `error` says that the statement has exceeded the session's time limit.
+   *
+   * @param undo takes back what the statement has done
+   * @throws `error`, if it is something else, or an `AbortFault` if the batch has been given up meanwhile
+   */
+  async limitOf(error: Error, undo: Statement): Promise<TimeLimit> {
+    if (!isCancel(error) || !this.isOpen) throw error;
+    if (this.#batch.signal.aborted) throw new AbortFault(this.#batch.signal);
+    const limit = await this.#limitBehind(error, undo, performance.now() - this.#sentAt, false);
+    if (limit === undefined) throw error;
+    return limit;
+  }
+
+  async #limitBehind(
+    error: Error,
+    undo: Statement,
+    elapsedMs: number,
+    isAtCommit: boolean,
+  ): Promise<TimeLimit | undefined> {
+    const { client } = this.#lease;
+    // A cancel may come before the savepoint is set: then there is none to return to, and the cancel is what is known.
+    const undone = runStatement(client, undo).catch(() => LATE);
+    if ((await this.#patience.wait(undone, CLEAN_UP_LIMIT_MS)) === LATE) throw error;
+    const found = await this.#patience.wait(runStatement(client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
+    const [limits] = found === LATE ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
+    if (limits === undefined) throw error;
+    const ms = Number(limits.statement_ms);
+    // A cancel by somebody looks the same, and comes at any time.
+    if (ms === 0 || elapsedMs < ms * TIMER_SHARE) return undefined;
+    // Within the transaction it may be ours by now.
+    const { lockMs = Number(limits.lock_ms) } = this.#batch.pieces.limit ?? {};
+    return { setting: 'statement_timeout', ms, lockMs, isAtCommit };
+  }
+
+  /** A wait for a lock does not count as work from here on. */
+  limitLockWait(): Statement[] {
+    const { lockLimitMs } = this.#batch.pieces;
+    return lockLimitMs === undefined ? [] : [limitLockWait(lockLimitMs)];
+  }
+
+  async #end(error: Error): Promise<undefined> {
+    const lease = this.#lease;
+    if (!lease.isOut) return;
+    // An aborted beforeCommit may still be using the connection.
+    const isInUse = this.#stage === 'beforeCommit' && error instanceof AbortFault;
+    if (lease.isLost || isInUse) {
+      lease.discard(error);
+      return;
+    }
+    try {
+      const answer = runStatement(lease.client, this.#batch.scope.rollback);
+      const result = await this.#patience.wait(answer, CLEAN_UP_LIMIT_MS);
+      if (result === LATE) lease.discard(error);
+      else lease.release();
+    } catch {
+      lease.discard(error);
+    }
+  }
+}

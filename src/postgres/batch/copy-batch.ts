@@ -1,0 +1,203 @@
+/**
+ * One batch, one transaction: its rows are sent in binary where that is of use and can be, and as text otherwise. Where the table refuses a
+ * row and bad rows are to be isolated, the same transaction lands the others.
+ */
+
+import { toError } from '../../common/thrown.js';
+import { BatchFailure, type Batch, type RowFailures, type WrittenRows } from '../copy/batch.js';
+import { isolateRows } from './batch-isolation.js';
+import { BatchTransaction } from './batch-transaction.js';
+import { BinaryRefusal } from '../encoding/binary/binary-chunk.js';
+import { ClientLease } from '../connection/client-lease.js';
+import type { BinaryFormat } from '../rows/copy-format.js';
+import { CHUNK_BYTES, NONE } from '../encoding/text/chunk-writer.js';
+import { BINARY_FORMAT, type CopyFormat } from '../merge/copy-plan.js';
+import { identifyServer } from '../connection/commit-outcome.js';
+import { copyChunks } from '../copy/copy-rows.js';
+import { EncodedRows } from '../rows/encoded-rows.js';
+import { LineTranscoder } from '../encoding/binary/line-transcoder.js';
+import { AbortFault, Patience } from '../connection/answer-deadline.js';
+import type { CopyClient } from '../protocol/pool.js';
+import { RowWriter, type RowFault } from '../rows/row-writer.js';
+import { SentRows } from '../rows/sent-rows.js';
+import { classify, isOfMessageReader, mayLeaveConnectionUsable } from '../errors/sqlstate.js';
+
+/** In node-postgres' words, so that it is classified alike. */
+const NO_ANSWER = 'Connection terminated: no answer to the end of a COPY that was given up';
+
+/** @returns the rows that were left out @throws {BatchFailure} */
+export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Client>): Promise<RowFailures> {
+  const patience = new Patience(batch.signal);
+  let transaction: BatchTransaction<T, Client> | undefined;
+  let lease: ClientLease<Client> | undefined;
+  try {
+    lease = await ClientLease.take(batch.pool, batch.signal);
+    // A mark of an import's tells the same, also after a change of servers.
+    const asksOutcome = batch.scope.isFinal && batch.mark === undefined;
+    const server = asksOutcome ? await identifyServer(lease.client, patience) : undefined;
+    transaction = new BatchTransaction(batch, lease, patience, server);
+    await new BatchCopy(batch, transaction).run();
+    lease.release();
+    return transaction.leftOut();
+  } catch (thrown) {
+    const stage = transaction?.stage ?? 'connect';
+    const error = lease?.reasonOf(toError(thrown)) ?? toError(thrown);
+    const isCommitOpen = transaction?.isCommitOpen ?? false;
+    const limit = await transaction?.rollBack(error);
+    throw new BatchFailure(
+      stage,
+      error,
+      isCommitOpen,
+      limit,
+      isCommitOpen ? transaction?.asOpen() : undefined,
+    );
+  } finally {
+    patience.end();
+  }
+}
+
+class BatchCopy<T, Client extends CopyClient> {
+  readonly #batch: Batch<T, Client>;
+  readonly #transaction: BatchTransaction<T, Client>;
+  /** The server has refused the batch in binary: where it takes it as text, the layout is out of date. */
+  #isDoubtful = false;
+  /** Rows that cannot be sent. */
+  #faults: readonly RowFault[] = [];
+
+  constructor(batch: Batch<T, Client>, transaction: BatchTransaction<T, Client>) {
+    this.#batch = batch;
+    this.#transaction = transaction;
+  }
+
+  async run(): Promise<void> {
+    const { isolates, items, memory, format, layout, pieces, written, lines } = this.#batch;
+    const binary = lines === undefined ? layout.binary : undefined;
+    if (written !== undefined) return this.#land(written);
+    const isGrouped = layout.absent?.way === 'groups';
+    if (items.length > pieces.rows || pieces.lockLimitMs !== undefined || (isGrouped && !isolates)) {
+      return isolateRows(this.#batch, this.#transaction, { reading: undefined, writing: undefined });
+    }
+    if (isolates && (memory.gaps !== undefined || isGrouped)) {
+      const gaps = memory.gaps ?? { reading: undefined, writing: undefined };
+      return isolateRows(this.#batch, this.#transaction, gaps);
+    }
+    try {
+      const isBinary = format.isBinary(binary, 'values');
+      if (isBinary && (await this.#landsInBinary(() => this.#copyAll(binary)))) return;
+      await this.#landAsText(() => this.#copyAll(undefined));
+    } catch (thrown) {
+      const refusal = this.#transaction.refusal(toError(thrown), this.#sent());
+      if (refusal === undefined) throw thrown;
+      // Where nobody takes bad rows, only the first is looked for, so that the error can name it.
+      if (!isolates && refusal.row !== undefined) throw refusal.error;
+      await isolateRows(this.#batch, this.#transaction, refusal);
+    }
+  }
+
+  async #land(written: WrittenRows): Promise<void> {
+    const { format, layout } = this.#batch;
+    const { chunks, textLines } = written;
+    const { binary } = layout;
+    if (textLines !== undefined && format.isBinary(binary, 'lines')) {
+      const transcoder = new LineTranscoder(chunks, textLines, binary.encoders);
+      const copy = async (): Promise<void> => {
+        await this.#sendBinary(binary, () => transcoder.next());
+        await this.#transaction.merge();
+      };
+      if (await this.#landsInBinary(copy)) return;
+    }
+    await this.#landAsText(() => this.#copyWritten(written));
+  }
+
+  /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
+  async #landsInBinary(copy: () => Promise<void>): Promise<boolean> {
+    const { format, signal } = this.#batch;
+    try {
+      await copy();
+      await this.#transaction.complete();
+      format.landed();
+      return true;
+    } catch (thrown) {
+      const error = toError(thrown);
+      // That the rows are to go as text is no reason why the connection went.
+      if (error instanceof BinaryRefusal && !this.#transaction.isOpen) {
+        throw signal.aborted ? new AbortFault(signal) : new Error(NO_ANSWER);
+      }
+      if (!this.#mayLandAsText(error)) throw thrown;
+      format.failed();
+      this.#isDoubtful = !(error instanceof BinaryRefusal);
+      this.#transaction.failures.clear();
+      this.#transaction.restart();
+      return false;
+    }
+  }
+
+  async #landAsText(copy: () => Promise<void>): Promise<void> {
+    await copy();
+    await this.#transaction.complete();
+    if (this.#isDoubtful) this.#batch.onStaleLayout();
+  }
+
+  /** Once all rows have been taken, and their types found right, no other format would change what follows. */
+  #mayLandAsText(error: Error): boolean {
+    const { isOpen, stage } = this.#transaction;
+    if (!isOpen || (stage !== 'copy' && stage !== 'merge')) return false;
+    if (error instanceof BinaryRefusal || isOfMessageReader(error)) return true;
+    return mayLeaveConnectionUsable(error) && classify(error) !== 'transport';
+  }
+
+  async #copyWritten({ format, chunks }: WrittenRows): Promise<void> {
+    let next = 0;
+    await this.#send(format, () => chunks[next++]);
+    await this.#transaction.merge();
+  }
+
+  /** The first attempt: all rows, written as they are sent. */
+  async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
+    const { layout, lines, valuesOf, isolates, items, onEncoded } = this.#batch;
+    if (lines !== undefined) {
+      const encoded = new EncodedRows(lines);
+      const rows = [...items.keys()];
+      const bytes = Buffer.allocUnsafeSlow(encoded.bytesOf(rows));
+      encoded.write(rows, bytes, 0);
+      await this.#copyWritten({ format: lines.format, chunks: [bytes] });
+      return;
+    }
+    const faults: RowFault[] = [];
+    const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
+    let row = 0;
+    let bytes = 0;
+    try {
+      const nextChunk = (): Buffer | undefined => {
+        if (row === items.length) return undefined;
+        row = writer.fill(items, row);
+        // Only the turn is spent: a chunk that is sent early costs as much memory as a full one.
+        if (row < items.length && writer.length < CHUNK_BYTES) return NONE;
+        bytes += writer.length;
+        return writer.take();
+      };
+      if (binary === undefined) await this.#send(layout.textFormat, nextChunk);
+      else await this.#sendBinary(binary, nextChunk);
+    } finally {
+      this.#faults = faults;
+      await this.#transaction.leaveOut(faults);
+      if (row === items.length) await onEncoded(bytes, writer.hasLeftOut);
+    }
+    await this.#transaction.merge();
+  }
+
+  #send(format: CopyFormat, nextChunk: () => Buffer | undefined): Promise<void> {
+    return copyChunks(this.#transaction.way, this.#transaction.copyStatement(format), nextChunk);
+  }
+
+  #sendBinary({ check }: BinaryFormat, nextChunk: () => Buffer | undefined): Promise<void> {
+    const way = { ...this.#transaction.way, isKept: mayLeaveConnectionUsable };
+    return copyChunks(way, this.#transaction.copyStatement(BINARY_FORMAT, '', check), nextChunk);
+  }
+
+  /** What the last attempt was to send. */
+  #sent(): SentRows {
+    const { layout, items, valuesOf } = this.#batch;
+    return new SentRows(layout, items, undefined, valuesOf, this.#faults);
+  }
+}

@@ -1,0 +1,88 @@
+/** How long an answer is waited for. */
+
+import { systemClock, type Clock } from '../../common/clock.js';
+import { Deadline } from '../../common/deadline.js';
+
+/** After an abort the server has this long to answer, in all: less than the sink's `abortGraceMs`, so that the sink still hears of it. */
+const GRACE_AFTER_ABORT_MS = 500;
+
+export const LATE = Symbol('late');
+
+/** The batch's signal fired. `cause` is the signal's reason. */
+export class AbortFault extends Error {
+  override readonly name = 'AbortFault';
+
+  constructor(signal: AbortSignal) {
+    super('the batch was aborted', { cause: signal.reason });
+  }
+}
+
+/** Settles as `work` does, or rejects with an `AbortFault` at once when the signal fires. */
+export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      reject(new AbortFault(signal));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    // When it settles late, nobody listens any more.
+    work.catch(() => undefined);
+  }
+}
+
+/** Waits for an answer for at most a limit, and for at most the grace once the signal has fired; then the answer is `LATE`. */
+export class Patience {
+  readonly #signal: AbortSignal;
+  readonly #clock: Clock;
+  #abortedAt: number | undefined;
+
+  readonly #onAbort = (): void => {
+    this.#abortedAt = this.#clock.now();
+  };
+
+  constructor(signal: AbortSignal, clock: Clock = systemClock) {
+    this.#signal = signal;
+    this.#clock = clock;
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  end(): void {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  async wait<T>(answer: Promise<T>, limitMs = Infinity): Promise<T | typeof LATE> {
+    // When it comes late, nobody listens any more.
+    answer.catch(() => undefined);
+    let deadline: Deadline | undefined;
+    let onAbort: (() => void) | undefined;
+    const late = new Promise<typeof LATE>((resolve) => {
+      const giveUpIn = (delayMs: number): void => {
+        deadline?.clear();
+        deadline = new Deadline(this.#clock, delayMs, () => resolve(LATE));
+        deadline.start();
+      };
+      if (this.#abortedAt !== undefined) {
+        giveUpIn(Math.max(0, this.#abortedAt + GRACE_AFTER_ABORT_MS - this.#clock.now()));
+        return;
+      }
+      if (limitMs !== Infinity) giveUpIn(limitMs);
+      onAbort = () => {
+        giveUpIn(GRACE_AFTER_ABORT_MS);
+      };
+      this.#signal.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      deadline?.clear();
+      if (onAbort !== undefined) this.#signal.removeEventListener('abort', onAbort);
+    }
+  }
+}

@@ -1,0 +1,94 @@
+/** What a batch is: its rows, where they go, how, and in which stage it may fail. */
+
+import type { TransactionMark } from '../connection/commit-outcome.js';
+import type { CopyError } from '../errors/copy-error.js';
+import type { PieceSize, TimeLimit } from './piece-size.js';
+import type { FormatChoice } from '../rows/copy-format.js';
+import type { CopyFormat } from '../merge/copy-plan.js';
+import type { WrittenLines } from '../rows/encoded-rows.js';
+import type { ByKind } from '../isolation/refusal.js';
+import type { TextLines } from '../encoding/binary/line-transcoder.js';
+import type { CopyClient, CopyPool } from '../protocol/pool.js';
+import type { RowLayout } from '../rows/row-layout.js';
+import type { ValuesOf } from '../rows/row-writer.js';
+import type { TransactionScope } from '../sql/transaction-scope.js';
+
+export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'mark' | 'commit';
+
+/** Why a batch failed, and where; `cause` is whatever was thrown. */
+export class BatchFailure extends Error {
+  override readonly name = 'BatchFailure';
+  readonly stage: BatchStage;
+  override readonly cause: Error;
+  /** COMMIT has left, and nobody knows what came of it. */
+  readonly isCommitOpen: boolean;
+  /** The transaction, if COMMIT is open and the server can be asked about it. */
+  readonly open: OpenTransaction | undefined;
+  /** The time limit of the session that the batch has exceeded. */
+  readonly limit: TimeLimit | undefined;
+
+  constructor(
+    stage: BatchStage,
+    cause: Error,
+    isCommitOpen = false,
+    limit?: TimeLimit,
+    open?: OpenTransaction,
+  ) {
+    super(cause.message);
+    this.stage = stage;
+    this.cause = cause;
+    this.isCommitOpen = isCommitOpen;
+    this.limit = limit;
+    this.open = open;
+  }
+}
+
+/** A transaction whose COMMIT was not answered, and what its batch had left out. */
+export interface OpenTransaction {
+  readonly mark: TransactionMark;
+  readonly leftOut: RowFailures;
+}
+
+/** Rows at fault by their places in the batch, in order. */
+export type RowFailures = ReadonlyMap<number, CopyError>;
+
+/** Shared by the batches of a table: where the last one had many rows at fault, the next one is not tried as a whole first. */
+export interface FaultMemory {
+  /** Rows for each fault, where they were many; undefined: of no kind were there many. */
+  gaps: ByKind<number | undefined> | undefined;
+}
+
+/** Rows that are written already, in whatever format. */
+export interface WrittenRows {
+  format: CopyFormat;
+  chunks: readonly Buffer[];
+  /** Set where the chunks are lines of text, which can be read here, too. */
+  textLines?: TextLines | undefined;
+}
+
+export interface Batch<T, Client extends CopyClient> {
+  pool: CopyPool<Client>;
+  layout: RowLayout;
+  items: readonly T[];
+  /** Stand in place of `items`; all of them land, or none. */
+  written?: WrittenRows & { readonly rows: number };
+  /** The items, where they are written already. */
+  lines?: WrittenLines | undefined;
+  signal: AbortSignal;
+  scope: TransactionScope;
+  /** The row that an item stands for; undefined: itself. */
+  valuesOf: ValuesOf | undefined;
+  /** Rows at fault are found and left out. Otherwise the first one fails the batch. */
+  isolates: boolean;
+  memory: FaultMemory;
+  format: FormatChoice;
+  /** Shared by the batches of a table. */
+  pieces: PieceSize;
+  /** Learns how many bytes the rows have taken, and whether one left out a column that has a default. */
+  onEncoded: (bytes: number, hasLeftOut: boolean) => Promise<void>;
+  /** The table is perhaps no longer what the layout was made for. */
+  onStaleLayout: () => void;
+  beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
+  /** Runs last in the transaction. */
+  mark: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
+}

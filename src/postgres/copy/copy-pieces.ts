@@ -1,0 +1,239 @@
+/**
+ * COPYs of rows that are there already, as queries of node-postgres. In place of streams, for pieces are many and small: statement, rows
+ * and end leave together, without waiting for the server to ask for the rows, and several pieces one after another without waiting for
+ * answers. Where a COPY fails, the server passes over what is left of it, as the protocol has it.
+ */
+
+import type { WorkPacer } from '../../common/turn-budget.js';
+import type { ClientLease } from '../connection/client-lease.js';
+import { GuardedSocket } from '../protocol/guarded-socket.js';
+import { refuseUnexpected } from '../protocol/refuse-unexpected.js';
+import type { EncodedRows } from '../rows/encoded-rows.js';
+import { AbortFault, LATE, type Patience } from '../connection/answer-deadline.js';
+import type { CopyClient } from '../protocol/pool.js';
+import type { Statement } from '../sql/statement.js';
+import { leavesConnectionUsable } from '../errors/sqlstate.js';
+
+export interface PieceWay {
+  lease: ClientLease<CopyClient>;
+  patience: Patience;
+  signal: AbortSignal;
+  buffer: SendBuffer;
+  /** Of the work on what is sent together. */
+  pacer: WorkPacer;
+  /** Gets what a statement behind a COPY returns. */
+  onValue?: ((value: string | null) => void) | undefined;
+}
+
+export interface Piece {
+  /** Holds the COPY, and statements that run before and after it. */
+  statement: Statement;
+  rows: readonly number[];
+  /** Follows them. */
+  end?: Buffer;
+}
+
+interface PieceClient {
+  query(piece: PieceQuery): unknown;
+}
+
+interface PieceStream {
+  destroy(error: Error): unknown;
+  write(bytes: Buffer, onWritten: () => void): boolean;
+}
+
+/** What a query of node-postgres gets to see of its connection. */
+interface PieceConnection {
+  readonly stream: PieceStream;
+}
+
+const QUERY = 0x51;
+const COPY_DATA = 0x64;
+const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4]);
+const NO_BYTES = Buffer.alloc(0);
+/** A message's type and length. */
+const HEADER_BYTES = 5;
+/** A message is not larger than this; the server takes none of more than 1 GiB. */
+const LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024;
+/** Pieces are sent together up to about this much: what is sent ahead cannot be taken back. */
+const TOGETHER_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Sends pieces, and answers for each what the server had against it.
+ *
+ * @throws what ended the connection, or the wait for its answers; or an `AbortFault`; then the connection is gone, unless the abort came
+ * while nothing was under way
+ */
+export async function copyPieces(
+  { lease, patience, signal, buffer, pacer, onValue }: PieceWay,
+  pieces: readonly Piece[],
+  encoded: EncodedRows,
+): Promise<(Error | undefined)[]> {
+  const outcomes: (Error | undefined)[] = [];
+  for (let next = 0; next < pieces.length;) {
+    if (signal.aborted) throw new AbortFault(signal);
+    const first = next;
+    let length = 0;
+    for (; next < pieces.length && length < TOGETHER_BYTES; next += 1)
+      length += bytesOf(pieces[next]!, encoded);
+    const bytes = buffer.take(length);
+    const together: PieceQuery[] = [];
+    let end = 0;
+    for (const piece of pieces.slice(first, next)) {
+      end = write(piece, encoded, bytes, end);
+      together.push(new PieceQuery(lease.client as unknown as PieceClient, onValue));
+      if (pacer.isTurnSpent()) await pacer.nextTurn();
+    }
+    for (const [index, piece] of together.entries()) piece.next = together[index + 1];
+    const send: PieceQuery['sends'] = (stream) => stream.write(bytes, () => buffer.free(bytes));
+    together[0]!.sends = send;
+    together[0]!.begin();
+    const answers = await patience.wait(Promise.all(together.map(({ outcome }) => outcome)));
+    if (answers === LATE) {
+      const fault = new AbortFault(signal);
+      // The server is still at it, and there is no word that would stop it.
+      lease.discard(fault);
+      throw fault;
+    }
+    // What the server had against the pieces before says nothing any more: another attempt may land their rows.
+    const ending = answers.find((error) => error !== undefined && !leavesConnectionUsable(error));
+    if (ending !== undefined) {
+      // Where only the wait has ended, answers are still to come, and whatever is asked next would get them.
+      lease.discard(ending);
+      throw ending;
+    }
+    outcomes.push(...answers);
+  }
+  return outcomes;
+}
+
+function bytesOf({ statement, rows, end = NO_BYTES }: Piece, encoded: EncodedRows): number {
+  const data = encoded.bytesOf(rows) + end.length;
+  return HEADER_BYTES * (1 + messagesFor(data)) + Buffer.byteLength(statement) + 1 + data + COPY_DONE.length;
+}
+
+function messagesFor(bytes: number): number {
+  return Math.ceil(bytes / LARGEST_MESSAGE_BYTES);
+}
+
+/** Answers where it ends. */
+function write(
+  { statement, rows, end = NO_BYTES }: Piece,
+  encoded: EncodedRows,
+  to: Buffer,
+  start: number,
+): number {
+  const text = to.write(statement, start + HEADER_BYTES);
+  to[start + HEADER_BYTES + text] = 0;
+  writeHeader(to, start, QUERY, text + 1);
+  let at = start + HEADER_BYTES + text + 1;
+  const messages = messagesFor(encoded.bytesOf(rows) + end.length);
+  // Behind the space for all headers: where there are several, the data of each is moved to its own.
+  let from = at + HEADER_BYTES * messages;
+  let until = encoded.write(rows, to, from);
+  until += end.copy(to, until);
+  for (let left = messages; left > 0; left -= 1) {
+    const bytes = Math.min(LARGEST_MESSAGE_BYTES, until - from);
+    writeHeader(to, at, COPY_DATA, bytes);
+    at += HEADER_BYTES;
+    if (from !== at) to.copyWithin(at, from, from + bytes);
+    at += bytes;
+    from += bytes;
+  }
+  return at + COPY_DONE.copy(to, at);
+}
+
+function writeHeader(to: Buffer, at: number, type: number, bytes: number): void {
+  to[at] = type;
+  to.writeUInt32BE(4 + bytes, at + 1);
+}
+
+/** What is sent for a batch, again and again: one piece of memory, as long as none of it is on its way. */
+export class SendBuffer {
+  #bytes = NO_BYTES;
+  #isFree = true;
+
+  /** Until `free()` they are the caller's. */
+  take(length: number): Buffer {
+    if (!this.#isFree || this.#bytes.length < length) this.#bytes = Buffer.allocUnsafeSlow(length);
+    this.#isFree = false;
+    return this.#bytes.subarray(0, length);
+  }
+
+  free(bytes: Buffer): void {
+    if (bytes.buffer === this.#bytes.buffer) this.#isFree = true;
+  }
+}
+
+/** Its answer comes to whatever query is the active one: so each piece begins the next as soon as it has its own. */
+class PieceQuery {
+  next: PieceQuery | undefined;
+  /** The first piece sends for all. */
+  sends: ((stream: PieceStream) => void) | undefined;
+  readonly outcome: Promise<Error | undefined>;
+  readonly #client: PieceClient;
+  readonly #onValue: PieceWay['onValue'];
+  #resolve!: (error: Error | undefined) => void;
+  #isOver = false;
+  #connection: PieceConnection | undefined;
+
+  constructor(client: PieceClient, onValue: PieceWay['onValue']) {
+    this.#client = client;
+    this.#onValue = onValue;
+    refuseUnexpected(this, () => this.#connection);
+    this.outcome = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  begin(): void {
+    this.#client.query(this);
+  }
+
+  // ── called by node-postgres ──
+
+  submit(connection: PieceConnection): void {
+    this.#connection = connection;
+    GuardedSocket.of(connection.stream)?.begin('sentCopy');
+    this.sends?.(connection.stream);
+  }
+
+  /** Where `query_timeout` is set, node-postgres puts its own function here, and expects it to be called at the end. */
+  callback(): void {
+    // Nothing is to be done without a timeout.
+  }
+
+  handleRowDescription(): void {
+    // The first column is the one.
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    this.#onValue?.(fields[0] ?? null);
+  }
+
+  handleCopyInResponse(): void {
+    // The rows are on their way already.
+  }
+
+  handleCommandComplete(): void {
+    // The answer is complete with ReadyForQuery.
+  }
+
+  handleError(error: Error): void {
+    this.#end(error);
+  }
+
+  handleReadyForQuery(): void {
+    this.#end(undefined);
+  }
+
+  #end(error: Error | undefined): void {
+    // After a `query_timeout` the server may answer all the same.
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.callback();
+    this.#resolve(error);
+    if (error === undefined || leavesConnectionUsable(error)) this.next?.begin();
+    else for (let { next } = this; next !== undefined; next = next.next) next.#resolve(error);
+  }
+}

@@ -1,0 +1,86 @@
+/** Chunks of rows through one COPY. */
+
+import { toError } from '../../common/thrown.js';
+import { turnBudget } from '../../common/turn-budget.js';
+import type { BatchPacer } from './batch-pacer.js';
+import { BinaryRefusal } from '../encoding/binary/binary-chunk.js';
+import type { ClientLease } from '../connection/client-lease.js';
+import { CopyInput } from './copy-input.js';
+import { ProtocolFault } from '../protocol/protocol-fault.js';
+import { AbortFault, LATE, type Patience } from '../connection/answer-deadline.js';
+import type { CopyClient } from '../protocol/pool.js';
+import type { Statement } from '../sql/statement.js';
+import { leavesConnectionUsable } from '../errors/sqlstate.js';
+
+/** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
+export const CLEAN_UP_LIMIT_MS = 5_000;
+
+const ignoreLoss = (): void => undefined;
+
+export interface CopyWay {
+  lease: ClientLease<CopyClient>;
+  signal: AbortSignal;
+  patience: Patience;
+  /** Of the batch's work between its statements. */
+  pacer: BatchPacer;
+  /** How many rows are sent at the most. */
+  rows: number;
+  /** Whether the connection is kept after an error of the server's. Default: where that is certain. */
+  isKept?: (error: Error) => boolean;
+  /** Gets what a statement behind the COPY returns. */
+  onValue?: (value: string | null) => void;
+}
+
+/** Sends `statement`, which holds the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
+export async function copyChunks(
+  { lease, signal, patience, rows, isKept = leavesConnectionUsable, onValue }: CopyWay,
+  statement: Statement,
+  nextChunk: () => Buffer | undefined,
+): Promise<void> {
+  const input = new CopyInput(lease.client, statement, onValue);
+  const onAbort = (): void => {
+    input.fail(new AbortFault(signal));
+  };
+  const onLost = (error: Error): void => {
+    input.fail(error);
+  };
+  lease.onLost = onLost;
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    for (let chunk = nextChunk(); chunk !== undefined; chunk = nextChunk()) {
+      const room = input.write(chunk);
+      if (room !== undefined) await room;
+      // On loopback there is room again within the same turn.
+      if (turnBudget.isSpent) {
+        await turnBudget.nextTurn();
+        input.check();
+      }
+    }
+    await input.finish();
+    // A trigger may leave rows out; nothing adds any.
+    if (input.rowCount > rows) {
+      throw new ProtocolFault(`it counted ${input.rowCount} rows of a COPY of at most ${rows}`);
+    }
+  } catch (error) {
+    if (!isKept(toError(error))) await abandon(input, lease, toError(error), patience);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    lease.onLost = ignoreLoss;
+  }
+}
+
+/** The COPY failed on our side. Unless the server takes notice in time, the connection goes. */
+async function abandon(
+  input: CopyInput,
+  lease: ClientLease<CopyClient>,
+  error: Error,
+  patience: Patience,
+): Promise<void> {
+  if (lease.isLost) return;
+  // What goes on as text has all the time that text has: the server may be waiting for a lock.
+  const limitMs = error instanceof BinaryRefusal ? Infinity : CLEAN_UP_LIMIT_MS;
+  const answer = await patience.wait(input.abandon(), limitMs);
+  if (answer === LATE || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
+}

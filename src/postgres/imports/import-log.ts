@@ -1,0 +1,333 @@
+/**
+ * What an import has committed so far, in two small tables beside the one that is loaded. Each batch is marked in its own transaction, so
+ * that rows and mark hold or fall together; whoever loads the same source again leaves out what is marked.
+ */
+
+import { expectOtherStatements } from '../protocol/own-query.js';
+import { LARGE_ANSWER } from '../protocol/protocol-guard.js';
+import { CopyError } from '../errors/copy-error.js';
+import { AlreadyCommitted, describeImportFailure, SourceChanged, takenOver } from './import-errors.js';
+import { showImportId } from './import-id.js';
+import { PositionRanges, toPosition, type Position } from './import-positions.js';
+import { asciiJson, sourceDifferences } from './import-source.js';
+import {
+  checkTables,
+  ensureTables,
+  importStatements,
+  isMadeMeanwhile,
+  isMarkedTwice,
+  type ImportStatements,
+  type LoadedTable,
+} from './import-tables.js';
+import { inTransaction } from './import-transaction.js';
+import type { CopyClient, CopyPool } from '../protocol/pool.js';
+import { runStatement, statement, type Statement } from '../sql/statement.js';
+
+/** Longer than the server keeps a marked batch open. */
+const LOCK_TIMEOUT_MS = 30_000;
+/** Ranges that could be joined, and are not worth it. */
+const MANY_RANGES = 1_000;
+const FETCH_REJECTS = statement('FETCH 200 FROM spillway_rejects');
+
+export interface ImportOptions<Client extends CopyClient = CopyClient> {
+  /** Names the import: the same in every run. See `isImportId`. */
+  readonly importId: string;
+  /** Of the table that is loaded; the bookkeeping lies in the same schema. */
+  readonly schema: string;
+  readonly table: string;
+  /** Describes the source in values of JSON. A later run must give the same. */
+  readonly source?: object | undefined;
+  /** Runs in the transaction that makes the import known, and so once for all of its runs. */
+  readonly onFirstRun?: ((client: Client) => Promise<unknown>) | undefined;
+  /** How long to wait for batches of an earlier run. Default 30 000 ms. */
+  readonly lockTimeoutMs?: number | undefined;
+}
+
+/** An item that the table could not take, with what is to be kept of it. */
+export interface ImportReject {
+  readonly position: Position;
+  /** A value of JSON. */
+  readonly reject: unknown;
+}
+
+interface Found {
+  readonly id: string;
+  readonly run: string;
+  readonly isFirstRun: boolean;
+  readonly isFinished: boolean;
+}
+
+interface Committed {
+  readonly ranges: PositionRanges;
+  readonly rows: number;
+  readonly rejected: number;
+}
+
+export class ImportLog<Client extends CopyClient = CopyClient> {
+  readonly importId: string;
+  /** Whether this run has made the import known. */
+  readonly isFirstRun: boolean;
+  /** Rows that earlier runs have committed. */
+  readonly rowsBefore: number;
+  /** Rejects that earlier runs have committed. */
+  readonly rejectedBefore: number;
+  readonly #pool: CopyPool<Client>;
+  readonly #loaded: LoadedTable;
+  readonly #statements: ImportStatements;
+  readonly #id: string;
+  readonly #run: string;
+  #isFinished: boolean;
+  readonly #committed: PositionRanges;
+
+  private constructor(
+    pool: CopyPool<Client>,
+    { importId, schema, table }: ImportOptions<Client>,
+    statements: ImportStatements,
+    found: Found,
+    committed: Committed,
+  ) {
+    this.#pool = pool;
+    this.importId = importId;
+    this.#loaded = { schema, table };
+    this.#statements = statements;
+    this.#id = found.id;
+    this.#run = found.run;
+    this.isFirstRun = found.isFirstRun;
+    this.#isFinished = found.isFinished;
+    this.rowsBefore = committed.rows;
+    this.rejectedBefore = committed.rejected;
+    this.#committed = committed.ranges;
+  }
+
+  /**
+   * Begins a run. From then on, runs begun before can commit nothing more: one whose loader was killed, too, while the server is still busy
+   * with its last batch.
+   *
+   * @throws {CopyError} `setup` for another table or source; `transport` when batches of an earlier run do not end in time
+   */
+  static async open<Client extends CopyClient>(
+    pool: CopyPool<Client>,
+    options: ImportOptions<Client>,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<ImportLog<Client>> {
+    const statements = importStatements(options.schema);
+    try {
+      const open = async (client: Client): Promise<ImportLog<Client>> => {
+        const found = await beginRun(client, statements, options);
+        const committed = await readCommitted(client, statements, found.id);
+        return new ImportLog(pool, options, statements, found, committed);
+      };
+      try {
+        return await inTransaction(pool, statements.begin, signal, open);
+      } catch (error) {
+        if (!isMadeMeanwhile(error)) throw error;
+        return await inTransaction(pool, statements.begin, signal, open);
+      }
+    } catch (error) {
+      throw describeImportFailure(error, 'begin', options.importId);
+    }
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  /** The highest position that has been committed. */
+  get lastCommitted(): Position | undefined {
+    return this.#committed.last;
+  }
+
+  /** Whether it has been committed: by an earlier run, or as told to `confirm`. Costs the logarithm of the number of ranges. */
+  has(position: Position): boolean {
+    return this.#committed.has(position);
+  }
+
+  /**
+   * Marks a batch, as the last statement before its COMMIT. All positions from `first` to `last` count as committed then: those between that
+   * are not in the batch must be known as committed, or be in no batch at all.
+   *
+   * @throws {AlreadyCommitted} after which the batch must be rolled back, and has arrived
+   * @throws {CopyError} `setup`, when another run has taken over; or whatever the client throws
+   */
+  async mark(
+    client: CopyClient,
+    first: Position,
+    last: Position,
+    rows: number,
+    rejects: readonly ImportReject[] = [],
+  ): Promise<void> {
+    if (last < first) {
+      throw new CopyError(
+        `positionOf must answer higher positions for later items; got ${last} after ${first}`,
+        { failureClass: 'setup' },
+      );
+    }
+    // A text within JSON: PostgreSQL's functions of JSON stumble over an escaped U+0000, and so never see one.
+    const entries = rejects.map(
+      ({ position, reject }) => `[${toPosition(position)},${JSON.stringify(asciiJson(reject ?? null))}]`,
+    );
+    const values = [
+      this.#id,
+      this.#run,
+      String(first),
+      String(last),
+      String(rows),
+      String(entries.length),
+      entries.length === 0 ? null : `[${entries.join(',')}]`,
+    ];
+    try {
+      await checkTables(client, this.#loaded);
+      const { rows: marked } = await runStatement(client, this.#statements.mark, values);
+      if (marked.length === 0) throw takenOver(this.importId);
+    } catch (error) {
+      if (!isMarkedTwice(error)) throw error;
+      throw new AlreadyCommitted(`the batch from ${first} to ${last} had been committed`, { cause: error });
+    }
+  }
+
+  /** The batch's COMMIT was answered. */
+  confirm(first: Position, last: Position): void {
+    this.#committed.add(first, last);
+  }
+
+  /**
+   * Reads again what has been committed: after a COMMIT whose answer was lost. Waits until the server has done with it.
+   *
+   * @throws {CopyError} `setup`, when another run has taken over
+   */
+  async refresh(signal?: AbortSignal): Promise<void> {
+    await this.#inRun('read what was committed by', signal, async (client) => {
+      await this.#expectRun(client, this.#statements.lockRun);
+      const { ranges } = await readCommitted(client, this.#statements, this.#id);
+      ranges.forEach((first, last) => this.#committed.add(first, last));
+    });
+  }
+
+  /** All of the source is committed. @throws {CopyError} `setup`, when another run has taken over */
+  async finish(signal?: AbortSignal): Promise<void> {
+    await this.#inRun('finish', signal, async (client) => {
+      await this.#expectRun(client, this.#statements.finish);
+      await runStatement(client, this.#statements.compact, [this.#id]);
+    });
+    this.#isFinished = true;
+  }
+
+  /** Passes on what was kept of the rejects of all runs, in the order of their positions; one after another is waited for. */
+  async readRejects(use: (reject: unknown) => Promise<void> | void, signal?: AbortSignal): Promise<void> {
+    await this.#inRun('read the rejects of', signal, async (client) => {
+      await runStatement(client, this.#statements.openRejects, [this.#id]);
+      for (;;) {
+        const { rows } = await runStatement(client, FETCH_REJECTS, [], LARGE_ANSWER);
+        if (rows.length === 0) return;
+        for (const { reject } of rows as { reject: string }[]) await use(JSON.parse(reject));
+      }
+    });
+  }
+
+  /**
+   * Deletes the import in the caller's transaction, unless it has a checkpoint or another run has taken over.
+   *
+   * @returns whether it is gone
+   */
+  async forget(client: CopyClient): Promise<boolean> {
+    await checkTables(client, this.#loaded);
+    const { rows } = await runStatement(client, this.#statements.forget, [this.#id, this.#run]);
+    return rows.length > 0;
+  }
+
+  async #expectRun(client: CopyClient, text: Statement): Promise<void> {
+    const { rows } = await runStatement(client, text, [this.#id, this.#run]);
+    if (rows.length === 0) throw takenOver(this.importId);
+  }
+
+  async #inRun(
+    what: string,
+    signal: AbortSignal = new AbortController().signal,
+    work: (client: CopyClient) => Promise<void>,
+  ): Promise<void> {
+    try {
+      await inTransaction(this.#pool, this.#statements.begin, signal, async (client) => {
+        await limitLockWait(client, LOCK_TIMEOUT_MS);
+        await checkTables(client, this.#loaded);
+        await work(client);
+      });
+    } catch (error) {
+      throw describeImportFailure(error, what, this.importId);
+    }
+  }
+}
+
+async function beginRun<Client extends CopyClient>(
+  client: Client,
+  statements: ImportStatements,
+  options: ImportOptions<Client>,
+): Promise<Found> {
+  const { importId, table, source, onFirstRun } = options;
+  const limitBefore = await limitLockWait(client, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
+  await ensureTables(client, options, statements);
+  const sourceText = source === undefined ? null : asciiJson(source);
+  const inserted = await runStatement(client, statements.insert, [importId, table, sourceText]);
+  const made = inserted.rows[0] as { id: string; run: string } | undefined;
+  if (made !== undefined) {
+    // Locks on other tables than ours are waited for as the session has it.
+    await runStatement(client, SET_LOCK_TIMEOUT, [limitBefore]);
+    expectOtherStatements(client);
+    await onFirstRun?.(client);
+    return { ...made, isFirstRun: true, isFinished: false };
+  }
+  const { rows } = await runStatement(client, statements.find, [importId]);
+  const known = rows[0] as KnownImport | undefined;
+  // Deleted since the statement before.
+  if (known === undefined) throw takenOver(importId);
+  if (known.table_name !== table) {
+    throw new CopyError(
+      `import ${showImportId(importId)} is one of table ${JSON.stringify(known.table_name)}, not of ${JSON.stringify(table)}; give another import id`,
+      { failureClass: 'setup', table },
+    );
+  }
+  const differences = sourceDifferences(parsed(known.source), parsed(sourceText));
+  if (differences.length > 0) throw new SourceChanged(importId, differences);
+  const { rows: updated } = await runStatement(client, statements.nextRun, [known.id]);
+  const { run } = updated[0] as { run: string };
+  return { id: known.id, run, isFirstRun: false, isFinished: known.is_finished === 'true' };
+}
+
+interface KnownImport {
+  readonly id: string;
+  readonly table_name: string;
+  readonly source: string | null;
+  readonly is_finished: string;
+}
+
+function parsed(json: string | null): unknown {
+  return json === null ? undefined : JSON.parse(json);
+}
+
+const SET_LOCK_TIMEOUT = statement(
+  "SELECT pg_catalog.current_setting('lock_timeout') AS before, pg_catalog.set_config('lock_timeout', $1, true)",
+);
+
+/** For the transaction. Answers what it was before. */
+async function limitLockWait(client: CopyClient, milliseconds: number): Promise<string> {
+  const { rows } = await runStatement(client, SET_LOCK_TIMEOUT, [String(milliseconds)]);
+  return (rows[0] as { before: string }).before;
+}
+
+async function readCommitted(
+  client: CopyClient,
+  statements: ImportStatements,
+  id: string,
+): Promise<Committed> {
+  const { rows } = await runStatement(client, statements.readRanges, [id], LARGE_ANSWER);
+  const found = rows as { first: string; last: string; rows: string; rejected: string; plain: string }[];
+  const ranges = new PositionRanges();
+  const counts = { rows: 0, rejected: 0, plain: 0 };
+  for (const range of found) {
+    ranges.add(toPosition(BigInt(range.first)), toPosition(BigInt(range.last)));
+    counts.rows += Number(range.rows);
+    counts.rejected += Number(range.rejected);
+    counts.plain += Number(range.plain);
+  }
+  if (counts.plain - found.length > MANY_RANGES) await runStatement(client, statements.compact, [id]);
+  return { ranges, ...counts };
+}

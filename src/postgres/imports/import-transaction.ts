@@ -1,0 +1,96 @@
+/** A short transaction of the bookkeeping's own, on a client of the pool. */
+
+import { toError } from '../../common/thrown.js';
+import { ClientLease } from '../connection/client-lease.js';
+import { Commit } from '../connection/commit.js';
+import { CopyError } from '../errors/copy-error.js';
+import { AbortFault, LATE, Patience, unlessAborted } from '../connection/answer-deadline.js';
+import type { CopyClient, CopyPool } from '../protocol/pool.js';
+import { runStatement, type Statement } from '../sql/statement.js';
+import { leavesConnectionUsable } from '../errors/sqlstate.js';
+import { OWN_TRANSACTION } from '../sql/transaction-scope.js';
+
+/** How long an answer to ROLLBACK may take before the connection is thrown away instead. */
+const CLEAN_UP_LIMIT_MS = 5_000;
+
+/** How long the answer to COMMIT may take: a server that waits for an absent standby never gives it. */
+const COMMIT_LIMIT_MS = 60_000;
+
+/** COMMIT has left, and nobody knows what came of it. `cause` says why its answer did not come. */
+export class OpenCommit extends Error {
+  override readonly name = 'OpenCommit';
+  override readonly cause: Error;
+
+  constructor(cause: Error) {
+    super(`COMMIT was sent and not answered: ${cause.message}`);
+    this.cause = cause;
+  }
+}
+
+/**
+ * Commits what `work` has done, or nothing of it.
+ *
+ * @throws {OpenCommit} if the answer to COMMIT does not come by the limit or the signal
+ */
+export async function inTransaction<Client extends CopyClient, Result>(
+  pool: CopyPool<Client>,
+  begin: Statement,
+  signal: AbortSignal,
+  work: (client: Client) => Promise<Result>,
+  commitLimitMs = COMMIT_LIMIT_MS,
+): Promise<Result> {
+  const lease = await ClientLease.take(pool, signal);
+  const { client } = lease;
+  const commitment = new Commit(lease);
+  try {
+    const result = await unlessAborted(
+      signal,
+      (async () => {
+        await runStatement(client, begin);
+        return work(client);
+      })(),
+    );
+    if (signal.aborted) throw new AbortFault(signal);
+    await commitment.run(() => commit(client, signal, commitLimitMs));
+    lease.release();
+    return result;
+  } catch (thrown) {
+    const error = lease.reasonOf(toError(thrown));
+    await rollBack(lease, error, signal);
+    throw commitment.isOpen ? new OpenCommit(error) : error;
+  }
+}
+
+async function commit(
+  client: CopyClient,
+  signal: AbortSignal,
+  limitMs: number,
+): Promise<{ command: string }> {
+  const patience = new Patience(new AbortController().signal);
+  const answer = patience.wait(runStatement(client, OWN_TRANSACTION.commit), limitMs);
+  const result = await unlessAborted(signal, answer).finally(() => patience.end());
+  if (result === LATE) throw new Error(`the server has not answered within ${limitMs / 1000} s`);
+  return result;
+}
+
+async function rollBack(lease: ClientLease<CopyClient>, error: Error, signal: AbortSignal): Promise<void> {
+  // An aborted statement may still be on the connection.
+  const isUsable = error instanceof CopyError || leavesConnectionUsable(error);
+  if (!isUsable || lease.isLost || signal.aborted) {
+    lease.discard(error);
+    return;
+  }
+  const patience = new Patience(signal);
+  try {
+    const answer = await patience.wait(
+      runStatement(lease.client, OWN_TRANSACTION.rollback),
+      CLEAN_UP_LIMIT_MS,
+    );
+    if (answer === LATE) lease.discard(error);
+    else lease.release();
+  } catch {
+    lease.discard(error);
+  } finally {
+    patience.end();
+  }
+}

@@ -1,0 +1,27 @@
+/** What the statements of a batch are planned from. */
+
+import type { TableColumn } from '../table/catalogue.js';
+import type { ConflictTarget } from '../table/conflict-target.js';
+
+/** What becomes of a row whose key the table holds already. */
+export type ConflictRule =
+  | { onConflict: 'error' }
+  /** Without a key: whichever unique constraint it would break. */
+  | { onConflict: 'ignore'; key: readonly string[] | undefined }
+  | { onConflict: 'update'; key: readonly string[] };
+
+/** A column of the COPY. */
+export type PlannedColumn = Pick<TableColumn, 'name' | 'sqlType' | 'hasDefault'>;
+
+export interface PlanRequest {
+  readonly schema: string;
+  readonly table: string;
+  readonly columns: readonly PlannedColumn[];
+  readonly conflict: ConflictRule;
+  /** The index that the rule's key stands for. */
+  readonly conflictTarget: ConflictTarget | undefined;
+  /** The server takes no COPY FROM into the table: row-level security applies. */
+  readonly isSecured: boolean;
+  /** Each row lists the columns that it leaves out. */
+  readonly listsAbsent: boolean;
+}

@@ -1,0 +1,343 @@
+/** From what the user gave to what a buffer runs on: bounds, watermarks, and where a producer waits. */
+
+import type { ProducerMarks, QueueSettings } from '../buffer/queue-settings.js';
+import { shareOf } from '../buffer/pressure-levels.js';
+import { systemClock, unrefClock } from '../common/clock.js';
+import { DEFAULTS } from './defaults.js';
+import { fieldOf, messageOf } from '../common/thrown.js';
+import { ignoreRejection } from '../guards/user-callbacks.js';
+import { InvalidOptionError } from '../api/errors.js';
+import type { WritableOptions } from '../api/options.js';
+import {
+  checkBoolean,
+  checkDuration,
+  checkSynchronous,
+  checkInteger,
+  checkRatio,
+  conflict,
+  optional,
+  refuse,
+  show,
+} from '../guards/validate.js';
+import { BackpressureStrategy } from '../api/states.js';
+
+export interface ResolvedBuffer<T> extends QueueSettings<T> {
+  objectMode: boolean;
+  sentShare: (() => number) | undefined;
+  maxWaiting: number;
+  /** `undefined` where the user set none. */
+  maxBlockTimeMs: number | undefined;
+  signal: AbortSignal | undefined;
+  /** Its timers do not keep the process alive. */
+  unref: boolean;
+}
+
+const STRATEGIES: ReadonlyMap<unknown, BackpressureStrategy> = new Map<unknown, BackpressureStrategy>([
+  ...Object.values(BackpressureStrategy).map((strategy) => [strategy, strategy] as const),
+  ['drop-oldest', BackpressureStrategy.DROP_OLDEST],
+  ['drop-newest', BackpressureStrategy.DROP_NEWEST],
+]);
+
+/** What both streams and the controller have in common; what a batch is differs. */
+type GivenBuffer<T> = Omit<WritableOptions<T>, 'batchSize'>;
+
+export interface BufferContext<T> {
+  givenBatchSize: number | undefined;
+  unsetBatchSize: number;
+  concurrency: number;
+  sizeOf: ((item: T) => number) | undefined;
+  maxBufferBytes: number | undefined;
+  lowWatermark: number;
+  yieldEvery: number;
+}
+
+export function resolveBuffer<T>(
+  given: GivenBuffer<T>,
+  context: BufferContext<T>,
+): ResolvedBuffer<T> & { unsetBatchSize: number } {
+  const objectMode = checkBoolean('objectMode', given.objectMode ?? DEFAULTS.objectMode);
+  const strategy = STRATEGIES.get(given.strategy ?? DEFAULTS.strategy);
+  if (strategy === undefined)
+    return refuse(
+      'strategy',
+      `one of ${[...STRATEGIES.keys()].map((name) => `'${String(name)}'`).join(', ')}`,
+      given.strategy,
+    );
+  const ratios = resolveRatios(given, context.lowWatermark);
+  if (!objectMode) {
+    if (given.maxBufferSize !== undefined)
+      throw new InvalidOptionError(
+        'maxBufferSize',
+        "option 'maxBufferSize' counts items; in byte mode ('objectMode: false') the bound is 'maxBufferBytes'",
+      );
+    if (given.sizeOf !== undefined)
+      throw new InvalidOptionError(
+        'sizeOf',
+        "option 'sizeOf' has no use in byte mode ('objectMode: false'): a chunk's size is its length",
+      );
+  }
+  const sizeOf = objectMode
+    ? optional(context.sizeOf, (value) => checkSynchronous('sizeOf', value))
+    : chunkSize;
+  const sentShare = sentShareOf(sizeOf);
+  const highWaterMark = optional(given.highWaterMark, checkHighWaterMark);
+  const bound = objectMode
+    ? itemBound(given, context, ratios, highWaterMark)
+    : byteBound(given, context, ratios, highWaterMark);
+  if (objectMode && given.maxBufferBytes !== undefined) {
+    if (sizeOf === undefined)
+      throw new InvalidOptionError(
+        'maxBufferBytes',
+        "option 'maxBufferBytes' needs 'sizeOf', which tells an item's bytes",
+      );
+    bound.capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
+  } else if (objectMode && sizeOf !== undefined && context.maxBufferBytes !== undefined) {
+    // A default gives way to what the user wants of a batch.
+    const held = (given.batchBytes ?? 0) / (sentShare?.() ?? 1);
+    const needed = roomForBatches(held, context.concurrency, ratios);
+    bound.capacityBytes = Math.max(context.maxBufferBytes, needed);
+  }
+  const unref = checkBoolean('unref', given.unref ?? DEFAULTS.unref);
+  const clock = given.clock ?? systemClock;
+  return {
+    objectMode,
+    strategy,
+    lowWatermark: ratios.lowWatermark,
+    highWatermark: ratios.highWatermark,
+    capacity: bound.capacity,
+    capacityBytes: bound.capacityBytes,
+    unsetBatchSize: context.unsetBatchSize,
+    marks: producerMarks(
+      bound,
+      ratios,
+      objectMode,
+      highWaterMark,
+      resolveYield(given.yieldEvery, context.yieldEvery, strategy, objectMode),
+    ),
+    sizeOf,
+    sentShare,
+    sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
+    shed: optional(given.shed, (value) => checkSynchronous('shed', value)),
+    maxWaiting:
+      optional(given.maxWaiting, (value) => checkInteger('maxWaiting', value, 0)) ??
+      (objectMode ? bound.capacity : bound.capacityBytes),
+    maxBlockTimeMs: optional(given.maxBlockTimeMs, (value) =>
+      checkDuration('maxBlockTimeMs', value, 0, true),
+    ),
+    signal: optional(given.signal, checkSignal),
+    unref,
+    // The one place where it is decided: every timer of a sink is set by this clock.
+    clock: unref ? unrefClock(clock) : clock,
+    random: given.random === undefined ? Math.random : checkedRandom(given.random),
+  };
+}
+
+interface Ratios {
+  lowWatermark: number;
+  highWatermark: number;
+}
+
+/** @param usualLow where none is given */
+function resolveRatios(given: GivenBuffer<never>, usualLow: number): Ratios {
+  const { highWatermark: high, lowWatermark: low } = given;
+  if (typeof high === 'number' && high > 1) {
+    throw new InvalidOptionError(
+      'highWatermark',
+      `option 'highWatermark' is a ratio above 0 and at most 1; for a count of items use 'highWaterMark'; got ${high}`,
+    );
+  }
+  if (high !== undefined) checkRatio('highWatermark', high);
+  checkRatio('lowWatermark', low ?? usualLow);
+  if (high !== undefined && low !== undefined && low >= high) {
+    throw new InvalidOptionError(
+      'lowWatermark',
+      `option 'lowWatermark' must be below 'highWatermark' (${high}); got ${low}`,
+    );
+  }
+  if ((low ?? usualLow) === 1) return refuse('lowWatermark', 'below highWatermark, which is at most 1', 1);
+  // The unset one keeps out of the way of the set one.
+  const highWatermark = high ?? highAbove(low ?? usualLow);
+  const follows = Math.max(Number.MIN_VALUE, (highWatermark * usualLow) / highAbove(usualLow));
+  const lowWatermark = low ?? Math.min(usualLow, follows);
+  return { lowWatermark, highWatermark };
+}
+
+function highAbove(low: number): number {
+  return Math.max(DEFAULTS.highWatermark, (low + 1) / 2);
+}
+
+interface Bound {
+  capacity: number;
+  capacityBytes: number;
+}
+
+/** Every slot has a batch, and another one is ready, while the state rests in NORMAL. */
+function roomForBatches(batch: number, concurrency: number, { lowWatermark }: Ratios): number {
+  return countable(Math.ceil(((concurrency + 1) * batch) / lowWatermark));
+}
+
+/** The capacity whose high watermark is the given mark. */
+function capacityFor(highWaterMark: number, { highWatermark }: Ratios): number {
+  return highWaterMark === 0 ? 1 : countable(Math.max(1, shareOf(highWaterMark, 1 / highWatermark)));
+}
+
+/** Limits a bound that follows from extreme values: nobody gave it, so nobody can be told that it is too large. */
+function countable(bound: number): number {
+  return Math.min(bound, Number.MAX_SAFE_INTEGER);
+}
+
+function itemBound(
+  given: GivenBuffer<never>,
+  context: BufferContext<never>,
+  ratios: Ratios,
+  highWaterMark: number | undefined,
+): Bound {
+  const { givenBatchSize, unsetBatchSize, concurrency } = context;
+  const roomFor = (batchSize: number) => roomForBatches(batchSize, concurrency, ratios);
+  if (given.maxBufferSize !== undefined) {
+    const capacity = checkInteger('maxBufferSize', given.maxBufferSize, 1);
+    if (givenBatchSize !== undefined && givenBatchSize > capacity)
+      conflict('batchSize', givenBatchSize, 'maxBufferSize', capacity);
+    if (highWaterMark !== undefined && highWaterMark > capacity)
+      conflict('highWaterMark', highWaterMark, 'maxBufferSize', capacity);
+    return { capacity, capacityBytes: Infinity };
+  }
+  if (highWaterMark !== undefined) {
+    const capacity = capacityFor(highWaterMark, ratios);
+    return {
+      capacity: givenBatchSize === undefined ? capacity : Math.max(capacity, roomFor(givenBatchSize)),
+      capacityBytes: Infinity,
+    };
+  }
+  return {
+    capacity: Math.max(DEFAULTS.maxBufferSize, roomFor(givenBatchSize ?? unsetBatchSize)),
+    capacityBytes: Infinity,
+  };
+}
+
+function byteBound(
+  given: GivenBuffer<never>,
+  { concurrency }: BufferContext<never>,
+  ratios: Ratios,
+  highWaterMark: number | undefined,
+): Bound {
+  if (given.maxBufferBytes !== undefined) {
+    const capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
+    if (highWaterMark !== undefined && highWaterMark > capacityBytes)
+      conflict('highWaterMark', highWaterMark, 'maxBufferBytes', capacityBytes);
+    return { capacity: Infinity, capacityBytes };
+  }
+  const unset =
+    highWaterMark === undefined ? DEFAULTS.byteMode.maxBufferBytes : capacityFor(highWaterMark, ratios);
+  const needed = roomForBatches(given.batchBytes ?? 0, concurrency, ratios);
+  return { capacity: Infinity, capacityBytes: Math.max(unset, needed) };
+}
+
+function producerMarks(
+  { capacity, capacityBytes }: Bound,
+  ratios: Ratios,
+  objectMode: boolean,
+  highWaterMark: number | undefined,
+  yieldEvery: number,
+): ProducerMarks {
+  const pauseAt = pauseMark(capacity, ratios, objectMode ? highWaterMark : undefined);
+  const pauseAtBytes = pauseMark(capacityBytes, ratios, objectMode ? undefined : highWaterMark);
+  return {
+    // A mark of 0 lets one item in, as in Node.
+    pauseAt: Math.max(1, pauseAt),
+    resumeAt: resumeMark(capacity, ratios, pauseAt),
+    pauseAtBytes: Math.max(1, pauseAtBytes),
+    resumeAtBytes: resumeMark(capacityBytes, ratios, pauseAtBytes),
+    highWaterMark: objectMode ? pauseAt : pauseAtBytes,
+    yieldEvery,
+  };
+}
+
+function pauseMark(limit: number, { highWatermark }: Ratios, given: number | undefined): number {
+  return limit === Infinity ? Infinity : (given ?? shareOf(limit, highWatermark));
+}
+
+function resumeMark(limit: number, { lowWatermark, highWatermark }: Ratios, pauseAt: number): number {
+  if (limit === Infinity) return Infinity;
+  const low = Math.min(shareOf(limit, lowWatermark), shareOf(pauseAt, lowWatermark / highWatermark));
+  return Math.max(0, Math.min(low, pauseAt - 1));
+}
+
+function resolveYield(
+  given: number | undefined,
+  unset: number,
+  strategy: BackpressureStrategy,
+  objectMode: boolean,
+): number {
+  const blocks = strategy === BackpressureStrategy.BLOCK;
+  if (given !== undefined && !objectMode)
+    throw new InvalidOptionError(
+      'yieldEvery',
+      "option 'yieldEvery' counts items, and has no use in byte mode ('objectMode: false')",
+    );
+  if (given !== undefined && !blocks)
+    throw new InvalidOptionError(
+      'yieldEvery',
+      `option 'yieldEvery' has no use with strategy '${strategy}', under which write() never asks to wait`,
+    );
+  const every = given ?? unset;
+  if (every !== Infinity && !(Number.isSafeInteger(every) && every >= 1))
+    refuse('yieldEvery', 'an integer of at least 1, or Infinity', every);
+  return blocks && objectMode ? every : Infinity;
+}
+
+/** @returns the share of an item's bytes that is sent; all of it, if the function fails */
+function sentShareOf(sizeOf: unknown): (() => number) | undefined {
+  const ask = fieldOf(sizeOf, 'sentShare');
+  if (typeof ask !== 'function') return undefined;
+  return () => {
+    try {
+      const share: unknown = (ask as () => unknown)();
+      return typeof share === 'number' && share > 0 && share < Infinity ? share : 1;
+    } catch {
+      return 1;
+    }
+  };
+}
+
+/** An empty chunk counts as one byte: a bound in bytes must bound any number of them. */
+function chunkSize(chunk: unknown): number {
+  return Math.max(1, (chunk as Uint8Array).byteLength);
+}
+
+function checkHighWaterMark(value: number): number {
+  if (typeof value === 'number' && value > 0 && value < 1) {
+    throw new InvalidOptionError(
+      'highWaterMark',
+      `option 'highWaterMark' is a count of items, Node's own; for a ratio of the capacity use 'highWatermark'; got ${value}`,
+    );
+  }
+  return checkInteger('highWaterMark', value, 0);
+}
+
+function checkSignal(value: AbortSignal): AbortSignal {
+  // One of another realm is no instance of this one's class.
+  const isSignal =
+    typeof fieldOf(value, 'aborted') === 'boolean' &&
+    typeof fieldOf(value, 'addEventListener') === 'function';
+  return isSignal ? value : refuse('signal', 'an AbortSignal', value);
+}
+
+/** @throws InvalidOptionError at a call that fails, or whose value is none that can be used. */
+function checkedRandom(random: () => number): () => number {
+  checkSynchronous('random', random);
+  return () => {
+    let value: unknown;
+    try {
+      value = random();
+    } catch (thrown) {
+      throw new InvalidOptionError('random', `option 'random' failed: ${messageOf(thrown)}`);
+    }
+    if (typeof value === 'number' && value >= 0 && value <= 1) return value;
+    ignoreRejection(value);
+    throw new InvalidOptionError(
+      'random',
+      `option 'random' must return a number from 0 to just under 1; got ${show(value)}`,
+    );
+  };
+}

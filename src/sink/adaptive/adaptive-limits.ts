@@ -1,0 +1,176 @@
+/** The limits that a sink works with, and how adaptive control moves them between their bounds. */
+
+import type { TakenItems } from '../../buffer/admission-queue.js';
+import type { Ledger } from '../../buffer/ledger.js';
+import type { FlushReport } from '../../api/events.js';
+import { SLOW_FACTOR } from '../schedule/flush-interval.js';
+import { LatencyCap } from './latency-cap.js';
+import { ThroughputSearch } from './throughput-search.js';
+
+/** What a batch may be, and how many flushes there may be at the same time. */
+export interface SinkLimits {
+  batchSize: number;
+  batchBytes: number;
+  concurrency: number;
+}
+
+/** How things stood when a batch was launched. */
+export interface Launch {
+  readonly setting: number;
+  readonly isFull: boolean;
+  /** Every slot was busy, with calls under way. */
+  readonly isSaturated: boolean;
+  /** What was in flight, this batch included, and this batch alone: in batches of the largest size. */
+  readonly load: number;
+  readonly share: number;
+  /** The batch waits for another call, or has had one. */
+  isRetried: boolean;
+}
+
+/** Where control starts: the overlap that suits most databases. */
+const FIRST_CONCURRENCY = 3;
+/** While the flush interval is above its lower bound, flushes are to take less than half the target, so that it comes back. */
+const RELIEF = 0.45;
+/** Unless the fixed part alone takes so much of it; and after so many flushes it is clear that it does not help. */
+const MOST_FIXED_IN_RELIEF = 0.3;
+const MOST_RELIEVED = 40;
+/** A load whose flushes miss the target grows no faster, where smaller batches seem not to help. */
+const GROWTH_IN_MISS = 1.1;
+/** Throughput at another load is foretold so far, as a ratio of the loads. */
+const FORESEEN = 1.5;
+/** A batch of one item that takes so much of the target is slow whatever its size. */
+const LONG_FOR_ONE = 0.75;
+/** Faster than a clock can tell. */
+const LEAST_LATENCY_MS = 0.01;
+
+export function fixedLimits({ batchSize, batchBytes, concurrency }: SinkLimits): SinkLimits {
+  return { batchSize, batchBytes, concurrency };
+}
+
+/**
+ * Batch size by time per flush, slots by the throughput that they gain. The load is what is in flight, so that the same load in more slots
+ * makes smaller batches. Only full batches that were launched while every slot was busy are judged: a trickle says nothing about what the
+ * destination can take, nor does a row's fault, a failed call or a retry.
+ */
+export class AdaptiveLimits {
+  readonly limits: SinkLimits;
+  readonly #bounds: SinkLimits;
+  readonly #targetMs: number;
+  readonly #cap: LatencyCap;
+  readonly #search: ThroughputSearch;
+  #load: number;
+  #share = 0;
+  #relieved = 0;
+  /** The line is that of so many slots. */
+  #lineSlots = 0;
+
+  constructor(bounds: SinkLimits & { targetLatencyMs: number; firstBatchSize: number }) {
+    this.#bounds = fixedLimits(bounds);
+    this.limits = fixedLimits(bounds);
+    this.#targetMs = bounds.targetLatencyMs;
+    this.#cap = new LatencyCap(bounds.targetLatencyMs);
+    const slots = Math.min(FIRST_CONCURRENCY, bounds.concurrency);
+    this.#search = new ThroughputSearch(slots, bounds.concurrency);
+    this.#load = slots * Math.min(1, bounds.firstBatchSize / bounds.batchSize);
+    this.#apply();
+  }
+
+  /** `hasRetried`: a batch is held for another call, so that what is in flight is not what the destination has to do. */
+  onLaunch(
+    { items, bytes }: TakenItems<unknown>,
+    ledger: Ledger,
+    isFull: boolean,
+    flights: number,
+    hasRetried: boolean,
+  ): Launch {
+    const inFlight = bytes > 0 ? ledger.inFlightBytes / bytes : ledger.inFlight / items.length;
+    return {
+      setting: this.#search.setting,
+      isFull,
+      isSaturated: flights >= this.limits.concurrency && !hasRetried,
+      load: this.#share * inFlight,
+      share: this.#share,
+      isRetried: false,
+    };
+  }
+
+  /** How the first call of a batch went. `isIntervalRaised`: the flush interval is above its lower bound. */
+  onAttempt(
+    launch: Launch,
+    { latencyMs, failed, transportFailure }: FlushReport,
+    isIntervalRaised: boolean,
+  ): void {
+    const search = this.#search;
+    const { line } = this.#cap;
+    if (transportFailure) return search.interrupt();
+    if (failed > 0 || !launch.isFull || launch.setting !== search.setting) return;
+    const settles = search.settles();
+    const isSlow = latencyMs > SLOW_FACTOR * this.#targetMs;
+    if (!settles && !isSlow) return;
+    const aim = launch.share * search.slots;
+    const { isSaturated } = launch;
+    // With a slot to spare, the batch may still be larger than was thought.
+    if (!isSaturated && latencyMs <= Math.max(this.#targetMs, line.at(aim))) return;
+    const load = isSaturated ? launch.load : aim;
+    const tookMs = Math.max(latencyMs, LEAST_LATENCY_MS);
+    if (this.#lineSlots !== search.slots) line.restart();
+    this.#lineSlots = search.slots;
+    this.#cap.onFlush(load, tookMs, search.slots, search.isTryingSlots);
+    if (latencyMs > LONG_FOR_ONE * this.#targetMs && launch.share * this.#bounds.batchSize <= 1)
+      line.suspectFixed();
+    this.#relieved = isIntervalRaised && !isSlow ? this.#relieved + 1 : 0;
+    const isRelieved =
+      isIntervalRaised &&
+      this.#relieved < MOST_RELIEVED &&
+      line.fixedMs < MOST_FIXED_IN_RELIEF * this.#targetMs;
+    // What is found at such a load is not true of another.
+    if (isSaturated && settles && !isRelieved) this.#learn(load, tookMs);
+    const cap = isRelieved ? line.loadFor(RELIEF * this.#targetMs) : this.#cap.load;
+    const reachable = isSaturated ? this.#reach(Math.min(aim, load), latencyMs) : 0;
+    this.#load = Math.min(cap, Math.exp(search.ceiling), Math.max(this.#load, reachable));
+    this.#apply();
+  }
+
+  /** At most twice of what was seen to work, as in a slow start; what missed the target may have been too much all the same. */
+  #reach(load: number, latencyMs: number): number {
+    if (latencyMs <= this.#targetMs) return 2 * load;
+    return Math.max(GROWTH_IN_MISS * load, load + this.#search.slots / this.#bounds.batchSize);
+  }
+
+  #learn(load: number, latencyMs: number): void {
+    const search = this.#search;
+    const cap = this.#cap.load;
+    const { line, isOutOfReach } = this.#cap;
+    const limit = Math.min(cap, Math.exp(search.ceiling));
+    const allowed = Math.min(load * FORESEEN, Math.max(load / FORESEEN, limit));
+    const allowedMs = (latencyMs * line.at(allowed)) / line.at(load);
+    const fine = Math.max(0, Math.log(allowedMs / this.#targetMs));
+    search.onFlush(
+      {
+        load: Math.log(load),
+        rate: Math.log(load / latencyMs),
+        score: Math.log(allowed / allowedMs) - fine,
+      },
+      {
+        cap: Math.log(cap),
+        grain: Math.log1p(1 / this.limits.batchSize),
+        least: Math.log(search.slots / this.#bounds.batchSize) - 0.01,
+        deviation: line.deviation,
+        isCrowded: isOutOfReach && search.slots > 1,
+      },
+    );
+  }
+
+  #apply(): void {
+    const { limits } = this;
+    const bounds = this.#bounds;
+    const { slots } = this.#search;
+    this.#load = Math.min(slots, Math.max(this.#load, slots / bounds.batchSize));
+    const share = this.#load / slots;
+    limits.concurrency = slots;
+    limits.batchSize = Math.max(1, Math.floor(share * bounds.batchSize + 0.25));
+    limits.batchBytes =
+      bounds.batchBytes === Infinity ? Infinity : Math.max(1, Math.floor(share * bounds.batchBytes));
+    this.#share = limits.batchSize / bounds.batchSize;
+  }
+}

@@ -1,0 +1,502 @@
+import type { TakenItems } from '../../buffer/admission-queue.js';
+import { Deadline } from '../../common/deadline.js';
+import { forEachInTurns, turnBudget } from '../../common/turn-budget.js';
+import { fieldOf, toError } from '../../common/thrown.js';
+import { LONGEST_DELAY_MS } from '../../common/clock.js';
+import type { StageErrors } from '../../api/errors.js';
+import type { FlushReport } from '../../api/events.js';
+import { ignoreRejections, refusePromise } from '../../guards/user-callbacks.js';
+import type { FailedItem } from '../../api/options.js';
+import type { ResolvedSink } from '../../settings/resolve-sink.js';
+import type { FlushFunction, FlushReason } from '../../api/flush-function.js';
+import type { Launch } from '../adaptive/adaptive-limits.js';
+import type { CallGate } from '../resilience/call-permits.js';
+import { readFlushAnswer, type NamedFailure } from './flush-result.js';
+import { startFlushCall, type CallOutcome } from './flush-call.js';
+import { longestRetryAfter, retryDelay } from '../resilience/backoff.js';
+import {
+  flushFailed,
+  inBatchOrder,
+  isPlainSuccess,
+  SETTLED,
+  wholeVerdict,
+  type Failure,
+  type Verdict,
+  type WholeFailure,
+} from './verdict.js';
+
+/** From so many items on, it takes milliseconds to settle a batch. */
+const LARGE_BATCH = 10_000;
+
+/** What a flight tells the sink that started it. */
+export interface FlightHost<T> {
+  readonly errors: StageErrors;
+  /** `launch`: what adaptive control noted of the flight, for its first call. `share`: as the flight was told. */
+  onAttempt(report: FlushReport, launch: Launch | undefined, share: number): void;
+  onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
+  onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void;
+  /** The items have failed for good and the user's handler has taken them. `toldFlushed` of them count as flushed all the same. */
+  onFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void;
+  /** As `onFailed`, but nobody took them: they are handed back. `first` orders them among others. */
+  onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void;
+  onLateResult(): void;
+  /** The sink as a whole fails. */
+  fail(error: Error): void;
+}
+
+/**
+ * One batch on its way: calls the flush function, again where that may help, until every item has settled. Holds its slot and its
+ * capacity all the while.
+ */
+export class Flight<T> {
+  readonly first: number;
+  /** Under adaptive control: how things stood when it was launched. */
+  launch: Launch | undefined;
+  readonly #settings: ResolvedSink<T>;
+  readonly #flush: FlushFunction<T>;
+  readonly #gate: CallGate;
+  readonly #host: FlightHost<T>;
+  readonly #reason: FlushReason;
+  /** Of its items, those that the lower bound of the flush interval would have held. */
+  readonly #share: number;
+  #items: T[];
+  #sizes: Float64Array | undefined;
+  #weights: Float64Array | undefined;
+  #times: Float64Array | undefined;
+  /** Those of `#items` that have not settled. */
+  #open: readonly T[];
+  #openBytes: number;
+  #attempt = 0;
+  /** Calls that count towards `retry.attempts`: not those that the breaker has taken upon itself. */
+  #spent = 0;
+  /** When the first call began; later, by as much as the breaker has held the flight. */
+  #startedAt = 0;
+  #callAt = 0;
+  /** Since when the breaker holds the flight. */
+  #heldSince: number | undefined;
+  /** A call's outcome is unknown: it may have delivered what a later call reports as failed. */
+  #uncertain = false;
+  #abortError: Error | undefined;
+  /** Ends whatever the flight waits for. */
+  #interrupt: ((error: Error) => void) | undefined;
+
+  constructor(
+    taken: TakenItems<T>,
+    reason: FlushReason,
+    share: number,
+    flush: FlushFunction<T>,
+    settings: ResolvedSink<T>,
+    gate: CallGate,
+    host: FlightHost<T>,
+  ) {
+    this.first = taken.first;
+    this.#items = taken.items;
+    this.#open = taken.items;
+    this.#openBytes = taken.bytes;
+    this.#sizes = taken.sizes;
+    this.#weights = taken.weights;
+    this.#times = taken.times;
+    this.#reason = reason;
+    this.#share = share;
+    this.#flush = flush;
+    this.#settings = settings;
+    this.#gate = gate;
+    this.#host = host;
+  }
+
+  /** The items that have not settled. */
+  get openItems(): readonly T[] {
+    return this.#open;
+  }
+
+  /** When the oldest of the items was admitted that the last call had. */
+  get oldestTime(): number {
+    return this.#open.length === 0 ? Infinity : this.#times![0]!;
+  }
+
+  /** Resolves when every item has settled. Never rejects, whatever the user's code does: what is open is handed back then. */
+  async run(): Promise<void> {
+    try {
+      await this.#settleAll();
+    } catch (thrown) {
+      this.#breakDown(toError(thrown));
+    }
+  }
+
+  /** `random` or the clock, which the user may give, has thrown, or the engine is wrong. */
+  #breakDown(error: Error): void {
+    // Some items of the call may have settled before.
+    const failures = this.#open.map((item) => this.#failure(item, this.#items.indexOf(item), error, true));
+    const { errors } = this.#host;
+    this.#host.fail(errors.owns(error) ? error : errors.handlerFailed('settling a batch', error));
+    if (failures.length > 0) this.#handBack(failures, 0);
+  }
+
+  async #settleAll(): Promise<void> {
+    for (;;) {
+      const outcome = await this.#call();
+      const isLarge = this.#items.length >= LARGE_BATCH;
+      // In a turn of the event loop of its own: an abort ends all batches at once, and an answer comes behind other work.
+      if (isLarge && !isPlainSuccess(outcome)) await turnBudget.nextTurn();
+      let verdict = this.#judge(outcome);
+      if ('isCalledAgain' in verdict)
+        verdict = isLarge ? await this.#failAllInTurns(verdict) : this.#failAll(verdict);
+      const { failures, again } = verdict;
+      if (failures.length > 0 && !(await this.#handOver(verdict))) {
+        this.#handBack([...failures, ...again], verdict.toldFlushed);
+        return;
+      }
+      if (again.length === 0) return;
+      this.#keep(again.map(({ place }) => place));
+      let inTime = this.#aborted || (await this.#pause(again));
+      // Asked right before the call: since it was let go, the breaker may have opened again, or the sink been stopped.
+      while (inTime && this.#isHeldBack()) {
+        this.#heldSince ??= this.#settings.clock.now();
+        inTime = await this.#waitForTurn(undefined);
+      }
+      this.#endHold();
+      if (!inTime) {
+        await this.#giveUp(again);
+        return;
+      }
+      if (this.#aborted) {
+        this.#handBack(again, 0);
+        return;
+      }
+    }
+  }
+
+  /** What was to be called again would be too late. */
+  async #giveUp(failures: Failure<T>[]): Promise<void> {
+    if (!(await this.#handOver({ failures, toldFlushed: 0, again: [] }))) this.#handBack(failures, 0);
+  }
+
+  /** Fires the signal of the call under way; ends a pause. The flight ends when the call answers or its grace has run out. */
+  abort(error: Error): void {
+    this.#abortError = error;
+    this.#interrupt?.(error);
+  }
+
+  get #aborted(): boolean {
+    return this.#abortError !== undefined;
+  }
+
+  async #call(): Promise<CallOutcome> {
+    const now = this.#settings.clock.now();
+    if (this.#attempt === 0) this.#startedAt = now;
+    this.#callAt = now;
+    this.#spent++;
+    this.#gate.onCall(this.first);
+    const context = { attempt: ++this.#attempt, reason: this.#reason, weights: this.#weights };
+    const host = this.#host;
+    const call = startFlushCall(this.#flush, this.#items, context, this.#settings, host.errors, () =>
+      host.onLateResult(),
+    );
+    this.#interrupt = call.interrupt;
+    // The flush function itself may have aborted everything.
+    if (this.#abortError !== undefined) call.interrupt(this.#abortError);
+    const outcome = await call.outcome;
+    this.#interrupt = undefined;
+    return outcome;
+  }
+
+  #judge(outcome: CallOutcome): Verdict<T> | WholeFailure {
+    switch (outcome.kind) {
+      case 'answered':
+        return this.#judgeAnswer(outcome.answer, outcome.latencyMs);
+      case 'rejected':
+        return this.#judgeRejection(outcome.error, outcome.interrupted, outcome.latencyMs);
+      case 'abandoned':
+        return this.#judgeWhole(
+          outcome.error,
+          true,
+          this.#settings.retry.afterTimeout,
+          true,
+          outcome.latencyMs,
+        );
+    }
+  }
+
+  #judgeRejection(error: Error, interrupted: boolean, latencyMs: number): WholeFailure {
+    if (interrupted) {
+      // Its signal had fired: what it did until then is unknown, unless the destination knows.
+      const known = fieldOf(error, 'retryable') === true;
+      return this.#judgeWhole(error, !known, known || this.#settings.retry.afterTimeout, true, latencyMs);
+    }
+    let retryable: boolean;
+    try {
+      const answer: unknown = this.#settings.retry.isRetryable(error);
+      refusePromise('retry.isRetryable', answer, this.#host.errors);
+      retryable = Boolean(answer);
+    } catch (thrown) {
+      const handlerError = this.#host.errors.handlerFailed('retry.isRetryable', thrown);
+      return this.#judgeWhole(handlerError, false, false, false, latencyMs);
+    }
+    const ambiguous = fieldOf(error, 'ambiguous') === true;
+    return this.#judgeWhole(error, ambiguous, retryable, retryable, latencyMs);
+  }
+
+  /** The batch failed as a whole. */
+  #judgeWhole(
+    error: Error,
+    ambiguous: boolean,
+    retryable: boolean,
+    transportFailure: boolean,
+    latencyMs: number,
+  ): WholeFailure {
+    if (transportFailure) this.#gate.failed(this.first, error, this.#callAt);
+    else this.#gate.answered();
+    this.#report(0, this.#items.length, latencyMs, error, transportFailure);
+    const isCalledAgain = retryable && (this.#isHeld() || this.#mayCallAgain());
+    if (isCalledAgain) this.#uncertain ||= ambiguous;
+    return { error, ambiguous, isCalledAgain };
+  }
+
+  #failAll({ error, ambiguous, isCalledAgain }: WholeFailure): Verdict<T> {
+    const failures = this.#items.map((item, place) => this.#failure(item, place, error, ambiguous));
+    return wholeVerdict(failures, isCalledAgain);
+  }
+
+  async #failAllInTurns({ error, ambiguous, isCalledAgain }: WholeFailure): Promise<Verdict<T>> {
+    const items = this.#items;
+    const failures: Failure<T>[] = [];
+    await forEachInTurns(items.length, (place) => {
+      failures.push(this.#failure(items[place]!, place, error, ambiguous));
+    });
+    return wholeVerdict(failures, isCalledAgain);
+  }
+
+  #judgeAnswer(raw: unknown, latencyMs: number): Verdict<T> | WholeFailure {
+    this.#gate.answered();
+    const items = this.#items;
+    const answer = readFlushAnswer(raw, items.length, this.#host.errors);
+    switch (answer.kind) {
+      case 'succeeded':
+        this.#report(items.length, 0, latencyMs, undefined, false);
+        this.#open = [];
+        this.#settleFlushed(items, this.#openBytes, this.#weights);
+        return SETTLED;
+      case 'invalid':
+        ignoreRejections(raw);
+        this.#report(0, items.length, latencyMs, answer.error, false);
+        return { error: answer.error, ambiguous: true, isCalledAgain: false };
+      case 'partial': {
+        const failed = answer.named.size + answer.unnamed;
+        const [first] = answer.named.values();
+        const error = first?.error ?? answer.unnamedError;
+        this.#report(items.length - failed, failed, latencyMs, error, false);
+        return this.#judgePartial(answer.named, answer.unnamed, answer.unnamedError);
+      }
+    }
+  }
+
+  #judgePartial(
+    named: ReadonlyMap<number, NamedFailure>,
+    unnamed: number,
+    unnamedError: Error | undefined,
+  ): Verdict<T> {
+    const verdict: Verdict<T> = { failures: [], toldFlushed: 0, again: [] };
+    const rest: number[] = [];
+    for (const [place, item] of this.#items.entries()) {
+      const failure = named.get(place);
+      if (failure === undefined) rest.push(place);
+      else {
+        const retried = failure.retryable && this.#mayCallAgain();
+        const told = this.#failure(item, place, failure.error, false);
+        (retried ? verdict.again : verdict.failures).push(told);
+      }
+    }
+    if (unnamed === 0) {
+      this.#open = this.#items.filter((_, place) => named.has(place));
+      this.#settleFlushed(
+        rest.map((place) => this.#items[place]!),
+        this.#bytesOf(rest),
+        this.#pickFrom(this.#weights, rest),
+      );
+    } else {
+      // Counts are taken as told. Which of the rest failed is not known, so all of them are reported, marked.
+      for (const place of rest)
+        verdict.failures.push(this.#failure(this.#items[place]!, place, unnamedError!, true));
+      verdict.toldFlushed = rest.length - unnamed;
+    }
+    return verdict;
+  }
+
+  #failure(item: T, place: number, error: Error, ambiguous: boolean): Failure<T> {
+    const weight = this.#weights?.[place] ?? 1;
+    const isAmbiguous = ambiguous || this.#uncertain;
+    return {
+      place,
+      failed: isAmbiguous ? { item, error, weight, ambiguous: true } : { item, error, weight },
+    };
+  }
+
+  /** Items that failed for good go to the handler. Where there is none, or it fails, the sink fails: then the answer is `false`. */
+  async #handOver({ failures, toldFlushed, again }: Verdict<T>): Promise<boolean> {
+    const { onFailed } = this.#settings;
+    if (this.#aborted) return false;
+    const failed = inBatchOrder(failures);
+    if (onFailed === undefined) {
+      this.#host.fail(flushFailed(failed, this.#attempt, this.#host.errors));
+      return false;
+    }
+    try {
+      await this.#interruptible(() => onFailed(failed));
+    } catch (thrown) {
+      this.#host.fail(this.#host.errors.handlerFailed('onFailed', thrown));
+      return false;
+    }
+    const bytes = this.#openBytes - this.#bytesOf(again.map(({ place }) => place));
+    this.#openBytes -= bytes;
+    this.#open = again.map(({ failed: { item } }) => item);
+    this.#host.onFailed(failed, toldFlushed, bytes);
+    return true;
+  }
+
+  /** Everything that is open fails, and goes back to the user. The sink has failed already, so the room that it leaves lets nobody in. */
+  #handBack(failures: Failure<T>[], toldFlushed: number): void {
+    this.#open = [];
+    this.#host.onHandedBack(inBatchOrder(failures), toldFlushed, this.#openBytes, this.first);
+  }
+
+  #settleFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void {
+    this.#openBytes -= bytes;
+    this.#host.onFlushed(items, bytes, weights);
+  }
+
+  /** Waits for the user's handler; after an abort no longer than the grace. */
+  #interruptible(work: () => unknown): Promise<void> {
+    const { clock, abortGraceMs } = this.#settings;
+    return new Promise((resolve, reject) => {
+      // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
+      const hold = clock.setTimeout(() => undefined, LONGEST_DELAY_MS);
+      let grace: Deadline | undefined;
+      const end = (settle: () => void) => {
+        grace?.clear();
+        clock.clearTimeout(hold);
+        this.#interrupt = undefined;
+        settle();
+      };
+      const interrupt = (error: Error) => {
+        this.#interrupt = undefined;
+        grace = new Deadline(clock, abortGraceMs, () => end(() => reject(error)));
+        grace.start();
+      };
+      this.#interrupt = interrupt;
+      // Called only now: the handler itself may abort everything.
+      new Promise((settle) => settle(work())).then(
+        () => end(resolve),
+        (error: unknown) => end(() => reject(toError(error))),
+      );
+    });
+  }
+
+  /** Waits until it is time for the next call. Answers `false` when that would be too late: at once, not after the wait. */
+  async #pause(again: Failure<T>[]): Promise<boolean> {
+    const { retry } = this.#settings;
+    const held = this.#heldSince !== undefined;
+    const delayMs = held ? this.#gate.closedForMs : this.#ownDelay(again);
+    if (!held && this.#elapsedMs + delayMs > retry.maxElapsedMs) return false;
+    if (this.launch !== undefined) this.launch.isRetried = true;
+    this.#host.onRetry(again.at(-1)!.failed.error, this.#attempt, delayMs, this.#items.length);
+    return this.#aborted || this.#waitForTurn(held ? undefined : delayMs);
+  }
+
+  /** What the breaker has held it for does not count. */
+  #endHold(): void {
+    if (this.#heldSince !== undefined) this.#startedAt += this.#settings.clock.now() - this.#heldSince;
+    this.#heldSince = undefined;
+  }
+
+  /** The breaker has not let it go, or takes that back. */
+  #isHeldBack(): boolean {
+    return !this.#aborted && !this.#gate.mayCall(this.first);
+  }
+
+  #ownDelay(again: Failure<T>[]): number {
+    const { random, retry } = this.#settings;
+    const toldMs = longestRetryAfter(again.map(({ failed }) => failed.error));
+    return retryDelay(this.#spent, retry.minDelayMs, retry.maxDelayMs, random, toldMs);
+  }
+
+  /** The delay, if there is one, and then until the breaker lets it go, which may be sooner. Answers `false` when it has become too late. */
+  #waitForTurn(delayMs: number | undefined): Promise<boolean> {
+    const { clock, retry } = this.#settings;
+    return new Promise<boolean>((resolve) => {
+      let timer: unknown;
+      const end = (inTime: boolean) => {
+        clock.clearTimeout(timer);
+        this.#interrupt = undefined;
+        this.#gate.leave(waiting);
+        resolve(inTime);
+      };
+      const waiting = { first: this.first, ready: delayMs === undefined, go: () => end(true) };
+      if (delayMs !== undefined) {
+        timer = clock.setTimeout(() => {
+          // The timer may have come late: where the process was held up, or asleep.
+          if (this.#elapsedMs > retry.maxElapsedMs) return end(false);
+          if (!this.#gate.isOut) return end(true);
+          waiting.ready = true;
+          this.#heldSince = clock.now();
+        }, delayMs);
+      }
+      const interrupt = () => end(true);
+      this.#interrupt = interrupt;
+      this.#gate.wait(waiting);
+    });
+  }
+
+  get #elapsedMs(): number {
+    return this.#settings.clock.now() - this.#startedAt;
+  }
+
+  #mayCallAgain(): boolean {
+    return !this.#aborted && this.#spent < this.#settings.retry.attempts;
+  }
+
+  /** While the breaker is not closed, a failure says nothing about the batch: it is held, and the call does not count. */
+  #isHeld(): boolean {
+    if (this.#aborted || !this.#gate.isOut || this.#settings.retry.attempts < 2) return false;
+    this.#spent--;
+    this.#heldSince = this.#callAt;
+    return true;
+  }
+
+  /** Narrows the flight to the items that are called again. */
+  #keep(places: number[]): void {
+    if (places.length === this.#items.length) return;
+    this.#items = places.map((place) => this.#items[place]!);
+    this.#sizes = this.#pickFrom(this.#sizes, places);
+    this.#weights = this.#pickFrom(this.#weights, places);
+    this.#times = this.#pickFrom(this.#times, places);
+  }
+
+  #pickFrom(lane: Float64Array | undefined, places: number[]): Float64Array | undefined {
+    return lane && Float64Array.from(places, (place) => lane[place]!);
+  }
+
+  #bytesOf(places: number[]): number {
+    const sizes = this.#sizes;
+    return sizes === undefined ? 0 : places.reduce((sum, place) => sum + sizes[place]!, 0);
+  }
+
+  #report(
+    success: number,
+    failed: number,
+    latencyMs: number,
+    error: Error | undefined,
+    transportFailure: boolean,
+  ): void {
+    const report = {
+      attempt: this.#attempt,
+      reason: this.#reason,
+      items: success + failed,
+      success,
+      failed,
+      latencyMs,
+      transportFailure,
+      error,
+    };
+    this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined, this.#share);
+  }
+}

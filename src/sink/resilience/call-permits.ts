@@ -1,0 +1,275 @@
+/** Who may call the destination now: drives the breaker, with its timer, and keeps the flights that wait for another call. */
+
+import { Alarm } from '../../common/alarm.js';
+import type { Clock } from '../../common/clock.js';
+import { DEFAULTS } from '../../settings/defaults.js';
+import { messageOf } from '../../common/thrown.js';
+import type { BackpressureError, StageErrors } from '../../api/errors.js';
+import type { BreakerProbe } from '../../api/options.js';
+import type { BreakerState } from '../../api/flush-function.js';
+import { Breaker, type BreakerSettings } from './circuit-breaker.js';
+import { HealthCheck } from './health-check.js';
+
+/** A flight that waits for its next call. */
+export interface WaitingFlight {
+  /** Its number: the older, the smaller. */
+  readonly first: number;
+  /** Its own delay is over: only the breaker holds it. */
+  ready: boolean;
+  go: () => void;
+}
+
+export interface CallGateSettings {
+  clock: Clock;
+  random: () => number;
+  /** `undefined`: there is none, and every call may be made. */
+  breaker: (BreakerSettings & { probe: BreakerProbe | undefined }) | undefined;
+  flushTimeoutMs: number;
+  abortGraceMs: number;
+}
+
+/** A call that began before the outage's limit may go on for as long as calls may; the sink is not held for longer than that. */
+const MARGIN_MS = 5_000;
+/** The health check stands for the probe of no flight. */
+const NO_FLIGHT = -1;
+
+/** What the gate asks and tells the sink. */
+export interface CallGateHost {
+  /** Nothing is queued, in flight or waiting. */
+  readonly isIdle: boolean;
+  /** Further calls may begin; not after `stop()`. */
+  readonly isRunning: boolean;
+  readonly errors: StageErrors;
+  onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void;
+  /** A batch may go that might not before. */
+  onMayLaunch(): void;
+  /** The destination has been out of reach for too long. */
+  onOutage(error: BackpressureError): void;
+}
+
+export class CallGate {
+  readonly #clock: Clock;
+  readonly #maxOutageMs: number;
+  readonly #host: CallGateHost;
+  readonly #breaker: Breaker | undefined;
+  readonly #waiting = new Set<WaitingFlight>();
+  /** The numbers of flights that have been let go, and whose calls are about to begin: no batch is to go before them. */
+  readonly #released = new Set<number>();
+  readonly #alarm: Alarm;
+  /** How long a call may take, with its grace. */
+  readonly #callLimitMs: number;
+  readonly #check: HealthCheck | undefined;
+  /** The health check has passed since the breaker is half open. */
+  #isReachable = false;
+  #probedAt = -Infinity;
+  /** Since when there is nothing to deliver. */
+  #idleSince: number | undefined;
+  #ended = false;
+
+  constructor(settings: CallGateSettings, host: CallGateHost) {
+    const { clock, random, breaker, flushTimeoutMs, abortGraceMs } = settings;
+    this.#clock = clock;
+    this.#host = host;
+    this.#callLimitMs =
+      (flushTimeoutMs === Infinity ? DEFAULTS.flushTimeoutMs : flushTimeoutMs) + abortGraceMs + MARGIN_MS;
+    if (breaker?.probe !== undefined) this.#check = new HealthCheck(clock, breaker.probe);
+    this.#alarm = new Alarm(clock, () => {
+      this.tend();
+      host.onMayLaunch();
+    });
+    this.#maxOutageMs = breaker?.maxOutageMs ?? Infinity;
+    this.#breaker =
+      breaker &&
+      new Breaker(breaker, random, (...change) => {
+        this.#isReachable = false;
+        host.onBreaker(...change);
+      });
+  }
+
+  /** What holds calls now: nothing does once the sink has ended and the grace of its calls is over. */
+  get state(): BreakerState {
+    return this.#ended && this.#host.isIdle ? 'closed' : (this.#breaker?.state ?? 'closed');
+  }
+
+  /** The breaker is open or half open: calls that fail say nothing new about their batch. */
+  get isOut(): boolean {
+    return this.#breaker !== undefined && this.#breaker.state !== 'closed';
+  }
+
+  /** Whether a batch may have its first call. */
+  get mayLaunch(): boolean {
+    const breaker = this.#breaker;
+    if (breaker === undefined) return true;
+    return breaker.mayCall && this.#released.size === 0 && (!this.isOut || this.#isChecked);
+  }
+
+  /** When the next probe begins; `undefined` unless the breaker is open. */
+  get nextProbeAt(): number | undefined {
+    const at = this.#breaker?.nextProbeAt;
+    return at === Infinity ? undefined : at;
+  }
+
+  /** The last of the transport failures in a row. */
+  get lastError(): Error | undefined {
+    return this.#breaker?.phase.streak?.error;
+  }
+
+  /** How long no call will begin. */
+  get closedForMs(): number {
+    const at = this.nextProbeAt;
+    return at === undefined ? 0 : Math.max(0, at - this.#clock.now());
+  }
+
+  /** Nothing stands between the probe and a batch. */
+  get #isChecked(): boolean {
+    return this.#check === undefined || this.#isReachable;
+  }
+
+  /**
+   * Whether a flight that has been let go, or whose own delay is over, may still have its call: in between the breaker may have opened
+   * again.
+   */
+  mayCall(flight: number): boolean {
+    return !this.isOut || this.#released.has(flight);
+  }
+
+  /** A batch has its first call: while the breaker is half open, that is the probe. */
+  onLaunch(flight: number): void {
+    if (this.isOut) this.#probe(this.#breaker!, flight);
+  }
+
+  #probe(breaker: Breaker, flight: number): void {
+    breaker.probe(flight);
+    this.#probedAt = this.#clock.now();
+  }
+
+  /** A flight's call begins. */
+  onCall(flight: number): void {
+    if (this.#released.delete(flight) && this.#released.size === 0) this.#host.onMayLaunch();
+  }
+
+  /** The destination has answered, whatever it said. */
+  answered(): void {
+    const breaker = this.#breaker;
+    if (breaker === undefined || this.#ended || breaker.isHealthy) return;
+    const wasOut = this.isOut;
+    breaker.answered();
+    if (!wasOut) return;
+    this.#alarm.clear();
+    this.#check?.cancel();
+    const held = [...this.#waiting].filter(({ ready }) => ready);
+    for (const flight of held.toSorted((a, b) => a.first - b.first)) this.#release(flight);
+    this.#host.onMayLaunch();
+  }
+
+  /** A call that began at `startedAt` has failed without an answer. */
+  failed(flight: number, error: Error, startedAt: number): void {
+    const breaker = this.#breaker;
+    if (breaker === undefined || this.#ended) return;
+    breaker.failed(flight, error, startedAt, this.#clock.now());
+    // Those whose calls have not begun wait once more.
+    if (breaker.state === 'open') this.#released.clear();
+    if (breaker.isOver) this.#host.onOutage(this.#outageError(breaker));
+    else this.tend();
+  }
+
+  /** A flight waits for its next call, until `go` is called or it leaves. */
+  wait(flight: WaitingFlight): void {
+    this.#waiting.add(flight);
+    this.tend();
+  }
+
+  leave(flight: WaitingFlight): void {
+    this.#waiting.delete(flight);
+  }
+
+  /** Does what is due, and sets the timer for what will be. To be asked whenever something has come, gone or been started. */
+  tend(): void {
+    const breaker = this.#breaker;
+    if (breaker === undefined || this.#ended || breaker.isHealthy) return;
+    const now = this.#clock.now();
+    if (this.#host.isIdle) {
+      // No item is open: nothing to hold the process for, and nothing that an outage could delay.
+      this.#idleSince ??= now;
+      this.#alarm.clear();
+      return;
+    }
+    if (this.#idleSince !== undefined) breaker.excuse(now - this.#idleSince);
+    this.#idleSince = undefined;
+    if (this.isOut && now >= this.#endsAt(breaker)) {
+      this.#host.onOutage(this.#outageError(breaker));
+      return;
+    }
+    breaker.poll(now);
+    this.#sendProbe(breaker);
+    if (this.isOut) this.#setAlarm(Math.min(breaker.nextProbeAt, this.#endsAt(breaker)));
+  }
+
+  /** When the sink fails, whatever is under way. While it is stopped no probe can be made, so that is the outage's limit. */
+  #endsAt(breaker: Breaker): number {
+    const { outageEndsAt, phase } = breaker;
+    const isProbing = phase.kind === 'half_open' && phase.probe !== undefined;
+    if (!isProbing && !this.#host.isRunning) return outageEndsAt;
+    return Math.max(outageEndsAt, isProbing ? this.#probedAt : 0) + this.#callLimitMs;
+  }
+
+  /** The sink is stopped: a probe that was let go, and has not begun, waits for the next start. */
+  halt(): void {
+    if (!this.isOut || this.#released.size === 0) return;
+    this.#released.clear();
+    this.#breaker!.withdrawProbe();
+  }
+
+  /** The sink has ended: nothing changes any more. */
+  end(): void {
+    this.#ended = true;
+    this.#alarm.clear();
+    this.#check?.cancel();
+  }
+
+  /** After a health check, the oldest of the flights that wait makes the probe, whether its own delay is over or not. */
+  #sendProbe(breaker: Breaker): void {
+    if (!this.isOut || !breaker.mayCall || !this.#host.isRunning) return;
+    if (!this.#isChecked) return this.#startCheck(breaker, this.#check!);
+    let oldest: WaitingFlight | undefined;
+    for (const flight of this.#waiting) {
+      if (oldest === undefined || flight.first < oldest.first) oldest = flight;
+    }
+    if (oldest === undefined) return;
+    this.#probe(breaker, oldest.first);
+    this.#release(oldest);
+  }
+
+  #startCheck(breaker: Breaker, check: HealthCheck): void {
+    this.#probe(breaker, NO_FLIGHT);
+    const startedAt = this.#probedAt;
+    check.run((error) => {
+      if (error !== undefined) return this.failed(NO_FLIGHT, error, startedAt);
+      this.#isReachable = true;
+      breaker.withdrawProbe();
+      this.tend();
+      this.#host.onMayLaunch();
+    });
+  }
+
+  #release(flight: WaitingFlight): void {
+    this.#released.add(flight.first);
+    flight.go();
+  }
+
+  #outageError(breaker: Breaker): BackpressureError {
+    const { streak } = breaker.phase;
+    const message = `the destination has been out of reach for longer than breaker.maxOutageMs (${this.#maxOutageMs} ms)`;
+    const { failures, error } = streak!;
+    return this.#host.errors.create(
+      'ERR_BACKPRESSURE_OUTAGE',
+      `${message}: ${failures} calls in a row failed, the last one with: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+
+  /** Whoever was told something meanwhile may have ended us. */
+  #setAlarm(at: number): void {
+    if (!this.#ended) this.#alarm.set(at);
+  }
+}

@@ -1,0 +1,75 @@
+import type { Clock } from '../../common/clock.js';
+import type { FlushReport } from '../../api/events.js';
+import { FixedPart } from './fixed-part.js';
+import {
+  FAST_FACTOR,
+  isSteady,
+  nextFlushInterval,
+  SLOW_FACTOR,
+  spacingAfter,
+  type IntervalBounds,
+} from './flush-interval.js';
+
+/** How fast batches may follow one another: learnt from every call of the destination. */
+export class FlushPace {
+  readonly #clock: Clock;
+  readonly #bounds: IntervalBounds & { adaptive: boolean };
+  readonly #fixedPart = new FixedPart();
+  #intervalMs: number;
+  #steady = 0;
+  #notBefore = -Infinity;
+  #lastLatencyMs = 0;
+
+  constructor(clock: Clock, bounds: IntervalBounds & { adaptive: boolean }) {
+    this.#clock = clock;
+    this.#bounds = bounds;
+    this.#intervalMs = bounds.minFlushIntervalMs;
+  }
+
+  /** How long the oldest item may wait for its batch. */
+  get intervalMs(): number {
+    return this.#intervalMs;
+  }
+
+  /** The destination is slow, or has been not long ago. */
+  get isRaised(): boolean {
+    return this.#intervalMs > this.#bounds.minFlushIntervalMs;
+  }
+
+  /** Full batches wait until then. */
+  get notBefore(): number {
+    return this.#notBefore;
+  }
+
+  /** Of the last call; 0 before there was one. */
+  get lastLatencyMs(): number {
+    return this.#lastLatencyMs;
+  }
+
+  /** @param share of the batch: what came within the lower bound of the interval after its oldest item */
+  onAttempt(
+    { latencyMs, transportFailure, items }: Pick<FlushReport, 'latencyMs' | 'transportFailure' | 'items'>,
+    share: number,
+  ): void {
+    const { targetLatencyMs, adaptive } = this.#bounds;
+    this.#lastLatencyMs = latencyMs;
+    const judgedMs = transportFailure ? latencyMs : this.#judge(latencyMs, items, share);
+    // To fail fast is no sign of health.
+    if (!transportFailure || latencyMs > SLOW_FACTOR * targetLatencyMs) {
+      const flush = { latencyMs: judgedMs, share, steady: this.#steady };
+      this.#intervalMs = nextFlushInterval(this.#intervalMs, flush, this.#bounds);
+      // Adaptive control makes batches that just keep the target: that they do tells nothing.
+      this.#steady = !adaptive && isSteady(judgedMs, targetLatencyMs) ? this.#steady + 1 : 0;
+    }
+    const spacing = spacingAfter(latencyMs, judgedMs, transportFailure, this.#intervalMs, targetLatencyMs);
+    this.#notBefore = this.#clock.now() + spacing;
+  }
+
+  /** How long it would have taken for this share of its items. */
+  #judge(latencyMs: number, items: number, share: number): number {
+    this.#fixedPart.onFlush(items, latencyMs);
+    if (share === 1 || latencyMs <= this.#bounds.targetLatencyMs * FAST_FACTOR) return latencyMs;
+    const fixedMs = Math.min(latencyMs, this.#fixedPart.estimate());
+    return fixedMs + (latencyMs - fixedMs) * share;
+  }
+}

@@ -1,0 +1,120 @@
+import { turnBudget } from '../../common/turn-budget.js';
+import type { FailedItem, Settlement, SinkOptions } from '../../api/options.js';
+import { settlementOf } from '../../guards/user-callbacks.js';
+import type { DropReason } from '../../api/states.js';
+
+/** So many outcomes are told without waiting for the next occasion: a long burst of drops must not pile them up. */
+const MOST_KEPT = 1_000;
+
+export interface WeighedItems<T> {
+  readonly items: readonly T[];
+  readonly weights?: Float64Array | undefined;
+}
+
+export function failuresOf<T>({ items, weights }: WeighedItems<T>, error: Error): FailedItem<T>[] {
+  return items.map((item, place) => ({ item, error, weight: weights?.[place] ?? 1 }));
+}
+
+/** Gathers outcomes and tells them to `onSettled` in batches, in order. Does nothing, and costs nothing, where there is no such handler. */
+export class SettlementLog<T> {
+  readonly #onSettled: SinkOptions<T>['onSettled'];
+  readonly #onThrow: (name: string, thrown: unknown) => void;
+  readonly #runInContext: (deliver: () => void) => void;
+  #kept: Settlement<T>[] = [];
+  /** What was dropped while the outcomes of a long queue are told: it comes after them. */
+  #droppedBehindQueue: Settlement<T>[] | undefined;
+
+  /** @param runInContext calls a function in the context of the sink: a drop comes in that of the write */
+  constructor(
+    onSettled: SinkOptions<T>['onSettled'],
+    onThrow: (name: string, thrown: unknown) => void,
+    runInContext: (deliver: () => void) => void = (deliver) => deliver(),
+  ) {
+    this.#onSettled = onSettled;
+    this.#runInContext = runInContext;
+    this.#onThrow = onThrow;
+  }
+
+  get isEmpty(): boolean {
+    return this.#kept.length === 0;
+  }
+
+  /** @param weights of `items`; without them each weighs 1 */
+  flushed(items: T[], weights: ArrayLike<number> | undefined): void {
+    if (this.#onSettled === undefined) return;
+    for (const [place, item] of items.entries())
+      this.#kept.push({ item, weight: weights?.[place] ?? 1, outcome: 'flushed' });
+  }
+
+  failed(failures: FailedItem<T>[]): void {
+    if (this.#onSettled === undefined) return;
+    for (const failure of failures) this.#kept.push({ ...failure, outcome: 'failed' });
+  }
+
+  dropped(item: T, weight: number, reason: DropReason): void {
+    if (this.#onSettled === undefined) return;
+    const kept = this.#droppedBehindQueue ?? this.#kept;
+    kept.push({ item, weight, outcome: 'dropped', reason });
+    if (this.#kept.length >= MOST_KEPT) this.#runInContext(() => this.deliver());
+  }
+
+  /** There are so many outcomes that they are told in several turns of the event loop. */
+  isLong(count: number): boolean {
+    return this.#onSettled !== undefined && count > MOST_KEPT;
+  }
+
+  /**
+   * The queue has failed as a whole, and what waited before it is dropped: tells the items by the thousand, in as many turns of the event
+   * loop as it takes. What was in flight is told as it settles, for `committedPosition` counts it. Never rejects.
+   */
+  async failQueue({ items, weights }: WeighedItems<T>, waiting: readonly T[], error: Error): Promise<void> {
+    if (this.#onSettled === undefined) return;
+    this.#droppedBehindQueue = [];
+    // Not from within the call that has ended the sink.
+    await Promise.resolve();
+    await this.#tellInTurns(items.length, (start, end) => {
+      const slice = { items: items.slice(start, end), weights: weights?.subarray(start, end) };
+      return failuresOf(slice, error).map((failure) => ({ ...failure, outcome: 'failed' }));
+    });
+    await this.#tellInTurns(waiting.length, (start, end) =>
+      waiting.slice(start, end).map((item) => ({ item, weight: 1, outcome: 'dropped', reason: 'aborted' })),
+    );
+    this.#kept = this.#kept.concat(this.#droppedBehindQueue);
+    this.#droppedBehindQueue = undefined;
+    this.deliver();
+  }
+
+  /** Tells failures by the thousand, after `before`, in as many turns of the event loop as it takes. Never rejects. */
+  async failInTurns(failures: readonly FailedItem<T>[], before: Promise<void> | undefined): Promise<void> {
+    await before;
+    await this.#tellInTurns(failures.length, (start, end) =>
+      failures.slice(start, end).map((failure) => ({ ...failure, outcome: 'failed' })),
+    );
+  }
+
+  async #tellInTurns(count: number, settle: (start: number, end: number) => Settlement<T>[]): Promise<void> {
+    for (let start = 0; start < count; start += MOST_KEPT) {
+      this.deliver();
+      this.#tell(settle(start, Math.min(count, start + MOST_KEPT)));
+      if (turnBudget.isSpent) await turnBudget.nextTurn();
+    }
+  }
+
+  deliver(): void {
+    const settlements = this.#kept;
+    this.#kept = [];
+    this.#tell(settlements);
+  }
+
+  #tell(settlements: Settlement<T>[]): void {
+    if (settlements.length === 0) return;
+    const fail = (thrown: unknown) => this.#onThrow('onSettled', thrown);
+    try {
+      const answer = this.#onSettled!(settlements);
+      // Not awaited, but a rejection must not become nobody's.
+      if (answer !== undefined) void settlementOf(answer, fail);
+    } catch (thrown) {
+      fail(thrown);
+    }
+  }
+}

@@ -1,0 +1,509 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { Writable } from 'node:stream';
+import type { AdmissionQueue } from '../../buffer/admission-queue.js';
+import type { Outcome } from '../../buffer/drop-strategies.js';
+import type { Ledger } from '../../buffer/ledger.js';
+import { Deadline } from '../../common/deadline.js';
+import type { ResolvedBuffer } from '../../settings/resolve-buffer.js';
+import { nativeChunkCount, owesCallbacks, promiseDrain } from '../node/native-length.js';
+import { isOverridden } from '../node/overrides.js';
+import { Turns } from './yield-schedule.js';
+import type { LastArguments, WriteCallback } from './write-callbacks.js';
+
+/** What stands behind the gate: a batching sink, or a transform. */
+export interface Gated<T> {
+  readonly queue: AdmissionQueue<T>;
+  /** `bytes`, where the item has been measured already. */
+  admit(item: T, bytes?: number): Outcome;
+  /** The same, where `shed` and `sizeOf` have been asked. */
+  admitAsked(item: T, bytes: number): Outcome;
+  /** The stage has ended while the item, which waits, was being decided on. */
+  handBack(item: T): void;
+  /** So many further items, and bytes, may come in without a word to it, until it does something to the queue. */
+  unheeded(): number;
+  unheededBytes(): number;
+  /** A producer is made to wait, or no longer. */
+  setHeld(held: boolean): void;
+  /** Items that waited have been passed over: somebody may have waited for them. */
+  onPassedOver(): void;
+}
+
+/**
+ * The writable side of both streams. Under `block` it makes the producer wait by holding the callback of `_write`: Node then queues
+ * further writes itself and answers `false`, and emits `'drain'` once the callback has been released and that queue is empty.
+ */
+export class ProducerGate<T> {
+  readonly #stream: Writable;
+  readonly #gated: Gated<T>;
+  readonly #settings: ResolvedBuffer<T>;
+  /** Length of Node's own queue, the chunk being written included. */
+  readonly #nativeLength: () => number;
+  readonly #base: Writable;
+  readonly #isSubclass: boolean;
+  readonly #blocks: boolean;
+  readonly #objectMode: boolean;
+  #pauseAt: number;
+  readonly #pauseAtBytes: number;
+  readonly #queue: AdmissionQueue<T>;
+  readonly #ledger: Ledger;
+  readonly #turns: Turns;
+  #open = true;
+  #held: WriteCallback | undefined;
+  #heldLength = 0;
+  /** The held callback has been let go, and is called on the next tick. */
+  #isReleasing = false;
+  /** `write()` has answered `false`, and Node does not know of it. */
+  #owesDrain = false;
+  /** Most listeners that a `'drain'` may have called: so many may write once without listening again. */
+  #mostWoken = 0;
+  /** The chunk of the held callback, while there is no room even for that one; `asked`: whether `shed` has been. */
+  #pending: { chunk: T; asked: boolean } | undefined;
+  /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
+  #asking: WriteCallback | undefined;
+  #askedChunk: T | undefined;
+  /** The contexts of the writes that wait, in order, if the user is asked about them: `shed` and `sizeOf` run in those. */
+  readonly #callers: AsyncResource[] = [];
+  /** That of the chunk that `_write` has. */
+  #caller: AsyncResource | undefined;
+  readonly #asksUser: boolean;
+  /** Bytes of the chunk that is about to go the long way. */
+  #measured: number | undefined;
+  /** The drains under way: how many items had stood in line when each began. */
+  #drains: number[] = [];
+  readonly #blockDeadline: Deadline;
+
+  /** @param base the prototype of the class that is ours */
+  constructor(
+    stream: Writable,
+    gated: Gated<T>,
+    settings: ResolvedBuffer<T>,
+    nativeLength: () => number,
+    base: Writable,
+  ) {
+    this.#stream = stream;
+    this.#base = base;
+    this.#isSubclass = isOverridden(stream, base);
+    this.#gated = gated;
+    this.#settings = settings;
+    this.#nativeLength = nativeLength;
+    this.#blocks = settings.strategy === 'block';
+    this.#objectMode = settings.objectMode;
+    this.#asksUser = settings.shed !== undefined || (settings.objectMode && settings.sizeOf !== undefined);
+    this.#queue = gated.queue;
+    this.#ledger = gated.queue.ledger;
+    this.#blockDeadline = new Deadline(settings.clock, settings.maxBlockTimeMs ?? Infinity, () =>
+      this.#onBlockedTooLong(),
+    );
+    this.#pauseAt = this.#usualPauseAt;
+    this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
+    this.#turns = new Turns(settings.marks.yieldEvery, this.#ledger, () => {
+      // As in Node: none after the end.
+      if (!this.#open) return;
+      this.#countWoken();
+      this.#letOn(() => stream.emit('drain'));
+    });
+  }
+
+  /** What `write()` is to answer, where Node's own has answered with `mayGoOn`. */
+  answer(mayGoOn: boolean): boolean {
+    if (this.isHeld) {
+      // An empty chunk is what Node's own never refuses.
+      this.#owesDrain ||= mayGoOn;
+      this.#onRefusal();
+      return false;
+    }
+    if (!mayGoOn || this.#isBehind()) {
+      this.#onRefusal();
+      // Node before 20.12 answers from what it knew before `_write` had run.
+      if (!this.#open || this.#ledger.waiting > 0) return false;
+    }
+    // A write with a callback goes the long way, and counts all the same.
+    return !this.#turns.take();
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** There are methods in the place of ours: each write goes through Node, and may be left out, put off or made into several. */
+  #isOverridden(): boolean {
+    return this.#isSubclass || this.#stream._write !== this.#base._write;
+  }
+
+  /** A dropping strategy never asks to wait; but what `_construct` or `_write` of a subclass puts off would pile up before it. */
+  #isBehind(): boolean {
+    if (this.#blocks || this.#ledger.waiting === 0 || !this.#isOverridden()) return false;
+    if (this.#waitingLength < this.#settings.marks.highWaterMark) return false;
+    promiseDrain(this.#stream);
+    return true;
+  }
+
+  /** `write()` has answered `false`, and 'drain' will come, but not from Node. */
+  get owesDrain(): boolean {
+    return this.#open && (this.#owesDrain || this.#turns.isUnderWay);
+  }
+
+  /** The producer gives way: nothing keeps an item out, but it is to wait for 'drain'. */
+  get isYielding(): boolean {
+    return this.#turns.isUnderWay;
+  }
+
+  get #usualPauseAt(): number {
+    return this.#blocks ? this.#settings.marks.pauseAt : Infinity;
+  }
+
+  /** All that the first of the drains under way is to settle has been let in: whatever comes now came after it began. */
+  #isShut(): boolean {
+    return this.#drains.length > 0 && this.#gated.queue.decided >= this.#drains[0]!;
+  }
+
+  /** Everything that was written and has not settled: items, or bytes in byte mode. */
+  get length(): number {
+    const { ledger } = this.#gated.queue;
+    return this.#objectMode ? ledger.load + ledger.waiting : ledger.loadBytes + this.#waitingLength;
+  }
+
+  get #waitingLength(): number {
+    if (this.#objectMode) return this.#gated.queue.ledger.waiting;
+    const native = this.#nativeLength();
+    const isHeld = this.#held !== undefined || this.#isReleasing;
+    const bytes = isHeld && this.#pending === undefined ? native - this.#heldLength : native;
+    // Empty chunks have no length for Node, but take memory all the same.
+    return Math.max(bytes, this.#ledger.waiting);
+  }
+
+  /**
+   * The short way into the buffer: where nobody waits and the producer may go on in any case, Node's own queue has nothing to do, and
+   * costs four times as much as admission. Answers whether the chunk was taken; if not, it must go the long way, through `_write`.
+   */
+  take(chunk: T): boolean {
+    return chunk !== null && (this.#queue.admitCleared(chunk) || this.#takeAsking(chunk));
+  }
+
+  #takeAsking(chunk: T): boolean {
+    const ledger = this.#ledger;
+    const queue = this.#queue;
+    if (ledger.waiting > 0) return false;
+    const isCleared = queue.clearsMeasured;
+    if (!isCleared && this.#mustGoLong()) return false;
+    if (isCleared) queue.arriveCleared();
+    else queue.arrive();
+    try {
+      const bytes = queue.measure(chunk);
+      if (isCleared && queue.admitMeasured(chunk, bytes)) return true;
+      if (ledger.queuedBytes + ledger.inFlightBytes + bytes >= this.#pauseAtBytes) {
+        queue.retract();
+        // Behind what `sizeOf` has written meanwhile it would be taken for the size of that.
+        if (ledger.waiting === 0) this.#measured = bytes;
+        return false;
+      }
+      if (this.#gated.admit(chunk, bytes) === 'full') {
+        // By what `sizeOf` or `shed` has written meanwhile: it waits behind that.
+        queue.retract();
+        return false;
+      }
+      if (!this.#turns.take()) this.#clear();
+      return true;
+    } catch (thrown) {
+      // By what `sizeOf` or `shed` did before it threw: nobody asks for what waits any more.
+      if (this.#stream.destroyed) {
+        this.#gated.handBack(chunk);
+        return false;
+      }
+      this.#pending = { chunk, asked: true };
+      this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
+      return false;
+    }
+  }
+
+  #mustGoLong(): boolean {
+    // In byte mode Node must make bytes of strings first.
+    if (!this.#open || this.#held !== undefined || !this.#objectMode || this.#isOverridden()) return true;
+    // The write that makes the producer wait: Node has to know of it, to emit 'drain'.
+    const { queued, inFlight } = this.#ledger;
+    return queued + inFlight + 1 >= this.#pauseAt;
+  }
+
+  /** What would be asked for the next ones, too, is asked once. */
+  #clear(): void {
+    const ledger = this.#ledger;
+    // A listener may have done anything meanwhile.
+    if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
+    this.#queue.clear(
+      Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load, this.#turns.itemsLeft),
+      Math.min(this.#gated.unheededBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
+    );
+  }
+
+  /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
+  onOffer(chunk: unknown): boolean {
+    if (!this.#open || chunk === null) return false;
+    this.#gated.queue.arrive();
+    if (this.#asksUser) this.#callers.push(new AsyncResource('SPILLWAY'));
+    return true;
+  }
+
+  /** The offer was refused with an exception. */
+  retract(): void {
+    this.#queue.retract();
+    this.#callers.pop();
+  }
+
+  /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
+  #onRefusal(): void {
+    if (this.#stream.destroyed) return;
+    // The chunk that found no room, or is being decided on, was written while the producer might go on.
+    const pending = this.#pending === undefined && this.#asking === undefined ? 0 : 1;
+    const length = this.#waitingLength - pending * this.#heldLength;
+    const { maxWaiting } = this.#settings;
+    if (length <= maxWaiting) return;
+    const waiting = this.#ledger.waiting - pending;
+    const excess = waiting - this.#expectedToWait;
+    // In byte mode, where chunks differ in size: their share of the bytes.
+    if (excess <= 0 || (length * excess) / waiting <= maxWaiting) return;
+    const unit = this.#objectMode ? 'items' : 'bytes';
+    const message = `the producer ignored write() answering false: more than maxWaiting (${maxWaiting}) ${unit} wait`;
+    this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_OVERFLOW', message));
+  }
+
+  /**
+   * Chunks that wait although nobody ignores `false`: one for each listener of `'drain'` and each pipe (`pipe()` listens for 'unpipe'; each
+   * source learns by itself that it is to wait), and for each producer that a `'drain'` has sent on. The last are not counted one by one:
+   * some write several turns of the microtask queue later, when another `'drain'` may have come.
+   */
+  get #expectedToWait(): number {
+    return this.#stream.listenerCount('drain') + this.#stream.listenerCount('unpipe') + this.#mostWoken;
+  }
+
+  #countWoken(): void {
+    this.#mostWoken = Math.max(this.#mostWoken, this.#stream.listenerCount('drain'));
+  }
+
+  /** No more chunks are offered: `end` was called. */
+  onEnd(): void {
+    this.#open = false;
+    this.#queue.endClearance();
+  }
+
+  /** `_write`. */
+  admit(chunk: T, callback: WriteCallback): void {
+    // An override has made several of one chunk.
+    if (this.#ledger.waiting === 0) this.#queue.arrive();
+    this.#caller = this.#callers.shift();
+    const bytes = this.#measured;
+    const { offered } = this.#ledger;
+    this.#measured = undefined;
+    if (this.#isShut()) return this.#keepOut(chunk, callback);
+    let outcome: Outcome | undefined;
+    try {
+      outcome = this.#queue.asks
+        ? this.#admitAsking(chunk, bytes, callback)
+        : this.#gated.admit(chunk, bytes);
+    } catch (thrown) {
+      // `random` or the clock, which the user may give.
+      this.#asking = callback;
+      this.#askedChunk = chunk;
+      this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
+    }
+    if (outcome === undefined) return;
+    if (outcome === 'full') this.#pending = { chunk, asked: true };
+    else if (!this.#blocks || !(this.#gated.queue.mustPause || this.#isShut())) {
+      if (this.#ledger.offered === offered) return callback();
+      // Within it the user has written more: Node would call the callbacks of that first.
+      this.#heldLength = this.#lengthOf(chunk);
+      return this.#callOnTick(callback, null);
+    }
+    this.#hold(chunk, callback);
+  }
+
+  /** The last arguments of a write, so that what an override leaves out is noticed when Node is through with it. */
+  watch(encoding: unknown, callback: unknown): LastArguments {
+    if (!this.#isOverridden()) return [encoding, callback];
+    const [given, where] = typeof encoding === 'function' ? [encoding, undefined] : [callback, encoding];
+    const watched: WriteCallback = (error) => {
+      this.countLeftOut();
+      if (typeof given === 'function') (given as WriteCallback)(error);
+    };
+    return [where, watched];
+  }
+
+  /** Chunks that Node has nothing to do with any more, and that never came to `admit`. */
+  countLeftOut(): void {
+    const leftOut = this.#ledger.waiting - nativeChunkCount(this.#stream);
+    if (leftOut <= 0 || this.#stream.destroyed) return;
+    this.#queue.passOver(leftOut);
+    this.#gated.onPassedOver();
+  }
+
+  /** Answers `undefined` where that has destroyed the stream. */
+  #admitAsking(chunk: T, bytes: number | undefined, callback: WriteCallback): Outcome | undefined {
+    this.#asking = callback;
+    this.#askedChunk = chunk;
+    this.#heldLength = this.#lengthOf(chunk);
+    const answer = this.#ask(chunk, false, bytes);
+    if (answer === undefined) return undefined;
+    this.#asking = undefined;
+    this.#askedChunk = undefined;
+    return this.#admitAsked(chunk, answer);
+  }
+
+  /** What the user says of a chunk: `'shed'`, or its bytes. Answers `undefined` where the stream is destroyed: `close` has handed it back. */
+  #ask(chunk: T, asked: boolean, bytes?: number): number | 'shed' | undefined {
+    let answer: number | 'shed' | undefined;
+    try {
+      answer =
+        this.#caller === undefined
+          ? this.#askUser(chunk, asked, bytes)
+          : this.#caller.runInAsyncScope(this.#askUser, this, chunk, asked, bytes);
+    } catch (thrown) {
+      // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
+      this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
+    }
+    return this.#stream.destroyed ? undefined : answer;
+  }
+
+  #askUser(chunk: T, asked: boolean, bytes: number | undefined): number | 'shed' {
+    return !asked && this.#queue.sheds(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
+  }
+
+  #admitAsked(chunk: T, answer: number | 'shed'): Outcome {
+    return answer === 'shed' ? this.#queue.drop(chunk, 'shed') : this.#gated.admitAsked(chunk, answer);
+  }
+
+  /** A drain is under way, and this chunk was written after it began. */
+  #keepOut(chunk: T, callback: WriteCallback): void {
+    if (this.#blocks) {
+      this.#pending = { chunk, asked: false };
+      this.#hold(chunk, callback);
+    } else {
+      this.#gated.queue.reject(chunk);
+      callback();
+    }
+  }
+
+  /**
+   * A drain begins. Answers with its mark, for `endDrain`: as many items as have stood in line by now are let in as ever; those that
+   * come later wait until it is over, and so does a producer once the last of those has been let in.
+   */
+  beginDrain(): number {
+    const mark = this.#gated.queue.lined;
+    this.#drains.push(mark);
+    // No write goes the short way; the usual one is not slowed by having to ask.
+    this.#pauseAt = 0;
+    this.#queue.endClearance();
+    return mark;
+  }
+
+  endDrain(mark: number): void {
+    this.#drains.splice(this.#drains.indexOf(mark), 1);
+    if (this.#drains.length === 0) this.#pauseAt = this.#usualPauseAt;
+    this.onRoom();
+    if (this.#held !== undefined) this.#setBlockDeadline();
+  }
+
+  /** Copies of the items that wait, in order; of those only that had stood in line at `mark`. */
+  waitingItems(mark = Infinity): T[] {
+    if (this.#ledger.waiting === 0) return [];
+    // Node leaves holes behind while it works the queue off.
+    const { writableBuffer } = this.#stream as Writable & { writableBuffer?: ({ chunk: T } | null)[] };
+    const waiting: T[] = [];
+    if (this.#pending !== undefined) waiting.push(this.#pending.chunk);
+    if (this.#asking !== undefined) waiting.push(this.#askedChunk as T);
+    // A loop: there may be as many as the buffer has room for.
+    for (const write of writableBuffer ?? []) if (write !== null) waiting.push(write.chunk);
+    const count = mark - this.#gated.queue.decided;
+    return count < waiting.length ? waiting.slice(0, Math.max(0, count)) : waiting;
+  }
+
+  /** Load has gone down. */
+  onRoom(): void {
+    if (this.#held === undefined) return;
+    const { queue } = this.#gated;
+    if (this.#pending !== undefined) {
+      if (!this.#pending.asked && this.#isShut()) return;
+      const { chunk, asked } = this.#pending;
+      const answer = this.#ask(chunk, asked);
+      if (answer === undefined) return;
+      // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
+      this.#pending = undefined;
+      if (this.#admitAsked(chunk, answer) === 'full') this.#pending = { chunk, asked: true };
+      else if (!queue.mustPause && !this.#isShut() && this.isHeld) this.#release();
+    } else if (queue.mayResume && !this.#isShut()) {
+      this.#release();
+    }
+  }
+
+  /** The stream is destroyed. Answers with the chunks that were never admitted. */
+  close(reason: Error | null): T[] {
+    this.#open = false;
+    this.#queue.endClearance();
+    const waiting = this.waitingItems();
+    const admitted = this.#pending === undefined;
+    this.#pending = undefined;
+    // Node answers the callbacks of the other writes only once this one has been called.
+    if (this.#held !== undefined) this.#release(admitted ? null : reason);
+    // Within `_write`: what has been written meanwhile comes after it.
+    if (this.#asking !== undefined) process.nextTick(this.#asking, reason);
+    this.#asking = undefined;
+    this.#askedChunk = undefined;
+    return waiting;
+  }
+
+  #hold(chunk: T, callback: WriteCallback): void {
+    this.#held = callback;
+    this.#heldLength = this.#lengthOf(chunk);
+    // It has gone on all the same: Node emits 'drain' when there is room.
+    this.#turns.callOff();
+    this.#gated.setHeld(true);
+    this.#setBlockDeadline();
+  }
+
+  #lengthOf(chunk: T): number {
+    return this.#objectMode ? 1 : (chunk as Uint8Array).byteLength;
+  }
+
+  #setBlockDeadline(): void {
+    const { clock, maxBlockTimeMs } = this.#settings;
+    if (maxBlockTimeMs === undefined || maxBlockTimeMs === Infinity) return;
+    const deadline = this.#blockDeadline;
+    // A timer keeps the context alive in which it is set.
+    this.#queue.context.runInAsyncScope(() => deadline.setBy(clock.now() + maxBlockTimeMs));
+  }
+
+  #onBlockedTooLong(): void {
+    // It is the drain that makes the producer wait: its time for room begins when that is over.
+    if (this.#isShut()) return;
+    const message = `no room for longer than maxBlockTimeMs (${this.#settings.maxBlockTimeMs} ms)`;
+    this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
+  }
+
+  #release(error: Error | null = null): void {
+    const callback = this.#held!;
+    this.#held = undefined;
+    this.#gated.setHeld(false);
+    this.#blockDeadline.clear();
+    this.#countWoken();
+    if (this.#owesDrain) promiseDrain(this.#stream);
+    this.#owesDrain = false;
+    if (!owesCallbacks(this.#stream)) return this.#letOn(() => callback(error));
+    // A callback that comes late is called at once, ahead of those of earlier writes that Node has put off to the next tick.
+    this.#callOnTick(callback, error);
+  }
+
+  #callOnTick(callback: WriteCallback, error: Error | null): void {
+    this.#isReleasing = true;
+    process.nextTick(() => {
+      this.#isReleasing = false;
+      this.#letOn(() => callback(error));
+    });
+  }
+
+  /** Does what calls the producer's listeners. */
+  #letOn(release: () => unknown): void {
+    try {
+      this.#queue.context.runInAsyncScope(release);
+    } catch (thrown) {
+      this.#stream.destroy(this.#queue.errors.handlerFailed("listener of 'drain'", thrown));
+    }
+  }
+}

@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AdmissionQueue } from '../../src/buffer/admission-queue.js';
+import type { QueueSettings } from '../../src/buffer/queue-settings.js';
+import type { BackpressureState } from '../../src/api/states.js';
+
+/** What may happen to a queue. */
+type Step =
+  | { kind: 'offer'; count: number; most: number; mostBytes: number }
+  | { kind: 'take' | 'settle'; count: number }
+  | { kind: 'listen' | 'drain'; on: boolean }
+  | { kind: 'wait'; ms: number };
+
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant('offer' as const),
+        count: fc.integer({ min: 1, max: 90 }),
+        most: fc.constantFrom(-1, 0, 1, 3, 100, Infinity),
+        mostBytes: fc.constantFrom(-1, 0, 5, 100, Infinity),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('take' as const, 'settle' as const),
+        count: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 5, max: 60 })),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('listen' as const, 'drain' as const),
+        on: fc.boolean(),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 9 }) }),
+    },
+  ),
+  { maxLength: 40 },
+);
+
+const settings = fc.record({
+  strategy: fc.constantFrom(
+    'block' as const,
+    'drop_oldest' as const,
+    'drop_newest' as const,
+    'sample' as const,
+  ),
+  capacity: fc.integer({ min: 1, max: 80 }),
+  sampleRate: fc.integer({ min: 1, max: 7 }),
+  /** What may be shed does not come in without a question; what is measured, by its size. */
+  looks: fc.constantFrom('no' as const, 'shed' as const, 'sizeOf' as const, 'both' as const),
+  capacityBytes: fc.integer({ min: 1, max: 200 }),
+  seed: fc.integer({ min: 1, max: 1_000 }),
+});
+
+/** All that can be seen of a queue while the steps are done to it, with clearance or without. */
+function seen(
+  { seed, looks, capacityBytes, ...given }: typeof settings extends fc.Arbitrary<infer S> ? S : never,
+  todo: Step[],
+  clears: boolean,
+) {
+  let now = 0;
+  const events: unknown[] = [];
+  let listens = true;
+  let random = seed;
+  const all: QueueSettings<number> = {
+    ...given,
+    capacityBytes: looks === 'sizeOf' || looks === 'both' ? capacityBytes : Infinity,
+    marks: {
+      pauseAt: 8,
+      resumeAt: 5,
+      pauseAtBytes: Infinity,
+      resumeAtBytes: Infinity,
+      highWaterMark: 8,
+      yieldEvery: Infinity,
+    },
+    lowWatermark: 0.5,
+    highWatermark: 0.8,
+    random: () => (random = (random * 16_807) % 2_147_483_647) / 2_147_483_647,
+    sizeOf: looks === 'sizeOf' || looks === 'both' ? (item) => item % 5 : undefined,
+    shed: looks === 'shed' || looks === 'both' ? (item) => item % 5 === 0 : undefined,
+    clock: { now: () => now, setTimeout: () => undefined, clearTimeout: () => undefined },
+  };
+  const queue = new AdmissionQueue<number>(all, {
+    onState: (state: BackpressureState) => events.push(state),
+    onDrop: (item, reason) => listens && events.push([item, reason]),
+    heedsDrops: () => listens,
+  });
+  const flights: { count: number; bytes: number }[] = [];
+  let next = 0;
+  let cleared = 0;
+  const offer = (most: number, mostBytes: number) => {
+    next++;
+    if (queue.admitCleared(next)) {
+      cleared++;
+      return;
+    }
+    let bytes: number | undefined;
+    if (queue.clearsMeasured) {
+      queue.arriveCleared();
+      bytes = queue.measure(next);
+      if (queue.admitMeasured(next, bytes)) {
+        cleared++;
+        return;
+      }
+    } else queue.arrive();
+    if (queue.admit(next, bytes) === 'full') queue.reject(next);
+    if (clears) queue.clear(most, mostBytes);
+  };
+  const views = todo.map((step) => {
+    switch (step.kind) {
+      case 'offer':
+        for (let index = 0; index < step.count; index++) offer(step.most, step.mostBytes);
+        break;
+      case 'take': {
+        const { items, weights, bytes } = queue.take(Math.min(step.count, queue.ledger.queued));
+        events.push(items, weights);
+        flights.push({ count: items.length, bytes });
+        break;
+      }
+      case 'settle': {
+        const flight = flights.shift();
+        if (flight !== undefined) queue.settle(flight.count, 0, flight.bytes);
+        break;
+      }
+      case 'listen':
+        listens = step.on;
+        break;
+      case 'drain':
+        queue.setDraining(step.on);
+        break;
+      case 'wait':
+        now += step.ms;
+    }
+    const { ledger, state, unrepresented, lined, decided } = queue;
+    const oldest = ledger.queued > 0 ? queue.oldestTime : undefined;
+    const counts = structuredClone(ledger);
+    return { counts, state, unrepresented, lined, decided, oldest, items: queue.queuedItems() };
+  });
+  return { events, views, times: queue.timeInStateMs(), cleared };
+}
+
+describe('clearance', () => {
+  it('changes nothing that can be seen: what is dropped, kept, told, counted, weighed, and when it came', () => {
+    const cleared = { no: 0, shed: 0, sizeOf: 0, both: 0 };
+    fc.assert(
+      fc.property(settings, steps, (given, todo) => {
+        const { cleared: withClearance, ...quick } = seen(given, todo, true);
+        const { cleared: without, ...usual } = seen(given, todo, false);
+        expect(quick).toEqual(usual);
+        expect(without).toBe(0);
+        if (given.looks === 'shed' || given.looks === 'both') expect(withClearance).toBe(0);
+        cleared[given.looks] += withClearance;
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(cleared.no).toBeGreaterThan(1_000);
+    expect(cleared.sizeOf).toBeGreaterThan(1_000);
+  });
+
+  it('ends at the capacity, too, where the state is BLOCKED still but there is room', () => {
+    const given = {
+      strategy: 'block' as const,
+      capacity: 100,
+      sampleRate: 1,
+      looks: 'no' as const,
+      capacityBytes: 1,
+      seed: 1,
+    };
+    const todo: Step[] = [
+      { kind: 'offer', count: 100, most: Infinity, mostBytes: Infinity },
+      { kind: 'take', count: 4 },
+      { kind: 'settle', count: 1 },
+      { kind: 'offer', count: 9, most: Infinity, mostBytes: Infinity },
+    ];
+    const { views } = seen(given, todo, true);
+    expect(views[2]).toMatchObject({ state: 'blocked', counts: { queued: 96 } });
+    expect(views[3]).toMatchObject({ state: 'blocked', counts: { queued: 100, drops: { rejected: 5 } } });
+  });
+});

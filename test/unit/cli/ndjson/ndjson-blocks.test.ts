@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest';
+import { BlockCut } from '../../../../src/cli/records/block-cut.js';
+import { NdjsonBlocks } from '../../../../src/cli/ndjson/ndjson-blocks.js';
+import { NdjsonTranscoder } from '../../../../src/cli/ndjson/copy/ndjson-copy.js';
+import { NdjsonRows } from '../../../../src/cli/ndjson/rows/ndjson-rows.js';
+import { RecordBlock, type OpenReader } from '../../../../src/cli/records/record-block.js';
+import type { BlockContent } from '../../../../src/cli/records/block-content.js';
+import { BlockStream } from '../../../../src/cli/records/record-stream.js';
+import { columnOf } from '../../../support/ndjson-reference.js';
+
+const FILE = { name: 'events.ndjson', path: 'events.ndjson', sizeBytes: undefined };
+const ROW_OPTIONS = { columns: [columnOf('a', 'int4'), columnOf('b', 'text')], ignoresOtherKeys: false };
+
+interface Choice {
+  batchSize?: number;
+  keepsBadRecords?: boolean;
+}
+
+function openBlocks({ batchSize, keepsBadRecords = false }: Choice = {}): NdjsonBlocks {
+  return new NdjsonBlocks(FILE, {
+    ...ROW_OPTIONS,
+    transcoder: new NdjsonTranscoder(ROW_OPTIONS),
+    cut: new BlockCut(batchSize),
+    keepsBadRecords,
+  });
+}
+
+/** Each block in short: its line, and what is sent of it, or the number of its rows. */
+function blocksOf(texts: string | Buffer | string[], choice?: Choice): unknown[] {
+  const found: unknown[] = [];
+  const reader = openBlocks(choice);
+  const take = (content: BlockContent, line: number, records?: number): void => {
+    found.push([line, content.kind === 'sent' ? content.sent.toString() : content.rows.length]);
+    expect(records).toBe(content.kind === 'sent' ? content.records : content.rows.length);
+  };
+  try {
+    for (const text of Array.isArray(texts) ? texts : [texts]) reader.read(Buffer.from(text), take);
+  } catch (error) {
+    found.push((error as Error).message);
+  }
+  return found;
+}
+
+describe('blocks of NDJSON', () => {
+  it('are sent as text of COPY, and go on where the one before ended', () => {
+    expect(blocksOf(['{"a":1,"b":"x\\t"}\n{"b":"y"}\r\n', '\n{"a":2}'])).toEqual([
+      [1, '1\tx\\t\n\\N\ty\n'],
+      [3, '2\t\\N\n'],
+    ]);
+  });
+
+  it('of blank lines are none, but count', () => {
+    expect(blocksOf(['\n \n', '{"a":1}\n'])).toEqual([[3, '1\t\\N\n']]);
+  });
+
+  it('tell the line of their last record, whatever blank lines there are', () => {
+    const stream = new BlockStream(
+      { delimiter: undefined, maxRecordBytes: 1000, open: () => openBlocks() },
+      () => new NdjsonRows(FILE, ROW_OPTIONS),
+      () => undefined,
+    );
+    stream.write({ file: FILE, bytes: Buffer.from('\n{"a":1}\n\n{"a":2}\n\n\n'), last: false });
+    expect(stream.lastRow).toEqual({ file: FILE, line: 4 });
+    expect(stream.passed).toBe(2);
+  });
+
+  it('end where batches of --batch-size do', () => {
+    const text = '{"a":1}\n{"a":2}\n\n{"a":3}\n{"a":4}\n{"a":5}\n';
+    expect(blocksOf(text, { batchSize: 2 })).toEqual([
+      [1, '1\t\\N\n2\t\\N\n'],
+      [3, '3\t\\N\n'],
+      [5, '4\t\\N\n'],
+      [6, '5\t\\N\n'],
+    ]);
+    expect(blocksOf('{"a":1}\n{}}\n{"a":2}\n{"a":3}\n', { batchSize: 2, keepsBadRecords: true })).toEqual([
+      [1, '1\t\\N\n'],
+      [2, 1],
+      [3, 2],
+    ]);
+  });
+
+  it.each([
+    ['{"a":', 'not JSON: the text ends in the middle of a value'],
+    ['[]', 'expected a JSON object, got an array'],
+    ['{"c":1}', 'the key "c" is not among those that are loaded; name all in --columns'],
+  ])('end with the first record that cannot be read: those before it pass', (bad, reason) => {
+    const text = `{"a":1}\n\n${bad}\n{"a":2}\n`;
+    expect(blocksOf(text)).toEqual([[1, '1\t\\N\n'], `events.ndjson:3: ${reason}`]);
+    expect(blocksOf(text, { keepsBadRecords: true })).toEqual([
+      [1, '1\t\\N\n'],
+      [3, 2],
+    ]);
+  });
+
+  it('are rows from the first record on that a column cannot take', () => {
+    expect(blocksOf(['{"a":1}\n{"a":1.5}\n{"a":2}\n', '{"a":3}\n'])).toEqual([
+      [1, '1\t\\N\n'],
+      [2, 2],
+      [4, '3\t\\N\n'],
+    ]);
+  });
+
+  it('hold no more than what is sent of them, where a record follows that is read', () => {
+    const written: string[] = [];
+    openBlocks().read(Buffer.from('{"a":1}\n\n{"a":1.5}\n'), (content) => {
+      if (content.kind === 'sent') written.push(content.written.toString());
+    });
+    expect(written).toEqual(['{"a":1}\n\n']);
+  });
+
+  it('count what the splitter refuses', () => {
+    const reader = openBlocks({ batchSize: 2 });
+    const refused: number[] = [];
+    reader.refuseLine('too long', Buffer.from('x'), (_, line) => refused.push(line));
+    const lines: number[] = [];
+    reader.read(Buffer.from('{"a":1}\n{"a":2}\n'), (_, line) => lines.push(line));
+    expect([refused, lines]).toEqual([[1], [2, 3]]);
+  });
+
+  it('are the rows that a reader makes of them, and hold both', () => {
+    const text = '\n{"a":1}\n\n \n{"b":"é","a":20000000000000000000}\n\n';
+    const blocks: RecordBlock[] = [];
+    openBlocks().read(Buffer.from(text), (content, line) => {
+      if (content.kind === 'sent') blocks.push(new RecordBlock(FILE, line, 7, content));
+    });
+    const open: OpenReader = (file, firstLine) => {
+      const rows = new NdjsonRows(file, ROW_OPTIONS);
+      rows.nextLine = firstLine;
+      return rows;
+    };
+    const [block] = blocks;
+    expect(block!.rows(open).map(({ values, line, ordinal }) => [values, line, ordinal])).toEqual([
+      [[1, undefined], 2, 7],
+      [['20000000000000000000', 'é'], 5, 8],
+    ]);
+    expect(block!.bytes).toBe(
+      Buffer.byteLength(text) + Buffer.byteLength('1\t\\N\n20000000000000000000\té\n'),
+    );
+  });
+});

@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest';
+import { WaitingLine } from '../../../src/controller/push-queue.js';
+import { range, startController } from '../../support/destination.js';
+import { ManualClock, settle } from '../../support/manual-clock.js';
+
+const unsized = () => 0;
+
+function line(maxBlockTimeMs = 100) {
+  const clock = new ManualClock();
+  const timedOut: number[] = [];
+  return {
+    clock,
+    timedOut,
+    line: new WaitingLine<number>(clock, maxBlockTimeMs, (item) => timedOut.push(item)),
+  };
+}
+
+describe('the waiting line', () => {
+  it('lets in first come first served, as long as there is room', async () => {
+    const { line: waiting } = line();
+    const answers = range(1, 5).map((item) => waiting.add(item));
+    const admitted: number[] = [];
+    waiting.release(unsized, (item) => admitted.length < 3 && admitted.push(item) > 0);
+    expect(admitted).toEqual([1, 2, 3]);
+    expect(await Promise.all(answers.slice(0, 3))).toEqual([true, true, true]);
+    expect(waiting.items()).toEqual([4, 5]);
+  });
+
+  it('leaves no timer once everybody has been let in', () => {
+    const { clock, line: waiting } = line();
+    for (const item of range(1, 3)) void waiting.add(item);
+    expect(clock.pending).toBe(1);
+    waiting.release(unsized, () => true);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('keeps its order over thousands, let in a few at a time', () => {
+    const { line: waiting } = line();
+    const admitted: number[] = [];
+    let next = 0;
+    while (admitted.length < 5_000) {
+      for (let n = 0; n < 7 && next < 5_000; n++) void waiting.add(next++);
+      let room = 1 + (admitted.length % 9);
+      waiting.release(unsized, (item) => room-- > 0 && admitted.push(item) > 0);
+    }
+    expect(admitted).toEqual(range(0, 4_999));
+    expect(waiting.length).toBe(0);
+  });
+
+  it('answers false after maxBlockTimeMs, to the one who has waited so long and to no other', async () => {
+    const { clock, line: waiting, timedOut } = line(100);
+    const first = waiting.add(1);
+    await clock.advance(60);
+    void waiting.add(2);
+    await clock.advance(39);
+    expect(timedOut).toEqual([]);
+    await clock.advance(1);
+    expect(timedOut).toEqual([1]);
+    expect(await first).toBe(false);
+    expect(waiting.items()).toEqual([2]);
+    await clock.advance(60);
+    expect(timedOut).toEqual([1, 2]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('waits without a timer where there is no limit', async () => {
+    const { clock, line: waiting } = line(Infinity);
+    void waiting.add(1);
+    expect(clock.pending).toBe(0);
+    await clock.advance(1e9);
+    expect(waiting.length).toBe(1);
+  });
+
+  it('rejects everybody, answers with their items, and leaves no timer', async () => {
+    const { clock, line: waiting } = line();
+    const answers = [waiting.add(1), waiting.add(2)];
+    expect(waiting.rejectAll(new Error('over'))).toEqual([1, 2]);
+    await Promise.all(answers.map((answer) => expect(answer).rejects.toThrow('over')));
+    expect(waiting.length).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('keeps the item when it cannot be measured', () => {
+    const { clock, line: waiting } = line();
+    void waiting.add(1);
+    const measure = () => {
+      throw new Error('no size');
+    };
+    expect(() => waiting.release(measure, () => true)).toThrow('no size');
+    expect(waiting.items()).toEqual([1]);
+    expect(clock.pending).toBe(1);
+  });
+
+  it('does not reject the one who is being let in, when a listener ends everything at that moment', async () => {
+    const { line: waiting } = line();
+    const answers = [waiting.add(1), waiting.add(2), waiting.add(3)];
+    for (const answer of answers) answer.catch(() => undefined);
+    let rejected: number[] = [];
+    waiting.release(unsized, () => {
+      rejected = waiting.rejectAll(new Error('over'));
+      return true;
+    });
+    expect(rejected).toEqual([2, 3]);
+    expect(waiting.length).toBe(0);
+    expect(await answers[0]).toBe(true);
+  });
+
+  it('still has the one who is being measured, and does not let it in once everybody has been rejected', async () => {
+    const { line: waiting } = line();
+    const answers = [waiting.add(1), waiting.add(2)];
+    const lengths: number[] = [];
+    const admitted: number[] = [];
+    waiting.release(
+      () => {
+        lengths.push(waiting.length);
+        waiting.rejectAll(new Error('over'));
+        return 1;
+      },
+      (item) => admitted.push(item) > 0,
+    );
+    expect({ lengths, admitted }).toEqual({ lengths: [2], admitted: [] });
+    await Promise.all(answers.map((answer) => expect(answer).rejects.toThrow('over')));
+  });
+
+  it('admits by the size as it is now', () => {
+    const { line: waiting } = line();
+    for (const item of range(1, 3)) void waiting.add(item);
+    const admitted: number[] = [];
+    waiting.release(
+      (item) => 10 * item,
+      (_item, bytes) => bytes < 30 && admitted.push(bytes) > 0,
+    );
+    expect(admitted).toEqual([10, 20]);
+    expect(waiting.items()).toEqual([3]);
+  });
+});
+
+describe('push() that waits', () => {
+  it('settles each item once when a state listener aborts while waiting items are let in', async () => {
+    const abort = new AbortController();
+    const outcomes: [number, string][] = [];
+    const { clock, controller } = startController(
+      {
+        maxBufferSize: 4,
+        batchSize: 2,
+        signal: abort.signal,
+        onSettled: (settlements) =>
+          outcomes.push(...settlements.map(({ item, outcome }) => [item, outcome] as [number, string])),
+      },
+      [{ kind: 'slow', ms: 10 }],
+    );
+    for (const item of range(1, 8)) controller.push(item).catch(() => undefined);
+    await settle();
+    controller.on('state', (state, previous) => {
+      if (state === 'blocked' && previous !== 'blocked') abort.abort();
+    });
+    await clock.advance(10_000);
+    expect(abort.signal.aborted).toBe(true);
+    expect(outcomes.map(([item]) => item).toSorted((a, b) => a - b)).toEqual(range(1, 8));
+    expect(controller.getMetrics()).toMatchObject({ waiting: 0, bufferSize: 0, inFlight: 0 });
+  });
+
+  it('lets the next one in when the first, who was too large, has given up', async () => {
+    const { clock, controller } = startController({
+      maxBufferBytes: 10,
+      sizeOf: (item) => item,
+      maxBlockTimeMs: 100,
+    });
+    controller.stop();
+    void controller.push(6);
+    const large = controller.push(9);
+    await clock.advance(50);
+    const small = controller.push(4);
+    await clock.advance(50);
+    expect(await large).toBe(false);
+    expect(await small).toBe(true);
+  });
+});

@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { WorkPacer } from '../../../../src/common/turn-budget.js';
+import { planLayout } from '../../../../src/postgres/rows/row-layout.js';
+import { SentRows } from '../../../../src/postgres/rows/sent-rows.js';
+import { repeatedKeys } from '../../../../src/postgres/isolation/candidates.js';
+
+const LAYOUT = planLayout(
+  {
+    schema: 'public',
+    table: 'flights',
+    columns: ['a', 'b'].map((name) => ({
+      name,
+      typeName: 'text',
+      type: { kind: 'scalar', name: 'text', category: 'S' },
+      isGenerated: false,
+    })),
+    refersToItself: false,
+    hasTriggers: false,
+  },
+  { names: ['a', 'b'], source: 'option' },
+);
+
+function repeated(keys: readonly (string | null)[], detail = 'Key (a)=(1) already exists.') {
+  const error = Object.assign(new Error('duplicate key'), { code: '23505', detail });
+  const rows = keys.map((key, row) => ({ a: key, b: String(row) }));
+  return repeatedKeys(error, new SentRows(LAYOUT, rows), new WorkPacer());
+}
+
+describe('rows with the key of an earlier one', () => {
+  test('each with the first one that has it, whatever the keys; NULL equals nothing', async () => {
+    const key = fc.option(fc.oneof(fc.nat(30).map(String), fc.string()), { nil: null });
+    await fc.assert(
+      fc.asyncProperty(fc.array(key, { maxLength: 300 }), async (keys) => {
+        const expected = keys.flatMap((value, row) => {
+          const first = keys.indexOf(value);
+          return value === null || first === row ? [] : [[first, row]];
+        });
+        expect(await repeated(keys)).toEqual(expected);
+      }),
+    );
+  });
+
+  test('of a whole batch', async () => {
+    const keys = [...Array(30_000).keys()].map((row) => String(row % 29_900));
+    expect(await repeated(keys)).toEqual([...Array(100).keys()].map((row) => [row, 29_900 + row]));
+  });
+
+  test('a key of several columns is all of them together', async () => {
+    expect(await repeated(['1', '1'], 'Key (a, b)=(1, 0) already exists.')).toEqual([]);
+  });
+});

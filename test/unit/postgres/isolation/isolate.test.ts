@@ -1,0 +1,346 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isolate } from '../../../../src/postgres/isolation/isolate.js';
+import type { ByKind, Refusal } from '../../../../src/postgres/isolation/refusal.js';
+
+interface ModelRow {
+  /** `named`: the server names the row. `unnamed`: it finds it after the rows of a statement, and names none. */
+  fault: 'none' | 'named' | 'unnamed';
+  key: number;
+  /** A key that must be in the table by the end of the statement. */
+  refersTo?: number;
+  /** A key that must be in the table, or before this row in its statement, as a trigger for each row may ask. */
+  needs?: number;
+  /** Another row, by its place, that may not be in the same statement, as a trigger after the statement may ask. */
+  apartFrom?: number;
+  /** Errors may hint at it, or at others that are good. */
+  isSuspect?: boolean;
+}
+
+type Gaps = ByKind<number | undefined>;
+
+const MOST_CHECKED = 900;
+
+/** A table with a unique key and, maybe, a foreign key to itself; its checks come in the order in which PostgreSQL makes them. */
+class ModelTable {
+  readonly landed: number[] = [];
+  readonly keys = new Set<number>();
+  trials = 0;
+  rounds = 0;
+  /** Rows, in all trials. */
+  sent = 0;
+  /** Rows that were read, but not put into the table. */
+  checked = 0;
+  readonly #rows: readonly ModelRow[];
+
+  constructor(rows: readonly ModelRow[]) {
+    this.#rows = rows;
+  }
+
+  readonly trial = async (rows: readonly number[]): Promise<Refusal<string> | undefined> => {
+    this.rounds += 1;
+    const refusal = this.#check(rows);
+    if (refusal === undefined) {
+      this.landed.push(...rows);
+      for (const row of rows) this.keys.add(this.#rows[row]!.key);
+    }
+    return refusal;
+  };
+
+  readonly check = async (pieces: readonly (readonly number[])[]) => {
+    this.rounds += 1;
+    return pieces.map((rows) => {
+      expect(rows.length).toBeLessThanOrEqual(MOST_CHECKED);
+      const found = rows.findIndex((row) => this.#rows[row]!.fault === 'named');
+      this.checked += found === -1 ? rows.length : found + 1;
+      this.trials += found === -1 ? 1 : 0;
+      return found === -1 ? undefined : this.#check(rows.slice(found));
+    });
+  };
+
+  readonly probe = async (pieces: readonly (readonly number[])[]) => {
+    this.rounds += 1;
+    return pieces.map((rows) => this.#check(rows));
+  };
+
+  #repeatedKeys(): [number, number][] {
+    const firsts = new Map<number, number>();
+    const pairs: [number, number][] = [];
+    for (const [row, { key }] of this.#rows.entries()) {
+      const first = firsts.get(key);
+      if (first === undefined) firsts.set(key, row);
+      else pairs.push([first, row]);
+    }
+    return pairs;
+  }
+
+  #check(rows: readonly number[]): Refusal<string> | undefined {
+    this.trials += 1;
+    this.sent += rows.length;
+    expect(rows.length).toBeGreaterThan(0);
+    expect([...rows]).toEqual([...rows].toSorted((a, b) => a - b));
+    const keys = new Set(this.keys);
+    const refuse = (error: string, row: number | undefined, mayPassLater: boolean): Refusal<string> => ({
+      error,
+      row,
+      mayPassLater,
+      isOfValue: error === 'named',
+      isOnReading: error === 'named',
+      suspects: () => rows.filter((candidate) => this.#rows[candidate]!.isSuspect === true),
+      ...(error === 'unique' && { pairs: () => this.#repeatedKeys() }),
+    });
+    for (const row of rows) {
+      const { fault, key, needs } = this.#rows[row]!;
+      if (fault === 'named') return refuse('named', row, false);
+      if (needs !== undefined && !keys.has(needs)) return refuse('needs', row, false);
+      if (keys.has(key)) return refuse('unique', row, true);
+      keys.add(key);
+    }
+    for (const row of rows) {
+      const { fault, refersTo, apartFrom } = this.#rows[row]!;
+      if (fault === 'unnamed') return refuse('unnamed', undefined, false);
+      if (apartFrom !== undefined && rows.includes(apartFrom)) return refuse('apart', undefined, false);
+      if (refersTo !== undefined && !keys.has(refersTo)) return refuse('foreign', undefined, true);
+    }
+    return undefined;
+  }
+}
+
+async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = [], gaps?: Gaps) {
+  const table = new ModelTable(rows);
+  const faults = new Map(known.map((row) => [row, 'known'] as const)) as Map<number, string>;
+  const all = rows.map((_, row) => row).filter((row) => !faults.has(row));
+  const none = { reading: 0, writing: 0 };
+  if (all.length === 0) return { table, faults, surprises: none };
+  const first = gaps ?? (await table.trial(all));
+  if (first === undefined) return { table, faults, surprises: none };
+  const surprises = await isolate({
+    count: rows.length,
+    first,
+    faults,
+    trial: table.trial,
+    probe: table.probe,
+    check: table.check,
+    mostChecked: MOST_CHECKED,
+  });
+  return { table, faults, surprises };
+}
+
+const good = (key: number): ModelRow => ({ fault: 'none', key });
+
+/** What row after row would come to; rows that refer to others get as many chances as there are rows. */
+function landedOneByOne(rows: readonly ModelRow[]): Set<number> {
+  const landed = new Set<number>();
+  const keys = new Set<number>();
+  for (let before = -1; before !== landed.size;) {
+    before = landed.size;
+    for (const [row, { fault, key, refersTo, needs }] of rows.entries()) {
+      if (landed.has(row) || fault !== 'none' || keys.has(key)) continue;
+      if (needs !== undefined && !keys.has(needs)) continue;
+      if (refersTo !== undefined && refersTo !== key && !keys.has(refersTo)) continue;
+      landed.add(row);
+      keys.add(key);
+    }
+  }
+  return landed;
+}
+
+describe('isolation of the rows that a table refuses', () => {
+  test('suspects at the end of a batch do not make the pieces at its beginning large', async () => {
+    // One in a hundred is at fault, of two kinds; of one of them the error hints at all.
+    const rows = Array.from({ length: 20_000 }, (_, key): ModelRow => {
+      const fault = key % 100 === 99 ? 'named' : 'none';
+      return { fault, key, isSuspect: key % 200 === 99 };
+    });
+    const { table, faults } = await isolateAll(rows);
+    expect(faults.size).toBe(200);
+    expect(table.sent).toBeLessThan(8 * rows.length);
+  });
+
+  test('keys that repeat far apart are found in one round', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, row) =>
+      good(row >= 10_000 && row % 100 === 0 ? row - 10_000 : row),
+    );
+    const { table, faults } = await isolateAll(rows);
+    expect(faults.size).toBe(100);
+    expect(table.landed.length).toBe(19_900);
+    expect(table.rounds).toBeLessThan(8);
+    expect(table.sent).toBeLessThan(4 * rows.length);
+  });
+
+  test('and also where another kind of fault comes before them', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, row) =>
+      good(row >= 10_000 && row % 100 === 0 ? row - 10_000 : row),
+    );
+    rows[10] = { fault: 'named', key: 20_000 };
+    const { table, faults } = await isolateAll(rows);
+    expect(faults.size).toBe(101);
+    expect(table.rounds).toBeLessThan(8);
+    expect(table.sent).toBeLessThan(5 * rows.length);
+  });
+
+  test('what is seen as rows are read is found in few rounds, and before any is put into the table', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, key): ModelRow => {
+      return { fault: key % 100 === 99 ? 'named' : 'none', key };
+    });
+    const { table, faults } = await isolateAll(rows, [], { reading: 100, writing: undefined });
+    expect(faults.size).toBe(200);
+    expect(table.checked).toBe(rows.length);
+    expect(table.rounds).toBeLessThan(10);
+    // All but those at fault once; and each fault, and what is left of each piece, in a trial of its own.
+    expect(table.trials).toBeLessThan(260);
+  });
+
+  const faults = fc.constantFrom<ModelRow['fault']>('none', 'none', 'none', 'none', 'named', 'unnamed');
+  const gap = fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined });
+  const gaps = fc.option(fc.record({ reading: gap, writing: gap }), { nil: undefined });
+
+  test('whatever the faults and hints: each row lands or is at fault, once, and no good row is blamed', async () => {
+    const rows = fc
+      .array(fc.record({ fault: faults, isSuspect: fc.boolean() }), { minLength: 1, maxLength: 300 })
+      .map((list) => list.map((row, key) => ({ ...row, key })));
+    await fc.assert(
+      fc.asyncProperty(rows, gaps, async (list, expected) => {
+        const { table, faults: found } = await isolateAll(list, [], expected);
+        const bad = list.flatMap(({ fault }, row) => (fault === 'none' ? [] : [row]));
+        expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
+        expect(table.landed.toSorted((a, b) => a - b)).toEqual(
+          list.flatMap(({ fault }, row) => (fault === 'none' ? [row] : [])),
+        );
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('keys that come twice: as many rows land as one by one, and of those with one key exactly one', async () => {
+    const rows = fc.array(fc.record({ fault: faults, key: fc.nat(40), isSuspect: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 200,
+    });
+    await fc.assert(
+      fc.asyncProperty(rows, gaps, async (list, given) => {
+        const { table, faults: found } = await isolateAll(list, [], given);
+        expect(table.landed.length + found.size).toBe(list.length);
+        const expected = landedOneByOne(list);
+        expect(new Set(table.landed.map((row) => list[row]!.key))).toEqual(
+          new Set([...expected].map((row) => list[row]!.key)),
+        );
+        expect(table.landed.length).toBe(table.keys.size);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('of several rows with one key the first lands', async () => {
+    const rows = [...Array(500).keys()].map((row) => good(row % 450));
+    const { table, faults: found } = await isolateAll(rows);
+    expect([...found.keys()]).toEqual([...Array(50).keys()].map((row) => 450 + row));
+    expect(table.landed.length).toBe(450);
+  });
+
+  test('a row that refers to a later one of the table lands, though others are at fault', async () => {
+    const rows: ModelRow[] = [...Array(300).keys()].map((row) => ({
+      ...good(row),
+      ...(row < 299 && { refersTo: row + 1 }),
+    }));
+    rows[150] = { fault: 'unnamed', key: 1_000 };
+    rows[20] = { fault: 'named', key: 2_000 };
+    const { table, faults: found } = await isolateAll(rows);
+    // 19 refers to 20 and 149 to 150, which are not there: they and all that lead to them cannot land.
+    expect(table.landed.toSorted((a, b) => a - b)).toEqual(
+      [...landedOneByOne(rows)].toSorted((a, b) => a - b),
+    );
+    expect(found.size + table.landed.length).toBe(300);
+  });
+
+  test('two pairs of rows that may not share a statement all land, and the search ends', async () => {
+    const rows = [...Array(121).keys()].map(good);
+    rows[65]!.apartFrom = 88;
+    rows[8]!.apartFrom = 36;
+    const { table, faults: found } = await isolateAll(rows);
+    expect([...found.keys()]).toEqual([]);
+    expect(table.landed.length).toBe(121);
+  });
+
+  test('pairs of rows that may not share a statement all land, wherever they are and whatever the hints', async () => {
+    const pairs = fc.uniqueArray(fc.nat(149), { maxLength: 8 });
+    const hints = fc.array(fc.nat(149), { maxLength: 20 });
+    await fc.assert(
+      fc.asyncProperty(pairs, hints, async (places, suspects) => {
+        const rows = [...Array(150).keys()].map(good);
+        for (let at = 0; at + 1 < places.length; at += 2) rows[places[at]!]!.apartFrom = places[at + 1]!;
+        for (const row of suspects) rows[row]!.isSuspect = true;
+        const { table, faults: found } = await isolateAll(rows);
+        expect([...found.keys()]).toEqual([]);
+        expect(table.landed.length).toBe(150);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('rows that need an earlier one land as one by one, whatever the faults and hints', async () => {
+    const row = fc.record({
+      fault: faults,
+      isSuspect: fc.boolean(),
+      back: fc.option(fc.integer({ min: 1, max: 30 })),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 200 }), gaps, async (list, expected) => {
+        const rows = list.map(({ fault, isSuspect, back }, key): ModelRow => {
+          return { fault, isSuspect, key, ...(back !== null && back <= key && { needs: key - back }) };
+        });
+        const { table, faults: found } = await isolateAll(rows, [], expected);
+        expect(new Set(table.landed)).toEqual(landedOneByOne(rows));
+        expect(found.size + table.landed.length).toBe(rows.length);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('rows that are known to be at fault are never tried', async () => {
+    const rows = [...Array(100).keys()].map(good);
+    rows[7] = { fault: 'named', key: 7 };
+    rows[50] = { fault: 'named', key: 50 };
+    const { table, faults: found } = await isolateAll(rows, [7]);
+    expect([...found]).toEqual([
+      [7, 'known'],
+      [50, 'named'],
+    ]);
+    expect(table.landed).not.toContain(7);
+  });
+
+  test.each([
+    ['named', 1, 3],
+    ['named', 20, 60],
+    ['named', 200, 430],
+    ['unnamed', 1, 34],
+    ['unnamed', 20, 520],
+  ] as const)('%s faults, %i in 20 000 rows: at most %i trials', async (fault, count, mostTrials) => {
+    const rows = [...Array(20_000).keys()].map(good);
+    const bad = [...Array(count).keys()].map((index) => 77 + index * Math.floor(19_900 / count));
+    for (const row of bad) rows[row] = { fault, key: row };
+    const { table, faults: found } = await isolateAll(rows);
+    expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
+    expect(table.trials).toBeLessThanOrEqual(mostTrials);
+  });
+
+  test('the search for the first one ends with it', async () => {
+    const rows = [...Array(1_000).keys()].map(good);
+    for (const row of [400, 600]) rows[row] = { fault: 'unnamed', key: row };
+    const table = new ModelTable(rows);
+    const first = await table.trial([...rows.keys()]);
+    const found = new Map<number, string>();
+    const { trial, probe, check } = table;
+    await isolate({
+      count: 1_000,
+      first: first!,
+      faults: found,
+      mostFaults: 1,
+      trial,
+      probe,
+      check,
+      mostChecked: MOST_CHECKED,
+    });
+    expect([...found.keys()]).toEqual([400]);
+  });
+});

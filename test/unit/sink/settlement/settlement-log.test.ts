@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { SettlementLog } from '../../../../src/sink/settlement/settlement-log.js';
+import type { Settlement } from '../../../../src/index.js';
+
+describe('the settlement log', () => {
+  it('tells outcomes in batches, in order, each once', () => {
+    const told: Settlement<number>[][] = [];
+    const log = new SettlementLog<number>((settlements) => told.push(settlements), expect.unreachable);
+    const error = new Error('row');
+    log.flushed([1, 2], new Float64Array([5, 6]));
+    log.flushed([7], undefined);
+    log.failed([{ item: 3, error, weight: 2, ambiguous: true }]);
+    log.dropped(4, 0, 'sampled');
+    expect(log.isEmpty).toBe(false);
+    log.deliver();
+    log.deliver();
+    expect(told).toEqual([
+      [
+        { item: 1, weight: 5, outcome: 'flushed' },
+        { item: 2, weight: 6, outcome: 'flushed' },
+        { item: 7, weight: 1, outcome: 'flushed' },
+        { item: 3, weight: 2, outcome: 'failed', error, ambiguous: true },
+        { item: 4, weight: 0, outcome: 'dropped', reason: 'sampled' },
+      ],
+    ]);
+    expect(log.isEmpty).toBe(true);
+  });
+
+  it('does not pile up a burst of drops', () => {
+    const told: number[] = [];
+    const log = new SettlementLog<number>((settlements) => told.push(settlements.length), expect.unreachable);
+    for (let item = 0; item < 2_500; item++) log.dropped(item, 1, 'rejected');
+    expect(told).toEqual([1_000, 1_000]);
+  });
+
+  it('tells whoever must know that the handler threw', () => {
+    const thrown: unknown[] = [];
+    const handler = () => {
+      throw new Error('cannot');
+    };
+    const log = new SettlementLog<number>(handler, (name, error) => thrown.push([name, error]));
+    log.flushed([1], undefined);
+    log.deliver();
+    expect(thrown).toEqual([['onSettled', new Error('cannot')]]);
+    expect(log.isEmpty).toBe(true);
+  });
+
+  it('keeps nothing where nobody listens', () => {
+    const log = new SettlementLog<number>(undefined, expect.unreachable);
+    log.flushed([1], undefined);
+    log.dropped(2, 1, 'shed');
+    expect(log.isEmpty).toBe(true);
+  });
+});
