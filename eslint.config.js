@@ -1,6 +1,72 @@
+import path from 'node:path';
 import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
+import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
+
+/** The rooms of `src/`, the lowest first. A file may import from its own room and from those above it in this list. */
+const ROOMS = [
+  'common',
+  'api',
+  'guards',
+  'buffer',
+  'settings',
+  'sink/schedule',
+  'sink/adaptive',
+  'sink/resilience',
+  'sink/settlement',
+  'sink/delivery',
+  'sink',
+  'shutdown',
+  'stream/node',
+  'stream/write',
+  'stream/read',
+  'stream',
+  'controller',
+  '.',
+  'postgres/errors',
+  'postgres/protocol',
+  'postgres/sql',
+  'postgres/connection',
+  'postgres/encoding/dates',
+  'postgres/encoding/text',
+  'postgres/encoding/binary',
+  'postgres/table',
+  'postgres/merge',
+  'postgres/rows',
+  'postgres/imports',
+  'postgres/isolation',
+  'postgres/copy',
+  'postgres/batch',
+  'postgres',
+  'cli/common',
+  'cli/args',
+  'cli/server/conninfo',
+  'cli/server/session',
+  'cli/server/embedded',
+  'cli/server',
+  'cli/input',
+  'cli/ndjson/values',
+  'cli/records',
+  'cli/csv',
+  'cli/ndjson/rows',
+  'cli/ndjson/copy',
+  'cli/ndjson',
+  'cli/rejects',
+  'cli/table',
+  'cli/report',
+  'cli/write',
+  'cli/load',
+  'cli/query',
+  'cli',
+];
+const filesOf = (room) => path.posix.join('src', room, '*.ts');
+/** Nothing below may import the package's entry points, nor the library the command line. */
+const zones = ROOMS.map((room, index) => ({
+  target: filesOf(room),
+  from: ROOMS.slice(index + 1).map(filesOf),
+  message: 'Imports point down only: see ROOMS in eslint.config.js.',
+})).filter(({ from }) => from.length > 0);
 
 export default defineConfig(
   globalIgnores(['dist', 'coverage', 'node_modules']),
@@ -38,6 +104,15 @@ export default defineConfig(
             'V8 makes such a function in old space, where all that it refers to outlives every collection of young objects. Assign it to a constant first.',
         },
       ],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/resolver-next': [createNodeResolver({ extensionAlias: { '.js': ['.ts'] } })] },
+    rules: {
+      'import-x/no-restricted-paths': ['error', { basePath: import.meta.dirname, zones }],
+      'import-x/no-cycle': 'error',
     },
   },
   {
