@@ -116,6 +116,10 @@ export default defineConfig(
     },
   },
   {
+    files: ['.ci/*.mjs'],
+    languageOptions: { globals: { console: 'readonly', process: 'readonly' } },
+  },
+  {
     files: ['test/**/*.ts', 'benchmarks/**/*.ts'],
     rules: {
       '@typescript-eslint/require-await': 'off',
