@@ -44,7 +44,11 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
     await delay(random.between(500, 6_000));
     proxy.resume();
   },
-  'connections half open': async ({ proxy }) => proxy.silence(),
+  'connections half open': async ({ proxy, random }) => {
+    const endSessions = proxy.silence();
+    await delay(random.between(1_000, 8_000));
+    endSessions();
+  },
   'backends terminated': (scene) => onBackends(scene, 'pg_terminate_backend'),
   'statements cancelled': (scene) => onBackends(scene, 'pg_cancel_backend'),
   'backends stopped at COMMIT': stopAtCommit,
@@ -172,12 +176,19 @@ async function withTrigger({ databaseUrl, random }: Scene, action: string): Prom
 
 const tableList = (): string => Object.values(TABLES).join(', ');
 
-/** By a connection of its own, so that restarts of the server need no care. */
+/** Beyond this a lock is held by a session that should have ended long ago. */
+const LOCK_TIMEOUT_MS = 30_000;
+
+/** Runs statements on a connection of its own, so that restarts of the server need no care. */
 export async function query<Row extends pg.QueryResultRow>(
   url: string,
   sql: string,
 ): Promise<pg.QueryResult<Row>> {
-  const client = new pg.Client({ connectionString: url, application_name: 'soak' });
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'soak',
+    options: `-c lock_timeout=${LOCK_TIMEOUT_MS}`,
+  });
   client.on('error', () => undefined);
   await client.connect();
   try {

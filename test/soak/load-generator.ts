@@ -21,8 +21,8 @@ export class LoadGenerator {
   /** Answers 429 so far. */
   readonly refusals: Record<SinkName, number> = { push: 0, stream: 0 };
   readonly latenciesMs: number[] = [];
-  /** Errors of the connection so far. */
-  broken = 0;
+  /** Answers that the service should never give. */
+  readonly unexpected: string[] = [];
   /** If set, it holds instead of the changing rates. */
   fixedRate: number | undefined;
   #rate: number = RATES.least;
@@ -94,13 +94,15 @@ export class LoadGenerator {
     const startedAt = performance.now();
     const reply = await post(agent, `${this.#url}/${sink}/events`, events).catch(() => undefined);
     if (reply === undefined) {
-      this.broken++;
       for (const { id } of events) this.#accounts.answered(id, 'unknown');
       return 'unknown';
     }
     this.latenciesMs.push(performance.now() - startedAt);
-    if (reply.status !== 202 && reply.status !== 429)
-      throw new Error(`POST was answered by ${reply.status}: ${reply.body}`);
+    if (reply.status !== 202 && reply.status !== 429) {
+      this.unexpected.push(`a POST to ${sink} was answered by ${reply.status}: ${reply.body}`);
+      for (const { id } of events) this.#accounts.answered(id, 'unknown');
+      return 'unknown';
+    }
     const taken = reply.status === 202 ? (JSON.parse(reply.body) as { taken: number }).taken : 0;
     if (reply.status === 429) this.refusals[sink]++;
     events.forEach(({ id }, place) => this.#accounts.answered(id, place < taken ? 'accepted' : 'refused'));

@@ -2,19 +2,17 @@
 
 import type { EventAccounts } from './event-accounts.js';
 import type { LoadGenerator } from './load-generator.js';
+import { memoryLimit, MIB } from './memory-limit.js';
 import { SINK_NAMES, type Note, type Sample, type ServiceConfig, type SinkName } from './protocol.js';
 
-const MIB = 1024 * 1024;
 const MOST_REASONS = 20;
-/** What Node.js, the loader of TypeScript and Fastify take, with nothing in the sinks. */
-const BASE_BYTES = 200 * MIB;
 /** Warnings that belong to what is done to the service. */
 const EXPECTED_WARNINGS = /SPILLWAY_NO_CONNECTION|--trace-warnings|^\s*$/;
 
 export class SoakReport {
   readonly reasons: string[] = [];
   readonly lines: string[] = [];
-  readonly #config: ServiceConfig;
+  readonly #memoryLimitBytes: number;
   readonly #say: (line: string) => void;
   readonly #disturbances = new Map<string, { count: number; longestMs: number; slowestReturnMs: number }>();
   readonly #deliveries: Record<SinkName, number[]> = { push: [], stream: [] };
@@ -28,17 +26,12 @@ export class SoakReport {
   #isDrained = false;
 
   constructor(config: ServiceConfig, say: (line: string) => void = () => undefined) {
-    this.#config = config;
+    this.#memoryLimitBytes = memoryLimit(config).residentBytes;
     this.#say = say;
   }
 
   get isGood(): boolean {
     return this.reasons.length === 0;
-  }
-
-  /** The container that the guide's rule asks for. */
-  get memoryLimitBytes(): number {
-    return BASE_BYTES + 3 * 4 * SINK_NAMES.length * this.#config.maxBufferBytes;
   }
 
   fail(reason: string): void {
@@ -59,8 +52,8 @@ export class SoakReport {
     this.#fullest = Math.max(this.#fullest, metrics.bufferUtilization);
     this.#intervalMs[name] = metrics.currentFlushIntervalMs;
     if (rssBytes > this.#rssBytes) this.#rssBytes = rssBytes;
-    if (rssBytes > this.memoryLimitBytes)
-      this.fail(`resident memory of ${mib(rssBytes)}, more than ${mib(this.memoryLimitBytes)}`);
+    if (rssBytes > this.#memoryLimitBytes)
+      this.fail(`resident memory of ${mib(rssBytes)}, more than ${mib(this.#memoryLimitBytes)}`);
   }
 
   firstDeliveryAfter(name: SinkName, time: number): number | undefined {
@@ -103,6 +96,7 @@ export class SoakReport {
   onEnd(accounts: EventAccounts, load: LoadGenerator): void {
     if (!this.#isDrained) this.fail('the service did not report its drain');
     const { accepted, refused, unknown } = accounts.counts;
+    for (const answer of load.unexpected) this.fail(answer);
     const verdict = accounts.judge();
     for (const wrong of verdict.wrong) this.fail(wrong);
     if (verdict.wrongCount > verdict.wrong.length) this.fail(`${verdict.wrongCount} events are wrong in all`);
@@ -119,7 +113,9 @@ export class SoakReport {
     this.#tell(
       `metrics: ${this.#samples} samples; states ${[...this.#states].join(', ')}; breaker ${[...this.#breakers].join(', ')}; fullest ${(100 * this.#fullest).toFixed(0)} %; oldest event ${seconds(this.#oldestMs)}; last flush intervals ${SINK_NAMES.map((name) => `${this.#intervalMs[name].toFixed(0)} ms`).join(', ')}`,
     );
-    this.#tell(`memory: at most ${mib(this.#rssBytes)} resident, ${mib(this.memoryLimitBytes)} by the guide`);
+    this.#tell(
+      `memory: at most ${mib(this.#rssBytes)} resident, ${mib(this.#memoryLimitBytes)} by the guide`,
+    );
     for (const [name, { count, longestMs, slowestReturnMs }] of this.#disturbances)
       this.#tell(
         `${name}: ${count} times, up to ${seconds(longestMs)}; delivering again within ${seconds(slowestReturnMs)}`,

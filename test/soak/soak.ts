@@ -17,6 +17,7 @@ import { EventAccounts } from './event-accounts.js';
 import { getJson, LoadGenerator, post } from './load-generator.js';
 import { findUntruths } from './metric-checks.js';
 import { SINK_NAMES, TABLES, type Note, type Sample, type ServiceConfig } from './protocol.js';
+import { memoryLimit, MIB } from './memory-limit.js';
 import { SoakReport } from './soak-report.js';
 
 export interface SoakPlan {
@@ -32,7 +33,7 @@ export interface SoakPlan {
 
 const CONFIG = {
   maxBufferSize: 20_000,
-  maxBufferBytes: 16 * 1024 * 1024,
+  maxBufferBytes: 16 * MIB,
   flushTimeoutMs: 8_000,
   abortGraceMs: 1_000,
   drainTimeoutMs: 60_000,
@@ -72,7 +73,8 @@ export async function runSoak(plan: SoakPlan): Promise<SoakReport> {
 
 function startService(config: ServiceConfig): Service {
   const script = fileURLToPath(new URL('service.ts', import.meta.url));
-  return spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(config)], {
+  const heap = `--max-old-space-size=${Math.floor(memoryLimit(config).heapBytes / MIB)}`;
+  return spawn(process.execPath, [heap, '--import', 'tsx', script, JSON.stringify(config)], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -106,6 +108,12 @@ class Soak {
     this.#service = service;
     this.#report = new SoakReport(config, plan.say);
     service.stderr.setEncoding('utf8').on('data', (text: string) => (this.#complaints += text));
+    // Reported at once: what the other checks then find is only its consequence.
+    service.on('exit', (code, signal) => {
+      if (service.killed) return;
+      this.#report.fail(`the service ended by itself with ${signal ?? code}`);
+      this.#isStopping = true;
+    });
   }
 
   async run(): Promise<SoakReport> {
@@ -117,19 +125,21 @@ class Soak {
     const load = new LoadGenerator(this.#url, random.fork(), this.#accounts);
     load.start();
     const sampling = this.#sampleOn();
-    await this.#disturb(load, random);
-    // It is stopped in the midst of the load.
+    await this.#disturb(load, random).catch((error: unknown) => this.#report.fail(described(error)));
+    // The service is stopped while the load goes on.
     this.#isStopping = true;
     await sampling;
     const stoppedAt = performance.now();
     this.#service.kill('SIGTERM');
     const limit = delay(this.#config.drainTimeoutMs + 10_000, undefined, { ref: false });
     const [code, signal] = (await Promise.race([ended, limit])) ?? [null, null];
+    // Requests that it holds would otherwise never end.
+    if (code === null && signal === null) this.#service.kill('SIGKILL');
     this.#report.onStopped(code, signal, performance.now() - stoppedAt, this.#complaints);
     await load.stop();
     this.#agent.destroy();
     await this.#readNotes();
-    await this.#readTables();
+    await this.#readTables().catch((error: unknown) => this.#report.fail(described(error)));
     this.#report.onEnd(this.#accounts, load);
     return this.#report;
   }
@@ -141,12 +151,7 @@ class Soak {
       try {
         await this.#sample();
       } catch (error) {
-        // It may be about to end.
-        await delay(SAMPLE_EVERY_MS);
-        const { exitCode, signalCode } = this.#service;
-        this.#report.fail(
-          `the service gives no sample: ${(error as Error).message}; exit ${exitCode ?? signalCode}: ${this.#complaints}`,
-        );
+        this.#report.fail(`the service gives no sample: ${described(error)}`);
         this.#isStopping = true;
       }
       await due;
@@ -229,6 +234,12 @@ class Soak {
       }
     }
   }
+}
+
+/** The messages of an error and of its causes. */
+function described(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${described(error.cause)}`;
 }
 
 function shuffled<T>(values: readonly T[], random: SeededRandom): T[] {

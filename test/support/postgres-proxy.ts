@@ -14,8 +14,12 @@ export interface TestProxy {
   cut(): void;
   /** Passes nothing on any more, in neither direction, without closing anything: a stopped process, a half-open connection. */
   stall(): void;
-  /** The connections of now pass nothing on any more, ever, and stay open; new ones are served. */
-  silence(): void;
+  /**
+   * The present connections pass nothing on any more, and stay open; new ones are served.
+   * Returns a function that resets their sockets to the server, as the server's TCP keep-alive does in the end.
+   * The clients hear nothing of it. Until then the server's sessions wait for their client, and hold their locks.
+   */
+  silence(): () => void;
   /** Passes on what was held. */
   resume(): void;
   /** Keeps the server's answers, and passes them on in one. */
@@ -86,9 +90,13 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
     },
     silence() {
       isStalled = false;
-      for (const pair of pairs) {
+      const silenced = [...pairs];
+      for (const pair of silenced) {
         for (const socket of pair) socket.pause().removeAllListeners('data');
       }
+      return () => {
+        for (const [, upstream] of silenced) upstream.removeAllListeners('close').resetAndDestroy();
+      };
     },
     resume() {
       isStalled = false;
