@@ -1,6 +1,6 @@
 /**
- * Exactly once: which items of a batch still have to be written, and the mark in the batch's own transaction that says that they were.
- * Without an import there is no mark, and only a batch whose COMMIT was not answered is asked for.
+ * Exactly once: which items of a batch still have to be written, and the checkpoint in the batch's own transaction that says that they were.
+ * Without an import there is no checkpoint, and only a batch whose COMMIT was not answered is asked for.
  */
 
 import { toError } from '../common/thrown.js';
@@ -20,11 +20,11 @@ const NO_FAILURES: RowFailures = new Map();
 const MOST_OPEN = 1_000;
 
 /** A batch, less what an earlier run or attempt has written. */
-export interface MarkedBatch<T> {
+export interface CheckpointedBatch<T> {
   readonly items: readonly T[];
   /** Where none of them is left: what the attempt that wrote them had left out. */
   readonly failures: RowFailures;
-  readonly mark: ((client: CopyClient, failures: RowFailures) => Promise<unknown>) | undefined;
+  readonly checkpoint: ((client: CopyClient, failures: RowFailures) => Promise<unknown>) | undefined;
   /** From a place in `items` to the place in the batch as it came. */
   indexOf(row: number): number;
   onCommitted(): void;
@@ -37,7 +37,7 @@ export interface MarkedBatch<T> {
   ): Promise<RowFailures | undefined>;
 }
 
-export interface MarkSettings<T> {
+export interface CheckpointSettings<T> {
   importLog?: ImportLog;
   rejectOf?: (item: T, error: CopyError) => unknown;
   /** By what another attempt's batch is known for the same, from its first item. Default: the item itself. */
@@ -53,25 +53,29 @@ export interface WrittenRange {
   rows: number;
 }
 
-export abstract class BatchMarks<T> {
-  abstract readonly areKept: boolean;
+export abstract class BatchCheckpoints<T> {
+  abstract readonly isExactlyOnce: boolean;
   /** Of each batch, before its first attempt. @throws {CopyError} where it is not further on in the source than those before it */
   abstract advance(items: readonly T[], table: string): void;
   abstract advanceTo(range: WrittenRange, table: string): void;
-  abstract open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
-  abstract openRange(range: WrittenRange, layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>>;
+  abstract open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<CheckpointedBatch<T>>;
+  abstract openRange(
+    range: WrittenRange,
+    layout: RowLayout,
+    signal: AbortSignal,
+  ): Promise<CheckpointedBatch<T>>;
 
   static create<T>(
     pool: CopyPool,
     { importId, positionOf }: Pick<CopyOptionFields<T, never>, 'importId' | 'positionOf'>,
-    { importLog, rejectOf, keyOf = (item) => item, onOutcome = () => undefined }: MarkSettings<T>,
-  ): BatchMarks<T> {
-    if (positionOf === undefined) return new OutcomeMarks<T>(pool, keyOf, onOutcome);
+    { importLog, rejectOf, keyOf = (item) => item, onOutcome = () => undefined }: CheckpointSettings<T>,
+  ): BatchCheckpoints<T> {
+    if (positionOf === undefined) return new CommitOutcomes<T>(pool, keyOf, onOutcome);
     const open = (layout: RowLayout, signal: AbortSignal): Promise<ImportLog> =>
       importLog === undefined
         ? ImportLog.open(pool, { importId: importId!, schema: layout.schema, table: layout.table }, signal)
         : Promise.resolve(importLog);
-    return new ImportMarks<T>(positionOf, open, rejectOf);
+    return new ImportCheckpoints<T>(positionOf, open, rejectOf);
   }
 }
 
@@ -80,8 +84,8 @@ interface OpenBatch extends OpenTransaction {
 }
 
 /** Without an import: the server itself says what became of a batch whose COMMIT was not answered, as far as it knows. */
-class OutcomeMarks<T> extends BatchMarks<T> {
-  readonly areKept = false;
+class CommitOutcomes<T> extends BatchCheckpoints<T> {
+  readonly isExactlyOnce = false;
   readonly #pool: CopyPool;
   readonly #keyOf: (item: T) => unknown;
   readonly #onOutcome: (key: unknown, rows: number) => void;
@@ -103,11 +107,15 @@ class OutcomeMarks<T> extends BatchMarks<T> {
     // As above.
   }
 
-  override openRange({ first, rows }: WrittenRange): Promise<MarkedBatch<T>> {
+  override openRange({ first, rows }: WrittenRange): Promise<CheckpointedBatch<T>> {
     return Promise.resolve(this.#batch([], NO_FAILURES, first, rows));
   }
 
-  override async open(items: readonly T[], _layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
+  override async open(
+    items: readonly T[],
+    _layout: RowLayout,
+    signal: AbortSignal,
+  ): Promise<CheckpointedBatch<T>> {
     const key = this.#keyOf(items[0]!);
     const earlier = this.#open.get(key);
     if (earlier?.rows === items.length && (await this.#isCommitted(key, earlier, signal)))
@@ -118,7 +126,7 @@ class OutcomeMarks<T> extends BatchMarks<T> {
   async #isCommitted(key: unknown, open: OpenBatch, signal: AbortSignal): Promise<boolean> {
     let outcome: CommitOutcome;
     try {
-      outcome = await findOutcome(this.#pool, open.mark, signal);
+      outcome = await findOutcome(this.#pool, open.identity, signal);
     } catch (error) {
       throw new BatchFailure('commit', toError(error), true, undefined, open);
     }
@@ -127,11 +135,11 @@ class OutcomeMarks<T> extends BatchMarks<T> {
     return outcome === 'committed';
   }
 
-  #batch(items: readonly T[], failures: RowFailures, key: unknown, rows: number): MarkedBatch<T> {
+  #batch(items: readonly T[], failures: RowFailures, key: unknown, rows: number): CheckpointedBatch<T> {
     return {
       items,
       failures,
-      mark: undefined,
+      checkpoint: undefined,
       indexOf: (row) => row,
       onCommitted: () => undefined,
       onFailure: (_stage, _cause, _signal, open) => {
@@ -148,8 +156,8 @@ class OutcomeMarks<T> extends BatchMarks<T> {
   }
 }
 
-class ImportMarks<T> extends BatchMarks<T> {
-  readonly areKept = true;
+class ImportCheckpoints<T> extends BatchCheckpoints<T> {
+  readonly isExactlyOnce = true;
   readonly #positionOf: (item: T) => Position;
   readonly #openLog: (layout: RowLayout, signal: AbortSignal) => Promise<ImportLog>;
   readonly #rejectOf: ((item: T, error: CopyError) => unknown) | undefined;
@@ -190,18 +198,22 @@ class ImportMarks<T> extends BatchMarks<T> {
     { first, last, rows }: WrittenRange,
     layout: RowLayout,
     signal: AbortSignal,
-  ): Promise<MarkedBatch<T>> {
+  ): Promise<CheckpointedBatch<T>> {
     const log = this.#log ?? (await this.#shareLog(layout, signal));
     return {
       items: [],
       failures: NO_FAILURES,
       indexOf: (row) => row,
-      mark: (client) => log.mark(client, first, last, rows),
+      checkpoint: (client) => log.writeCheckpoint(client, first, last, rows),
       ...this.#ending(log, first, last, () => NO_FAILURES),
     };
   }
 
-  override async open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<MarkedBatch<T>> {
+  override async open(
+    items: readonly T[],
+    layout: RowLayout,
+    signal: AbortSignal,
+  ): Promise<CheckpointedBatch<T>> {
     const log = this.#log ?? (await this.#shareLog(layout, signal));
     const positions: Position[] = [];
     await forEachInTurns(items.length, (place) => {
@@ -249,7 +261,7 @@ class ImportMarks<T> extends BatchMarks<T> {
     positions: readonly Position[],
     places: readonly number[],
     failures: RowFailures,
-  ): MarkedBatch<T> {
+  ): CheckpointedBatch<T> {
     const first = positions[0]!;
     const last = positions.at(-1)!;
     let leftOut = NO_FAILURES;
@@ -257,13 +269,13 @@ class ImportMarks<T> extends BatchMarks<T> {
       items,
       failures,
       indexOf: (row) => (items.length === 0 ? row : places[row]!),
-      mark: (client, found) => {
+      checkpoint: (client, found) => {
         leftOut = found;
         const rejects = [...found].map(([row, error]) => ({
           position: positions[row]!,
           reject: this.#rejectOf?.(items[row]!, error),
         }));
-        return log.mark(client, first, last, items.length - found.size, rejects);
+        return log.writeCheckpoint(client, first, last, items.length - found.size, rejects);
       },
       ...this.#ending(log, first, last, () => leftOut),
     };
@@ -275,18 +287,18 @@ class ImportMarks<T> extends BatchMarks<T> {
     first: Position,
     last: Position,
     leftOut: () => RowFailures,
-  ): Pick<MarkedBatch<T>, 'onCommitted' | 'onFailure'> {
+  ): Pick<CheckpointedBatch<T>, 'onCommitted' | 'onFailure'> {
     return {
       onCommitted: () => {
         this.#uncertain.delete(first);
         log.confirm(first, last);
       },
       onFailure: async (stage, cause, signal) => {
-        if (stage === 'mark' && cause instanceof AlreadyCommitted) {
+        if (stage === 'checkpoint' && cause instanceof AlreadyCommitted) {
           await log.refresh(signal);
-          const told = this.#uncertain.get(first) ?? NO_FAILURES;
+          const leftOutThen = this.#uncertain.get(first) ?? NO_FAILURES;
           this.#uncertain.delete(first);
-          return told;
+          return leftOutThen;
         }
         if (stage === 'commit') this.#uncertain.set(first, leftOut());
         return undefined;

@@ -4,7 +4,7 @@ import { forEachInTurns } from '../common/turn-budget.js';
 import { ItemError } from '../api/errors.js';
 import type { FlushContext, FlushDefaults, FlushResult, SizeOf } from '../api/flush-function.js';
 import { BatchFailure, type FaultMemory, type RowFailures, type WrittenRows } from './copy/batch.js';
-import { BatchMarks, type MarkedBatch, type WrittenRange } from './batch-checkpoints.js';
+import { BatchCheckpoints, type CheckpointedBatch, type WrittenRange } from './batch-checkpoints.js';
 import { copyBatch } from './batch/copy-batch.js';
 import { OutageNotice } from './connection/outage-notice.js';
 import { checkPool } from './connection/check-pool.js';
@@ -18,7 +18,7 @@ import {
   describeTimeLimit,
   describeTooManyColumns,
 } from './copy/copy-failure.js';
-import { PieceSize } from './copy/piece-size.js';
+import { StatementSize } from './copy/statement-size.js';
 import { FormatChoice } from './rows/copy-format.js';
 import { checkCopyOptions, conflictRuleOf, type CopyOptionFields, type CopyOptions } from './copy-options.js';
 import type { WrittenLines } from './rows/encoded-rows.js';
@@ -134,16 +134,16 @@ function buildCopy<T extends object, Client extends CopyClient>(
   const source = { rowOf: valuesOf as ValuesOf | undefined, weightColumn };
   const formatChoice = new FormatChoice(format);
   const sizes = new RowSizes();
-  const marks = BatchMarks.create<T>(pool, checked, internals);
-  const memory: FaultMemory = { gaps: undefined };
-  const pieces = new PieceSize();
+  const checkpoints = BatchCheckpoints.create<T>(pool, checked, internals);
+  const memory: FaultMemory = { faultSpacing: undefined };
+  const statementSize = new StatementSize();
 
   /** The last batch had rows that left out a column with a default. */
   let expectsAbsent = false;
 
   const copyWith = async (
     layout: RowLayout,
-    batch: MarkedBatch<T>,
+    batch: CheckpointedBatch<T>,
     isolates: boolean,
     context: FlushContext,
   ): Promise<RowFailures> => {
@@ -166,7 +166,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
   const copyBy = async (
     layout: RowLayout,
     known: RowLayout,
-    batch: MarkedBatch<T>,
+    batch: CheckpointedBatch<T>,
     isolates: boolean,
     signal: AbortSignal,
     readRow: ValuesOf | undefined,
@@ -185,7 +185,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         isolates,
         memory,
         format: formatChoice,
-        pieces,
+        statementSize,
         onEncoded: (bytes, hasLeftOut) => {
           if (layout !== known) expectsAbsent = hasLeftOut;
           return sizes.learn(items, bytes, internals.sizedOf);
@@ -193,7 +193,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
         onStaleLayout: () => tableLayout.forget(known),
         valuesOf: readRow,
         beforeCommit: checked.beforeCommit,
-        mark: batch.mark,
+        checkpoint: batch.checkpoint,
       });
       batch.onCommitted();
       return failures;
@@ -201,19 +201,23 @@ function buildCopy<T extends object, Client extends CopyClient>(
       if (!(error instanceof BatchFailure)) throw error;
       const { cause } = error;
       if (cause instanceof AbsentRefusal || cause instanceof MissingColumn) throw cause;
-      const told = await batch.onFailure(error.stage, cause, signal, error.open);
-      if (told !== undefined) return told;
+      const leftOut = await batch.onFailure(error.stage, cause, signal, error.open);
+      if (leftOut !== undefined) return leftOut;
       const sent = new SentRows(layout, items, undefined, readRow);
       const failure = describeBatchFailure(error, layout, sent);
       const { limit } = error;
-      if (failure.failureClass === 'aborted' && !failure.ambiguous && pieces.limit !== undefined) {
-        throw new StagedFailure(error.stage, describeSlowBatch(failure, pieces.limit, pieces.rows));
+      if (failure.failureClass === 'aborted' && !failure.ambiguous && statementSize.limit !== undefined) {
+        throw new StagedFailure(
+          error.stage,
+          describeSlowBatch(failure, statementSize.limit, statementSize.rows),
+        );
       }
       if (limit === undefined || failure.ambiguous) throw new StagedFailure(error.stage, failure);
       // Of a smaller statement the place in the batch is not known here.
-      const isWhole = pieces.limit === undefined;
+      const isWhole = statementSize.limit === undefined;
       const done = isWhole ? sent.positionOf((cause as { where?: unknown }).where)?.row : undefined;
-      if (pieces.tookTooLong(items.length, limit, done)) throw new StagedFailure(error.stage, failure, true);
+      if (statementSize.tookTooLong(items.length, limit, done))
+        throw new StagedFailure(error.stage, failure, true);
       const isRow = items.length === 1 && limit.setting === 'statement_timeout';
       const described = isRow ? describeSlowRow(cause, limit, sent) : describeTimeLimit(failure, limit);
       throw new StagedFailure(error.stage, described);
@@ -221,13 +225,13 @@ function buildCopy<T extends object, Client extends CopyClient>(
   };
 
   const copyWritten = async (batch: WrittenBatch, signal: AbortSignal): Promise<boolean> => {
-    marks.advanceTo(batch, table);
+    checkpoints.advanceTo(batch, table);
     // Its rows, one by one, can be sent in smaller statements.
-    if (batch.rows > pieces.rows) return false;
+    if (batch.rows > statementSize.rows) return false;
     const layout = tableLayout.known ?? (await tableLayout.find(undefined, signal));
-    const marked = await marks.openRange(batch, layout, signal);
+    const range = await checkpoints.openRange(batch, layout, signal);
     const { scope = OWN_TRANSACTION } = internals;
-    const { mark } = marked;
+    const { checkpoint } = range;
     try {
       await copyBatch<T, Client>({
         pool,
@@ -239,26 +243,27 @@ function buildCopy<T extends object, Client extends CopyClient>(
         isolates: false,
         memory,
         format: formatChoice,
-        pieces,
+        statementSize,
         onEncoded: () => Promise.resolve(),
         onStaleLayout: () => tableLayout.forget(layout),
         valuesOf: undefined,
         beforeCommit: undefined,
-        mark,
+        checkpoint,
       });
-      marked.onCommitted();
+      range.onCommitted();
       return true;
     } catch (error) {
       if (!(error instanceof BatchFailure)) throw error;
       const { cause } = error;
-      const told = await marked.onFailure(error.stage, cause, signal, error.open);
+      const leftOut = await range.onFailure(error.stage, cause, signal, error.open);
       const failure = describeBatchFailure(error, layout, new SentRows(layout, []));
       const { limit } = error;
-      if (limit !== undefined && !failure.ambiguous && pieces.tookTooLong(batch.rows, limit)) return false;
+      if (limit !== undefined && !failure.ambiguous && statementSize.tookTooLong(batch.rows, limit))
+        return false;
       if (limit !== undefined && !failure.ambiguous) throw describeTimeLimit(failure, limit);
       if (failure.failureClass === 'transport' || failure.failureClass === 'aborted') throw failure;
       // Where the server has not answered, whatever ended the connection, nobody knows whether the batch has landed.
-      if (told === undefined && !leavesConnectionUsable(cause)) throw failure;
+      if (leftOut === undefined && !leavesConnectionUsable(cause)) throw failure;
       return false;
     }
   };
@@ -266,13 +271,13 @@ function buildCopy<T extends object, Client extends CopyClient>(
   const copy = async (items: T[], context: FlushContext): Promise<FlushResult | undefined> => {
     if (items.length === 0) return undefined;
     const { signal, takesFailures, attempt } = context;
-    if (attempt === 1) marks.advance(items, table);
+    if (attempt === 1) checkpoints.advance(items, table);
     for (;;) {
       const cached = tableLayout.known;
       const layout =
         cached ?? (await tableLayout.find(await firstRow(items, takesFailures, source.rowOf), signal));
       try {
-        const batch = await marks.open(items, layout, signal);
+        const batch = await checkpoints.open(items, layout, signal);
         const failures =
           batch.items.length === 0 ? batch.failures : await copyWith(layout, batch, takesFailures, context);
         return await resultOf(items.length, batch, failures);
@@ -297,7 +302,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
     }
   };
   const defaults = {
-    ...defaultsFor<T>(pool, marks.areKept, sizes.sizeOf),
+    ...defaultsFor<T>(pool, checkpoints.isExactlyOnce, sizes.sizeOf),
     ...(isUpsert && { concurrency: 1, maxConcurrency: 1 }),
   };
   return { copy, defaults, copyWritten };
@@ -320,7 +325,7 @@ class StagedFailure extends Error {
 
 async function resultOf<T>(
   count: number,
-  batch: MarkedBatch<T>,
+  batch: CheckpointedBatch<T>,
   failures: RowFailures,
 ): Promise<FlushResult | undefined> {
   if (failures.size === 0) return undefined;

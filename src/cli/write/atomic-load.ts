@@ -6,7 +6,12 @@ import { requestCancel } from '../../postgres/connection/cancel-request.js';
 import { Commit } from '../../postgres/connection/commit.js';
 import { expectOtherStatements } from '../../postgres/protocol/own-query.js';
 import { CopyError } from '../../postgres/errors/copy-error.js';
-import { AbortFault, LATE, Patience, unlessAborted } from '../../postgres/connection/answer-deadline.js';
+import {
+  AbortFault,
+  TIMED_OUT,
+  AnswerDeadline,
+  unlessAborted,
+} from '../../postgres/connection/answer-deadline.js';
 import type { CopyClient, CopyPool } from '../../postgres/protocol/pool.js';
 import { runStatement } from '../../postgres/sql/statement.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
@@ -85,10 +90,10 @@ export class AtomicLoad {
       if (!(error instanceof AbortFault)) throw error;
       // A server that waits for its standby commits then, and one that still checks constraints rolls back: either way it answers.
       requestCancel(client);
-      const late = await new Patience(new AbortController().signal).wait(answer, STOP_LIMIT_MS);
-      if (late === LATE)
+      const answered = await new AnswerDeadline(new AbortController().signal).wait(answer, STOP_LIMIT_MS);
+      if (answered === TIMED_OUT)
         throw new Error('the load was stopped while it waited for the answer', { cause: error });
-      return late;
+      return answered;
     }
   }
 
@@ -104,12 +109,13 @@ export class AtomicLoad {
       lease.discard(new Error('COMMIT was not answered'));
       return;
     }
-    const patience = new Patience(new AbortController().signal);
-    const answer = await patience
+    const answerDeadline = new AnswerDeadline(new AbortController().signal);
+    const answer = await answerDeadline
       .wait(runStatement(lease.client, OWN_TRANSACTION.rollback), ROLLBACK_LIMIT_MS)
       .catch((error: unknown) => toError(error));
-    patience.end();
-    if (answer === LATE || answer instanceof Error) lease.discard(new Error('ROLLBACK was not answered'));
+    answerDeadline.end();
+    if (answer === TIMED_OUT || answer instanceof Error)
+      lease.discard(new Error('ROLLBACK was not answered'));
     else lease.release();
   }
 

@@ -8,7 +8,7 @@ import type { Batch, FaultMemory } from '../copy/batch.js';
 import type { BatchPacer } from '../copy/batch-pacer.js';
 import type { BatchTransaction } from './batch-transaction.js';
 import type { CopyError } from '../errors/copy-error.js';
-import { copyPieces, SendBuffer, type Piece } from '../copy/copy-pieces.js';
+import { copySlices, SendBuffer, type Slice } from '../copy/copy-slices.js';
 import { describeSlowRow } from '../copy/copy-failure.js';
 import { EncodedRows } from '../rows/encoded-rows.js';
 import { isolate } from '../isolation/isolate.js';
@@ -32,9 +32,9 @@ const SAVEPOINT = statement('SAVEPOINT spillway_rows');
 const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_rows');
 const RELEASE = statement('RELEASE SAVEPOINT spillway_rows');
 /** Of the statements that a trial is cut into. */
-const SLICE = statement('SAVEPOINT spillway_slice');
-const RELEASE_SLICE = statement('RELEASE SAVEPOINT spillway_slice');
-const UNDO_SLICE = sequence([statement('ROLLBACK TO SAVEPOINT spillway_slice'), RELEASE_SLICE]);
+const SUB_BATCH = statement('SAVEPOINT spillway_sub_batch');
+const RELEASE_SUB_BATCH = statement('RELEASE SAVEPOINT spillway_sub_batch');
+const UNDO_SUB_BATCH = sequence([statement('ROLLBACK TO SAVEPOINT spillway_sub_batch'), RELEASE_SUB_BATCH]);
 /** What only COMMIT would check is checked with each statement. */
 const CHECK_AT_ONCE = statement('SET CONSTRAINTS ALL IMMEDIATE');
 
@@ -48,44 +48,44 @@ export async function isolateRows<T, Client extends CopyClient>(
   transaction: BatchTransaction<T, Client>,
   first: Refusal<CopyError> | ByKind<number | undefined>,
 ): Promise<void> {
-  const { isolates, items, layout, lines, valuesOf, memory, pieces, onEncoded } = batch;
+  const { isolates, items, layout, lines, valuesOf, memory, statementSize, onEncoded } = batch;
   const faults: RowFault[] = [];
   const encoded =
     lines === undefined
-      ? await EncodedRows.write(layout, items, valuesOf, faults, transaction.way.pacer)
+      ? await EncodedRows.write(layout, items, valuesOf, faults, transaction.copyContext.pacer)
       : new EncodedRows(lines);
   await transaction.leaveOut(faults);
   if (layout.absent?.way === 'groups') await onEncoded(encoded.bytes, encoded.hasLeftOut);
-  const trials = new RowTrials(batch, transaction, encoded);
+  const search = new RowSearch(batch, transaction, encoded);
   let refusal = first;
-  for (let isDeferred = transaction.stage === 'commit' || pieces.checksAtOnce; ; isDeferred = true) {
+  for (let isDeferred = transaction.stage === 'commit' || statementSize.checksAtOnce; ; isDeferred = true) {
     if ('error' in refusal) transaction.restart();
-    trials.begin(isDeferred);
-    const surprises = await isolate<CopyError>({
+    search.begin(isDeferred);
+    const unpredicted = await isolate<CopyError>({
       count: items.length,
       first: refusal,
       faults: transaction.failures,
       isOrdered: layout.plan.isOrdered,
       mostFaults: isolates ? Infinity : 1,
-      mostRows: () => pieces.rows,
-      trial: (rows) => trials.trial(rows),
-      probe: (pieces) => trials.probe(pieces),
-      check: (pieces) => trials.check(pieces),
-      mostChecked: Math.min(MOST_READ.rows, Math.ceil(MOST_READ.bytes / encoded.rowBytes)),
+      mostRows: () => statementSize.rows,
+      insert: (rows) => search.insert(rows),
+      dryRun: (slices) => search.dryRun(slices),
+      parseOnly: (slices) => search.parseOnly(slices),
+      mostParsed: Math.min(MOST_READ.rows, Math.ceil(MOST_READ.bytes / encoded.rowBytes)),
     });
     // By themselves all may have passed: then it is the batch as a whole that is refused.
     if (!isolates) {
       const found =
         transaction.leftOut().values().next().value ?? ('error' in first ? first.error : undefined);
       if (found !== undefined) throw found;
-    } else memory.gaps = gapsOf(surprises, items.length);
-    await trials.end();
+    } else memory.faultSpacing = faultSpacingOf(unpredicted, items.length);
+    await search.end();
     try {
       await transaction.complete();
-      pieces.batchLanded(trials.slowestMs);
+      statementSize.batchCommitted(search.slowestMs);
       return;
     } catch (thrown) {
-      const again = isDeferred ? undefined : trials.refusal(toError(thrown), transaction.landed());
+      const again = isDeferred ? undefined : search.refusal(toError(thrown), transaction.includedRows());
       if (again === undefined || transaction.stage !== 'commit') throw thrown;
       refusal = again;
     }
@@ -99,12 +99,12 @@ interface RefusedRows {
 }
 
 /** What the search asks, asked of the server. */
-class RowTrials<T, Client extends CopyClient> {
+class RowSearch<T, Client extends CopyClient> {
   readonly #batch: Batch<T, Client>;
   readonly #transaction: BatchTransaction<T, Client>;
   readonly #encoded: EncodedRows;
   readonly #sendBuffer = new SendBuffer();
-  /** How long the slowest trial that has landed its rows took. */
+  /** How long the slowest trial that has inserted its rows took. */
   slowestMs = 0;
   /** Waits for locks end before a statement's time is over. */
   #limitsLocks = false;
@@ -118,7 +118,7 @@ class RowTrials<T, Client extends CopyClient> {
   begin(isDeferred: boolean): void {
     // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
     if (isDeferred) this.#transaction.due.push(CHECK_AT_ONCE);
-    this.#limitsLocks = this.#batch.pieces.limit !== undefined;
+    this.#limitsLocks = this.#batch.statementSize.limit !== undefined;
     this.#transaction.due.push(SAVEPOINT);
   }
 
@@ -129,11 +129,11 @@ class RowTrials<T, Client extends CopyClient> {
     this.#transaction.due = [];
   }
 
-  async trial(rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
+  async insert(rows: readonly number[]): Promise<Refusal<CopyError> | undefined> {
     const refused = await this.#attempt(rows);
     if (refused !== undefined) {
       if (!isCancel(refused.error)) return this.#undo(refused);
-      return this.#trySlices(rows, await this.#makeSmaller(refused, rows, ROLLBACK_TO));
+      return this.#insertSubBatches(rows, await this.#makeSmaller(refused, rows, ROLLBACK_TO));
     }
     this.#transaction.due = [RELEASE, ...this.#empty(), SAVEPOINT];
     return undefined;
@@ -153,31 +153,34 @@ class RowTrials<T, Client extends CopyClient> {
   }
 
   /**
-   * A trial that takes longer than one statement may: in several, each as large as the time limit allows. What has landed stays; the row at
+   * A trial that takes longer than one statement may: in several, each as large as the time limit allows. What has inserted stays; the row at
    * which the time was over is tried alone.
    *
    * @param slowest place in `rows` of that row. Undefined: unknown.
    */
-  async #trySlices(
+  async #insertSubBatches(
     rows: readonly number[],
     slowest: number | undefined,
   ): Promise<Refusal<CopyError> | undefined> {
-    const { pieces } = this.#batch;
+    const { statementSize } = this.#batch;
     let stop = slowest ?? rows.length;
     for (let start = 0; start < rows.length;) {
-      const slice = rows.slice(start, start === stop ? start + 1 : Math.min(start + pieces.rows, stop));
-      this.#transaction.due.push(SLICE);
-      const refused = await this.#attempt(slice);
+      const subBatch = rows.slice(
+        start,
+        start === stop ? start + 1 : Math.min(start + statementSize.rows, stop),
+      );
+      this.#transaction.due.push(SUB_BATCH);
+      const refused = await this.#attempt(subBatch);
       if (refused === undefined) {
-        start += slice.length;
+        start += subBatch.length;
         if (start > stop) stop = rows.length;
-        this.#transaction.due = [RELEASE_SLICE, ...this.#empty()];
+        this.#transaction.due = [RELEASE_SUB_BATCH, ...this.#empty()];
       } else if (isCancel(refused.error)) {
-        const done = await this.#makeSmaller(refused, slice, UNDO_SLICE);
+        const done = await this.#makeSmaller(refused, subBatch, UNDO_SUB_BATCH);
         if (done !== undefined) stop = start + done;
       } else return this.#undo(refused);
     }
-    this.#transaction.due = [RELEASE_SLICE, RELEASE, ...this.#empty(), SAVEPOINT];
+    this.#transaction.due = [RELEASE_SUB_BATCH, RELEASE, ...this.#empty(), SAVEPOINT];
     return undefined;
   }
 
@@ -192,12 +195,12 @@ class RowTrials<T, Client extends CopyClient> {
     rows: readonly number[],
     undo: Statement,
   ): Promise<number | undefined> {
-    const { pieces } = this.#batch;
+    const { statementSize } = this.#batch;
     const limit = await this.#transaction.limitOf(refused.error, undo);
     const sent = this.#sent(refused.rows);
     const row = sent.positionOf((refused.error as { where?: unknown }).where)?.row;
     const done = row === undefined ? undefined : rows.indexOf(row);
-    pieces.tookTooLong(rows.length, limit, done);
+    statementSize.tookTooLong(rows.length, limit, done);
     // The first time it may have been a wait for a lock.
     if (rows.length === 1 && this.#limitsLocks) throw describeSlowRow(refused.error, limit, this.#sent(rows));
     this.#limitsLocks = true;
@@ -205,27 +208,27 @@ class RowTrials<T, Client extends CopyClient> {
     return done;
   }
 
-  /** What is over the temporary table takes an answer more for each piece, and is tried piece by piece. */
-  async probe(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
+  /** What is over the temporary table takes an answer more for each slice, and is tried slice by slice. */
+  async dryRun(slices: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
     const refusals: (Refusal<CopyError> | undefined)[] = [];
     const { staging } = this.#batch.layout.plan;
     if (staging !== undefined) {
-      for (const rows of pieces) {
-        refusals.push(await this.trial(rows));
+      for (const rows of slices) {
+        refusals.push(await this.insert(rows));
         this.#transaction.due = [ROLLBACK_TO, staging.empty];
       }
       return refusals;
     }
-    refusals.push(...(await this.#undoAll(await this.#refusals(pieces))));
+    refusals.push(...(await this.#undoAll(await this.#refusals(slices))));
     this.#transaction.due = [ROLLBACK_TO];
     return refusals;
   }
 
   /** Behind the rows comes a line that is refused in any case, so that none of them is put into the table. */
-  async check(pieces: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
+  async parseOnly(slices: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
     const { names, absent } = this.#batch.layout;
     const end = this.#encoded.refusedLine(names.length + (absent?.way === 'list' ? 1 : 0));
-    const refusals = await this.#undoAll(await this.#refusals(pieces, end));
+    const refusals = await this.#undoAll(await this.#refusals(slices, end));
     this.#transaction.due = [ROLLBACK_TO, ...this.#empty()];
     return refusals;
   }
@@ -236,27 +239,27 @@ class RowTrials<T, Client extends CopyClient> {
   }
 
   /**
-   * Copies pieces, each in as many COPYs as its rows need. Of several pieces none is kept.
+   * Copies slices, each in as many COPYs as its rows need. Of several slices none is kept.
    *
    * @param end a line that is refused in any case, behind the rows of each COPY
-   * @returns for each piece the first error that is about its rows, and the rows of that COPY
+   * @returns for each slice the first error that is about its rows, and the rows of that COPY
    */
   async #refusals(
-    pieces: readonly (readonly number[])[],
+    slices: readonly (readonly number[])[],
     end?: Buffer,
   ): Promise<(RefusedRows | undefined)[]> {
-    const sent: (Piece & { index: number })[] = [];
-    for (const [index, rows] of pieces.entries()) {
+    const sent: (Slice & { index: number })[] = [];
+    for (const [index, rows] of slices.entries()) {
       for (const [place, group] of this.#encoded.groups(rows).entries()) {
-        // Valid whether the piece before was refused or not.
+        // Valid whether the slice before was refused or not.
         if (sent.length > 0 && (place === 0 || end !== undefined)) this.#transaction.due = [ROLLBACK_TO];
         const statement = this.#transaction.copyStatement(this.#encoded.format, group.absent);
         sent.push({ index, statement, rows: group.rows, ...(end !== undefined && { end }) });
       }
     }
-    const way = { ...this.#transaction.way, buffer: this.#sendBuffer };
-    const errors = await copyPieces(way, sent, this.#encoded);
-    const refusals = new Array<RefusedRows | undefined>(pieces.length).fill(undefined);
+    const context = { ...this.#transaction.copyContext, buffer: this.#sendBuffer };
+    const errors = await copySlices(context, sent, this.#encoded);
+    const refusals = new Array<RefusedRows | undefined>(slices.length).fill(undefined);
     for (const [place, { index, rows }] of sent.entries()) {
       const error = errors[place];
       if (error !== undefined && (end === undefined || !this.#isOfEnd(error, rows)))
@@ -282,7 +285,7 @@ class RowTrials<T, Client extends CopyClient> {
   }
 
   get #pacer(): BatchPacer {
-    return this.#transaction.way.pacer;
+    return this.#transaction.copyContext.pacer;
   }
 
   /** @throws the error, if it is no row's fault */
@@ -294,7 +297,7 @@ class RowTrials<T, Client extends CopyClient> {
     return refusal;
   }
 
-  /** A piece is made of rows that can be sent. */
+  /** A slice is made of rows that can be sent. */
   #sent(rows: readonly number[]): SentRows {
     const { layout, items, valuesOf } = this.#batch;
     return new SentRows(layout, items, rows, valuesOf);
@@ -306,9 +309,9 @@ class RowTrials<T, Client extends CopyClient> {
   }
 }
 
-function gapsOf(faults: ByKind<number>, rows: number): FaultMemory['gaps'] {
+function faultSpacingOf(faults: ByKind<number>, rows: number): FaultMemory['faultSpacing'] {
   const { reading, writing } = faults;
   if (reading <= MANY_FAULTS && writing <= MANY_FAULTS) return undefined;
-  const gap = (count: number) => (count > MANY_FAULTS ? rows / count : undefined);
-  return { reading: gap(reading), writing: gap(writing) };
+  const spacingOf = (count: number) => (count > MANY_FAULTS ? rows / count : undefined);
+  return { reading: spacingOf(reading), writing: spacingOf(writing) };
 }

@@ -13,11 +13,11 @@ import { expectOtherStatements } from '../protocol/own-query.js';
 import type { CopyError } from '../errors/copy-error.js';
 import { describeRowFault } from '../copy/copy-failure.js';
 import { mergeStaged } from '../merge/staged-merge.js';
-import type { TimeLimit } from '../copy/piece-size.js';
+import type { TimeLimit } from '../copy/statement-size.js';
 import type { CopyFormat } from '../merge/copy-plan.js';
-import { CLEAN_UP_LIMIT_MS, type CopyWay } from '../copy/copy-rows.js';
+import { CLEAN_UP_LIMIT_MS, type CopyContext } from '../copy/copy-rows.js';
 import type { Refusal } from '../isolation/refusal.js';
-import { AbortFault, LATE, unlessAborted, type Patience } from '../connection/answer-deadline.js';
+import { AbortFault, TIMED_OUT, unlessAborted, type AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
 import { refusalOf } from './row-refusal.js';
 import type { RowFault } from '../rows/row-writer.js';
@@ -40,14 +40,14 @@ function limitLockWait(ms: number): Statement {
 
 export class BatchTransaction<T, Client extends CopyClient> {
   /** How COPYs are sent in it. */
-  readonly way: CopyWay;
+  readonly copyContext: CopyContext;
   /** Rows that are left out, by their places in the batch. */
   readonly failures = new Map<number, CopyError>();
   /** Statements that are due before the next one: sent with it, which saves a round trip. */
   due: Statement[] = [];
   readonly #batch: Batch<T, Client>;
   readonly #lease: ClientLease<Client>;
-  readonly #patience: Patience;
+  readonly #answerDeadline: AnswerDeadline;
   readonly #commitment: Commit;
   #stage: BatchStage = 'copy';
   /** When the last statement left. */
@@ -60,18 +60,18 @@ export class BatchTransaction<T, Client extends CopyClient> {
   constructor(
     batch: Batch<T, Client>,
     lease: ClientLease<Client>,
-    patience: Patience,
+    answerDeadline: AnswerDeadline,
     server: ServerIdentity | undefined,
   ) {
     this.#server = server;
     this.#batch = batch;
     this.#lease = lease;
-    this.#patience = patience;
+    this.#answerDeadline = answerDeadline;
     this.#commitment = new Commit(lease);
     const { signal, items, written } = batch;
-    this.way = {
+    this.copyContext = {
       lease,
-      patience,
+      answerDeadline,
       signal,
       rows: written?.rows ?? items.length,
       pacer: new BatchPacer(signal),
@@ -92,7 +92,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** By which another connection can find out what became of it. */
   asOpen(): OpenTransaction | undefined {
     if (this.#id === undefined || this.#server === undefined) return undefined;
-    return { mark: { id: this.#id, server: this.#server }, leftOut: this.leftOut() };
+    return { identity: { id: this.#id, server: this.#server }, leftOut: this.leftOut() };
   }
 
   /** Its connection has not been thrown away. */
@@ -131,11 +131,11 @@ export class BatchTransaction<T, Client extends CopyClient> {
     const { staging } = this.#batch.layout.plan;
     if (staging === undefined) return;
     this.#stage = 'merge';
-    const merge = await this.#patience.wait(
+    const merge = await this.#answerDeadline.wait(
       staging.planAgain?.(this.#lease.client) ?? Promise.resolve(staging.merge),
     );
-    if (merge === LATE) throw new AbortFault(this.#batch.signal);
-    await mergeStaged((statements) => this.query(statements), merge, this.way.pacer);
+    if (merge === TIMED_OUT) throw new AbortFault(this.#batch.signal);
+    await mergeStaged((statements) => this.query(statements), merge, this.copyContext.pacer);
     this.#stage = 'copy';
   }
 
@@ -154,7 +154,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
   }
 
   /** The places of the others. */
-  landed(): number[] {
+  includedRows(): number[] {
     const rows: number[] = [];
     for (let row = 0; row < this.#batch.items.length; row += 1) if (!this.failures.has(row)) rows.push(row);
     return rows;
@@ -162,7 +162,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
 
   /** What a row's fault says, or undefined where it is none, or none that can be laid on a row. @param sent the rows that were refused */
   refusal(error: Error, sent: SentRows): Refusal<CopyError> | undefined {
-    const refusal = refusalOf(error, this.#stage, sent, this.way.pacer);
+    const refusal = refusalOf(error, this.#stage, sent, this.copyContext.pacer);
     // Where the connection was lost after the row's fault had come, the next statement tells, and the batch can be tried again.
     return this.isOpen ? refusal : undefined;
   }
@@ -170,17 +170,17 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** What comes after the rows. */
   async complete(): Promise<void> {
     const { client } = this.#lease;
-    const { beforeCommit, layout, mark, signal, items } = this.#batch;
+    const { beforeCommit, layout, checkpoint, signal, items } = this.#batch;
     if (beforeCommit !== undefined) {
-      const landed = this.failures.size === 0 ? items : this.landed().map((row) => items[row]!);
+      const included = this.failures.size === 0 ? items : this.includedRows().map((row) => items[row]!);
       this.#stage = 'beforeCommit';
       expectOtherStatements(client);
-      if (landed.length > 0) await unlessAborted(signal, beforeCommit(client, landed));
+      if (included.length > 0) await unlessAborted(signal, beforeCommit(client, included));
     }
-    if (mark !== undefined) {
-      this.#stage = 'mark';
-      const marked = await this.#patience.wait(mark(client, this.leftOut()));
-      if (marked === LATE) throw new AbortFault(signal);
+    if (checkpoint !== undefined) {
+      this.#stage = 'checkpoint';
+      const written = await this.#answerDeadline.wait(checkpoint(client, this.leftOut()));
+      if (written === TIMED_OUT) throw new AbortFault(signal);
     }
     // A batch that was given up must not commit beside its successor, which may have newer rows.
     if (signal.aborted && layout.plan.isOrdered) throw new AbortFault(signal);
@@ -203,8 +203,8 @@ export class BatchTransaction<T, Client extends CopyClient> {
 
   async query(text: Statement): Promise<{ command: string; rows: unknown[] }> {
     this.#sentAt = performance.now();
-    const result = await this.#patience.wait(runStatement(this.#lease.client, text));
-    if (result === LATE) throw new AbortFault(this.#batch.signal);
+    const result = await this.#answerDeadline.wait(runStatement(this.#lease.client, text));
+    if (result === TIMED_OUT) throw new AbortFault(this.#batch.signal);
     return result;
   }
 
@@ -254,22 +254,22 @@ export class BatchTransaction<T, Client extends CopyClient> {
   ): Promise<TimeLimit | undefined> {
     const { client } = this.#lease;
     // A cancel may come before the savepoint is set: then there is none to return to, and the cancel is what is known.
-    const undone = runStatement(client, undo).catch(() => LATE);
-    if ((await this.#patience.wait(undone, CLEAN_UP_LIMIT_MS)) === LATE) throw error;
-    const found = await this.#patience.wait(runStatement(client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
-    const [limits] = found === LATE ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
+    const undone = runStatement(client, undo).catch(() => TIMED_OUT);
+    if ((await this.#answerDeadline.wait(undone, CLEAN_UP_LIMIT_MS)) === TIMED_OUT) throw error;
+    const found = await this.#answerDeadline.wait(runStatement(client, TIME_LIMITS), CLEAN_UP_LIMIT_MS);
+    const [limits] = found === TIMED_OUT ? [] : (found.rows as { statement_ms: string; lock_ms: string }[]);
     if (limits === undefined) throw error;
     const ms = Number(limits.statement_ms);
     // A cancel by somebody looks the same, and comes at any time.
     if (ms === 0 || elapsedMs < ms * TIMER_SHARE) return undefined;
     // Within the transaction it may be ours by now.
-    const { lockMs = Number(limits.lock_ms) } = this.#batch.pieces.limit ?? {};
+    const { lockMs = Number(limits.lock_ms) } = this.#batch.statementSize.limit ?? {};
     return { setting: 'statement_timeout', ms, lockMs, isAtCommit };
   }
 
   /** A wait for a lock does not count as work from here on. */
   limitLockWait(): Statement[] {
-    const { lockLimitMs } = this.#batch.pieces;
+    const { lockLimitMs } = this.#batch.statementSize;
     return lockLimitMs === undefined ? [] : [limitLockWait(lockLimitMs)];
   }
 
@@ -284,8 +284,8 @@ export class BatchTransaction<T, Client extends CopyClient> {
     }
     try {
       const answer = runStatement(lease.client, this.#batch.scope.rollback);
-      const result = await this.#patience.wait(answer, CLEAN_UP_LIMIT_MS);
-      if (result === LATE) lease.discard(error);
+      const result = await this.#answerDeadline.wait(answer, CLEAN_UP_LIMIT_MS);
+      if (result === TIMED_OUT) lease.discard(error);
       else lease.release();
     } catch {
       lease.discard(error);

@@ -16,7 +16,7 @@ import { identifyServer } from '../connection/commit-outcome.js';
 import { copyChunks } from '../copy/copy-rows.js';
 import { EncodedRows } from '../rows/encoded-rows.js';
 import { LineTranscoder } from '../encoding/binary/line-transcoder.js';
-import { AbortFault, Patience } from '../connection/answer-deadline.js';
+import { AbortFault, AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
 import { RowWriter, type RowFault } from '../rows/row-writer.js';
 import { SentRows } from '../rows/sent-rows.js';
@@ -27,15 +27,15 @@ const NO_ANSWER = 'Connection terminated: no answer to the end of a COPY that wa
 
 /** @returns the rows that were left out @throws {BatchFailure} */
 export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Client>): Promise<RowFailures> {
-  const patience = new Patience(batch.signal);
+  const answerDeadline = new AnswerDeadline(batch.signal);
   let transaction: BatchTransaction<T, Client> | undefined;
   let lease: ClientLease<Client> | undefined;
   try {
     lease = await ClientLease.take(batch.pool, batch.signal);
-    // A mark of an import's tells the same, also after a change of servers.
-    const asksOutcome = batch.scope.isFinal && batch.mark === undefined;
-    const server = asksOutcome ? await identifyServer(lease.client, patience) : undefined;
-    transaction = new BatchTransaction(batch, lease, patience, server);
+    // A checkpoint of an import's tells the same, also after a change of servers.
+    const asksOutcome = batch.scope.isFinal && batch.checkpoint === undefined;
+    const server = asksOutcome ? await identifyServer(lease.client, answerDeadline) : undefined;
+    transaction = new BatchTransaction(batch, lease, answerDeadline, server);
     await new BatchCopy(batch, transaction).run();
     lease.release();
     return transaction.leftOut();
@@ -52,7 +52,7 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
       isCommitOpen ? transaction?.asOpen() : undefined,
     );
   } finally {
-    patience.end();
+    answerDeadline.end();
   }
 }
 
@@ -60,7 +60,7 @@ class BatchCopy<T, Client extends CopyClient> {
   readonly #batch: Batch<T, Client>;
   readonly #transaction: BatchTransaction<T, Client>;
   /** The server has refused the batch in binary: where it takes it as text, the layout is out of date. */
-  #isDoubtful = false;
+  #wasRefusedInBinary = false;
   /** Rows that cannot be sent. */
   #faults: readonly RowFault[] = [];
 
@@ -70,21 +70,25 @@ class BatchCopy<T, Client extends CopyClient> {
   }
 
   async run(): Promise<void> {
-    const { isolates, items, memory, format, layout, pieces, written, lines } = this.#batch;
+    const { isolates, items, memory, format, layout, statementSize, written, lines } = this.#batch;
     const binary = lines === undefined ? layout.binary : undefined;
-    if (written !== undefined) return this.#land(written);
+    if (written !== undefined) return this.#copyWrittenRows(written);
     const isGrouped = layout.absent?.way === 'groups';
-    if (items.length > pieces.rows || pieces.lockLimitMs !== undefined || (isGrouped && !isolates)) {
+    if (
+      items.length > statementSize.rows ||
+      statementSize.lockLimitMs !== undefined ||
+      (isGrouped && !isolates)
+    ) {
       return isolateRows(this.#batch, this.#transaction, { reading: undefined, writing: undefined });
     }
-    if (isolates && (memory.gaps !== undefined || isGrouped)) {
-      const gaps = memory.gaps ?? { reading: undefined, writing: undefined };
-      return isolateRows(this.#batch, this.#transaction, gaps);
+    if (isolates && (memory.faultSpacing !== undefined || isGrouped)) {
+      const spacing = memory.faultSpacing ?? { reading: undefined, writing: undefined };
+      return isolateRows(this.#batch, this.#transaction, spacing);
     }
     try {
       const isBinary = format.isBinary(binary, 'values');
-      if (isBinary && (await this.#landsInBinary(() => this.#copyAll(binary)))) return;
-      await this.#landAsText(() => this.#copyAll(undefined));
+      if (isBinary && (await this.#tryInBinary(() => this.#copyAll(binary)))) return;
+      await this.#sendAsText(() => this.#copyAll(undefined));
     } catch (thrown) {
       const refusal = this.#transaction.refusal(toError(thrown), this.#sent());
       if (refusal === undefined) throw thrown;
@@ -94,7 +98,7 @@ class BatchCopy<T, Client extends CopyClient> {
     }
   }
 
-  async #land(written: WrittenRows): Promise<void> {
+  async #copyWrittenRows(written: WrittenRows): Promise<void> {
     const { format, layout } = this.#batch;
     const { chunks, textLines } = written;
     const { binary } = layout;
@@ -104,18 +108,18 @@ class BatchCopy<T, Client extends CopyClient> {
         await this.#sendBinary(binary, () => transcoder.next());
         await this.#transaction.merge();
       };
-      if (await this.#landsInBinary(copy)) return;
+      if (await this.#tryInBinary(copy)) return;
     }
-    await this.#landAsText(() => this.#copyWritten(written));
+    await this.#sendAsText(() => this.#copyWritten(written));
   }
 
   /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
-  async #landsInBinary(copy: () => Promise<void>): Promise<boolean> {
+  async #tryInBinary(copy: () => Promise<void>): Promise<boolean> {
     const { format, signal } = this.#batch;
     try {
       await copy();
       await this.#transaction.complete();
-      format.landed();
+      format.succeeded();
       return true;
     } catch (thrown) {
       const error = toError(thrown);
@@ -123,23 +127,23 @@ class BatchCopy<T, Client extends CopyClient> {
       if (error instanceof BinaryRefusal && !this.#transaction.isOpen) {
         throw signal.aborted ? new AbortFault(signal) : new Error(NO_ANSWER);
       }
-      if (!this.#mayLandAsText(error)) throw thrown;
+      if (!this.#mayRetryAsText(error)) throw thrown;
       format.failed();
-      this.#isDoubtful = !(error instanceof BinaryRefusal);
+      this.#wasRefusedInBinary = !(error instanceof BinaryRefusal);
       this.#transaction.failures.clear();
       this.#transaction.restart();
       return false;
     }
   }
 
-  async #landAsText(copy: () => Promise<void>): Promise<void> {
+  async #sendAsText(copy: () => Promise<void>): Promise<void> {
     await copy();
     await this.#transaction.complete();
-    if (this.#isDoubtful) this.#batch.onStaleLayout();
+    if (this.#wasRefusedInBinary) this.#batch.onStaleLayout();
   }
 
   /** Once all rows have been taken, and their types found right, no other format would change what follows. */
-  #mayLandAsText(error: Error): boolean {
+  #mayRetryAsText(error: Error): boolean {
     const { isOpen, stage } = this.#transaction;
     if (!isOpen || (stage !== 'copy' && stage !== 'merge')) return false;
     if (error instanceof BinaryRefusal || isOfMessageReader(error)) return true;
@@ -187,12 +191,12 @@ class BatchCopy<T, Client extends CopyClient> {
   }
 
   #send(format: CopyFormat, nextChunk: () => Buffer | undefined): Promise<void> {
-    return copyChunks(this.#transaction.way, this.#transaction.copyStatement(format), nextChunk);
+    return copyChunks(this.#transaction.copyContext, this.#transaction.copyStatement(format), nextChunk);
   }
 
   #sendBinary({ check }: BinaryFormat, nextChunk: () => Buffer | undefined): Promise<void> {
-    const way = { ...this.#transaction.way, isKept: mayLeaveConnectionUsable };
-    return copyChunks(way, this.#transaction.copyStatement(BINARY_FORMAT, '', check), nextChunk);
+    const context = { ...this.#transaction.copyContext, isKept: mayLeaveConnectionUsable };
+    return copyChunks(context, this.#transaction.copyStatement(BINARY_FORMAT, '', check), nextChunk);
   }
 
   /** What the last attempt was to send. */

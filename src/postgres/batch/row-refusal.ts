@@ -8,7 +8,7 @@ import type { Refusal } from '../isolation/refusal.js';
 import type { RowLayout } from '../rows/row-layout.js';
 import type { SentRows } from '../rows/sent-rows.js';
 import { isSaidOfValues } from '../errors/sqlstate.js';
-import { repeatedKeys, suspectRows } from '../isolation/candidates.js';
+import { repeatedKeys, candidateRows } from '../isolation/candidates.js';
 
 /** Undefined where it is no row's fault, or none that can be laid on a row. @param sent the rows that were refused */
 export function refusalOf(
@@ -25,8 +25,8 @@ export function refusalOf(
   return {
     error: alone === undefined ? described : blameRow(described, alone, sent.itemOf(alone)),
     row: described.row,
-    suspects: () => suspectRows(error, described.row, described.column, sent, pacer),
-    // Of the whole batch: what one piece says of a key holds for all.
+    candidates: () => candidateRows(error, described.row, described.column, sent, pacer),
+    // Of the whole batch: what one slice says of a key holds for all.
     ...(isOfKey(described.sqlState) && { pairs: () => repeatedKeys(error, sent.wholeBatch(), pacer) }),
     mayPassLater: mayPassLater(described.sqlState, layout),
     isOfValue: isOfValue(error, described, layout),

@@ -6,7 +6,7 @@ import { Deadline } from '../../common/deadline.js';
 /** After an abort the server has this long to answer, in all: less than the sink's `abortGraceMs`, so that the sink still hears of it. */
 const GRACE_AFTER_ABORT_MS = 500;
 
-export const LATE = Symbol('late');
+export const TIMED_OUT = Symbol('timed out');
 
 /** The batch's signal fired. `cause` is the signal's reason. */
 export class AbortFault extends Error {
@@ -36,8 +36,8 @@ export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): P
   }
 }
 
-/** Waits for an answer for at most a limit, and for at most the grace once the signal has fired; then the answer is `LATE`. */
-export class Patience {
+/** Waits for an answer for at most a limit, and for at most the grace once the signal has fired; then the answer is `TIMED_OUT`. */
+export class AnswerDeadline {
   readonly #signal: AbortSignal;
   readonly #clock: Clock;
   #abortedAt: number | undefined;
@@ -57,15 +57,15 @@ export class Patience {
     this.#signal.removeEventListener('abort', this.#onAbort);
   }
 
-  async wait<T>(answer: Promise<T>, limitMs = Infinity): Promise<T | typeof LATE> {
+  async wait<T>(answer: Promise<T>, limitMs = Infinity): Promise<T | typeof TIMED_OUT> {
     // When it comes late, nobody listens any more.
     answer.catch(() => undefined);
     let deadline: Deadline | undefined;
     let onAbort: (() => void) | undefined;
-    const late = new Promise<typeof LATE>((resolve) => {
+    const timedOut = new Promise<typeof TIMED_OUT>((resolve) => {
       const giveUpIn = (delayMs: number): void => {
         deadline?.clear();
-        deadline = new Deadline(this.#clock, delayMs, () => resolve(LATE));
+        deadline = new Deadline(this.#clock, delayMs, () => resolve(TIMED_OUT));
         deadline.start();
       };
       if (this.#abortedAt !== undefined) {
@@ -79,7 +79,7 @@ export class Patience {
       this.#signal.addEventListener('abort', onAbort, { once: true });
     });
     try {
-      return await Promise.race([answer, late]);
+      return await Promise.race([answer, timedOut]);
     } finally {
       deadline?.clear();
       if (onAbort !== undefined) this.#signal.removeEventListener('abort', onAbort);

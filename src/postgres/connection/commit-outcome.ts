@@ -15,7 +15,7 @@
 import { systemClock } from '../../common/clock.js';
 import { toError } from '../../common/thrown.js';
 import { ClientLease } from './client-lease.js';
-import { LATE, Patience } from './answer-deadline.js';
+import { TIMED_OUT, AnswerDeadline } from './answer-deadline.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
@@ -23,7 +23,7 @@ import { leavesConnectionUsable } from '../errors/sqlstate.js';
 /** Two servers with the same one have the same transactions. */
 export type ServerIdentity = string;
 
-export interface TransactionMark {
+export interface TransactionIdentity {
   readonly id: string;
   readonly server: ServerIdentity;
 }
@@ -51,13 +51,13 @@ const identities = new WeakMap<CopyClient, ServerIdentity | undefined>();
 /** Asks once per connection. @returns undefined if the server does not say: on a standby, or without the right to ask */
 export async function identifyServer(
   client: CopyClient,
-  patience: Patience,
+  answerDeadline: AnswerDeadline,
 ): Promise<ServerIdentity | undefined> {
   if (identities.has(client)) return identities.get(client);
   let server: ServerIdentity | undefined;
   try {
-    const answer = await patience.wait(runStatement(client, SERVER_IDENTITY));
-    if (answer === LATE) return undefined;
+    const answer = await answerDeadline.wait(runStatement(client, SERVER_IDENTITY));
+    if (answer === TIMED_OUT) return undefined;
     server = (answer.rows[0] as { server: string | null } | undefined)?.server ?? undefined;
   } catch {
     // If the connection is lost, the next statement says so.
@@ -73,17 +73,20 @@ export async function identifyServer(
  */
 export async function findOutcome(
   pool: CopyPool,
-  mark: TransactionMark,
+  transaction: TransactionIdentity,
   signal: AbortSignal,
 ): Promise<CommitOutcome> {
-  const patience = new Patience(signal);
+  const answerDeadline = new AnswerDeadline(signal);
   const lease = await ClientLease.take(pool, signal);
   try {
     const deadline = systemClock.now() + PROGRESS_LIMIT_MS;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      const answer = await patience.wait(runStatement(lease.client, OUTCOME, [mark.id]), ANSWER_LIMIT_MS);
-      if (answer === LATE) throw new Error('the server does not tell what became of a transaction');
-      const outcome = judge(mark, answer.rows[0] as OutcomeRow);
+      const answer = await answerDeadline.wait(
+        runStatement(lease.client, OUTCOME, [transaction.id]),
+        ANSWER_LIMIT_MS,
+      );
+      if (answer === TIMED_OUT) throw new Error('the server does not tell what became of a transaction');
+      const outcome = judge(transaction, answer.rows[0] as OutcomeRow);
       if (outcome === undefined && (signal.aborted || systemClock.now() >= deadline)) {
         throw new Error('the server does not know yet what became of a transaction');
       }
@@ -91,7 +94,7 @@ export async function findOutcome(
         lease.release();
         return outcome;
       }
-      await patience.wait(new Promise(() => undefined), pauseMs);
+      await answerDeadline.wait(new Promise(() => undefined), pauseMs);
     }
   } catch (thrown) {
     const error = toError(thrown);
@@ -101,7 +104,7 @@ export async function findOutcome(
     if (!isLost && leavesConnectionUsable(error)) return 'unknown';
     throw error;
   } finally {
-    patience.end();
+    answerDeadline.end();
   }
 }
 
@@ -111,8 +114,8 @@ interface OutcomeRow {
 }
 
 /** A standby may be about to take over. */
-function judge(mark: TransactionMark, { server, status }: OutcomeRow): CommitOutcome | undefined {
-  if (server === null || (server === mark.server && status === 'in progress')) return undefined;
-  if (server !== mark.server) return 'unknown';
+function judge(transaction: TransactionIdentity, { server, status }: OutcomeRow): CommitOutcome | undefined {
+  if (server === null || (server === transaction.server && status === 'in progress')) return undefined;
+  if (server !== transaction.server) return 'unknown';
   return status === 'committed' || status === 'aborted' ? status : 'unknown';
 }

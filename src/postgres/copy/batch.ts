@@ -1,8 +1,8 @@
 /** What a batch is: its rows, where they go, how, and in which stage it may fail. */
 
-import type { TransactionMark } from '../connection/commit-outcome.js';
+import type { TransactionIdentity } from '../connection/commit-outcome.js';
 import type { CopyError } from '../errors/copy-error.js';
-import type { PieceSize, TimeLimit } from './piece-size.js';
+import type { StatementSize, TimeLimit } from './statement-size.js';
 import type { FormatChoice } from '../rows/copy-format.js';
 import type { CopyFormat } from '../merge/copy-plan.js';
 import type { WrittenLines } from '../rows/encoded-rows.js';
@@ -13,7 +13,7 @@ import type { RowLayout } from '../rows/row-layout.js';
 import type { ValuesOf } from '../rows/row-writer.js';
 import type { TransactionScope } from '../sql/transaction-scope.js';
 
-export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'mark' | 'commit';
+export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'checkpoint' | 'commit';
 
 /** Why a batch failed, and where; `cause` is whatever was thrown. */
 export class BatchFailure extends Error {
@@ -45,7 +45,7 @@ export class BatchFailure extends Error {
 
 /** A transaction whose COMMIT was not answered, and what its batch had left out. */
 export interface OpenTransaction {
-  readonly mark: TransactionMark;
+  readonly identity: TransactionIdentity;
   readonly leftOut: RowFailures;
 }
 
@@ -55,7 +55,7 @@ export type RowFailures = ReadonlyMap<number, CopyError>;
 /** Shared by the batches of a table: where the last one had many rows at fault, the next one is not tried as a whole first. */
 export interface FaultMemory {
   /** Rows for each fault, where they were many; undefined: of no kind were there many. */
-  gaps: ByKind<number | undefined> | undefined;
+  faultSpacing: ByKind<number | undefined> | undefined;
 }
 
 /** Rows that are written already, in whatever format. */
@@ -83,12 +83,12 @@ export interface Batch<T, Client extends CopyClient> {
   memory: FaultMemory;
   format: FormatChoice;
   /** Shared by the batches of a table. */
-  pieces: PieceSize;
+  statementSize: StatementSize;
   /** Learns how many bytes the rows have taken, and whether one left out a column that has a default. */
   onEncoded: (bytes: number, hasLeftOut: boolean) => Promise<void>;
   /** The table is perhaps no longer what the layout was made for. */
   onStaleLayout: () => void;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
   /** Runs last in the transaction. */
-  mark: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
+  checkpoint: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
 }

@@ -2,7 +2,7 @@
 
 import type { BatchFailure } from './batch.js';
 import { DEFAULT_MARKER, MOST_COLUMNS } from '../merge/absent-values.js';
-import type { TimeLimit } from './piece-size.js';
+import type { TimeLimit } from './statement-size.js';
 import { firstOf, messageOf as messageOfAny } from '../../common/thrown.js';
 import { CopyError, type CopyFailureClass } from '../errors/copy-error.js';
 import type { ErrorPosition } from '../rows/error-position.js';

@@ -7,7 +7,7 @@ import { BinaryRefusal } from '../encoding/binary/binary-chunk.js';
 import type { ClientLease } from '../connection/client-lease.js';
 import { CopyInput } from './copy-input.js';
 import { ProtocolFault } from '../protocol/protocol-fault.js';
-import { AbortFault, LATE, type Patience } from '../connection/answer-deadline.js';
+import { AbortFault, TIMED_OUT, type AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
 import type { Statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
@@ -17,10 +17,10 @@ export const CLEAN_UP_LIMIT_MS = 5_000;
 
 const ignoreLoss = (): void => undefined;
 
-export interface CopyWay {
+export interface CopyContext {
   lease: ClientLease<CopyClient>;
   signal: AbortSignal;
-  patience: Patience;
+  answerDeadline: AnswerDeadline;
   /** Of the batch's work between its statements. */
   pacer: BatchPacer;
   /** How many rows are sent at the most. */
@@ -33,7 +33,7 @@ export interface CopyWay {
 
 /** Sends `statement`, which holds the COPY, and chunks until there is none. Resolves when the server has taken all of it. */
 export async function copyChunks(
-  { lease, signal, patience, rows, isKept = leavesConnectionUsable, onValue }: CopyWay,
+  { lease, signal, answerDeadline, rows, isKept = leavesConnectionUsable, onValue }: CopyContext,
   statement: Statement,
   nextChunk: () => Buffer | undefined,
 ): Promise<void> {
@@ -63,7 +63,7 @@ export async function copyChunks(
       throw new ProtocolFault(`it counted ${input.rowCount} rows of a COPY of at most ${rows}`);
     }
   } catch (error) {
-    if (!isKept(toError(error))) await abandon(input, lease, toError(error), patience);
+    if (!isKept(toError(error))) await abandon(input, lease, toError(error), answerDeadline);
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
@@ -76,11 +76,11 @@ async function abandon(
   input: CopyInput,
   lease: ClientLease<CopyClient>,
   error: Error,
-  patience: Patience,
+  answerDeadline: AnswerDeadline,
 ): Promise<void> {
   if (lease.isLost) return;
   // What goes on as text has all the time that text has: the server may be waiting for a lock.
   const limitMs = error instanceof BinaryRefusal ? Infinity : CLEAN_UP_LIMIT_MS;
-  const answer = await patience.wait(input.abandon(), limitMs);
-  if (answer === LATE || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
+  const answer = await answerDeadline.wait(input.abandon(), limitMs);
+  if (answer === TIMED_OUT || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);
 }

@@ -1,6 +1,6 @@
 /**
  * What an import has committed so far, in two small tables beside the one that is loaded. Each batch is marked in its own transaction, so
- * that rows and mark hold or fall together; whoever loads the same source again leaves out what is marked.
+ * that rows and checkpoint hold or fall together; whoever loads the same source again leaves out what is marked.
  */
 
 import { expectOtherStatements } from '../protocol/own-query.js';
@@ -15,7 +15,7 @@ import {
   ensureTables,
   importStatements,
   isMadeMeanwhile,
-  isMarkedTwice,
+  isDuplicateCheckpoint,
   type ImportStatements,
   type LoadedTable,
 } from './import-tables.js';
@@ -149,7 +149,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
    * @throws {AlreadyCommitted} after which the batch must be rolled back, and has arrived
    * @throws {CopyError} `setup`, when another run has taken over; or whatever the client throws
    */
-  async mark(
+  async writeCheckpoint(
     client: CopyClient,
     first: Position,
     last: Position,
@@ -177,10 +177,10 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     ];
     try {
       await checkTables(client, this.#loaded);
-      const { rows: marked } = await runStatement(client, this.#statements.mark, values);
-      if (marked.length === 0) throw takenOver(this.importId);
+      const { rows: written } = await runStatement(client, this.#statements.checkpoint, values);
+      if (written.length === 0) throw takenOver(this.importId);
     } catch (error) {
-      if (!isMarkedTwice(error)) throw error;
+      if (!isDuplicateCheckpoint(error)) throw error;
       throw new AlreadyCommitted(`the batch from ${first} to ${last} had been committed`, { cause: error });
     }
   }

@@ -20,7 +20,7 @@ export interface ImportStatements {
   readonly lockRun: Statement;
   readonly readRanges: Statement;
   readonly compact: Statement;
-  readonly mark: Statement;
+  readonly checkpoint: Statement;
   readonly finish: Statement;
   readonly openRejects: Statement;
   readonly forget: Statement;
@@ -89,13 +89,13 @@ export function isMadeMeanwhile(error: unknown): boolean {
 }
 
 /** Whether an error says that a batch has been marked already. */
-export function isMarkedTwice(error: unknown): boolean {
+export function isDuplicateCheckpoint(error: unknown): boolean {
   const { code, table } = error as { code?: unknown; table?: unknown };
   return code === '23505' && table === RANGES;
 }
 
 /** How long a server waits for COMMIT after a batch was marked. Shorter than others wait for that batch's lock. */
-const MARKED_LIMIT = '20s';
+const CHECKPOINT_COMMIT_LIMIT = '20s';
 
 export function importStatements(schema: string): ImportStatements {
   const imports = quoteTable(schema, IMPORTS);
@@ -171,9 +171,10 @@ export function importStatements(schema: string): ImportStatements {
       FROM placed
       WHERE kept.import ${EQUALS} $1 AND kept.first_position ${EQUALS} placed.first_position AND placed.place ${EQUALS} 1`),
     // The shared lock lasts until COMMIT has taken effect: the next run waits for it, and so sees the batch or supersedes it.
-    mark: statement(`INSERT INTO ${ranges} (import, first_position, last_position, rows, rejected, rejects)
+    checkpoint:
+      statement(`INSERT INTO ${ranges} (import, first_position, last_position, rows, rejected, rejects)
       SELECT id, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::pg_catalog.json FROM ${imports} WHERE ${isRun} FOR SHARE
-      RETURNING pg_catalog.set_config('idle_in_transaction_session_timeout', '${MARKED_LIMIT}', true)`),
+      RETURNING pg_catalog.set_config('idle_in_transaction_session_timeout', '${CHECKPOINT_COMMIT_LIMIT}', true)`),
     finish: statement(
       `UPDATE ${imports} SET finished_at = coalesce(finished_at, pg_catalog.now()) WHERE ${isRun} RETURNING id::pg_catalog.text`,
     ),

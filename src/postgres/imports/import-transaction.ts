@@ -4,7 +4,7 @@ import { toError } from '../../common/thrown.js';
 import { ClientLease } from '../connection/client-lease.js';
 import { Commit } from '../connection/commit.js';
 import { CopyError } from '../errors/copy-error.js';
-import { AbortFault, LATE, Patience, unlessAborted } from '../connection/answer-deadline.js';
+import { AbortFault, TIMED_OUT, AnswerDeadline, unlessAborted } from '../connection/answer-deadline.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, type Statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
@@ -66,10 +66,10 @@ async function commit(
   signal: AbortSignal,
   limitMs: number,
 ): Promise<{ command: string }> {
-  const patience = new Patience(new AbortController().signal);
-  const answer = patience.wait(runStatement(client, OWN_TRANSACTION.commit), limitMs);
-  const result = await unlessAborted(signal, answer).finally(() => patience.end());
-  if (result === LATE) throw new Error(`the server has not answered within ${limitMs / 1000} s`);
+  const answerDeadline = new AnswerDeadline(new AbortController().signal);
+  const answer = answerDeadline.wait(runStatement(client, OWN_TRANSACTION.commit), limitMs);
+  const result = await unlessAborted(signal, answer).finally(() => answerDeadline.end());
+  if (result === TIMED_OUT) throw new Error(`the server has not answered within ${limitMs / 1000} s`);
   return result;
 }
 
@@ -80,17 +80,17 @@ async function rollBack(lease: ClientLease<CopyClient>, error: Error, signal: Ab
     lease.discard(error);
     return;
   }
-  const patience = new Patience(signal);
+  const answerDeadline = new AnswerDeadline(signal);
   try {
-    const answer = await patience.wait(
+    const answer = await answerDeadline.wait(
       runStatement(lease.client, OWN_TRANSACTION.rollback),
       CLEAN_UP_LIMIT_MS,
     );
-    if (answer === LATE) lease.discard(error);
+    if (answer === TIMED_OUT) lease.discard(error);
     else lease.release();
   } catch {
     lease.discard(error);
   } finally {
-    patience.end();
+    answerDeadline.end();
   }
 }

@@ -7,10 +7,10 @@ import type { WorkPacer } from '../../common/turn-budget.js';
 import type { SentRows } from '../rows/sent-rows.js';
 import { isSaidOfValues } from '../errors/sqlstate.js';
 
-/** More would cost more than to look for them by pieces. */
-const MOST_SUSPECTS = 2_000;
-/** The more, the fewer rows have a mark in common by chance. */
-const MARKS_PER_ROW = 8;
+/** More would cost more than to look for them by slices. */
+const MOST_CANDIDATES = 2_000;
+/** The more, the fewer rows have a bucket in common by chance. */
+const BUCKETS_PER_ROW = 8;
 /** In text format. */
 const NULL = '\\N';
 
@@ -23,11 +23,11 @@ interface ServerError extends Error {
 /**
  * @param row the row that is named, by its place in the batch
  * @param column the column that is named with it
- * @param sent the rows of the piece
+ * @param sent the rows of the slice
  * @param pacer of the work through them
  * @returns places in the batch, in order; none where the error gives no hint
  */
-export async function suspectRows(
+export async function candidateRows(
   error: Error,
   row: number | undefined,
   column: string | undefined,
@@ -63,8 +63,8 @@ export async function repeatedKeys(
   if (key === undefined) return [];
   const firsts = new Map<string, number>();
   const pairs: [number, number][] = [];
-  for (const row of await rowsOfOneMark(sent, key.columns, pacer)) {
-    if (pairs.length === MOST_SUSPECTS) break;
+  for (const row of await rowsOfSharedBuckets(sent, key.columns, pacer)) {
+    if (pairs.length === MOST_CANDIDATES) break;
     const text = textOf(sent, row, key.columns)!;
     const first = firsts.get(text);
     if (first === undefined) firsts.set(text, row);
@@ -75,24 +75,24 @@ export async function repeatedKeys(
 }
 
 /** All rows whose key may be another's, too, and a few more: a map of all keys would take much more time and memory. */
-async function rowsOfOneMark(
+async function rowsOfSharedBuckets(
   sent: SentRows,
   columns: readonly string[],
   pacer: WorkPacer,
 ): Promise<number[]> {
-  const marks = new Int32Array(sent.length).fill(-1);
-  const counts = new Uint8Array(2 ** Math.ceil(Math.log2(MARKS_PER_ROW * sent.length + 1)));
+  const buckets = new Int32Array(sent.length).fill(-1);
+  const counts = new Uint8Array(2 ** Math.ceil(Math.log2(BUCKETS_PER_ROW * sent.length + 1)));
   for (let place = 0; place < sent.length; place += 1) {
     if (pacer.isTurnSpent()) await pacer.nextTurn();
     const text = textOf(sent, sent.rowAt(place), columns);
     if (text === undefined || text === NULL) continue;
-    const mark = hashOf(text) & (counts.length - 1);
-    marks[place] = mark;
-    if (counts[mark]! < 2) counts[mark]! += 1;
+    const bucket = hashOf(text) & (counts.length - 1);
+    buckets[place] = bucket;
+    if (counts[bucket]! < 2) counts[bucket]! += 1;
   }
   const rows: number[] = [];
-  for (const [place, mark] of marks.entries())
-    if (mark !== -1 && counts[mark] === 2) rows.push(sent.rowAt(place));
+  for (const [place, bucket] of buckets.entries())
+    if (bucket !== -1 && counts[bucket] === 2) rows.push(sent.rowAt(place));
   return rows;
 }
 
@@ -155,7 +155,7 @@ function keyOf(
   return columns.every((name) => names.includes(name)) ? { columns, values: found[2]! } : undefined;
 }
 
-/** Rows of the piece behind `after` whose columns, joined, fit. */
+/** Rows of the slice behind `after` whose columns, joined, fit. */
 async function rowsWhere(
   sent: SentRows,
   after: number | undefined,
@@ -164,7 +164,7 @@ async function rowsWhere(
   pacer: WorkPacer,
 ): Promise<number[]> {
   const rows: number[] = [];
-  for (let place = 0; place < sent.length && rows.length < MOST_SUSPECTS; place += 1) {
+  for (let place = 0; place < sent.length && rows.length < MOST_CANDIDATES; place += 1) {
     const row = sent.rowAt(place);
     if (after !== undefined && row <= after) continue;
     if (pacer.isTurnSpent()) await pacer.nextTurn();

@@ -2,13 +2,13 @@
 
 export type Pair = readonly [number, number];
 
-/** Why a piece was refused. */
+/** Why a slice was refused. */
 export interface Refusal<E> {
   error: E;
   /** The row at fault, by its place in the batch; undefined where that is not known. */
   row: number | undefined;
   /** Other rows to which the same may happen; where no row is named: which the error may mean. Asked only where that is of use. */
-  suspects: () => readonly number[] | Promise<readonly number[]>;
+  candidates: () => readonly number[] | Promise<readonly number[]>;
   /** Rows that may be at fault together with an earlier one, which comes first. Asked only where that is of use. */
   pairs?: () => readonly Pair[] | Promise<readonly Pair[]>;
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
@@ -19,10 +19,10 @@ export interface Refusal<E> {
   isOnReading: boolean;
 }
 
-/** Tries to land rows, given by their places in the batch. Of a refused piece none is landed. */
-export type Trial<E> = (rows: readonly number[]) => Promise<Refusal<E> | undefined>;
-/** Tries pieces, each by itself, and lands none of them. */
-export type Probe<E> = (pieces: readonly (readonly number[])[]) => Promise<(Refusal<E> | undefined)[]>;
+/** Tries to land rows, given by their places in the batch. Of a refused slice none is inserted. */
+export type Insert<E> = (rows: readonly number[]) => Promise<Refusal<E> | undefined>;
+/** Tries slices, each by itself, and lands none of them. */
+export type DryRun<E> = (slices: readonly (readonly number[])[]) => Promise<(Refusal<E> | undefined)[]>;
 
 /** Of faults that are seen when a row is read, and of those that show only when rows are put into the table. */
 export interface ByKind<Count> {

@@ -153,7 +153,7 @@ export class FormatChoice {
     return binary.isFaster[source];
   }
 
-  landed(): void {
+  succeeded(): void {
     this.#pause = FEWEST_AS_TEXT;
   }
 

@@ -1,4 +1,4 @@
-/** Trouble in the middle of the search for bad rows, where pieces of the batch are under way one behind another. */
+/** Trouble in the middle of the search for bad rows, where slices of the batch are under way one behind another. */
 
 import type pg from 'pg';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ interface Row {
 const database = useTestDatabase();
 
 const ROWS = 3_000;
-/** So many that they are looked for by pieces side by side. */
+/** So many that they are looked for by slices side by side. */
 const EVERY = 50;
 
 function badRows(): number[] {
@@ -76,7 +76,7 @@ async function expectOnlyBadRowsOut(table: string, failures: readonly FailedItem
   expect(landed).toEqual([{ n: ROWS - badRows().length, ids: ROWS - badRows().length }]);
 }
 
-describe('while pieces are under way', () => {
+describe('while slices are under way', () => {
   test('the backend is terminated: no row pays for it', async () => {
     const table = await tableWithTrigger('PERFORM pg_terminate_backend(pg_backend_pid())');
     const failures = await load(database.pool({ max: 1 }), table);
@@ -123,7 +123,7 @@ describe('while pieces are under way', () => {
     process.on('warning', onWarning);
     const since = performance.now();
     const failures = await load(pool, table);
-    // Once, and not once for each piece.
+    // Once, and not once for each slice.
     expect(performance.now() - since).toBeLessThan(4_000);
     await expectOnlyBadRowsOut(table, failures);
     process.off('warning', onWarning);

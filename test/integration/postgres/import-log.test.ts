@@ -24,7 +24,13 @@ async function commitBatch(
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
-    await log.mark(client, first, last, Number(last) - Number(first) + 1 - rejects.length, rejects);
+    await log.writeCheckpoint(
+      client,
+      first,
+      last,
+      Number(last) - Number(first) + 1 - rejects.length,
+      rejects,
+    );
     await client.query('COMMIT');
     log.confirm(first, last);
   } catch (error) {
@@ -68,7 +74,7 @@ describe('ImportLog', () => {
     await commitBatch(pool, first, 20, 29, [{ position: 21, reject: { line: 22 } }]);
     const client = await pool.connect();
     await client.query('BEGIN');
-    await first.mark(client, 10, 19, 10);
+    await first.writeCheckpoint(client, 10, 19, 10);
     await client.query('ROLLBACK');
     client.release();
     expect([first.has(9), first.has(10), first.has(19), first.has(20)]).toEqual([true, false, false, true]);
@@ -217,7 +223,7 @@ describe('fencing', () => {
     const old = await openLog(pool, { importId: 'wait' });
     const client = await pool.connect();
     await client.query('BEGIN');
-    await old.mark(client, 0, 99, 100);
+    await old.writeCheckpoint(client, 0, 99, 100);
     const opening = openLog(pool, { importId: 'wait' });
     await someoneWaits();
     await client.query('COMMIT');
@@ -231,7 +237,7 @@ describe('fencing', () => {
     const old = await openLog(pool, { importId: 'repeatable' });
     const client = await pool.connect();
     await client.query('BEGIN');
-    await old.mark(client, 0, 99, 100);
+    await old.writeCheckpoint(client, 0, 99, 100);
     const opening = openLog(pool, { importId: 'repeatable' });
     await someoneWaits();
     await client.query('COMMIT');
@@ -241,7 +247,7 @@ describe('fencing', () => {
     await client.query('BEGIN');
     await client.query('SELECT 1');
     await openLog(pool, { importId: 'repeatable' });
-    await expect(next.mark(client, 100, 199, 100)).rejects.toThrow();
+    await expect(next.writeCheckpoint(client, 100, 199, 100)).rejects.toThrow();
     await client.query('ROLLBACK');
     client.release();
   });
@@ -270,7 +276,7 @@ describe('fencing', () => {
     client.on('error', () => undefined);
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     await client.query('BEGIN');
-    await old.mark(client, 0, 99, 100);
+    await old.writeCheckpoint(client, 0, 99, 100);
     const opening = openLog(pool, { importId: 'killed' });
     await someoneWaits();
     await database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]);
@@ -283,7 +289,7 @@ describe('fencing', () => {
     const old = await openLog(pool, { importId: 'limit' });
     const client = await pool.connect();
     await client.query('BEGIN');
-    await old.mark(client, 0, 99, 100);
+    await old.writeCheckpoint(client, 0, 99, 100);
     await expect(openLog(pool, { importId: 'limit', lockTimeoutMs: 50 })).rejects.toMatchObject({
       message: 'cannot begin import "limit": another run of it is still writing',
       failureClass: 'transport',
@@ -302,7 +308,7 @@ describe('fencing', () => {
     const old = await openLog(pool, { importId: 'abort' });
     const client = await pool.connect();
     await client.query('BEGIN');
-    await old.mark(client, 0, 99, 100);
+    await old.writeCheckpoint(client, 0, 99, 100);
     const abort = new AbortController();
     const opening = ImportLog.open(pool, { importId: 'abort', schema: 'public', table: 't' }, abort.signal);
     const refused = expect(opening).rejects.toMatchObject({ failureClass: 'aborted' });
@@ -320,7 +326,7 @@ describe('a COMMIT whose answer was lost', () => {
     const log = await openLog(pool, { importId: 'ambiguous' });
     const client = await pool.connect();
     await client.query('BEGIN');
-    await log.mark(client, 0, 9, 10);
+    await log.writeCheckpoint(client, 0, 9, 10);
     const refreshing = log.refresh();
     await someoneWaits();
     await client.query('COMMIT');
@@ -432,7 +438,7 @@ describe('hostile names and values', () => {
     expect((await openLog(pool, options)).rowsBefore).toBe(4);
   });
 
-  it('rejects of any text: U+0000, half a surrogate pair, marks of COPY and SQL', async () => {
+  it('rejects of any text: U+0000, half a surrogate pair, checkpoints of COPY and SQL', async () => {
     const pool = database.pool();
     const log = await openLog(pool, { importId: 'texts' });
     const reject = { 'k\u0000': ['\u0000', '\ud800', '\\.', '\\N', "'; DROP TABLE t", '😀', 1e300, null] };

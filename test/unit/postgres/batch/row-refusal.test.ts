@@ -51,9 +51,12 @@ describe('the row', () => {
   });
 });
 
-test.each(['connect', 'beforeCommit', 'mark'] as const)('what fails in stage %s is of no row', (stage) => {
-  expect(refusal({ code: '23514', stage })).toBeUndefined();
-});
+test.each(['connect', 'beforeCommit', 'checkpoint'] as const)(
+  'what fails in stage %s is of no row',
+  (stage) => {
+    expect(refusal({ code: '23514', stage })).toBeUndefined();
+  },
+);
 
 test.each(['57P01', '42501', '53100'])('%s is no fault of a row', (code) => {
   expect(refusal({ code, where: 'COPY t, line 2' })).toBeUndefined();
@@ -61,7 +64,7 @@ test.each(['57P01', '42501', '53100'])('%s is no fault of a row', (code) => {
 
 test('a unique key: pairs are looked for in the whole batch, whatever was sent', async () => {
   const found = refusal({ code: '23505', detail: 'Key (a)=(y) already exists.', rows: [1, 4] });
-  expect(await found!.suspects()).toEqual([1]);
+  expect(await found!.candidates()).toEqual([1]);
   expect(await found!.pairs!()).toEqual([
     [0, 2],
     [1, 3],

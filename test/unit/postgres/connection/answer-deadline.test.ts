@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LATE, Patience } from '../../../../src/postgres/connection/answer-deadline.js';
+import { TIMED_OUT, AnswerDeadline } from '../../../../src/postgres/connection/answer-deadline.js';
 import { HeldClock } from '../../../support/held-clock.js';
 
 const never = new Promise<never>(() => undefined);
@@ -7,9 +7,9 @@ const never = new Promise<never>(() => undefined);
 describe('the wait for an answer', () => {
   it('ends after its limit, in which the process could look at its I/O', async () => {
     const clock = new HeldClock(true);
-    const patience = new Patience(new AbortController().signal, clock);
+    const answerDeadline = new AnswerDeadline(new AbortController().signal, clock);
     const seen: unknown[] = [];
-    void patience.wait(never, 200).then((answer) => seen.push(answer));
+    void answerDeadline.wait(never, 200).then((answer) => seen.push(answer));
     const settled = async () => {
       for (let n = 0; n < 5; n++) await Promise.resolve();
     };
@@ -22,15 +22,15 @@ describe('the wait for an answer', () => {
     expect(seen).toEqual([]);
     clock.turn();
     await settled();
-    expect(seen).toEqual([LATE]);
+    expect(seen).toEqual([TIMED_OUT]);
     expect(clock.pending).toBe(0);
   });
 
   it('has an answer that has arrived with the end of the limit', async () => {
     const clock = new HeldClock(true);
-    const patience = new Patience(new AbortController().signal, clock);
+    const answerDeadline = new AnswerDeadline(new AbortController().signal, clock);
     let answer!: (value: string) => void;
-    const waited = patience.wait(new Promise<string>((resolve) => (answer = resolve)), 200);
+    const waited = answerDeadline.wait(new Promise<string>((resolve) => (answer = resolve)), 200);
     clock.pass(200);
     answer('here');
     clock.turn();
@@ -40,12 +40,12 @@ describe('the wait for an answer', () => {
   it('ends 500 ms after its signal, whenever that fires', async () => {
     const clock = new HeldClock();
     const controller = new AbortController();
-    const patience = new Patience(controller.signal, clock);
-    const first = patience.wait(never);
+    const answerDeadline = new AnswerDeadline(controller.signal, clock);
+    const first = answerDeadline.wait(never);
     clock.pass(10_000);
     controller.abort();
     clock.pass(300);
-    const second = patience.wait(never, 10_000);
+    const second = answerDeadline.wait(never, 10_000);
     const seen: string[] = [];
     void first.then(() => seen.push('first'));
     void second.then(() => seen.push('second'));
@@ -53,7 +53,7 @@ describe('the wait for an answer', () => {
     await Promise.resolve();
     expect(seen).toEqual([]);
     clock.pass(1);
-    expect(await Promise.all([first, second])).toEqual([LATE, LATE]);
-    patience.end();
+    expect(await Promise.all([first, second])).toEqual([TIMED_OUT, TIMED_OUT]);
+    answerDeadline.end();
   });
 });

@@ -14,53 +14,53 @@ interface ModelRow {
   /** Another row, by its place, that may not be in the same statement, as a trigger after the statement may ask. */
   apartFrom?: number;
   /** Errors may hint at it, or at others that are good. */
-  isSuspect?: boolean;
+  isCandidate?: boolean;
 }
 
-type Gaps = ByKind<number | undefined>;
+type Spacing = ByKind<number | undefined>;
 
-const MOST_CHECKED = 900;
+const MOST_PARSED = 900;
 
 /** A table with a unique key and, maybe, a foreign key to itself; its checks come in the order in which PostgreSQL makes them. */
 class ModelTable {
-  readonly landed: number[] = [];
+  readonly inserted: number[] = [];
   readonly keys = new Set<number>();
-  trials = 0;
+  statements = 0;
   rounds = 0;
   /** Rows, in all trials. */
   sent = 0;
   /** Rows that were read, but not put into the table. */
-  checked = 0;
+  parsed = 0;
   readonly #rows: readonly ModelRow[];
 
   constructor(rows: readonly ModelRow[]) {
     this.#rows = rows;
   }
 
-  readonly trial = async (rows: readonly number[]): Promise<Refusal<string> | undefined> => {
+  readonly insert = async (rows: readonly number[]): Promise<Refusal<string> | undefined> => {
     this.rounds += 1;
     const refusal = this.#check(rows);
     if (refusal === undefined) {
-      this.landed.push(...rows);
+      this.inserted.push(...rows);
       for (const row of rows) this.keys.add(this.#rows[row]!.key);
     }
     return refusal;
   };
 
-  readonly check = async (pieces: readonly (readonly number[])[]) => {
+  readonly parseOnly = async (slices: readonly (readonly number[])[]) => {
     this.rounds += 1;
-    return pieces.map((rows) => {
-      expect(rows.length).toBeLessThanOrEqual(MOST_CHECKED);
+    return slices.map((rows) => {
+      expect(rows.length).toBeLessThanOrEqual(MOST_PARSED);
       const found = rows.findIndex((row) => this.#rows[row]!.fault === 'named');
-      this.checked += found === -1 ? rows.length : found + 1;
-      this.trials += found === -1 ? 1 : 0;
+      this.parsed += found === -1 ? rows.length : found + 1;
+      this.statements += found === -1 ? 1 : 0;
       return found === -1 ? undefined : this.#check(rows.slice(found));
     });
   };
 
-  readonly probe = async (pieces: readonly (readonly number[])[]) => {
+  readonly dryRun = async (slices: readonly (readonly number[])[]) => {
     this.rounds += 1;
-    return pieces.map((rows) => this.#check(rows));
+    return slices.map((rows) => this.#check(rows));
   };
 
   #repeatedKeys(): [number, number][] {
@@ -75,7 +75,7 @@ class ModelTable {
   }
 
   #check(rows: readonly number[]): Refusal<string> | undefined {
-    this.trials += 1;
+    this.statements += 1;
     this.sent += rows.length;
     expect(rows.length).toBeGreaterThan(0);
     expect([...rows]).toEqual([...rows].toSorted((a, b) => a - b));
@@ -86,7 +86,7 @@ class ModelTable {
       mayPassLater,
       isOfValue: error === 'named',
       isOnReading: error === 'named',
-      suspects: () => rows.filter((candidate) => this.#rows[candidate]!.isSuspect === true),
+      candidates: () => rows.filter((candidate) => this.#rows[candidate]!.isCandidate === true),
       ...(error === 'unique' && { pairs: () => this.#repeatedKeys() }),
     });
     for (const row of rows) {
@@ -106,51 +106,51 @@ class ModelTable {
   }
 }
 
-async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = [], gaps?: Gaps) {
+async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = [], spacing?: Spacing) {
   const table = new ModelTable(rows);
   const faults = new Map(known.map((row) => [row, 'known'] as const)) as Map<number, string>;
   const all = rows.map((_, row) => row).filter((row) => !faults.has(row));
   const none = { reading: 0, writing: 0 };
-  if (all.length === 0) return { table, faults, surprises: none };
-  const first = gaps ?? (await table.trial(all));
-  if (first === undefined) return { table, faults, surprises: none };
-  const surprises = await isolate({
+  if (all.length === 0) return { table, faults, unpredicted: none };
+  const first = spacing ?? (await table.insert(all));
+  if (first === undefined) return { table, faults, unpredicted: none };
+  const unpredicted = await isolate({
     count: rows.length,
     first,
     faults,
-    trial: table.trial,
-    probe: table.probe,
-    check: table.check,
-    mostChecked: MOST_CHECKED,
+    insert: table.insert,
+    dryRun: table.dryRun,
+    parseOnly: table.parseOnly,
+    mostParsed: MOST_PARSED,
   });
-  return { table, faults, surprises };
+  return { table, faults, unpredicted };
 }
 
 const good = (key: number): ModelRow => ({ fault: 'none', key });
 
 /** What row after row would come to; rows that refer to others get as many chances as there are rows. */
-function landedOneByOne(rows: readonly ModelRow[]): Set<number> {
-  const landed = new Set<number>();
+function insertedOneByOne(rows: readonly ModelRow[]): Set<number> {
+  const inserted = new Set<number>();
   const keys = new Set<number>();
-  for (let before = -1; before !== landed.size;) {
-    before = landed.size;
+  for (let before = -1; before !== inserted.size;) {
+    before = inserted.size;
     for (const [row, { fault, key, refersTo, needs }] of rows.entries()) {
-      if (landed.has(row) || fault !== 'none' || keys.has(key)) continue;
+      if (inserted.has(row) || fault !== 'none' || keys.has(key)) continue;
       if (needs !== undefined && !keys.has(needs)) continue;
       if (refersTo !== undefined && refersTo !== key && !keys.has(refersTo)) continue;
-      landed.add(row);
+      inserted.add(row);
       keys.add(key);
     }
   }
-  return landed;
+  return inserted;
 }
 
 describe('isolation of the rows that a table refuses', () => {
-  test('suspects at the end of a batch do not make the pieces at its beginning large', async () => {
+  test('candidates at the end of a batch do not make the slices at its beginning large', async () => {
     // One in a hundred is at fault, of two kinds; of one of them the error hints at all.
     const rows = Array.from({ length: 20_000 }, (_, key): ModelRow => {
       const fault = key % 100 === 99 ? 'named' : 'none';
-      return { fault, key, isSuspect: key % 200 === 99 };
+      return { fault, key, isCandidate: key % 200 === 99 };
     });
     const { table, faults } = await isolateAll(rows);
     expect(faults.size).toBe(200);
@@ -163,7 +163,7 @@ describe('isolation of the rows that a table refuses', () => {
     );
     const { table, faults } = await isolateAll(rows);
     expect(faults.size).toBe(100);
-    expect(table.landed.length).toBe(19_900);
+    expect(table.inserted.length).toBe(19_900);
     expect(table.rounds).toBeLessThan(8);
     expect(table.sent).toBeLessThan(4 * rows.length);
   });
@@ -185,26 +185,26 @@ describe('isolation of the rows that a table refuses', () => {
     });
     const { table, faults } = await isolateAll(rows, [], { reading: 100, writing: undefined });
     expect(faults.size).toBe(200);
-    expect(table.checked).toBe(rows.length);
+    expect(table.parsed).toBe(rows.length);
     expect(table.rounds).toBeLessThan(10);
-    // All but those at fault once; and each fault, and what is left of each piece, in a trial of its own.
-    expect(table.trials).toBeLessThan(260);
+    // All but those at fault once; and each fault, and what is left of each slice, in a trial of its own.
+    expect(table.statements).toBeLessThan(260);
   });
 
   const faults = fc.constantFrom<ModelRow['fault']>('none', 'none', 'none', 'none', 'named', 'unnamed');
-  const gap = fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined });
-  const gaps = fc.option(fc.record({ reading: gap, writing: gap }), { nil: undefined });
+  const rowsPerFault = fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined });
+  const spacing = fc.option(fc.record({ reading: rowsPerFault, writing: rowsPerFault }), { nil: undefined });
 
   test('whatever the faults and hints: each row lands or is at fault, once, and no good row is blamed', async () => {
     const rows = fc
-      .array(fc.record({ fault: faults, isSuspect: fc.boolean() }), { minLength: 1, maxLength: 300 })
+      .array(fc.record({ fault: faults, isCandidate: fc.boolean() }), { minLength: 1, maxLength: 300 })
       .map((list) => list.map((row, key) => ({ ...row, key })));
     await fc.assert(
-      fc.asyncProperty(rows, gaps, async (list, expected) => {
+      fc.asyncProperty(rows, spacing, async (list, expected) => {
         const { table, faults: found } = await isolateAll(list, [], expected);
         const bad = list.flatMap(({ fault }, row) => (fault === 'none' ? [] : [row]));
         expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
-        expect(table.landed.toSorted((a, b) => a - b)).toEqual(
+        expect(table.inserted.toSorted((a, b) => a - b)).toEqual(
           list.flatMap(({ fault }, row) => (fault === 'none' ? [row] : [])),
         );
       }),
@@ -213,19 +213,19 @@ describe('isolation of the rows that a table refuses', () => {
   });
 
   test('keys that come twice: as many rows land as one by one, and of those with one key exactly one', async () => {
-    const rows = fc.array(fc.record({ fault: faults, key: fc.nat(40), isSuspect: fc.boolean() }), {
+    const rows = fc.array(fc.record({ fault: faults, key: fc.nat(40), isCandidate: fc.boolean() }), {
       minLength: 1,
       maxLength: 200,
     });
     await fc.assert(
-      fc.asyncProperty(rows, gaps, async (list, given) => {
+      fc.asyncProperty(rows, spacing, async (list, given) => {
         const { table, faults: found } = await isolateAll(list, [], given);
-        expect(table.landed.length + found.size).toBe(list.length);
-        const expected = landedOneByOne(list);
-        expect(new Set(table.landed.map((row) => list[row]!.key))).toEqual(
+        expect(table.inserted.length + found.size).toBe(list.length);
+        const expected = insertedOneByOne(list);
+        expect(new Set(table.inserted.map((row) => list[row]!.key))).toEqual(
           new Set([...expected].map((row) => list[row]!.key)),
         );
-        expect(table.landed.length).toBe(table.keys.size);
+        expect(table.inserted.length).toBe(table.keys.size);
       }),
       { numRuns: 400 },
     );
@@ -235,7 +235,7 @@ describe('isolation of the rows that a table refuses', () => {
     const rows = [...Array(500).keys()].map((row) => good(row % 450));
     const { table, faults: found } = await isolateAll(rows);
     expect([...found.keys()]).toEqual([...Array(50).keys()].map((row) => 450 + row));
-    expect(table.landed.length).toBe(450);
+    expect(table.inserted.length).toBe(450);
   });
 
   test('a row that refers to a later one of the table lands, though others are at fault', async () => {
@@ -247,10 +247,10 @@ describe('isolation of the rows that a table refuses', () => {
     rows[20] = { fault: 'named', key: 2_000 };
     const { table, faults: found } = await isolateAll(rows);
     // 19 refers to 20 and 149 to 150, which are not there: they and all that lead to them cannot land.
-    expect(table.landed.toSorted((a, b) => a - b)).toEqual(
-      [...landedOneByOne(rows)].toSorted((a, b) => a - b),
+    expect(table.inserted.toSorted((a, b) => a - b)).toEqual(
+      [...insertedOneByOne(rows)].toSorted((a, b) => a - b),
     );
-    expect(found.size + table.landed.length).toBe(300);
+    expect(found.size + table.inserted.length).toBe(300);
   });
 
   test('two pairs of rows that may not share a statement all land, and the search ends', async () => {
@@ -259,20 +259,20 @@ describe('isolation of the rows that a table refuses', () => {
     rows[8]!.apartFrom = 36;
     const { table, faults: found } = await isolateAll(rows);
     expect([...found.keys()]).toEqual([]);
-    expect(table.landed.length).toBe(121);
+    expect(table.inserted.length).toBe(121);
   });
 
   test('pairs of rows that may not share a statement all land, wherever they are and whatever the hints', async () => {
     const pairs = fc.uniqueArray(fc.nat(149), { maxLength: 8 });
     const hints = fc.array(fc.nat(149), { maxLength: 20 });
     await fc.assert(
-      fc.asyncProperty(pairs, hints, async (places, suspects) => {
+      fc.asyncProperty(pairs, hints, async (places, candidates) => {
         const rows = [...Array(150).keys()].map(good);
         for (let at = 0; at + 1 < places.length; at += 2) rows[places[at]!]!.apartFrom = places[at + 1]!;
-        for (const row of suspects) rows[row]!.isSuspect = true;
+        for (const row of candidates) rows[row]!.isCandidate = true;
         const { table, faults: found } = await isolateAll(rows);
         expect([...found.keys()]).toEqual([]);
-        expect(table.landed.length).toBe(150);
+        expect(table.inserted.length).toBe(150);
       }),
       { numRuns: 400 },
     );
@@ -281,17 +281,17 @@ describe('isolation of the rows that a table refuses', () => {
   test('rows that need an earlier one land as one by one, whatever the faults and hints', async () => {
     const row = fc.record({
       fault: faults,
-      isSuspect: fc.boolean(),
+      isCandidate: fc.boolean(),
       back: fc.option(fc.integer({ min: 1, max: 30 })),
     });
     await fc.assert(
-      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 200 }), gaps, async (list, expected) => {
-        const rows = list.map(({ fault, isSuspect, back }, key): ModelRow => {
-          return { fault, isSuspect, key, ...(back !== null && back <= key && { needs: key - back }) };
+      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 200 }), spacing, async (list, expected) => {
+        const rows = list.map(({ fault, isCandidate, back }, key): ModelRow => {
+          return { fault, isCandidate, key, ...(back !== null && back <= key && { needs: key - back }) };
         });
         const { table, faults: found } = await isolateAll(rows, [], expected);
-        expect(new Set(table.landed)).toEqual(landedOneByOne(rows));
-        expect(found.size + table.landed.length).toBe(rows.length);
+        expect(new Set(table.inserted)).toEqual(insertedOneByOne(rows));
+        expect(found.size + table.inserted.length).toBe(rows.length);
       }),
       { numRuns: 400 },
     );
@@ -306,7 +306,7 @@ describe('isolation of the rows that a table refuses', () => {
       [7, 'known'],
       [50, 'named'],
     ]);
-    expect(table.landed).not.toContain(7);
+    expect(table.inserted).not.toContain(7);
   });
 
   test.each([
@@ -315,31 +315,31 @@ describe('isolation of the rows that a table refuses', () => {
     ['named', 200, 430],
     ['unnamed', 1, 34],
     ['unnamed', 20, 520],
-  ] as const)('%s faults, %i in 20 000 rows: at most %i trials', async (fault, count, mostTrials) => {
+  ] as const)('%s faults, %i in 20 000 rows: at most %i trials', async (fault, count, mostStatements) => {
     const rows = [...Array(20_000).keys()].map(good);
     const bad = [...Array(count).keys()].map((index) => 77 + index * Math.floor(19_900 / count));
     for (const row of bad) rows[row] = { fault, key: row };
     const { table, faults: found } = await isolateAll(rows);
     expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
-    expect(table.trials).toBeLessThanOrEqual(mostTrials);
+    expect(table.statements).toBeLessThanOrEqual(mostStatements);
   });
 
   test('the search for the first one ends with it', async () => {
     const rows = [...Array(1_000).keys()].map(good);
     for (const row of [400, 600]) rows[row] = { fault: 'unnamed', key: row };
     const table = new ModelTable(rows);
-    const first = await table.trial([...rows.keys()]);
+    const first = await table.insert([...rows.keys()]);
     const found = new Map<number, string>();
-    const { trial, probe, check } = table;
+    const { insert, dryRun, parseOnly } = table;
     await isolate({
       count: 1_000,
       first: first!,
       faults: found,
       mostFaults: 1,
-      trial,
-      probe,
-      check,
-      mostChecked: MOST_CHECKED,
+      insert,
+      dryRun,
+      parseOnly,
+      mostParsed: MOST_PARSED,
     });
     expect([...found.keys()]).toEqual([400]);
   });

@@ -69,7 +69,7 @@ describe('after batches that could not be sent in binary', () => {
     expect(asText(choice)).toBe(8);
     choice.failed();
     expect(asText(choice)).toBe(16);
-    choice.landed();
+    choice.succeeded();
     choice.failed();
     expect(asText(choice)).toBe(8);
     for (let time = 0; time < 20; time += 1) {

@@ -24,10 +24,10 @@ test('no module sends SQL past runStatement, but for COPY and the user’s own q
     );
   });
   expect(senders.sort()).toEqual([
-    'cli/query.ts',
-    'postgres/connection/own-query.ts',
-    'postgres/copy-input.ts',
-    'postgres/copy-pieces.ts',
+    'cli/query/query.ts',
+    'postgres/copy/copy-input.ts',
+    'postgres/copy/copy-slices.ts',
+    'postgres/protocol/own-query.ts',
     'postgres/sql/statement.ts',
   ]);
 });

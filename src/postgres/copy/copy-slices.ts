@@ -1,6 +1,6 @@
 /**
- * COPYs of rows that are there already, as queries of node-postgres. In place of streams, for pieces are many and small: statement, rows
- * and end leave together, without waiting for the server to ask for the rows, and several pieces one after another without waiting for
+ * COPYs of rows that are there already, as queries of node-postgres. In place of streams, for slices are many and small: statement, rows
+ * and end leave together, without waiting for the server to ask for the rows, and several slices one after another without waiting for
  * answers. Where a COPY fails, the server passes over what is left of it, as the protocol has it.
  */
 
@@ -9,14 +9,14 @@ import type { ClientLease } from '../connection/client-lease.js';
 import { GuardedSocket } from '../protocol/guarded-socket.js';
 import { refuseUnexpected } from '../protocol/refuse-unexpected.js';
 import type { EncodedRows } from '../rows/encoded-rows.js';
-import { AbortFault, LATE, type Patience } from '../connection/answer-deadline.js';
+import { AbortFault, TIMED_OUT, type AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
 import type { Statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
 
-export interface PieceWay {
+export interface SliceContext {
   lease: ClientLease<CopyClient>;
-  patience: Patience;
+  answerDeadline: AnswerDeadline;
   signal: AbortSignal;
   buffer: SendBuffer;
   /** Of the work on what is sent together. */
@@ -25,7 +25,7 @@ export interface PieceWay {
   onValue?: ((value: string | null) => void) | undefined;
 }
 
-export interface Piece {
+export interface Slice {
   /** Holds the COPY, and statements that run before and after it. */
   statement: Statement;
   rows: readonly number[];
@@ -33,18 +33,18 @@ export interface Piece {
   end?: Buffer;
 }
 
-interface PieceClient {
-  query(piece: PieceQuery): unknown;
+interface SliceClient {
+  query(slice: SliceQuery): unknown;
 }
 
-interface PieceStream {
+interface SliceStream {
   destroy(error: Error): unknown;
   write(bytes: Buffer, onWritten: () => void): boolean;
 }
 
 /** What a query of node-postgres gets to see of its connection. */
-interface PieceConnection {
-  readonly stream: PieceStream;
+interface SliceConnection {
+  readonly stream: SliceStream;
 }
 
 const QUERY = 0x51;
@@ -55,47 +55,47 @@ const NO_BYTES = Buffer.alloc(0);
 const HEADER_BYTES = 5;
 /** A message is not larger than this; the server takes none of more than 1 GiB. */
 const LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024;
-/** Pieces are sent together up to about this much: what is sent ahead cannot be taken back. */
+/** Slices are sent together up to about this much: what is sent ahead cannot be taken back. */
 const TOGETHER_BYTES = 4 * 1024 * 1024;
 
 /**
- * Sends pieces, and answers for each what the server had against it.
+ * Sends slices, and answers for each what the server had against it.
  *
  * @throws what ended the connection, or the wait for its answers; or an `AbortFault`; then the connection is gone, unless the abort came
  * while nothing was under way
  */
-export async function copyPieces(
-  { lease, patience, signal, buffer, pacer, onValue }: PieceWay,
-  pieces: readonly Piece[],
+export async function copySlices(
+  { lease, answerDeadline, signal, buffer, pacer, onValue }: SliceContext,
+  slices: readonly Slice[],
   encoded: EncodedRows,
 ): Promise<(Error | undefined)[]> {
   const outcomes: (Error | undefined)[] = [];
-  for (let next = 0; next < pieces.length;) {
+  for (let next = 0; next < slices.length;) {
     if (signal.aborted) throw new AbortFault(signal);
     const first = next;
     let length = 0;
-    for (; next < pieces.length && length < TOGETHER_BYTES; next += 1)
-      length += bytesOf(pieces[next]!, encoded);
+    for (; next < slices.length && length < TOGETHER_BYTES; next += 1)
+      length += bytesOf(slices[next]!, encoded);
     const bytes = buffer.take(length);
-    const together: PieceQuery[] = [];
+    const together: SliceQuery[] = [];
     let end = 0;
-    for (const piece of pieces.slice(first, next)) {
-      end = write(piece, encoded, bytes, end);
-      together.push(new PieceQuery(lease.client as unknown as PieceClient, onValue));
+    for (const slice of slices.slice(first, next)) {
+      end = write(slice, encoded, bytes, end);
+      together.push(new SliceQuery(lease.client as unknown as SliceClient, onValue));
       if (pacer.isTurnSpent()) await pacer.nextTurn();
     }
-    for (const [index, piece] of together.entries()) piece.next = together[index + 1];
-    const send: PieceQuery['sends'] = (stream) => stream.write(bytes, () => buffer.free(bytes));
+    for (const [index, slice] of together.entries()) slice.next = together[index + 1];
+    const send: SliceQuery['sends'] = (stream) => stream.write(bytes, () => buffer.free(bytes));
     together[0]!.sends = send;
     together[0]!.begin();
-    const answers = await patience.wait(Promise.all(together.map(({ outcome }) => outcome)));
-    if (answers === LATE) {
+    const answers = await answerDeadline.wait(Promise.all(together.map(({ outcome }) => outcome)));
+    if (answers === TIMED_OUT) {
       const fault = new AbortFault(signal);
       // The server is still at it, and there is no word that would stop it.
       lease.discard(fault);
       throw fault;
     }
-    // What the server had against the pieces before says nothing any more: another attempt may land their rows.
+    // What the server had against the slices before says nothing any more: another attempt may land their rows.
     const ending = answers.find((error) => error !== undefined && !leavesConnectionUsable(error));
     if (ending !== undefined) {
       // Where only the wait has ended, answers are still to come, and whatever is asked next would get them.
@@ -107,7 +107,7 @@ export async function copyPieces(
   return outcomes;
 }
 
-function bytesOf({ statement, rows, end = NO_BYTES }: Piece, encoded: EncodedRows): number {
+function bytesOf({ statement, rows, end = NO_BYTES }: Slice, encoded: EncodedRows): number {
   const data = encoded.bytesOf(rows) + end.length;
   return HEADER_BYTES * (1 + messagesFor(data)) + Buffer.byteLength(statement) + 1 + data + COPY_DONE.length;
 }
@@ -118,7 +118,7 @@ function messagesFor(bytes: number): number {
 
 /** Answers where it ends. */
 function write(
-  { statement, rows, end = NO_BYTES }: Piece,
+  { statement, rows, end = NO_BYTES }: Slice,
   encoded: EncodedRows,
   to: Buffer,
   start: number,
@@ -148,7 +148,7 @@ function writeHeader(to: Buffer, at: number, type: number, bytes: number): void 
   to.writeUInt32BE(4 + bytes, at + 1);
 }
 
-/** What is sent for a batch, again and again: one piece of memory, as long as none of it is on its way. */
+/** What is sent for a batch, again and again: one slice of memory, as long as none of it is on its way. */
 export class SendBuffer {
   #bytes = NO_BYTES;
   #isFree = true;
@@ -165,19 +165,19 @@ export class SendBuffer {
   }
 }
 
-/** Its answer comes to whatever query is the active one: so each piece begins the next as soon as it has its own. */
-class PieceQuery {
-  next: PieceQuery | undefined;
-  /** The first piece sends for all. */
-  sends: ((stream: PieceStream) => void) | undefined;
+/** Its answer comes to whatever query is the active one: so each slice begins the next as soon as it has its own. */
+class SliceQuery {
+  next: SliceQuery | undefined;
+  /** The first slice sends for all. */
+  sends: ((stream: SliceStream) => void) | undefined;
   readonly outcome: Promise<Error | undefined>;
-  readonly #client: PieceClient;
-  readonly #onValue: PieceWay['onValue'];
+  readonly #client: SliceClient;
+  readonly #onValue: SliceContext['onValue'];
   #resolve!: (error: Error | undefined) => void;
   #isOver = false;
-  #connection: PieceConnection | undefined;
+  #connection: SliceConnection | undefined;
 
-  constructor(client: PieceClient, onValue: PieceWay['onValue']) {
+  constructor(client: SliceClient, onValue: SliceContext['onValue']) {
     this.#client = client;
     this.#onValue = onValue;
     refuseUnexpected(this, () => this.#connection);
@@ -192,7 +192,7 @@ class PieceQuery {
 
   // ── called by node-postgres ──
 
-  submit(connection: PieceConnection): void {
+  submit(connection: SliceConnection): void {
     this.#connection = connection;
     GuardedSocket.of(connection.stream)?.begin('sentCopy');
     this.sends?.(connection.stream);

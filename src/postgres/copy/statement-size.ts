@@ -26,7 +26,7 @@ const SAFE_SHARE = 0.75;
 /** A step down wastes a whole time limit. Too small a size costs only round trips. So there are few and long steps. */
 const STEP = 8;
 
-export class PieceSize {
+export class StatementSize {
   #rows = Infinity;
   #limit: TimeLimit | undefined;
   #checksAtOnce = false;
@@ -79,7 +79,7 @@ export class PieceSize {
    *
    * @param slowestMs of its statements
    */
-  batchLanded(slowestMs: number): void {
+  batchCommitted(slowestMs: number): void {
     const limitMs = this.#limit?.ms ?? 0;
     if (slowestMs <= limitMs * VERY_FAST_SHARE) this.#rows *= STEP;
     else if (slowestMs <= limitMs * FAST_SHARE) this.#rows *= 2;

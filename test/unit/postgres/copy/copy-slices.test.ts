@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { WorkPacer } from '../../../../src/common/turn-budget.js';
 import type { ClientLease } from '../../../../src/postgres/connection/client-lease.js';
-import { copyPieces, SendBuffer } from '../../../../src/postgres/copy/copy-pieces.js';
+import { copySlices, SendBuffer } from '../../../../src/postgres/copy/copy-slices.js';
 import { statement } from '../../../../src/postgres/sql/statement.js';
 import { TEXT_FORMAT } from '../../../../src/postgres/merge/copy-plan.js';
 import { EncodedRows } from '../../../../src/postgres/rows/encoded-rows.js';
-import { Patience } from '../../../../src/postgres/connection/answer-deadline.js';
+import { AnswerDeadline } from '../../../../src/postgres/connection/answer-deadline.js';
 import type { CopyClient } from '../../../../src/postgres/protocol/pool.js';
 
 interface Query {
@@ -39,15 +39,15 @@ test('what is still on its way stays as it is, though the server has answered; w
     },
   };
   const { signal } = new AbortController();
-  const patience = new Patience(signal);
-  const way = {
+  const answerDeadline = new AnswerDeadline(signal);
+  const context = {
     lease: { client } as unknown as ClientLease<CopyClient>,
-    patience,
+    answerDeadline,
     signal,
     buffer: new SendBuffer(),
     pacer: new WorkPacer(),
   };
-  const send = (row: number) => copyPieces(way, [{ statement: statement('COPY'), rows: [row] }], encoded);
+  const send = (row: number) => copySlices(context, [{ statement: statement('COPY'), rows: [row] }], encoded);
 
   expect(await send(0)).toEqual([undefined]);
   const first = Buffer.from(written[0]!);
@@ -57,5 +57,5 @@ test('what is still on its way stays as it is, though the server has answered; w
   for (const done of onWritten) done();
   await send(0);
   expect(written[2]!.buffer).toBe(written[1]!.buffer);
-  patience.end();
+  answerDeadline.end();
 });
