@@ -20,13 +20,13 @@ export interface QueueObserver<T> {
   onState(state: BackpressureState, previous: BackpressureState): void;
   onDrop(item: T, reason: DropReason): void;
   /** Whether `onDrop` would do anything now. */
-  heedsDrops(): boolean;
+  observesDrops(): boolean;
 }
 
-type Cleared = 'queued' | 'evicted' | 'rejected' | 'sampled';
+type CreditOutcome = 'queued' | 'evicted' | 'rejected' | 'sampled';
 
 /** Whole, and small enough to be kept as such by V8. */
-const MOST_CLEARED = 1e6;
+const MAX_CREDIT = 1e6;
 
 /** Items that were taken out together and are now in flight. */
 export interface TakenItems<T> {
@@ -44,8 +44,8 @@ export interface TakenItems<T> {
  * The queue behind an admission decision: what every stream and the controller stand on. Sole owner of the ledger, of the state, and of the
  * errors that are this stage's.
  *
- * An item arrives (`arrive`), is admitted, dropped, or stays with the producer (`admit`), is taken (`take`) and settles (`settle`).
- * Capacity is released by `settle`, not by `take`.
+ * An item arrives (`countArrival`), is admitted, dropped, or stays with the producer (`admit`), is taken (`takeBatch`) and settles (`settle`).
+ * Capacity is released by `settle`, not by `takeBatch`.
  */
 export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly ledger = new Ledger();
@@ -58,11 +58,11 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** The reader needs more than the capacity holds before it releases any item: the next one is admitted. */
   isStarved = false;
   readonly sampling: Sampling;
-  #clearance = 0;
-  /** What becomes of each item that comes in by clearance, or of the oldest one in its stead. */
-  #clearedFor: Cleared = 'queued';
-  /** Where items are measured: so many bytes may come in by clearance. */
-  #clearedBytes = 0;
+  #credit = 0;
+  /** What becomes of each item that comes in on credit, or of the oldest one in its stead. */
+  #creditOutcome: CreditOutcome = 'queued';
+  /** Where items are measured: so many bytes may come in on credit. */
+  #creditBytes = 0;
   readonly #ring: RingBuffer<T>;
   readonly #observer: QueueObserver<T>;
   readonly #admission: Admission<T>;
@@ -78,7 +78,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #fillsUp: boolean;
   readonly #evicts: boolean;
   readonly #rejects: boolean;
-  readonly #asks: boolean;
+  readonly #asksUser: boolean;
   #refused = 0;
 
   constructor(settings: QueueSettings<T>, observer: QueueObserver<T>) {
@@ -99,7 +99,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#fillsUp = settings.strategy !== 'sample';
     this.#evicts = settings.strategy === 'drop_oldest';
     this.#rejects = settings.strategy === 'drop_newest';
-    this.#asks = settings.shed !== undefined || settings.sizeOf !== undefined;
+    this.#asksUser = settings.shed !== undefined || settings.sizeOf !== undefined;
     this.#clock = settings.clock;
     this.#shed = settings.shed;
     this.#sizeOf = settings.sizeOf;
@@ -131,25 +131,25 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /**
-   * Lets the next items, at most `most` and where they are measured at most `mostBytes`, in by `admitCleared` or `admitMeasured`: those of
+   * Lets the next items, at most `most` and where they are measured at most `mostBytes`, in by `admitOnCredit` or `admitMeasuredOnCredit`: those of
    * which it is certain what becomes of them, and that it changes no state. Whatever else happens to the queue ends it, so that what held
    * for the first of them holds for all.
    */
-  clear(most: number, mostBytes: number): void {
+  grantCredit(most: number, mostBytes: number): void {
     const { queued, load } = this.ledger;
     if (this.#shed !== undefined || this.#capacity === Infinity) return;
     const untilRise = this.#state.itemsUntilRise(load);
-    if (this.#sizeOf !== undefined) return this.#clearMeasured(Math.min(most, untilRise), mostBytes);
+    if (this.#sizeOf !== undefined) return this.#grantMeasuredCredit(Math.min(most, untilRise), mostBytes);
     if (this.#samples) {
-      this.#clearFor('sampled', Math.min(most, this.sampling.skips));
+      this.#setCredit('sampled', Math.min(most, this.sampling.skips));
     } else if (load < this.#capacity) {
       // The next one has a weight of its own: a listener of the drop has made room.
       if (this.unrepresented > 0) return;
-      this.#clearFor('queued', Math.min(most, this.#capacity - load, untilRise));
+      this.#setCredit('queued', Math.min(most, this.#capacity - load, untilRise));
     } else if (this.#rejects) {
-      this.#clearFor('rejected', most);
+      this.#setCredit('rejected', most);
     } else if (this.#evicts && queued > 0) {
-      this.#clearFor('evicted', most);
+      this.#setCredit('evicted', most);
     }
   }
 
@@ -158,31 +158,31 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return !this.#fillsUp && (this.sampling.isOpen || this.isPressed());
   }
 
-  #clearMeasured(most: number, mostBytes: number): void {
+  #grantMeasuredCredit(most: number, mostBytes: number): void {
     const { load, loadBytes } = this.ledger;
     if (load >= this.#capacity || this.unrepresented > 0 || this.#samples) return;
-    this.#clearedBytes = Math.min(
+    this.#creditBytes = Math.min(
       mostBytes,
       this.#capacityBytes - loadBytes,
       this.#state.bytesUntilRise(loadBytes),
     );
-    this.#clearFor('queued', Math.min(most, this.#capacity - load));
+    this.#setCredit('queued', Math.min(most, this.#capacity - load));
   }
 
-  #clearFor(outcome: Cleared, most: number): void {
-    this.#clearedFor = outcome;
-    this.#clearance = Math.min(most, MOST_CLEARED);
+  #setCredit(outcome: CreditOutcome, most: number): void {
+    this.#creditOutcome = outcome;
+    this.#credit = Math.min(most, MAX_CREDIT);
   }
 
-  endClearance(): void {
-    this.#clearance = 0;
+  endCredit(): void {
+    this.#credit = 0;
   }
 
   /** Offers an item and decides on it, where that needs nobody to be asked or told; else answers `false`. */
-  admitCleared(item: T): boolean {
-    if (this.#clearance <= 0 || this.#sizeOf !== undefined) return false;
-    if (this.#clearedFor !== 'queued') return this.#dropCleared(item);
-    this.#clearance--;
+  admitOnCredit(item: T): boolean {
+    if (this.#credit <= 0 || this.#sizeOf !== undefined) return false;
+    if (this.#creditOutcome !== 'queued') return this.#dropOnCredit(item);
+    this.#credit--;
     const { ledger } = this;
     ledger.offered++;
     ledger.accepted++;
@@ -191,25 +191,25 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return true;
   }
 
-  /** `admitMeasured` is worth asking, once the item has arrived by `arriveCleared` and been measured. */
-  get clearsMeasured(): boolean {
-    return this.#clearance > 0 && this.#sizeOf !== undefined;
+  /** `admitMeasuredOnCredit` is worth asking, once the item has arrived by `countArrivalOnCredit` and been measured. */
+  get hasMeasuredCredit(): boolean {
+    return this.#credit > 0 && this.#sizeOf !== undefined;
   }
 
-  /** As `arrive`; what has been cleared stays so, unless the user does something while the item is measured. */
-  arriveCleared(): void {
+  /** As `countArrival`; the credit stays, unless the user does something while the item is measured. */
+  countArrivalOnCredit(): void {
     this.ledger.offered++;
     this.ledger.waiting++;
   }
 
-  /** Takes an item in that waits, where that changes nothing else; else answers `false`, and clears no more. */
-  admitMeasured(item: T, bytes: number): boolean {
-    if (this.#clearance <= 0 || bytes > this.#clearedBytes) {
-      this.#clearance = 0;
+  /** Takes an item in that waits, where that changes nothing else; else returns `false`, and ends the credit. */
+  admitMeasuredOnCredit(item: T, bytes: number): boolean {
+    if (this.#credit <= 0 || bytes > this.#creditBytes) {
+      this.#credit = 0;
       return false;
     }
-    this.#clearance--;
-    this.#clearedBytes -= bytes;
+    this.#credit--;
+    this.#creditBytes -= bytes;
     const { ledger } = this;
     ledger.waiting--;
     ledger.accepted++;
@@ -219,17 +219,17 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return true;
   }
 
-  #dropCleared(item: T): boolean {
-    if (this.#observer.heedsDrops()) return false;
-    this.#clearance--;
+  #dropOnCredit(item: T): boolean {
+    if (this.#observer.observesDrops()) return false;
+    this.#credit--;
     const { ledger } = this;
     ledger.offered++;
-    if (this.#clearedFor === 'evicted') {
+    if (this.#creditOutcome === 'evicted') {
       ledger.drops.evicted++;
       this.#ring.shift();
       ledger.accepted++;
       this.#push(item, 0, 1);
-    } else if (this.#clearedFor === 'sampled') {
+    } else if (this.#creditOutcome === 'sampled') {
       ledger.drops.sampled++;
       this.sampling.skipNext();
       this.unrepresented++;
@@ -240,21 +240,21 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /** Counts an item that a producer offers; it waits until `admit` decides on it. */
-  arrive(): void {
-    this.#clearance = 0;
+  countArrival(): void {
+    this.#credit = 0;
     this.ledger.offered++;
     this.ledger.waiting++;
   }
 
-  /** Takes `arrive` back: the offer itself was refused with an exception. */
-  retract(): void {
+  /** Takes `countArrival` back: the offer itself was refused with an exception. */
+  retractArrival(): void {
     this.ledger.offered--;
     this.ledger.waiting--;
   }
 
   /** Items that wait will not be decided on: a method that overrides ours has left them out. */
-  passOver(count: number): void {
-    this.#clearance = 0;
+  skipWaiting(count: number): void {
+    this.#credit = 0;
     this.ledger.offered -= count;
     this.ledger.waiting -= count;
     // They have stood in line, and have left it.
@@ -262,17 +262,17 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /** Drops an item that a producer offers before it stands in line. */
-  refuse(item: T, reason: DropReason): void {
-    this.arrive();
+  dropOnArrival(item: T, reason: DropReason): void {
+    this.countArrival();
     this.#refused++;
-    if (reason === 'rejected') this.reject(item);
-    else this.drop(item, reason);
+    if (reason === 'rejected') this.rejectWaiting(item);
+    else this.dropWaiting(item, reason);
   }
 
   /** Drops an item that waits, without asking the strategy. */
-  reject(item: T): Outcome {
+  rejectWaiting(item: T): Outcome {
     if (this.settings.strategy === 'sample') this.unrepresented++;
-    return this.drop(item, 'rejected');
+    return this.dropWaiting(item, 'rejected');
   }
 
   /** What a dropped item stands for: under `sample` a kept one stands for it, where the strategy dropped it. */
@@ -282,17 +282,17 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /** Items that have ever stood in line, and those of them that have been decided on, in the order in which they came. */
-  get lined(): number {
+  get arrivedSeq(): number {
     return this.ledger.offered - this.#refused;
   }
 
-  get decided(): number {
-    return this.lined - this.ledger.waiting;
+  get decidedSeq(): number {
+    return this.arrivedSeq - this.ledger.waiting;
   }
 
   /** The user is asked about each item. */
-  get asks(): boolean {
-    return this.#asks;
+  get asksUser(): boolean {
+    return this.#asksUser;
   }
 
   /**
@@ -300,7 +300,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
    *
    * @throws BackpressureError that says what `shed` did, if it failed.
    */
-  sheds(item: T): boolean {
+  isShed(item: T): boolean {
     if (this.#shed === undefined) return false;
     let answer: unknown;
     try {
@@ -338,21 +338,21 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
    * Decides on an item that arrived; `bytes`, where it has been measured already. Throws what `sizeOf` or `shed` throw; the item then
    * still waits.
    */
-  admit(item: T, bytes?: number): Outcome {
-    if (this.sheds(item)) return this.drop(item, 'shed');
-    return this.admitAsked(item, bytes ?? this.measure(item));
+  askAndAdmit(item: T, bytes?: number): Outcome {
+    if (this.isShed(item)) return this.dropWaiting(item, 'shed');
+    return this.admit(item, bytes ?? this.measure(item));
   }
 
-  /** As `admit`, for an item that others wait before: it is shed, or stays with the producer. */
-  admitBehind(item: T): Outcome {
-    if (!this.sheds(item)) return 'full';
+  /** As `askAndAdmit`, for an item that others wait before: it is shed, or stays with the producer. */
+  shedOrKeepWaiting(item: T): Outcome {
+    if (!this.isShed(item)) return 'full';
     // Before its turn: it never stood in line.
     this.#refused++;
-    return this.drop(item, 'shed');
+    return this.dropWaiting(item, 'shed');
   }
 
-  /** As `admit`, where `shed` and `sizeOf` have been asked. */
-  admitAsked(item: T, bytes: number): Outcome {
+  /** As `askAndAdmit`, where `shed` and `sizeOf` have been asked. */
+  admit(item: T, bytes: number): Outcome {
     // Where there is room, most strategies do the same: one call less for each item.
     if (this.#fillsUp && this.fits(bytes)) return this.enqueue(item, bytes, 1);
     return this.#admission(this, item, bytes);
@@ -377,7 +377,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Takes the oldest item out, for somebody who will say at once what became of it (`settle`). */
   takeOne(): T {
     const { ledger } = this;
-    this.#clearance = 0;
+    this.#credit = 0;
     const bytes = this.#ring.bytesAt(0);
     ledger.queued--;
     ledger.inFlight++;
@@ -387,9 +387,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /** Takes the oldest item out, which is flushed with that. */
-  takeSettled(): T {
+  takeFlushed(): T {
     const { ledger } = this;
-    this.#clearance = 0;
+    this.#credit = 0;
     ledger.queued--;
     ledger.queuedBytes -= this.#ring.bytesAt(0);
     ledger.flushed++;
@@ -413,9 +413,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#ring.countUntil(this.#ring.oldestTime() + ms, count);
   }
 
-  take(count: number): TakenItems<T> {
+  takeBatch(count: number): TakenItems<T> {
     const { ledger } = this;
-    this.#clearance = 0;
+    this.#credit = 0;
     const first = this.head;
     const times = this.#ring.copyTimes(count)!;
     const sizes = this.#ring.copyBytes(count);
@@ -432,7 +432,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Items in flight have settled: their capacity is free. */
   settle(flushed: number, failed: number, bytes: number): void {
     const { ledger } = this;
-    this.#clearance = 0;
+    this.#credit = 0;
     ledger.inFlight -= flushed + failed;
     ledger.inFlightBytes -= bytes;
     ledger.flushed += flushed;
@@ -441,9 +441,9 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /** Items that were flushed are in flight again, as far as so many were flushed. Returns how many. */
-  takeBack(count: number, bytes: number): number {
+  returnToInFlight(count: number, bytes: number): number {
     const { ledger } = this;
-    this.#clearance = 0;
+    this.#credit = 0;
     const taken = Math.min(count, ledger.flushed);
     ledger.flushed -= taken;
     ledger.inFlight += taken;
@@ -454,7 +454,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** Everything queued settles as failed, and is handed back. */
   failQueued(): TakenItems<T> {
-    const taken = this.take(this.ledger.queued);
+    const taken = this.takeBatch(this.ledger.queued);
     this.ledger.returned += taken.items.length;
     this.settle(0, taken.items.length, taken.bytes);
     return taken;
@@ -490,7 +490,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return bytes > this.#capacityBytes;
   }
 
-  fitsBesideFlights(bytes: number): boolean {
+  fitsBesideInFlight(bytes: number): boolean {
     const { ledger } = this;
     return ledger.inFlight < this.#capacity && ledger.inFlightBytes + bytes <= this.#capacityBytes;
   }
@@ -522,7 +522,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   }
 
   /** An item that waits is dropped. */
-  drop(item: T, reason: DropReason): Outcome {
+  dropWaiting(item: T, reason: DropReason): Outcome {
     this.countDropped(1, reason);
     this.#observer.onDrop(item, reason);
     return 'dropped';

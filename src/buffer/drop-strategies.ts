@@ -10,7 +10,7 @@ export interface AdmissionStore<T> {
   /** Whether an item of so many bytes may be admitted now. */
   fits(bytes: number): boolean;
   /** Whether it may be once everything queued has been evicted. */
-  fitsBesideFlights(bytes: number): boolean;
+  fitsBesideInFlight(bytes: number): boolean;
   /** Whether it never will be, except alone. */
   isOversized(bytes: number): boolean;
   /** Whether the state is above NORMAL. */
@@ -18,7 +18,7 @@ export interface AdmissionStore<T> {
   enqueue(item: T, bytes: number, weight: number): Outcome;
   /** Drops the oldest queued item. */
   evictOldest(): void;
-  drop(item: T, reason: DropReason): Outcome;
+  dropWaiting(item: T, reason: DropReason): Outcome;
   /** Offered items less the weights of the kept ones (`shed` items excluded). Negative within a window whose kept item has come early. */
   unrepresented: number;
   readonly sampling: Sampling;
@@ -55,13 +55,13 @@ function block(): Outcome {
 }
 
 function dropNewest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
-  return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
+  return store.dropWaiting(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
 }
 
 function dropOldest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
   // An item that cannot fit must not empty the buffer in vain.
-  if (store.isOversized(bytes)) return store.drop(item, 'oversized');
-  if (!store.fitsBesideFlights(bytes)) return store.drop(item, 'rejected');
+  if (store.isOversized(bytes)) return store.dropWaiting(item, 'oversized');
+  if (!store.fitsBesideInFlight(bytes)) return store.dropWaiting(item, 'rejected');
   do store.evictOldest();
   while (!store.fits(bytes));
   return store.enqueue(item, bytes, 1);
@@ -90,12 +90,12 @@ function sample<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
     seen = sampling.place;
     if (!sampling.keepsNext()) {
       store.unrepresented++;
-      return store.drop(item, 'sampled');
+      return store.dropWaiting(item, 'sampled');
     }
   }
   if (!store.fits(bytes)) {
     store.unrepresented++;
-    return store.drop(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
+    return store.dropWaiting(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
   }
   const weight = share + store.unrepresented - seen;
   store.unrepresented += 1 - weight;

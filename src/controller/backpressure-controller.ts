@@ -82,7 +82,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#sink = new BatchingSink<T>(flush, settings, observer);
     const maxBlockTimeMs = settings.maxBlockTimeMs ?? DEFAULTS.maxBlockTimeMs;
     this.#line = new WaitingLine<T>(settings.clock, maxBlockTimeMs, (item) => {
-      this.#sink.queue.drop(item, 'timeout');
+      this.#sink.queue.dropWaiting(item, 'timeout');
       if (this.#line.length === 0) this.#sink.setHeld(false);
       // There may be room for the next one: it may be smaller.
       else this.#onRoom();
@@ -122,19 +122,19 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   push(item: T): Promise<boolean> {
     const { queue, failure } = this.#sink;
     if (failure !== undefined) {
-      queue.refuse(item, 'aborted');
+      queue.dropOnArrival(item, 'aborted');
       return handled(Promise.reject(failure));
     }
     if (this.#drains > 0) {
-      queue.refuse(item, 'rejected');
+      queue.dropOnArrival(item, 'rejected');
       return DROPPED;
     }
     // The signal may have aborted while nobody listened.
     if (!this.#listening && !this.#listen()) return this.push(item);
-    queue.arrive();
+    queue.countArrival();
     try {
       // Those who wait came first; but what is shed need not wait.
-      const outcome = this.#line.length > 0 ? queue.admitBehind(item) : this.#sink.admit(item);
+      const outcome = this.#line.length > 0 ? queue.shedOrKeepWaiting(item) : this.#sink.askAndAdmit(item);
       if (outcome === 'admitted') return ADMITTED;
       if (outcome === 'dropped') {
         this.#letGo();
@@ -143,7 +143,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     } catch (thrown) {
       return handled(Promise.reject(this.#handlerThrew(item, thrown)));
     }
-    queue.retract();
+    queue.retractArrival();
     // The user's own `shed` or `sizeOf` may have ended the controller.
     return this.#sink.failure === undefined ? this.#wait(item) : this.push(item);
   }
@@ -156,19 +156,19 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   tryPush(item: T): boolean {
     const { queue, failure } = this.#sink;
     if (failure !== undefined) {
-      queue.refuse(item, 'aborted');
+      queue.dropOnArrival(item, 'aborted');
       throw failure;
     }
     // Those who wait came first.
     if (this.#drains > 0 || this.#line.length > 0) {
-      queue.refuse(item, 'rejected');
+      queue.dropOnArrival(item, 'rejected');
       return false;
     }
     if (!this.#listening && !this.#listen()) return this.tryPush(item);
-    queue.arrive();
+    queue.countArrival();
     try {
-      const outcome = this.#sink.admit(item);
-      if (outcome === 'full') this.#sink.queue.drop(item, 'rejected');
+      const outcome = this.#sink.askAndAdmit(item);
+      if (outcome === 'full') this.#sink.queue.dropWaiting(item, 'rejected');
       if (outcome === 'admitted') return true;
       this.#letGo();
       return false;
@@ -266,13 +266,13 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   #wait(item: T): Promise<boolean> {
     const { queue, settings } = this.#sink;
     if (this.#line.length >= settings.maxWaiting) {
-      queue.refuse(item, 'overflow');
+      queue.dropOnArrival(item, 'overflow');
       const message = `maxWaiting (${settings.maxWaiting}) pushes wait already`;
       return handled(
         Promise.reject(queue.errors.create('ERR_BACKPRESSURE_OVERFLOW', message, { items: [item] })),
       );
     }
-    queue.arrive();
+    queue.countArrival();
     const caller = settings.sizeOf && new AsyncResource('SPILLWAY');
     // The timer of the line must not keep the caller's context.
     const promise = handled(queue.context.runInAsyncScope(() => this.#line.add(item, caller)));
@@ -287,7 +287,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     try {
       this.#line.release(
         (item) => this.#sink.queue.measure(item),
-        (item, bytes) => this.#sink.admitAsked(item, bytes) === 'admitted',
+        (item, bytes) => this.#sink.admit(item, bytes) === 'admitted',
       );
     } catch (thrown) {
       this.#abort(this.#sink.errors.handlerFailed('admission', thrown));
@@ -300,7 +300,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */
   #handlerThrew(item: T, thrown: unknown): Error {
     const error = this.#sink.errors.handlerFailed('admission', thrown);
-    this.#sink.queue.drop(item, 'aborted');
+    this.#sink.queue.dropWaiting(item, 'aborted');
     this.#abort(error);
     return error;
   }

@@ -32,7 +32,7 @@ const SETTLED = Promise.resolve();
 /**
  * From an admission queue to a flush function: batches, flights and settlement.
  *
- * It is `stopped`, `running` or `aborted`; an abort is final. Flushes start in a microtask, never inside `admit`.
+ * It is `stopped`, `running` or `aborted`; an abort is final. Flushes start in a microtask, never inside an admission.
  */
 export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   readonly queue: AdmissionQueue<T>;
@@ -93,7 +93,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       onState: (state, previous) =>
         this.queue.context.runInAsyncScope(() => this.#observer.onState(state, previous)),
       onDrop: (item, reason) => this.#onDrop(item, reason),
-      heedsDrops: () => settings.onSettled !== undefined || this.#hasWaiters || this.#observer.hearsDrops(),
+      observesDrops: () =>
+        settings.onSettled !== undefined || this.#hasWaiters || this.#observer.hearsDrops(),
     });
     if (settings.unref) beforeExit.add(this);
     const { positionOf } = settings;
@@ -103,43 +104,43 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   // ── the producer's side ──
 
   /** Decides on an item that has arrived in the queue. Throws what the user's `sizeOf` and `shed` throw. */
-  admit(item: T, bytes?: number): Outcome {
+  askAndAdmit(item: T, bytes?: number): Outcome {
     const isFirst = this.queue.ledger.queued === 0;
-    const outcome = this.queue.admit(item, bytes);
+    const outcome = this.queue.askAndAdmit(item, bytes);
     if (outcome === 'admitted') this.#wake(isFirst);
     else if (outcome === 'full' && this.#phase === 'aborted') {
       // `shed` has ended us meanwhile: what was to wait is handed back with the others.
-      this.handBack(item);
+      this.returnToCaller(item);
       return 'dropped';
     }
     return outcome;
   }
 
-  /** As `admit`, if the user's `sizeOf` and `shed` have been asked already. */
-  admitAsked(item: T, bytes: number): Outcome {
+  /** As `askAndAdmit`, if the user's `sizeOf` and `shed` have been asked already. */
+  admit(item: T, bytes: number): Outcome {
     const isFirst = this.queue.ledger.queued === 0;
-    const outcome = this.queue.admitAsked(item, bytes);
+    const outcome = this.queue.admit(item, bytes);
     if (outcome === 'admitted') this.#wake(isFirst);
     return outcome;
   }
 
   /** The sink has ended while the item, which waits, was being decided on. */
-  handBack(item: T): void {
+  returnToCaller(item: T): void {
     this.#positions?.seal(item);
     this.#unsettled.add(Infinity, [item]);
-    this.queue.drop(item, 'aborted');
+    this.queue.dropWaiting(item, 'aborted');
   }
 
   /** So many further items need no `#wake`, until the next pump. */
-  unheeded(): number {
+  headroom(): number {
     const { queued } = this.queue.ledger;
     if (this.#phase === 'aborted' || queued === 0) return 0;
     if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return Infinity;
     return this.#limits.batchSize - 1 - queued;
   }
 
-  /** The same of bytes, while `unheeded` is above 0. */
-  unheededBytes(): number {
+  /** The same of bytes, while `headroom` is above 0. */
+  headroomBytes(): number {
     if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return Infinity;
     return this.#batchBytes - 1 - this.queue.ledger.queuedBytes;
   }
@@ -151,7 +152,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#schedulePump();
   }
 
-  onPassedOver(): void {
+  onSkipped(): void {
     this.#schedulePump();
   }
 
@@ -413,7 +414,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   #pump(): void {
-    this.queue.endClearance();
+    this.queue.endCredit();
     this.#judgeBytes();
     this.#gate.tend();
     let due: FlushReason | number | undefined;
@@ -468,7 +469,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     // Or it has ended, or stopped, everything itself.
     if (this.#phase !== 'running') return false;
     const share = this.#shareOf(length);
-    const taken = queue.take(length);
+    const taken = queue.takeBatch(length);
     const flight = new Flight(taken, reason, share, this.#flush, settings, this.#gate, this);
     if (this.#control !== undefined) flight.launch = this.#noteLaunch(this.#control, taken, isFull);
     this.#flushes[reason]++;
@@ -612,8 +613,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     let settledBelow = queue.head;
     for (const flight of this.#flights.keys()) settledBelow = Math.min(settledBelow, flight.first);
     return {
-      arrived: queue.lined,
-      decided: queue.decided,
+      arrived: queue.arrivedSeq,
+      decided: queue.decidedSeq,
       admitted: queue.ledger.accepted,
       settledBelow,
     };

@@ -22,9 +22,9 @@ import {
   nativeWritableNeedDrain,
   watchReadable,
 } from './node/native-length.js';
-import { ProducerGate, type Gated } from './write/write-side.js';
+import { WriteSide, type WriteTarget } from './write/write-side.js';
 import { ReadSide } from './read/read-side.js';
-import { LateCallbacks, type WriteCallback } from './write/write-callbacks.js';
+import { OrderedCallbacks, type WriteCallback } from './write/write-callbacks.js';
 
 export interface BackpressureTransform<In, Out = In> {
   addListener<Name extends keyof TransformEvents<In, Out>>(
@@ -93,13 +93,13 @@ type OnlyIfErased<Parameter> = 0 extends 1 & Parameter ? void : never;
 export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   readonly #queue: AdmissionQueue<In>;
   readonly #settings: ResolvedTransform<In>;
-  readonly #gate: ProducerGate<In>;
+  readonly #writeSide: WriteSide<In>;
   readonly #blocked: Stopwatch;
-  readonly #reader: ReadSide<In>;
+  readonly #readSide: ReadSide<In>;
   #closed = false;
   #unsettled: In[] = [];
   #shutdown: SinkDrain | undefined;
-  readonly #lateCallbacks = new LateCallbacks();
+  readonly #orderedCallbacks = new OrderedCallbacks();
 
   constructor(options: TransformOptions<In, Out> = {}) {
     keepShapeOf(BackpressureTransform, () => new BackpressureTransform({ strategy: 'sample' }));
@@ -115,45 +115,45 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     super(native);
     this.#settings = settings;
     this.#queue = new AdmissionQueue<In>(settings, {
-      onState: (state, previous) => this.#tell('state', state, previous),
+      onState: (state, previous) => this.#emitSafely('state', state, previous),
       onDrop: (item, reason) => {
-        if (this.listenerCount('drop') > 0) this.#tell('drop', item, reason);
+        if (this.listenerCount('drop') > 0) this.#emitSafely('drop', item, reason);
       },
-      heedsDrops: () => this.listenerCount('drop') > 0,
+      observesDrops: () => this.listenerCount('drop') > 0,
     });
     this.#blocked = new Stopwatch(settings.clock);
-    const gated: Gated<In> = {
+    const target: WriteTarget<In> = {
       queue: this.#queue,
       // The first of them has scheduled the delivery, unless it was dropped; or `_read` will.
-      unheeded: () => (this.#reader.isScheduled || !this.#reader.isWaiting ? Infinity : 0),
-      unheededBytes: () => Infinity,
+      headroom: () => (this.#readSide.isScheduled || !this.#readSide.isWaiting ? Infinity : 0),
+      headroomBytes: () => Infinity,
+      askAndAdmit: (item, bytes) => this.#onAdmission(item, this.#queue.askAndAdmit(item, bytes)),
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
-      admitAsked: (item, bytes) => this.#onAdmission(item, this.#queue.admitAsked(item, bytes)),
-      handBack: (item) => this.#handBack(item),
+      returnToCaller: (item) => this.#returnToCaller(item),
       setHeld: (held) => this.#setHeld(held),
-      onPassedOver: () => this.#reader.schedule(),
+      onSkipped: () => this.#readSide.schedule(),
     };
     const length = () => nativeWritableLength(this);
-    this.#gate = new ProducerGate<In>(this, gated, settings, length, BackpressureTransform.prototype);
-    this.#reader = new ReadSide<In>(this, this.#queue, settings, {
-      isHeld: () => this.#gate.isHeld,
-      onRoom: () => this.#gate.onRoom(),
+    this.#writeSide = new WriteSide<In>(this, target, settings, length, BackpressureTransform.prototype);
+    this.#readSide = new ReadSide<In>(this, this.#queue, settings, {
+      isHeld: () => this.#writeSide.isHeld,
+      onRoom: () => this.#writeSide.onRoom(),
     });
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
   }
 
   /** A snapshot of counters and state; synchronous, and right at any instant. */
   getMetrics(): BufferMetrics {
-    this.#reader.settleRead();
+    this.#readSide.settleRead();
     return bufferMetrics(
       this.#queue,
       {
         producerBlockedMs: this.#blocked.totalMs,
-        oldestInFlight: this.#reader.oldestTime,
+        oldestInFlight: this.#readSide.oldestTime,
         failure: this.errored ?? undefined,
         lastError: undefined,
       },
-      this.#reader.mapped,
+      this.#readSide.mapped,
     );
   }
 
@@ -184,7 +184,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   get #isIdle(): boolean {
-    this.#reader.settleRead();
+    this.#readSide.settleRead();
     return this.#queue.ledger.waiting === 0 && this.#queue.ledger.load === 0;
   }
 
@@ -200,24 +200,28 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       isClosed: () => this.closed,
       countOpen: () => this.#queue.ledger.load + this.#queue.ledger.waiting + this.#unsettled.length,
       prepare: () => void this.on('error', () => undefined),
-      settle: () => this.#readUpTo(this.#queue.lined),
+      settle: () => this.#readUpTo(this.#queue.arrivedSeq),
       drain: () => {
-        mark = this.#gate.beginDrain();
+        mark = this.#writeSide.beginDrain();
         this.#queue.setDraining(true);
         return this.#readUpTo(mark);
       },
       drainMore: () => {
         if (this.#isIdle) return Promise.resolve();
         const previous = mark;
-        mark = this.#gate.beginDrain();
-        if (previous !== undefined) this.#gate.endDrain(previous);
+        mark = this.#writeSide.beginDrain();
+        if (previous !== undefined) this.#writeSide.endDrain(previous);
         return this.#readUpTo(mark);
       },
       halt: () => {
-        this.#reader.halt();
+        this.#readSide.halt();
         if (this.#closed) return this.takeUnsettled();
-        this.#reader.settleRead();
-        return [...this.#reader.inFlightItems(), ...this.#queue.queuedItems(), ...this.#gate.waitingItems()];
+        this.#readSide.settleRead();
+        return [
+          ...this.#readSide.inFlightItems(),
+          ...this.#queue.queuedItems(),
+          ...this.#writeSide.waitingItems(),
+        ];
       },
       end: (reason) => this.#endFor(reason, mark),
     });
@@ -225,7 +229,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   #readUpTo(mark: number): Promise<void> {
     if (this.destroyed) return Promise.reject(this.errored ?? this.#abortedError());
-    return this.#reader.readUpTo(mark);
+    return this.#readSide.readUpTo(mark);
   }
 
   #endFor(reason: string, mark: number | undefined): void {
@@ -233,28 +237,28 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     if (!this.#isIdle) this.destroy(this.#abortedError(`${reason}: ended with items unsettled`));
     else if (!this.writableEnded) this.destroy();
     // 'finish' and 'end' are all that is missing.
-    else if (mark !== undefined) this.#gate.endDrain(mark);
+    else if (mark !== undefined) this.#writeSide.endDrain(mark);
   }
 
   #setHeld(held: boolean): void {
     if (!held) return this.#blocked.stop();
     this.#blocked.start();
-    this.#reader.schedule();
+    this.#readSide.schedule();
   }
 
-  #handBack(item: In): void {
+  #returnToCaller(item: In): void {
     this.#unsettled.push(item);
-    this.#queue.drop(item, 'aborted');
+    this.#queue.dropWaiting(item, 'aborted');
   }
 
   #onAdmission(item: In, outcome: Outcome): Outcome {
     if (this.#closed && outcome !== 'dropped') {
       // A listener or `shed` destroyed the stream while the item was being decided on.
       if (outcome === 'admitted') this.#unsettled.push(...this.#queue.failQueued().items);
-      else this.#handBack(item);
+      else this.#returnToCaller(item);
       return outcome === 'admitted' ? outcome : 'dropped';
     }
-    if (outcome === 'admitted' && this.#reader.isWaiting) this.#reader.schedule();
+    if (outcome === 'admitted' && this.#readSide.isWaiting) this.#readSide.schedule();
     return outcome;
   }
 
@@ -263,21 +267,21 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   static {
     defineWritableGetters<BackpressureTransform>(this.prototype, {
       // While Node's own constructor runs, there is no gate yet.
-      writableLength: (stream) => (#reader in stream ? stream.#measure() : 0),
+      writableLength: (stream) => (#readSide in stream ? stream.#measure() : 0),
       writableHighWaterMark: (stream) => stream.#settings.marks.highWaterMark,
-      writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#gate.owesDrain,
+      writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#writeSide.owesDrain,
     });
     defineGetter<BackpressureTransform>(this.prototype, 'readableHighWaterMark', (stream) =>
       highWaterMarkOfReader(stream.#settings),
     );
     watchReadable<BackpressureTransform>(this.prototype, (stream) => {
-      if (#reader in stream) stream.#reader.schedule();
+      if (#readSide in stream) stream.#readSide.schedule();
     });
   }
 
   #measure(): number {
-    this.#reader.settleRead();
-    return this.#gate.length;
+    this.#readSide.settleRead();
+    return this.#writeSide.length;
   }
 
   // The rules are Node's own; only the count is ours. Nothing can be passed as `never`: that overload makes the type fit `pipeline`.
@@ -289,19 +293,21 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       encoding === undefined &&
       callback === undefined &&
       this._write === ownWrite &&
-      this.#gate.take(chunk as In)
+      this.#writeSide.tryFastPath(chunk as In)
     )
       return true;
-    const offered = this.#gate.onOffer(chunk);
+    const offered = this.#writeSide.offer(chunk);
     encoding = this.#guarded('write', encoding);
     callback = this.#guarded('write', callback);
-    if (offered) [encoding, callback] = this.#gate.watch(encoding, callback);
-    else [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
+    if (offered) [encoding, callback] = this.#writeSide.watchCallback(encoding, callback);
+    else [encoding, callback] = this.#orderedCallbacks.inOrder(encoding, callback);
     try {
-      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
+      return this.#writeSide.writeResult(
+        super.write(chunk, encoding as BufferEncoding, callback as WriteCallback),
+      );
     } catch (thrown) {
-      if (offered) this.#gate.retract();
-      else this.#lateCallbacks.withdraw(encoding, callback);
+      if (offered) this.#writeSide.retractOffer();
+      else this.#orderedCallbacks.withdraw(encoding, callback);
       throw thrown;
     }
   }
@@ -312,22 +318,22 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   override end(chunk: In | BytesFor<In>, callback?: () => void): this;
   override end(chunk: In | BytesFor<In>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#writeSide.offer(chunk);
     chunk = this.#guarded('end', chunk);
     encoding = this.#guarded('end', encoding);
     callback = this.#guarded('end', callback);
     // Node may never call that of a stream which is destroyed already.
-    const late = this.destroyed ? undefined : this.#lateCallbacks;
-    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
-    else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
+    const late = this.destroyed ? undefined : this.#orderedCallbacks;
+    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inOrder(chunk);
+    else if (late !== undefined) [encoding, callback] = late.inOrder(encoding, callback);
     try {
       super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
-      if (offered) this.#gate.retract();
+      if (offered) this.#writeSide.retractOffer();
       late?.withdraw(encoding, callback);
       throw thrown;
     }
-    this.#gate.onEnd();
+    this.#writeSide.onEnd();
     if (!this.destroyed) this.#queue.setDraining(true);
     return this;
   }
@@ -355,14 +361,14 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   override _write(chunk: In, _encoding: BufferEncoding, callback: WriteCallback): void {
-    this.#gate.admit(chunk, callback);
+    this.#writeSide.writeSlowPath(chunk, callback);
   }
 
   override _final(callback: WriteCallback): void {
-    this.#gate.countLeftOut();
+    this.#writeSide.skipLeftOut();
     // Not at once: 'finish' must not follow a destroy() that comes in the same tick.
     process.nextTick(() => {
-      this.#queue.context.runInAsyncScope(() => this.#reader.endInput(callback));
+      this.#queue.context.runInAsyncScope(() => this.#readSide.endInput(callback));
     });
   }
 
@@ -374,21 +380,21 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   // Nothing can be passed as `never`: that overload makes the type fit `pipeline`, whose readable streams give text or bytes.
   override read(size: never): never;
   override read(size?: number): unknown {
-    return this.#reader.read(size);
+    return this.#readSide.read(size);
   }
 
   /** What the reader puts back is in flight again. It may lie beyond the bound: the writer may have used the room. */
   override unshift(chunk: unknown, encoding?: BufferEncoding): boolean {
-    return this.#reader.unshift(chunk, encoding);
+    return this.#readSide.unshift(chunk, encoding);
   }
 
   override setEncoding(encoding: BufferEncoding): this {
-    this.#reader.setEncoding(encoding);
+    this.#readSide.setEncoding(encoding);
     return this;
   }
 
   override _read(): void {
-    this.#reader.request();
+    this.#readSide.request();
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
@@ -397,22 +403,22 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   #close(error: Error | null, callback: WriteCallback): void {
     const queue = this.#queue;
-    const inFlight = this.#reader.close();
+    const inFlight = this.#readSide.close();
     const reason = error ?? (inFlight.length === 0 && this.#isIdle ? null : this.#abortedError());
-    const waiting = this.#gate.close(reason);
+    const waiting = this.#writeSide.close(reason);
     this.#closed = true;
     this.#blocked.stop();
     this.#unsettled = [...inFlight, ...queue.failQueued().items, ...waiting];
-    for (const item of waiting) queue.drop(item, 'aborted');
+    for (const item of waiting) queue.dropWaiting(item, 'aborted');
     queue.errors.attachItems(reason, () => this.#unsettled);
-    this.#reader.failReadOut(() => reason ?? this.#abortedError());
+    this.#readSide.rejectReadWaiter(() => reason ?? this.#abortedError());
     // For a reader to stop early is normal. But what 'finish' promises has not come true.
     if (error === null && reason !== null && this.writableEnded && !this.writableFinished)
       failQuietly(this, reason);
     callback(error);
   }
 
-  #tell(event: string, ...args: unknown[]): void {
+  #emitSafely(event: string, ...args: unknown[]): void {
     try {
       this.#queue.context.runInAsyncScope(() => this.emit(event, ...args));
     } catch (thrown) {

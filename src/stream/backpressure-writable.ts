@@ -18,8 +18,8 @@ import {
   nativeWritableLength,
   nativeWritableNeedDrain,
 } from './node/native-length.js';
-import { ProducerGate } from './write/write-side.js';
-import { LateCallbacks, type WriteCallback } from './write/write-callbacks.js';
+import { WriteSide } from './write/write-side.js';
+import { OrderedCallbacks, type WriteCallback } from './write/write-callbacks.js';
 
 /** No other options make fields of more kinds. */
 const WIDEST = { strategy: 'sample' } as const;
@@ -67,10 +67,10 @@ export interface BackpressureWritable<T> {
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds overloads for typed events
 export class BackpressureWritable<T = unknown> extends Writable {
   readonly #sink: BatchingSink<T>;
-  readonly #gate: ProducerGate<T>;
+  readonly #writeSide: WriteSide<T>;
   #drains = 0;
   #shutdown: SinkDrain | undefined;
-  readonly #lateCallbacks = new LateCallbacks();
+  readonly #orderedCallbacks = new OrderedCallbacks();
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
     keepShapeOf(BackpressureWritable, () => new BackpressureWritable(() => Promise.resolve(), WIDEST));
@@ -86,12 +86,12 @@ export class BackpressureWritable<T = unknown> extends Writable {
     super(native);
     const observer = new EmittingObserver<T>(
       this,
-      () => this.#gate.onRoom(),
+      () => this.#writeSide.onRoom(),
       (error) => this.destroy(error),
     );
     this.#sink = new BatchingSink<T>(flush, settings, observer);
     const length = () => nativeWritableLength(this);
-    this.#gate = new ProducerGate<T>(this, this.#sink, settings, length, BackpressureWritable.prototype);
+    this.#writeSide = new WriteSide<T>(this, this.#sink, settings, length, BackpressureWritable.prototype);
     this.#sink.start();
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
   }
@@ -139,11 +139,11 @@ export class BackpressureWritable<T = unknown> extends Writable {
   async #drain(timeoutMs: number): Promise<void> {
     let mark = Infinity;
     const settled = this.#sink.flushWithin(timeoutMs, () =>
-      drainTimeout(timeoutMs, this.#sink.openItems(this.#gate.waitingItems(mark))),
+      drainTimeout(timeoutMs, this.#sink.openItems(this.#writeSide.waitingItems(mark))),
     );
     // Nothing more can come, so nobody is to be kept out.
     if (this.destroyed || this.writableEnded) return settled;
-    mark = this.#gate.beginDrain();
+    mark = this.#writeSide.beginDrain();
     this.#drains++;
     this.#deriveDraining();
     try {
@@ -151,7 +151,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     } finally {
       this.#drains--;
       this.#deriveDraining();
-      this.#gate.endDrain(mark);
+      this.#writeSide.endDrain(mark);
     }
   }
 
@@ -198,7 +198,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       settle: () => this.flush(),
       drain: async () => {
         if (!this.destroyed && !this.writableEnded) {
-          mark = this.#gate.beginDrain();
+          mark = this.#writeSide.beginDrain();
           this.#drains++;
         }
         await this.#drain(Infinity);
@@ -207,13 +207,13 @@ export class BackpressureWritable<T = unknown> extends Writable {
         // A failure in between has left nothing open, and is to be reported.
         if (mark === undefined || (this.#sink.isIdle && this.#sink.failure === undefined)) return;
         const previous = mark;
-        mark = this.#gate.beginDrain();
-        this.#gate.endDrain(previous);
+        mark = this.#writeSide.beginDrain();
+        this.#writeSide.endDrain(previous);
         await this.#drain(Infinity);
       },
       halt: () => {
         this.#sink.halt();
-        return this.#sink.takeUndelivered(this.#gate.waitingItems());
+        return this.#sink.takeUndelivered(this.#writeSide.waitingItems());
       },
       end: (reason) => this.#endFor(reason, mark),
     });
@@ -228,7 +228,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       this.destroy();
     } else if (mark !== undefined) {
       // 'finish' is all that is missing.
-      this.#gate.endDrain(mark);
+      this.#writeSide.endDrain(mark);
     }
   }
 
@@ -237,9 +237,9 @@ export class BackpressureWritable<T = unknown> extends Writable {
   static {
     defineWritableGetters<BackpressureWritable>(this.prototype, {
       // While Node's own constructor runs, there is no gate yet.
-      writableLength: (stream) => (#gate in stream ? stream.#gate.length : 0),
+      writableLength: (stream) => (#writeSide in stream ? stream.#writeSide.length : 0),
       writableHighWaterMark: (stream) => stream.#sink.settings.marks.highWaterMark,
-      writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#gate.owesDrain,
+      writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#writeSide.owesDrain,
     });
   }
 
@@ -252,19 +252,21 @@ export class BackpressureWritable<T = unknown> extends Writable {
       encoding === undefined &&
       callback === undefined &&
       this._write === ownWrite &&
-      this.#gate.take(chunk as T)
+      this.#writeSide.tryFastPath(chunk as T)
     )
-      return !this.#gate.isYielding;
-    const offered = this.#gate.onOffer(chunk);
+      return !this.#writeSide.isYielding;
+    const offered = this.#writeSide.offer(chunk);
     encoding = this.#guarded('write', encoding);
     callback = this.#guarded('write', callback);
-    if (offered) [encoding, callback] = this.#gate.watch(encoding, callback);
-    else [encoding, callback] = this.#lateCallbacks.inLine(encoding, callback);
+    if (offered) [encoding, callback] = this.#writeSide.watchCallback(encoding, callback);
+    else [encoding, callback] = this.#orderedCallbacks.inOrder(encoding, callback);
     try {
-      return this.#gate.answer(super.write(chunk, encoding as BufferEncoding, callback as WriteCallback));
+      return this.#writeSide.writeResult(
+        super.write(chunk, encoding as BufferEncoding, callback as WriteCallback),
+      );
     } catch (thrown) {
-      if (offered) this.#gate.retract();
-      else this.#lateCallbacks.withdraw(encoding, callback);
+      if (offered) this.#writeSide.retractOffer();
+      else this.#orderedCallbacks.withdraw(encoding, callback);
       throw thrown;
     }
   }
@@ -275,22 +277,22 @@ export class BackpressureWritable<T = unknown> extends Writable {
   override end(chunk: T | BytesFor<T>, callback?: () => void): this;
   override end(chunk: T | BytesFor<T>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#gate.onOffer(chunk);
+    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#writeSide.offer(chunk);
     chunk = this.#guarded('end', chunk);
     encoding = this.#guarded('end', encoding);
     callback = this.#guarded('end', callback);
     // Node may never call that of a stream which is destroyed already.
-    const late = this.destroyed ? undefined : this.#lateCallbacks;
-    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inLine(chunk);
-    else if (late !== undefined) [encoding, callback] = late.inLine(encoding, callback);
+    const late = this.destroyed ? undefined : this.#orderedCallbacks;
+    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inOrder(chunk);
+    else if (late !== undefined) [encoding, callback] = late.inOrder(encoding, callback);
     try {
       super.end(chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
-      if (offered) this.#gate.retract();
+      if (offered) this.#writeSide.retractOffer();
       late?.withdraw(encoding, callback);
       throw thrown;
     }
-    this.#gate.onEnd();
+    this.#writeSide.onEnd();
     if (!this.destroyed) this.#sink.setDraining(true);
     return this;
   }
@@ -318,11 +320,11 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   override _write(chunk: T, _encoding: BufferEncoding, callback: WriteCallback): void {
-    this.#gate.admit(chunk, callback);
+    this.#writeSide.writeSlowPath(chunk, callback);
   }
 
   override _final(callback: WriteCallback): void {
-    this.#gate.countLeftOut();
+    this.#writeSide.skipLeftOut();
     const { context } = this.#sink.queue;
     this.#sink
       .flush()
@@ -339,7 +341,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   #close(error: Error | null, callback: WriteCallback): void {
     if (error === null && this.#sink.isIdle) {
-      this.#gate.close(null);
+      this.#writeSide.close(null);
       this.#sink.stop();
       callback(null);
       return;
@@ -347,7 +349,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     // To end with items unsettled is never a success, whatever end-of-stream makes of it.
     const reason =
       error ?? this.#sink.errors.create('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled');
-    const waiting = this.#gate.close(reason);
+    const waiting = this.#writeSide.close(reason);
     void this.#sink.abort(reason, waiting).then(() => callback(reason));
   }
 }

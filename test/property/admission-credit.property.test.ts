@@ -59,11 +59,11 @@ const settings = fc.record({
   seed: fc.integer({ min: 1, max: 1_000 }),
 });
 
-/** All that can be seen of a queue while the steps are done to it, with clearance or without. */
+/** All that can be seen of a queue while the steps are done to it, with admission credit or without. */
 function seen(
   { seed, looks, capacityBytes, ...given }: typeof settings extends fc.Arbitrary<infer S> ? S : never,
   todo: Step[],
-  clears: boolean,
+  grants: boolean,
 ) {
   let now = 0;
   const events: unknown[] = [];
@@ -90,28 +90,28 @@ function seen(
   const queue = new AdmissionQueue<number>(all, {
     onState: (state: BackpressureState) => events.push(state),
     onDrop: (item, reason) => listens && events.push([item, reason]),
-    heedsDrops: () => listens,
+    observesDrops: () => listens,
   });
   const flights: { count: number; bytes: number }[] = [];
   let next = 0;
-  let cleared = 0;
+  let onCredit = 0;
   const offer = (most: number, mostBytes: number) => {
     next++;
-    if (queue.admitCleared(next)) {
-      cleared++;
+    if (queue.admitOnCredit(next)) {
+      onCredit++;
       return;
     }
     let bytes: number | undefined;
-    if (queue.clearsMeasured) {
-      queue.arriveCleared();
+    if (queue.hasMeasuredCredit) {
+      queue.countArrivalOnCredit();
       bytes = queue.measure(next);
-      if (queue.admitMeasured(next, bytes)) {
-        cleared++;
+      if (queue.admitMeasuredOnCredit(next, bytes)) {
+        onCredit++;
         return;
       }
-    } else queue.arrive();
-    if (queue.admit(next, bytes) === 'full') queue.reject(next);
-    if (clears) queue.clear(most, mostBytes);
+    } else queue.countArrival();
+    if (queue.askAndAdmit(next, bytes) === 'full') queue.rejectWaiting(next);
+    if (grants) queue.grantCredit(most, mostBytes);
   };
   const views = todo.map((step) => {
     switch (step.kind) {
@@ -119,7 +119,7 @@ function seen(
         for (let index = 0; index < step.count; index++) offer(step.most, step.mostBytes);
         break;
       case 'take': {
-        const { items, weights, bytes } = queue.take(Math.min(step.count, queue.ledger.queued));
+        const { items, weights, bytes } = queue.takeBatch(Math.min(step.count, queue.ledger.queued));
         events.push(items, weights);
         flights.push({ count: items.length, bytes });
         break;
@@ -138,30 +138,30 @@ function seen(
       case 'wait':
         now += step.ms;
     }
-    const { ledger, state, unrepresented, lined, decided } = queue;
+    const { ledger, state, unrepresented, arrivedSeq, decidedSeq } = queue;
     const oldest = ledger.queued > 0 ? queue.oldestTime : undefined;
     const counts = structuredClone(ledger);
-    return { counts, state, unrepresented, lined, decided, oldest, items: queue.queuedItems() };
+    return { counts, state, unrepresented, arrivedSeq, decidedSeq, oldest, items: queue.queuedItems() };
   });
-  return { events, views, times: queue.timeInStateMs(), cleared };
+  return { events, views, times: queue.timeInStateMs(), onCredit };
 }
 
-describe('clearance', () => {
+describe('admission credit', () => {
   it('changes nothing that can be seen: what is dropped, kept, told, counted, weighed, and when it came', () => {
-    const cleared = { no: 0, shed: 0, sizeOf: 0, both: 0 };
+    const onCredit = { no: 0, shed: 0, sizeOf: 0, both: 0 };
     fc.assert(
       fc.property(settings, steps, (given, todo) => {
-        const { cleared: withClearance, ...quick } = seen(given, todo, true);
-        const { cleared: without, ...usual } = seen(given, todo, false);
+        const { onCredit: withCredit, ...quick } = seen(given, todo, true);
+        const { onCredit: without, ...usual } = seen(given, todo, false);
         expect(quick).toEqual(usual);
         expect(without).toBe(0);
-        if (given.looks === 'shed' || given.looks === 'both') expect(withClearance).toBe(0);
-        cleared[given.looks] += withClearance;
+        if (given.looks === 'shed' || given.looks === 'both') expect(withCredit).toBe(0);
+        onCredit[given.looks] += withCredit;
       }),
       { numRuns: 1_000 },
     );
-    expect(cleared.no).toBeGreaterThan(1_000);
-    expect(cleared.sizeOf).toBeGreaterThan(1_000);
+    expect(onCredit.no).toBeGreaterThan(1_000);
+    expect(onCredit.sizeOf).toBeGreaterThan(1_000);
   });
 
   it('ends at the capacity, too, where the state is BLOCKED still but there is room', () => {

@@ -31,7 +31,7 @@ function queueOf(settings: Partial<QueueSettings<number>>): AdmissionQueue<numbe
       clock: new ManualClock(),
       ...settings,
     },
-    { onState: () => {}, onDrop: () => {}, heedsDrops: () => false },
+    { onState: () => {}, onDrop: () => {}, observesDrops: () => false },
   );
 }
 
@@ -50,15 +50,15 @@ function largestError({ rate, types, typeOf, items, settleEvery }: Stream, seed:
   // Large enough for what comes between two settlements: nothing is rejected.
   const queue = queueOf({ capacity: 20, sampleRate: rate, random: new SeededRandom(seed).next });
   const offer = (item: number) => {
-    if (queue.admitCleared(item)) return;
-    queue.arrive();
-    queue.admit(item);
-    queue.clear(Infinity, Infinity);
+    if (queue.admitOnCredit(item)) return;
+    queue.countArrival();
+    queue.askAndAdmit(item);
+    queue.grantCredit(Infinity, Infinity);
   };
   const weighed = new Float64Array(types);
   const truth = new Float64Array(types);
   const settle = () => {
-    const { items: kept, weights } = queue.take(queue.ledger.queued);
+    const { items: kept, weights } = queue.takeBatch(queue.ledger.queued);
     kept.forEach((type, index) => (weighed[type]! += weights![index]!));
     queue.settle(kept.length, 0, 0);
   };
@@ -66,7 +66,7 @@ function largestError({ rate, types, typeOf, items, settleEvery }: Stream, seed:
     // In flight for good: from here on every item is under pressure.
     while (queue.ledger.queued < 12) offer(0);
     while (queue.unrepresented !== 0) offer(0);
-    queue.take(queue.ledger.queued);
+    queue.takeBatch(queue.ledger.queued);
   }
   for (let index = 0; index < items; index++) {
     const type = typeOf(index);
@@ -154,14 +154,14 @@ describe('the sum of weights under sample', () => {
         let taken = 0;
         const offer = () => {
           next++;
-          if (!queue.admitCleared(next)) {
-            queue.arrive();
-            queue.admit(next);
-            queue.clear(Infinity, Infinity);
+          if (!queue.admitOnCredit(next)) {
+            queue.countArrival();
+            queue.askAndAdmit(next);
+            queue.grantCredit(Infinity, Infinity);
           }
         };
         const take = (count: number) => {
-          const { items, weights, bytes } = queue.take(count);
+          const { items, weights, bytes } = queue.takeBatch(count);
           for (const weight of weights!) {
             expect(weight).toBeGreaterThanOrEqual(1);
             taken += weight;
@@ -170,7 +170,7 @@ describe('the sum of weights under sample', () => {
         };
         for (const one of steps) {
           if (one.kind === 'offer') for (let count = 0; count < one.count; count++) offer();
-          else if (one.kind === 'refuse') queue.refuse(next, 'rejected');
+          else if (one.kind === 'refuse') queue.dropOnArrival(next, 'rejected');
           else if (one.kind === 'settle') {
             const flight = flights.shift();
             if (flight !== undefined) queue.settle(flight.count, 0, flight.bytes);

@@ -8,7 +8,7 @@ const unshift = nativeMethod<[unknown, BufferEncoding?]>('unshift');
 const setEncoding = nativeMethod<[BufferEncoding]>('setEncoding');
 
 /** What a value stands for. */
-export interface Source<In> {
+export interface SourceItems<In> {
   items: In[];
   bytes: number;
 }
@@ -58,7 +58,7 @@ export class ReadBuffer<In> {
 
   /** Pushes the oldest queued item as it is. Only if `isDirect`. Returns whether more may be pushed. */
   pushDirect(): boolean {
-    return this.#stream.push(this.#queue.takeSettled());
+    return this.#stream.push(this.#queue.takeFlushed());
   }
 
   /**
@@ -78,7 +78,7 @@ export class ReadBuffer<In> {
     const { isDirect } = this;
     if (isDirect) this.#queue.settle(count, 0, bytes);
     else {
-      this.#expect(source, isArray, count, bytes);
+      this.#recordUnread(source, isArray, count, bytes);
       this.#unread.setTime(time);
     }
     const mayPushMore = this.#stream.push(value);
@@ -110,7 +110,7 @@ export class ReadBuffer<In> {
   unshift(
     chunk: unknown,
     encoding: BufferEncoding | undefined,
-    findSource: (value: unknown) => Source<In>,
+    findSource: (value: unknown) => SourceItems<In>,
   ): boolean {
     this.settleRead();
     const before = this.#unreadUnits;
@@ -152,7 +152,7 @@ export class ReadBuffer<In> {
     return (readUnits === 0 ? chunk : chunk.subarray(readUnits)) as In;
   };
 
-  #expect(source: In | In[], isArray: boolean, count: number, bytes: number): void {
+  #recordUnread(source: In | In[], isArray: boolean, count: number, bytes: number): void {
     if (this.#objectMode) return this.#unread.push(source, isArray, count, bytes, 1);
     const chunk = source as Uint8Array;
     if (this.#text === undefined) return this.#unread.push(source, false, 1, bytes, chunk.byteLength);
@@ -161,7 +161,7 @@ export class ReadBuffer<In> {
   }
 
   #putBack(source: In | In[], isArray: boolean, count: number, bytes: number, units: number): void {
-    const taken = this.#queue.takeBack(count, bytes);
+    const taken = this.#queue.returnToInFlight(count, bytes);
     this.#unread.unshift(
       source,
       isArray,

@@ -4,8 +4,8 @@ import { isErrorLike } from '../../common/thrown.js';
 import type { ResolvedTransform } from '../../settings/resolve-sink.js';
 import { countAsRead, lowerReadMark, nativeMethod, withholdReadable } from '../node/native-length.js';
 import { ReadBuffer } from './read-buffer.js';
-import { ReadOut } from './read-out.js';
-import { Supply } from './supply.js';
+import { ReadWaiter } from './read-waiter.js';
+import { OutputSource } from './output-source.js';
 
 const read = nativeMethod<[number?]>('read');
 /** What the readable side needs of the writable one. */
@@ -33,8 +33,8 @@ export class ReadSide<In> {
   readonly #queue: AdmissionQueue<In>;
   readonly #port: ReadPort;
   readonly #objectMode: boolean;
-  readonly #supply: Supply<In>;
-  readonly #readOut = new ReadOut();
+  readonly #output: OutputSource<In>;
+  readonly #readWaiter = new ReadWaiter();
   readonly #buffer: ReadBuffer<In>;
   /** The reader has asked for more than it was given: an unanswered `_read`. */
   #wanted = false;
@@ -54,10 +54,10 @@ export class ReadSide<In> {
 
   #deliver(): void {
     this.#isScheduled = false;
-    this.#queue.endClearance();
+    this.#queue.endCredit();
     this.#run(false);
-    this.#tellReadable();
-    this.#checkReadOut();
+    this.#emitReadable();
+    this.#resolveReadWaiter();
   }
 
   constructor(stream: Duplex, queue: AdmissionQueue<In>, settings: ResolvedTransform<In>, port: ReadPort) {
@@ -66,8 +66,8 @@ export class ReadSide<In> {
     this.#port = port;
     this.#objectMode = settings.objectMode;
     this.#buffer = new ReadBuffer(stream, queue, settings.objectMode);
-    this.#supply = new Supply(queue, settings, {
-      isShortAllowed: () => this.#inputHasEnded || port.isHeld() || this.#readOut.isAwaited,
+    this.#output = new OutputSource(queue, settings, {
+      isShortAllowed: () => this.#inputHasEnded || port.isHeld() || this.#readWaiter.isPending,
       onMapped: (isEmpty, bytes) => {
         if (!isEmpty) return;
         queue.settle(1, 0, bytes);
@@ -82,7 +82,7 @@ export class ReadSide<In> {
 
   /** Whether an item that is admitted now makes something happen. */
   get isWaiting(): boolean {
-    return this.#wanted || this.#supply.mapsAhead || this.#owesReadable;
+    return this.#wanted || this.#output.mapsAhead || this.#owesReadable;
   }
 
   get isScheduled(): boolean {
@@ -91,17 +91,17 @@ export class ReadSide<In> {
 
   /** Mapped, and not handed over: their count, and the bytes of their items. */
   get mapped(): { count: number; bytes: number } {
-    return this.#supply.mapped;
+    return this.#output.mapped;
   }
 
   /** When the oldest item in flight was admitted; `Infinity` if there is none. */
   get oldestTime(): number {
-    return Math.min(this.#buffer.oldestTime, this.#supply.oldestTakenTime);
+    return Math.min(this.#buffer.oldestTime, this.#output.oldestTakenTime);
   }
 
   /** Items that are in flight, oldest first; of the first one only what has not been read. */
   inFlightItems(): In[] {
-    return [...this.#buffer.items, ...this.#supply.takenItems];
+    return [...this.#buffer.items, ...this.#output.takenItems];
   }
 
   /** Hands over from one loop outside `_read`: a push from within it would cost a tick each. */
@@ -113,7 +113,7 @@ export class ReadSide<In> {
 
   /** Resolves when as many items as `mark` have been decided on, and the reader has got them. */
   readUpTo(mark: number): Promise<void> {
-    const read = this.#readOut.upTo(mark);
+    const read = this.#readWaiter.waitUntilRead(mark);
     // A short batch waits for the drain; and there may be nothing to read.
     this.schedule();
     return read;
@@ -122,7 +122,7 @@ export class ReadSide<In> {
   /** Hands nothing more over: what is left has been reported. */
   halt(): void {
     this.#isHalted = true;
-    this.#supply.freeze();
+    this.#output.freeze();
   }
 
   /** `_read`. Node does not ask again before it has been given something. */
@@ -160,12 +160,12 @@ export class ReadSide<In> {
     this.settleRead();
     if (this.#port.isHeld()) this.#port.onRoom();
     this.#owesReadable = this.#hasTakenAll();
-    if (this.#owesReadable || this.#readOut.isAwaited) this.schedule();
+    if (this.#owesReadable || this.#readWaiter.isPending) this.schedule();
     return chunk;
   }
 
   unshift(chunk: unknown, encoding?: BufferEncoding): boolean {
-    return this.#buffer.unshift(chunk, encoding, (value) => this.#supply.sourceOf(value));
+    return this.#buffer.unshift(chunk, encoding, (value) => this.#output.itemsBehind(value));
   }
 
   setEncoding(encoding: BufferEncoding): void {
@@ -176,7 +176,7 @@ export class ReadSide<In> {
   endInput(callback: () => void): void {
     this.#inputHasEnded = true;
     this.schedule();
-    if (!this.#supply.maps || this.#stream.destroyed) callback();
+    if (!this.#output.maps || this.#stream.destroyed) callback();
     else this.#onMappedAll = callback;
   }
 
@@ -190,15 +190,15 @@ export class ReadSide<In> {
     this.settleRead();
     const items = this.inFlightItems();
     this.#buffer.clear();
-    this.#supply.close();
+    this.#output.close();
     const { ledger } = this.#queue;
     ledger.returned += ledger.inFlight;
     this.#queue.settle(0, ledger.inFlight, ledger.inFlightBytes);
     return items;
   }
 
-  failReadOut(makeError: () => Error): void {
-    if (this.#readOut.isAwaited) this.#readOut.fail(makeError());
+  rejectReadWaiter(makeError: () => Error): void {
+    if (this.#readWaiter.isPending) this.#readWaiter.rejectPending(makeError());
   }
 
   // ── from the queue to the reader ──
@@ -209,7 +209,7 @@ export class ReadSide<In> {
     if (this.#isRunning) return;
     this.#isRunning = true;
     try {
-      do this.#handOver(isRead, size);
+      do this.#pushValues(isRead, size);
       while (this.#mapNext(isRead));
       this.#end();
     } finally {
@@ -222,42 +222,42 @@ export class ReadSide<In> {
   }
 
   /** The reader takes what it is given now. */
-  #takes(isRead: boolean, size: number): boolean {
+  #readerTakes(isRead: boolean, size: number): boolean {
     if (isRead) return this.#stream.readableLength < size;
     return this.#stream.readableFlowing === true || this.#stream.listenerCount('readable') > 0;
   }
 
-  #handOver(isRead: boolean, size: number): void {
-    const supply = this.#supply;
+  #pushValues(isRead: boolean, size: number): void {
+    const output = this.#output;
     const { ledger } = this.#queue;
     const buffer = this.#buffer;
     // Apart, because it is the usual case: a flowing reader of plain items.
-    while (supply.isPlain && this.#wanted && ledger.queued > 0 && this.#isOpen && buffer.isDirect) {
+    while (output.isPlain && this.#wanted && ledger.queued > 0 && this.#isOpen && buffer.isDirect) {
       this.#wanted = buffer.pushDirect();
       if (this.#port.isHeld()) this.#port.onRoom();
     }
-    while (this.#wanted && this.#takes(isRead, size) && this.#isOpen) {
-      if (supply.isPlain ? ledger.queued === 0 : !supply.isReady) break;
-      this.#wanted = supply.pushNext(buffer);
+    while (this.#wanted && this.#readerTakes(isRead, size) && this.#isOpen) {
+      if (output.isPlain ? ledger.queued === 0 : !output.isReady) break;
+      this.#wanted = output.pushNext(buffer);
       if (this.#port.isHeld()) this.#port.onRoom();
     }
   }
 
   #mapNext(isRead: boolean): boolean {
-    const supply = this.#supply;
+    const output = this.#output;
     if (!this.#isOpen) return false;
-    const isAhead = supply.mapsAhead || this.#inputHasEnded;
-    return (isAhead || (this.#wanted && this.#takes(isRead, 1) && supply.isMapDue)) && supply.mapNext();
+    const isAhead = output.mapsAhead || this.#inputHasEnded;
+    return (isAhead || (this.#wanted && this.#readerTakes(isRead, 1) && output.isMapDue)) && output.mapNext();
   }
 
   #end(): void {
     const { queued } = this.#queue.ledger;
     if (this.#stream.destroyed) return;
-    if (this.#inputHasEnded && this.#supply.isAllMapped) {
+    if (this.#inputHasEnded && this.#output.isAllMapped) {
       const onMappedAll = this.#onMappedAll;
       this.#onMappedAll = undefined;
       onMappedAll?.();
-      if (!this.#supply.isEmpty || this.#hasEnded) return;
+      if (!this.#output.isEmpty || this.#hasEnded) return;
       this.#hasEnded = true;
       this.#buffer.pushEnd();
       return;
@@ -279,14 +279,15 @@ export class ReadSide<In> {
    * With a read mark of 0 Node asks for the next value only when it is read. A listener that reads once per event, or that finds its value
    * taken by another reader, would wait for ever. Nothing is pushed: what nobody reads stays within reach of `drop_oldest`.
    */
-  #tellReadable(): void {
+  #emitReadable(): void {
     if (!this.#owesReadable || !this.#isOpen || !this.#hasTakenAll()) return;
-    if (this.#supply.isEmpty) return;
+    if (this.#output.isEmpty) return;
     this.#owesReadable = false;
     this.#stream.emit('readable');
   }
 
-  #checkReadOut(): void {
-    if (this.#readOut.isAwaited) this.#readOut.check(this.#queue.decided, this.#queue.ledger.load);
+  #resolveReadWaiter(): void {
+    if (this.#readWaiter.isPending)
+      this.#readWaiter.resolveIfRead(this.#queue.decidedSeq, this.#queue.ledger.load);
   }
 }

@@ -15,11 +15,11 @@ interface Late {
  * Where a stream fails, Node calls them on the next tick, while those of earlier writes may have to wait for theirs, or for the held one of
  * `_write`, which is let go when the stream is destroyed. So they are put off by two ticks then.
  */
-export class LateCallbacks {
+export class OrderedCallbacks {
   readonly #line: Late[] = [];
 
   /** The same arguments, whose callback, if there is one, comes when its turn has come. */
-  inLine(encoding: unknown, callback?: unknown): LastArguments {
+  inOrder(encoding: unknown, callback?: unknown): LastArguments {
     if (typeof encoding === 'function') return [this.#add(encoding as WriteCallback), callback];
     return [encoding, typeof callback === 'function' ? this.#add(callback as WriteCallback) : callback];
   }

@@ -7,34 +7,34 @@ import { Deadline } from '../../common/deadline.js';
 import type { ResolvedBuffer } from '../../settings/resolve-buffer.js';
 import { nativeChunkCount, owesCallbacks, promiseDrain } from '../node/native-length.js';
 import { isOverridden } from '../node/overrides.js';
-import { Turns } from './yield-schedule.js';
+import { YieldSchedule } from './yield-schedule.js';
 import type { LastArguments, WriteCallback } from './write-callbacks.js';
 
 /** What stands behind the gate: a batching sink, or a transform. */
-export interface Gated<T> {
+export interface WriteTarget<T> {
   readonly queue: AdmissionQueue<T>;
   /** `bytes`, where the item has been measured already. */
-  admit(item: T, bytes?: number): Outcome;
+  askAndAdmit(item: T, bytes?: number): Outcome;
   /** The same, where `shed` and `sizeOf` have been asked. */
-  admitAsked(item: T, bytes: number): Outcome;
+  admit(item: T, bytes: number): Outcome;
   /** The stage has ended while the item, which waits, was being decided on. */
-  handBack(item: T): void;
+  returnToCaller(item: T): void;
   /** So many further items, and bytes, may come in without a word to it, until it does something to the queue. */
-  unheeded(): number;
-  unheededBytes(): number;
+  headroom(): number;
+  headroomBytes(): number;
   /** A producer is made to wait, or no longer. */
   setHeld(held: boolean): void;
   /** Items that waited have been passed over: somebody may have waited for them. */
-  onPassedOver(): void;
+  onSkipped(): void;
 }
 
 /**
  * The writable side of both streams. Under `block` it makes the producer wait by holding the callback of `_write`: Node then queues
  * further writes itself and answers `false`, and emits `'drain'` once the callback has been released and that queue is empty.
  */
-export class ProducerGate<T> {
+export class WriteSide<T> {
   readonly #stream: Writable;
-  readonly #gated: Gated<T>;
+  readonly #target: WriteTarget<T>;
   readonly #settings: ResolvedBuffer<T>;
   /** Length of Node's own queue, the chunk being written included. */
   readonly #nativeLength: () => number;
@@ -46,7 +46,7 @@ export class ProducerGate<T> {
   readonly #pauseAtBytes: number;
   readonly #queue: AdmissionQueue<T>;
   readonly #ledger: Ledger;
-  readonly #turns: Turns;
+  readonly #yields: YieldSchedule;
   #open = true;
   #held: WriteCallback | undefined;
   #heldLength = 0;
@@ -75,7 +75,7 @@ export class ProducerGate<T> {
   /** @param base the prototype of the class that is ours */
   constructor(
     stream: Writable,
-    gated: Gated<T>,
+    target: WriteTarget<T>,
     settings: ResolvedBuffer<T>,
     nativeLength: () => number,
     base: Writable,
@@ -83,42 +83,42 @@ export class ProducerGate<T> {
     this.#stream = stream;
     this.#base = base;
     this.#isSubclass = isOverridden(stream, base);
-    this.#gated = gated;
+    this.#target = target;
     this.#settings = settings;
     this.#nativeLength = nativeLength;
     this.#blocks = settings.strategy === 'block';
     this.#objectMode = settings.objectMode;
     this.#asksUser = settings.shed !== undefined || (settings.objectMode && settings.sizeOf !== undefined);
-    this.#queue = gated.queue;
-    this.#ledger = gated.queue.ledger;
+    this.#queue = target.queue;
+    this.#ledger = target.queue.ledger;
     this.#blockDeadline = new Deadline(settings.clock, settings.maxBlockTimeMs ?? Infinity, () =>
       this.#onBlockedTooLong(),
     );
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = this.#blocks ? settings.marks.pauseAtBytes : Infinity;
-    this.#turns = new Turns(settings.marks.yieldEvery, this.#ledger, () => {
+    this.#yields = new YieldSchedule(settings.marks.yieldEvery, this.#ledger, () => {
       // As in Node: none after the end.
       if (!this.#open) return;
       this.#countWoken();
-      this.#letOn(() => stream.emit('drain'));
+      this.#runInOwnContext(() => stream.emit('drain'));
     });
   }
 
   /** What `write()` is to answer, where Node's own has answered with `mayGoOn`. */
-  answer(mayGoOn: boolean): boolean {
+  writeResult(mayGoOn: boolean): boolean {
     if (this.isHeld) {
       // An empty chunk is what Node's own never refuses.
       this.#owesDrain ||= mayGoOn;
-      this.#onRefusal();
+      this.#checkOverflow();
       return false;
     }
     if (!mayGoOn || this.#isBehind()) {
-      this.#onRefusal();
+      this.#checkOverflow();
       // Node before 20.12 answers from what it knew before `_write` had run.
       if (!this.#open || this.#ledger.waiting > 0) return false;
     }
     // A write with a callback goes the long way, and counts all the same.
-    return !this.#turns.take();
+    return !this.#yields.checkAfterOffer();
   }
 
   get isHeld(): boolean {
@@ -140,12 +140,12 @@ export class ProducerGate<T> {
 
   /** `write()` has answered `false`, and 'drain' will come, but not from Node. */
   get owesDrain(): boolean {
-    return this.#open && (this.#owesDrain || this.#turns.isUnderWay);
+    return this.#open && (this.#owesDrain || this.#yields.isYielding);
   }
 
   /** The producer gives way: nothing keeps an item out, but it is to wait for 'drain'. */
   get isYielding(): boolean {
-    return this.#turns.isUnderWay;
+    return this.#yields.isYielding;
   }
 
   get #usualPauseAt(): number {
@@ -153,18 +153,18 @@ export class ProducerGate<T> {
   }
 
   /** All that the first of the drains under way is to settle has been let in: whatever comes now came after it began. */
-  #isShut(): boolean {
-    return this.#drains.length > 0 && this.#gated.queue.decided >= this.#drains[0]!;
+  #isDrainReached(): boolean {
+    return this.#drains.length > 0 && this.#target.queue.decidedSeq >= this.#drains[0]!;
   }
 
   /** Everything that was written and has not settled: items, or bytes in byte mode. */
   get length(): number {
-    const { ledger } = this.#gated.queue;
+    const { ledger } = this.#target.queue;
     return this.#objectMode ? ledger.load + ledger.waiting : ledger.loadBytes + this.#waitingLength;
   }
 
   get #waitingLength(): number {
-    if (this.#objectMode) return this.#gated.queue.ledger.waiting;
+    if (this.#objectMode) return this.#target.queue.ledger.waiting;
     const native = this.#nativeLength();
     const isHeld = this.#held !== undefined || this.#isReleasing;
     const bytes = isHeld && this.#pending === undefined ? native - this.#heldLength : native;
@@ -176,38 +176,38 @@ export class ProducerGate<T> {
    * The short way into the buffer: where nobody waits and the producer may go on in any case, Node's own queue has nothing to do, and
    * costs four times as much as admission. Answers whether the chunk was taken; if not, it must go the long way, through `_write`.
    */
-  take(chunk: T): boolean {
-    return chunk !== null && (this.#queue.admitCleared(chunk) || this.#takeAsking(chunk));
+  tryFastPath(chunk: T): boolean {
+    return chunk !== null && (this.#queue.admitOnCredit(chunk) || this.#tryAskingFastPath(chunk));
   }
 
-  #takeAsking(chunk: T): boolean {
+  #tryAskingFastPath(chunk: T): boolean {
     const ledger = this.#ledger;
     const queue = this.#queue;
     if (ledger.waiting > 0) return false;
-    const isCleared = queue.clearsMeasured;
-    if (!isCleared && this.#mustGoLong()) return false;
-    if (isCleared) queue.arriveCleared();
-    else queue.arrive();
+    const hasCredit = queue.hasMeasuredCredit;
+    if (!hasCredit && this.#needsSlowPath()) return false;
+    if (hasCredit) queue.countArrivalOnCredit();
+    else queue.countArrival();
     try {
       const bytes = queue.measure(chunk);
-      if (isCleared && queue.admitMeasured(chunk, bytes)) return true;
+      if (hasCredit && queue.admitMeasuredOnCredit(chunk, bytes)) return true;
       if (ledger.queuedBytes + ledger.inFlightBytes + bytes >= this.#pauseAtBytes) {
-        queue.retract();
+        queue.retractArrival();
         // Behind what `sizeOf` has written meanwhile it would be taken for the size of that.
         if (ledger.waiting === 0) this.#measured = bytes;
         return false;
       }
-      if (this.#gated.admit(chunk, bytes) === 'full') {
+      if (this.#target.askAndAdmit(chunk, bytes) === 'full') {
         // By what `sizeOf` or `shed` has written meanwhile: it waits behind that.
-        queue.retract();
+        queue.retractArrival();
         return false;
       }
-      if (!this.#turns.take()) this.#clear();
+      if (!this.#yields.checkAfterOffer()) this.#grantCredit();
       return true;
     } catch (thrown) {
       // By what `sizeOf` or `shed` did before it threw: nobody asks for what waits any more.
       if (this.#stream.destroyed) {
-        this.#gated.handBack(chunk);
+        this.#target.returnToCaller(chunk);
         return false;
       }
       this.#pending = { chunk, asked: true };
@@ -216,7 +216,7 @@ export class ProducerGate<T> {
     }
   }
 
-  #mustGoLong(): boolean {
+  #needsSlowPath(): boolean {
     // In byte mode Node must make bytes of strings first.
     if (!this.#open || this.#held !== undefined || !this.#objectMode || this.#isOverridden()) return true;
     // The write that makes the producer wait: Node has to know of it, to emit 'drain'.
@@ -225,32 +225,32 @@ export class ProducerGate<T> {
   }
 
   /** What would be asked for the next ones, too, is asked once. */
-  #clear(): void {
+  #grantCredit(): void {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
     if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
-    this.#queue.clear(
-      Math.min(this.#gated.unheeded(), this.#pauseAt - 1 - ledger.load, this.#turns.itemsLeft),
-      Math.min(this.#gated.unheededBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
+    this.#queue.grantCredit(
+      Math.min(this.#target.headroom(), this.#pauseAt - 1 - ledger.load, this.#yields.itemsUntilCheck),
+      Math.min(this.#target.headroomBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
     );
   }
 
   /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
-  onOffer(chunk: unknown): boolean {
+  offer(chunk: unknown): boolean {
     if (!this.#open || chunk === null) return false;
-    this.#gated.queue.arrive();
+    this.#target.queue.countArrival();
     if (this.#asksUser) this.#callers.push(new AsyncResource('SPILLWAY'));
     return true;
   }
 
   /** The offer was refused with an exception. */
-  retract(): void {
-    this.#queue.retract();
+  retractOffer(): void {
+    this.#queue.retractArrival();
     this.#callers.pop();
   }
 
   /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
-  #onRefusal(): void {
+  #checkOverflow(): void {
     if (this.#stream.destroyed) return;
     // The chunk that found no room, or is being decided on, was written while the producer might go on.
     const pending = this.#pending === undefined && this.#asking === undefined ? 0 : 1;
@@ -282,23 +282,23 @@ export class ProducerGate<T> {
   /** No more chunks are offered: `end` was called. */
   onEnd(): void {
     this.#open = false;
-    this.#queue.endClearance();
+    this.#queue.endCredit();
   }
 
   /** `_write`. */
-  admit(chunk: T, callback: WriteCallback): void {
+  writeSlowPath(chunk: T, callback: WriteCallback): void {
     // An override has made several of one chunk.
-    if (this.#ledger.waiting === 0) this.#queue.arrive();
+    if (this.#ledger.waiting === 0) this.#queue.countArrival();
     this.#caller = this.#callers.shift();
     const bytes = this.#measured;
     const { offered } = this.#ledger;
     this.#measured = undefined;
-    if (this.#isShut()) return this.#keepOut(chunk, callback);
+    if (this.#isDrainReached()) return this.#deferUntilDrained(chunk, callback);
     let outcome: Outcome | undefined;
     try {
-      outcome = this.#queue.asks
-        ? this.#admitAsking(chunk, bytes, callback)
-        : this.#gated.admit(chunk, bytes);
+      outcome = this.#queue.asksUser
+        ? this.#askAndAdmit(chunk, bytes, callback)
+        : this.#target.askAndAdmit(chunk, bytes);
     } catch (thrown) {
       // `random` or the clock, which the user may give.
       this.#asking = callback;
@@ -307,7 +307,7 @@ export class ProducerGate<T> {
     }
     if (outcome === undefined) return;
     if (outcome === 'full') this.#pending = { chunk, asked: true };
-    else if (!this.#blocks || !(this.#gated.queue.mustPause || this.#isShut())) {
+    else if (!this.#blocks || !(this.#target.queue.mustPause || this.#isDrainReached())) {
       if (this.#ledger.offered === offered) return callback();
       // Within it the user has written more: Node would call the callbacks of that first.
       this.#heldLength = this.#lengthOf(chunk);
@@ -317,38 +317,38 @@ export class ProducerGate<T> {
   }
 
   /** The last arguments of a write, so that what an override leaves out is noticed when Node is through with it. */
-  watch(encoding: unknown, callback: unknown): LastArguments {
+  watchCallback(encoding: unknown, callback: unknown): LastArguments {
     if (!this.#isOverridden()) return [encoding, callback];
     const [given, where] = typeof encoding === 'function' ? [encoding, undefined] : [callback, encoding];
     const watched: WriteCallback = (error) => {
-      this.countLeftOut();
+      this.skipLeftOut();
       if (typeof given === 'function') (given as WriteCallback)(error);
     };
     return [where, watched];
   }
 
-  /** Chunks that Node has nothing to do with any more, and that never came to `admit`. */
-  countLeftOut(): void {
+  /** Chunks that Node has nothing to do with any more, and that never came to `writeSlowPath`. */
+  skipLeftOut(): void {
     const leftOut = this.#ledger.waiting - nativeChunkCount(this.#stream);
     if (leftOut <= 0 || this.#stream.destroyed) return;
-    this.#queue.passOver(leftOut);
-    this.#gated.onPassedOver();
+    this.#queue.skipWaiting(leftOut);
+    this.#target.onSkipped();
   }
 
   /** Answers `undefined` where that has destroyed the stream. */
-  #admitAsking(chunk: T, bytes: number | undefined, callback: WriteCallback): Outcome | undefined {
+  #askAndAdmit(chunk: T, bytes: number | undefined, callback: WriteCallback): Outcome | undefined {
     this.#asking = callback;
     this.#askedChunk = chunk;
     this.#heldLength = this.#lengthOf(chunk);
-    const answer = this.#ask(chunk, false, bytes);
+    const answer = this.#askInContext(chunk, false, bytes);
     if (answer === undefined) return undefined;
     this.#asking = undefined;
     this.#askedChunk = undefined;
-    return this.#admitAsked(chunk, answer);
+    return this.#admitOrShed(chunk, answer);
   }
 
   /** What the user says of a chunk: `'shed'`, or its bytes. Answers `undefined` where the stream is destroyed: `close` has handed it back. */
-  #ask(chunk: T, asked: boolean, bytes?: number): number | 'shed' | undefined {
+  #askInContext(chunk: T, asked: boolean, bytes?: number): number | 'shed' | undefined {
     let answer: number | 'shed' | undefined;
     try {
       answer =
@@ -363,20 +363,20 @@ export class ProducerGate<T> {
   }
 
   #askUser(chunk: T, asked: boolean, bytes: number | undefined): number | 'shed' {
-    return !asked && this.#queue.sheds(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
+    return !asked && this.#queue.isShed(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
   }
 
-  #admitAsked(chunk: T, answer: number | 'shed'): Outcome {
-    return answer === 'shed' ? this.#queue.drop(chunk, 'shed') : this.#gated.admitAsked(chunk, answer);
+  #admitOrShed(chunk: T, answer: number | 'shed'): Outcome {
+    return answer === 'shed' ? this.#queue.dropWaiting(chunk, 'shed') : this.#target.admit(chunk, answer);
   }
 
   /** A drain is under way, and this chunk was written after it began. */
-  #keepOut(chunk: T, callback: WriteCallback): void {
+  #deferUntilDrained(chunk: T, callback: WriteCallback): void {
     if (this.#blocks) {
       this.#pending = { chunk, asked: false };
       this.#hold(chunk, callback);
     } else {
-      this.#gated.queue.reject(chunk);
+      this.#target.queue.rejectWaiting(chunk);
       callback();
     }
   }
@@ -386,11 +386,11 @@ export class ProducerGate<T> {
    * come later wait until it is over, and so does a producer once the last of those has been let in.
    */
   beginDrain(): number {
-    const mark = this.#gated.queue.lined;
+    const mark = this.#target.queue.arrivedSeq;
     this.#drains.push(mark);
     // No write goes the short way; the usual one is not slowed by having to ask.
     this.#pauseAt = 0;
-    this.#queue.endClearance();
+    this.#queue.endCredit();
     return mark;
   }
 
@@ -411,24 +411,24 @@ export class ProducerGate<T> {
     if (this.#asking !== undefined) waiting.push(this.#askedChunk as T);
     // A loop: there may be as many as the buffer has room for.
     for (const write of writableBuffer ?? []) if (write !== null) waiting.push(write.chunk);
-    const count = mark - this.#gated.queue.decided;
+    const count = mark - this.#target.queue.decidedSeq;
     return count < waiting.length ? waiting.slice(0, Math.max(0, count)) : waiting;
   }
 
   /** Load has gone down. */
   onRoom(): void {
     if (this.#held === undefined) return;
-    const { queue } = this.#gated;
+    const { queue } = this.#target;
     if (this.#pending !== undefined) {
-      if (!this.#pending.asked && this.#isShut()) return;
+      if (!this.#pending.asked && this.#isDrainReached()) return;
       const { chunk, asked } = this.#pending;
-      const answer = this.#ask(chunk, asked);
+      const answer = this.#askInContext(chunk, asked);
       if (answer === undefined) return;
       // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
       this.#pending = undefined;
-      if (this.#admitAsked(chunk, answer) === 'full') this.#pending = { chunk, asked: true };
-      else if (!queue.mustPause && !this.#isShut() && this.isHeld) this.#release();
-    } else if (queue.mayResume && !this.#isShut()) {
+      if (this.#admitOrShed(chunk, answer) === 'full') this.#pending = { chunk, asked: true };
+      else if (!queue.mustPause && !this.#isDrainReached() && this.isHeld) this.#release();
+    } else if (queue.mayResume && !this.#isDrainReached()) {
       this.#release();
     }
   }
@@ -436,7 +436,7 @@ export class ProducerGate<T> {
   /** The stream is destroyed. Answers with the chunks that were never admitted. */
   close(reason: Error | null): T[] {
     this.#open = false;
-    this.#queue.endClearance();
+    this.#queue.endCredit();
     const waiting = this.waitingItems();
     const admitted = this.#pending === undefined;
     this.#pending = undefined;
@@ -453,8 +453,8 @@ export class ProducerGate<T> {
     this.#held = callback;
     this.#heldLength = this.#lengthOf(chunk);
     // It has gone on all the same: Node emits 'drain' when there is room.
-    this.#turns.callOff();
-    this.#gated.setHeld(true);
+    this.#yields.cancelYield();
+    this.#target.setHeld(true);
     this.#setBlockDeadline();
   }
 
@@ -472,7 +472,7 @@ export class ProducerGate<T> {
 
   #onBlockedTooLong(): void {
     // It is the drain that makes the producer wait: its time for room begins when that is over.
-    if (this.#isShut()) return;
+    if (this.#isDrainReached()) return;
     const message = `no room for longer than maxBlockTimeMs (${this.#settings.maxBlockTimeMs} ms)`;
     this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
   }
@@ -480,12 +480,12 @@ export class ProducerGate<T> {
   #release(error: Error | null = null): void {
     const callback = this.#held!;
     this.#held = undefined;
-    this.#gated.setHeld(false);
+    this.#target.setHeld(false);
     this.#blockDeadline.clear();
     this.#countWoken();
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
-    if (!owesCallbacks(this.#stream)) return this.#letOn(() => callback(error));
+    if (!owesCallbacks(this.#stream)) return this.#runInOwnContext(() => callback(error));
     // A callback that comes late is called at once, ahead of those of earlier writes that Node has put off to the next tick.
     this.#callOnTick(callback, error);
   }
@@ -494,12 +494,12 @@ export class ProducerGate<T> {
     this.#isReleasing = true;
     process.nextTick(() => {
       this.#isReleasing = false;
-      this.#letOn(() => callback(error));
+      this.#runInOwnContext(() => callback(error));
     });
   }
 
   /** Does what calls the producer's listeners. */
-  #letOn(release: () => unknown): void {
+  #runInOwnContext(release: () => unknown): void {
     try {
       this.#queue.context.runInAsyncScope(release);
     } catch (thrown) {

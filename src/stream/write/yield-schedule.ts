@@ -7,17 +7,17 @@ const STRIDES: Strides = { first: 32, most: 256 };
  * When a producer yields to the event loop: after each `every` items that are offered, or once the turn has taken its time. A producer that
  * never waits for I/O itself would hold up that of the flushes. An item that is written nevertheless is admitted.
  */
-export class Turns {
+export class YieldSchedule {
   readonly #every: number;
   readonly #ledger: { readonly offered: number };
-  readonly #onTurn: () => void;
+  readonly #onYieldEnd: () => void;
   readonly #budget: TurnBudget | undefined;
   /** Made with the first look: many streams live too short for one. */
   #lazyPacer: WorkPacer | undefined;
   #nextAt: number;
   /** With this item, it is time to look at the clock. */
   #lookAt: number;
-  #isUnderWay = false;
+  #isYielding = false;
 
   /**
    * @param every Infinity: the producer never yields
@@ -26,40 +26,40 @@ export class Turns {
   constructor(every: number, ledger: { readonly offered: number }, onTurn: () => void, budget?: TurnBudget) {
     this.#every = every;
     this.#ledger = ledger;
-    this.#onTurn = onTurn;
+    this.#onYieldEnd = onTurn;
     this.#budget = budget;
     this.#nextAt = every;
     this.#lookAt = every === Infinity ? Infinity : STRIDES.first;
   }
 
   /** The producer is to wait for the next turn. */
-  get isUnderWay(): boolean {
-    return this.#isUnderWay;
+  get isYielding(): boolean {
+    return this.#isYielding;
   }
 
-  /** So many more items may be offered without a call of `take`. */
-  get itemsLeft(): number {
+  /** So many more items may be offered without a call of `checkAfterOffer`. */
+  get itemsUntilCheck(): number {
     return Math.min(this.#nextAt, this.#lookAt) - 1 - this.#ledger.offered;
   }
 
   /** After an item was offered. Returns whether the producer is to yield. */
-  take(): boolean {
-    if (!this.#isUnderWay && this.itemsLeft < 0 && this.#isOver()) {
-      this.#isUnderWay = true;
+  checkAfterOffer(): boolean {
+    if (!this.#isYielding && this.itemsUntilCheck < 0 && this.#isYieldDue()) {
+      this.#isYielding = true;
       this.#pacer.onNextTurn(() => {
-        if (!this.#isUnderWay) return;
-        this.callOff();
-        this.#onTurn();
+        if (!this.#isYielding) return;
+        this.cancelYield();
+        this.#onYieldEnd();
       });
     }
-    return this.#isUnderWay;
+    return this.#isYielding;
   }
 
   get #pacer(): WorkPacer {
     return (this.#lazyPacer ??= new WorkPacer(this.#budget, STRIDES));
   }
 
-  #isOver(): boolean {
+  #isYieldDue(): boolean {
     const { offered } = this.#ledger;
     if (offered >= this.#nextAt || this.#pacer.look()) return true;
     this.#lookAt = offered + this.#pacer.stride;
@@ -67,9 +67,9 @@ export class Turns {
   }
 
   /** If a turn is under way: the producer learns by other means when it may go on. */
-  callOff(): void {
-    if (!this.#isUnderWay) return;
-    this.#isUnderWay = false;
+  cancelYield(): void {
+    if (!this.#isYielding) return;
+    this.#isYielding = false;
     const { offered } = this.#ledger;
     this.#nextAt = offered + this.#every;
     this.#lookAt = offered + this.#pacer.stride;

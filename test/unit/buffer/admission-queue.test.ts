@@ -39,12 +39,12 @@ function queueOf(settings: Partial<QueueSettings<number>> = {}) {
     {
       onState: (state) => states.push(state),
       onDrop: (item, reason) => drops.push([item, reason]),
-      heedsDrops: () => true,
+      observesDrops: () => true,
     },
   );
   const offer = (item: number) => {
-    queue.arrive();
-    return queue.admit(item);
+    queue.countArrival();
+    return queue.askAndAdmit(item);
   };
   return { queue, offer };
 }
@@ -63,20 +63,20 @@ describe('block', () => {
     const { queue, offer } = queueOf({ capacity: 2 });
     offer(1);
     offer(2);
-    queue.take(2);
+    queue.takeBatch(2);
     expect(offer(3)).toBe('full');
     queue.settle(1, 1, 0);
-    expect(queue.admitAsked(3, 0)).toBe('admitted');
+    expect(queue.admit(3, 0)).toBe('admitted');
   });
 
   it('admits an item larger than the budget alone, and nothing beside it', () => {
     const { queue, offer } = queueOf(sized);
     expect(offer(1)).toBe('admitted');
     expect(offer(25)).toBe('full');
-    queue.take(1);
-    expect(queue.admitAsked(25, 25)).toBe('full');
+    queue.takeBatch(1);
+    expect(queue.admit(25, 25)).toBe('full');
     queue.settle(1, 0, 1);
-    expect(queue.admitAsked(25, 25)).toBe('admitted');
+    expect(queue.admit(25, 25)).toBe('admitted');
     expect(offer(0)).toBe('full');
   });
 });
@@ -102,7 +102,7 @@ describe('drop_oldest', () => {
   ] as const)('evicts nothing for an item that is %s', (_case, size, reason) => {
     const { queue, offer } = queueOf({ strategy: 'drop_oldest', ...sized });
     offer(4);
-    queue.take(1);
+    queue.takeBatch(1);
     offer(5);
     expect(offer(size)).toBe('dropped');
     expect(queue.queuedItems()).toEqual([5]);
@@ -147,13 +147,13 @@ describe('sample', () => {
   it('finishes a window in which the pressure ends, then keeps every item', () => {
     const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 4, random: () => 0.999 });
     for (const item of range(1, 7)) offer(item);
-    queue.take(5);
+    queue.takeBatch(5);
     queue.settle(5, 0, 0);
     expect(queue.state).toBe('normal');
     for (const item of range(8, 11)) offer(item);
     // 6 to 9 are one window.
     expect(queue.queuedItems()).toEqual([9, 10, 11]);
-    expect([...queue.take(3).weights!]).toEqual([4, 1, 1]);
+    expect([...queue.takeBatch(3).weights!]).toEqual([4, 1, 1]);
     expect(queue.unrepresented).toBe(0);
   });
 
@@ -167,7 +167,7 @@ describe('sample', () => {
     expect(queue.unrepresented).toBe(place);
     offer(6 + place);
     expect(queue.unrepresented).toBe(after);
-    expect([...queue.take(6).weights!]).toEqual([1, 1, 1, 1, 1, 4]);
+    expect([...queue.takeBatch(6).weights!]).toEqual([1, 1, 1, 1, 1, 4]);
     for (const item of range(7 + place, 9)) offer(item);
     expect(queue.unrepresented).toBe(0);
   });
@@ -182,7 +182,7 @@ describe('sample', () => {
     for (const item of range(1, 10)) offer(item);
     // In the window 6, 8, 9, 10 the last is kept.
     expect(queue.queuedItems()).toEqual([1, 2, 3, 4, 5, 10]);
-    expect([...queue.take(6).weights!]).toEqual([1, 1, 1, 1, 1, 4]);
+    expect([...queue.takeBatch(6).weights!]).toEqual([1, 1, 1, 1, 1, 4]);
     expect(queue.unrepresented).toBe(0);
   });
 
@@ -193,10 +193,10 @@ describe('sample', () => {
     expect(queue.queuedItems()).toEqual([1, 2, 3, 6]);
     expect(drops.filter(([, reason]) => reason === 'rejected')).toEqual([[9, 'rejected']]);
     expect(queue.unrepresented).toBe(2);
-    expect([...queue.take(4).weights!]).toEqual([1, 1, 3, 3]);
+    expect([...queue.takeBatch(4).weights!]).toEqual([1, 1, 3, 3]);
     queue.settle(4, 0, 0);
     for (const item of range(11, 12)) offer(item);
-    expect([...queue.take(1).weights!]).toEqual([4]);
+    expect([...queue.takeBatch(1).weights!]).toEqual([4]);
     expect(queue.unrepresented).toBe(0);
   });
 
@@ -204,10 +204,10 @@ describe('sample', () => {
     const { queue, offer } = queueOf({ strategy: 'sample', sampleRate: 1, capacity: 4 });
     for (const item of range(1, 6)) offer(item);
     expect(queue.unrepresented).toBe(2);
-    queue.take(4);
+    queue.takeBatch(4);
     queue.settle(4, 0, 0);
     offer(7);
-    expect([...queue.take(1).weights!]).toEqual([3]);
+    expect([...queue.takeBatch(1).weights!]).toEqual([3]);
   });
 
   it('in byte mode lets the next kept item stand for those whose bytes did not fit', () => {
@@ -224,7 +224,7 @@ describe('sample', () => {
       [1, 'sampled'],
       [1, 'sampled'],
     ]);
-    expect([...queue.take(2).weights!]).toEqual([1, 6]);
+    expect([...queue.takeBatch(2).weights!]).toEqual([1, 6]);
     expect(queue.unrepresented).toBe(0);
   });
 
@@ -234,7 +234,9 @@ describe('sample', () => {
     for (const item of range(1, 100_000)) offer(item);
     const kept = queue.ledger.queued - 50_000;
     expect(Math.abs(kept - 10_000)).toBeLessThanOrEqual(200);
-    const represented = queue.take(queue.ledger.queued).weights!.reduce((sum, weight) => sum + weight, 0);
+    const represented = queue
+      .takeBatch(queue.ledger.queued)
+      .weights!.reduce((sum, weight) => sum + weight, 0);
     expect(represented + queue.unrepresented).toBe(150_000);
   });
 });
@@ -245,7 +247,7 @@ describe('state', () => {
     for (const item of range(1, 10)) offer(item);
     expect(states).toEqual(['elevated', 'critical', 'blocked']);
     for (let n = 0; n < 10; n++) {
-      queue.take(1);
+      queue.takeBatch(1);
       queue.settle(1, 0, 0);
     }
     expect(states.slice(3)).toEqual(['critical', 'elevated', 'normal']);
@@ -254,7 +256,7 @@ describe('state', () => {
   it('measures what is in flight too', () => {
     const { queue, offer } = queueOf();
     for (const item of range(1, 5)) offer(item);
-    queue.take(5);
+    queue.takeBatch(5);
     expect(queue.state).toBe('elevated');
     expect(queue.utilization).toBe(0.5);
   });
@@ -293,7 +295,7 @@ describe('sizes', () => {
   it('come back to exactly 0, fractions or not', () => {
     const { queue, offer } = queueOf({ ...sized, sizeOf: (item) => item / 10 });
     for (const item of range(1, 3)) offer(item);
-    for (let n = 0; n < 3; n++) queue.settle(1, 0, queue.take(1).bytes);
+    for (let n = 0; n < 3; n++) queue.settle(1, 0, queue.takeBatch(1).bytes);
     expect(queue.ledger.loadBytes).toBe(0);
   });
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { TurnBudget } from '../../../../src/common/turn-budget.js';
-import { Turns } from '../../../../src/stream/write/yield-schedule.js';
+import { YieldSchedule } from '../../../../src/stream/write/yield-schedule.js';
 import { ManualTurns } from '../../../support/turn-source.js';
 
 /** Offers items, each of which takes `itemMs`, until the producer is to yield; at most `most`. Returns how many. */
 function produce(
-  turns: Turns,
+  turns: YieldSchedule,
   ledger: { offered: number },
   source: ManualTurns,
   itemMs: number,
@@ -14,7 +14,7 @@ function produce(
   for (let count = 1; count <= most; count += 1) {
     source.nowMs += itemMs;
     ledger.offered += 1;
-    if (turns.itemsLeft < 0 && turns.take()) return count;
+    if (turns.itemsUntilCheck < 0 && turns.checkAfterOffer()) return count;
   }
   return most;
 }
@@ -27,7 +27,7 @@ test.each([
   const source = new ManualTurns();
   const ledger = { offered: 0 };
   let drains = 0;
-  const turns = new Turns(10_000, ledger, () => (drains += 1), new TurnBudget(source));
+  const turns = new YieldSchedule(10_000, ledger, () => (drains += 1), new TurnBudget(source));
   for (let round = 1; round <= 5; round += 1) {
     const made = produce(turns, ledger, source, itemMs, 20_000);
     expect(made).toBeGreaterThanOrEqual(least);
@@ -42,7 +42,7 @@ test('a turn that an encoder has spent: the producer yields at its first look at
   const source = new ManualTurns();
   const budget = new TurnBudget(source);
   const ledger = { offered: 0 };
-  const turns = new Turns(10_000, ledger, () => undefined, budget);
+  const turns = new YieldSchedule(10_000, ledger, () => undefined, budget);
   expect(budget.isSpent).toBe(false);
   source.nowMs += 5;
   expect(produce(turns, ledger, source, 0, 10_000)).toBe(32);
@@ -52,13 +52,13 @@ test('a producer of a few items a turn is not asked to yield, nor looked at more
   const source = new ManualTurns();
   const budget = new TurnBudget(source);
   const ledger = { offered: 0 };
-  const turns = new Turns(10_000, ledger, () => undefined, budget);
+  const turns = new YieldSchedule(10_000, ledger, () => undefined, budget);
   let calls = 0;
   for (let round = 0; round < 1_000; round += 1) {
     ledger.offered += 1;
-    if (turns.itemsLeft < 0) {
+    if (turns.itemsUntilCheck < 0) {
       calls += 1;
-      expect(turns.take()).toBe(false);
+      expect(turns.checkAfterOffer()).toBe(false);
     }
     source.nowMs += 10;
     await source.all();
@@ -69,8 +69,8 @@ test('a producer of a few items a turn is not asked to yield, nor looked at more
 test('without `yieldEvery` the clock is never looked at', () => {
   const source = new ManualTurns();
   const ledger = { offered: 1e9 };
-  const turns = new Turns(Infinity, ledger, () => undefined, new TurnBudget(source));
-  expect(turns.itemsLeft).toBe(Infinity);
-  expect(turns.take()).toBe(false);
+  const turns = new YieldSchedule(Infinity, ledger, () => undefined, new TurnBudget(source));
+  expect(turns.itemsUntilCheck).toBe(Infinity);
+  expect(turns.checkAfterOffer()).toBe(false);
   expect(source.isAwaited).toBe(false);
 });

@@ -7,29 +7,29 @@ interface Waiter {
   reject: (error: Error) => void;
 }
 
-export class ReadOut {
+export class ReadWaiter {
   #waiter: Waiter | undefined;
 
-  get isAwaited(): boolean {
+  get isPending(): boolean {
     return this.#waiter !== undefined;
   }
 
   /** One at a time. */
-  upTo(mark: number): Promise<void> {
+  waitUntilRead(mark: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiter = { mark, resolve, reject };
     });
   }
 
   /** `decided`: how many items have been decided on; `unread`: how many of those the reader has not got. */
-  check(decided: number, unread: number): void {
+  resolveIfRead(decided: number, unread: number): void {
     const waiter = this.#waiter;
     if (waiter === undefined || unread > 0 || decided < waiter.mark) return;
     this.#waiter = undefined;
     waiter.resolve();
   }
 
-  fail(error: Error): void {
+  rejectPending(error: Error): void {
     const waiter = this.#waiter;
     this.#waiter = undefined;
     waiter?.reject(error);

@@ -1,19 +1,19 @@
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import type { ResolvedTransform } from '../../settings/resolve-sink.js';
 import { Mapper, type MapperHooks } from './mapper.js';
-import type { ReadBuffer, Source } from './read-buffer.js';
+import type { ReadBuffer, SourceItems } from './read-buffer.js';
 
-export interface SupplyHooks extends MapperHooks {
+export interface OutputHooks extends MapperHooks {
   /** An array may be shorter than `batchSize`: nothing more will come, or nothing more can come. */
   isShortAllowed(): boolean;
 }
 
 /** What a transform has to hand over: items, arrays of items, or what `map` made of them. */
-export class Supply<In> {
+export class OutputSource<In> {
   readonly #queue: AdmissionQueue<In>;
   readonly #batchSize: number | undefined;
   readonly #mapper: Mapper<In> | undefined;
-  readonly #hooks: SupplyHooks;
+  readonly #hooks: OutputHooks;
   /** Items are handed over as they are. */
   readonly isPlain: boolean;
   readonly maps: boolean;
@@ -21,9 +21,9 @@ export class Supply<In> {
   readonly mapsAhead: boolean;
   /** The value that was pushed last, where it does not tell its items. */
   #lastValue: unknown;
-  #lastSource: Source<In> | undefined;
+  #lastSource: SourceItems<In> | undefined;
 
-  constructor(queue: AdmissionQueue<In>, settings: ResolvedTransform<In>, hooks: SupplyHooks) {
+  constructor(queue: AdmissionQueue<In>, settings: ResolvedTransform<In>, hooks: OutputHooks) {
     this.#queue = queue;
     this.#batchSize = settings.batchSize;
     this.#mapper = settings.map && new Mapper(settings.map, hooks);
@@ -74,7 +74,7 @@ export class Supply<In> {
       return buffer.push(item, item, false, 1, bytesBefore - queue.ledger.queuedBytes, time);
     }
     const count = Math.min(this.#batchSize, queue.ledger.queued);
-    const { items, bytes, times } = queue.take(count);
+    const { items, bytes, times } = queue.takeBatch(count);
     return buffer.push(items, items, true, count, bytes, times[0]!);
   }
 
@@ -99,7 +99,7 @@ export class Supply<In> {
   }
 
   /** What a value stands for that the reader puts back. */
-  sourceOf(value: unknown): Source<In> {
+  itemsBehind(value: unknown): SourceItems<In> {
     if (this.#mapper !== undefined) {
       const isLast = value === this.#lastValue && this.#lastSource !== undefined;
       return isLast ? this.#lastSource! : { items: [value as In], bytes: 0 };
