@@ -2,9 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NdjsonTranscoder } from '../../src/cli/ndjson/copy/ndjson-copy.js';
+import { NdjsonTranscoder } from '../../src/cli/ndjson/copy/transcoder.js';
 import type { ColumnType } from '../../src/postgres/encoding/text/text-encoders.js';
-import { columnOf, readable, transcodedByLongWay } from '../support/ndjson-reference.js';
+import { columnOf, readable, transcodedBySlowPath } from '../support/ndjson-reference.js';
 
 const SCALARS = [
   ...['bool', 'int2', 'int4', 'int8', 'oid', 'xid', 'cid', 'float4', 'float8', 'numeric', 'money', 'text'],
@@ -294,7 +294,7 @@ function compare({ columns, ignoresOtherKeys, blocks }: Load, spoil: (block: Buf
       ),
     );
     while (block.length > 0) {
-      const expected = transcodedByLongWay(block, columns, ignoresOtherKeys);
+      const expected = transcodedBySlowPath(block, columns, ignoresOtherKeys);
       expect(readable(transcoder.transcode(block))).toEqual(readable(expected));
       const lineFeed = block.indexOf('\n', expected.bytes);
       block = lineFeed === -1 ? Buffer.alloc(0) : block.subarray(lineFeed + 1);

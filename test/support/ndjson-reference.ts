@@ -1,7 +1,7 @@
-/** What NDJSON becomes on the long way: parsed into rows, written by the library's own writer. The fast way is held against it. */
+/** What NDJSON becomes on the slow path: parsed into rows, written by the library's own writer. The fast path is held against it. */
 
 import { NdjsonRows } from '../../src/cli/ndjson/rows/ndjson-rows.js';
-import type { Transcoded } from '../../src/cli/ndjson/copy/ndjson-copy.js';
+import type { Transcoded } from '../../src/cli/ndjson/copy/transcoder.js';
 import type { TableColumn } from '../../src/postgres/table/catalogue.js';
 import { planLayout } from '../../src/postgres/rows/row-layout.js';
 import { RowWriter, type RowFault } from '../../src/postgres/rows/row-writer.js';
@@ -22,7 +22,7 @@ export function readable({ data, ...counts }: Transcoded): Omit<Transcoded, 'dat
 }
 
 /** Of a block of lines, up to the first record with a fault. */
-export function transcodedByLongWay(
+export function transcodedBySlowPath(
   block: Buffer,
   columns: readonly TableColumn[],
   ignoresOtherKeys: boolean,

@@ -34,10 +34,10 @@ export function parseColumns(value: string): string[] {
   return names;
 }
 
-const DELIMITER_WORDS: Readonly<Record<string, string>> = { '\\t': '\t', tab: '\t' };
+const DELIMITER_NAMES: Readonly<Record<string, string>> = { '\\t': '\t', tab: '\t' };
 
 export function parseDelimiter(value: string): string {
-  const delimiter = DELIMITER_WORDS[value] ?? value;
+  const delimiter = DELIMITER_NAMES[value] ?? value;
   // One byte, neither quote nor line break: as in PostgreSQL's own CSV format.
   if (Buffer.byteLength(delimiter) !== 1 || /["\r\n\0]/.test(delimiter)) {
     throw new InvalidArgumentError(

@@ -59,7 +59,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     .addHelpText('after', TOP_HELP.after);
   addLoad(program, (options) => (found.invocation = { command: 'load', options }));
   addQuery(program, (options) => (found.invocation = { command: 'query', options }));
-  for (const command of program.commands) refuseRepeatedOptions(command);
+  for (const command of program.commands) rejectRepeatedOptions(command);
   try {
     program.parse(argv, { from: 'user' });
   } catch (error) {
@@ -74,7 +74,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
 }
 
 /** Of two values the last would count, and nobody would learn of the first. */
-function refuseRepeatedOptions(command: Command): void {
+function rejectRepeatedOptions(command: Command): void {
   for (const option of command.options) {
     if (!option.required) continue;
     let isGiven = false;
@@ -169,9 +169,9 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
   if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
   const format = raw.format ?? formatOf(files);
   if (format === 'ndjson') {
-    refuseForNdjson('--delimiter', raw.delimiter !== undefined);
-    refuseForNdjson('--null', raw.null !== undefined);
-    refuseForNdjson('--no-header', !raw.header);
+    rejectForNdjson('--delimiter', raw.delimiter !== undefined);
+    rejectForNdjson('--null', raw.null !== undefined);
+    rejectForNdjson('--no-header', !raw.header);
     if (raw.columns?.includes('') === true) throw new UsageError('--columns has an empty name');
   }
   if (files.filter((file) => file === '-').length > 1) {
@@ -208,7 +208,7 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
   return options;
 }
 
-function refuseForNdjson(flag: string, given: boolean): void {
+function rejectForNdjson(flag: string, given: boolean): void {
   if (given) throw new UsageError(`${flag} is for CSV, and the input is NDJSON`);
 }
 

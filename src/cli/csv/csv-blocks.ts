@@ -8,13 +8,13 @@
 
 import { isUtf8 } from 'node:buffer';
 import { delimitedFormat } from '../../postgres/merge/copy-plan.js';
-import type { BlockCut } from '../records/block-cut.js';
-import type { BlockReader, RefuseRecord, TakeRow } from '../records/block-reader.js';
+import type { BlockSizer } from '../records/block-sizer.js';
+import type { BlockReader, OnBadRecord, OnRow } from '../records/block-reader.js';
 import { endOfRecord } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
 import type { LineFormat } from '../records/block-content.js';
 import { scanCsv, scanLines, type CsvScan } from './csv-scan.js';
-import { takeAsRows } from '../records/record-block.js';
+import { readAsRows } from '../records/record-block.js';
 import type { BlockContent, BlockFormat } from '../records/block-content.js';
 import type { SourceFile } from '../input/source.js';
 
@@ -58,7 +58,7 @@ export function csvFormats(delimiter: string, nullText: string): CsvFormats | un
 
 export interface CsvBlockOptions extends CsvRowOptions {
   readonly formats: CsvFormats;
-  readonly cut: BlockCut;
+  readonly sizer: BlockSizer;
   readonly keepsBadRecords: boolean;
 }
 
@@ -76,46 +76,47 @@ export class CsvBlocks implements BlockReader<BlockContent> {
     this.#delimiter = options.delimiter.charCodeAt(0);
   }
 
-  read(block: Buffer, take: TakeRow<BlockContent>): number {
+  read(block: Buffer, onRow: OnRow<BlockContent>): number {
     const rowsOptions = { ...this.#options, recordEnd: endOfRecord };
     let start = 0;
     if (this.#rows.awaitsHeader) {
       start = endOfRecord(block, 0);
-      takeAsRows(this.#rows, block.subarray(0, start), rowsOptions, take);
+      readAsRows(this.#rows, block.subarray(0, start), rowsOptions, onRow);
     }
     const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
     // For the whole block, which may be cut into many.
     const scanBlock = block.includes(QUOTE) || block.includes(CARRIAGE_RETURN) ? scanCsv : scanLines;
     while (start < block.length) {
-      const { cut } = this.#options;
+      const { sizer } = this.#options;
       const scan = isSame
-        ? scanBlock(block, start, cut.most, this.#delimiter, this.#rows.fieldCount)
+        ? scanBlock(block, start, sizer.remaining, this.#delimiter, this.#rows.fieldCount)
         : undefined;
-      if (scan === undefined) return start + takeAsRows(this.#rows, block.subarray(start), rowsOptions, take);
-      this.#takeScanned(block.subarray(start, scan.end), scan, take);
+      if (scan === undefined)
+        return start + readAsRows(this.#rows, block.subarray(start), rowsOptions, onRow);
+      this.#passScanned(block.subarray(start, scan.end), scan, onRow);
       start = scan.end;
     }
     return start;
   }
 
-  refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void {
-    this.#options.cut.add(1);
-    this.#rows.refuseLine(reason, written, refuse);
+  rejectLine(reason: string, written: Buffer, onBadRecord?: OnBadRecord): void {
+    this.#options.sizer.countRecords(1);
+    this.#rows.rejectLine(reason, written, onBadRecord);
   }
 
   end(): void {
     this.#rows.end();
   }
 
-  #takeScanned(written: Buffer, scan: CsvScan, take: TakeRow<BlockContent>): void {
-    const { formats, cut } = this.#options;
+  #passScanned(written: Buffer, scan: CsvScan, onRow: OnRow<BlockContent>): void {
+    const { formats, sizer } = this.#options;
     const { records, lines, linesBeforeLast, hasQuotes, isComplete } = scan;
     const lineBreak = scan.lineBreak ?? this.#lineBreak;
     this.#lineBreak = lineBreak;
     const isPlain = !hasQuotes && !written.includes(BACKSLASH);
     const line = this.#rows.nextLine;
     this.#rows.nextLine += lines;
-    cut.add(records);
+    sizer.countRecords(records);
     const sent = isComplete ? written : Buffer.concat([written, LINE_BREAKS[lineBreak]]);
     const content: BlockContent = {
       kind: 'sent',
@@ -126,7 +127,7 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       formats: (isPlain ? formats.plain : formats.any)[lineBreak],
       lines: isPlain ? formats.lines[lineBreak] : undefined,
     };
-    take(content, line, records);
+    onRow(content, line, records);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { parse } from 'csv-parse/sync';
-import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from '../records/block-reader.js';
+import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { InputError } from '../common/errors.js';
 import { count } from '../common/counted.js';
 import { decodeUtf8, divideByValidity, invalidText, textAsWritten } from '../common/text.js';
@@ -65,29 +65,29 @@ export class CsvReader implements BlockReader<CsvRow> {
   }
 
   /** @throws {InputError} naming file and line of the first record that is not CSV, unless `refuse` takes it. */
-  read(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord = throwFault): undefined {
+  read(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord = throwFault): undefined {
     divideByValidity(
       block,
       endOfRecord,
-      (run) => this.#readText(run, take, refuse),
+      (run) => this.#readText(run, onRow, onBadRecord),
       (record) => {
-        refuse(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
+        onBadRecord(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
         this.nextLine += lineFeedsIn(record);
       },
     );
   }
 
-  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
-    refuse(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
+  rejectLine(reason: string, written: Buffer, onBadRecord: OnBadRecord = throwFault): void {
+    onBadRecord(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
     this.nextLine += 1;
   }
 
-  #readText(records: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
-    if (records.includes(QUOTE)) this.#readQuoted(records, take, refuse);
-    else this.#readPlain(records, take, refuse);
+  #readText(records: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord): void {
+    if (records.includes(QUOTE)) this.#readQuoted(records, onRow, onBadRecord);
+    else this.#readPlain(records, onRow, onBadRecord);
   }
 
-  #readPlain(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
+  #readPlain(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord): void {
     const { delimiter, nullText } = this.#options;
     const text = decodeUtf8(block);
     // Asked of the bytes: V8 takes a search in the text for free of effects, and repeats it for every record (measured: 20 times slower).
@@ -104,7 +104,7 @@ export class CsvReader implements BlockReader<CsvRow> {
         // Not for each record: it may be far away.
         if (nextReturn !== -1 && nextReturn < start) nextReturn = text.indexOf('\r', start);
         if (nextReturn !== -1 && nextReturn < end - 1) {
-          refuse(this.#loneCarriageReturn(), this.nextLine, text.slice(start, next));
+          onBadRecord(this.#loneCarriageReturn(), this.nextLine, text.slice(start, next));
           start = next;
           if (nextDelimiter !== -1 && nextDelimiter < start) nextDelimiter = text.indexOf(delimiter, start);
           continue;
@@ -133,7 +133,7 @@ export class CsvReader implements BlockReader<CsvRow> {
       if (fields > MOST_FIELDS) row.length = MOST_FIELDS + 1;
       else if (fields !== fieldCount) row.length = fieldCount = fields;
       start = next;
-      take(row, this.nextLine);
+      onRow(row, this.nextLine);
     }
   }
 
@@ -145,40 +145,41 @@ export class CsvReader implements BlockReader<CsvRow> {
     );
   }
 
-  #readQuoted(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
+  #readQuoted(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord): void {
     if (block.length <= MOST_FIELDS || countOf(block, this.#options.delimiter) <= MOST_FIELDS) {
-      this.#readParsed(block, take, refuse);
+      this.#readParsed(block, onRow, onBadRecord);
       return;
     }
     // One by one, for there may be a record of millions of fields.
     for (let start = 0; start < block.length;) {
       const record = block.subarray(start, endOfRecord(block, start));
       const fields = record.length <= MOST_FIELDS ? 0 : fieldsOf(record, this.#options.delimiter);
-      if (fields <= MOST_FIELDS) this.#readParsed(record, take, refuse);
+      if (fields <= MOST_FIELDS) this.#readParsed(record, onRow, onBadRecord);
       else {
         this.#text = textAsWritten(record);
         this.#start = 0;
         this.#end = this.#text.length;
         const row: CsvRow = [];
         row.length = MOST_FIELDS + 1;
-        take(row, this.nextLine);
+        onRow(row, this.nextLine);
         this.nextLine += lineFeedsIn(record);
       }
       start += record.length;
     }
   }
 
-  #readParsed(block: Buffer, take: TakeRow<CsvRow>, refuse: RefuseRecord): void {
+  #readParsed(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord): void {
     const { nullText } = this.#options;
     for (const { record, raw } of this.#parse(block)) {
       const text = raw.endsWith('\n') || raw.endsWith('\r') ? raw.slice(0, -1) : raw;
-      if (this.#fields.hasLoneCarriageReturn(text)) refuse(this.#loneCarriageReturn(), this.nextLine, text);
+      if (this.#fields.hasLoneCarriageReturn(text))
+        onBadRecord(this.#loneCarriageReturn(), this.nextLine, text);
       else {
         if (record.includes(nullText)) this.#fields.setNulls(record, text, nullText);
         this.#text = text;
         this.#start = 0;
         this.#end = text.length;
-        take(record, this.nextLine);
+        onRow(record, this.nextLine);
       }
       this.nextLine += 1 + lineFeedsIn(text);
     }

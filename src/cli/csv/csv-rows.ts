@@ -1,6 +1,6 @@
 /** CSV records to rows of the table: header, number of fields, order of the columns. */
 
-import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from '../records/block-reader.js';
+import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
 import { InputError } from '../common/errors.js';
 import { counted } from '../common/counted.js';
@@ -57,24 +57,25 @@ export class CsvRows implements BlockReader<unknown[]> {
     this.#reader.nextLine = line;
   }
 
-  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): undefined {
-    const takeRow = (row: CsvRow, line: number): void => {
-      if (this.#awaitsHeader) this.#takeHeader(row, line);
-      else if (row.length !== this.#fieldCount) refuse(this.#ragged(row, line), line, this.#reader.written);
-      else take(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
+  read(block: Buffer, onRow: OnRow<unknown[]>, onBadRecord: OnBadRecord = throwFault): undefined {
+    const onFields = (row: CsvRow, line: number): void => {
+      if (this.#awaitsHeader) this.#readHeader(row, line);
+      else if (row.length !== this.#fieldCount)
+        onBadRecord(this.#ragged(row, line), line, this.#reader.written);
+      else onRow(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
     };
-    this.#reader.read(block, takeRow, this.#afterHeader(refuse));
+    this.#reader.read(block, onFields, this.#afterHeader(onBadRecord));
   }
 
-  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
-    this.#reader.refuseLine(reason, written, this.#afterHeader(refuse));
+  rejectLine(reason: string, written: Buffer, onBadRecord: OnBadRecord = throwFault): void {
+    this.#reader.rejectLine(reason, written, this.#afterHeader(onBadRecord));
   }
 
   end(): void {
     if (this.#awaitsHeader) throw emptyFile(this.#file);
   }
 
-  #takeHeader(row: CsvRow, line: number): void {
+  #readHeader(row: CsvRow, line: number): void {
     this.#awaitsHeader = false;
     if (this.#options.names !== undefined) return;
     const names = headerNames(row, this.#options.nullText, this.#file, line);
@@ -95,10 +96,10 @@ export class CsvRows implements BlockReader<unknown[]> {
   }
 
   /** Without its header no record of the file can be read. */
-  #afterHeader(refuse: RefuseRecord): RefuseRecord {
+  #afterHeader(onBadRecord: OnBadRecord): OnBadRecord {
     return (fault, line, written) => {
       if (this.#awaitsHeader) throw fault;
-      refuse(fault, line, written);
+      onBadRecord(fault, line, written);
     };
   }
 

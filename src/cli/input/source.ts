@@ -33,7 +33,7 @@ export interface SourceChunk {
 }
 
 /** Bytes as they lie in a file. */
-type Piece = Pick<SourceChunk, 'bytes' | 'memory'>;
+type ByteChunk = Pick<SourceChunk, 'bytes' | 'memory'>;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -149,25 +149,25 @@ export class Source {
   }
 
   async *#readFile(file: SourceFile): AsyncGenerator<SourceChunk, void> {
-    const pieces = this.#counted(this.#piecesOf(file));
+    const chunks = this.#counted(this.#rawChunks(file));
     try {
-      const head = await headOf(pieces);
-      const joined = rejoin(head, pieces);
+      const head = await headOf(chunks);
+      const joined = rejoin(head, chunks);
       const plain = isGzip(head.bytes) ? gunzip(joined) : joined;
-      for await (const piece of plain) yield { file, ...piece, last: false };
+      for await (const chunk of plain) yield { file, ...chunk, last: false };
     } finally {
       // Nobody waits for it: a pipe may be waiting for data.
-      pieces.return().catch(() => undefined);
+      chunks.return().catch(() => undefined);
     }
   }
 
-  #piecesOf({ name, path, sizeBytes }: SourceFile): AsyncGenerator<Piece, void> {
+  #rawChunks({ name, path, sizeBytes }: SourceFile): AsyncGenerator<ByteChunk, void> {
     if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(name, path, sizeBytes);
     return this.#readStream(() => (path === undefined ? this.#standardInput : openStream(path)));
   }
 
   /** What is no pipe: there each read fills a chunk, and none has to be waited for. */
-  async *#readRegular(name: string, path: string, sizeBytes: number): AsyncGenerator<Piece, void> {
+  async *#readRegular(name: string, path: string, sizeBytes: number): AsyncGenerator<ByteChunk, void> {
     const file = await open(path);
     let readBytes = 0;
     try {
@@ -181,7 +181,7 @@ export class Source {
           const bytes = Buffer.from(memory.bytes.subarray(0, bytesRead));
           memory.release();
           if (bytesRead === 0) {
-            if (readBytes < sizeBytes) refuseShorter(name, sizeBytes, (await file.stat()).size);
+            if (readBytes < sizeBytes) assertNotShorter(name, sizeBytes, (await file.stat()).size);
             return;
           }
           yield { bytes };
@@ -192,17 +192,17 @@ export class Source {
     }
   }
 
-  async *#readStream(openRaw: () => Readable): AsyncGenerator<Piece, void> {
+  async *#readStream(openRaw: () => Readable): AsyncGenerator<ByteChunk, void> {
     const raw = openRaw();
     this.#open = raw;
     if (this.#stopped) raw.destroy();
     for await (const bytes of raw as AsyncIterable<Buffer>) yield { bytes };
   }
 
-  async *#counted(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece, void> {
-    for await (const piece of pieces) {
-      this.bytesRead += piece.bytes.length;
-      yield piece;
+  async *#counted(chunks: AsyncIterable<ByteChunk>): AsyncGenerator<ByteChunk, void> {
+    for await (const chunk of chunks) {
+      this.bytesRead += chunk.bytes.length;
+      yield chunk;
     }
   }
 }
@@ -221,7 +221,7 @@ function openStream(path: string): Readable {
 }
 
 /** Its end is not where the input ended. (Where the size is as it was, a file system gives another one than it has bytes, as Linux's own do.) */
-function refuseShorter(name: string, before: number, now: number): void {
+function assertNotShorter(name: string, before: number, now: number): void {
   if (now >= before) return;
   throw new InputError(
     name,
@@ -231,17 +231,17 @@ function refuseShorter(name: string, before: number, now: number): void {
 }
 
 /** At least two bytes, where there are two: a pipe may deliver one at a time. */
-async function headOf(pieces: AsyncGenerator<Piece, void>): Promise<Piece> {
-  let head: Piece = { bytes: NOTHING };
+async function headOf(chunks: AsyncGenerator<ByteChunk, void>): Promise<ByteChunk> {
+  let head: ByteChunk = { bytes: NOTHING };
   while (head.bytes.length < 2) {
-    const { done, value: piece } = await pieces.next();
+    const { done, value: chunk } = await chunks.next();
     if (done === true) break;
-    head = head.bytes.length === 0 ? piece : { bytes: Buffer.concat([head.bytes, piece.bytes]) };
+    head = head.bytes.length === 0 ? chunk : { bytes: Buffer.concat([head.bytes, chunk.bytes]) };
   }
   return head;
 }
 
-async function* rejoin(head: Piece, rest: AsyncIterable<Piece>): AsyncGenerator<Piece, void> {
+async function* rejoin(head: ByteChunk, rest: AsyncIterable<ByteChunk>): AsyncGenerator<ByteChunk, void> {
   if (head.bytes.length > 0) yield head;
   yield* rest;
 }
@@ -250,7 +250,7 @@ function isGzip(head: Buffer): boolean {
   return head[0] === 0x1f && head[1] === 0x8b;
 }
 
-async function* gunzip(compressed: AsyncIterable<Piece>): AsyncGenerator<Piece, void> {
+async function* gunzip(compressed: AsyncIterable<ByteChunk>): AsyncGenerator<ByteChunk, void> {
   const unzipped = createGunzip({ chunkSize: CHUNK_BYTES });
   /** Where the last byte that is not zero was read, counted from 1. */
   let contentBytes = 0;
@@ -300,8 +300,9 @@ const READING_ERRORS: Readonly<Record<string, string>> = {
 export function readingError(name: string, error: unknown): CliError {
   if (error instanceof CliError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
-  const words = READING_ERRORS[code ?? ''];
-  const detail = code === 'Z_DATA_ERROR' ? `${words} (${message})` : (words ?? `cannot be read: ${message}`);
+  const reason = READING_ERRORS[code ?? ''];
+  const detail =
+    code === 'Z_DATA_ERROR' ? `${reason} (${message})` : (reason ?? `cannot be read: ${message}`);
   return code === undefined
     ? new CliError(`${name}: ${detail}`, ExitCode.FAILED, error)
     : new InputError(name, undefined, detail, error);

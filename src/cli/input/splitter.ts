@@ -12,7 +12,7 @@
  * its lines: the readers see to that.
  */
 
-import { KeptBytes } from './kept-bytes.js';
+import { GrowingBuffer } from './growing-buffer.js';
 import { LONGEST_TEXT_BYTES } from '../common/text.js';
 
 const LINE_FEED = 0x0a;
@@ -21,7 +21,7 @@ const QUOTE = 0x22;
 const LINE_BREAK = Buffer.of(LINE_FEED);
 
 /** So much that it can be seen, beside a line break, that a text of the greatest length was longer. */
-const KEPT_BYTES = LONGEST_TEXT_BYTES + 3;
+const MAX_BAD_LINE_BYTES = LONGEST_TEXT_BYTES + 3;
 
 /** Of what is looked at once more. */
 const PORTION_BYTES = 64 * 1024;
@@ -41,9 +41,9 @@ export interface SplitterOptions {
   /** Whether a line that is no record is read to its end, and what follows it after that; otherwise it is told as soon as it is known. */
   readonly skips: boolean;
   /** Takes whole records, one after another. */
-  readonly whole: (block: Buffer) => void;
+  readonly onRecords: (block: Buffer) => void;
   /** Takes a line that is no record; of a long one the beginning. */
-  readonly bad: (fault: SplitFault, line: Buffer) => void;
+  readonly onBadLine: (fault: SplitFault, line: Buffer) => void;
 }
 
 export class RecordSplitter {
@@ -52,17 +52,17 @@ export class RecordSplitter {
   /** What is still to be looked at; the next is the last. */
   readonly #waiting: Buffer[] = [];
   /** The beginning of a record that has not ended yet, in pieces. */
-  #pieces: Buffer[] = [];
-  #pieceBytes = 0;
+  #partial: Buffer[] = [];
+  #partialBytes = 0;
   /** Set if the first of the pieces, or of what is kept of a line that is being left out, is a copy: it holds these. */
-  #copy: KeptBytes | undefined;
+  #copy: GrowingBuffer | undefined;
   #place: Place = Place.UNQUOTED;
   /** The byte before the next; a line feed where a record begins. */
   #previous = LINE_FEED;
   #endsInCarriageReturn = false;
   #ended = false;
   /** The line that is being left out. */
-  #skipped: { readonly fault: SplitFault; readonly kept: Buffer[]; keptBytes: number } | undefined;
+  #skipped: { readonly fault: SplitFault; readonly slices: Buffer[]; sliceBytes: number } | undefined;
 
   constructor(options: SplitterOptions) {
     this.#options = options;
@@ -92,50 +92,53 @@ export class RecordSplitter {
       if (this.#skipped !== undefined) this.#skip(bytes);
       else if (bytes.length > 0) this.#scan(bytes);
     } else if (this.#ended) this.#stepAtEnd();
-    if (this.#waiting.length === 0) this.#copyKept();
-    return this.#waiting.length > 0 || (this.#ended && (this.#skipped !== undefined || this.#pieceBytes > 0));
+    if (this.#waiting.length === 0) this.#copyUnfinished();
+    return (
+      this.#waiting.length > 0 || (this.#ended && (this.#skipped !== undefined || this.#partialBytes > 0))
+    );
   }
 
   /** Once for a chunk: where many records are none, what comes after each of them is kept for a moment, again and again. */
-  #copyKept(): void {
-    const kept = this.#skipped?.kept ?? this.#pieces;
-    if (kept.length > (this.#copy === undefined ? 0 : 1)) kept.splice(0, kept.length, this.#join(kept));
+  #copyUnfinished(): void {
+    const slices = this.#skipped?.slices ?? this.#partial;
+    if (slices.length > (this.#copy === undefined ? 0 : 1))
+      slices.splice(0, slices.length, this.#join(slices));
   }
 
   /** As one buffer, which is no view of a chunk. Only what is no copy yet is copied. */
-  #join(pieces: readonly Buffer[]): Buffer {
+  #join(slices: readonly Buffer[]): Buffer {
     const first = this.#copy === undefined ? 0 : 1;
     // The line break that ends a record is kept with it.
-    this.#copy ??= new KeptBytes(this.#options.maxRecordBytes + 2);
-    for (let index = first; index < pieces.length; index += 1) this.#copy.append(pieces[index]!);
+    this.#copy ??= new GrowingBuffer(this.#options.maxRecordBytes + 2);
+    for (let index = first; index < slices.length; index += 1) this.#copy.append(slices[index]!);
     return this.#copy.bytes;
   }
 
   #stepAtEnd(): void {
     if (this.#skipped !== undefined) this.#endSkipped();
-    else if (this.#pieceBytes > 0) {
+    else if (this.#partialBytes > 0) {
       const fault = this.#faultAtEnd();
-      if (fault === undefined) this.#tellRest();
-      else this.#refuse(fault);
+      if (fault === undefined) this.#emitRest();
+      else this.#rejectRecord(fault);
     }
   }
 
   /** Moves on over `bytes`: tells of the records that end in them, and keeps the rest. */
   #scan(bytes: Buffer): void {
     const { maxRecordBytes } = this.#options;
-    const mayBeTooLong = this.#pieceBytes + bytes.length > maxRecordBytes;
+    const mayBeTooLong = this.#partialBytes + bytes.length > maxRecordBytes;
     const firstQuote = this.#delimiter === undefined ? -1 : bytes.indexOf(QUOTE);
     if (this.#place !== Place.UNQUOTED) this.#scanFields(bytes, 0);
     else if (firstQuote !== -1) this.#scanFields(bytes, mayBeTooLong ? 0 : firstQuote);
     else if (mayBeTooLong) this.#scanLines(bytes);
     else this.#divideLines(bytes);
     // Two more: the line break that may follow does not belong to the record.
-    if (this.#pieceBytes >= maxRecordBytes + 2) this.#refuse('too_long');
+    if (this.#partialBytes >= maxRecordBytes + 2) this.#rejectRecord('too_long');
   }
 
   /** Where there is no quote, and no record that is too long: only a record of which a piece was kept is copied. */
   #divideLines(bytes: Buffer): void {
-    const first = this.#pieceBytes === 0 ? 0 : bytes.indexOf(LINE_FEED) + 1;
+    const first = this.#partialBytes === 0 ? 0 : bytes.indexOf(LINE_FEED) + 1;
     if (first > 0) this.#divide(bytes.subarray(0, first), first);
     const rest = bytes.subarray(first);
     if (rest.length > 0) this.#divide(rest, rest.lastIndexOf(LINE_FEED) + 1);
@@ -146,7 +149,7 @@ export class RecordSplitter {
     const { maxRecordBytes } = this.#options;
     let place = this.#place;
     let end = from === 0 ? 0 : bytes.lastIndexOf(LINE_FEED, from) + 1;
-    let start = end === 0 ? -this.#pieceBytes : end;
+    let start = end === 0 ? -this.#partialBytes : end;
     for (let i = from; i < bytes.length; i += 1) {
       const byte = bytes[i]!;
       let fault: SplitFault | undefined;
@@ -169,7 +172,7 @@ export class RecordSplitter {
       else fault = 'text_after_quote';
       if (fault !== undefined) {
         this.#divide(bytes, end);
-        this.#refuse(i - start >= maxRecordBytes ? 'too_long' : fault);
+        this.#rejectRecord(i - start >= maxRecordBytes ? 'too_long' : fault);
         return;
       }
     }
@@ -183,9 +186,9 @@ export class RecordSplitter {
     for (;;) {
       const lineFeed = bytes.indexOf(LINE_FEED, end);
       if (lineFeed === -1) break;
-      if (this.#isTooLong(bytes, end === 0 ? -this.#pieceBytes : end, lineFeed)) {
+      if (this.#isTooLong(bytes, end === 0 ? -this.#partialBytes : end, lineFeed)) {
         this.#divide(bytes, end);
-        this.#refuse('too_long');
+        this.#rejectRecord('too_long');
         return;
       }
       end = lineFeed + 1;
@@ -211,39 +214,39 @@ export class RecordSplitter {
   #divide(bytes: Buffer, end: number): void {
     if (end > 0) {
       const whole = bytes.subarray(0, end);
-      const block = this.#pieceBytes === 0 ? whole : this.#join([...this.#pieces, whole]);
+      const block = this.#partialBytes === 0 ? whole : this.#join([...this.#partial, whole]);
       this.#forget();
-      this.#options.whole(block);
+      this.#options.onRecords(block);
     }
     this.#previous = bytes[bytes.length - 1]!;
     if (end === bytes.length) return;
-    this.#pieces.push(bytes.subarray(end));
-    this.#pieceBytes += bytes.length - end;
+    this.#partial.push(bytes.subarray(end));
+    this.#partialBytes += bytes.length - end;
   }
 
   #forget(): void {
-    this.#pieces = [];
-    this.#pieceBytes = 0;
+    this.#partial = [];
+    this.#partialBytes = 0;
     this.#copy = undefined;
     this.#place = Place.UNQUOTED;
     this.#previous = LINE_FEED;
   }
 
   /** The record that was kept is none: its first line is left out, and what follows is looked at anew. */
-  #refuse(fault: SplitFault): void {
-    const pieces = this.#pieces;
-    const told = fault === 'too_long' && this.#leavesQuoteOpen() ? 'too_long_open_quote' : fault;
-    if (!this.#options.skips) this.#options.bad(told, pieces[0]!);
-    this.#skipped = { fault: told, kept: [], keptBytes: 0 };
-    for (let i = pieces.length - 1; i >= 0; i -= 1) this.#waitInPortions(pieces[i]!);
+  #rejectRecord(fault: SplitFault): void {
+    const partial = this.#partial;
+    const reported = fault === 'too_long' && this.#leavesQuoteOpen() ? 'too_long_open_quote' : fault;
+    if (!this.#options.skips) this.#options.onBadLine(reported, partial[0]!);
+    this.#skipped = { fault: reported, slices: [], sliceBytes: 0 };
+    for (let i = partial.length - 1; i >= 0; i -= 1) this.#waitInPortions(partial[i]!);
     this.#forget();
   }
 
   /** What was kept lies together, and its records are not to come all at once. */
-  #waitInPortions(piece: Buffer): void {
-    const last = Math.max(0, Math.ceil(piece.length / PORTION_BYTES) - 1);
+  #waitInPortions(slice: Buffer): void {
+    const last = Math.max(0, Math.ceil(slice.length / PORTION_BYTES) - 1);
     for (let portion = last; portion >= 0; portion -= 1)
-      this.#waiting.push(piece.subarray(portion * PORTION_BYTES, (portion + 1) * PORTION_BYTES));
+      this.#waiting.push(slice.subarray(portion * PORTION_BYTES, (portion + 1) * PORTION_BYTES));
   }
 
   /** Whether the first line ends within quotes. (One that is too long by itself is too long without them.) */
@@ -251,11 +254,11 @@ export class RecordSplitter {
     if (this.#delimiter === undefined) return false;
     let left = this.#options.maxRecordBytes;
     let quoted = false;
-    for (const piece of this.#pieces) {
-      for (let i = 0; i < piece.length; i += 1, left -= 1) {
+    for (const slice of this.#partial) {
+      for (let i = 0; i < slice.length; i += 1, left -= 1) {
         if (left === 0) return false;
-        if (piece[i] === LINE_FEED) return quoted;
-        if (piece[i] === QUOTE) quoted = !quoted;
+        if (slice[i] === LINE_FEED) return quoted;
+        if (slice[i] === QUOTE) quoted = !quoted;
       }
     }
     return false;
@@ -265,30 +268,30 @@ export class RecordSplitter {
     const skipped = this.#skipped!;
     const lineFeed = bytes.indexOf(LINE_FEED);
     const end = lineFeed === -1 ? bytes.length : lineFeed + 1;
-    const kept = bytes.subarray(0, Math.min(end, KEPT_BYTES - skipped.keptBytes));
-    if (kept.length > 0) skipped.kept.push(kept);
-    skipped.keptBytes += kept.length;
+    const slices = bytes.subarray(0, Math.min(end, MAX_BAD_LINE_BYTES - skipped.sliceBytes));
+    if (slices.length > 0) skipped.slices.push(slices);
+    skipped.sliceBytes += slices.length;
     if (lineFeed === -1) return;
     this.#waiting.push(bytes.subarray(end));
     this.#endSkipped();
   }
 
   #endSkipped(): void {
-    const { fault, kept } = this.#skipped!;
+    const { fault, slices } = this.#skipped!;
     this.#skipped = undefined;
-    const line = kept.length === 1 ? kept[0]! : this.#join(kept);
+    const line = slices.length === 1 ? slices[0]! : this.#join(slices);
     this.#copy = undefined;
-    this.#options.bad(fault, line);
+    this.#options.onBadLine(fault, line);
   }
 
   #faultAtEnd(): SplitFault | undefined {
-    if (this.#pieceBytes > this.#options.maxRecordBytes) return 'too_long';
+    if (this.#partialBytes > this.#options.maxRecordBytes) return 'too_long';
     return this.#place === Place.QUOTED ? 'open_quote' : undefined;
   }
 
-  #tellRest(): void {
-    const block = this.#pieces.length === 1 ? this.#pieces[0]! : this.#join(this.#pieces);
+  #emitRest(): void {
+    const block = this.#partial.length === 1 ? this.#partial[0]! : this.#join(this.#partial);
     this.#forget();
-    this.#options.whole(block);
+    this.#options.onRecords(block);
   }
 }

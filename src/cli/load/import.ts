@@ -46,7 +46,7 @@ export async function openImport(pool: CopyPool, request: ImportRequest): Promis
  * @param lastOrdinal of the last record, counted from 0
  * @throws {CliError} when records are missing
  */
-export function refuseShorterInput({ importId, lastCommitted }: ImportLog, lastOrdinal: number): void {
+export function assertInputNotShorter({ importId, lastCommitted }: ImportLog, lastOrdinal: number): void {
   if (lastCommitted === undefined || lastCommitted <= lastOrdinal) return;
   throw new CliError(
     `the input has ended after record ${count(lastOrdinal + 1)}, but import ${showImportId(importId)} has loaded it ` +
@@ -68,19 +68,19 @@ export function describeDifferences(
   differences: readonly SourceDifference[],
   files: readonly SourceFile[],
 ): string {
-  const words = new Set<string>();
+  const found = new Set<string>();
   for (const { path, before, now } of differences) {
     const [part = '', index, property] = path;
-    if (part !== 'files') words.add(`${FLAGS[part] ?? part} was ${show(before)} and is ${show(now)}`);
-    else if (property === undefined) words.add('the number of files differs');
+    if (part !== 'files') found.add(`${FLAGS[part] ?? part} was ${show(before)} and is ${show(now)}`);
+    else if (property === undefined) found.add('the number of files differs');
     else {
       const name = files[Number(index)]?.name ?? 'a file';
       // One of another size has other contents, too.
       const size = differences.find((other) => other.path[1] === index && other.path[2] === 'bytes');
-      words.add(`${name} ${size === undefined ? 'has other contents' : describeSize(size)}`);
+      found.add(`${name} ${size === undefined ? 'has other contents' : describeSize(size)}`);
     }
   }
-  return [...words].join('; ');
+  return [...found].join('; ');
 }
 
 function describeSize({ before, now }: SourceDifference): string {

@@ -1,6 +1,6 @@
 /** How records come into the table: by blocks, where the server can read them as they are, or row by row. */
 
-import { BlockCut, MOST_RECORDS_WITH_REJECTS } from '../records/block-cut.js';
+import { BlockSizer, MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js';
 import { BlockSink } from '../write/block-sink.js';
 import { CsvBlocks, csvFormats } from '../csv/csv-blocks.js';
 import { endOfRecord } from '../csv/csv-reader.js';
@@ -8,7 +8,7 @@ import { CsvRows, type CsvRowOptions } from '../csv/csv-rows.js';
 import type { CliError } from '../common/errors.js';
 import type { LoadSink, LoadTarget } from '../write/load-sink.js';
 import { NdjsonBlocks } from '../ndjson/ndjson-blocks.js';
-import { NdjsonTranscoder } from '../ndjson/copy/ndjson-copy.js';
+import { NdjsonTranscoder } from '../ndjson/copy/transcoder.js';
 import { NdjsonRows, type NdjsonRowOptions } from '../ndjson/rows/ndjson-rows.js';
 import type { LoadOptions } from '../args/options.js';
 import type { OpenReader } from '../records/record-block.js';
@@ -24,12 +24,12 @@ import { RowSink } from '../write/row-sink.js';
 import type { SourceFile } from '../input/source.js';
 import { endOfLine } from '../common/text.js';
 
-export interface LoadWay {
+export interface LoadPipeline {
   readonly records: RecordStream;
   readonly sink: LoadSink;
 }
 
-export interface WayRequest {
+export interface PipelineRequest {
   readonly target: LoadTarget;
   readonly options: LoadOptions;
   readonly onFailure: (error: CliError) => void;
@@ -37,48 +37,48 @@ export interface WayRequest {
   readonly skips: ((ordinal: number) => boolean) | undefined;
 }
 
-export type OpenWay = (request: WayRequest) => LoadWay;
+export type OpenPipeline = (request: PipelineRequest) => LoadPipeline;
 
-export function openWay(request: WayRequest): LoadWay {
+export function openPipeline(request: PipelineRequest): LoadPipeline {
   const blocks = blockFormat(request);
-  if (blocks === undefined) return openRowWay(request);
+  if (blocks === undefined) return openRowPipeline(request);
   const { target, options, onFailure } = request;
   const records = new BlockStream(blocks.format, blocks.open, onFailure, streamOptions(request));
   return { records, sink: new BlockSink(target, options, blocks.open, () => records.passed) };
 }
 
 /** For all that there is; and what the other way is measured against. */
-export function openRowWay(request: WayRequest): LoadWay {
+export function openRowPipeline(request: PipelineRequest): LoadPipeline {
   const { target, options, onFailure } = request;
   const records = new RowStream(rowFormat(request), onFailure, streamOptions(request));
   return { records, sink: new RowSink(target, options) };
 }
 
-function streamOptions({ target, skips }: WayRequest): RecordStreamOptions {
+function streamOptions({ target, skips }: PipelineRequest): RecordStreamOptions {
   return { keepsBadRecords: target.rejects !== undefined, skips };
 }
 
-interface BlockWay {
+interface BlockReading {
   readonly format: RecordFormat<BlockContent>;
   readonly open: OpenReader;
 }
 
 /** Undefined where it would be of no use: the strategy may drop rows one by one. */
-function blockFormat(request: WayRequest): BlockWay | undefined {
+function blockFormat(request: PipelineRequest): BlockReading | undefined {
   if (request.options.strategy !== 'block') return undefined;
   return request.options.format === 'csv' ? csvBlocks(request) : ndjsonBlocks(request);
 }
 
 /** Undefined where the fields are not the columns. */
-function csvBlocks(request: WayRequest): BlockWay | undefined {
+function csvBlocks(request: PipelineRequest): BlockReading | undefined {
   const { target, options } = request;
   const { delimiter, nullText, maxRecordBytes } = options;
   if (options.columns?.includes('') === true) return undefined;
   const formats = csvFormats(delimiter, nullText);
   if (formats === undefined) return undefined;
   const rowOptions = csvRowOptions(target, options);
-  const cut = blockCut(request);
-  const blockOptions = { ...rowOptions, formats, cut, keepsBadRecords: target.rejects !== undefined };
+  const sizer = createBlockSizer(request);
+  const blockOptions = { ...rowOptions, formats, sizer, keepsBadRecords: target.rejects !== undefined };
   return {
     format: { delimiter, maxRecordBytes, open: (file) => new CsvBlocks(file, blockOptions) },
     // A block has no header, and its fields are the columns.
@@ -90,20 +90,20 @@ function csvBlocks(request: WayRequest): BlockWay | undefined {
   };
 }
 
-function blockCut({ target, options }: WayRequest): BlockCut {
-  return new BlockCut(
+function createBlockSizer({ target, options }: PipelineRequest): BlockSizer {
+  return new BlockSizer(
     options.batchSize ?? (target.rejects === undefined ? undefined : MOST_RECORDS_WITH_REJECTS),
   );
 }
 
-function ndjsonBlocks(request: WayRequest): BlockWay {
+function ndjsonBlocks(request: PipelineRequest): BlockReading {
   const { target, options } = request;
   const { maxRecordBytes } = options;
   const rowOptions = ndjsonRowOptions(target, options);
   const blockOptions = {
     ...rowOptions,
     transcoder: new NdjsonTranscoder(rowOptions),
-    cut: blockCut(request),
+    sizer: createBlockSizer(request),
     keepsBadRecords: target.rejects !== undefined,
   };
   return {
@@ -116,7 +116,7 @@ function ndjsonBlocks(request: WayRequest): BlockWay {
   };
 }
 
-function rowFormat({ target, options }: WayRequest): RecordFormat<unknown[]> {
+function rowFormat({ target, options }: PipelineRequest): RecordFormat<unknown[]> {
   const { format, maxRecordBytes, delimiter } = options;
   if (format === 'ndjson') {
     const rowOptions = ndjsonRowOptions(target, options);

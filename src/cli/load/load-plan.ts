@@ -18,7 +18,7 @@ import {
   findTable,
   keyColumns,
   nameNotes,
-  refuseMissingTable,
+  throwMissingTable,
   truncateTable,
   withClient,
   type LoadColumn,
@@ -91,7 +91,7 @@ function truncates({ options }: LoadRequest, { created }: Target): boolean {
 async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target> {
   const { options, source, rejects, signal } = request;
   const existing = await findTable(pool, options.table);
-  if (existing === undefined && !options.create) refuseMissingTable(options.table);
+  if (existing === undefined && !options.create) throwMissingTable(options.table);
   const keepsBadRecords = rejects !== undefined;
   const preview = await previewInput(source, options, {
     withTypes: existing === undefined,
@@ -101,7 +101,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const names = preview.names?.filter(({ name }) => name !== '');
   const made = existing === undefined ? await makeTable(pool, request, names ?? []) : undefined;
   const table =
-    existing ?? (await findTable(pool, made?.name ?? options.table)) ?? refuseMissingTable(options.table);
+    existing ?? (await findTable(pool, made?.name ?? options.table)) ?? throwMissingTable(options.table);
   const columns = await columnsFor(pool, table, names);
   return {
     table,

@@ -10,10 +10,10 @@ import { AtomicLoad } from '../write/atomic-load.js';
 import { connect, type Connection } from '../server/connection.js';
 import { resolveDestination, type Environment } from '../server/destination.js';
 import { causesOf, CliError, ExitCode, UsageError } from '../common/errors.js';
-import { refuseShorterInput } from './import.js';
+import { assertInputNotShorter } from './import.js';
 import { planLoad, type LoadPlan, type MadeByLoad } from './load-plan.js';
 import { describeLoadFailure, type LoadSink } from '../write/load-sink.js';
-import { openWay, type OpenWay } from './load-pipeline.js';
+import { openPipeline, type OpenPipeline } from './load-pipeline.js';
 import type { LoadOptions } from '../args/options.js';
 import { untilStopped } from '../server/answer-time.js';
 import { startProgress, type ProgressReading } from '../report/progress.js';
@@ -47,7 +47,7 @@ const DEFAULT_CONNECTIONS = 3;
 export async function load(
   options: LoadOptions,
   terminal: Terminal,
-  open: OpenWay = openWay,
+  open: OpenPipeline = openPipeline,
 ): Promise<LoadSummary> {
   const destination = resolveDestination(options.to, terminal.environment);
   const paths = options.files.length === 0 ? ['-'] : options.files;
@@ -87,7 +87,7 @@ class LoadJob {
   readonly #source: Source;
   readonly #rejects: RejectFile | undefined;
   readonly #terminal: Terminal;
-  readonly #openWay: OpenWay;
+  readonly #openPipeline: OpenPipeline;
   readonly #stopping = new AbortController();
   readonly #unanswered: UnansweredCommits;
   /** `--atomic`: COMMIT has been sent. */
@@ -101,9 +101,9 @@ class LoadJob {
     source: Source,
     rejects: RejectFile | undefined,
     terminal: Terminal,
-    open: OpenWay,
+    open: OpenPipeline,
   ) {
-    this.#openWay = open;
+    this.#openPipeline = open;
     this.#options = options;
     this.#unanswered = new UnansweredCommits(options.resume !== undefined);
     this.#source = source;
@@ -229,7 +229,7 @@ class LoadJob {
       failures.push(error);
       this.#source.stop();
     };
-    const { records, sink } = this.#openWay({
+    const { records, sink } = this.#openPipeline({
       target: { ...plan, rejects: this.#rejects, unanswered: this.#unanswered },
       options: this.#options,
       onFailure,
@@ -243,7 +243,7 @@ class LoadJob {
         await sink.ended();
         if (failures.length === 0 && this.#stoppedBy === undefined) {
           if (importLog !== undefined) {
-            refuseShorterInput(importLog, records.lastOrdinal);
+            assertInputNotShorter(importLog, records.lastOrdinal);
             await this.#finish(importLog);
           }
           await this.#commit(atomic);

@@ -4,11 +4,11 @@
  */
 
 import { TEXT_FORMAT, TEXT_FORMAT_WITH_DEFAULTS } from '../../postgres/merge/copy-plan.js';
-import type { BlockCut } from '../records/block-cut.js';
-import type { BlockReader, RefuseRecord, TakeRow } from '../records/block-reader.js';
-import type { NdjsonTranscoder, Transcoded } from './copy/ndjson-copy.js';
+import type { BlockSizer } from '../records/block-sizer.js';
+import type { BlockReader, OnBadRecord, OnRow } from '../records/block-reader.js';
+import type { NdjsonTranscoder, Transcoded } from './copy/transcoder.js';
 import { NdjsonRows, type NdjsonRowOptions } from './rows/ndjson-rows.js';
-import { takeAsRows } from '../records/record-block.js';
+import { readAsRows } from '../records/record-block.js';
 import type { BlockContent, BlockFormat } from '../records/block-content.js';
 import type { SourceFile } from '../input/source.js';
 import { endOfLine } from '../common/text.js';
@@ -19,7 +19,7 @@ const FORMATS_WITH_DEFAULTS: readonly BlockFormat[] = [{ copy: TEXT_FORMAT_WITH_
 
 export interface NdjsonBlockOptions extends NdjsonRowOptions {
   readonly transcoder: NdjsonTranscoder;
-  readonly cut: BlockCut;
+  readonly sizer: BlockSizer;
   readonly keepsBadRecords: boolean;
 }
 
@@ -33,37 +33,37 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
     this.#options = options;
   }
 
-  read(block: Buffer, take: TakeRow<BlockContent>): number {
-    const { cut } = this.#options;
+  read(block: Buffer, onRow: OnRow<BlockContent>): number {
+    const { sizer } = this.#options;
     let start = 0;
     while (start < block.length) {
-      const end = endOfLines(block, start, cut.most);
-      const transcoded = this.#takeTranscoded(block.subarray(start, end), take);
+      const end = endOfLines(block, start, sizer.remaining);
+      const transcoded = this.#passTranscoded(block.subarray(start, end), onRow);
       start += transcoded.bytes;
       if (start === end) continue;
       if (transcoded.isPaused) return start;
       const rowsOptions = { ...this.#options, recordEnd: endOfLine };
-      return start + takeAsRows(this.#rows, block.subarray(start), rowsOptions, take);
+      return start + readAsRows(this.#rows, block.subarray(start), rowsOptions, onRow);
     }
     return start;
   }
 
-  refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void {
-    this.#options.cut.add(1);
-    this.#rows.refuseLine(reason, written, refuse);
+  rejectLine(reason: string, written: Buffer, onBadRecord?: OnBadRecord): void {
+    this.#options.sizer.countRecords(1);
+    this.#rows.rejectLine(reason, written, onBadRecord);
   }
 
-  #takeTranscoded(lines: Buffer, take: TakeRow<BlockContent>): Pick<Transcoded, 'bytes' | 'isPaused'> {
-    const { transcoder, cut, takesDefaultMarker } = this.#options;
+  #passTranscoded(lines: Buffer, onRow: OnRow<BlockContent>): Pick<Transcoded, 'bytes' | 'isPaused'> {
+    const { transcoder, sizer, takesDefaultMarker } = this.#options;
     const formats = takesDefaultMarker === true ? FORMATS_WITH_DEFAULTS : FORMATS;
     const transcoded = transcoder.transcode(lines);
     const { data, records, lines: lineCount, linesBeforeLast, bytes } = transcoded;
     const line = this.#rows.nextLine;
     this.#rows.nextLine += lineCount;
     if (records === 0) return transcoded;
-    cut.add(records);
+    sizer.countRecords(records);
     const written = lines.subarray(0, bytes);
-    take(
+    onRow(
       { kind: 'sent', records, linesBeforeLast, written, sent: data, formats, lines: undefined },
       line,
       records,

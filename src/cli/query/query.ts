@@ -28,7 +28,7 @@ export async function query(
       await inTime(runStatement(client, BEGIN_READ_ONLY));
       expectOtherStatements(client);
       const { fields, rows, command } = await runQuery(client, options);
-      if (options.json) refuseSameNames(fields);
+      if (options.json) assertDistinctNames(fields);
       await inTime(runStatement(client, OWN_TRANSACTION.rollback));
       await write(
         terminal.stdout,
@@ -85,7 +85,7 @@ function asText(fields: FieldDef[], rows: (string | null)[][], command: string |
 }
 
 /** An object has one value for a name: of two columns it would keep the last. */
-function refuseSameNames(fields: readonly FieldDef[]): void {
+function assertDistinctNames(fields: readonly FieldDef[]): void {
   const names = new Set<string>();
   for (const { name } of fields) {
     if (names.has(name)) {

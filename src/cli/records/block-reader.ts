@@ -4,16 +4,16 @@ import type { InputError } from '../common/errors.js';
 import type { FindRecordEnd } from '../common/text.js';
 
 /** Takes a row and the number of the line on which it begins; `records`: how many it is made of (1). */
-export type TakeRow<Row> = (row: Row, line: number, records?: number) => void;
+export type OnRow<Row> = (row: Row, line: number, records?: number) => void;
 
 /**
  * Takes a record that cannot be read: why, the number of the line on which it begins, and the record as it was written, with or without its
  * line break. Reading goes on with the next record, unless this throws.
  */
-export type RefuseRecord = (fault: InputError, line: number, written: string | Buffer) => void;
+export type OnBadRecord = (fault: InputError, line: number, written: string | Buffer) => void;
 
 /** The first fault ends the reading. */
-export const throwFault: RefuseRecord = (fault) => {
+export const throwFault: OnBadRecord = (fault) => {
   throw fault;
 };
 
@@ -25,9 +25,9 @@ export interface BlockReader<Row> {
    *
    * @throws {InputError} naming file and line of what ends the file, such as a bad header.
    */
-  read(block: Buffer, take: TakeRow<Row>, refuse?: RefuseRecord): number | undefined;
+  read(block: Buffer, onRow: OnRow<Row>, onBadRecord?: OnBadRecord): number | undefined;
   /** The next line is no record, as `reason` says. @throws {InputError} where it may not be left out: it stands in place of a header. */
-  refuseLine(reason: string, written: Buffer, refuse?: RefuseRecord): void;
+  rejectLine(reason: string, written: Buffer, onBadRecord?: OnBadRecord): void;
   /** The file has ended. @throws {InputError} where it should not have. */
   end?(): void;
 }

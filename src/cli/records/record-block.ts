@@ -4,9 +4,9 @@
  */
 
 import type { BlockContent, ReadRecord, SentContent } from './block-content.js';
-import type { BlockCut } from './block-cut.js';
+import type { BlockSizer } from './block-sizer.js';
 import type { ChunkMemory } from '../input/chunk-memory.js';
-import { endOfRows, throwFault, type BlockReader, type RefuseRecord, type TakeRow } from './block-reader.js';
+import { endOfRows, throwFault, type BlockReader, type OnBadRecord, type OnRow } from './block-reader.js';
 import { lineRows } from './line-rows.js';
 import { WrittenArray } from '../ndjson/values/written-array.js';
 import { SourceRow } from './record-parser.js';
@@ -117,14 +117,14 @@ export function readRecords(
   before?: (rows: ReadRecord[]) => void,
 ): ReadRecord[] {
   const rows: ReadRecord[] = [];
-  const take = (values: unknown[], line: number): void => {
+  const onRow = (values: unknown[], line: number): void => {
     rows.push({ line, values, fault: undefined, text: undefined });
   };
-  const keep: RefuseRecord = (fault, line, written) => {
+  const keep: OnBadRecord = (fault, line, written) => {
     rows.push({ line, values: [], fault, text: textAsWritten(written) });
   };
   try {
-    reader.read(block, take, keepsBadRecords ? keep : throwFault);
+    reader.read(block, onRow, keepsBadRecords ? keep : throwFault);
   } catch (error) {
     before?.(rows);
     throw error;
@@ -134,7 +134,7 @@ export function readRecords(
 
 export interface RowsOptions {
   readonly keepsBadRecords: boolean;
-  readonly cut: BlockCut;
+  readonly sizer: BlockSizer;
   readonly recordEnd: FindRecordEnd;
 }
 
@@ -143,22 +143,22 @@ export interface RowsOptions {
  *
  * @returns the number of bytes that were read
  */
-export function takeAsRows(
+export function readAsRows(
   reader: BlockReader<unknown[]>,
   block: Buffer,
-  { keepsBadRecords, cut, recordEnd }: RowsOptions,
-  take: TakeRow<BlockContent>,
+  { keepsBadRecords, sizer, recordEnd }: RowsOptions,
+  onRow: OnRow<BlockContent>,
 ): number {
-  const takeRows = (rows: readonly ReadRecord[]): void => {
+  const passRows = (rows: readonly ReadRecord[]): void => {
     for (let start = 0; start < rows.length;) {
-      const some = rows.slice(start, start + cut.most);
-      cut.add(some.length);
+      const some = rows.slice(start, start + sizer.remaining);
+      sizer.countRecords(some.length);
       start += some.length;
-      take({ kind: 'rows', rows: some }, some[0]!.line, some.length);
+      onRow({ kind: 'rows', rows: some }, some[0]!.line, some.length);
     }
   };
   const end = endOfRows(block, recordEnd);
-  takeRows(readRecords(reader, block.subarray(0, end), keepsBadRecords, takeRows));
+  passRows(readRecords(reader, block.subarray(0, end), keepsBadRecords, passRows));
   return end;
 }
 

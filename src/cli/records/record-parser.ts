@@ -6,8 +6,8 @@ import {
   throwFault,
   tooLong,
   type BlockReader,
-  type RefuseRecord,
-  type TakeRow,
+  type OnBadRecord,
+  type OnRow,
 } from './block-reader.js';
 import type { InputError } from '../common/errors.js';
 import { divideByWeight, mostValues, type WeightFault } from './record-weight.js';
@@ -73,8 +73,8 @@ export class SourceRow {
   }
 }
 
-export type TakeRecord<Row> = (row: Row, line: number, file: SourceFile, ordinal: number) => void;
-export type TakeFault = (
+export type OnRecord<Row> = (row: Row, line: number, file: SourceFile, ordinal: number) => void;
+export type OnFault = (
   fault: InputError,
   line: number,
   file: SourceFile,
@@ -103,16 +103,16 @@ interface OpenFile {
 /** Takes the chunks of one file after another. */
 export class RecordParser<Row> {
   readonly #format: RecordFormat<Row>;
-  readonly #take: TakeRecord<Row>;
-  readonly #takeFault: TakeFault | undefined;
+  readonly #onRecord: OnRecord<Row>;
+  readonly #onFault: OnFault | undefined;
   #open: OpenFile | undefined;
   #records = 0;
 
   /** Without `takeFault` the first record that cannot be read ends it. */
-  constructor(format: RecordFormat<Row>, take: TakeRecord<Row>, takeFault?: TakeFault) {
+  constructor(format: RecordFormat<Row>, onRecord: OnRecord<Row>, onFault?: OnFault) {
     this.#format = format;
-    this.#take = take;
-    this.#takeFault = takeFault;
+    this.#onRecord = onRecord;
+    this.#onFault = onFault;
   }
 
   /** Takes each record that ends in the chunk. @throws {InputError} naming file and line. */
@@ -159,24 +159,25 @@ export class RecordParser<Row> {
   #openFile(file: SourceFile): OpenFile {
     const { delimiter, maxRecordBytes, open, recordEnd } = this.#format;
     const reader = open(file);
-    const takeFault = this.#takeFault;
-    const take: TakeRow<Row> = (row, line, records = 1) => {
+    const onFault = this.#onFault;
+    const onRow: OnRow<Row> = (row, line, records = 1) => {
       const ordinal = this.#records;
       this.#records += records;
-      this.#take(row, line, file, ordinal);
+      this.#onRecord(row, line, file, ordinal);
     };
-    const refuse: RefuseRecord =
-      takeFault === undefined
+    const onBadRecord: OnBadRecord =
+      onFault === undefined
         ? throwFault
-        : (fault, line, written) => takeFault(fault, line, file, this.#records++, textAsWritten(written));
+        : (fault, line, written) => onFault(fault, line, file, this.#records++, textAsWritten(written));
     const read = (next: Unread): Buffer | undefined => {
       if (next.fault !== undefined) {
-        reader.refuseLine(reasonOf(next.fault, maxRecordBytes), next.line, refuse);
+        reader.rejectLine(reasonOf(next.fault, maxRecordBytes), next.line, onBadRecord);
         return undefined;
       }
       const { block } = next;
       const end = recordEnd === undefined ? block.length : endOfRows(block, recordEnd);
-      const bytes = reader.read(end === block.length ? block : block.subarray(0, end), take, refuse) ?? end;
+      const bytes =
+        reader.read(end === block.length ? block : block.subarray(0, end), onRow, onBadRecord) ?? end;
       return bytes === block.length ? undefined : block.subarray(bytes);
     };
     const unread: Unread[] = [];
@@ -186,16 +187,16 @@ export class RecordParser<Row> {
       if (rest !== undefined) unread.push({ block: rest });
       else if (unread.length > 0) unread.push(next);
     };
-    const bad = (fault: SplitFault | WeightFault, line: Buffer): void => add({ fault, line });
+    const onBadLine = (fault: SplitFault | WeightFault, line: Buffer): void => add({ fault, line });
     const splitter = new RecordSplitter({
       delimiter,
       maxRecordBytes,
-      skips: takeFault !== undefined,
-      whole: (block) => {
+      skips: onFault !== undefined,
+      onRecords: (block) => {
         if (delimiter !== undefined) add({ block });
-        else divideByWeight(block, maxRecordBytes, (lines) => add({ block: lines }), bad);
+        else divideByWeight(block, maxRecordBytes, (lines) => add({ block: lines }), onBadLine);
       },
-      bad,
+      onBadLine,
     });
     const end = () => reader.end?.();
     return { file, splitter, unread, read, end, beginning: Buffer.alloc(0), last: false };

@@ -112,7 +112,7 @@ export abstract class RecordStream extends Duplex {
     try {
       return this.parser.step();
     } catch (error) {
-      return this.#refuse(error);
+      return this.#fail(error);
     }
   }
 
@@ -121,12 +121,12 @@ export abstract class RecordStream extends Duplex {
       this.parser.begin(chunk);
       return true;
     } catch (error) {
-      return this.#refuse(error);
+      return this.#fail(error);
     }
   }
 
   /** Nothing more comes of the chunk. What is no fault of the input ends the stream. */
-  #refuse(error: unknown): false {
+  #fail(error: unknown): false {
     if (!(error instanceof CliError)) {
       this.destroy(error as Error);
       return false;

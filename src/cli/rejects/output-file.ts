@@ -49,7 +49,7 @@ type Target =
   | { readonly kind: 'device' };
 
 /** The reason why something cannot be written to, for the user. */
-export class OutputRefusal extends Error {}
+export class OutputError extends Error {}
 
 export class OutputFile {
   readonly path: string;
@@ -67,25 +67,25 @@ export class OutputFile {
   /**
    * Looks at what is there without touching it.
    *
-   * @throws {OutputRefusal} for what is never written to; otherwise the error of the system
+   * @throws {OutputError} for what is never written to; otherwise the error of the system
    */
   static async check(filePath: string): Promise<OutputFile> {
     const fd = descriptorOf(filePath);
     if (fd !== undefined) {
       const found = fstatSync(fd);
       // A descriptor may be a socket: the parent process connected it.
-      if (!found.isSocket()) refuseKind(found);
+      if (!found.isSocket()) assertWritableKind(found);
       if (isReadOnly(fd))
-        throw new OutputRefusal('is open for reading only; open it for writing, as in 3>file');
+        throw new OutputError('is open for reading only; open it for writing, as in 3>file');
       return new OutputFile(filePath, found, { kind: 'descriptor', fd });
     }
     const found = await lstatOf(filePath);
     if (found !== undefined) {
-      refuseKind(found);
+      assertWritableKind(found);
       await access(filePath, constants.W_OK);
       if (!found.isFile()) return new OutputFile(filePath, found, { kind: 'device' });
     }
-    if (/[\\/]$/.test(filePath)) throw new OutputRefusal('names a folder, not a file');
+    if (/[\\/]$/.test(filePath)) throw new OutputError('names a folder, not a file');
     const folder = await realpath(path.dirname(filePath));
     // As a folder, which a file of that name is not.
     await access(`${folder}/.`, constants.W_OK | constants.X_OK);
@@ -100,7 +100,7 @@ export class OutputFile {
   /**
    * Opens a pipe or device already, so that it is known whether that can be done. A file is opened by `open` only.
    *
-   * @throws {OutputRefusal} for a pipe without a reader
+   * @throws {OutputError} for a pipe without a reader
    */
   prepare(): void {
     if (this.#target.kind === 'device')
@@ -110,7 +110,7 @@ export class OutputFile {
   /**
    * Opens it, and writes what it is to begin with. A regular file takes the place of the old one only after that.
    *
-   * @throws {OutputRefusal} for what has become something else meanwhile, and for a pipe without a reader
+   * @throws {OutputError} for what has become something else meanwhile, and for a pipe without a reader
    */
   async open(begin: (output: Pick<Output, 'write'>) => Promise<void>): Promise<Output> {
     const target = this.#target;
@@ -157,12 +157,12 @@ async function lstatOf(filePath: string): Promise<Stats | undefined> {
   }
 }
 
-function refuseKind(found: Stats): void {
+function assertWritableKind(found: Stats): void {
   if (found.isSymbolicLink())
-    throw new OutputRefusal('is a symbolic link, and links are not followed; name the file itself');
-  if (found.isDirectory()) throw new OutputRefusal('is a directory, not a file');
-  if (found.isSocket()) throw new OutputRefusal('is a socket, not a file');
-  if (found.isBlockDevice()) throw new OutputRefusal('is a block device, not a file');
+    throw new OutputError('is a symbolic link, and links are not followed; name the file itself');
+  if (found.isDirectory()) throw new OutputError('is a directory, not a file');
+  if (found.isSocket()) throw new OutputError('is a socket, not a file');
+  if (found.isBlockDevice()) throw new OutputError('is a block device, not a file');
 }
 
 async function replaceFile(
@@ -194,7 +194,7 @@ function fileOutput(handle: FileHandle): Output {
         await handle.sync();
         const { nlink, size } = await handle.stat();
         if (nlink === 0 && size > 0)
-          throw new OutputRefusal('was removed while it was written, and what was in it is lost');
+          throw new OutputError('was removed while it was written, and what was in it is lost');
       } finally {
         await handle.close();
       }
@@ -207,7 +207,7 @@ function deviceOutput(filePath: string, isPipe: boolean): Output {
   const found = fstatSync(fd);
   if (found.isFIFO() || found.isCharacterDevice()) return streamOutput(streamFor(fd, found, true), true);
   closeSync(fd);
-  throw new OutputRefusal('has become something else');
+  throw new OutputError('has become something else');
 }
 
 function openDevice(filePath: string, isPipe: boolean): number {
@@ -217,8 +217,8 @@ function openDevice(filePath: string, isPipe: boolean): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENXIO' && isPipe)
-      throw new OutputRefusal('is a named pipe that nobody reads; start its reader first');
-    if (code === 'ELOOP') throw new OutputRefusal('has become a symbolic link');
+      throw new OutputError('is a named pipe that nobody reads; start its reader first');
+    if (code === 'ELOOP') throw new OutputError('has become a symbolic link');
     throw error;
   }
 }

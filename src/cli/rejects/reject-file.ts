@@ -3,12 +3,12 @@
 import { fstatSync, type Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { CliError, ExitCode } from '../common/errors.js';
-import { OutputFile, OutputRefusal, type Output } from './output-file.js';
+import { OutputFile, OutputError, type Output } from './output-file.js';
 import { counted } from '../common/counted.js';
 import type { SourceFile } from '../input/source.js';
 
 /** Lines of earlier runs are written in pieces of about this many characters. */
-const PIECE_LENGTH = 256 * 1024;
+const WRITE_LENGTH = 256 * 1024;
 
 /** Passes on the lines that earlier runs of the import have left. */
 export type EarlierLines = (use: (line: string) => Promise<void> | void) => Promise<void>;
@@ -46,9 +46,9 @@ export class RejectFile {
   ): Promise<RejectFile> {
     try {
       // First, for such a name may be a link, too.
-      await refuseInputs(filePath, inputs);
+      await assertNotInput(filePath, inputs);
       const file = await OutputFile.check(filePath);
-      await refuseOwnOutput(file, isStandardOutputTaken);
+      await assertNotOwnOutput(file, isStandardOutputTaken);
       return new RejectFile(file, most);
     } catch (error) {
       throw notWritable(filePath, error);
@@ -77,7 +77,7 @@ export class RejectFile {
     } catch (error) {
       throw notWritable(this.path, error);
     }
-    this.refuseTooMany();
+    this.assertWithinLimit();
   }
 
   /** Resolves when they are written. @throws {CliError} */
@@ -106,7 +106,7 @@ export class RejectFile {
   }
 
   /** @throws {CliError} when there are more lines than are bearable */
-  refuseTooMany(): void {
+  assertWithinLimit(): void {
     if (this.#count <= this.#most) return;
     throw new CliError(
       `${counted(this.#count, 'row')} ${this.#count === 1 ? 'was' : 'were'} rejected, more than --max-rejects ${this.#most}; see ${this.path}`,
@@ -135,7 +135,7 @@ export class RejectFile {
     await earlier?.(async (line) => {
       text += `${line}\n`;
       this.#count += 1;
-      if (text.length < PIECE_LENGTH) return;
+      if (text.length < WRITE_LENGTH) return;
       await output.write(text);
       text = '';
     });
@@ -155,7 +155,7 @@ export function stopTracingErrors(): void {
 const isSame = (one: Stats | undefined, other: Stats | undefined): boolean =>
   one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 
-async function refuseInputs(filePath: string, inputs: readonly SourceFile[]): Promise<void> {
+async function assertNotInput(filePath: string, inputs: readonly SourceFile[]): Promise<void> {
   const found = await statOf(filePath);
   // A terminal may be both, and so may /dev/null.
   if (found === undefined || found.isCharacterDevice()) return;
@@ -166,7 +166,7 @@ async function refuseInputs(filePath: string, inputs: readonly SourceFile[]): Pr
 }
 
 /** A file that our own output goes to would be replaced by another, and what is printed would be lost. */
-async function refuseOwnOutput(
+async function assertNotOwnOutput(
   { path, found, descriptor }: OutputFile,
   isStandardOutputTaken: boolean,
 ): Promise<void> {
@@ -206,7 +206,7 @@ const WRITING_ERRORS: Readonly<Record<string, string>> = {
 
 function notWritable(filePath: string, error: unknown): CliError {
   if (error instanceof CliError) return error;
-  if (error instanceof OutputRefusal)
+  if (error instanceof OutputError)
     return new CliError(`--rejects ${filePath}: ${error.message}`, ExitCode.FAILED, error);
   const { code, message } = error as NodeJS.ErrnoException;
   const reason = WRITING_ERRORS[code ?? ''] ?? message;

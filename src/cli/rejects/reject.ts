@@ -38,7 +38,7 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
       ['code', JSON.stringify(fault === undefined ? (error.sqlState ?? null) : UNREADABLE_RECORD)],
       ['column', JSON.stringify(error.column ?? null)],
       ['constraint', JSON.stringify(error.constraint ?? null)],
-      ['message', JSON.stringify(oneLine(fault?.reason ?? wordsOf(error)))],
+      ['message', JSON.stringify(oneLine(fault?.reason ?? messageFor(error)))],
     );
     // The file may be looked at on a terminal; and JSON that came in as it was may hold half a surrogate pair, which no file can.
     return safeJson(`{${parts.map(([name, json]) => `"${name}":${json}`).join(',')}}`);
@@ -64,6 +64,6 @@ function jsonOf(value: unknown): string {
 }
 
 /** The server's own words without our frame around them: "row 3 of the batch" means nothing to a user of the command line. */
-export function wordsOf(error: CopyError): string {
+export function messageFor(error: CopyError): string {
   return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message;
 }

@@ -52,7 +52,7 @@ function lastUseful(causes: ReadonlySet<string>, attempts: readonly FailedAttemp
   return (useful.length === 0 ? [...causes] : useful).join(', then ');
 }
 
-/** The server's own words name user and database, and never the password. */
+/** The server's own reason name user and database, and never the password. */
 function whyNotConnected(error: unknown, settings: ConnectionSettings): string {
   // A name with several addresses gives one error for each.
   const cause: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
@@ -61,7 +61,8 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings): string {
   if (message.includes('does not support SSL connections')) {
     return `${WITHOUT_TLS}, and sslmode=${settings.tls.mode} asks for it`;
   }
-  const words = CONNECTION_ERRORS[code ?? ''] ?? oneLine(tlsFailure(cause as Error, settings.tls) ?? message);
+  const reason =
+    CONNECTION_ERRORS[code ?? ''] ?? oneLine(tlsFailure(cause as Error, settings.tls) ?? message);
   const fault = code === '28P01' ? settings.passwordFileFault : undefined;
-  return fault === undefined ? words : `${words}; ${fault}`;
+  return fault === undefined ? reason : `${reason}; ${fault}`;
 }

@@ -53,11 +53,11 @@ export interface ServerPool extends Pg.Pool {
   readonly target: Target | undefined;
 }
 
-type LendCallback = (error: Error | undefined, client?: Pg.PoolClient, release?: unknown) => void;
+type CheckoutCallback = (error: Error | undefined, client?: Pg.PoolClient, release?: unknown) => void;
 
 /** The callback form of `connect`, on which everything in node-postgres' pool is built. */
-type LendingPool = new (options: object) => {
-  connect(callback?: LendCallback): Promise<Pg.PoolClient> | undefined;
+type CheckoutPool = new (options: object) => {
+  connect(callback?: CheckoutCallback): Promise<Pg.PoolClient> | undefined;
 };
 
 export function createServerPool(
@@ -71,7 +71,7 @@ export function createServerPool(
   /** Clients whose session is known to be what `target_session_attrs` asks for. */
   const checked = new WeakSet<object>();
   const Client = sessionClientClass(pg.Client, settings, material, () => (tried ?? target)!);
-  const Base = pg.Pool as unknown as LendingPool;
+  const Base = pg.Pool as unknown as CheckoutPool;
 
   const Located = class extends Base {
     #search: Promise<unknown> | undefined;
@@ -80,7 +80,7 @@ export function createServerPool(
       return target;
     }
 
-    override connect(callback?: LendCallback): Promise<Pg.PoolClient> | undefined {
+    override connect(callback?: CheckoutCallback): Promise<Pg.PoolClient> | undefined {
       if (callback === undefined) {
         return new Promise((resolve, reject) => {
           void this.connect((error, client) => {
@@ -110,7 +110,7 @@ export function createServerPool(
     }
 
     /** After a failover, the known server may be a standby. */
-    async #check(client: Pg.PoolClient, callback: LendCallback): Promise<void> {
+    async #check(client: Pg.PoolClient, callback: CheckoutCallback): Promise<void> {
       const fault = await unsuitableSession(client, settings.sessionAttributes).catch(toError);
       if (fault === undefined) {
         checked.add(client);
@@ -121,7 +121,7 @@ export function createServerPool(
       }
     }
 
-    #find(callback: LendCallback): void {
+    #find(callback: CheckoutCallback): void {
       if (this.#search !== undefined) {
         void this.connect(callback);
         return;

@@ -9,7 +9,7 @@ import * as tableStatements from '../../postgres/sql/table-statements.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import { CliError } from '../common/errors.js';
 import type { InputName } from './preview.js';
-import { refuseMissingTable, serverTableName, withClient } from './table.js';
+import { throwMissingTable, serverTableName, withClient } from './table.js';
 import { showTable, type TableName } from '../args/table-name.js';
 import { serverNames } from './server-names.js';
 
@@ -67,12 +67,12 @@ export class CreatedTable {
         await runStatement(client, tableStatements.createTable(table, typed));
       } catch (error) {
         if (!MADE_BY_ANOTHER.has((error as { code?: string }).code ?? '')) throw error;
-        if (!isAtomic) await refuseForeignTable(client, table);
+        if (!isAtomic) await assertOwnTable(client, table);
         return undefined;
       }
       const { rows } = await runStatement(client, tableStatements.FIND_OID, [table]);
       const { oid } = rows[0] as { oid: string | null };
-      return oid === null ? refuseMissingTable(name) : new CreatedTable({ schema, table: cut.table }, oid);
+      return oid === null ? throwMissingTable(name) : new CreatedTable({ schema, table: cut.table }, oid);
     });
   }
 
@@ -97,7 +97,7 @@ export class CreatedTable {
   }
 }
 
-async function refuseForeignTable(client: CopyClient, table: string): Promise<void> {
+async function assertOwnTable(client: CopyClient, table: string): Promise<void> {
   const { rows } = await runStatement(client, tableStatements.FIND_OWNER, [table]);
   const found = rows[0] as { owner: string; me: string; is_trusted: string } | undefined;
   if (found === undefined || found.is_trusted === 'true') return;

@@ -84,7 +84,7 @@ async function previewCsv(
   /** For each field of the file that is read. Other files may have the same names in another order. */
   let fields = columns;
   let records = 0;
-  const take = (row: CsvRow, line: number, file: SourceFile): void => {
+  const onRow = (row: CsvRow, line: number, file: SourceFile): void => {
     if (header && headerOf !== file) {
       headerOf = file;
       if (options.columns !== undefined) return;
@@ -114,7 +114,7 @@ async function previewCsv(
       recordEnd: endOfRecord,
       open: (file) => (reader = new CsvReader(file.name, options)),
     },
-    take,
+    onRow,
     keepsBadRecords ? passOver : undefined,
   );
   const head = await readHead(source, maxRecordBytes, {
@@ -135,7 +135,7 @@ async function previewNdjson(
   const given = options.columns;
   const columns = new Map(given?.map((name) => [name, new NamedColumn(name)]));
   let records = 0;
-  const take = (record: JsonRecord, line: number, file: SourceFile): void => {
+  const onRow = (record: JsonRecord, line: number, file: SourceFile): void => {
     if (records >= SAMPLE_RECORDS) return;
     for (const key of Object.keys(record)) {
       if (given === undefined && !columns.has(key)) {
@@ -157,7 +157,7 @@ async function previewNdjson(
       recordEnd: endOfLine,
       open: (file) => (reader = new NdjsonReader(file.name, kept)),
     },
-    take,
+    onRow,
     keepsBadRecords ? () => undefined : undefined,
   );
   const head = await readHead(source, maxRecordBytes, {

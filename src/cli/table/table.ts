@@ -47,7 +47,7 @@ export async function serverTableName(client: CopyClient, { schema, table }: Tab
 }
 
 /** @throws {CliError} always: there is no such table. */
-export function refuseMissingTable(name: TableName): never {
+export function throwMissingTable(name: TableName): never {
   throw new CliError(`there is no table ${showTable(name)}; --create makes it from the input`);
 }
 

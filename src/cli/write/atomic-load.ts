@@ -70,7 +70,7 @@ export class AtomicLoad {
   async commit(stopping: AbortSignal): Promise<void> {
     try {
       if (this.#lost !== undefined) throw this.#lost;
-      const { command } = await this.#commitment.run(() => this.#answerTo(stopping));
+      const { command } = await this.#commitment.run(() => this.#commitOrCancel(stopping));
       // A transaction that has failed answers so, and with no error.
       if (command === 'ROLLBACK') throw new CliError('the server rolled the load back');
       this.#isCommitted = true;
@@ -81,7 +81,7 @@ export class AtomicLoad {
     }
   }
 
-  async #answerTo(stopping: AbortSignal): Promise<{ command: string }> {
+  async #commitOrCancel(stopping: AbortSignal): Promise<{ command: string }> {
     const { client } = this.#lease;
     const answer = runStatement(client, OWN_TRANSACTION.commit);
     try {

@@ -12,7 +12,7 @@ import type { RowCopy } from '../../postgres/copy-into.js';
 import { BackpressureWritable } from '../../stream/backpressure-writable.js';
 import type { FlushContext, FlushFunction, FlushResult } from '../../api/flush-function.js';
 import type { DropReason } from '../../api/states.js';
-import { MOST_RECORDS_WITH_REJECTS } from '../records/block-cut.js';
+import { MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js';
 import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './load-sink.js';
 import type { LoadOptions } from '../args/options.js';
 import type { OpenReader, RecordBlock } from '../records/record-block.js';
@@ -21,7 +21,7 @@ import type { SourceRow } from '../records/record-parser.js';
 import { WaitingFor } from '../report/waiting-for.js';
 import type { RejectFile } from '../rejects/reject-file.js';
 import { rejectLines, type RejectLine } from '../rejects/reject.js';
-import { judgeRejects, rejectOf } from './row-sink.js';
+import { checkRejects, rejectOf } from './row-sink.js';
 
 const MIB = 1024 * 1024;
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
@@ -80,7 +80,7 @@ export class BlockSink implements LoadSink {
       onSettled: (settlements) => this.#settle(settlements),
       ...(batchSize === undefined ? {} : { batchBytes: batchSize * recordBytes }),
       ...(options.connections === undefined ? {} : { concurrency: options.connections }),
-      ...(rejects === undefined ? {} : { onFailed: (failures) => judgeRejects(failures, rejects) }),
+      ...(rejects === undefined ? {} : { onFailed: (failures) => checkRejects(failures, rejects) }),
     });
     this.waitingFor = new WaitingFor(this.stream);
   }
@@ -113,15 +113,15 @@ export class BlockSink implements LoadSink {
     for (const settlement of settlements) {
       const { item: block, outcome } = settlement;
       // A block fails where rows of it are rejected: the others have landed.
-      const hasLanded = outcome === 'flushed' || block.rejected > 0;
-      const landed = hasLanded ? block.records - block.rejected : 0;
+      const isInserted = outcome === 'flushed' || block.rejected > 0;
+      const inserted = isInserted ? block.records - block.rejected : 0;
       // Of any other, bytes may still be on their way to the server.
-      if (hasLanded) block.release();
-      rows.flushed += landed;
+      if (isInserted) block.release();
+      rows.flushed += inserted;
       if (outcome === 'dropped') {
         const { reason } = settlement;
         rows.dropped.set(reason, (rows.dropped.get(reason) ?? 0) + block.records);
-      } else rows.failed += block.records - landed;
+      } else rows.failed += block.records - inserted;
     }
   }
 
@@ -138,8 +138,8 @@ export class BlockSink implements LoadSink {
       block.sendNoMore();
       for (const row of block.rows(this.#open)) rows.push(row);
     }
-    const answer = await this.#copy(rows, { ...context, attempt });
-    const rejected = answer?.errors.map((error) => rejectOf(error, rows)) ?? [];
+    const result = await this.#copy(rows, { ...context, attempt });
+    const rejected = result?.errors.map((error) => rejectOf(error, rows)) ?? [];
     this.#expectsFaults = rejected.length > 0;
     if (rejected.length === 0) return undefined;
     this.#rejects?.queue(rejected.map(([row, error]) => this.#lineOf(row, error)));

@@ -1,4 +1,4 @@
-/** What the two ways into the table, row by row and by blocks, have in common. */
+/** What loading row by row and loading by blocks have in common. */
 
 import { messageOf } from '../../common/thrown.js';
 import type { SinkMetrics } from '../../api/metrics.js';
@@ -15,7 +15,7 @@ import { writtenLines } from '../records/line-rows.js';
 import type { LoadOptions } from '../args/options.js';
 import { SourceRow } from '../records/record-parser.js';
 import type { RejectFile } from '../rejects/reject-file.js';
-import { wordsOf, type RejectLine } from '../rejects/reject.js';
+import { messageFor, type RejectLine } from '../rejects/reject.js';
 import type { LoadColumn } from '../table/table.js';
 import type { WaitingFor } from '../report/waiting-for.js';
 import type { UnansweredCommits } from './unanswered-commits.js';
@@ -47,7 +47,7 @@ export interface LoadSink {
 export class OpenFlushes {
   readonly #open = new Set<Promise<unknown>>();
 
-  add<Answer>(flushing: Promise<Answer>): Promise<Answer> {
+  add<Result>(flushing: Promise<Result>): Promise<Result> {
     const ended = flushing.finally(() => this.#open.delete(ended));
     this.#open.add(ended);
     ended.catch(() => undefined);
@@ -122,9 +122,9 @@ export function describeLoadFailure(error: unknown): CliError {
     copyError.row !== undefined || first === last
       ? placeOf(first.file.name, first.line)
       : `a row from ${placeOf(first.file.name, first.line)} to ${placeOf(last.file.name, last.line)}`;
-  const words = oneLine(wordsOf(copyError));
+  const message = oneLine(messageFor(copyError));
   const column = copyError.column === undefined ? '' : `column ${JSON.stringify(copyError.column)}`;
   // Where we refuse a value, the words begin with it; the server's leave it out.
-  const named = column === '' || words.startsWith(`${column} `) ? words : `${column}: ${words}`;
+  const named = column === '' || message.startsWith(`${column} `) ? message : `${column}: ${message}`;
   return new CliError(`${place}: ${named}`, ExitCode.FAILED, error);
 }

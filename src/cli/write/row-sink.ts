@@ -32,7 +32,7 @@ export class RowSink implements LoadSink {
         strategy: options.strategy,
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.connections === undefined ? {} : { concurrency: options.connections }),
-        ...(rejects === undefined ? {} : { onFailed: (failures) => judgeRejects(failures, rejects) }),
+        ...(rejects === undefined ? {} : { onFailed: (failures) => checkRejects(failures, rejects) }),
       },
     );
     this.waitingFor = new WaitingFor(this.stream);
@@ -52,23 +52,23 @@ export class RowSink implements LoadSink {
    */
   #rejecting(copy: CopyFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
     const flush = async (rows: SourceRow[], context: FlushContext): Promise<FlushResult | undefined> => {
-      const answer = await copy(rows, context);
-      const lines = answer?.errors.map((error) => this.#lineOf(...rejectOf(error, rows)));
+      const result = await copy(rows, context);
+      const lines = result?.errors.map((error) => this.#lineOf(...rejectOf(error, rows)));
       if (lines !== undefined && lines.length > 0) rejects.queue(lines);
-      return answer;
+      return result;
     };
     return (rows, context) => this.#flushes.add(flush(rows, context));
   }
 }
 
 /** Resolves when the rows that are at fault have been written; whatever else fails ends the load. */
-export async function judgeRejects(
+export async function checkRejects(
   failures: readonly FailedItem<unknown>[],
   rejects: RejectFile,
 ): Promise<void> {
   for (const { error } of failures) if (!(error instanceof ItemError)) throw error;
   await rejects.written();
-  rejects.refuseTooMany();
+  rejects.assertWithinLimit();
 }
 
 /** The size of a row is that of its values, or of the text that could not be read. */

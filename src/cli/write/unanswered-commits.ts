@@ -33,11 +33,11 @@ export class UnansweredCommits {
    * @param first place of the batch's first row in the source
    * @param rows in the batch
    */
-  async watch<Answer>(first: number | bigint, rows: number, attempt: Promise<Answer>): Promise<Answer> {
+  async watch<Result>(first: number | bigint, rows: number, attempt: Promise<Result>): Promise<Result> {
     try {
-      const answer = await attempt;
+      const result = await attempt;
       if (this.#findsOut) this.#rows.delete(first);
-      return answer;
+      return result;
     } catch (error) {
       const isOpen = causesOf(error).some((cause) => cause instanceof CopyError && cause.ambiguous);
       if (isOpen) this.#rows.set(first, rows + (this.#findsOut ? 0 : (this.#rows.get(first) ?? 0)));

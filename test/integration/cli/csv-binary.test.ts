@@ -1,4 +1,4 @@
-/** The two ways of CSV once more, with each batch of plain lines tried in binary first, whatever its columns: nothing may differ. */
+/** The two pipelines of CSV once more, with each batch of plain lines tried in binary first, whatever its columns: nothing may differ. */
 
 import { describe, vi } from 'vitest';
 import type * as copyFormat from '../../../src/postgres/rows/copy-format.js';
@@ -8,4 +8,4 @@ vi.mock('../../../src/postgres/rows/copy-format.js', async (original) => {
   return alwaysBinary(await original<typeof copyFormat>());
 });
 
-describe('both ways', () => import('./csv-ways.test.js') as Promise<never>);
+describe('both pipelines', () => import('./csv-pipelines.test.js') as Promise<never>);

@@ -1,11 +1,11 @@
-/** Numbers of NDJSON reach the table as they are written, whichever way their records go; `--create` takes only plain decimals for numbers. */
+/** Numbers of NDJSON reach the table as they are written, whichever path their records take; `--create` takes only plain decimals for numbers. */
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectSame, loadBy, WAYS } from '../../support/both-ways.js';
+import { expectSame, loadBy, PIPELINES } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -55,7 +55,7 @@ const EXPECTED = `SELECT v AS t, v::varchar AS c, v::json::text AS j, v::jsonb::
 const COLUMNS =
   'a int, t text, c varchar, j json, b jsonb, n numeric, e jsonb, ta text[], na numeric[], ba jsonb[]';
 
-test.each(WAYS)('numbers are stored as they are written: %s', async (_name, way, rejects) => {
+test.each(PIPELINES)('numbers are stored as they are written: %s', async (_name, pipeline, rejects) => {
   await fc.assert(
     fc.asyncProperty(fc.array(numbers, { minLength: 20, maxLength: 20 }), async (more) => {
       const all = [...USUAL, ...more];
@@ -65,13 +65,13 @@ test.each(WAYS)('numbers are stored as they are written: %s', async (_name, way,
         (n, a) =>
           `{"a":${a},"t":${n},"c": ${n} ,"j":${n},"b":${n},"n":${n},"e":[ ${n} ],"ta":[${n}],"na":[${n}],"ba":[${n}]}\n`,
       );
-      // An escaped key goes another way than the records around it.
+      // An escaped key takes the slow path, unlike the records around it.
       await writeFile(
         file,
         lines.map((line, n) => (n % 3 === 0 ? line.replace('"t"', '"\\u0074"') : line)).join(''),
       );
       const args = rejects ? ['--rejects', path.join(directory, `rejects-${table}`)] : [];
-      await loadBy(way, file, table, database.url, args);
+      await loadBy(pipeline, file, table, database.url, args);
       const rows = await database.query(
         `SELECT t, c, j::text, b::text, n::text, e::text, ta::text, na::text, ba::text FROM ${table} ORDER BY a`,
       );
@@ -83,7 +83,7 @@ test.each(WAYS)('numbers are stored as they are written: %s', async (_name, way,
   );
 });
 
-test('integer and floating columns: both ways take and refuse the same numbers', async () => {
+test('integer and floating columns: both pipelines take and refuse the same numbers', async () => {
   const ground = {
     database,
     directory,
@@ -105,7 +105,8 @@ test('whole numbers go into integer columns by their value', async () => {
   const table = await database.table('a int, i int4');
   const file = path.join(directory, 'whole.ndjson');
   await writeFile(file, ['1.0', '1e2', '-0', '120e-1'].map((n, a) => `{"a":${a},"i":${n}}\n`).join(''));
-  for (const [, way] of WAYS.slice(0, 2)) await loadBy(way, file, table, database.url, ['--truncate']);
+  for (const [, pipeline] of PIPELINES.slice(0, 2))
+    await loadBy(pipeline, file, table, database.url, ['--truncate']);
   expect(await database.query(`SELECT i FROM ${table} ORDER BY a`)).toEqual([
     { i: 1 },
     { i: 100 },
@@ -119,7 +120,7 @@ test('a rejected number is in the file of rejects as it is written', async () =>
   const file = path.join(directory, 'bad.ndjson');
   const rejects = path.join(directory, 'bad.rejects');
   await writeFile(file, '{"a":5,"n":1.10,"b":[1E5]}\n{"a":0,"n":2,"b":3}\n');
-  await loadBy(WAYS[0]![1], file, table, database.url, ['--rejects', rejects]);
+  await loadBy(PIPELINES[0]![1], file, table, database.url, ['--rejects', rejects]);
   expect(await readFile(rejects, 'utf8')).toContain('"row":{"a":5,"n":1.10,"b":[1E5]}');
 });
 
@@ -131,7 +132,7 @@ test.each(['int8', 'date', 'timestamptz', 'bytea', 'point', 'int4[]'])(
     const file = path.join(directory, 'refused.ndjson');
     const rejects = path.join(directory, `refused-${table}.rejects`);
     await writeFile(file, numbers.map((n, a) => `{"a":${a},"v":${n}}\n`).join(''));
-    await loadBy(WAYS[0]![1], file, table, database.url, ['--rejects', rejects]);
+    await loadBy(PIPELINES[0]![1], file, table, database.url, ['--rejects', rejects]);
     const lines = (await readFile(rejects, 'utf8')).trimEnd().split('\n');
     expect(lines.map((line) => /"v":(.*?)\},"code"/.exec(line)?.[1])).toEqual(numbers);
     expect(await database.query(`SELECT a FROM ${table}`)).toEqual([]);
@@ -161,7 +162,7 @@ test.each(['csv', 'ndjson'])(
             .map(([key, text]) => `"${key}":${quoted(key, text)}`)
             .join(',')}}\n`,
     );
-    await loadBy(WAYS[0]![1], file, table, database.url, ['--create']);
+    await loadBy(PIPELINES[0]![1], file, table, database.url, ['--create']);
     const columns = Object.keys(values).map(
       (key) => `${key}::text AS ${key}, pg_typeof(${key})::text AS ${key}_type`,
     );

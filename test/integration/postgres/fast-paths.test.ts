@@ -8,12 +8,12 @@ import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { openWay } from '../../../src/cli/load/load-pipeline.js';
-import { NdjsonTranscoder } from '../../../src/cli/ndjson/copy/ndjson-copy.js';
+import { openPipeline } from '../../../src/cli/load/load-pipeline.js';
+import { NdjsonTranscoder } from '../../../src/cli/ndjson/copy/transcoder.js';
 import { copyInto } from '../../../src/postgres/index.js';
 import { LineTranscoder } from '../../../src/postgres/encoding/binary/line-transcoder.js';
 import { RowWriter } from '../../../src/postgres/rows/row-writer.js';
-import { loadBy } from '../../support/both-ways.js';
+import { loadBy } from '../../support/both-pipelines.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 import { range } from '../../support/stream.js';
 
@@ -49,7 +49,7 @@ async function loadFile(
 ): Promise<void> {
   const file = path.join(directory, name);
   await writeFile(file, lines.map((line) => `${line}\n`).join(''));
-  await loadBy(openWay, file, table, database.url, args);
+  await loadBy(openPipeline, file, table, database.url, args);
 }
 
 async function expectRows(table: string, count: number): Promise<void> {
@@ -149,7 +149,8 @@ describe('spillway load', () => {
     let records = 0;
     for (const { value } of blocks.mock.results) records += (value as { records: number }).records;
     expect(records).toBe(3_000);
-    for (const transcoder of blocks.mock.contexts) expect((transcoder as NdjsonTranscoder).longWays).toBe(0);
+    for (const transcoder of blocks.mock.contexts)
+      expect((transcoder as NdjsonTranscoder).slowPathRecords).toBe(0);
     expect(rows).not.toHaveBeenCalled();
     await expectRows(table, 3_000);
   });

@@ -5,7 +5,7 @@ import { AbsentRefusal } from '../../../postgres/merge/absent-values.js';
 import { compileEncoder, type ValueEncoder } from '../../../postgres/encoding/text/text-encoders.js';
 import { NdjsonRows, type NdjsonRowOptions } from '../rows/ndjson-rows.js';
 
-export class LongWay {
+export class SlowPath {
   /** How many records were written, so far. */
   records = 0;
   readonly #rows: NdjsonRows;

@@ -5,12 +5,12 @@ import {
   NESTED_TOO_DEEPLY,
   throwFault,
   type BlockReader,
-  type RefuseRecord,
-  type TakeRow,
+  type OnBadRecord,
+  type OnRow,
 } from '../../records/block-reader.js';
 import { InputError } from '../../common/errors.js';
 import { JsonFault } from '../values/json-scan.js';
-import { LONG_RECORD, parseLongRecord, WrittenJson, type KeptKeys } from '../values/long-record.js';
+import { LONG_RECORD, parseLongRecord, WrittenJson, type SelectedKeys } from '../values/long-record.js';
 import { numberAsWritten } from '../values/written-number.js';
 import { decodeUtf8, divideByValidity, endOfLine, invalidText } from '../../common/text.js';
 
@@ -31,14 +31,14 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   /** The number of the line on which the next block begins. */
   nextLine = 1;
   readonly #file: string;
-  readonly #kept: KeptKeys | undefined;
+  readonly #kept: SelectedKeys | undefined;
   /** Where the record that is being taken was written. */
   #text = '';
   #start = 0;
   #end = 0;
 
   /** @param kept which keys of long records are kept. Default: all. */
-  constructor(file: string, kept?: KeptKeys) {
+  constructor(file: string, kept?: SelectedKeys) {
     this.#file = file;
     this.#kept = kept;
   }
@@ -49,24 +49,24 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   }
 
   /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object, unless `refuse` takes it. */
-  read(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord = throwFault): undefined {
+  read(block: Buffer, onRow: OnRow<JsonRecord>, onBadRecord: OnBadRecord = throwFault): undefined {
     divideByValidity(
       block,
       endOfLine,
-      (run) => this.#readText(run, take, refuse),
+      (run) => this.#readText(run, onRow, onBadRecord),
       (record) => {
-        refuse(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
+        onBadRecord(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
         this.nextLine += 1;
       },
     );
   }
 
-  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
-    refuse(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
+  rejectLine(reason: string, written: Buffer, onBadRecord: OnBadRecord = throwFault): void {
+    onBadRecord(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
     this.nextLine += 1;
   }
 
-  #readText(block: Buffer, take: TakeRow<JsonRecord>, refuse: RefuseRecord): void {
+  #readText(block: Buffer, onRow: OnRow<JsonRecord>, onBadRecord: OnBadRecord): void {
     const text = decodeUtf8(block);
     const mayHaveUnusualNumbers = UNUSUAL_NUMBER.test(text);
     this.#text = text;
@@ -78,8 +78,8 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       this.#end = lineFeed === -1 ? text.length : lineFeed + 1;
       // JSON's reader throws for a blank line, which takes as long as reading a record.
       if (isBlank(line)) continue;
-      const record = this.#parse(line, mayHaveUnusualNumbers, refuse);
-      if (record !== undefined) take(record, this.nextLine);
+      const record = this.#parse(line, mayHaveUnusualNumbers, onBadRecord);
+      if (record !== undefined) onRow(record, this.nextLine);
     }
     // A long one would stay in memory until the next comes.
     this.#text = '';
@@ -91,7 +91,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   }
 
   /** Returns nothing for a line that was refused. */
-  #parse(line: string, mayHaveUnusualNumbers: boolean, refuse: RefuseRecord): JsonRecord | undefined {
+  #parse(line: string, mayHaveUnusualNumbers: boolean, onBadRecord: OnBadRecord): JsonRecord | undefined {
     let value: unknown;
     try {
       value =
@@ -99,12 +99,12 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
           ? parseShort(line, mayHaveUnusualNumbers)
           : parseLongRecord(line, this.#kept);
     } catch (error) {
-      refuse(this.#faultOf(error as Error), this.nextLine, this.written);
+      onBadRecord(this.#faultOf(error as Error), this.nextLine, this.written);
       return undefined;
     }
     if (isObject(value)) return value;
     const fault = new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
-    refuse(fault, this.nextLine, this.written);
+    onBadRecord(fault, this.nextLine, this.written);
     return undefined;
   }
 

@@ -2,9 +2,9 @@
 
 import { stringify } from 'lossless-json';
 import type { TableColumn } from '../../../postgres/table/catalogue.js';
-import { throwFault, type BlockReader, type RefuseRecord, type TakeRow } from '../../records/block-reader.js';
+import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../../records/block-reader.js';
 import { InputError } from '../../common/errors.js';
-import { integerText, OverlongNumber, RefusedNumber, WrittenNumber } from '../values/written-number.js';
+import { integerText, OverlongNumber, RejectedNumber, WrittenNumber } from '../values/written-number.js';
 import { WrittenJson } from '../values/long-record.js';
 import { ArrayLiteral, WrittenArray } from '../values/written-array.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
@@ -48,20 +48,20 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     this.#reader.nextLine = line;
   }
 
-  read(block: Buffer, take: TakeRow<unknown[]>, refuse: RefuseRecord = throwFault): undefined {
-    const takeRecord = (record: JsonRecord, line: number): void => {
-      const row = this.#toRow(record, line, refuse);
-      if (row !== undefined) take(row, line);
+  read(block: Buffer, onRow: OnRow<unknown[]>, onBadRecord: OnBadRecord = throwFault): undefined {
+    const onRecord = (record: JsonRecord, line: number): void => {
+      const row = this.#toRow(record, line, onBadRecord);
+      if (row !== undefined) onRow(row, line);
     };
-    this.#reader.read(block, takeRecord, refuse);
+    this.#reader.read(block, onRecord, onBadRecord);
   }
 
-  refuseLine(reason: string, written: Buffer, refuse: RefuseRecord = throwFault): void {
-    this.#reader.refuseLine(reason, written, refuse);
+  rejectLine(reason: string, written: Buffer, onBadRecord: OnBadRecord = throwFault): void {
+    this.#reader.rejectLine(reason, written, onBadRecord);
   }
 
   /** Nothing for a record that was refused. */
-  #toRow(record: JsonRecord, line: number, refuse: RefuseRecord): unknown[] | undefined {
+  #toRow(record: JsonRecord, line: number, onBadRecord: OnBadRecord): unknown[] | undefined {
     const row: unknown[] = [];
     let found = 0;
     try {
@@ -73,11 +73,11 @@ export class NdjsonRows implements BlockReader<unknown[]> {
       }
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      refuse(this.#reader.nestedTooDeeply(line, error), line, this.#reader.written);
+      onBadRecord(this.#reader.nestedTooDeeply(line, error), line, this.#reader.written);
       return undefined;
     }
     if (this.#ignoresOtherKeys || found === Object.keys(record).length) return row;
-    refuse(this.#unknownKey(record, line), line, this.#reader.written);
+    onBadRecord(this.#unknownKey(record, line), line, this.#reader.written);
     return undefined;
   }
 
@@ -110,7 +110,7 @@ export function fieldEncoder(type: TableColumn['type']): ToField {
   if (type.kind === 'array') return arrayEncoder(type);
   if (type.name === 'json' || type.name === 'jsonb') return jsonText;
   if (WHOLE_NUMBERS.has(type.name)) return (value) => plain(value, wholeNumber);
-  if (NO_NUMBERS.has(type.name)) return (value) => plain(value, asRefused);
+  if (NO_NUMBERS.has(type.name)) return (value) => plain(value, asRejected);
   return (value) => plain(value, asWritten);
 }
 
@@ -128,7 +128,7 @@ function arrayEncoder(type: TableColumn['type'] & { kind: 'array' }): ToField {
   };
   return (value) => {
     if (value instanceof WrittenJson && value.isArray) return new WrittenArray(value.text, literal);
-    return Array.isArray(value) ? toArray(value) : plain(value, asRefused);
+    return Array.isArray(value) ? toArray(value) : plain(value, asRejected);
   };
 }
 
@@ -141,8 +141,8 @@ function asWritten(number: WrittenNumber): WrittenNumber {
   return number;
 }
 
-function asRefused({ value }: WrittenNumber): RefusedNumber {
-  return new RefusedNumber(value);
+function asRejected({ value }: WrittenNumber): RejectedNumber {
+  return new RejectedNumber(value);
 }
 
 function wholeNumber(number: WrittenNumber): unknown {

@@ -22,7 +22,7 @@ const LETTER_U = 0x75;
 /** The bit that makes a letter small. */
 const SMALL = 0x20;
 const ESCAPED = new Set(Buffer.from('"\\/bfnrt'));
-const WORDS = ['true', 'false', 'null'];
+const LITERALS = ['true', 'false', 'null'];
 
 /** What is no JSON, and where: counted from 0. */
 export class JsonFault extends SyntaxError {
@@ -106,7 +106,7 @@ export class JsonScan {
       this.skipString();
       return;
     }
-    const word = WORDS.find((one) => one.charCodeAt(0) === this.next);
+    const word = LITERALS.find((one) => one.charCodeAt(0) === this.next);
     if (word === undefined) this.#skipNumber();
     else if (this.text.startsWith(word, this.at)) this.at += word.length;
     else throw this.fault();

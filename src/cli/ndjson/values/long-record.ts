@@ -4,7 +4,7 @@
  */
 
 import { JsonScan } from './json-scan.js';
-import { Pieces } from './pieces.js';
+import { TextBuilder } from './text-builder.js';
 import { numberAsWritten } from './written-number.js';
 
 /** In characters. Shorter ones can do no harm. */
@@ -31,13 +31,13 @@ export class WrittenJson {
 }
 
 /** Which keys of a long record are kept: an object of all of them may take a second to fill. */
-export interface KeptKeys {
+export interface SelectedKeys {
   readonly names: ReadonlySet<string>;
   /** So many others, the first ones: they are refused, or become columns. */
   readonly mostOthers: number;
 }
 
-const ALL_KEYS: KeptKeys = { names: new Set(), mostOthers: Infinity };
+const ALL_KEYS: SelectedKeys = { names: new Set(), mostOthers: Infinity };
 
 /**
  * Like `JSON.parse`, but numbers are as they are written, and objects and arrays in an object are {@link WrittenJson}.
@@ -53,7 +53,7 @@ export function parseLongRecord(line: string, kept = ALL_KEYS): unknown {
   return value;
 }
 
-function readMembers(scan: JsonScan, { names, mostOthers }: KeptKeys): unknown {
+function readMembers(scan: JsonScan, { names, mostOthers }: SelectedKeys): unknown {
   // Any key may come, __proto__ too.
   const record = Object.create(null) as Record<string, unknown>;
   const others = new Set<string>();
@@ -134,22 +134,22 @@ function passesCompactString(scan: JsonScan): boolean {
 
 /** Without white space, and with no more escapes than JSON's writer makes. */
 function compact(text: string): string {
-  const pieces = new Pieces();
+  const builder = new TextBuilder();
   let from = 0;
   const scan = new JsonScan(text);
   while (scan.at < text.length) {
     const { at, next } = scan;
     if (next === QUOTE) {
       if (passesCompactString(scan)) continue;
-      pieces.add(text.slice(from, at));
-      pieces.add(JSON.stringify(JSON.parse(text.slice(at, scan.at))));
+      builder.append(text.slice(from, at));
+      builder.append(JSON.stringify(JSON.parse(text.slice(at, scan.at))));
       from = scan.at;
     } else if (next <= 0x20) {
-      pieces.add(text.slice(from, at));
+      builder.append(text.slice(from, at));
       scan.skipSpace();
       from = scan.at;
     } else scan.at += 1;
   }
-  pieces.add(text.slice(from));
-  return pieces.text;
+  builder.append(text.slice(from));
+  return builder.text;
 }

@@ -4,7 +4,7 @@ import { arrayText } from '../../../postgres/encoding/text/array-text.js';
 import { compileEncoder, type ColumnType } from '../../../postgres/encoding/text/text-encoders.js';
 import { JsonScan } from './json-scan.js';
 import { readElement, WrittenJson } from './long-record.js';
-import { Pieces } from './pieces.js';
+import { TextBuilder } from './text-builder.js';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -83,7 +83,7 @@ export class ArrayLiteral {
         const end = plainTextEnd(text, at + 1);
         if (end === -1) return false;
         at = end;
-      } else if (code === NULL_WORD && text.startsWith('null', at)) at += 3;
+      } else if (code === LETTER_N && text.startsWith('null', at)) at += 3;
       else if (!(code === MINUS ? most > 0 : most === Infinity && OF_NUMBERS.has(code))) return false;
     }
     return true;
@@ -92,12 +92,12 @@ export class ArrayLiteral {
   #written(text: string, depth: number): string {
     const areDimensions = !this.#isJson || isOfArrays(text);
     if (this.#isJson && !areDimensions) return this.#jsonValues(text);
-    const pieces = new Pieces();
+    const builder = new TextBuilder();
     let divider = '{';
     let values: unknown[] = [];
-    const add = (piece: string): void => {
-      pieces.add(divider);
-      pieces.add(piece);
+    const add = (part: string): void => {
+      builder.append(divider);
+      builder.append(part);
       divider = this.#delimiter;
     };
     const join = (): void => {
@@ -121,8 +121,8 @@ export class ArrayLiteral {
       if (scan.next === COMMA) scan.at += 1;
     }
     join();
-    pieces.add(text === '[]' ? '{}' : '}');
-    return pieces.text;
+    builder.append(text === '[]' ? '{}' : '}');
+    return builder.text;
   }
 
   /** Some texts that follow each other, without the comma after them. A call for each would take several times as long. */
@@ -146,11 +146,11 @@ export class ArrayLiteral {
   #jsonValues(text: string): string {
     // Numbers and words need none.
     if (!/["[{]/.test(text.slice(1)) && this.#delimiter === ',') return bracesFor(text);
-    const pieces = new Pieces();
+    const builder = new TextBuilder();
     let divider = '{';
-    const add = (piece: string): void => {
-      pieces.add(divider);
-      pieces.add(piece);
+    const add = (part: string): void => {
+      builder.append(divider);
+      builder.append(part);
       divider = this.#delimiter;
     };
     let values: string[] = [];
@@ -163,7 +163,7 @@ export class ArrayLiteral {
     while (scan.next !== CLOSING_BRACKET) {
       const { at, next } = scan;
       scan.skipValue();
-      if (next === NULL_WORD) {
+      if (next === LETTER_N) {
         join();
         add('NULL');
       } else values.push(text.slice(at, scan.at));
@@ -171,15 +171,15 @@ export class ArrayLiteral {
       if (scan.next === COMMA) scan.at += 1;
     }
     join();
-    pieces.add('}');
-    return pieces.text;
+    builder.append('}');
+    return builder.text;
   }
 }
 
 /** In place of a comma between elements: JSON has no such character. */
 const DIVIDER = '\0';
 
-const NULL_WORD = 0x6e;
+const LETTER_N = 0x6e;
 /** By the type's name. */
 const FREE_DIGITS: ReadonlyMap<string, number> = new Map([
   ['int2', 4],

@@ -11,7 +11,7 @@ export class WrittenNumber extends LosslessNumber {
 }
 
 /** The same for a column that takes no numbers: its encoder meets a number and refuses it, and the file of rejects has it as it is written. */
-export class RefusedNumber extends LosslessNumber {
+export class RejectedNumber extends LosslessNumber {
   toPostgres(): number {
     return Number(this.value);
   }

@@ -99,13 +99,13 @@ export function unknownParameter(name: string, where: string, isShown = true): U
   );
 }
 
-interface Refusal {
+interface Unsupported {
   /** Values that change nothing, and are accepted. Compared in lower case. */
   readonly accepted: readonly string[];
   readonly instead: string;
 }
 
-const REFUSED: Partial<Record<ParameterName, Refusal>> = {
+const UNSUPPORTED: Partial<Record<ParameterName, Unsupported>> = {
   keepalives_interval: {
     accepted: ['0'],
     instead: 'Node.js cannot set it (it sends a probe each second); leave it out',
@@ -153,9 +153,9 @@ const REFUSED: Partial<Record<ParameterName, Refusal>> = {
 };
 
 /** @throws {UsageError} for a parameter that libpq has and Spillway does not honour, unless its value changes nothing */
-export function refuseUnsupported(parameters: Parameters): void {
+export function assertSupported(parameters: Parameters): void {
   for (const name of Object.keys(parameters) as ParameterName[]) {
-    const refusal = REFUSED[name];
+    const refusal = UNSUPPORTED[name];
     const value = parameters[name];
     if (refusal === undefined || value === undefined || value === '') continue;
     if (refusal.accepted.includes(value.toLowerCase())) continue;
@@ -165,7 +165,7 @@ export function refuseUnsupported(parameters: Parameters): void {
 }
 
 /** Only names, for the guide and its test. */
-export const REFUSED_NAMES: readonly string[] = Object.keys(REFUSED);
+export const UNSUPPORTED_NAMES: readonly string[] = Object.keys(UNSUPPORTED);
 
 /** As in libpq, a parameter without a value counts as not given. */
 export function nonEmpty(text: string | undefined): string | undefined {

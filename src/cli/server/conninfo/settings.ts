@@ -6,13 +6,7 @@
 import { UsageError } from '../../common/errors.js';
 import type { Machine } from './files.js';
 import { parseHosts, type Host } from './hosts.js';
-import {
-  nonEmpty,
-  PARAMETERS,
-  refuseUnsupported,
-  type ParameterName,
-  type Parameters,
-} from './parameters.js';
+import { nonEmpty, PARAMETERS, assertSupported, type ParameterName, type Parameters } from './parameters.js';
 import { isUrl, parseUrl } from './parse-url.js';
 import { parsePairs } from './parse-pairs.js';
 import { parseRequireAuth, type AuthRequirement } from './require-auth.js';
@@ -102,9 +96,9 @@ export async function readSettings(source: SettingsSource): Promise<ConnectionSe
   const parameters: Parameters = { ...fromEnvironment(environment), ...service, ...given };
   const isModeGiven = parameters.sslmode !== undefined;
   if (!isModeGiven && environment['PGREQUIRESSL']?.startsWith('1') === true) parameters.sslmode = 'require';
-  refuseUnsupported(parameters);
+  assertSupported(parameters);
   const hosts = parseHosts(parameters);
-  refuseForSockets(parameters, hosts);
+  rejectForSockets(parameters, hosts);
   const user = nonEmpty(parameters.user) ?? machine.userName;
   if (user === '') throw new UsageError('the user of the server is not known: give user, or set PGUSER');
   const database = nonEmpty(parameters.dbname) ?? user;
@@ -147,7 +141,7 @@ function fromEnvironment(environment: Environment): Parameters {
   return found;
 }
 
-function refuseForSockets({ requirepeer }: Parameters, hosts: readonly Host[]): void {
+function rejectForSockets({ requirepeer }: Parameters, hosts: readonly Host[]): void {
   if (nonEmpty(requirepeer) === undefined || !hosts.some(({ isSocket }) => isSocket)) return;
   throw new UsageError(
     'the connection option requirepeer is refused: Node.js does not tell who is at the other end of a socket; ' +
@@ -217,11 +211,11 @@ function startUpParameters(parameters: Parameters, environment: Environment): [s
   const { settings, hasOthers } = parseStartUpOptions(options);
   const found: [string, string][] = hasOthers ? [['options', options]] : [];
   for (const [name, value] of settings) {
-    if (/^client_encoding$/i.test(name)) refuseEncoding(value, 'options');
+    if (/^client_encoding$/i.test(name)) assertEncoding(value, 'options');
     else if (!hasOthers) found.push([name, value]);
   }
   const encoding = nonEmpty(parameters.client_encoding);
-  if (encoding !== undefined && encoding !== 'auto') refuseEncoding(encoding, 'client_encoding');
+  if (encoding !== undefined && encoding !== 'auto') assertEncoding(encoding, 'client_encoding');
   const application = parameters.application_name ?? parameters.fallback_application_name ?? 'spillway';
   if (application !== '') found.push(['application_name', application]);
   for (const [variable, name] of SESSION_VARIABLES) {
@@ -231,7 +225,7 @@ function startUpParameters(parameters: Parameters, environment: Environment): [s
   return found;
 }
 
-function refuseEncoding(value: string, name: string): void {
+function assertEncoding(value: string, name: string): void {
   // As the server compares names of encodings.
   const encoding = value.toLowerCase().replace(/[^a-z0-9]/g, '');
   if (encoding === 'utf8' || encoding === 'unicode') return;

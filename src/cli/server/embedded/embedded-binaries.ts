@@ -51,7 +51,7 @@ export async function findEmbeddedBinaries(
   packageName: string,
 ): Promise<EmbeddedBinaries> {
   const packaged = await locatePackage(packageName);
-  await refuseStrayLinks(packaged.native);
+  await assertNoStrayLinks(packaged.native);
   await completeLinks(packaged.native);
   let native = packaged.native;
   let version = await versionOf(native, user);
@@ -101,7 +101,7 @@ async function locatePackage(packageName: string): Promise<{ native: string; ver
 }
 
 /** Its programs run as the caller: a link to elsewhere would make them other programs. */
-async function refuseStrayLinks(native: string): Promise<void> {
+async function assertNoStrayLinks(native: string): Promise<void> {
   const stray = await findStrayLink(native);
   if (stray !== undefined) throw strayLink(stray);
 }

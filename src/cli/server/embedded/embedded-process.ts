@@ -140,7 +140,7 @@ export async function spawnServer(
 }
 
 /** What the server wrote since it was started. */
-export async function wordsOf({ file, start }: ServerLog): Promise<string> {
+export async function outputOf({ file, start }: ServerLog): Promise<string> {
   const { size } = await file.stat();
   const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(1, size - start)), { position: start });
   return buffer.subarray(0, bytesRead).toString();

@@ -46,7 +46,7 @@ import {
   spawnServer,
   stopServer,
   untilReady,
-  wordsOf,
+  outputOf,
 } from './embedded-process.js';
 import { serverEnvironment } from './embedded-environment.js';
 import { findUntrusted } from './embedded-trust.js';
@@ -121,7 +121,7 @@ async function startTemporary(
   options: EmbeddedServerOptions,
 ): Promise<EmbeddedServer> {
   const parent = await realpath(os.tmpdir());
-  await refuseUntrusted(parent);
+  await assertTrusted(parent);
   await removeLeftOvers(parent, TEMPORARY, user);
   for (let attempt = 1; attempt <= START_ATTEMPTS; attempt += 1) {
     const directory = await mkdtemp(path.join(parent, `${TEMPORARY}${process.pid}-`));
@@ -151,7 +151,7 @@ async function startTemporary(
 }
 
 /** Somebody else could put a link in the place of what is made there. */
-async function refuseUntrusted(directory: string): Promise<void> {
+async function assertTrusted(directory: string): Promise<void> {
   const folder = process.getuid?.() === 0 ? await findUntrusted(directory) : undefined;
   if (folder === undefined) return;
   throw new EmbeddedServerError(
@@ -183,7 +183,7 @@ async function startPersistent(
 ): Promise<EmbeddedServer> {
   const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
   for (let attempt = 1; attempt <= START_ATTEMPTS; attempt += 1) {
-    const password = (await keptPassword(directory)) ?? (await createKept(directory, binaries, user));
+    const password = (await storedPassword(directory)) ?? (await createPersistent(directory, binaries, user));
     const running = await joinRunning(directory, password, binaries, deadline);
     if (running !== undefined) return running;
     const server = await launch(directory, password, binaries, user, options);
@@ -247,7 +247,7 @@ async function joinRunning(
 }
 
 /** The password of the server whose data are in `directory`, or nothing where there are none yet. */
-async function keptPassword(directory: string): Promise<string | undefined> {
+async function storedPassword(directory: string): Promise<string | undefined> {
   const initialised = await lstat(path.join(directory, 'data', 'PG_VERSION')).then(
     () => true,
     (error: unknown) => (error as NodeJS.ErrnoException).code !== 'ENOENT',
@@ -270,13 +270,13 @@ async function keptPassword(directory: string): Promise<string | undefined> {
 }
 
 /** Makes data and password in a new folder and moves it into place whole, so that an interrupted run leaves nothing that looks finished. */
-async function createKept(
+async function createPersistent(
   directory: string,
   binaries: EmbeddedBinaries,
   user: ServerUser | undefined,
 ): Promise<string> {
   const base = path.dirname(directory);
-  await refuseUntrusted(base);
+  await assertTrusted(base);
   await mkdir(base, { recursive: true, mode: 0o755 });
   const prefix = `${path.basename(directory)}.new-`;
   await removeLeftOvers(base, prefix, user);
@@ -292,7 +292,7 @@ async function createKept(
     await rename(unfinished, directory);
     return password;
   } catch (error) {
-    const kept = await keptPassword(directory);
+    const kept = await storedPassword(directory);
     // Another process was faster: its data are as good.
     if (kept !== undefined) return kept;
     throw error;
@@ -329,16 +329,16 @@ async function initialise(
     env: serverEnvironment(),
     stdio: ['pipe', 'ignore', 'pipe'],
   });
-  let words = '';
+  let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    words += text;
+    output += text;
   });
   child.stdin.on('error', () => undefined).end(`${password}\n`);
   const [code] = (await once(child, 'close')) as [number | null];
   if (code === 0) return password;
   throw new EmbeddedServerError(
     'ERR_SPILLWAY_EMBEDDED_FAILED',
-    `the embedded server's data directory cannot be made in ${directory}: ${words.trim()}`,
+    `the embedded server's data directory cannot be made in ${directory}: ${output.trim()}`,
   );
 }
 
@@ -359,10 +359,10 @@ async function launch(
     ...(options.log === undefined ? {} : { log: options.log }),
   });
   let outcome: Awaited<ReturnType<typeof untilReady>>;
-  let words = '';
+  let output = '';
   try {
     outcome = await untilReady(child, path.join(directory, 'data'), port, deadline);
-    if (outcome !== 'ready') words = await wordsOf(log);
+    if (outcome !== 'ready') output = await outputOf(log);
   } finally {
     if (options.log === undefined) await log.file.close();
   }
@@ -372,10 +372,10 @@ async function launch(
     );
   }
   await stopServer(child, directory, persistent, user);
-  if (/could not bind|lock file "postmaster.pid" already exists/.test(words)) return 'taken';
+  if (/could not bind|lock file "postmaster.pid" already exists/.test(output)) return 'taken';
   throw new EmbeddedServerError(
     'ERR_SPILLWAY_EMBEDDED_FAILED',
-    `the embedded server on ${directory} ${outcome === 'exited' ? 'ended while it started' : 'did not start in time'}: ${words.trim().split('\n').slice(-5).join(' | ')}`,
+    `the embedded server on ${directory} ${outcome === 'exited' ? 'ended while it started' : 'did not start in time'}: ${output.trim().split('\n').slice(-5).join(' | ')}`,
   );
 }
 

@@ -35,7 +35,7 @@ const METHODS: Readonly<Record<(typeof REQUESTS)[number], AuthMethod>> = {
 /** Puts itself before the listeners that answer. To be called once they are there: after `client.connect()`. */
 export function guardAuthentication(connection: GuardedConnection, policy: AuthPolicy): void {
   const state = new AuthState(policy);
-  const refuse = (reason: string): void => {
+  const reject = (reason: string): void => {
     connection.emit('error', new Error(reason));
     connection.stream.destroy();
   };
@@ -45,16 +45,16 @@ export function guardAuthentication(connection: GuardedConnection, policy: AuthP
     connection.on(event, (message: { mechanisms?: readonly string[] }) => {
       const fault = state.request(event, message.mechanisms);
       if (fault === undefined) for (const answer of answers) answer.call(connection, message);
-      else refuse(fault);
+      else reject(fault);
     });
   }
   connection.on('authenticationOk', () => {
     const fault = state.accepted();
-    if (fault !== undefined) refuse(fault);
+    if (fault !== undefined) reject(fault);
   });
 }
 
-const WORDS: Readonly<Record<AuthMethod, string>> = {
+const METHOD_NAMES: Readonly<Record<AuthMethod, string>> = {
   password: 'a password in clear',
   md5: 'an MD5 password',
   'scram-sha-256': 'SCRAM',
@@ -78,11 +78,11 @@ export class AuthState {
     const method = METHODS[event];
     const { requireAuth, requiresChannelBinding } = this.#policy;
     if (!requireAuth.allows(method)) {
-      return `the server asks for ${WORDS[method]}, which require_auth=${requireAuth.text} does not allow`;
+      return `the server asks for ${METHOD_NAMES[method]}, which require_auth=${requireAuth.text} does not allow`;
     }
     if (event === 'authenticationSASL') this.#isBound = mechanisms.includes('SCRAM-SHA-256-PLUS');
     if (requiresChannelBinding && !this.#isBound) {
-      return `channel_binding=require: the server asks for ${WORDS[method]}, without channel binding`;
+      return `channel_binding=require: the server asks for ${METHOD_NAMES[method]}, without channel binding`;
     }
     // Password and MD5 are over with their answer; SCRAM only once the server has proved that it knows the password.
     this.#isFinished = method !== 'scram-sha-256' || event === 'authenticationSASLFinal';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BlockCut } from '../../../../src/cli/records/block-cut.js';
+import { BlockSizer } from '../../../../src/cli/records/block-sizer.js';
 import { CsvBlocks, csvFormats } from '../../../../src/cli/csv/csv-blocks.js';
 import { CsvRows } from '../../../../src/cli/csv/csv-rows.js';
 import { scanCsv } from '../../../../src/cli/csv/csv-scan.js';
@@ -32,7 +32,7 @@ function blocksOf(text: string | Buffer, choice: Choice = {}): unknown[] {
     ...ROW_OPTIONS,
     ...rows,
     formats: csvFormats(',', '')!,
-    cut: new BlockCut(batchSize),
+    sizer: new BlockSizer(batchSize),
     keepsBadRecords,
   });
   const take = (content: BlockContent, line: number, records?: number): void => {
@@ -119,7 +119,7 @@ describe('blocks of CSV', () => {
       const options = {
         ...ROW_OPTIONS,
         formats: csvFormats(',', '')!,
-        cut: new BlockCut(),
+        sizer: new BlockSizer(),
         keepsBadRecords: false,
       };
       new CsvBlocks(FILE, options).read(Buffer.from(part), (content, line) => {

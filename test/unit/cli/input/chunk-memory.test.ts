@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BlockCut } from '../../../../src/cli/records/block-cut.js';
+import { BlockSizer } from '../../../../src/cli/records/block-sizer.js';
 import { ChunkMemory, ChunkPool } from '../../../../src/cli/input/chunk-memory.js';
 import { CsvBlocks, csvFormats } from '../../../../src/cli/csv/csv-blocks.js';
 import { CsvRows } from '../../../../src/cli/csv/csv-rows.js';
@@ -64,7 +64,7 @@ describe('a stream of records', () => {
     const blockOptions = {
       ...ROWS,
       formats: csvFormats(',', '')!,
-      cut: new BlockCut(2),
+      sizer: new BlockSizer(2),
       keepsBadRecords: false,
     };
     return new BlockStream(

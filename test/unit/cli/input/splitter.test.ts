@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { KeptBytes } from '../../../../src/cli/input/kept-bytes.js';
+import { GrowingBuffer } from '../../../../src/cli/input/growing-buffer.js';
 import { RecordSplitter } from '../../../../src/cli/input/splitter.js';
 
 const MIB = 1024 * 1024;
@@ -24,8 +24,8 @@ function split(delimiter: string | undefined, maxRecordBytes = 16 * MIB): Split 
     delimiter,
     maxRecordBytes,
     skips: true,
-    whole: (block) => blocks.push(block.toString('latin1')),
-    bad: (fault, line) => bad.push(`${fault}: ${line.toString('latin1')}`),
+    onRecords: (block) => blocks.push(block.toString('latin1')),
+    onBadLine: (fault, line) => bad.push(`${fault}: ${line.toString('latin1')}`),
   });
   const run = (): void => {
     while (splitter.step());
@@ -78,8 +78,8 @@ describe('a record that comes byte by byte', () => {
       delimiter: undefined,
       maxRecordBytes: 100,
       skips: true,
-      whole: (block) => seen.push(block),
-      bad: () => undefined,
+      onRecords: (block) => seen.push(block),
+      onBadLine: () => undefined,
     });
     const written = Array.from({ length: 500 }, (_, n) => `record ${n}\n`).join('');
     for (const character of written) {
@@ -92,7 +92,7 @@ describe('a record that comes byte by byte', () => {
 
 describe('bytes that are kept', () => {
   it('stay as they are where more are appended', () => {
-    const kept = new KeptBytes(10);
+    const kept = new GrowingBuffer(10);
     kept.append(Buffer.from('ab'));
     const before = kept.bytes;
     for (const piece of ['c', '', 'defgh', 'i'.repeat(20)]) kept.append(Buffer.from(piece));

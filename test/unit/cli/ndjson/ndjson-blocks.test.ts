@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { BlockCut } from '../../../../src/cli/records/block-cut.js';
+import { BlockSizer } from '../../../../src/cli/records/block-sizer.js';
 import { NdjsonBlocks } from '../../../../src/cli/ndjson/ndjson-blocks.js';
-import { NdjsonTranscoder } from '../../../../src/cli/ndjson/copy/ndjson-copy.js';
+import { NdjsonTranscoder } from '../../../../src/cli/ndjson/copy/transcoder.js';
 import { NdjsonRows } from '../../../../src/cli/ndjson/rows/ndjson-rows.js';
 import { RecordBlock, type OpenReader } from '../../../../src/cli/records/record-block.js';
 import type { BlockContent } from '../../../../src/cli/records/block-content.js';
@@ -20,7 +20,7 @@ function openBlocks({ batchSize, keepsBadRecords = false }: Choice = {}): Ndjson
   return new NdjsonBlocks(FILE, {
     ...ROW_OPTIONS,
     transcoder: new NdjsonTranscoder(ROW_OPTIONS),
-    cut: new BlockCut(batchSize),
+    sizer: new BlockSizer(batchSize),
     keepsBadRecords,
   });
 }
@@ -111,7 +111,7 @@ describe('blocks of NDJSON', () => {
   it('count what the splitter refuses', () => {
     const reader = openBlocks({ batchSize: 2 });
     const refused: number[] = [];
-    reader.refuseLine('too long', Buffer.from('x'), (_, line) => refused.push(line));
+    reader.rejectLine('too long', Buffer.from('x'), (_, line) => refused.push(line));
     const lines: number[] = [];
     reader.read(Buffer.from('{"a":1}\n{"a":2}\n'), (_, line) => lines.push(line));
     expect([refused, lines]).toEqual([[1], [2, 3]]);

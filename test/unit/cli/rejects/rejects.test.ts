@@ -132,9 +132,9 @@ describe('the file of rejects', () => {
     const rejects = await RejectFile.check(path.join(directory, 'bad.ndjson'), [], { most: 2 });
     await rejects.start();
     await rejects.add(['a', 'b']);
-    rejects.refuseTooMany();
+    rejects.assertWithinLimit();
     await rejects.add(['c']);
-    expect(() => rejects.refuseTooMany()).toThrow(/3 rows were rejected, more than --max-rejects 2;/);
+    expect(() => rejects.assertWithinLimit()).toThrow(/3 rows were rejected, more than --max-rejects 2;/);
     await rejects.close();
   });
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { PARAMETERS, REFUSED_NAMES } from '../../../../src/cli/server/conninfo/parameters.js';
+import { PARAMETERS, UNSUPPORTED_NAMES } from '../../../../src/cli/server/conninfo/parameters.js';
 
 const guide = readFileSync(new URL('../../../../src/cli/server/README.md', import.meta.url), 'utf8');
 const rows = guide.split('\n').filter((line) => line.startsWith('|'));
@@ -11,6 +11,6 @@ it.each(PARAMETERS.map((parameter) => [parameter.name, parameter] as const))(
     const row = rows.find((line) => line.split('|')[1]!.includes(`\`${name}\``));
     expect(row).toBeDefined();
     if ('variable' in parameter) expect(row).toContain(`\`${parameter.variable}\``);
-    if (REFUSED_NAMES.includes(name)) expect(row).toMatch(/refused|includes 3\.0/);
+    if (UNSUPPORTED_NAMES.includes(name)) expect(row).toMatch(/refused|includes 3\.0/);
   },
 );

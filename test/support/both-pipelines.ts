@@ -5,7 +5,7 @@ import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect } from 'vitest';
 import { load, type Terminal } from '../../src/cli/load/load.js';
-import { openRowWay, openWay, type OpenWay } from '../../src/cli/load/load-pipeline.js';
+import { openRowPipeline, openPipeline, type OpenPipeline } from '../../src/cli/load/load-pipeline.js';
 import type { LoadOptions } from '../../src/cli/args/options.js';
 import { parseArguments } from '../../src/cli/args/parse-arguments.js';
 import type { TestDatabase } from './postgres.js';
@@ -44,7 +44,7 @@ async function run(
   file: string,
   args: readonly string[],
   rejects: boolean,
-  way: OpenWay,
+  pipeline: OpenPipeline,
 ): Promise<Ending> {
   const table = await database.table(columns);
   runs += 1;
@@ -62,7 +62,7 @@ async function run(
     stderr: output,
     onStopSignal: () => () => undefined,
   } as unknown as Terminal;
-  const { json, error, exitCode } = await load(options, terminal, way).catch((thrown: unknown) => ({
+  const { json, error, exitCode } = await load(options, terminal, pipeline).catch((thrown: unknown) => ({
     json: {},
     error: (thrown as Error).message.replaceAll(`"${table}"`, '"TABLE"'),
     exitCode: 1,
@@ -87,7 +87,7 @@ async function run(
   };
 }
 
-/** Loads the file by both ways, and expects the same of both. */
+/** Loads the file by both pipelines, and expects the same of both. */
 export async function expectSame(
   ground: Ground,
   bytes: Buffer,
@@ -96,8 +96,8 @@ export async function expectSame(
 ): Promise<Ending> {
   const file = path.join(ground.directory, ground.fileName);
   await writeFile(file, bytes);
-  const rows = await run(ground, file, args, rejects, openRowWay);
-  const blocks = await run(ground, file, args, rejects, openWay);
+  const rows = await run(ground, file, args, rejects, openRowPipeline);
+  const blocks = await run(ground, file, args, rejects, openPipeline);
   if (rows.exitCode === 1) {
     // How much had been read when it ended is a matter of time.
     for (const ending of [rows, blocks]) ending.summary = without(ending.summary, OF_THE_TIME);
@@ -106,17 +106,17 @@ export async function expectSame(
   return blocks;
 }
 
-/** Name, way, and whether bad rows are taken. */
-export const WAYS: readonly (readonly [name: string, way: OpenWay, rejects: boolean])[] = [
-  ['as blocks', openWay, false],
-  ['row by row', openRowWay, false],
-  ['as blocks, with rejects', openWay, true],
-  ['row by row, with rejects', openRowWay, true],
+/** Name, pipeline, and whether bad rows are taken. */
+export const PIPELINES: readonly (readonly [name: string, pipeline: OpenPipeline, rejects: boolean])[] = [
+  ['as blocks', openPipeline, false],
+  ['row by row', openRowPipeline, false],
+  ['as blocks, with rejects', openPipeline, true],
+  ['row by row, with rejects', openRowPipeline, true],
 ];
 
 /** Loads a file into a table. @throws {Error} what the load ends with */
 export async function loadBy(
-  way: OpenWay,
+  pipeline: OpenPipeline,
   file: string,
   table: string,
   url: string,
@@ -133,6 +133,6 @@ export async function loadBy(
     stderr: output,
     onStopSignal: () => () => undefined,
   } as unknown as Terminal;
-  const { error } = await load(options, terminal, way);
+  const { error } = await load(options, terminal, pipeline);
   if (error !== undefined) throw new Error(error);
 }

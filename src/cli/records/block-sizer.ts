@@ -3,7 +3,7 @@
 /** With rejects: any record of a batch may become several errors. */
 export const MOST_RECORDS_WITH_REJECTS = 8192;
 
-export class BlockCut {
+export class BlockSizer {
   readonly #every: number;
   #left: number;
 
@@ -14,11 +14,11 @@ export class BlockCut {
   }
 
   /** So many records the next block may have. */
-  get most(): number {
+  get remaining(): number {
     return this.#left;
   }
 
-  add(records: number): void {
+  countRecords(records: number): void {
     this.#left -= records;
     if (this.#left <= 0) this.#left = this.#every;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { NdjsonTranscoder, type Transcoded } from '../../../../src/cli/ndjson/copy/ndjson-copy.js';
+import { NdjsonTranscoder, type Transcoded } from '../../../../src/cli/ndjson/copy/transcoder.js';
 import type { ColumnType } from '../../../../src/postgres/encoding/text/text-encoders.js';
-import { columnOf, readable, transcodedByLongWay } from '../../../support/ndjson-reference.js';
+import { columnOf, readable, transcodedBySlowPath } from '../../../support/ndjson-reference.js';
 
 const TEXT_ARRAY: ColumnType = {
   kind: 'array',
@@ -9,28 +9,31 @@ const TEXT_ARRAY: ColumnType = {
   delimiter: ',',
 };
 
-/** Both ways over a text; and how many records the fast one had done by the long one. */
+/** Both paths over a text, and how many records took the slow one. */
 function transcode(
   text: string,
   types: Record<string, ColumnType | string>,
   ignoresOtherKeys = false,
-): Omit<Transcoded, 'data'> & { sent: string; longWays: number } {
+): Omit<Transcoded, 'data'> & { sent: string; slowPathRecords: number } {
   const columns = Object.entries(types).map(([name, type]) => columnOf(name, type));
   const transcoder = new NdjsonTranscoder({ columns, ignoresOtherKeys });
   const block = Buffer.from(text);
   const { data, ...counts } = transcoder.transcode(block);
-  const expected = transcodedByLongWay(block, columns, ignoresOtherKeys);
+  const expected = transcodedBySlowPath(block, columns, ignoresOtherKeys);
   expect(readable({ data, ...counts })).toEqual(readable(expected));
-  return { sent: data.toString(), ...counts, longWays: transcoder.longWays };
+  return { sent: data.toString(), ...counts, slowPathRecords: transcoder.slowPathRecords };
 }
 
 /** What becomes of a value in a column of the type, and whether it went fast. Undefined where it is refused. */
-function field(type: ColumnType | string, value: string): [sent: string | undefined, way: 'fast' | 'long'] {
-  const { sent, records, longWays } = transcode(`{"a":${value}}\n`, { a: type });
-  return [records === 0 ? undefined : sent.slice(0, -1), longWays === 0 && records > 0 ? 'fast' : 'long'];
+function field(type: ColumnType | string, value: string): [sent: string | undefined, path: 'fast' | 'slow'] {
+  const { sent, records, slowPathRecords } = transcode(`{"a":${value}}\n`, { a: type });
+  return [
+    records === 0 ? undefined : sent.slice(0, -1),
+    slowPathRecords === 0 && records > 0 ? 'fast' : 'slow',
+  ];
 }
 
-describe('a value goes the fast way', () => {
+describe('a value takes the fast path', () => {
   it.each<[ColumnType | string, string, string]>([
     ['int4', '0', '0'],
     ['int4', '9', '9'],
@@ -107,7 +110,7 @@ describe('a value goes the fast way', () => {
   });
 });
 
-describe('a value goes the long way', () => {
+describe('a value takes the slow path', () => {
   it.each<[ColumnType | string, string, string | undefined]>([
     ['int4', '-0', '0'],
     ['int4', '1.50', '1.50'],
@@ -171,7 +174,7 @@ describe('a value goes the long way', () => {
     [TEXT_ARRAY, '["a",null]', '{a,NULL}'],
     [TEXT_ARRAY, '5', undefined],
   ])('into %s: %s', (type, value, sent) => {
-    expect(field(type, value)).toEqual([sent, 'long']);
+    expect(field(type, value)).toEqual([sent, 'slow']);
   });
 });
 
@@ -187,42 +190,45 @@ describe('a record', () => {
       lines: 5,
       linesBeforeLast: 4,
       bytes: text.length,
-      longWays: 0,
+      slowPathRecords: 0,
     });
   });
 
   it('may have its keys in any order, and another one than the record before', () => {
     const text = '{"b":"x","a":1}\n{"a":2,"b":"y"}\n{"b":"z"}\n{"b":"x","a":3}\n{"a":4}\n';
-    const { sent, longWays } = transcode(text, ab);
+    const { sent, slowPathRecords } = transcode(text, ab);
     expect(sent).toBe('1\tx\n2\ty\n\\N\tz\n3\tx\n4\t\\N\n');
-    expect(longWays).toBe(0);
+    expect(slowPathRecords).toBe(0);
   });
 
   it('may have keys that are left out, if those were asked for', () => {
     const text = '{"c":[{"x":"\\n"}],"a":1,"d":-0.5,"b":"x","e":null}\n{"e":true,"b":"y","c":"","a":2}\n';
-    const { sent, longWays } = transcode(text, ab, true);
+    const { sent, slowPathRecords } = transcode(text, ab, true);
     expect(sent).toBe('1\tx\n2\ty\n');
-    expect(longWays).toBe(0);
+    expect(slowPathRecords).toBe(0);
     expect(transcode('{"a":1,"c":1x}\n', ab, true)).toMatchObject({ records: 0, bytes: 0 });
     expect(transcode('{"a":1,"c\td":1}\n', ab, true)).toMatchObject({ records: 0, bytes: 0 });
     expect(transcode('{"a":1,"c\n', ab, true)).toMatchObject({ records: 0, bytes: 0 });
-    expect(transcode('{"a":1,"\\u0062":"x"}\n', ab, true)).toMatchObject({ sent: '1\tx\n', longWays: 1 });
+    expect(transcode('{"a":1,"\\u0062":"x"}\n', ab, true)).toMatchObject({
+      sent: '1\tx\n',
+      slowPathRecords: 1,
+    });
   });
 
-  it('goes the long way with a key that comes twice or is escaped', () => {
+  it('takes the slow path with a key that comes twice or is escaped', () => {
     const text = '{"a":1,"b":"x","a":2}\n{"\\u0061":3,"b":"y"}\n{"b":"x","b":null}\n';
-    const { sent, longWays } = transcode(text, ab);
+    const { sent, slowPathRecords } = transcode(text, ab);
     expect(sent).toBe('2\tx\n3\ty\n\\N\t\\N\n');
-    expect(longWays).toBe(3);
+    expect(slowPathRecords).toBe(3);
   });
 
-  it('stands in its place where those around it went another way', () => {
+  it('stands in its place where those around it take the fast path', () => {
     const fast = (a: number) => `{"a":${a},"b":"x"}\n`;
     const long = (a: number) => `{"a":${a}e0,"b":"x"}\n`;
     const text = long(1) + long(2) + fast(3) + long(4) + fast(5) + fast(6) + long(7);
-    const { sent, longWays } = transcode(text, ab);
+    const { sent, slowPathRecords } = transcode(text, ab);
     expect(sent.replace(/\tx\n/g, '')).toBe('1234567');
-    expect(longWays).toBe(4);
+    expect(slowPathRecords).toBe(4);
   });
 
   it('with a fault ends it, before that record', () => {
@@ -252,12 +258,12 @@ describe('a record', () => {
 describe('a block', () => {
   it('may be of any size, and become larger than it was', () => {
     const backslashes = `{"a":"${'\\\\'.repeat(100_000)}"}\n`;
-    expect(transcode(backslashes.repeat(3), { a: 'json' })).toMatchObject({ records: 3, longWays: 0 });
+    expect(transcode(backslashes.repeat(3), { a: 'json' })).toMatchObject({ records: 3, slowPathRecords: 0 });
     const wide = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`c${index}`, 'text']));
-    expect(transcode('{}\n'.repeat(500), wide)).toMatchObject({ records: 500, longWays: 0 });
+    expect(transcode('{}\n'.repeat(500), wide)).toMatchObject({ records: 500, slowPathRecords: 0 });
     expect(transcode('{"c299":"x","c0":"y"}\n'.repeat(500), wide)).toMatchObject({
       records: 500,
-      longWays: 0,
+      slowPathRecords: 0,
     });
   });
 
@@ -271,7 +277,7 @@ describe('a block', () => {
 
   it('of no bytes gives none', () => {
     const counts = { records: 0, lines: 0, linesBeforeLast: 0, bytes: 0, isPaused: false };
-    expect(transcode('', { a: 'text' })).toEqual({ sent: '', ...counts, longWays: 0 });
+    expect(transcode('', { a: 'text' })).toEqual({ sent: '', ...counts, slowPathRecords: 0 });
   });
 
   it('with more forms of records than are remembered is read all the same', () => {
@@ -282,20 +288,20 @@ describe('a block', () => {
     });
     expect(transcode(lines.join(''), { a: 'int4', b: 'text' })).toMatchObject({
       records: 10_000,
-      longWays: 0,
+      slowPathRecords: 0,
     });
     const long = `{${' '.repeat(2_000)}"a":1}\n`;
-    expect(transcode(long, { a: 'int4' })).toMatchObject({ sent: '1\n', longWays: 1 });
+    expect(transcode(long, { a: 'int4' })).toMatchObject({ sent: '1\n', slowPathRecords: 1 });
   });
 
   it('may name columns as JavaScript names what all objects have', () => {
     const text = '{"__proto__":"x","constructor":1}\n{"constructor":2}\n{"toString":"z"}\n';
-    const { sent, longWays } = transcode(text, {
+    const { sent, slowPathRecords } = transcode(text, {
       ['__proto__']: 'text',
       constructor: 'int4',
       toString: 'text',
     });
     expect(sent).toBe('x\t1\t\\N\n\\N\t2\t\\N\n\\N\t\\N\tz\n');
-    expect(longWays).toBe(0);
+    expect(slowPathRecords).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-/** Bytes as JSON has them, and what all parts of the fast way from NDJSON to COPY do with them. */
+/** Bytes as JSON has them, and what all parts of the fast path from NDJSON to COPY do with them. */
 
 export const TAB = 0x09;
 export const LINE_FEED = 0x0a;
@@ -18,8 +18,8 @@ export const CLOSING_BRACKET = 0x5d;
 export const OPENING_BRACE = 0x7b;
 export const CLOSING_BRACE = 0x7d;
 
-/** In place of an offset: what stands there has to go the long way. */
-export const LONG_WAY = -1;
+/** In place of an offset: what stands there has to take the slow path. */
+export const SLOW_PATH = -1;
 
 /** Past JSON's white space, but for line feeds: those end lines. */
 export function skipSpace(source: Uint8Array, at: number): number {

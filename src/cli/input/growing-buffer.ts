@@ -7,7 +7,7 @@ const NOTHING = Buffer.alloc(0);
 /** Doubling would leave as much garbage as the record has bytes; with this it is a third. */
 const GROWTH = 4;
 
-export class KeptBytes {
+export class GrowingBuffer {
   readonly #most: number;
   #memory = NOTHING;
   #length = 0;
@@ -22,14 +22,14 @@ export class KeptBytes {
     return this.#memory.subarray(0, this.#length);
   }
 
-  append(piece: Buffer): void {
-    const needed = this.#length + piece.length;
+  append(bytes: Buffer): void {
+    const needed = this.#length + bytes.length;
     if (needed > this.#memory.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(GROWTH * this.#length, this.#most)));
       this.#memory.copy(larger, 0, 0, this.#length);
       this.#memory = larger;
     }
-    piece.copy(this.#memory, this.#length);
+    bytes.copy(this.#memory, this.#length);
     this.#length = needed;
   }
 }

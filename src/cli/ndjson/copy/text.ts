@@ -1,13 +1,13 @@
 /**
  * Values of JSON, as they were written, become fields of COPY's text format, byte by byte: no value is made of them. What is written is what
- * the long way (parsed, then encoded) would send; where that is not certain, nothing is written, and the record goes that way.
+ * the slow path (parsed, then encoded) would send; where that is not certain, nothing is written, and the record goes that way.
  */
 
 import {
   BACKSLASH,
   CARRIAGE_RETURN,
   LINE_FEED,
-  LONG_WAY,
+  SLOW_PATH,
   MINUS,
   NINE,
   OPENING_BRACE,
@@ -19,18 +19,18 @@ import {
   startsWith,
   TAB,
   ZERO,
-} from './copy-bytes.js';
-import type { CopyColumn } from './copy-column.js';
-import { NestedCopy } from './copy-nested.js';
+} from './bytes.js';
+import type { CopyColumn } from './column.js';
+import { NestedCopy } from './nested.js';
 
 /** Integers of so many digits are exact as JavaScript numbers. */
 const EXACT_DIGITS = 15;
 const LETTER_E = 0x65;
 const PLUS = 0x2b;
 
-const NULL_WORD = Buffer.from('null');
-const TRUE_WORD = Buffer.from('true');
-const FALSE_WORD = Buffer.from('false');
+const NULL_LITERAL = Buffer.from('null');
+const TRUE_LITERAL = Buffer.from('true');
+const FALSE_LITERAL = Buffer.from('false');
 
 export class CopyText {
   bytes = Buffer.allocUnsafeSlow(64 * 1024);
@@ -75,16 +75,16 @@ export class CopyText {
     const first = source[at]!;
     if (first === QUOTE) return this.#writeString(source, at + 1, column.keepsQuotes);
     if (first <= NINE) return this.#writeNumber(source, at, column);
-    if (first === 0x6e) return this.#writeWord(source, at, NULL_WORD, column.nullity);
-    if (first === 0x74) return this.#writeWord(source, at, TRUE_WORD, column.truth);
-    if (first === 0x66) return this.#writeWord(source, at, FALSE_WORD, column.falsity);
+    if (first === 0x6e) return this.#writeLiteral(source, at, NULL_LITERAL, column.nullity);
+    if (first === 0x74) return this.#writeLiteral(source, at, TRUE_LITERAL, column.truth);
+    if (first === 0x66) return this.#writeLiteral(source, at, FALSE_LITERAL, column.falsity);
     const isNested =
       (first === OPENING_BRACE && column.takesObjects) || (first === OPENING_BRACKET && column.takesArrays);
-    return isNested ? this.#nested.write(this, source, at) : LONG_WAY;
+    return isNested ? this.#nested.write(this, source, at) : SLOW_PATH;
   }
 
-  #writeWord(source: Uint8Array, at: number, word: Uint8Array, text: Uint8Array | undefined): number {
-    if (text === undefined || !startsWith(source, at, word)) return LONG_WAY;
+  #writeLiteral(source: Uint8Array, at: number, word: Uint8Array, text: Uint8Array | undefined): number {
+    if (text === undefined || !startsWith(source, at, word)) return SLOW_PATH;
     this.copyFrom(text, 0, text.length);
     return at + word.length;
   }
@@ -102,7 +102,7 @@ export class CopyText {
     this.length = length;
     if (byte === BACKSLASH) return this.#writeEscapes(source, index, keepsQuotes);
     // What is below a space is no JSON.
-    if (byte !== QUOTE) return LONG_WAY;
+    if (byte !== QUOTE) return SLOW_PATH;
     if (keepsQuotes) bytes[this.length++] = QUOTE;
     return index + 1;
   }
@@ -113,10 +113,10 @@ export class CopyText {
     for (;;) {
       const byte = source[index]!;
       if (byte === QUOTE) break;
-      if (byte < SPACE) return LONG_WAY;
+      if (byte < SPACE) return SLOW_PATH;
       if (byte === BACKSLASH) {
         index = this.#writeEscape(source, index + 1, keepsQuotes);
-        if (index === LONG_WAY) return LONG_WAY;
+        if (index === SLOW_PATH) return SLOW_PATH;
       } else {
         this.bytes[this.length++] = byte;
         index += 1;
@@ -134,7 +134,7 @@ export class CopyText {
     if (letter === SLASH) bytes[this.length++] = SLASH;
     else {
       const character = ESCAPED[letter]!;
-      if (character === 0) return LONG_WAY;
+      if (character === 0) return SLOW_PATH;
       if (keepsQuotes) {
         // JSON's writer escapes it in the same way; its backslash is escaped for COPY.
         bytes[this.length++] = BACKSLASH;
@@ -151,16 +151,16 @@ export class CopyText {
     let code = codeUnit(source, at);
     let end = at + 4;
     if (code >= 0xd800 && code <= 0xdfff) {
-      if (code >= 0xdc00 || source[end] !== BACKSLASH || source[end + 1] !== 0x75) return LONG_WAY;
+      if (code >= 0xdc00 || source[end] !== BACKSLASH || source[end + 1] !== 0x75) return SLOW_PATH;
       const low = codeUnit(source, end + 2);
-      if (low < 0xdc00 || low > 0xdfff) return LONG_WAY;
+      if (low < 0xdc00 || low > 0xdfff) return SLOW_PATH;
       code = 0x10000 + ((code - 0xd800) << 10) + low - 0xdc00;
       end += 6;
     }
     // No code unit, or one that PostgreSQL cannot store.
-    if (code <= 0) return LONG_WAY;
+    if (code <= 0) return SLOW_PATH;
     // JSON's writer would escape it again.
-    if (keepsQuotes && (code < SPACE || code === QUOTE || code === BACKSLASH)) return LONG_WAY;
+    if (keepsQuotes && (code < SPACE || code === QUOTE || code === BACKSLASH)) return SLOW_PATH;
     this.#writeCharacter(code);
     return end;
   }
@@ -190,21 +190,21 @@ export class CopyText {
     const isNegative = source[at] === MINUS;
     const start = isNegative ? at + 1 : at;
     const end = digitsEnd(source, start);
-    if (end === start || (end - start > 1 && source[start] === ZERO)) return LONG_WAY;
+    if (end === start || (end - start > 1 && source[start] === ZERO)) return SLOW_PATH;
     let next = end;
     if (source[next] === POINT) {
       next = digitsEnd(source, end + 1);
-      if (next === end + 1) return LONG_WAY;
+      if (next === end + 1) return SLOW_PATH;
     }
     if (column.takesAnyNumber) {
       if ((source[next]! | 0x20) === LETTER_E) next = exponentEnd(source, next);
-      if (next === LONG_WAY) return LONG_WAY;
+      if (next === SLOW_PATH) return SLOW_PATH;
       this.copyFrom(source, at, next);
       return next;
     }
-    // An exponent is no end of a value, so that the record goes the long way.
-    if (!isPlainInteger(source, start, end, isNegative, column)) return LONG_WAY;
-    for (let index = end + 1; index < next; index += 1) if (source[index] !== ZERO) return LONG_WAY;
+    // An exponent is no end of a value, so that the record takes the slow path.
+    if (!isPlainInteger(source, start, end, isNegative, column)) return SLOW_PATH;
+    for (let index = end + 1; index < next; index += 1) if (source[index] !== ZERO) return SLOW_PATH;
     this.copyFrom(source, at, end);
     return next;
   }
@@ -221,7 +221,7 @@ function exponentEnd(source: Uint8Array, at: number): number {
   const sign = source[at + 1]!;
   const start = sign === MINUS || sign === PLUS ? at + 2 : at + 1;
   const end = digitsEnd(source, start);
-  return end === start ? LONG_WAY : end;
+  return end === start ? SLOW_PATH : end;
 }
 
 /** By the letter after the backslash; 0 where it is none, and for `/` and `u`. */

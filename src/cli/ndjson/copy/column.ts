@@ -1,4 +1,4 @@
-/** What the fast way from NDJSON to COPY may do with the values of a column. Asked of the ways that it stands in for, so that it cannot differ. */
+/** What the fast path from NDJSON to COPY may do with the values of a column. Asked of the ways that it stands in for, so that it cannot differ. */
 
 import type { TableColumn } from '../../../postgres/table/catalogue.js';
 import { escapeText } from '../../../postgres/encoding/text/chunk-writer.js';
@@ -7,7 +7,7 @@ import { ValueFault } from '../../../postgres/encoding/text/value-fault.js';
 import { numberAsWritten } from '../values/written-number.js';
 import { fieldEncoder } from '../rows/ndjson-rows.js';
 
-/** What stands for a value in COPY's text; undefined where the value has to go the long way. */
+/** What stands for a value in COPY's text; undefined where the value has to take the slow path. */
 export interface CopyColumn {
   /** JSON goes into the column: texts keep their quotes. */
   readonly keepsQuotes: boolean;

@@ -1,17 +1,17 @@
-/** NDJSON as blocks of COPY's text, and row by row: whatever is in a file, both ways end alike, in table, rejects and words. */
+/** NDJSON as blocks of COPY's text, and row by row: whatever is in a file, both pipelines end alike, in table, rejects and words. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectSame, type Ground } from '../../support/both-ways.js';
+import { expectSame, type Ground } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
 let directory = '';
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-ndjson-ways-'));
+  directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-ndjson-pipelines-'));
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 

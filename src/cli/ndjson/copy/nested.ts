@@ -6,7 +6,7 @@ import {
   CLOSING_BRACKET,
   COLON,
   COMMA,
-  LONG_WAY,
+  SLOW_PATH,
   NINE,
   OPENING_BRACE,
   OPENING_BRACKET,
@@ -14,9 +14,9 @@ import {
   skipSpace,
   SPACE,
   ZERO,
-} from './copy-bytes.js';
-import { JSON_VALUE } from './copy-column.js';
-import type { CopyColumn } from './copy-column.js';
+} from './bytes.js';
+import { JSON_VALUE } from './column.js';
+import type { CopyColumn } from './column.js';
 
 /** Where the text goes, and what writes a value that is neither object nor array. */
 export interface NestedText {
@@ -49,28 +49,28 @@ export class NestedCopy {
   }
 
   #writeMembers(text: NestedText, source: Uint8Array, at: number, closing: number, depth: number): number {
-    if (depth > DEEPEST) return LONG_WAY;
+    if (depth > DEEPEST) return SLOW_PATH;
     const keysOutside = this.#keys;
     text.writeByte(source[at]!);
     let index = skipSpace(source, at + 1);
     while (source[index] !== closing) {
       if (closing === CLOSING_BRACE) {
         index = this.#writeKey(text, source, index, keysOutside);
-        if (index === LONG_WAY) return LONG_WAY;
+        if (index === SLOW_PATH) return SLOW_PATH;
         index = skipSpace(source, index);
-        if (source[index] !== COLON) return LONG_WAY;
+        if (source[index] !== COLON) return SLOW_PATH;
         text.writeByte(COLON);
         index = skipSpace(source, index + 1);
       }
       index = this.#writeValue(text, source, index, depth);
-      if (index === LONG_WAY) return LONG_WAY;
+      if (index === SLOW_PATH) return SLOW_PATH;
       index = skipSpace(source, index);
       if (source[index] === closing) break;
-      if (source[index] !== COMMA) return LONG_WAY;
+      if (source[index] !== COMMA) return SLOW_PATH;
       text.writeByte(COMMA);
       index = skipSpace(source, index + 1);
       // No comma comes before the end.
-      if (source[index] === closing) return LONG_WAY;
+      if (source[index] === closing) return SLOW_PATH;
     }
     text.writeByte(closing);
     this.#keys = keysOutside;
@@ -80,19 +80,19 @@ export class NestedCopy {
   #writeKey(text: NestedText, source: Uint8Array, at: number, keysOutside: number): number {
     const first = source[at + 1]!;
     // Keys that are integers come first in an object, whatever their order was.
-    if (source[at] !== QUOTE || (first >= ZERO && first <= NINE)) return LONG_WAY;
+    if (source[at] !== QUOTE || (first >= ZERO && first <= NINE)) return SLOW_PATH;
     let end = at + 1;
     for (;;) {
       const byte = source[end]!;
       end += 1;
       if (byte === QUOTE) break;
-      if (byte === BACKSLASH || byte < SPACE) return LONG_WAY;
+      if (byte === BACKSLASH || byte < SPACE) return SLOW_PATH;
     }
-    if (this.#keys === MOST_KEYS) return LONG_WAY;
+    if (this.#keys === MOST_KEYS) return SLOW_PATH;
     for (let key = keysOutside; key < this.#keys; key += 1) {
       // The last one of the same key counts, at the place of the first.
       if (this.#ends[key]! - this.#starts[key]! === end - at && isSame(source, this.#starts[key]!, at, end))
-        return LONG_WAY;
+        return SLOW_PATH;
     }
     this.#starts[this.#keys] = at;
     this.#ends[this.#keys] = end;

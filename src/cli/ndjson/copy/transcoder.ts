@@ -1,16 +1,16 @@
 /**
- * The fast way of NDJSON: blocks of lines become COPY's text without being parsed. What it cannot do exactly as the long way would (parsed
+ * The fast path of NDJSON: blocks of lines become COPY's text without being parsed. What it cannot do exactly as the slow path would (parsed
  * by `NdjsonRows`, written by the columns' encoders), it has done by that way, record by record. Where that finds a fault, it stops, so that
  * whoever asked can have the record read in the way that tells of faults.
  */
 
 import { isUtf8 } from 'node:buffer';
 import { DEFAULT_MARKER } from '../../../postgres/merge/absent-values.js';
-import { LINE_FEED, LONG_WAY, startsWith } from './copy-bytes.js';
-import { copyColumn, IGNORED_VALUE, type CopyColumn } from './copy-column.js';
-import { LongWay } from './slow-path.js';
-import { END_OF_RECORD, IGNORED, skipBlankLine, Steps } from './copy-steps.js';
-import { CopyText } from './copy-text.js';
+import { LINE_FEED, SLOW_PATH, startsWith } from './bytes.js';
+import { copyColumn, IGNORED_VALUE, type CopyColumn } from './column.js';
+import { SlowPath } from './slow-path.js';
+import { END_OF_RECORD, IGNORED, skipBlankLine, Steps } from './steps.js';
+import { CopyText } from './text.js';
 import type { NdjsonRowOptions } from '../rows/ndjson-rows.js';
 import { endOfLine } from '../../common/text.js';
 
@@ -33,10 +33,10 @@ const LINE_BREAK = Buffer.of(LINE_FEED);
 const NULL_FIELD = Buffer.from('\\N\t');
 const DEFAULT_FIELD = Buffer.from(`${DEFAULT_MARKER}\t`);
 /** So many bytes of COPY's text one of JSON may become: JSON within JSON has its backslashes escaped. */
-const GREATEST_GROWTH = 2;
+const MAX_GROWTH = 2;
 /** A buffer that became larger for one block is not kept for the next. */
-const LARGEST_KEPT_BYTES = 4 * 1024 * 1024;
-/** Most lines in one call that are blank, or whose records go the long way: these take many times as long. */
+const MAX_REUSED_BYTES = 4 * 1024 * 1024;
+/** Most lines in one call that are blank, or whose records take the slow path: these take many times as long. */
 const MOST_SLOW_LINES = 4096;
 /** In place of an offset: the keys are not in the columns' order. */
 const OUT_OF_ORDER = -2;
@@ -46,7 +46,7 @@ export class NdjsonTranscoder {
   /** What is written for a column that a record leaves out. Undefined: the record goes another way. */
   readonly #absentFields: readonly (Buffer | undefined)[];
   readonly #steps: Steps;
-  readonly #longWay: LongWay;
+  readonly #slowPath: SlowPath;
   #text = new CopyText();
   /** The values of a record whose keys are not in the columns' order, and where each one is; at a start below 0 there is none. */
   #loose = new CopyText();
@@ -64,14 +64,14 @@ export class NdjsonTranscoder {
     );
     const defaultField = options.takesDefaultMarker === true ? DEFAULT_FIELD : undefined;
     this.#absentFields = columns.map(({ hasDefault }) => (hasDefault === true ? defaultField : NULL_FIELD));
-    this.#longWay = new LongWay(options);
+    this.#slowPath = new SlowPath(options);
     this.#starts = new Int32Array(columns.length);
     this.#ends = new Int32Array(columns.length);
   }
 
-  /** How many records had to go the long way, so far. */
-  get longWays(): number {
-    return this.#longWay.records;
+  /** How many records had to take the slow path, so far. */
+  get slowPathRecords(): number {
+    return this.#slowPath.records;
   }
 
   /** @param block whole lines; the last one may lack its line feed */
@@ -89,16 +89,16 @@ export class NdjsonTranscoder {
     while (at < end && slowLines < MOST_SLOW_LINES) {
       const { length } = text;
       const recordsBefore = records;
-      text.reserve(GREATEST_GROWTH * (source.length - at) + NULL_FIELD.length * this.#columns.length);
+      text.reserve(MAX_GROWTH * (source.length - at) + NULL_FIELD.length * this.#columns.length);
       let next = this.#writeRecord(source, at);
       if (next >= 0) records += 1;
       else {
         text.length = length;
         slowLines += 1;
         next = skipBlankLine(source, at);
-        if (next === LONG_WAY) {
+        if (next === SLOW_PATH) {
           next = endOfLine(source, at);
-          const written = this.#longWay.write(source.subarray(at, next), length);
+          const written = this.#slowPath.write(source.subarray(at, next), length);
           if (written === undefined) return this.#transcoded(records, lines, linesBeforeLast, at, false);
           records += written;
         }
@@ -118,18 +118,18 @@ export class NdjsonTranscoder {
     bytes: number,
     isPaused: boolean,
   ): Transcoded {
-    return { data: this.#take(), records, lines, linesBeforeLast, bytes, isPaused };
+    return { data: this.#takeText(), records, lines, linesBeforeLast, bytes, isPaused };
   }
 
-  #take(): Buffer {
+  #takeText(): Buffer {
     const { bytes, length } = this.#text;
-    const isKept = bytes.length <= LARGEST_KEPT_BYTES;
+    const isKept = bytes.length <= MAX_REUSED_BYTES;
     const written = bytes.subarray(0, length);
     // What is not kept for the next block need not be copied.
-    const data = this.#longWay.mergeInto(written) ?? (isKept ? Buffer.from(written) : written);
+    const data = this.#slowPath.mergeInto(written) ?? (isKept ? Buffer.from(written) : written);
     if (isKept) this.#text.length = 0;
     else this.#text = new CopyText();
-    if (this.#loose.bytes.length > LARGEST_KEPT_BYTES) this.#loose = new CopyText();
+    if (this.#loose.bytes.length > MAX_REUSED_BYTES) this.#loose = new CopyText();
     return data;
   }
 
@@ -156,14 +156,14 @@ export class NdjsonTranscoder {
       let { next } = step;
       if (next === undefined || !startsWith(source, at, next.bytes)) {
         next = steps.find(step, source, at);
-        if (next === undefined) return LONG_WAY;
+        if (next === undefined) return SLOW_PATH;
       }
       step = next;
       at += step.bytes.length;
       const found = step.place;
       if (found >= 0) {
         if (found < place) return OUT_OF_ORDER;
-        for (; place < found; place += 1) if (!this.#writeAbsent(place)) return LONG_WAY;
+        for (; place < found; place += 1) if (!this.#writeAbsent(place)) return SLOW_PATH;
         at = text.writeValue(source, at, columns[found]!);
         text.endField();
         place += 1;
@@ -172,9 +172,9 @@ export class NdjsonTranscoder {
         at = text.writeValue(source, at, IGNORED_VALUE);
         text.length = length;
       } else break;
-      if (at === LONG_WAY) return LONG_WAY;
+      if (at === SLOW_PATH) return SLOW_PATH;
     }
-    for (; place < columns.length; place += 1) if (!this.#writeAbsent(place)) return LONG_WAY;
+    for (; place < columns.length; place += 1) if (!this.#writeAbsent(place)) return SLOW_PATH;
     text.endRow();
     return at;
   }
@@ -184,7 +184,7 @@ export class NdjsonTranscoder {
     const starts = this.#starts.fill(-1);
     const ends = this.#ends;
     loose.length = 0;
-    loose.reserve(GREATEST_GROWTH * (source.length - start));
+    loose.reserve(MAX_GROWTH * (source.length - start));
     let at = start;
     let last = -1;
     let isInOrder = true;
@@ -193,7 +193,7 @@ export class NdjsonTranscoder {
       let { next } = step;
       if (next === undefined || !startsWith(source, at, next.bytes)) {
         next = this.#steps.find(step, source, at);
-        if (next === undefined) return LONG_WAY;
+        if (next === undefined) return SLOW_PATH;
       }
       step = next;
       at += step.bytes.length;
@@ -201,17 +201,17 @@ export class NdjsonTranscoder {
       if (place === END_OF_RECORD) break;
       const { length } = loose;
       at = loose.writeValue(source, at, place === IGNORED ? IGNORED_VALUE : this.#columns[place]!);
-      if (at === LONG_WAY) return LONG_WAY;
+      if (at === SLOW_PATH) return SLOW_PATH;
       if (place === IGNORED) continue;
       // The key comes twice.
-      if (starts[place]! >= 0) return LONG_WAY;
+      if (starts[place]! >= 0) return SLOW_PATH;
       starts[place] = length;
       ends[place] = loose.length;
       isInOrder &&= place > last;
       last = place;
     }
     this.#isInOrder = isInOrder;
-    return this.#writeLoose() ? at : LONG_WAY;
+    return this.#writeLoose() ? at : SLOW_PATH;
   }
 
   /** Answers `false` if only rows can say that the column gets its default. */

@@ -10,13 +10,13 @@ import {
   COLON,
   COMMA,
   LINE_FEED,
-  LONG_WAY,
+  SLOW_PATH,
   OPENING_BRACE,
   QUOTE,
   skipSpace,
   SPACE,
   startsWith,
-} from './copy-bytes.js';
+} from './bytes.js';
 
 /** In place of a column's place: the record has ended. */
 export const END_OF_RECORD = -1;
@@ -57,7 +57,7 @@ export class Steps {
     this.#ignoresOtherKeys = ignoresOtherKeys;
   }
 
-  /** The step that `source` has at `at`, where another one came last; undefined where that is nothing for the fast way. */
+  /** The step that `source` has at `at`, where another one came last; undefined where that is nothing for the fast path. */
   find(after: Step, source: Buffer, at: number): Step | undefined {
     const found =
       after.others.find(({ bytes }) => startsWith(source, at, bytes)) ?? this.#learn(after, source, at);
@@ -156,5 +156,5 @@ class StepScan {
 /** Past the line feed of a line that has nothing but white space, or `LONG_WAY`. */
 export function skipBlankLine(source: Uint8Array, at: number): number {
   const end = skipSpace(source, at);
-  return source[end] === LINE_FEED ? end + 1 : LONG_WAY;
+  return source[end] === LINE_FEED ? end + 1 : SLOW_PATH;
 }
