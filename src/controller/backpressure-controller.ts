@@ -12,7 +12,7 @@ import { resolveSink } from '../settings/resolve-sink.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import type { FlushFunction } from '../api/flush-function.js';
 import { checkInteger } from '../guards/validate.js';
-import { WaitingLine } from './push-queue.js';
+import { PushQueue } from './push-queue.js';
 
 const ADMITTED = Promise.resolve(true);
 const DROPPED = Promise.resolve(false);
@@ -55,14 +55,14 @@ export interface BackpressureController<T> {
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds the types of events
 export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents<T>> {
   readonly #sink: BatchingSink<T>;
-  readonly #line: WaitingLine<T>;
+  readonly #pushes: PushQueue<T>;
   #drains = 0;
-  #releasing = false;
+  #isAdmitting = false;
   #stopped = false;
   /** It hears of an abort by `signal`: as long as it may flush or something is open. */
   #listening = false;
   /** A shutdown has reported what is left. */
-  #reported = false;
+  #isReported = false;
   #shutdown: SinkDrain | undefined;
   readonly #onSignal = () => {
     this.#abort(abortError(this.#sink.settings.signal!));
@@ -74,20 +74,20 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     const observer = new EmittingObserver<T>(
       this,
       () => {
-        this.#onRoom();
-        this.#letGo();
+        this.#admitWaiting();
+        this.#releaseSignalIfIdle();
       },
       (error) => this.#abort(error),
     );
     this.#sink = new BatchingSink<T>(flush, settings, observer);
     const maxBlockTimeMs = settings.maxBlockTimeMs ?? DEFAULTS.maxBlockTimeMs;
-    this.#line = new WaitingLine<T>(settings.clock, maxBlockTimeMs, (item) => {
+    this.#pushes = new PushQueue<T>(settings.clock, maxBlockTimeMs, (item) => {
       this.#sink.queue.dropWaiting(item, 'timeout');
-      if (this.#line.length === 0) this.#sink.setHeld(false);
+      if (this.#pushes.length === 0) this.#sink.setHeld(false);
       // There may be room for the next one: it may be smaller.
-      else this.#onRoom();
+      else this.#admitWaiting();
     });
-    this.#listen();
+    this.#listenToSignal();
   }
 
   /** An asynchronous listener was rejected: as one that throws. */
@@ -97,9 +97,9 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   /** Begins, or goes on, flushing. Does nothing once `drainOnSignals` has reported what is left. */
   start(): void {
-    if (this.#reported) return;
+    if (this.#isReported) return;
     this.#stopped = false;
-    this.#listen();
+    this.#listenToSignal();
     this.#sink.start();
   }
 
@@ -110,7 +110,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   stop(): void {
     this.#stopped = true;
     this.#sink.stop();
-    this.#letGo();
+    this.#releaseSignalIfIdle();
   }
 
   /**
@@ -130,14 +130,14 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       return DROPPED;
     }
     // The signal may have aborted while nobody listened.
-    if (!this.#listening && !this.#listen()) return this.push(item);
+    if (!this.#listening && !this.#listenToSignal()) return this.push(item);
     queue.countArrival();
     try {
       // Those who wait came first; but what is shed need not wait.
-      const outcome = this.#line.length > 0 ? queue.shedOrKeepWaiting(item) : this.#sink.askAndAdmit(item);
+      const outcome = this.#pushes.length > 0 ? queue.shedOrKeepWaiting(item) : this.#sink.askAndAdmit(item);
       if (outcome === 'admitted') return ADMITTED;
       if (outcome === 'dropped') {
-        this.#letGo();
+        this.#releaseSignalIfIdle();
         return DROPPED;
       }
     } catch (thrown) {
@@ -145,7 +145,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     }
     queue.retractArrival();
     // The user's own `shed` or `sizeOf` may have ended the controller.
-    return this.#sink.failure === undefined ? this.#wait(item) : this.push(item);
+    return this.#sink.failure === undefined ? this.#enqueue(item) : this.push(item);
   }
 
   /**
@@ -160,17 +160,17 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       throw failure;
     }
     // Those who wait came first.
-    if (this.#drains > 0 || this.#line.length > 0) {
+    if (this.#drains > 0 || this.#pushes.length > 0) {
       queue.dropOnArrival(item, 'rejected');
       return false;
     }
-    if (!this.#listening && !this.#listen()) return this.tryPush(item);
+    if (!this.#listening && !this.#listenToSignal()) return this.tryPush(item);
     queue.countArrival();
     try {
       const outcome = this.#sink.askAndAdmit(item);
       if (outcome === 'full') this.#sink.queue.dropWaiting(item, 'rejected');
       if (outcome === 'admitted') return true;
-      this.#letGo();
+      this.#releaseSignalIfIdle();
       return false;
     } catch (thrown) {
       throw this.#handlerThrew(item, thrown);
@@ -202,7 +202,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#sink.setDraining(true);
     try {
       await this.#sink.flushWithin(timeoutMs, () =>
-        drainTimeout(timeoutMs, this.#sink.openItems(this.#line.items())),
+        drainTimeout(timeoutMs, this.#sink.openItems(this.#pushes.items())),
       );
     } finally {
       if (--this.#drains === 0) this.#sink.setDraining(false);
@@ -255,17 +255,17 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       },
       drainMore: () => Promise.resolve(),
       halt: () => {
-        this.#reported = true;
-        sink.halt();
-        return sink.takeUndelivered(this.#line.items());
+        this.#isReported = true;
+        sink.haltFlushes();
+        return sink.takeUndelivered(this.#pushes.items());
       },
       end: () => this.stop(),
     }));
   }
 
-  #wait(item: T): Promise<boolean> {
+  #enqueue(item: T): Promise<boolean> {
     const { queue, settings } = this.#sink;
-    if (this.#line.length >= settings.maxWaiting) {
+    if (this.#pushes.length >= settings.maxWaiting) {
       queue.dropOnArrival(item, 'overflow');
       const message = `maxWaiting (${settings.maxWaiting}) pushes wait already`;
       return handled(
@@ -275,26 +275,26 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     queue.countArrival();
     const caller = settings.sizeOf && new AsyncResource('SPILLWAY');
     // The timer of the line must not keep the caller's context.
-    const promise = handled(queue.context.runInAsyncScope(() => this.#line.add(item, caller)));
+    const promise = handled(queue.context.runInAsyncScope(() => this.#pushes.enqueue(item, caller)));
     this.#sink.setHeld(true);
     return promise;
   }
 
-  #onRoom(): void {
-    if (this.#releasing || this.#line.length === 0) return;
+  #admitWaiting(): void {
+    if (this.#isAdmitting || this.#pushes.length === 0) return;
     // The state changes that a release causes may bring us back here.
-    this.#releasing = true;
+    this.#isAdmitting = true;
     try {
-      this.#line.release(
+      this.#pushes.admitWaiting(
         (item) => this.#sink.queue.measure(item),
         (item, bytes) => this.#sink.admit(item, bytes) === 'admitted',
       );
     } catch (thrown) {
       this.#abort(this.#sink.errors.handlerFailed('admission', thrown));
     } finally {
-      this.#releasing = false;
+      this.#isAdmitting = false;
     }
-    if (this.#line.length === 0) this.#sink.setHeld(false);
+    if (this.#pushes.length === 0) this.#sink.setHeld(false);
   }
 
   /** `sizeOf` or `shed` threw: the item cannot be judged, and so nothing can go on. */
@@ -306,22 +306,22 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   }
 
   #abort(error: Error): void {
-    this.#unlisten();
-    void this.#sink.abort(error, this.#line.rejectAll(error));
+    this.#stopListening();
+    void this.#sink.abort(error, this.#pushes.rejectAll(error));
   }
 
   /** A signal may outlive many controllers: one that is stopped, with nothing open, does not keep it. */
-  #letGo(): void {
-    if (this.#stopped && this.#sink.isIdle) this.#unlisten();
+  #releaseSignalIfIdle(): void {
+    if (this.#stopped && this.#sink.isIdle) this.#stopListening();
   }
 
-  #unlisten(): void {
+  #stopListening(): void {
     this.#listening = false;
     this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
   }
 
   /** Answers `false` where the controller has ended, be it only now. */
-  #listen(): boolean {
+  #listenToSignal(): boolean {
     if (this.#sink.failure !== undefined) return false;
     const { signal } = this.#sink.settings;
     if (signal?.aborted) {

@@ -2,22 +2,22 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { Clock } from '../common/clock.js';
 import { Deadline } from '../common/deadline.js';
 
-interface Waiter<T> {
+interface WaitingPush<T> {
   item: T;
   /** When it stops waiting. */
   deadline: number;
   /** The context of the push, in which the user is asked about the item. */
   caller: AsyncResource | undefined;
-  answer: (admitted: boolean) => void;
+  resolve: (admitted: boolean) => void;
   reject: (error: Error) => void;
 }
 
 /** Producers that wait for room, first come first served. All wait equally long, so the first one is also the first to give up. */
-export class WaitingLine<T> {
+export class PushQueue<T> {
   readonly #clock: Clock;
   readonly #maxBlockTimeMs: number;
   readonly #onTimeout: (item: T) => void;
-  #waiters: Waiter<T>[] = [];
+  #waiters: WaitingPush<T>[] = [];
   #head = 0;
   readonly #deadline: Deadline;
 
@@ -32,10 +32,10 @@ export class WaitingLine<T> {
     return this.#waiters.length - this.#head;
   }
 
-  add(item: T, caller?: AsyncResource): Promise<boolean> {
-    return new Promise((answer, reject) => {
+  enqueue(item: T, caller?: AsyncResource): Promise<boolean> {
+    return new Promise((resolve, reject) => {
       const deadline = this.#clock.now() + this.#maxBlockTimeMs;
-      this.#waiters.push({ item, deadline, caller, answer, reject });
+      this.#waiters.push({ item, deadline, caller, resolve, reject });
       if (this.length === 1) this.#setDeadline();
     });
   }
@@ -44,7 +44,7 @@ export class WaitingLine<T> {
    * Offers the waiting items in order, for as long as `admit` takes them. `measure` asks the user, who may do anything meanwhile, and for
    * all of it the first one still waits. `admit` calls nobody unless it takes the item.
    */
-  release(measure: (item: T) => number, admit: (item: T, bytes: number) => boolean): void {
+  admitWaiting(measure: (item: T) => number, admit: (item: T, bytes: number) => boolean): void {
     if (this.length === 0) return;
     try {
       while (this.length > 0) {
@@ -59,7 +59,7 @@ export class WaitingLine<T> {
           return;
         }
         this.#compact();
-        waiter.answer(true);
+        waiter.resolve(true);
       }
     } finally {
       this.#setDeadline();
@@ -94,10 +94,10 @@ export class WaitingLine<T> {
   #onTime(): void {
     const now = this.#clock.now();
     while (this.length > 0 && this.#waiters[this.#head]!.deadline <= now) {
-      const { item, answer } = this.#waiters[this.#head++]!;
+      const { item, resolve } = this.#waiters[this.#head++]!;
       this.#compact();
       this.#onTimeout(item);
-      answer(false);
+      resolve(false);
     }
     this.#setDeadline();
   }

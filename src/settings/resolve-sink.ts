@@ -146,7 +146,7 @@ export function resolveSink<T>(
   let slotsInUse = concurrency;
   batchSize = Math.min(batchSize, buffer.capacity);
   if (buffer.strategy === BackpressureStrategy.DROP_OLDEST) {
-    // Flights hold at most half the capacity, so that the newest items always find room.
+    // Deliveries hold at most half the capacity, so that the newest items always find room.
     const half = Math.max(1, Math.floor(buffer.capacity / 2));
     slotsInUse = Math.min(concurrency, half);
     batchSize = Math.min(batchSize, Math.floor(half / slotsInUse));

@@ -17,24 +17,24 @@ import { handled } from '../guards/user-callbacks.js';
 import { FlushWaiters, type Progress } from './settlement/flush-waiters.js';
 import { LoadWaiters } from './settlement/load-waiters.js';
 import { AdaptiveLimits, fixedLimits, type Launch, type SinkLimits } from './adaptive/adaptive-limits.js';
-import { CallGate, type CallGateHost } from './resilience/call-permits.js';
-import { Flight, type FlightHost } from './delivery/delivery.js';
+import { CallPermits, type CallPermitsHost } from './resilience/call-permits.js';
+import { Delivery, type DeliveryHost } from './delivery/delivery.js';
 import { CommittedPosition, type Position } from './settlement/committed-position.js';
-import { decideFlush } from './schedule/flush-due.js';
+import { flushDue } from './schedule/flush-due.js';
 import { FlushPace } from './schedule/flush-pace.js';
 import { failuresOf, SettlementLog, type WeighedItems } from './settlement/settlement-log.js';
 import { GuardedObserver, type SinkObserver } from './sink-observer.js';
-import { inOrder, Unsettled, type Part } from './settlement/unsettled-items.js';
+import { inOrder, UnsettledItems, type Part } from './settlement/unsettled-items.js';
 
 /** A job of a promise is a microtask, too, but Node's `queueMicrotask` also makes an AsyncResource for each. */
 const SETTLED = Promise.resolve();
 
 /**
- * From an admission queue to a flush function: batches, flights and settlement.
+ * From an admission queue to a flush function: batches, deliveries and settlement.
  *
  * It is `stopped`, `running` or `aborted`; an abort is final. Flushes start in a microtask, never inside an admission.
  */
-export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
+export class BatchingSink<T> implements DeliveryHost<T>, CallPermitsHost {
   readonly queue: AdmissionQueue<T>;
   readonly settings: ResolvedSink<T>;
   /** What a batch may be, and how many fly, at the moment. */
@@ -49,15 +49,15 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #failure: Error | undefined;
   #draining = false;
   /** Each with who waits for its end: an abort, if there is one. */
-  readonly #flights = new Map<Flight<T>, (() => void) | undefined>();
-  readonly #gate: CallGate;
+  readonly #deliveries = new Map<Delivery<T>, (() => void) | undefined>();
+  readonly #permits: CallPermits;
   readonly #flushWaiters = new FlushWaiters();
   readonly #loadWaiters = new LoadWaiters();
   readonly #blocked: Stopwatch;
-  readonly #unsettled = new Unsettled<T>();
+  readonly #unsettled = new UnsettledItems<T>();
   readonly #settlements: SettlementLog<T>;
   /** Outcomes of large batches that are still being told after a failure. */
-  #telling: Promise<void> | undefined;
+  #reporting: Promise<void> | undefined;
   readonly #positions: CommittedPosition<T> | undefined;
   #pumpIsScheduled = false;
   // In our own context, not in that of the write which made it necessary: flushes and timers start here.
@@ -76,7 +76,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.settings = settings;
     this.#control = settings.adaptive ? new AdaptiveLimits(settings) : undefined;
     this.#limits = this.#control?.limits ?? fixedLimits(settings);
-    this.#judgeBytes();
+    this.#updateBatchBytes();
     // Not at once: the caller of the handler has not finished.
     const failSoon = (name: string, thrown: unknown) => {
       queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
@@ -88,13 +88,13 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#alarm = new Alarm(settings.clock, () => this.#pump());
     this.#pace = new FlushPace(settings.clock, settings);
     this.#blocked = new Stopwatch(settings.clock);
-    this.#gate = new CallGate(settings, this);
+    this.#permits = new CallPermits(settings, this);
     this.queue = new AdmissionQueue<T>(settings, {
       onState: (state, previous) =>
         this.queue.context.runInAsyncScope(() => this.#observer.onState(state, previous)),
       onDrop: (item, reason) => this.#onDrop(item, reason),
       observesDrops: () =>
-        settings.onSettled !== undefined || this.#hasWaiters || this.#observer.hearsDrops(),
+        settings.onSettled !== undefined || this.#hasWaiters || this.#observer.observesDrops(),
     });
     if (settings.unref) beforeExit.add(this);
     const { positionOf } = settings;
@@ -126,8 +126,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** The sink has ended while the item, which waits, was being decided on. */
   returnToCaller(item: T): void {
-    this.#positions?.seal(item);
-    this.#unsettled.add(Infinity, [item]);
+    this.#positions?.stopBefore(item);
+    this.#unsettled.addPart(Infinity, [item]);
     this.queue.dropWaiting(item, 'aborted');
   }
 
@@ -135,13 +135,13 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   headroom(): number {
     const { queued } = this.queue.ledger;
     if (this.#phase === 'aborted' || queued === 0) return 0;
-    if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return Infinity;
+    if (this.#pumpIsScheduled || this.#deliveries.size >= this.#limits.concurrency) return Infinity;
     return this.#limits.batchSize - 1 - queued;
   }
 
   /** The same of bytes, while `headroom` is above 0. */
   headroomBytes(): number {
-    if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return Infinity;
+    if (this.#pumpIsScheduled || this.#deliveries.size >= this.#limits.concurrency) return Infinity;
     return this.#batchBytes - 1 - this.queue.ledger.queuedBytes;
   }
 
@@ -181,18 +181,18 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#schedulePump();
   }
 
-  /** Starts no further flush. Flights under way end as they would. */
+  /** Starts no further flush. Deliveries under way end as they would. */
   stop(): void {
-    this.halt();
+    this.haltFlushes();
     if (this.#phase === 'stopped') this.#flushWaiters.rejectFrom(this.queue.head, () => this.#stoppedError());
   }
 
   /** As `stop()`, but who waits for a flush is not told: something is about to follow that tells. */
-  halt(): void {
+  haltFlushes(): void {
     if (this.#phase !== 'running') return;
     this.#phase = 'stopped';
     this.#alarm.clear();
-    this.#gate.halt();
+    this.#permits.halt();
   }
 
   /** Settles everything that was offered before the call. */
@@ -214,7 +214,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
         reject(late());
       });
       deadline.start();
-      const waiter = this.#flushWaiters.add(
+      const waiter = this.#flushWaiters.addWaiter(
         this.#progress(),
         () => {
           deadline.clear();
@@ -269,16 +269,16 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#phase = 'aborted';
     this.#failure = error;
     this.#alarm.clear();
-    this.#gate.end();
+    this.#permits.end();
     this.#blocked.stop();
-    const ends = [...this.#flights.keys()].map(
-      (flight) => new Promise<void>((resolve) => this.#flights.set(flight, resolve)),
+    const ends = [...this.#deliveries.keys()].map(
+      (delivery) => new Promise<void>((resolve) => this.#deliveries.set(delivery, resolve)),
     );
-    for (const flight of this.#flights.keys()) flight.abort(error);
-    const told = this.#settlements.failQueue(this.#failQueued(), waiting, error);
+    for (const delivery of this.#deliveries.keys()) delivery.abort(error);
+    const reported = this.#settlements.failQueue(this.#failQueued(), waiting, error);
     this.#dropWaiting(waiting);
-    await Promise.all([...ends, told]);
-    if (this.#telling !== undefined) await this.#telling;
+    await Promise.all([...ends, reported]);
+    if (this.#reporting !== undefined) await this.#reporting;
     this.#settlements.deliver();
     this.#flushWaiters.rejectAll(error);
     this.#loadWaiters.rejectAll(error);
@@ -293,10 +293,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   /** The settlement log is told by the caller. */
   #dropWaiting(waiting: T[]): void {
     if (waiting.length === 0) return;
-    this.#positions?.seal(waiting[0]!);
-    this.#unsettled.add(Infinity, waiting);
+    this.#positions?.stopBefore(waiting[0]!);
+    this.#unsettled.addPart(Infinity, waiting);
     this.queue.countDropped(waiting.length, 'aborted');
-    if (!this.#observer.hearsDrops()) return;
+    if (!this.#observer.observesDrops()) return;
     for (const item of waiting)
       this.queue.context.runInAsyncScope(() => this.#observer.onDrop(item, 'aborted'));
   }
@@ -305,16 +305,16 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #failQueued(): WeighedItems<T> {
     const first = this.queue.head;
     // Before they leave: a listener may ask for the committed position.
-    if (this.queue.ledger.queued > 0) this.#positions?.seal(this.queue.itemAt(0));
+    if (this.queue.ledger.queued > 0) this.#positions?.stopBefore(this.queue.itemAt(0));
     const taken = this.queue.failQueued();
-    this.#unsettled.add(first, taken.items);
+    this.#unsettled.addPart(first, taken.items);
     this.#schedulePump();
     return taken;
   }
 
   /** The items that did not arrive, in order, each handed out once. Complete when the abort has ended. */
   takeUnsettled(): T[] {
-    return this.#unsettled.take();
+    return this.#unsettled.takeAll();
   }
 
   /** Copies of everything that is open, in order: in flight, queued, then what waits. */
@@ -330,13 +330,16 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   /** The same, and among it what `takeUnsettled()` hands out: an abort that is under way has both. */
   takeUndelivered(waiting: T[]): T[] {
-    return this.#unsettled.take(this.#openParts(waiting));
+    return this.#unsettled.takeAll(this.#openParts(waiting));
   }
 
   #openParts(waiting: T[]): Part<T>[] {
-    const flights = [...this.#flights.keys()].map(({ first, openItems }) => ({ first, items: openItems }));
+    const deliveries = [...this.#deliveries.keys()].map(({ first, openItems }) => ({
+      first,
+      items: openItems,
+    }));
     const queued = { first: this.queue.head, items: this.queue.queuedItems() };
-    return [...flights, queued, { first: Infinity, items: waiting }];
+    return [...deliveries, queued, { first: Infinity, items: waiting }];
   }
 
   /** The position up to which everything has settled, where there are positions. */
@@ -348,7 +351,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const flushesByReason = { ...this.#flushes };
     const { size, bytes, interval, drain, manual } = flushesByReason;
     let oldestInFlight = Infinity;
-    for (const { oldestTime } of this.#flights.keys())
+    for (const { oldestTime } of this.#deliveries.keys())
       if (oldestTime < oldestInFlight) oldestInFlight = oldestTime;
     // Not `{ ...bufferMetrics(…), … }`: V8 of Node 20 takes 15 µs for a spread that so many properties follow.
     const facts = {
@@ -358,7 +361,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       lastError: this.#lastError,
     };
     const { clock } = this.settings;
-    const probeAt = this.#failure === undefined ? this.#gate.nextProbeAt : undefined;
+    const probeAt = this.#failure === undefined ? this.#permits.nextProbeAt : undefined;
     return Object.assign(bufferMetrics(this.queue, facts), {
       lastFlushLatencyMs: this.#pace.lastLatencyMs,
       currentFlushIntervalMs: this.#pace.intervalMs,
@@ -368,7 +371,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       flushesByReason,
       retries: this.#retries,
       lateResults: this.#lateResults,
-      breaker: this.#gate.state,
+      breaker: this.#permits.state,
       nextProbeTime: probeAt === undefined ? undefined : timeOfDay(clock, probeAt),
       lastSuccessTime: this.#lastSuccessAt === undefined ? undefined : timeOfDay(clock, this.#lastSuccessAt),
       committedPosition: this.committedPosition,
@@ -383,11 +386,11 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       this.#settlements.failed(failuresOf(this.#failQueued(), this.#failure!));
       return;
     }
-    if (this.#pumpIsScheduled || this.#flights.size >= this.#limits.concurrency) return;
+    if (this.#pumpIsScheduled || this.#deliveries.size >= this.#limits.concurrency) return;
     const { queued, queuedBytes } = this.queue.ledger;
     // What drains, or is waited for, was seen to when the first of the queued items came.
     const isFull = queued >= this.#limits.batchSize || queuedBytes >= this.#batchBytes;
-    if (isFirst || (isFull && this.#gate.mayLaunch)) this.#schedulePump();
+    if (isFirst || (isFull && this.#permits.mayLaunch)) this.#schedulePump();
   }
 
   #runPump(): void {
@@ -404,7 +407,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   /** The share that is sent is learnt from batch to batch; adaptive control moves the limit. */
-  #judgeBytes(): void {
+  #updateBatchBytes(): void {
     const { sentShare, batchHeldBytes } = this.settings;
     const { batchBytes } = this.#limits;
     this.#batchBytes =
@@ -415,10 +418,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   #pump(): void {
     this.queue.endCredit();
-    this.#judgeBytes();
-    this.#gate.tend();
+    this.#updateBatchBytes();
+    this.#permits.evaluate();
     let due: FlushReason | number | undefined;
-    while (this.#flights.size < this.#limits.concurrency && this.#gate.mayLaunch) {
+    while (this.#deliveries.size < this.#limits.concurrency && this.#permits.mayLaunch) {
       due = this.#decide();
       if (typeof due !== 'string') break;
       const launched = this.#launch(due);
@@ -435,7 +438,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     const { queued, queuedBytes } = queue.ledger;
     // Asked before each batch: the flush function may stop everything.
     if (this.#phase !== 'running' || queued === 0) return undefined;
-    return decideFlush({
+    return flushDue({
       now: settings.clock.now(),
       queued,
       queuedBytes,
@@ -443,11 +446,11 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
       batchBytes: this.#batchBytes,
       oldestTime: queue.oldestTime,
       // The probe waits for nothing.
-      flushIntervalMs: this.#gate.isOut ? 0 : this.#pace.intervalMs,
+      flushIntervalMs: this.#permits.isTripped ? 0 : this.#pace.intervalMs,
       notBefore: this.#pace.notBefore,
       draining: this.#draining,
       manual: this.#flushWaiters.covers(queue.head),
-      held: this.#blocked.isRunning,
+      isProducerWaiting: this.#blocked.isRunning,
     });
   }
 
@@ -468,19 +471,19 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     }
     // Or it has ended, or stopped, everything itself.
     if (this.#phase !== 'running') return false;
-    const share = this.#shareOf(length);
+    const share = this.#minIntervalShare(length);
     const taken = queue.takeBatch(length);
-    const flight = new Flight(taken, reason, share, this.#flush, settings, this.#gate, this);
-    if (this.#control !== undefined) flight.launch = this.#noteLaunch(this.#control, taken, isFull);
+    const delivery = new Delivery(taken, reason, share, this.#flush, settings, this.#permits, this);
+    if (this.#control !== undefined) delivery.launch = this.#noteLaunch(this.#control, taken, isFull);
     this.#flushes[reason]++;
-    if (span !== undefined) this.#positions!.begin(flight, span);
-    this.#gate.onLaunch(flight.first);
+    if (span !== undefined) this.#positions!.begin(delivery, span);
+    this.#permits.onLaunch(delivery.first);
     // Before it begins: the flush function may abort everything at once.
-    this.#flights.set(flight, undefined);
+    this.#deliveries.set(delivery, undefined);
     // `run` never rejects: what fails is told to `fail`.
-    void flight.run().then(() => {
-      const ended = this.#flights.get(flight);
-      this.#flights.delete(flight);
+    void delivery.run().then(() => {
+      const ended = this.#deliveries.get(delivery);
+      this.#deliveries.delete(delivery);
       ended?.();
       this.#checkWaiters();
       this.#pump();
@@ -489,7 +492,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   }
 
   /** Of the oldest items, those that the lower bound of the flush interval would have made a batch of. */
-  #shareOf(length: number): number {
+  #minIntervalShare(length: number): number {
     const { queue, settings } = this;
     const { queued, queuedBytes } = queue.ledger;
     const isBacklogged = queued - length >= this.#limits.batchSize || queuedBytes >= 2 * this.#batchBytes;
@@ -500,8 +503,8 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
 
   #noteLaunch(control: AdaptiveLimits, taken: TakenItems<T>, isFull: boolean): Launch {
     let hasRetried = false;
-    for (const { launch } of this.#flights.keys()) if (launch!.isRetried) hasRetried = true;
-    return control.onLaunch(taken, this.queue.ledger, isFull, this.#flights.size + 1, hasRetried);
+    for (const { launch } of this.#deliveries.keys()) if (launch!.isRetried) hasRetried = true;
+    return control.onLaunch(taken, this.queue.ledger, isFull, this.#deliveries.size + 1, hasRetried);
   }
 
   // ── CallGateHost: whether the destination may be called ──
@@ -526,10 +529,10 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     if (report.success > 0) this.#lastSuccessAt = this.settings.clock.now();
     if (launch !== undefined) {
       this.#control!.onAttempt(launch, report, this.#pace.isRaised);
-      this.#judgeBytes();
+      this.#updateBatchBytes();
     }
     // The batch may have to wait for a retry, and another slot be free: what was due later may be due now.
-    if (this.#flights.size < this.#limits.concurrency) this.#schedulePump();
+    if (this.#deliveries.size < this.#limits.concurrency) this.#schedulePump();
     this.#observer.onFlush(report);
   }
 
@@ -544,32 +547,32 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#afterSettlement();
   }
 
-  onFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void {
-    this.#countFailed(failures, toldFlushed, bytes);
+  onFailed(failures: FailedItem<T>[], countedFlushed: number, bytes: number): void {
+    this.#countFailed(failures, countedFlushed, bytes);
     this.#settlements.failed(failures);
     this.#observer.onFailed(failures);
     this.#afterSettlement();
   }
 
-  #countFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void {
-    this.queue.settle(toldFlushed, failures.length - toldFlushed, bytes);
+  #countFailed(failures: FailedItem<T>[], countedFlushed: number, bytes: number): void {
+    this.queue.settle(countedFlushed, failures.length - countedFlushed, bytes);
     // Those that did arrive, as the result says, are among the ambiguous ones.
-    let ambiguous = -toldFlushed;
+    let ambiguous = -countedFlushed;
     for (const failure of failures) if (failure.ambiguous) ambiguous++;
     this.queue.ledger.ambiguous += ambiguous;
   }
 
-  onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void {
-    this.#positions?.lose(first);
-    this.#unsettled.add(
+  onReturned(failures: FailedItem<T>[], countedFlushed: number, bytes: number, first: number): void {
+    this.#positions?.neverSettles(first);
+    this.#unsettled.addPart(
       first,
       failures.map(({ item }) => item),
     );
-    this.queue.ledger.returned += failures.length - toldFlushed;
-    if (!this.#settlements.isLong(failures.length)) return this.onFailed(failures, toldFlushed, bytes);
-    this.#countFailed(failures, toldFlushed, bytes);
-    const before = this.#telling;
-    this.#telling = this.#settlements.failInTurns(failures, before);
+    this.queue.ledger.returned += failures.length - countedFlushed;
+    if (!this.#settlements.isLong(failures.length)) return this.onFailed(failures, countedFlushed, bytes);
+    this.#countFailed(failures, countedFlushed, bytes);
+    const before = this.#reporting;
+    this.#reporting = this.#settlements.failInTurns(failures, before);
     this.#observer.onFailed(failures);
     this.#afterSettlement();
   }
@@ -593,7 +596,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
     this.#settlements.dropped(item, this.queue.weightOfDropped(reason), reason);
     // An eviction may be what a flush() was waiting for; but the room that it leaves will be gone in a moment.
     if (!this.#settlements.isEmpty || this.#hasWaiters) this.#schedulePump();
-    if (this.#observer.hearsDrops())
+    if (this.#observer.observesDrops())
       this.queue.context.runInAsyncScope(() => this.#observer.onDrop(item, reason));
   }
 
@@ -611,7 +614,7 @@ export class BatchingSink<T> implements FlightHost<T>, CallGateHost {
   #progress(): Progress {
     const { queue } = this;
     let settledBelow = queue.head;
-    for (const flight of this.#flights.keys()) settledBelow = Math.min(settledBelow, flight.first);
+    for (const delivery of this.#deliveries.keys()) settledBelow = Math.min(settledBelow, delivery.first);
     return {
       arrived: queue.arrivedSeq,
       decided: queue.decidedSeq,

@@ -9,7 +9,7 @@ export interface SinkObserver<T> {
   onState(state: BackpressureState, previous: BackpressureState): void;
   onDrop(item: T, reason: DropReason): void;
   /** Whether anybody listens to drops: to tell nobody of each costs more than the drop. */
-  hearsDrops(): boolean;
+  observesDrops(): boolean;
   onFlush(report: FlushReport): void;
   onRetry(retry: RetryReport): void;
   onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void;
@@ -40,7 +40,7 @@ export class EmittingObserver<T> implements SinkObserver<T> {
     this.#emitter.emit('drop', item, reason);
   }
 
-  hearsDrops(): boolean {
+  observesDrops(): boolean {
     return this.#emitter.listenerCount('drop') > 0;
   }
 
@@ -87,8 +87,8 @@ export class GuardedObserver<T> implements SinkObserver<T> {
     }
   }
 
-  hearsDrops(): boolean {
-    return this.#observer.hearsDrops();
+  observesDrops(): boolean {
+    return this.#observer.observesDrops();
   }
 
   onFlush(report: FlushReport): void {

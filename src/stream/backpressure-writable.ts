@@ -212,7 +212,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
         await this.#drain(Infinity);
       },
       halt: () => {
-        this.#sink.halt();
+        this.#sink.haltFlushes();
         return this.#sink.takeUndelivered(this.#writeSide.waitingItems());
       },
       end: (reason) => this.#endFor(reason, mark),

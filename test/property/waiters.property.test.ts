@@ -157,7 +157,7 @@ class Run {
     const name = this.#call('flush within');
     let waiter!: FlushWaiter;
     const promise = new Promise<void>((resolve, reject) => {
-      waiter = this.flushes.add(this.model.progress, resolve, reject);
+      waiter = this.flushes.addWaiter(this.model.progress, resolve, reject);
     });
     void promise.then(...this.answers(name));
     this.handles.push({ name, waiter });

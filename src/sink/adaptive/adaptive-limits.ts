@@ -80,14 +80,14 @@ export class AdaptiveLimits {
     { items, bytes }: TakenItems<unknown>,
     ledger: Ledger,
     isFull: boolean,
-    flights: number,
+    deliveries: number,
     hasRetried: boolean,
   ): Launch {
     const inFlight = bytes > 0 ? ledger.inFlightBytes / bytes : ledger.inFlight / items.length;
     return {
       setting: this.#search.setting,
       isFull,
-      isSaturated: flights >= this.limits.concurrency && !hasRetried,
+      isSaturated: deliveries >= this.limits.concurrency && !hasRetried,
       load: this.#share * inFlight,
       share: this.#share,
       isRetried: false,

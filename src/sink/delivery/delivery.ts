@@ -10,8 +10,8 @@ import type { FailedItem } from '../../api/options.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';
 import type { FlushFunction, FlushReason } from '../../api/flush-function.js';
 import type { Launch } from '../adaptive/adaptive-limits.js';
-import type { CallGate } from '../resilience/call-permits.js';
-import { readFlushAnswer, type NamedFailure } from './flush-result.js';
+import type { CallPermits } from '../resilience/call-permits.js';
+import { interpretResult, type NamedFailure } from './flush-result.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
 import { longestRetryAfter, retryDelay } from '../resilience/backoff.js';
 import {
@@ -19,26 +19,26 @@ import {
   inBatchOrder,
   isPlainSuccess,
   SETTLED,
-  wholeVerdict,
+  wholeBatch,
   type Failure,
-  type Verdict,
+  type CallDisposition,
   type WholeFailure,
-} from './verdict.js';
+} from './call-disposition.js';
 
 /** From so many items on, it takes milliseconds to settle a batch. */
 const LARGE_BATCH = 10_000;
 
-/** What a flight tells the sink that started it. */
-export interface FlightHost<T> {
+/** What a delivery tells the sink that started it. */
+export interface DeliveryHost<T> {
   readonly errors: StageErrors;
-  /** `launch`: what adaptive control noted of the flight, for its first call. `share`: as the flight was told. */
+  /** `launch`: what adaptive control noted of the delivery, for its first call. `share`: as the delivery was told. */
   onAttempt(report: FlushReport, launch: Launch | undefined, share: number): void;
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
   onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void;
-  /** The items have failed for good and the user's handler has taken them. `toldFlushed` of them count as flushed all the same. */
-  onFailed(failures: FailedItem<T>[], toldFlushed: number, bytes: number): void;
+  /** The items have failed for good and the user's handler has taken them. `countedFlushed` of them count as flushed all the same. */
+  onFailed(failures: FailedItem<T>[], countedFlushed: number, bytes: number): void;
   /** As `onFailed`, but nobody took them: they are handed back. `first` orders them among others. */
-  onHandedBack(failures: FailedItem<T>[], toldFlushed: number, bytes: number, first: number): void;
+  onReturned(failures: FailedItem<T>[], countedFlushed: number, bytes: number, first: number): void;
   onLateResult(): void;
   /** The sink as a whole fails. */
   fail(error: Error): void;
@@ -48,17 +48,17 @@ export interface FlightHost<T> {
  * One batch on its way: calls the flush function, again where that may help, until every item has settled. Holds its slot and its
  * capacity all the while.
  */
-export class Flight<T> {
+export class Delivery<T> {
   readonly first: number;
   /** Under adaptive control: how things stood when it was launched. */
   launch: Launch | undefined;
   readonly #settings: ResolvedSink<T>;
   readonly #flush: FlushFunction<T>;
-  readonly #gate: CallGate;
-  readonly #host: FlightHost<T>;
+  readonly #permits: CallPermits;
+  readonly #host: DeliveryHost<T>;
   readonly #reason: FlushReason;
   /** Of its items, those that the lower bound of the flush interval would have held. */
-  readonly #share: number;
+  readonly #minIntervalShare: number;
   #items: T[];
   #sizes: Float64Array | undefined;
   #weights: Float64Array | undefined;
@@ -68,16 +68,16 @@ export class Flight<T> {
   #openBytes: number;
   #attempt = 0;
   /** Calls that count towards `retry.attempts`: not those that the breaker has taken upon itself. */
-  #spent = 0;
-  /** When the first call began; later, by as much as the breaker has held the flight. */
+  #countedCalls = 0;
+  /** When the first call began; later, by as much as the breaker has held the delivery. */
   #startedAt = 0;
   #callAt = 0;
-  /** Since when the breaker holds the flight. */
-  #heldSince: number | undefined;
+  /** Since when the breaker holds the delivery. */
+  #parkedSince: number | undefined;
   /** A call's outcome is unknown: it may have delivered what a later call reports as failed. */
-  #uncertain = false;
+  #hasUnknownOutcome = false;
   #abortError: Error | undefined;
-  /** Ends whatever the flight waits for. */
+  /** Ends whatever the delivery waits for. */
   #interrupt: ((error: Error) => void) | undefined;
 
   constructor(
@@ -86,8 +86,8 @@ export class Flight<T> {
     share: number,
     flush: FlushFunction<T>,
     settings: ResolvedSink<T>,
-    gate: CallGate,
-    host: FlightHost<T>,
+    permits: CallPermits,
+    host: DeliveryHost<T>,
   ) {
     this.first = taken.first;
     this.#items = taken.items;
@@ -97,10 +97,10 @@ export class Flight<T> {
     this.#weights = taken.weights;
     this.#times = taken.times;
     this.#reason = reason;
-    this.#share = share;
+    this.#minIntervalShare = share;
     this.#flush = flush;
     this.#settings = settings;
-    this.#gate = gate;
+    this.#permits = permits;
     this.#host = host;
   }
 
@@ -129,7 +129,7 @@ export class Flight<T> {
     const failures = this.#open.map((item) => this.#failure(item, this.#items.indexOf(item), error, true));
     const { errors } = this.#host;
     this.#host.fail(errors.owns(error) ? error : errors.handlerFailed('settling a batch', error));
-    if (failures.length > 0) this.#handBack(failures, 0);
+    if (failures.length > 0) this.#returnToCaller(failures, 0);
   }
 
   async #settleAll(): Promise<void> {
@@ -138,40 +138,41 @@ export class Flight<T> {
       const isLarge = this.#items.length >= LARGE_BATCH;
       // In a turn of the event loop of its own: an abort ends all batches at once, and an answer comes behind other work.
       if (isLarge && !isPlainSuccess(outcome)) await turnBudget.nextTurn();
-      let verdict = this.#judge(outcome);
-      if ('isCalledAgain' in verdict)
-        verdict = isLarge ? await this.#failAllInTurns(verdict) : this.#failAll(verdict);
-      const { failures, again } = verdict;
-      if (failures.length > 0 && !(await this.#handOver(verdict))) {
-        this.#handBack([...failures, ...again], verdict.toldFlushed);
+      let disposition = this.#settleOutcome(outcome);
+      if ('isRetried' in disposition)
+        disposition = isLarge ? await this.#failAllInTurns(disposition) : this.#failAll(disposition);
+      const { failures, retried } = disposition;
+      if (failures.length > 0 && !(await this.#passToOnFailed(disposition))) {
+        this.#returnToCaller([...failures, ...retried], disposition.countedFlushed);
         return;
       }
-      if (again.length === 0) return;
-      this.#keep(again.map(({ place }) => place));
-      let inTime = this.#aborted || (await this.#pause(again));
+      if (retried.length === 0) return;
+      this.#narrowTo(retried.map(({ place }) => place));
+      let inTime = this.#aborted || (await this.#pause(retried));
       // Asked right before the call: since it was let go, the breaker may have opened again, or the sink been stopped.
-      while (inTime && this.#isHeldBack()) {
-        this.#heldSince ??= this.#settings.clock.now();
-        inTime = await this.#waitForTurn(undefined);
+      while (inTime && this.#isParked()) {
+        this.#parkedSince ??= this.#settings.clock.now();
+        inTime = await this.#waitForPermit(undefined);
       }
-      this.#endHold();
+      this.#endParking();
       if (!inTime) {
-        await this.#giveUp(again);
+        await this.#giveUpRetrying(retried);
         return;
       }
       if (this.#aborted) {
-        this.#handBack(again, 0);
+        this.#returnToCaller(retried, 0);
         return;
       }
     }
   }
 
   /** What was to be called again would be too late. */
-  async #giveUp(failures: Failure<T>[]): Promise<void> {
-    if (!(await this.#handOver({ failures, toldFlushed: 0, again: [] }))) this.#handBack(failures, 0);
+  async #giveUpRetrying(failures: Failure<T>[]): Promise<void> {
+    if (!(await this.#passToOnFailed({ failures, countedFlushed: 0, retried: [] })))
+      this.#returnToCaller(failures, 0);
   }
 
-  /** Fires the signal of the call under way; ends a pause. The flight ends when the call answers or its grace has run out. */
+  /** Fires the signal of the call under way; ends a pause. The delivery ends when the call answers or its grace has run out. */
   abort(error: Error): void {
     this.#abortError = error;
     this.#interrupt?.(error);
@@ -185,8 +186,8 @@ export class Flight<T> {
     const now = this.#settings.clock.now();
     if (this.#attempt === 0) this.#startedAt = now;
     this.#callAt = now;
-    this.#spent++;
-    this.#gate.onCall(this.first);
+    this.#countedCalls++;
+    this.#permits.onCall(this.first);
     const context = { attempt: ++this.#attempt, reason: this.#reason, weights: this.#weights };
     const host = this.#host;
     const call = startFlushCall(this.#flush, this.#items, context, this.#settings, host.errors, () =>
@@ -200,14 +201,14 @@ export class Flight<T> {
     return outcome;
   }
 
-  #judge(outcome: CallOutcome): Verdict<T> | WholeFailure {
+  #settleOutcome(outcome: CallOutcome): CallDisposition<T> | WholeFailure {
     switch (outcome.kind) {
       case 'answered':
-        return this.#judgeAnswer(outcome.answer, outcome.latencyMs);
+        return this.#settleResult(outcome.answer, outcome.latencyMs);
       case 'rejected':
-        return this.#judgeRejection(outcome.error, outcome.interrupted, outcome.latencyMs);
+        return this.#settleRejection(outcome.error, outcome.interrupted, outcome.latencyMs);
       case 'abandoned':
-        return this.#judgeWhole(
+        return this.#failWhole(
           outcome.error,
           true,
           this.#settings.retry.afterTimeout,
@@ -217,11 +218,11 @@ export class Flight<T> {
     }
   }
 
-  #judgeRejection(error: Error, interrupted: boolean, latencyMs: number): WholeFailure {
+  #settleRejection(error: Error, interrupted: boolean, latencyMs: number): WholeFailure {
     if (interrupted) {
       // Its signal had fired: what it did until then is unknown, unless the destination knows.
       const known = fieldOf(error, 'retryable') === true;
-      return this.#judgeWhole(error, !known, known || this.#settings.retry.afterTimeout, true, latencyMs);
+      return this.#failWhole(error, !known, known || this.#settings.retry.afterTimeout, true, latencyMs);
     }
     let retryable: boolean;
     try {
@@ -230,46 +231,46 @@ export class Flight<T> {
       retryable = Boolean(answer);
     } catch (thrown) {
       const handlerError = this.#host.errors.handlerFailed('retry.isRetryable', thrown);
-      return this.#judgeWhole(handlerError, false, false, false, latencyMs);
+      return this.#failWhole(handlerError, false, false, false, latencyMs);
     }
     const ambiguous = fieldOf(error, 'ambiguous') === true;
-    return this.#judgeWhole(error, ambiguous, retryable, retryable, latencyMs);
+    return this.#failWhole(error, ambiguous, retryable, retryable, latencyMs);
   }
 
   /** The batch failed as a whole. */
-  #judgeWhole(
+  #failWhole(
     error: Error,
     ambiguous: boolean,
     retryable: boolean,
     transportFailure: boolean,
     latencyMs: number,
   ): WholeFailure {
-    if (transportFailure) this.#gate.failed(this.first, error, this.#callAt);
-    else this.#gate.answered();
+    if (transportFailure) this.#permits.onTransportFailure(this.first, error, this.#callAt);
+    else this.#permits.onResponse();
     this.#report(0, this.#items.length, latencyMs, error, transportFailure);
-    const isCalledAgain = retryable && (this.#isHeld() || this.#mayCallAgain());
-    if (isCalledAgain) this.#uncertain ||= ambiguous;
-    return { error, ambiguous, isCalledAgain };
+    const isRetried = retryable && (this.#parkIfTripped() || this.#mayCallAgain());
+    if (isRetried) this.#hasUnknownOutcome ||= ambiguous;
+    return { error, ambiguous, isRetried };
   }
 
-  #failAll({ error, ambiguous, isCalledAgain }: WholeFailure): Verdict<T> {
+  #failAll({ error, ambiguous, isRetried }: WholeFailure): CallDisposition<T> {
     const failures = this.#items.map((item, place) => this.#failure(item, place, error, ambiguous));
-    return wholeVerdict(failures, isCalledAgain);
+    return wholeBatch(failures, isRetried);
   }
 
-  async #failAllInTurns({ error, ambiguous, isCalledAgain }: WholeFailure): Promise<Verdict<T>> {
+  async #failAllInTurns({ error, ambiguous, isRetried }: WholeFailure): Promise<CallDisposition<T>> {
     const items = this.#items;
     const failures: Failure<T>[] = [];
     await forEachInTurns(items.length, (place) => {
       failures.push(this.#failure(items[place]!, place, error, ambiguous));
     });
-    return wholeVerdict(failures, isCalledAgain);
+    return wholeBatch(failures, isRetried);
   }
 
-  #judgeAnswer(raw: unknown, latencyMs: number): Verdict<T> | WholeFailure {
-    this.#gate.answered();
+  #settleResult(raw: unknown, latencyMs: number): CallDisposition<T> | WholeFailure {
+    this.#permits.onResponse();
     const items = this.#items;
-    const answer = readFlushAnswer(raw, items.length, this.#host.errors);
+    const answer = interpretResult(raw, items.length, this.#host.errors);
     switch (answer.kind) {
       case 'succeeded':
         this.#report(items.length, 0, latencyMs, undefined, false);
@@ -279,31 +280,31 @@ export class Flight<T> {
       case 'invalid':
         ignoreRejections(raw);
         this.#report(0, items.length, latencyMs, answer.error, false);
-        return { error: answer.error, ambiguous: true, isCalledAgain: false };
+        return { error: answer.error, ambiguous: true, isRetried: false };
       case 'partial': {
         const failed = answer.named.size + answer.unnamed;
         const [first] = answer.named.values();
         const error = first?.error ?? answer.unnamedError;
         this.#report(items.length - failed, failed, latencyMs, error, false);
-        return this.#judgePartial(answer.named, answer.unnamed, answer.unnamedError);
+        return this.#settlePartial(answer.named, answer.unnamed, answer.unnamedError);
       }
     }
   }
 
-  #judgePartial(
+  #settlePartial(
     named: ReadonlyMap<number, NamedFailure>,
     unnamed: number,
     unnamedError: Error | undefined,
-  ): Verdict<T> {
-    const verdict: Verdict<T> = { failures: [], toldFlushed: 0, again: [] };
+  ): CallDisposition<T> {
+    const disposition: CallDisposition<T> = { failures: [], countedFlushed: 0, retried: [] };
     const rest: number[] = [];
     for (const [place, item] of this.#items.entries()) {
       const failure = named.get(place);
       if (failure === undefined) rest.push(place);
       else {
         const retried = failure.retryable && this.#mayCallAgain();
-        const told = this.#failure(item, place, failure.error, false);
-        (retried ? verdict.again : verdict.failures).push(told);
+        const failed = this.#failure(item, place, failure.error, false);
+        (retried ? disposition.retried : disposition.failures).push(failed);
       }
     }
     if (unnamed === 0) {
@@ -316,15 +317,15 @@ export class Flight<T> {
     } else {
       // Counts are taken as told. Which of the rest failed is not known, so all of them are reported, marked.
       for (const place of rest)
-        verdict.failures.push(this.#failure(this.#items[place]!, place, unnamedError!, true));
-      verdict.toldFlushed = rest.length - unnamed;
+        disposition.failures.push(this.#failure(this.#items[place]!, place, unnamedError!, true));
+      disposition.countedFlushed = rest.length - unnamed;
     }
-    return verdict;
+    return disposition;
   }
 
   #failure(item: T, place: number, error: Error, ambiguous: boolean): Failure<T> {
     const weight = this.#weights?.[place] ?? 1;
-    const isAmbiguous = ambiguous || this.#uncertain;
+    const isAmbiguous = ambiguous || this.#hasUnknownOutcome;
     return {
       place,
       failed: isAmbiguous ? { item, error, weight, ambiguous: true } : { item, error, weight },
@@ -332,7 +333,7 @@ export class Flight<T> {
   }
 
   /** Items that failed for good go to the handler. Where there is none, or it fails, the sink fails: then the answer is `false`. */
-  async #handOver({ failures, toldFlushed, again }: Verdict<T>): Promise<boolean> {
+  async #passToOnFailed({ failures, countedFlushed, retried }: CallDisposition<T>): Promise<boolean> {
     const { onFailed } = this.#settings;
     if (this.#aborted) return false;
     const failed = inBatchOrder(failures);
@@ -346,17 +347,17 @@ export class Flight<T> {
       this.#host.fail(this.#host.errors.handlerFailed('onFailed', thrown));
       return false;
     }
-    const bytes = this.#openBytes - this.#bytesOf(again.map(({ place }) => place));
+    const bytes = this.#openBytes - this.#bytesOf(retried.map(({ place }) => place));
     this.#openBytes -= bytes;
-    this.#open = again.map(({ failed: { item } }) => item);
-    this.#host.onFailed(failed, toldFlushed, bytes);
+    this.#open = retried.map(({ failed: { item } }) => item);
+    this.#host.onFailed(failed, countedFlushed, bytes);
     return true;
   }
 
   /** Everything that is open fails, and goes back to the user. The sink has failed already, so the room that it leaves lets nobody in. */
-  #handBack(failures: Failure<T>[], toldFlushed: number): void {
+  #returnToCaller(failures: Failure<T>[], countedFlushed: number): void {
     this.#open = [];
-    this.#host.onHandedBack(inBatchOrder(failures), toldFlushed, this.#openBytes, this.first);
+    this.#host.onReturned(inBatchOrder(failures), countedFlushed, this.#openBytes, this.first);
   }
 
   #settleFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void {
@@ -394,55 +395,55 @@ export class Flight<T> {
   /** Waits until it is time for the next call. Answers `false` when that would be too late: at once, not after the wait. */
   async #pause(again: Failure<T>[]): Promise<boolean> {
     const { retry } = this.#settings;
-    const held = this.#heldSince !== undefined;
-    const delayMs = held ? this.#gate.closedForMs : this.#ownDelay(again);
+    const held = this.#parkedSince !== undefined;
+    const delayMs = held ? this.#permits.blockedForMs : this.#ownDelay(again);
     if (!held && this.#elapsedMs + delayMs > retry.maxElapsedMs) return false;
     if (this.launch !== undefined) this.launch.isRetried = true;
     this.#host.onRetry(again.at(-1)!.failed.error, this.#attempt, delayMs, this.#items.length);
-    return this.#aborted || this.#waitForTurn(held ? undefined : delayMs);
+    return this.#aborted || this.#waitForPermit(held ? undefined : delayMs);
   }
 
   /** What the breaker has held it for does not count. */
-  #endHold(): void {
-    if (this.#heldSince !== undefined) this.#startedAt += this.#settings.clock.now() - this.#heldSince;
-    this.#heldSince = undefined;
+  #endParking(): void {
+    if (this.#parkedSince !== undefined) this.#startedAt += this.#settings.clock.now() - this.#parkedSince;
+    this.#parkedSince = undefined;
   }
 
   /** The breaker has not let it go, or takes that back. */
-  #isHeldBack(): boolean {
-    return !this.#aborted && !this.#gate.mayCall(this.first);
+  #isParked(): boolean {
+    return !this.#aborted && !this.#permits.mayCall(this.first);
   }
 
   #ownDelay(again: Failure<T>[]): number {
     const { random, retry } = this.#settings;
-    const toldMs = longestRetryAfter(again.map(({ failed }) => failed.error));
-    return retryDelay(this.#spent, retry.minDelayMs, retry.maxDelayMs, random, toldMs);
+    const retryAfterMs = longestRetryAfter(again.map(({ failed }) => failed.error));
+    return retryDelay(this.#countedCalls, retry.minDelayMs, retry.maxDelayMs, random, retryAfterMs);
   }
 
   /** The delay, if there is one, and then until the breaker lets it go, which may be sooner. Answers `false` when it has become too late. */
-  #waitForTurn(delayMs: number | undefined): Promise<boolean> {
+  #waitForPermit(delayMs: number | undefined): Promise<boolean> {
     const { clock, retry } = this.#settings;
     return new Promise<boolean>((resolve) => {
       let timer: unknown;
       const end = (inTime: boolean) => {
         clock.clearTimeout(timer);
         this.#interrupt = undefined;
-        this.#gate.leave(waiting);
+        this.#permits.unpark(waiting);
         resolve(inTime);
       };
-      const waiting = { first: this.first, ready: delayMs === undefined, go: () => end(true) };
+      const waiting = { first: this.first, isReady: delayMs === undefined, resume: () => end(true) };
       if (delayMs !== undefined) {
         timer = clock.setTimeout(() => {
           // The timer may have come late: where the process was held up, or asleep.
           if (this.#elapsedMs > retry.maxElapsedMs) return end(false);
-          if (!this.#gate.isOut) return end(true);
-          waiting.ready = true;
-          this.#heldSince = clock.now();
+          if (!this.#permits.isTripped) return end(true);
+          waiting.isReady = true;
+          this.#parkedSince = clock.now();
         }, delayMs);
       }
       const interrupt = () => end(true);
       this.#interrupt = interrupt;
-      this.#gate.wait(waiting);
+      this.#permits.park(waiting);
     });
   }
 
@@ -451,19 +452,19 @@ export class Flight<T> {
   }
 
   #mayCallAgain(): boolean {
-    return !this.#aborted && this.#spent < this.#settings.retry.attempts;
+    return !this.#aborted && this.#countedCalls < this.#settings.retry.attempts;
   }
 
   /** While the breaker is not closed, a failure says nothing about the batch: it is held, and the call does not count. */
-  #isHeld(): boolean {
-    if (this.#aborted || !this.#gate.isOut || this.#settings.retry.attempts < 2) return false;
-    this.#spent--;
-    this.#heldSince = this.#callAt;
+  #parkIfTripped(): boolean {
+    if (this.#aborted || !this.#permits.isTripped || this.#settings.retry.attempts < 2) return false;
+    this.#countedCalls--;
+    this.#parkedSince = this.#callAt;
     return true;
   }
 
-  /** Narrows the flight to the items that are called again. */
-  #keep(places: number[]): void {
+  /** Narrows the delivery to the items that are called again. */
+  #narrowTo(places: number[]): void {
     if (places.length === this.#items.length) return;
     this.#items = places.map((place) => this.#items[place]!);
     this.#sizes = this.#pickFrom(this.#sizes, places);
@@ -497,6 +498,6 @@ export class Flight<T> {
       transportFailure,
       error,
     };
-    this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined, this.#share);
+    this.#host.onAttempt(report, this.#attempt === 1 ? this.launch : undefined, this.#minIntervalShare);
   }
 }

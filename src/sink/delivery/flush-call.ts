@@ -44,8 +44,8 @@ export function startFlushCall<T>(
       `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`,
     );
   const late = new LateSignal();
-  const Told = flush.length > 1 ? DeclaredContext : UndeclaredContext;
-  const told = new Told(late, context, items.length, settings.onFailed !== undefined);
+  const Context = flush.length > 1 ? DeclaredContext : UndeclaredContext;
+  const flushContext = new Context(late, context, items.length, settings.onFailed !== undefined);
   const startedAt = clock.now();
   const latencyMs = () => clock.now() - startedAt;
   let open = true;
@@ -84,7 +84,7 @@ export function startFlushCall<T>(
   // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
   if (flushTimeoutMs === Infinity) holding = clock.setTimeout(() => undefined, LONGEST_DELAY_MS);
   else timeout.start();
-  invoke(flush, items, told).then(
+  invoke(flush, items, flushContext).then(
     (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
     (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
   );
@@ -115,7 +115,7 @@ class LateSignal {
   }
 }
 
-abstract class Context implements FlushContext {
+abstract class BaseContext implements FlushContext {
   abstract readonly signal: AbortSignal;
   readonly attempt: number;
   readonly reason: FlushReason;
@@ -142,7 +142,7 @@ abstract class Context implements FlushContext {
 }
 
 /** For a flush function that declares the parameter: its signal is a property that a copy, `{ ...context }`, has too. */
-class DeclaredContext extends Context {
+class DeclaredContext extends BaseContext {
   readonly signal: AbortSignal;
 
   constructor(late: LateSignal, call: CallContext, length: number, takesFailures: boolean) {
@@ -152,7 +152,7 @@ class DeclaredContext extends Context {
 }
 
 /** For one that does not, but may read it all the same, by `...rest` or a default. */
-class UndeclaredContext extends Context {
+class UndeclaredContext extends BaseContext {
   readonly #late: LateSignal;
 
   constructor(late: LateSignal, call: CallContext, length: number, takesFailures: boolean) {

@@ -13,7 +13,7 @@ export interface NamedFailure {
 }
 
 /** What became of a batch. Indexes count the batch's items from 0. */
-export type FlushAnswer =
+export type InterpretedResult =
   | { kind: 'succeeded' }
   | {
       kind: 'partial';
@@ -27,13 +27,13 @@ export type FlushAnswer =
   | { kind: 'invalid'; error: BackpressureError };
 
 /** The fields of a result that adds up. */
-interface Told {
+interface CheckedResult {
   failed: number;
   named: Map<number, NamedFailure>;
   others: Error[];
 }
 
-const SUCCEEDED: FlushAnswer = { kind: 'succeeded' };
+const SUCCEEDED: InterpretedResult = { kind: 'succeeded' };
 
 /** Any of these makes a result one of ours, which must be whole. */
 const RESULT_FIELDS = ['success', 'failed', 'errors'] as const;
@@ -47,18 +47,22 @@ const HOW_TO_MAP =
  *
  * @param errors makes the errors that the result calls for
  */
-export function readFlushAnswer(answer: unknown, batchLength: number, errors: StageErrors): FlushAnswer {
+export function interpretResult(
+  answer: unknown,
+  batchLength: number,
+  errors: StageErrors,
+): InterpretedResult {
   if (answer === undefined) return SUCCEEDED;
-  let told: Told | string | undefined;
+  let result: CheckedResult | string | undefined;
   try {
-    told = isFlushResult(answer) ? readFlushResult(answer, batchLength) : signOfFailure(answer);
+    result = isFlushResult(answer) ? readFlushResult(answer, batchLength) : signOfFailure(answer);
   } catch (error) {
     // A getter or a proxy may throw.
     return invalid(errors, `it cannot be read: ${messageOf(error)}`, { cause: error });
   }
-  if (typeof told === 'string') return invalid(errors, told);
-  if (told === undefined || told.failed === 0) return SUCCEEDED;
-  const { failed, named, others } = told;
+  if (typeof result === 'string') return invalid(errors, result);
+  if (result === undefined || result.failed === 0) return SUCCEEDED;
+  const { failed, named, others } = result;
   const unnamed = failed - named.size;
   const unnamedError = unnamed > 0 ? describeUnnamed(others, unnamed, batchLength, errors) : undefined;
   return { kind: 'partial', named, unnamed, unnamedError };
@@ -73,7 +77,7 @@ function signOfFailure(answer: unknown): string | undefined {
   return sign && `it looks like a failure of the destination: ${sign}. For such a result ${HOW_TO_MAP}`;
 }
 
-function invalid(errors: StageErrors, fault: string, options: { cause?: unknown } = {}): FlushAnswer {
+function invalid(errors: StageErrors, fault: string, options: { cause?: unknown } = {}): InterpretedResult {
   const message = `the flush function's result is wrong: ${fault}`;
   return { kind: 'invalid', error: errors.create('ERR_BACKPRESSURE_INVALID_RESULT', message, options) };
 }
@@ -84,14 +88,14 @@ function describeUnnamed(
   batchLength: number,
   errors: StageErrors,
 ): BackpressureError {
-  const told = others.length > 1 ? new AggregateError(others, messageOf(others[0])) : others[0];
-  const detail = told === undefined ? '' : `: ${messageOf(told)}`;
+  const result = others.length > 1 ? new AggregateError(others, messageOf(others[0])) : others[0];
+  const detail = result === undefined ? '' : `: ${messageOf(result)}`;
   const message = `${unnamed} of ${batchLength} items failed, unnamed${detail}`;
-  return errors.create('ERR_BACKPRESSURE_FLUSH_FAILED', message, { cause: told });
+  return errors.create('ERR_BACKPRESSURE_FLUSH_FAILED', message, { cause: result });
 }
 
 /** Returns what is wrong with the result, if something is. */
-function readFlushResult(answer: Partial<FlushResult>, batchLength: number): Told | string {
+function readFlushResult(answer: Partial<FlushResult>, batchLength: number): CheckedResult | string {
   const { success, failed, errors } = answer;
   if (!isCount(success)) return notACount('success', success);
   if (!isCount(failed)) return notACount('failed', failed);

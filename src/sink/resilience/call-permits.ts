@@ -1,4 +1,4 @@
-/** Who may call the destination now: drives the breaker, with its timer, and keeps the flights that wait for another call. */
+/** Who may call the destination now: drives the breaker, with its timer, and keeps the deliveries that wait for another call. */
 
 import { Alarm } from '../../common/alarm.js';
 import type { Clock } from '../../common/clock.js';
@@ -10,16 +10,16 @@ import type { BreakerState } from '../../api/flush-function.js';
 import { Breaker, type BreakerSettings } from './circuit-breaker.js';
 import { HealthCheck } from './health-check.js';
 
-/** A flight that waits for its next call. */
-export interface WaitingFlight {
+/** A delivery that waits for its next call. */
+export interface ParkedDelivery {
   /** Its number: the older, the smaller. */
   readonly first: number;
   /** Its own delay is over: only the breaker holds it. */
-  ready: boolean;
-  go: () => void;
+  isReady: boolean;
+  resume: () => void;
 }
 
-export interface CallGateSettings {
+export interface CallPermitsSettings {
   clock: Clock;
   random: () => number;
   /** `undefined`: there is none, and every call may be made. */
@@ -30,11 +30,11 @@ export interface CallGateSettings {
 
 /** A call that began before the outage's limit may go on for as long as calls may; the sink is not held for longer than that. */
 const MARGIN_MS = 5_000;
-/** The health check stands for the probe of no flight. */
-const NO_FLIGHT = -1;
+/** The health check stands for the probe of no delivery. */
+const NO_DELIVERY = -1;
 
 /** What the gate asks and tells the sink. */
-export interface CallGateHost {
+export interface CallPermitsHost {
   /** Nothing is queued, in flight or waiting. */
   readonly isIdle: boolean;
   /** Further calls may begin; not after `stop()`. */
@@ -47,18 +47,18 @@ export interface CallGateHost {
   onOutage(error: BackpressureError): void;
 }
 
-export class CallGate {
+export class CallPermits {
   readonly #clock: Clock;
   readonly #maxOutageMs: number;
-  readonly #host: CallGateHost;
+  readonly #host: CallPermitsHost;
   readonly #breaker: Breaker | undefined;
-  readonly #waiting = new Set<WaitingFlight>();
-  /** The numbers of flights that have been let go, and whose calls are about to begin: no batch is to go before them. */
+  readonly #parked = new Set<ParkedDelivery>();
+  /** The numbers of deliveries that have been let go, and whose calls are about to begin: no batch is to go before them. */
   readonly #released = new Set<number>();
   readonly #alarm: Alarm;
   /** How long a call may take, with its grace. */
   readonly #callLimitMs: number;
-  readonly #check: HealthCheck | undefined;
+  readonly #healthCheck: HealthCheck | undefined;
   /** The health check has passed since the breaker is half open. */
   #isReachable = false;
   #probedAt = -Infinity;
@@ -66,15 +66,15 @@ export class CallGate {
   #idleSince: number | undefined;
   #ended = false;
 
-  constructor(settings: CallGateSettings, host: CallGateHost) {
+  constructor(settings: CallPermitsSettings, host: CallPermitsHost) {
     const { clock, random, breaker, flushTimeoutMs, abortGraceMs } = settings;
     this.#clock = clock;
     this.#host = host;
     this.#callLimitMs =
       (flushTimeoutMs === Infinity ? DEFAULTS.flushTimeoutMs : flushTimeoutMs) + abortGraceMs + MARGIN_MS;
-    if (breaker?.probe !== undefined) this.#check = new HealthCheck(clock, breaker.probe);
+    if (breaker?.probe !== undefined) this.#healthCheck = new HealthCheck(clock, breaker.probe);
     this.#alarm = new Alarm(clock, () => {
-      this.tend();
+      this.evaluate();
       host.onMayLaunch();
     });
     this.#maxOutageMs = breaker?.maxOutageMs ?? Infinity;
@@ -92,7 +92,7 @@ export class CallGate {
   }
 
   /** The breaker is open or half open: calls that fail say nothing new about their batch. */
-  get isOut(): boolean {
+  get isTripped(): boolean {
     return this.#breaker !== undefined && this.#breaker.state !== 'closed';
   }
 
@@ -100,7 +100,7 @@ export class CallGate {
   get mayLaunch(): boolean {
     const breaker = this.#breaker;
     if (breaker === undefined) return true;
-    return breaker.mayCall && this.#released.size === 0 && (!this.isOut || this.#isChecked);
+    return breaker.mayCall && this.#released.size === 0 && (!this.isTripped || this.#healthCheckPassed);
   }
 
   /** When the next probe begins; `undefined` unless the breaker is open. */
@@ -115,76 +115,76 @@ export class CallGate {
   }
 
   /** How long no call will begin. */
-  get closedForMs(): number {
+  get blockedForMs(): number {
     const at = this.nextProbeAt;
     return at === undefined ? 0 : Math.max(0, at - this.#clock.now());
   }
 
   /** Nothing stands between the probe and a batch. */
-  get #isChecked(): boolean {
-    return this.#check === undefined || this.#isReachable;
+  get #healthCheckPassed(): boolean {
+    return this.#healthCheck === undefined || this.#isReachable;
   }
 
   /**
-   * Whether a flight that has been let go, or whose own delay is over, may still have its call: in between the breaker may have opened
+   * Whether a delivery that has been let go, or whose own delay is over, may still have its call: in between the breaker may have opened
    * again.
    */
-  mayCall(flight: number): boolean {
-    return !this.isOut || this.#released.has(flight);
+  mayCall(delivery: number): boolean {
+    return !this.isTripped || this.#released.has(delivery);
   }
 
   /** A batch has its first call: while the breaker is half open, that is the probe. */
-  onLaunch(flight: number): void {
-    if (this.isOut) this.#probe(this.#breaker!, flight);
+  onLaunch(delivery: number): void {
+    if (this.isTripped) this.#beginProbe(this.#breaker!, delivery);
   }
 
-  #probe(breaker: Breaker, flight: number): void {
-    breaker.probe(flight);
+  #beginProbe(breaker: Breaker, delivery: number): void {
+    breaker.beginProbe(delivery);
     this.#probedAt = this.#clock.now();
   }
 
-  /** A flight's call begins. */
-  onCall(flight: number): void {
-    if (this.#released.delete(flight) && this.#released.size === 0) this.#host.onMayLaunch();
+  /** A delivery's call begins. */
+  onCall(delivery: number): void {
+    if (this.#released.delete(delivery) && this.#released.size === 0) this.#host.onMayLaunch();
   }
 
   /** The destination has answered, whatever it said. */
-  answered(): void {
+  onResponse(): void {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended || breaker.isHealthy) return;
-    const wasOut = this.isOut;
-    breaker.answered();
+    const wasOut = this.isTripped;
+    breaker.onResponse();
     if (!wasOut) return;
     this.#alarm.clear();
-    this.#check?.cancel();
-    const held = [...this.#waiting].filter(({ ready }) => ready);
-    for (const flight of held.toSorted((a, b) => a.first - b.first)) this.#release(flight);
+    this.#healthCheck?.cancel();
+    const held = [...this.#parked].filter(({ isReady }) => isReady);
+    for (const delivery of held.toSorted((a, b) => a.first - b.first)) this.#release(delivery);
     this.#host.onMayLaunch();
   }
 
   /** A call that began at `startedAt` has failed without an answer. */
-  failed(flight: number, error: Error, startedAt: number): void {
+  onTransportFailure(delivery: number, error: Error, startedAt: number): void {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended) return;
-    breaker.failed(flight, error, startedAt, this.#clock.now());
+    breaker.onTransportFailure(delivery, error, startedAt, this.#clock.now());
     // Those whose calls have not begun wait once more.
     if (breaker.state === 'open') this.#released.clear();
-    if (breaker.isOver) this.#host.onOutage(this.#outageError(breaker));
-    else this.tend();
+    if (breaker.isOutageOver) this.#host.onOutage(this.#outageError(breaker));
+    else this.evaluate();
   }
 
-  /** A flight waits for its next call, until `go` is called or it leaves. */
-  wait(flight: WaitingFlight): void {
-    this.#waiting.add(flight);
-    this.tend();
+  /** A delivery waits for its next call, until `go` is called or it leaves. */
+  park(delivery: ParkedDelivery): void {
+    this.#parked.add(delivery);
+    this.evaluate();
   }
 
-  leave(flight: WaitingFlight): void {
-    this.#waiting.delete(flight);
+  unpark(delivery: ParkedDelivery): void {
+    this.#parked.delete(delivery);
   }
 
   /** Does what is due, and sets the timer for what will be. To be asked whenever something has come, gone or been started. */
-  tend(): void {
+  evaluate(): void {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended || breaker.isHealthy) return;
     const now = this.#clock.now();
@@ -194,19 +194,19 @@ export class CallGate {
       this.#alarm.clear();
       return;
     }
-    if (this.#idleSince !== undefined) breaker.excuse(now - this.#idleSince);
+    if (this.#idleSince !== undefined) breaker.excludeFromOutage(now - this.#idleSince);
     this.#idleSince = undefined;
-    if (this.isOut && now >= this.#endsAt(breaker)) {
+    if (this.isTripped && now >= this.#outageLimitAt(breaker)) {
       this.#host.onOutage(this.#outageError(breaker));
       return;
     }
-    breaker.poll(now);
+    breaker.evaluate(now);
     this.#sendProbe(breaker);
-    if (this.isOut) this.#setAlarm(Math.min(breaker.nextProbeAt, this.#endsAt(breaker)));
+    if (this.isTripped) this.#setAlarm(Math.min(breaker.nextProbeAt, this.#outageLimitAt(breaker)));
   }
 
   /** When the sink fails, whatever is under way. While it is stopped no probe can be made, so that is the outage's limit. */
-  #endsAt(breaker: Breaker): number {
+  #outageLimitAt(breaker: Breaker): number {
     const { outageEndsAt, phase } = breaker;
     const isProbing = phase.kind === 'half_open' && phase.probe !== undefined;
     if (!isProbing && !this.#host.isRunning) return outageEndsAt;
@@ -215,7 +215,7 @@ export class CallGate {
 
   /** The sink is stopped: a probe that was let go, and has not begun, waits for the next start. */
   halt(): void {
-    if (!this.isOut || this.#released.size === 0) return;
+    if (!this.isTripped || this.#released.size === 0) return;
     this.#released.clear();
     this.#breaker!.withdrawProbe();
   }
@@ -224,37 +224,37 @@ export class CallGate {
   end(): void {
     this.#ended = true;
     this.#alarm.clear();
-    this.#check?.cancel();
+    this.#healthCheck?.cancel();
   }
 
-  /** After a health check, the oldest of the flights that wait makes the probe, whether its own delay is over or not. */
+  /** After a health check, the oldest of the deliveries that wait makes the probe, whether its own delay is over or not. */
   #sendProbe(breaker: Breaker): void {
-    if (!this.isOut || !breaker.mayCall || !this.#host.isRunning) return;
-    if (!this.#isChecked) return this.#startCheck(breaker, this.#check!);
-    let oldest: WaitingFlight | undefined;
-    for (const flight of this.#waiting) {
-      if (oldest === undefined || flight.first < oldest.first) oldest = flight;
+    if (!this.isTripped || !breaker.mayCall || !this.#host.isRunning) return;
+    if (!this.#healthCheckPassed) return this.#startCheck(breaker, this.#healthCheck!);
+    let oldest: ParkedDelivery | undefined;
+    for (const delivery of this.#parked) {
+      if (oldest === undefined || delivery.first < oldest.first) oldest = delivery;
     }
     if (oldest === undefined) return;
-    this.#probe(breaker, oldest.first);
+    this.#beginProbe(breaker, oldest.first);
     this.#release(oldest);
   }
 
   #startCheck(breaker: Breaker, check: HealthCheck): void {
-    this.#probe(breaker, NO_FLIGHT);
+    this.#beginProbe(breaker, NO_DELIVERY);
     const startedAt = this.#probedAt;
     check.run((error) => {
-      if (error !== undefined) return this.failed(NO_FLIGHT, error, startedAt);
+      if (error !== undefined) return this.onTransportFailure(NO_DELIVERY, error, startedAt);
       this.#isReachable = true;
       breaker.withdrawProbe();
-      this.tend();
+      this.evaluate();
       this.#host.onMayLaunch();
     });
   }
 
-  #release(flight: WaitingFlight): void {
-    this.#released.add(flight.first);
-    flight.go();
+  #release(delivery: ParkedDelivery): void {
+    this.#released.add(delivery.first);
+    delivery.resume();
   }
 
   #outageError(breaker: Breaker): BackpressureError {

@@ -41,7 +41,7 @@ export type BreakerPhase =
   | { kind: 'closed'; streak: FailureStreak | undefined }
   /** No call begins before `until`, which is at most the outage's limit. `openings`: how often it has opened in this outage. */
   | { kind: 'open'; streak: FailureStreak; openings: number; until: number }
-  /** One call may begin, the probe; `probe` is its flight's number once it has. */
+  /** One call may begin, the probe; `probe` is its delivery's number once it has. */
   | { kind: 'half_open'; streak: FailureStreak; openings: number; probe: number | undefined };
 
 const NEXT = {
@@ -100,7 +100,7 @@ export class Breaker {
   }
 
   /** The outage has lasted too long, and the last probe has failed. */
-  get isOver(): boolean {
+  get isOutageOver(): boolean {
     return this.#isOver;
   }
 
@@ -117,27 +117,27 @@ export class Breaker {
   }
 
   /** The destination has answered a call, whatever it said. */
-  answered(): void {
+  onResponse(): void {
     if (this.#phase.kind === 'closed') this.#phase = { kind: 'closed', streak: undefined };
     else this.#enter({ kind: 'closed', streak: undefined });
   }
 
-  /** A call of the flight with this number, begun at `startedAt`, has failed without an answer. */
-  failed(flight: number, error: Error, startedAt: number, now: number): void {
+  /** A call of the delivery with this number, begun at `startedAt`, has failed without an answer. */
+  onTransportFailure(delivery: number, error: Error, startedAt: number, now: number): void {
     const endedAt = this.outageEndsAt;
     const phase = this.#phase;
     const before = phase.streak;
-    const toldMs = Math.min(LONGEST_DELAY_MS, retryAfterOf(error) ?? 0);
+    const retryAfterMs = Math.min(LONGEST_DELAY_MS, retryAfterOf(error) ?? 0);
     const streak = {
       failures: (before?.failures ?? 0) + 1,
       since: before?.since ?? now,
       error,
-      notBefore: Math.max(before?.notBefore ?? 0, now + toldMs),
+      notBefore: Math.max(before?.notBefore ?? 0, now + retryAfterMs),
     };
     if (phase.kind === 'closed') {
       if (streak.failures >= this.#settings.failures) this.#open(streak, 1, now, now);
       else this.#phase = { kind: 'closed', streak };
-    } else if (phase.kind === 'half_open' && phase.probe === flight) {
+    } else if (phase.kind === 'half_open' && phase.probe === delivery) {
       this.#open(streak, phase.openings + 1, startedAt, now);
     } else if (phase.kind === 'open') {
       // A call that began before: it tells nothing new, but perhaps how long this will take.
@@ -149,17 +149,17 @@ export class Breaker {
   }
 
   /** The time that it was opened for may be over. */
-  poll(now: number): void {
+  evaluate(now: number): void {
     const phase = this.#phase;
     if (phase.kind !== 'open' || now < this.nextProbeAt) return;
     this.#enter({ kind: 'half_open', streak: phase.streak, openings: phase.openings, probe: undefined });
   }
 
-  /** The flight with this number makes the one call. */
-  probe(flight: number): void {
+  /** The delivery with this number makes the one call. */
+  beginProbe(delivery: number): void {
     const phase = this.#phase;
     assert(phase.kind === 'half_open' && phase.probe === undefined, 'one probe, while half open');
-    this.#phase = { ...phase, probe: flight };
+    this.#phase = { ...phase, probe: delivery };
   }
 
   /** The probe will not be made now. */
@@ -169,7 +169,7 @@ export class Breaker {
   }
 
   /** So long there was nothing to deliver: that is no part of the outage. */
-  excuse(ms: number): void {
+  excludeFromOutage(ms: number): void {
     const phase = this.#phase;
     if (phase.streak === undefined) return;
     this.#phase = { ...phase, streak: { ...phase.streak, since: phase.streak.since + ms } };

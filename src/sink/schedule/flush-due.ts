@@ -3,7 +3,7 @@
 import type { FlushReason } from '../../api/flush-function.js';
 
 /** What the decision is made from. */
-export interface FlushView {
+export interface FlushSituation {
   now: number;
   queued: number;
   queuedBytes: number;
@@ -18,14 +18,14 @@ export interface FlushView {
   /** `flush()` was called for an item that is queued. */
   manual: boolean;
   /** The producer waits for room. */
-  held: boolean;
+  isProducerWaiting: boolean;
 }
 
 /**
  * Answers with the reason to flush now, or with the milliseconds until there is one, or, with nothing queued, with `undefined`. To be
  * asked only while a slot is free.
  */
-export function decideFlush(view: FlushView): FlushReason | number | undefined {
+export function flushDue(view: FlushSituation): FlushReason | number | undefined {
   if (view.queued === 0) return undefined;
   const full = fullReason(view);
   if (view.draining) return full ?? 'drain';
@@ -34,12 +34,12 @@ export function decideFlush(view: FlushView): FlushReason | number | undefined {
   const untilAged = view.oldestTime + view.flushIntervalMs - view.now;
   if (untilAged <= 0) return full ?? 'interval';
   // A held producer cannot fill the batch: what is queued is all that will come.
-  if (full === undefined && !view.held) return untilAged;
+  if (full === undefined && !view.isProducerWaiting) return untilAged;
   const spacing = view.notBefore - view.now;
   return spacing > 0 ? Math.min(spacing, untilAged) : (full ?? 'size');
 }
 
-function fullReason(view: FlushView): FlushReason | undefined {
+function fullReason(view: FlushSituation): FlushReason | undefined {
   if (view.queued >= view.batchSize) return 'size';
   if (view.queuedBytes >= view.batchBytes) return 'bytes';
   return undefined;

@@ -19,11 +19,11 @@ export interface IntervalBounds {
 }
 
 /** What is known of a flush. */
-export interface JudgedFlush {
+export interface MeasuredFlush {
   /** How long it would have taken for the part of its items that the lower bound of the interval allows. */
   latencyMs: number;
   /** That part: 1 for all of them. */
-  share: number;
+  minIntervalShare: number;
   /** So many before it, one after the other, were neither slow nor fast and kept the target. */
   steady: number;
 }
@@ -34,21 +34,25 @@ export const FAST_FACTOR = 0.5;
 const GROWTH = 1.5;
 const SHRINKAGE = 0.8;
 /** A batch that stands for two of the lower bound or more says as much as two flushes. */
-const LARGE_SHRINKAGE = SHRINKAGE ** 2;
-const LARGE_SHARE = 0.5;
+const DOUBLE_SHRINKAGE = SHRINKAGE ** 2;
+const MOST_SHARE_COUNTED_TWICE = 0.5;
 /** After so many flushes that keep the target, it is plain that the interval does not have to be longer. */
 const STEADY = 3;
 
 /** The interval after a flush, within its bounds. */
-export function nextFlushInterval(currentMs: number, flush: JudgedFlush, bounds: IntervalBounds): number {
+export function nextFlushInterval(currentMs: number, flush: MeasuredFlush, bounds: IntervalBounds): number {
   const { minFlushIntervalMs, maxFlushIntervalMs } = bounds;
   return Math.min(maxFlushIntervalMs, Math.max(minFlushIntervalMs, currentMs * factorAfter(flush, bounds)));
 }
 
-function factorAfter({ latencyMs, share, steady }: JudgedFlush, { targetLatencyMs }: IntervalBounds): number {
+function factorAfter(
+  { latencyMs, minIntervalShare, steady }: MeasuredFlush,
+  { targetLatencyMs }: IntervalBounds,
+): number {
   if (latencyMs > SLOW_FACTOR * targetLatencyMs) return GROWTH;
-  if (latencyMs < FAST_FACTOR * targetLatencyMs) return share <= LARGE_SHARE ? LARGE_SHRINKAGE : SHRINKAGE;
-  return share < 1 || (steady >= STEADY && isSteady(latencyMs, targetLatencyMs)) ? SHRINKAGE : 1;
+  if (latencyMs < FAST_FACTOR * targetLatencyMs)
+    return minIntervalShare <= MOST_SHARE_COUNTED_TWICE ? DOUBLE_SHRINKAGE : SHRINKAGE;
+  return minIntervalShare < 1 || (steady >= STEADY && isSteady(latencyMs, targetLatencyMs)) ? SHRINKAGE : 1;
 }
 
 /** Neither slow nor fast, and within the target. */
@@ -61,16 +65,16 @@ export function isSteady(latencyMs: number, targetLatencyMs: number): boolean {
  * interval, but never longer than that flush took, so that a slow destination gets at least half of the time; after a transport failure,
  * as long as it took to fail.
  *
- * @param judgedMs how long it took, judged for what it held
+ * @param scaledMs how long it took, judged for what it held
  */
 export function spacingAfter(
   latencyMs: number,
-  judgedMs: number,
+  scaledMs: number,
   transportFailure: boolean,
   currentIntervalMs: number,
   targetLatencyMs: number,
 ): number {
   if (transportFailure) return latencyMs;
-  if (judgedMs <= SLOW_FACTOR * targetLatencyMs) return 0;
+  if (scaledMs <= SLOW_FACTOR * targetLatencyMs) return 0;
   return Math.min(latencyMs, Math.max(0, currentIntervalMs - latencyMs));
 }

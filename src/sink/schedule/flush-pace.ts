@@ -1,6 +1,6 @@
 import type { Clock } from '../../common/clock.js';
 import type { FlushReport } from '../../api/events.js';
-import { FixedPart } from './fixed-part.js';
+import { FixedLatency } from './fixed-latency.js';
 import {
   FAST_FACTOR,
   isSteady,
@@ -14,7 +14,7 @@ import {
 export class FlushPace {
   readonly #clock: Clock;
   readonly #bounds: IntervalBounds & { adaptive: boolean };
-  readonly #fixedPart = new FixedPart();
+  readonly #fixedLatency = new FixedLatency();
   #intervalMs: number;
   #steady = 0;
   #notBefore = -Infinity;
@@ -46,30 +46,30 @@ export class FlushPace {
     return this.#lastLatencyMs;
   }
 
-  /** @param share of the batch: what came within the lower bound of the interval after its oldest item */
+  /** @param minIntervalShare of the batch: what came within the lower bound of the interval after its oldest item */
   onAttempt(
     { latencyMs, transportFailure, items }: Pick<FlushReport, 'latencyMs' | 'transportFailure' | 'items'>,
-    share: number,
+    minIntervalShare: number,
   ): void {
     const { targetLatencyMs, adaptive } = this.#bounds;
     this.#lastLatencyMs = latencyMs;
-    const judgedMs = transportFailure ? latencyMs : this.#judge(latencyMs, items, share);
+    const scaledMs = transportFailure ? latencyMs : this.#latencyOfShare(latencyMs, items, minIntervalShare);
     // To fail fast is no sign of health.
     if (!transportFailure || latencyMs > SLOW_FACTOR * targetLatencyMs) {
-      const flush = { latencyMs: judgedMs, share, steady: this.#steady };
+      const flush = { latencyMs: scaledMs, minIntervalShare, steady: this.#steady };
       this.#intervalMs = nextFlushInterval(this.#intervalMs, flush, this.#bounds);
       // Adaptive control makes batches that just keep the target: that they do tells nothing.
-      this.#steady = !adaptive && isSteady(judgedMs, targetLatencyMs) ? this.#steady + 1 : 0;
+      this.#steady = !adaptive && isSteady(scaledMs, targetLatencyMs) ? this.#steady + 1 : 0;
     }
-    const spacing = spacingAfter(latencyMs, judgedMs, transportFailure, this.#intervalMs, targetLatencyMs);
+    const spacing = spacingAfter(latencyMs, scaledMs, transportFailure, this.#intervalMs, targetLatencyMs);
     this.#notBefore = this.#clock.now() + spacing;
   }
 
-  /** How long it would have taken for this share of its items. */
-  #judge(latencyMs: number, items: number, share: number): number {
-    this.#fixedPart.onFlush(items, latencyMs);
-    if (share === 1 || latencyMs <= this.#bounds.targetLatencyMs * FAST_FACTOR) return latencyMs;
-    const fixedMs = Math.min(latencyMs, this.#fixedPart.estimate());
-    return fixedMs + (latencyMs - fixedMs) * share;
+  /** How long it would have taken for this minIntervalShare of its items. */
+  #latencyOfShare(latencyMs: number, items: number, minIntervalShare: number): number {
+    this.#fixedLatency.onFlush(items, latencyMs);
+    if (minIntervalShare === 1 || latencyMs <= this.#bounds.targetLatencyMs * FAST_FACTOR) return latencyMs;
+    const fixedMs = Math.min(latencyMs, this.#fixedLatency.estimate());
+    return fixedMs + (latencyMs - fixedMs) * minIntervalShare;
   }
 }

@@ -7,8 +7,8 @@ import { show } from '../../guards/validate.js';
 
 export type Position = number | bigint;
 
-/** A flight, as far as it matters here. */
-interface Carrier {
+/** A delivery, as far as it matters here. */
+interface SpanOwner {
   /** Orders it among others. */
   readonly first: number;
   /** Its items that have not settled. */
@@ -22,7 +22,7 @@ interface Span {
   /** The last position known below `to`: what is safe while another item with the position `to` is open. */
   below: Position | undefined;
   /** Whose items they are; `undefined` once all have settled. */
-  carrier: Carrier | undefined;
+  owner: SpanOwner | undefined;
 }
 
 /**
@@ -42,7 +42,7 @@ export class CommittedPosition<T> {
   #highest: Position | undefined;
   #committed: Position | undefined;
   /** That of the first item that is handed back without ever having been in a batch; `undefined` where it cannot be read. */
-  #sealedAt: { position: Position | undefined } | undefined;
+  #stoppedBefore: { position: Position | undefined } | undefined;
 
   constructor(
     positionOf: (item: T) => Position,
@@ -67,15 +67,15 @@ export class CommittedPosition<T> {
    */
   measure(firstItem: T, lastItem: T): { from: Position; to: Position } {
     const from = this.#read(firstItem);
-    if (this.#highest !== undefined && from < this.#highest) throw this.#wentDown(from, this.#highest);
+    if (this.#highest !== undefined && from < this.#highest) throw this.#decreased(from, this.#highest);
     const to = this.#read(lastItem);
-    if (to < from) throw this.#wentDown(to, from);
+    if (to < from) throw this.#decreased(to, from);
     return { from, to };
   }
 
-  begin(carrier: Carrier, { from, to }: { from: Position; to: Position }): void {
+  begin(owner: SpanOwner, { from, to }: { from: Position; to: Position }): void {
     this.#highest = to;
-    this.#spans.push({ from, to, below: undefined, carrier });
+    this.#spans.push({ from, to, below: undefined, owner });
     this.#commit();
   }
 
@@ -83,9 +83,9 @@ export class CommittedPosition<T> {
   advance(): void {
     const spans: Span[] = [];
     for (const span of this.#spans) {
-      if (span.carrier?.openItems.length === 0) span.carrier = undefined;
+      if (span.owner?.openItems.length === 0) span.owner = undefined;
       const before = spans.at(-1);
-      if (span.carrier !== undefined || before?.carrier !== undefined) spans.push(span);
+      if (span.owner !== undefined || before?.owner !== undefined) spans.push(span);
       else if (before !== undefined) spans[spans.length - 1] = join(before, span);
       else if (spans.length === 0) this.#done = this.#done === undefined ? span : join(this.#done, span);
     }
@@ -93,15 +93,15 @@ export class CommittedPosition<T> {
     this.#commit();
   }
 
-  /** The items of a flight are handed back: it never settles. */
-  lose(first: number): void {
+  /** The items of a delivery are handed back: it never settles. */
+  neverSettles(first: number): void {
     for (const span of this.#spans)
-      if (span.carrier?.first === first) span.carrier = { first, openItems: [undefined] };
+      if (span.owner?.first === first) span.owner = { first, openItems: [undefined] };
   }
 
   /** This item, and all after it, are handed back, and were in no batch. */
-  seal(item: T): void {
-    this.#sealedAt ??= { position: this.#tryRead(item) };
+  stopBefore(item: T): void {
+    this.#stoppedBefore ??= { position: this.#tryRead(item) };
   }
 
   #commit(): void {
@@ -118,9 +118,9 @@ export class CommittedPosition<T> {
     if (span !== undefined) return span.from > position;
     const { ledger } = this.#queue;
     // What waits with nobody before it cannot be looked at: it will be in a moment.
-    if (this.#sealedAt === undefined && ledger.queued === 0) return ledger.waiting === 0;
+    if (this.#stoppedBefore === undefined && ledger.queued === 0) return ledger.waiting === 0;
     const next =
-      this.#sealedAt === undefined ? this.#tryRead(this.#queue.itemAt(0)) : this.#sealedAt.position;
+      this.#stoppedBefore === undefined ? this.#tryRead(this.#queue.itemAt(0)) : this.#stoppedBefore.position;
     return next !== undefined && next > position;
   }
 
@@ -141,7 +141,7 @@ export class CommittedPosition<T> {
     );
   }
 
-  #wentDown(position: Position, before: Position): BackpressureError {
+  #decreased(position: Position, before: Position): BackpressureError {
     return this.#queue.errors.create(
       'ERR_BACKPRESSURE_HANDLER_FAILED',
       `positionOf failed: positions must not go down, but ${position} came after ${before}`,
@@ -161,5 +161,5 @@ export class CommittedPosition<T> {
 /** Two spans that have settled, one after the other. */
 function join(before: Span, after: Span): Span {
   const below = after.below ?? (after.from > before.to ? before.to : before.below);
-  return { from: before.from, to: after.to, below, carrier: undefined };
+  return { from: before.from, to: after.to, below, owner: undefined };
 }

@@ -51,7 +51,7 @@ export class FlushWaiters {
   /** Resolves when everything that has arrived so far has settled. Nobody needs to handle its rejection. */
   settled(progress: Progress): Promise<void> {
     const { arrived, decided, admitted, settledBelow } = progress;
-    this.#takeBack(arrived);
+    this.#limitTo(arrived);
     this.check(progress);
     if (decided >= arrived && settledBelow >= admitted) return Promise.resolve();
     const last = this.#last;
@@ -67,13 +67,13 @@ export class FlushWaiters {
   }
 
   /** Calls `resolve` once everything that has arrived so far has settled; at once if it has. The caller can be withdrawn. */
-  add(progress: Progress, resolve: () => void, reject: (error: Error) => void): FlushWaiter {
-    this.#takeBack(progress.arrived);
+  addWaiter(progress: Progress, resolve: () => void, reject: (error: Error) => void): FlushWaiter {
+    this.#limitTo(progress.arrived);
     return this.#append(progress, resolve, reject, undefined);
   }
 
   /** An offer may have been taken back: those who called in the middle of it wait for one item too many. */
-  #takeBack(arrived: number): void {
+  #limitTo(arrived: number): void {
     for (let waiter = this.#last; waiter !== undefined && waiter.arrivals > arrived; waiter = waiter.previous)
       waiter.arrivals = arrived;
   }

@@ -4,7 +4,7 @@ import { settlementOf } from '../../guards/user-callbacks.js';
 import type { DropReason } from '../../api/states.js';
 
 /** So many outcomes are told without waiting for the next occasion: a long burst of drops must not pile them up. */
-const MOST_KEPT = 1_000;
+const MAX_REPORTED_AT_ONCE = 1_000;
 
 export interface WeighedItems<T> {
   readonly items: readonly T[];
@@ -20,7 +20,7 @@ export class SettlementLog<T> {
   readonly #onSettled: SinkOptions<T>['onSettled'];
   readonly #onThrow: (name: string, thrown: unknown) => void;
   readonly #runInContext: (deliver: () => void) => void;
-  #kept: Settlement<T>[] = [];
+  #pending: Settlement<T>[] = [];
   /** What was dropped while the outcomes of a long queue are told: it comes after them. */
   #droppedBehindQueue: Settlement<T>[] | undefined;
 
@@ -36,31 +36,31 @@ export class SettlementLog<T> {
   }
 
   get isEmpty(): boolean {
-    return this.#kept.length === 0;
+    return this.#pending.length === 0;
   }
 
   /** @param weights of `items`; without them each weighs 1 */
   flushed(items: T[], weights: ArrayLike<number> | undefined): void {
     if (this.#onSettled === undefined) return;
     for (const [place, item] of items.entries())
-      this.#kept.push({ item, weight: weights?.[place] ?? 1, outcome: 'flushed' });
+      this.#pending.push({ item, weight: weights?.[place] ?? 1, outcome: 'flushed' });
   }
 
   failed(failures: FailedItem<T>[]): void {
     if (this.#onSettled === undefined) return;
-    for (const failure of failures) this.#kept.push({ ...failure, outcome: 'failed' });
+    for (const failure of failures) this.#pending.push({ ...failure, outcome: 'failed' });
   }
 
   dropped(item: T, weight: number, reason: DropReason): void {
     if (this.#onSettled === undefined) return;
-    const kept = this.#droppedBehindQueue ?? this.#kept;
+    const kept = this.#droppedBehindQueue ?? this.#pending;
     kept.push({ item, weight, outcome: 'dropped', reason });
-    if (this.#kept.length >= MOST_KEPT) this.#runInContext(() => this.deliver());
+    if (this.#pending.length >= MAX_REPORTED_AT_ONCE) this.#runInContext(() => this.deliver());
   }
 
   /** There are so many outcomes that they are told in several turns of the event loop. */
   isLong(count: number): boolean {
-    return this.#onSettled !== undefined && count > MOST_KEPT;
+    return this.#onSettled !== undefined && count > MAX_REPORTED_AT_ONCE;
   }
 
   /**
@@ -72,14 +72,14 @@ export class SettlementLog<T> {
     this.#droppedBehindQueue = [];
     // Not from within the call that has ended the sink.
     await Promise.resolve();
-    await this.#tellInTurns(items.length, (start, end) => {
+    await this.#reportInTurns(items.length, (start, end) => {
       const slice = { items: items.slice(start, end), weights: weights?.subarray(start, end) };
       return failuresOf(slice, error).map((failure) => ({ ...failure, outcome: 'failed' }));
     });
-    await this.#tellInTurns(waiting.length, (start, end) =>
+    await this.#reportInTurns(waiting.length, (start, end) =>
       waiting.slice(start, end).map((item) => ({ item, weight: 1, outcome: 'dropped', reason: 'aborted' })),
     );
-    this.#kept = this.#kept.concat(this.#droppedBehindQueue);
+    this.#pending = this.#pending.concat(this.#droppedBehindQueue);
     this.#droppedBehindQueue = undefined;
     this.deliver();
   }
@@ -87,26 +87,29 @@ export class SettlementLog<T> {
   /** Tells failures by the thousand, after `before`, in as many turns of the event loop as it takes. Never rejects. */
   async failInTurns(failures: readonly FailedItem<T>[], before: Promise<void> | undefined): Promise<void> {
     await before;
-    await this.#tellInTurns(failures.length, (start, end) =>
+    await this.#reportInTurns(failures.length, (start, end) =>
       failures.slice(start, end).map((failure) => ({ ...failure, outcome: 'failed' })),
     );
   }
 
-  async #tellInTurns(count: number, settle: (start: number, end: number) => Settlement<T>[]): Promise<void> {
-    for (let start = 0; start < count; start += MOST_KEPT) {
+  async #reportInTurns(
+    count: number,
+    settle: (start: number, end: number) => Settlement<T>[],
+  ): Promise<void> {
+    for (let start = 0; start < count; start += MAX_REPORTED_AT_ONCE) {
       this.deliver();
-      this.#tell(settle(start, Math.min(count, start + MOST_KEPT)));
+      this.#report(settle(start, Math.min(count, start + MAX_REPORTED_AT_ONCE)));
       if (turnBudget.isSpent) await turnBudget.nextTurn();
     }
   }
 
   deliver(): void {
-    const settlements = this.#kept;
-    this.#kept = [];
-    this.#tell(settlements);
+    const settlements = this.#pending;
+    this.#pending = [];
+    this.#report(settlements);
   }
 
-  #tell(settlements: Settlement<T>[]): void {
+  #report(settlements: Settlement<T>[]): void {
     if (settlements.length === 0) return;
     const fail = (thrown: unknown) => this.#onThrow('onSettled', thrown);
     try {

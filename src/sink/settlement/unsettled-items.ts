@@ -5,11 +5,11 @@ export interface Part<T> {
 }
 
 /** The items that did not arrive, and are to be handed back. */
-export class Unsettled<T> {
+export class UnsettledItems<T> {
   #parts: Part<T>[] = [];
   #taken: Part<T>[] = [];
 
-  add(first: number, items: T[]): void {
+  addPart(first: number, items: T[]): void {
     if (items.length > 0) this.#parts.push({ first, items });
   }
 
@@ -24,7 +24,7 @@ export class Unsettled<T> {
   }
 
   /** Those that have not been taken yet, in order, and among them those of `others`, which are only lent. */
-  take(others: Part<T>[] = []): T[] {
+  takeAll(others: Part<T>[] = []): T[] {
     const parts = this.#parts;
     this.#parts = [];
     this.#taken.push(...parts);

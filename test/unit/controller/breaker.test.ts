@@ -190,7 +190,7 @@ describe('the circuit breaker', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('holds a flight that it had let go, where it opens again before the call', async () => {
+  it('holds a delivery that it had let go, where it opens again before the call', async () => {
     const { clock, controller, calls, states } = start(
       { concurrency: 3, breaker: { ...breaker, failures: 1 }, maxBufferSize: 3 },
       [{ kind: 'throws' }, { kind: 'ok' }, { kind: 'throws' }],
@@ -231,7 +231,7 @@ describe('the circuit breaker', () => {
     ]);
   });
 
-  it('has a flight in its delay make the probe, and lets the others wait theirs out', async () => {
+  it('has a delivery in its delay make the probe, and lets the others wait theirs out', async () => {
     const { clock, controller, calls } = start(
       {
         concurrency: 3,
@@ -250,7 +250,7 @@ describe('the circuit breaker', () => {
     ]);
   });
 
-  it('holds a flight whose delay ends while it is open', async () => {
+  it('holds a delivery whose delay ends while it is open', async () => {
     const { clock, controller, calls } = start(
       {
         concurrency: 2,
@@ -288,7 +288,7 @@ describe('the circuit breaker', () => {
     expect(calls).toEqual([0, 1_000, 2_000, 3_000]);
   });
 
-  it('has the next batch make the probe where no flight waits', async () => {
+  it('has the next batch make the probe where no delivery waits', async () => {
     const { clock, controller, calls, states } = start(
       { concurrency: 3, retry: { attempts: 1 }, onFailed: () => undefined },
       [fails(10), fails(10), fails(10), fails(10), slow(10)],

@@ -54,7 +54,7 @@ describe('stop()', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_STOPPED' });
   });
 
-  it('lets a flush() resolve that waits for flights only', async () => {
+  it('lets a flush() resolve that waits for deliveries only', async () => {
     const { clock, controller } = startController({ batchSize: 1 }, [{ kind: 'slow', ms: 10 }]);
     void controller.push(1);
     await settle();
@@ -65,7 +65,7 @@ describe('stop()', () => {
     await expect(flushed).resolves.toBeUndefined();
   });
 
-  it('makes flush() reject, not hang, while pushes wait behind flights', async () => {
+  it('makes flush() reject, not hang, while pushes wait behind deliveries', async () => {
     const { controller } = startController({ maxBufferSize: 1 }, [{ kind: 'slow', ms: 10 }]);
     void controller.push(1);
     await settle();

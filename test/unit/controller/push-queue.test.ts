@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { WaitingLine } from '../../../src/controller/push-queue.js';
+import { PushQueue } from '../../../src/controller/push-queue.js';
 import { range, startController } from '../../support/destination.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
@@ -11,16 +11,16 @@ function line(maxBlockTimeMs = 100) {
   return {
     clock,
     timedOut,
-    line: new WaitingLine<number>(clock, maxBlockTimeMs, (item) => timedOut.push(item)),
+    line: new PushQueue<number>(clock, maxBlockTimeMs, (item) => timedOut.push(item)),
   };
 }
 
 describe('the waiting line', () => {
   it('lets in first come first served, as long as there is room', async () => {
     const { line: waiting } = line();
-    const answers = range(1, 5).map((item) => waiting.add(item));
+    const answers = range(1, 5).map((item) => waiting.enqueue(item));
     const admitted: number[] = [];
-    waiting.release(unsized, (item) => admitted.length < 3 && admitted.push(item) > 0);
+    waiting.admitWaiting(unsized, (item) => admitted.length < 3 && admitted.push(item) > 0);
     expect(admitted).toEqual([1, 2, 3]);
     expect(await Promise.all(answers.slice(0, 3))).toEqual([true, true, true]);
     expect(waiting.items()).toEqual([4, 5]);
@@ -28,9 +28,9 @@ describe('the waiting line', () => {
 
   it('leaves no timer once everybody has been let in', () => {
     const { clock, line: waiting } = line();
-    for (const item of range(1, 3)) void waiting.add(item);
+    for (const item of range(1, 3)) void waiting.enqueue(item);
     expect(clock.pending).toBe(1);
-    waiting.release(unsized, () => true);
+    waiting.admitWaiting(unsized, () => true);
     expect(clock.pending).toBe(0);
   });
 
@@ -39,9 +39,9 @@ describe('the waiting line', () => {
     const admitted: number[] = [];
     let next = 0;
     while (admitted.length < 5_000) {
-      for (let n = 0; n < 7 && next < 5_000; n++) void waiting.add(next++);
+      for (let n = 0; n < 7 && next < 5_000; n++) void waiting.enqueue(next++);
       let room = 1 + (admitted.length % 9);
-      waiting.release(unsized, (item) => room-- > 0 && admitted.push(item) > 0);
+      waiting.admitWaiting(unsized, (item) => room-- > 0 && admitted.push(item) > 0);
     }
     expect(admitted).toEqual(range(0, 4_999));
     expect(waiting.length).toBe(0);
@@ -49,9 +49,9 @@ describe('the waiting line', () => {
 
   it('answers false after maxBlockTimeMs, to the one who has waited so long and to no other', async () => {
     const { clock, line: waiting, timedOut } = line(100);
-    const first = waiting.add(1);
+    const first = waiting.enqueue(1);
     await clock.advance(60);
-    void waiting.add(2);
+    void waiting.enqueue(2);
     await clock.advance(39);
     expect(timedOut).toEqual([]);
     await clock.advance(1);
@@ -65,7 +65,7 @@ describe('the waiting line', () => {
 
   it('waits without a timer where there is no limit', async () => {
     const { clock, line: waiting } = line(Infinity);
-    void waiting.add(1);
+    void waiting.enqueue(1);
     expect(clock.pending).toBe(0);
     await clock.advance(1e9);
     expect(waiting.length).toBe(1);
@@ -73,7 +73,7 @@ describe('the waiting line', () => {
 
   it('rejects everybody, answers with their items, and leaves no timer', async () => {
     const { clock, line: waiting } = line();
-    const answers = [waiting.add(1), waiting.add(2)];
+    const answers = [waiting.enqueue(1), waiting.enqueue(2)];
     expect(waiting.rejectAll(new Error('over'))).toEqual([1, 2]);
     await Promise.all(answers.map((answer) => expect(answer).rejects.toThrow('over')));
     expect(waiting.length).toBe(0);
@@ -82,21 +82,21 @@ describe('the waiting line', () => {
 
   it('keeps the item when it cannot be measured', () => {
     const { clock, line: waiting } = line();
-    void waiting.add(1);
+    void waiting.enqueue(1);
     const measure = () => {
       throw new Error('no size');
     };
-    expect(() => waiting.release(measure, () => true)).toThrow('no size');
+    expect(() => waiting.admitWaiting(measure, () => true)).toThrow('no size');
     expect(waiting.items()).toEqual([1]);
     expect(clock.pending).toBe(1);
   });
 
   it('does not reject the one who is being let in, when a listener ends everything at that moment', async () => {
     const { line: waiting } = line();
-    const answers = [waiting.add(1), waiting.add(2), waiting.add(3)];
+    const answers = [waiting.enqueue(1), waiting.enqueue(2), waiting.enqueue(3)];
     for (const answer of answers) answer.catch(() => undefined);
     let rejected: number[] = [];
-    waiting.release(unsized, () => {
+    waiting.admitWaiting(unsized, () => {
       rejected = waiting.rejectAll(new Error('over'));
       return true;
     });
@@ -107,10 +107,10 @@ describe('the waiting line', () => {
 
   it('still has the one who is being measured, and does not let it in once everybody has been rejected', async () => {
     const { line: waiting } = line();
-    const answers = [waiting.add(1), waiting.add(2)];
+    const answers = [waiting.enqueue(1), waiting.enqueue(2)];
     const lengths: number[] = [];
     const admitted: number[] = [];
-    waiting.release(
+    waiting.admitWaiting(
       () => {
         lengths.push(waiting.length);
         waiting.rejectAll(new Error('over'));
@@ -124,9 +124,9 @@ describe('the waiting line', () => {
 
   it('admits by the size as it is now', () => {
     const { line: waiting } = line();
-    for (const item of range(1, 3)) void waiting.add(item);
+    for (const item of range(1, 3)) void waiting.enqueue(item);
     const admitted: number[] = [];
-    waiting.release(
+    waiting.admitWaiting(
       (item) => 10 * item,
       (_item, bytes) => bytes < 30 && admitted.push(bytes) > 0,
     );

@@ -294,7 +294,7 @@ describe('unset values follow from set ones', () => {
       { batchSize: 7, concurrency: 2 },
     ],
     [
-      'drop_oldest: flights hold at most half',
+      'drop_oldest: deliveries hold at most half',
       { strategy: 'drop_oldest', maxBufferSize: 10, batchSize: 10, concurrency: 2 },
       undefined,
       { batchSize: 2, concurrency: 2 },

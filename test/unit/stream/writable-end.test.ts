@@ -216,7 +216,7 @@ describe('end()', () => {
     expect(seen).toEqual(['finish']);
   });
 
-  it('waits for every flight, in whatever order they answer', async () => {
+  it('waits for every delivery, in whatever order they answer', async () => {
     const { stream, destination } = create({ concurrency: 3, batchSize: 1 });
     const seen = record(stream, ['finish']);
     for (const item of range(4)) stream.write(item);

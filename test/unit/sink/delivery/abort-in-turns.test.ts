@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { expect, test, vi } from 'vitest';
 import { BackpressureWritable, type Settlement } from '../../../../src/index.js';
-import { inOrder, Unsettled } from '../../../../src/sink/settlement/unsettled-items.js';
+import { inOrder, UnsettledItems } from '../../../../src/sink/settlement/unsettled-items.js';
 
 test('destroy() of a long queue: the ledger is right at once, onSettled gets at most 1,000 outcomes a call, in order', async () => {
   const told: Settlement<number>[][] = [];
@@ -85,10 +85,10 @@ test('a batch of 20,000 items that fails as a whole: onFailed gets all of them, 
 
 test('items that are arrays, or say that they may be spread, come back as they are', () => {
   const spreadable = { [Symbol.isConcatSpreadable]: true, length: 1, 0: 'inner' };
-  const unsettled = new Unsettled<unknown>();
-  unsettled.add(2, [[1, 2], spreadable]);
-  unsettled.add(0, [[]]);
-  expect(unsettled.take()).toEqual([[], [1, 2], spreadable]);
+  const unsettled = new UnsettledItems<unknown>();
+  unsettled.addPart(2, [[1, 2], spreadable]);
+  unsettled.addPart(0, [[]]);
+  expect(unsettled.takeAll()).toEqual([[], [1, 2], spreadable]);
   const all = inOrder([{ first: 0, items: [1] }]);
   all.pop();
   expect(unsettled.everything()).toHaveLength(3);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readFlushAnswer as read } from '../../../../src/sink/delivery/flush-result.js';
+import { interpretResult as read } from '../../../../src/sink/delivery/flush-result.js';
 import { ItemError, StageErrors } from '../../../../src/api/errors.js';
 
 const stageErrors = new StageErrors();

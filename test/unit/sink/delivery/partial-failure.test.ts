@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { findPartialFailure } from '../../../../src/sink/delivery/partial-failure.js';
-import { readFlushAnswer as read } from '../../../../src/sink/delivery/flush-result.js';
+import { interpretResult as read } from '../../../../src/sink/delivery/flush-result.js';
 import { StageErrors } from '../../../../src/api/errors.js';
 
 const readFlushAnswer = (answer: unknown, length: number) => read(answer, length, new StageErrors());

@@ -18,37 +18,37 @@ function breakerIn(settings: Partial<typeof SETTINGS> = {}) {
 
 const error = new Error('down');
 
-/** A breaker brought into each state, at the time 10: the flight 1 has failed twice, the flight 7 is the probe. */
+/** A breaker brought into each state, at the time 10: the delivery 1 has failed twice, the delivery 7 is the probe. */
 const reach: Record<string, () => ReturnType<typeof breakerIn>> = {
   closed: () => breakerIn(),
   'closed, one failure': () => {
     const made = breakerIn();
-    made.breaker.failed(1, error, 0, 0);
+    made.breaker.onTransportFailure(1, error, 0, 0);
     return made;
   },
   open: () => {
     const made = reach['closed, one failure']!();
-    made.breaker.failed(1, error, 10, 10);
+    made.breaker.onTransportFailure(1, error, 10, 10);
     return made;
   },
   half_open: () => {
     const made = reach['open']!();
-    made.breaker.poll(60);
+    made.breaker.evaluate(60);
     return made;
   },
   probing: () => {
     const made = reach['half_open']!();
-    made.breaker.probe(7);
+    made.breaker.beginProbe(7);
     return made;
   },
 };
 
 const stimuli: Record<string, (breaker: Breaker) => void> = {
-  answered: (breaker) => breaker.answered(),
-  'failed (probe)': (breaker) => breaker.failed(7, error, 60, 60),
-  'failed (other)': (breaker) => breaker.failed(1, error, 60, 60),
-  'polled early': (breaker) => breaker.poll(59),
-  'polled in time': (breaker) => breaker.poll(60),
+  answered: (breaker) => breaker.onResponse(),
+  'failed (probe)': (breaker) => breaker.onTransportFailure(7, error, 60, 60),
+  'failed (other)': (breaker) => breaker.onTransportFailure(1, error, 60, 60),
+  'polled early': (breaker) => breaker.evaluate(59),
+  'polled in time': (breaker) => breaker.evaluate(60),
 };
 
 describe('the breaker', () => {
@@ -82,10 +82,10 @@ describe('the breaker', () => {
   it('counts failures in a row only', () => {
     const { breaker } = breakerIn({ failures: 3 });
     for (let round = 0; round < 9; round++) {
-      breaker.failed(round, error, round, round);
-      breaker.failed(round, error, round, round);
+      breaker.onTransportFailure(round, error, round, round);
+      breaker.onTransportFailure(round, error, round, round);
       expect(breaker.isHealthy).toBe(false);
-      breaker.answered();
+      breaker.onResponse();
       expect(breaker.isHealthy).toBe(true);
     }
     expect(breaker.state).toBe('closed');
@@ -100,7 +100,7 @@ describe('the breaker', () => {
   });
 
   it.each(['closed', 'open', 'probing'])('asserts that no probe begins while %s', (state) => {
-    expect(() => reach[state]!().breaker.probe(9)).toThrow('one probe, while half open');
+    expect(() => reach[state]!().breaker.beginProbe(9)).toThrow('one probe, while half open');
   });
 
   it('opens for longer each time, and starts anew after an answer', () => {
@@ -112,35 +112,35 @@ describe('the breaker', () => {
       if (phase.kind !== 'open') throw new Error(phase.kind);
       delays.push(phase.until - now);
       now = phase.until;
-      breaker.poll(now);
-      breaker.probe(round);
-      breaker.failed(round, error, now, now);
+      breaker.evaluate(now);
+      breaker.beginProbe(round);
+      breaker.onTransportFailure(round, error, now, now);
     }
     expect(delays).toEqual([50, 100, 200, 400, 500, 500]);
-    breaker.answered();
-    breaker.failed(1, error, 9_000, 9_000);
-    breaker.failed(1, error, 9_000, 9_000);
+    breaker.onResponse();
+    breaker.onTransportFailure(1, error, 9_000, 9_000);
+    breaker.onTransportFailure(1, error, 9_000, 9_000);
     expect(breaker.phase).toMatchObject({ kind: 'open', openings: 1, until: 9_050 });
   });
 
   it('is open for at least as long as an error of this outage has told', () => {
     const told = (retryAfterMs: number) => Object.assign(new Error('busy'), { retryAfterMs });
     const { breaker } = breakerIn();
-    breaker.failed(1, told(300), 0, 0);
-    breaker.failed(2, error, 10, 10);
+    breaker.onTransportFailure(1, told(300), 0, 0);
+    breaker.onTransportFailure(2, error, 10, 10);
     expect(breaker.phase).toMatchObject({ kind: 'open', until: 300 });
     // By a call that began before.
-    breaker.failed(3, told(400), 20, 20);
+    breaker.onTransportFailure(3, told(400), 20, 20);
     expect(breaker.nextProbeAt).toBe(420);
-    breaker.failed(4, told(10), 30, 30);
+    breaker.onTransportFailure(4, told(10), 30, 30);
     expect(breaker.nextProbeAt).toBe(420);
-    breaker.poll(420);
-    breaker.probe(1);
-    breaker.failed(1, told(Infinity), 500, 500);
+    breaker.evaluate(420);
+    breaker.beginProbe(1);
+    breaker.onTransportFailure(1, told(Infinity), 500, 500);
     expect(breaker.phase).toMatchObject({ kind: 'open', until: 500 + LONGEST_DELAY_MS });
-    breaker.answered();
-    breaker.failed(1, error, 600, 600);
-    breaker.failed(1, error, 600, 600);
+    breaker.onResponse();
+    breaker.onTransportFailure(1, error, 600, 600);
+    breaker.onTransportFailure(1, error, 600, 600);
     expect(breaker.phase).toMatchObject({ kind: 'open', until: 650 });
   });
 
@@ -148,16 +148,16 @@ describe('the breaker', () => {
     const { breaker } = reach['probing']!();
     expect(breaker.outageEndsAt).toBe(5_000);
     expect(breaker.nextProbeAt).toBe(Infinity);
-    breaker.failed(1, error, 1_000, 1_000);
-    breaker.failed(7, error, 4_950, 4_950);
+    breaker.onTransportFailure(1, error, 1_000, 1_000);
+    breaker.onTransportFailure(7, error, 4_950, 4_950);
     expect(breaker.outageEndsAt).toBe(5_000);
     expect(breaker.nextProbeAt).toBe(5_000);
-    breaker.excuse(300);
+    breaker.excludeFromOutage(300);
     expect(breaker.outageEndsAt).toBe(5_300);
     expect(breaker.nextProbeAt).toBe(4_950 + 100);
-    breaker.answered();
+    breaker.onResponse();
     expect(breaker.outageEndsAt).toBe(Infinity);
-    breaker.excuse(300);
+    breaker.excludeFromOutage(300);
     expect(breaker.isHealthy).toBe(true);
     expect(breakerIn().breaker.nextProbeAt).toBe(Infinity);
   });
@@ -168,11 +168,11 @@ describe('the breaker', () => {
     ['after it', 9_000, true],
   ])('is over once a probe has failed that began %s: %s', (_when, startedAt, isOver) => {
     const { breaker } = reach['probing']!();
-    breaker.failed(1, error, startedAt, 9_500);
-    expect(breaker.isOver).toBe(false);
-    breaker.failed(7, error, startedAt, 9_500);
-    expect(breaker.isOver).toBe(isOver);
-    breaker.poll(9_500);
+    breaker.onTransportFailure(1, error, startedAt, 9_500);
+    expect(breaker.isOutageOver).toBe(false);
+    breaker.onTransportFailure(7, error, startedAt, 9_500);
+    expect(breaker.isOutageOver).toBe(isOver);
+    breaker.evaluate(9_500);
     expect(breaker.state).toBe('half_open');
   });
 
@@ -184,12 +184,12 @@ describe('the breaker', () => {
       [60_000, 50],
     ] as const) {
       const { breaker } = breakerIn({ failures: 1, maxOutageMs: Infinity });
-      breaker.failed(1, error, 0, 0);
+      breaker.onTransportFailure(1, error, 0, 0);
       let now = 0;
       for (let round = 0; round < 9; round++) {
-        breaker.poll((now = breaker.nextProbeAt));
-        breaker.probe(round);
-        breaker.failed(round, error, now, (now += tookMs));
+        breaker.evaluate((now = breaker.nextProbeAt));
+        breaker.beginProbe(round);
+        breaker.onTransportFailure(round, error, now, (now += tookMs));
       }
       expect(breaker.nextProbeAt - now).toBe(delayMs);
     }
@@ -198,7 +198,7 @@ describe('the breaker', () => {
   it('keeps the last error, for the cause', () => {
     const { breaker } = reach['open']!();
     const last = new Error('still down');
-    breaker.failed(2, last, 20, 20);
+    breaker.onTransportFailure(2, last, 20, 20);
     expect(breaker.phase.streak).toEqual({ failures: 3, since: 0, error: last, notBefore: 20 });
   });
 });

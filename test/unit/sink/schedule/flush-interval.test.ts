@@ -5,7 +5,7 @@ import { nextFlushInterval, spacingAfter } from '../../../../src/sink/schedule/f
 const bounds = { minFlushIntervalMs: 100, maxFlushIntervalMs: 1_000, targetLatencyMs: 200 };
 
 /** All of it came within the lower bound. */
-const whole = (latencyMs: number) => ({ latencyMs, share: 1, steady: 0 });
+const whole = (latencyMs: number) => ({ latencyMs, minIntervalShare: 1, steady: 0 });
 
 describe('the flush interval', () => {
   it.each([
@@ -24,16 +24,22 @@ describe('the flush interval', () => {
     ['shrinks × 0.8 after a fast one that stands for less', 99, 0.51, 800],
     ['shrinks after one that is neither slow nor fast', 300, 0.99, 800],
     ['grows after a slow one all the same', 301, 0.01, 1_000],
-  ])('of batches that hold more than the lower bound allows, %s', (_case, latencyMs, share, expected) => {
-    expect(nextFlushInterval(1_000, { latencyMs, share, steady: 0 }, bounds)).toBeCloseTo(expected, 9);
-  });
+  ])(
+    'of batches that hold more than the lower bound allows, %s',
+    (_case, latencyMs, minIntervalShare, expected) => {
+      expect(nextFlushInterval(1_000, { latencyMs, minIntervalShare, steady: 0 }, bounds)).toBeCloseTo(
+        expected,
+        9,
+      );
+    },
+  );
 
   it.each([
     ['stays after three in a row', 2, 200, 500],
     ['shrinks × 0.8 after the fourth', 3, 200, 400],
     ['stays after any number that miss the target', 9, 201, 500],
   ])('of flushes that keep the target and are not fast, %s', (_case, steady, latencyMs, expected) => {
-    expect(nextFlushInterval(500, { latencyMs, share: 1, steady }, bounds)).toBe(expected);
+    expect(nextFlushInterval(500, { latencyMs, minIntervalShare: 1, steady }, bounds)).toBe(expected);
   });
 
   it('stays within its bounds whatever the latencies', () => {

@@ -5,7 +5,7 @@ const nothing: Progress = { arrived: 0, decided: 0, admitted: 0, settledBelow: 0
 
 function waitIn(waiters: FlushWaiters, progress: Progress) {
   const seen: { state: 'open' | 'kept' | Error } = { state: 'open' };
-  const waiter = waiters.add(
+  const waiter = waiters.addWaiter(
     progress,
     () => (seen.state = 'kept'),
     (error) => (seen.state = error),

@@ -12,33 +12,33 @@ export interface Failure<T> {
 }
 
 /** What is to be done after a call. */
-export interface Verdict<T> {
+export interface CallDisposition<T> {
   /** Failed for good. */
   failures: Failure<T>[];
   /** So many of `failures` did arrive, as the destination told; which ones is not known. */
-  toldFlushed: number;
+  countedFlushed: number;
   /** Called once more; failed with this, should it not come to that. */
-  again: Failure<T>[];
+  retried: Failure<T>[];
 }
 
 /** A call has failed for all items alike. */
 export interface WholeFailure {
   error: Error;
   ambiguous: boolean;
-  isCalledAgain: boolean;
+  isRetried: boolean;
 }
 
-export const SETTLED: Verdict<never> = { failures: [], toldFlushed: 0, again: [] };
+export const SETTLED: CallDisposition<never> = { failures: [], countedFlushed: 0, retried: [] };
 
 /** Nothing is to be done for single items. */
 export function isPlainSuccess(outcome: CallOutcome): boolean {
   return outcome.kind === 'answered' && outcome.answer === undefined;
 }
 
-export function wholeVerdict<T>(failures: Failure<T>[], isCalledAgain: boolean): Verdict<T> {
-  return isCalledAgain
-    ? { failures: [], toldFlushed: 0, again: failures }
-    : { failures, toldFlushed: 0, again: [] };
+export function wholeBatch<T>(failures: Failure<T>[], isRetried: boolean): CallDisposition<T> {
+  return isRetried
+    ? { failures: [], countedFlushed: 0, retried: failures }
+    : { failures, countedFlushed: 0, retried: [] };
 }
 
 export function inBatchOrder<T>(failures: Failure<T>[]): FailedItem<T>[] {

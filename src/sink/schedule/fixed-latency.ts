@@ -10,13 +10,13 @@ const WINDOW = 8;
 /** Sizes that differ by less tell nothing. */
 const LEAST_SPREAD = 1.2;
 /** What no line between a constant and one without a fixed part explains, as a logarithm: the destination has changed. */
-const SURPRISE = Math.log(1.5);
+const CHANGED_LOG_RATIO = Math.log(1.5);
 /** So much faster than the line: it has changed for the better. */
-const RELIEF = 0.75;
+const FASTER_RATIO = 0.75;
 /** Faster than a clock can tell. */
 const LEAST_LATENCY_MS = 0.01;
 
-export class FixedPart {
+export class FixedLatency {
   readonly #items = new Float64Array(WINDOW);
   readonly #latenciesMs = new Float64Array(WINDOW);
   #count = 0;
@@ -40,10 +40,10 @@ export class FixedPart {
 
   #hasChanged(items: number, latencyMs: number): boolean {
     if (this.#count === 0) return false;
-    if (this.#isKnown && latencyMs < RELIEF * (this.#fixedMs + this.#perItemMs * items)) return true;
+    if (this.#isKnown && latencyMs < FASTER_RATIO * (this.#fixedMs + this.#perItemMs * items)) return true;
     const change = Math.log(latencyMs / this.#latenciesMs[this.#last]!);
     const growth = Math.log(items / this.#items[this.#last]!);
-    return Math.max(Math.min(0, growth) - change, change - Math.max(0, growth)) > SURPRISE;
+    return Math.max(Math.min(0, growth) - change, change - Math.max(0, growth)) > CHANGED_LOG_RATIO;
   }
 
   /** Milliseconds, at most those of the shortest flush; 0 as long as it is not known. */

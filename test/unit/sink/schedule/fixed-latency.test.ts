@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { FixedPart } from '../../../../src/sink/schedule/fixed-part.js';
+import { FixedLatency } from '../../../../src/sink/schedule/fixed-latency.js';
 import { SeededRandom } from '../../../support/seeded-random.js';
 
 function estimate(...flushes: [items: number, latencyMs: number][]): number {
-  const part = new FixedPart();
+  const part = new FixedLatency();
   let ms = NaN;
   for (const [items, latencyMs] of flushes) {
     part.onFlush(items, latencyMs);
