@@ -96,7 +96,7 @@ export interface Strides {
   readonly most: number;
 }
 
-const ROW_STRIDES: Strides = { first: 1, most: 64 };
+const ROW_STRIDES: Strides = { first: 1, most: 1024 };
 
 /** A loop's own view of the budget. It looks at the clock every few pieces of work: the slower they are, the more often. */
 export class WorkPacer {

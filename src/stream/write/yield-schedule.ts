@@ -1,7 +1,7 @@
 import { WorkPacer, type Strides, type TurnBudget } from '../../common/turn-budget.js';
 
 /** Each look costs an item the fast path. A small `yieldEvery` comes before the first one. */
-const STRIDES: Strides = { first: 32, most: 256 };
+const STRIDES: Strides = { first: 32, most: 4096 };
 
 /**
  * When a producer yields to the event loop: after each `every` items that are offered, or once the turn has taken its time. A producer that
