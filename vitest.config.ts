@@ -3,6 +3,10 @@ import { defineConfig } from 'vitest/config';
 
 const source = (file: string) => fileURLToPath(new URL(`./src/${file}`, import.meta.url));
 
+/** A long campaign of random cases takes as long as it was asked for. */
+const isCampaign = process.env['SPILLWAY_TEST_RUNS'] !== undefined;
+const timeout = (usualMs: number) => (isCampaign ? 24 * 3_600_000 : usualMs);
+
 export default defineConfig({
   // Tests and the README's examples may name the package as users do; they need no build.
   resolve: {
@@ -21,7 +25,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{unit,property,simulator,soak}/**/*.test.ts'],
-          testTimeout: 30_000,
+          testTimeout: timeout(30_000),
           sequence: { groupOrder: 0 },
         },
       },
@@ -31,7 +35,7 @@ export default defineConfig({
           name: 'server',
           include: ['test/{integration,fault,recipes}/**/*.test.ts'],
           exclude: ['test/fault/slow/**'],
-          testTimeout: 60_000,
+          testTimeout: timeout(60_000),
           hookTimeout: 60_000,
           // Most of these files start a server of their own: two at a time, and after the others.
           maxWorkers: 2,
@@ -44,7 +48,7 @@ export default defineConfig({
           // Real faults that take their time: servers that go down, disks that fill up, many kills.
           name: 'faults',
           include: ['test/fault/slow/**/*.test.ts'],
-          testTimeout: 180_000,
+          testTimeout: timeout(180_000),
           hookTimeout: 60_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },

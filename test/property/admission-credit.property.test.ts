@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AdmissionQueue } from '../../src/buffer/admission-queue.js';
 import type { QueueSettings } from '../../src/buffer/queue-settings.js';
 import type { BackpressureState } from '../../src/api/states.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
 /** What may happen to a queue. */
 type Step =
@@ -158,7 +159,7 @@ describe('admission credit', () => {
         if (given.looks === 'shed' || given.looks === 'both') expect(withCredit).toBe(0);
         onCredit[given.looks] += withCredit;
       }),
-      { numRuns: 1_000 },
+      fastCheckRuns(1_000),
     );
     expect(onCredit.no).toBeGreaterThan(1_000);
     expect(onCredit.sizeOf).toBeGreaterThan(1_000);

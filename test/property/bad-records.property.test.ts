@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { stringify } from 'lossless-json';
 import { describe, expect, it } from 'vitest';
 import { keepCsv, keepNdjson } from '../support/cli-records.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const MAX_RECORD_BYTES = 2_000;
 
@@ -88,7 +89,7 @@ describe('damaged records', () => {
         const bad = written.filter((_, index) => records[index]![1] !== undefined);
         expect(texts).toEqual(bad.map((one) => one.replace('\xff', '\ufffd')));
       }),
-      { numRuns: 1_000 },
+      fastCheckRuns(1_000),
     );
   });
 
@@ -121,7 +122,7 @@ describe('damaged records', () => {
           expect(found.filter((one) => damaged.has(one.line)).map((one) => one.line)).toEqual([...damaged]);
         },
       ),
-      { numRuns: 500 },
+      fastCheckRuns(500),
     );
   });
 
@@ -160,7 +161,7 @@ describe('damaged records', () => {
           expect(outline).toEqual(expected);
         },
       ),
-      { numRuns: 1_000 },
+      fastCheckRuns(1_000),
     );
   });
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { keepCsv, readCsv, type CsvSettings, type KeptRecord } from '../support/cli-records.js';
 import type { CsvRow } from '../../src/cli/csv/csv-reader.js';
 import { referenceRecords, type ReferenceRecord } from '../support/csv-reference.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const settings: fc.Arbitrary<CsvSettings> = fc.record({
   delimiter: fc.constantFrom(',', ',', ',', '\t', ';', '|', ' ', '\\', ']', '^', '-', 'a', '0'),
@@ -57,7 +58,7 @@ describe('any bytes, read on after bad records', () => {
         expect(error).toBeUndefined();
         expect(asReference(records)).toEqual(referenceRecords(bytes, options));
       }),
-      { numRuns: 5_000 },
+      fastCheckRuns(5_000),
     );
   });
 
@@ -67,7 +68,7 @@ describe('any bytes, read on after bad records', () => {
         expect(keepCsv(bytes, at, options)).toEqual(keepCsv(bytes, [], options));
         expect(readCsv(bytes, at, options)).toEqual(readCsv(bytes, [], options));
       }),
-      { numRuns: 2_000 },
+      fastCheckRuns(2_000),
     );
   });
 
@@ -81,7 +82,7 @@ describe('any bytes, read on after bad records', () => {
         const bad = kept[firstBad];
         expect(error).toBe(bad !== undefined && 'fault' in bad ? bad.fault : undefined);
       }),
-      { numRuns: 2_000 },
+      fastCheckRuns(2_000),
     );
   });
 
@@ -94,7 +95,7 @@ describe('any bytes, read on after bad records', () => {
         const written = bytes.toString('latin1').replace(/^\xef\xbb\xbf/, '');
         if (written !== '') expect(lines[0]).toBe(1);
       }),
-      { numRuns: 1_000 },
+      fastCheckRuns(1_000),
     );
   });
 });

@@ -6,10 +6,10 @@ import { resolveSink, resolveTransform } from '../../src/settings/resolve-sink.j
 import type { TransformOptions, WritableOptions } from '../../src/api/options.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { endOf, turn } from '../support/stream.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const LARGEST = Number.MAX_SAFE_INTEGER;
 const LONGEST = 2 ** 31 - 1;
-const RUNS = Number(process.env['SPILLWAY_PROPERTY_RUNS'] ?? 500);
 
 const count = fc.constantFrom(1, 2, 3, 100, 2 ** 31, 2 ** 32 + 1, 2 ** 52, LARGEST - 1, LARGEST);
 const ratio = fc.constantFrom(Number.MIN_VALUE, 1e-300, 1e-12, 0.01, 0.5, 0.8, 1 - 2 ** -53, 1);
@@ -105,7 +105,7 @@ describe('values that follow from extreme options', () => {
         const { eventsFlushed, eventsDropped } = stream.getMetrics();
         expect(eventsFlushed + eventsDropped).toBe(2);
       }),
-      { numRuns: RUNS },
+      fastCheckRuns(500),
     );
   });
 
@@ -124,7 +124,7 @@ describe('values that follow from extreme options', () => {
         expect(await endOf(stream)).toBeUndefined();
         expect(stream.getMetrics()).toMatchObject({ eventsFlushed: 1, state: 'draining' });
       }),
-      { numRuns: RUNS },
+      fastCheckRuns(500),
     );
   });
 });

@@ -2,12 +2,7 @@ import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { INVALID_VARIANTS, type Behaviour } from '../support/destination.js';
 import { EngineRun, type Inside, type InsideAct, type Plan, type Step } from '../support/model-run.js';
-
-/** More for a long campaign: PROPERTY_RUNS=20000. */
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 400);
-/** A failure prints its seed and path: PROPERTY_REPLAY='{"seed":1,"path":"0"}' with `-t 'under block'` runs that one again. */
-const REPLAY = JSON.parse(process.env['PROPERTY_REPLAY'] ?? '{}') as { seed?: number; path?: string };
-const TIMEOUT_MS = 30_000 + RUNS * 50;
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const ms = (max: number) => fc.integer({ min: 0, max });
 const mask = fc.integer({ min: 0, max: 2 ** 31 - 1 });
@@ -220,16 +215,12 @@ function minimalStandard(seed: number): () => number {
 }
 
 describe('the engine keeps its promises after every step of any run', () => {
-  it.each(['block', 'drop_oldest', 'drop_newest', 'sample'] as const)(
-    'under %s',
-    { timeout: TIMEOUT_MS },
-    async (strategy) => {
-      await fc.assert(
-        fc.asyncProperty(planFor(strategy), async (plan) => {
-          await new EngineRun(plan).run();
-        }),
-        { numRuns: RUNS, ...REPLAY },
-      );
-    },
-  );
+  it.each(['block', 'drop_oldest', 'drop_newest', 'sample'] as const)('under %s', async (strategy) => {
+    await fc.assert(
+      fc.asyncProperty(planFor(strategy), async (plan) => {
+        await new EngineRun(plan).run();
+      }),
+      fastCheckRuns(400),
+    );
+  });
 });

@@ -1,6 +1,6 @@
 /**
  * Hostile user code: whatever callbacks, listeners and errors do, nothing becomes an unhandled rejection, an uncaught exception or a hang,
- * and every item is accounted for. `SPILLWAY_TEST_HOSTILE_CODE=10000` runs as many cases of each kind.
+ * and every item is accounted for.
  */
 
 import type { EventEmitter } from 'node:events';
@@ -24,8 +24,7 @@ import {
 } from '../support/hostile-code.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { expectLedger, turn } from '../support/stream.js';
-
-const RUNS = Number(process.env['SPILLWAY_TEST_HOSTILE_CODE'] ?? 150);
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const CALLBACKS = [
   'flush', 'onFailed', 'onSettled', 'shed', 'sizeOf', 'map', 'isRetryable', 'positionOf', 'random',
@@ -323,10 +322,10 @@ describe.each<Kind>(['writable', 'transform', 'controller'])('hostile code aroun
           await run.finish();
           expect(stray.found.splice(0), 'stray rejections or exceptions').toEqual([]);
         }),
-        { numRuns: RUNS },
+        fastCheckRuns(150),
       );
     } finally {
       stray.stop();
     }
-  }, 3_600_000);
+  });
 });

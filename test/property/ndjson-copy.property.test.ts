@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { NdjsonTranscoder } from '../../src/cli/ndjson/copy/transcoder.js';
 import type { ColumnType } from '../../src/postgres/encoding/text/text-encoders.js';
 import { columnOf, readable, transcodedBySlowPath } from '../support/ndjson-reference.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const SCALARS = [
   ...['bool', 'int2', 'int4', 'int8', 'oid', 'xid', 'cid', 'float4', 'float8', 'numeric', 'money', 'text'],
@@ -306,28 +307,28 @@ describe('any NDJSON into any columns', { timeout: 120_000 }, () => {
   it('gives the bytes that the long way gives, up to its first fault', () => {
     fc.assert(
       fc.property(load(value), (each) => compare(each, (block) => block)),
-      { numRuns: 1_500 },
+      fastCheckRuns(1_500),
     );
   });
 
   it('also where every record has a number', () => {
     fc.assert(
       fc.property(load(number, true), (each) => compare(each, (block) => block)),
-      { numRuns: 1_500 },
+      fastCheckRuns(1_500),
     );
   });
 
   it('also where every record has a text', () => {
     fc.assert(
       fc.property(load(string, true), (each) => compare(each, (block) => block)),
-      { numRuns: 1_000 },
+      fastCheckRuns(1_000),
     );
   });
 
   it('also where every record has an object or an array', () => {
     fc.assert(
       fc.property(load(nested, true), (each) => compare(each, (block) => block)),
-      { numRuns: 1_500 },
+      fastCheckRuns(1_500),
     );
   });
 
@@ -339,7 +340,7 @@ describe('any NDJSON into any columns', { timeout: 120_000 }, () => {
           return Buffer.concat([block.subarray(0, place), Buffer.of(byte), block.subarray(place)]);
         }),
       ),
-      { numRuns: 1_000 },
+      fastCheckRuns(1_000),
     );
   });
 });

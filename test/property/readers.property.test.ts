@@ -9,8 +9,7 @@ import { expect, it } from 'vitest';
 import { BackpressureTransform, type StrategyInput } from '../../src/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { ALL_EVENTS, closed, expectLedger, loadOf, turn, watchLedger } from '../support/stream.js';
-
-const RUNS = Number(process.env['SPILLWAY_CAMPAIGN_RUNS'] ?? 400);
+import { fastCheckRuns } from '../support/test-runs.js';
 
 /** Missing from the types of Node 20. */
 const { compose } = stream as unknown as { compose: (...stages: unknown[]) => Duplex };
@@ -345,6 +344,6 @@ it('readers of every manner get each item once, in order, or have it handed back
       for (const action of steps) await run.do(action);
       await run.finish();
     }),
-    { numRuns: RUNS },
+    fastCheckRuns(400),
   );
-}, 3_600_000);
+});

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { RecordStream } from '../../src/cli/records/record-stream.js';
 import type { SourceChunk } from '../../src/cli/input/source.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
 /** How many items each step of the parser brings, step after step; the answer of the last is that there is no more. */
 type Script = readonly number[];
@@ -82,6 +83,6 @@ it('brings all that its parser finds, in order, and ends', async () => {
         expect(taken).toEqual(Array.from({ length: all }, (_, index) => index));
       },
     ),
-    { numRuns: 1_000 },
+    fastCheckRuns(1_000),
   );
 });

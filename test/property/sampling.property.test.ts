@@ -6,10 +6,8 @@ import { AdmissionQueue } from '../../src/buffer/admission-queue.js';
 import type { QueueSettings } from '../../src/buffer/queue-settings.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { SeededRandom } from '../support/seeded-random.js';
+import { fastCheckRuns, IS_CAMPAIGN } from '../support/test-runs.js';
 
-/** SPILLWAY_TEST_CAMPAIGN=1: every period from 2 to 50 with every rate from 2 to 20, about two minutes. */
-const IS_CAMPAIGN = process.env['SPILLWAY_TEST_CAMPAIGN'] !== undefined;
-const RUNS = Number(process.env['SPILLWAY_PROPERTY_RUNS'] ?? 500);
 const ITEMS = 1_000_000;
 
 function queueOf(settings: Partial<QueueSettings<number>>): AdmissionQueue<number> {
@@ -181,7 +179,7 @@ describe('the sum of weights under sample', () => {
         take(queue.ledger.queued);
         expect(taken + queue.unrepresented).toBe(queue.ledger.offered - queue.ledger.drops.shed);
       }),
-      { numRuns: RUNS },
+      fastCheckRuns(500),
     );
   });
 });

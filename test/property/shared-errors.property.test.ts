@@ -1,7 +1,4 @@
-/**
- * Two to four stages that share one error: each item is reported exactly once, by the stage that held it. `SPILLWAY_TEST_SHARED_ERRORS=10000`
- * runs as many cases.
- */
+/** Two to four stages that share one error: each item is reported exactly once, by the stage that held it. */
 
 import { PassThrough, type Duplex, type Writable } from 'node:stream';
 import fc from 'fast-check';
@@ -13,8 +10,7 @@ import {
   BackpressureWritable,
 } from '../../src/index.js';
 import { closed, turn } from '../support/stream.js';
-
-const RUNS = Number(process.env['SPILLWAY_TEST_SHARED_ERRORS'] ?? 300);
+import { fastCheckRuns } from '../support/test-runs.js';
 
 type Ours = BackpressureWritable<string> | BackpressureTransform<string> | BackpressureController<string>;
 type StageKind = 'writable' | 'transform' | 'controller' | 'pass-through';
@@ -123,7 +119,7 @@ describe('stages that share one error', () => {
         if (error === 'none' && shared instanceof BackpressureError) expect(shared.items).toEqual(ofLeader);
         expect(new Set(owners).size).toBe(owners.length);
       }),
-      { numRuns: RUNS },
+      fastCheckRuns(300),
     );
-  }, 3_600_000);
+  });
 });

@@ -15,8 +15,7 @@ import { Destination, type Behaviour } from '../support/destination.js';
 import { FakeProcess } from '../support/fake-process.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { expectLedger } from '../support/stream.js';
-
-const RUNS = 400;
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Behaviour>({ kind: 'ok' }) },
@@ -232,6 +231,6 @@ it('a signal at any moment: nothing is lost in silence, and it takes no longer t
         await run.finish();
       },
     ),
-    { numRuns: RUNS },
+    fastCheckRuns(400),
   );
 }, 120_000);

@@ -17,8 +17,7 @@ import { listenForSignals } from '../../src/shutdown/drain-on-signals.js';
 import { FakeProcess } from '../support/fake-process.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { expectLedger, turn } from '../support/stream.js';
-
-const RUNS = Number(process.env['SPILLWAY_CAMPAIGN_RUNS'] ?? 150);
+import { fastCheckRuns } from '../support/test-runs.js';
 
 /** How long listeners that came late are waited for, at the least. */
 const OTHERS_MS = 10_000;
@@ -277,6 +276,6 @@ it('signals, exits and drains in any order: everything is delivered, reported or
       for (const action of steps) await run.do(action);
       await run.finish();
     }),
-    { numRuns: RUNS },
+    fastCheckRuns(150),
   );
 }, 600_000);

@@ -5,8 +5,7 @@ import { expect, it } from 'vitest';
 import { BackpressureTransform } from '../../src/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { closed, expectLedger, turn } from '../support/stream.js';
-
-const RUNS = Number(process.env['SPILLWAY_CAMPAIGN_RUNS'] ?? 300);
+import { fastCheckRuns } from '../support/test-runs.js';
 
 const action = fc.oneof(
   fc.record({ write: fc.integer({ min: 0, max: 40 }) }),
@@ -78,6 +77,6 @@ it('sized reads lose and double nothing', async () => {
       expect(eventsFlushed).toBeLessThanOrEqual(whole);
       expect(eventsFlushed).toBeGreaterThanOrEqual(whole - empty);
     }),
-    { numRuns: RUNS },
+    fastCheckRuns(300),
   );
-}, 3_600_000);
+});

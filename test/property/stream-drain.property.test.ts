@@ -3,8 +3,7 @@ import { expect, it } from 'vitest';
 import { BackpressureWritable, type BackpressureError } from '../../src/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { closed, expectLedger, ManualDestination, turn } from '../support/stream.js';
-
-const RUNS = 500;
+import { fastCheckRuns } from '../support/test-runs.js';
 
 type Step =
   | { kind: 'write'; count: number }
@@ -182,6 +181,6 @@ it('whatever is written, drained and late, in whatever order: nothing is lost, a
       for (const action of steps) await run.do(action);
       await run.finish();
     }),
-    { numRuns: RUNS },
+    fastCheckRuns(500),
   );
 }, 120_000);

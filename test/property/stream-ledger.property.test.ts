@@ -12,8 +12,8 @@ import {
 } from '../../src/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { ALL_EVENTS, closed, expectLedger, loadOf, turn, watchLedger } from '../support/stream.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
-const RUNS = 600;
 const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
 
 type Step =
@@ -340,7 +340,7 @@ describe.each(['writable', 'transform'] as const)('%s', (kind) => {
         for (const action of [...before, end, ...after]) await run.do(action);
         await run.finish();
       }),
-      { numRuns: RUNS },
+      fastCheckRuns(600),
     );
   }, 120_000);
 });

@@ -2,9 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FlushWaiters, type FlushWaiter } from '../../src/sink/settlement/flush-waiters.js';
 import { LoadWaiters } from '../../src/sink/settlement/load-waiters.js';
-
-/** More for a long campaign: PROPERTY_RUNS=100000. */
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 500);
+import { fastCheckRuns } from '../support/test-runs.js';
 
 type Step =
   | { kind: 'arrive' | 'admit' | 'drop' | 'launch' | 'settle'; count: number }
@@ -228,6 +226,6 @@ describe('those who wait for flush() and whenBelow()', () => {
         }
       },
     );
-    await fc.assert(property, { numRuns: RUNS });
+    await fc.assert(property, fastCheckRuns(500));
   });
 });

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { BackpressureTransform, BackpressureWritable, type FlushResult } from '../../src/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { turn } from '../support/stream.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 
-const RUNS = Number(process.env['SPILLWAY_PROPERTY_RUNS'] ?? 400);
 const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
 
 type Step =
@@ -175,7 +175,7 @@ describe('write callbacks', () => {
         // The callback of end() comes after those of all earlier writes; `shed` may write while it is asked for the last item.
         if (ended !== undefined) expect(called.indexOf(ended)).toBeGreaterThanOrEqual(ended);
       }),
-      { numRuns: RUNS },
+      fastCheckRuns(400),
     );
   });
 });

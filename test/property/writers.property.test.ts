@@ -17,9 +17,8 @@ import {
 } from '../../src/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { ALL_EVENTS, expectLedger, loadOf, turn, watchLedger } from '../support/stream.js';
+import { fastCheckRuns } from '../support/test-runs.js';
 import { IMPOLITE, POLITE, PUSHERS, WEB, type Push, type WebWriter } from '../support/writers.js';
-
-const RUNS = Number(process.env['SPILLWAY_CAMPAIGN_RUNS'] ?? 60);
 
 type Kind = 'writable' | 'transform' | 'controller';
 type Subject =
@@ -335,7 +334,7 @@ describe.each<Kind>(['writable', 'transform', 'controller'])('writers of all man
   it('all come through, and each item has one outcome, in order, within the bound', async () => {
     await fc.assert(
       fc.asyncProperty(setting, (given) => new Run(given, kind).run()),
-      { numRuns: RUNS },
+      fastCheckRuns(60),
     );
-  }, 3_600_000);
+  });
 });

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import { surviveOutage } from './outages.js';
+import { testRuns, testSeed } from '../support/test-runs.js';
 
-const trials = Number(process.env['SPILLWAY_TEST_OUTAGES'] ?? 200);
-const first = Number(process.env['SPILLWAY_TEST_OUTAGES_FIRST'] ?? 0);
+const trials = testRuns(200);
+const first = testSeed(0);
 
 it('a destination that is back before the limit loses no sink, and has its first flush within 5 s', async () => {
   for (let seed = first; seed < first + trials; seed++) {
@@ -12,4 +13,4 @@ it('a destination that is back before the limit loses no sink, and has its first
     const mostMs = hasTold ? 100_000 : 5_000;
     expect(firstFlushMs, `seed ${seed}`).toBeLessThanOrEqual(mostMs);
   }
-}, 3_600_000);
+});

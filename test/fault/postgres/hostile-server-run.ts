@@ -1,6 +1,7 @@
 /**
  * Run as a process of its own, with a small heap: batches through a proxy that breaks the protocol, in a user's pool. Prints what went wrong,
- * as JSON. Arguments: the server's URL, the table, how many random cases, their seed.
+ * as JSON. Arguments: the server's URL, the table, how many random cases, their seed, and `silences` for
+ * silence at each place besides.
  */
 
 import fc from 'fast-check';
@@ -10,7 +11,7 @@ import { startMeddlingProxy, type Meddling } from '../../support/meddling-proxy.
 import type { FlushContext } from '../../../src/api/flush-function.js';
 import { int32, MESSAGES } from '../../support/server-bytes.js';
 
-const [url, table, runs, seed] = process.argv.slice(2) as [string, string, string, string];
+const [url, table, runs, seed, share] = process.argv.slice(2) as [string, string, string, string, string];
 const TYPES = ['E', 'D', 'C', 'T', 'N', 'S', 'A', 'Z', 'G', 'R', '1', '2', '3'];
 const ABORT_MS = 1_500;
 const flushContext = (signal: AbortSignal): FlushContext =>
@@ -83,7 +84,7 @@ for (const [at, how, { name, bytes: given }] of fc.sample(cases, {
 })) {
   await run(`${how} ${name} at ${at}`, { at, how, bytes: given });
 }
-if (seed === '1') {
+if (share === 'silences') {
   const silent = places.filter((_, index) => Number(runs) >= 1_000 || index % 6 === 0);
   for (const at of silent) await run(`silence at ${at}`, { at, how: 'silence' });
   for (const at of places.slice(0, 1)) await run(`trickle at ${at}`, { at, how: 'trickle' });

@@ -9,10 +9,10 @@ import { useCli } from '../../support/cli.js';
 import { startMeddlingProxy, type Meddling, type MeddlingProxy } from '../../support/meddling-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { int32, MESSAGES } from '../../support/server-bytes.js';
+import { testRuns, testSeed } from '../../support/test-runs.js';
 
-/** `SPILLWAY_TEST_HOSTILE_RUNS=10000` for the large campaign. */
-const RUNS = process.env['SPILLWAY_TEST_HOSTILE_RUNS'] ?? '150';
-const LONGEST_RUN_MS = 50_000 + Number(RUNS) * 500;
+const RUNS = testRuns(150);
+const LONGEST_RUN_MS = 50_000 + RUNS * 500;
 
 const database = useTestDatabase();
 const cli = useCli();
@@ -22,11 +22,22 @@ test(
   async () => {
     const table = await database.table('id int, note text');
     await Promise.all(
-      ['1', '2'].map(async (seed) => {
+      ['silences', 'random cases only'].map(async (share, index) => {
+        const seed = String(testSeed(1) + index);
         const script = fileURLToPath(new URL('hostile-server-run.ts', import.meta.url));
         const child = spawn(
           process.execPath,
-          ['--max-old-space-size=64', '--import', 'tsx', script, database.url, table, RUNS, seed],
+          [
+            '--max-old-space-size=64',
+            '--import',
+            'tsx',
+            script,
+            database.url,
+            table,
+            String(RUNS),
+            seed,
+            share,
+          ],
           { stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_RUN_MS, killSignal: 'SIGKILL' },
         );
         let output = '';

@@ -1,7 +1,6 @@
 /**
  * The loader is killed outright at random moments, and started again with other batch sizes and connections, until it is through: the
- * table then holds what the source holds, row for row. `SPILLWAY_TEST_KILLS` says how many kills (default 5), `SPILLWAY_TEST_SEED` repeats
- * the choices of an earlier run.
+ * table then holds what the source holds, row for row. `SPILLWAY_TEST_RUNS` is the number of kills.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,9 +9,11 @@ import { checksumQuery, type Checksum } from '../../../benchmarks/flights/flight
 import { useCli } from '../../support/cli.js';
 import { FLIGHT_COLUMNS, writeFlightFiles, type FlightFiles } from '../../support/flight-files.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { SeededRandom } from '../../support/seeded-random.js';
+import { testRuns, testSeed } from '../../support/test-runs.js';
 
-const KILLS = Number(process.env['SPILLWAY_TEST_KILLS'] ?? 5);
-const SEED = Number(process.env['SPILLWAY_TEST_SEED'] ?? Date.now() % 1_000_000);
+const KILLS = testRuns(5);
+const SEED = testSeed();
 const ROWS = 1_000_000;
 const LONGEST_RUN_MS = 300_000;
 /** A run may be killed before it has done anything, but not each of them. */
@@ -25,7 +26,7 @@ beforeAll(async () => {
   files = await writeFlightFiles(cli.directory, ROWS);
 }, 120_000);
 
-const random = randomFrom(SEED);
+const random = new SeededRandom(SEED).next;
 /** How long a whole load took last. */
 let usualMs = 4_000;
 
@@ -88,15 +89,4 @@ async function run(file: string, table: string, killAfterMs: number | undefined)
 async function tableChecksum(table: string): Promise<Checksum> {
   const [sums] = await database.query<{ rows: number; first: string; second: string }>(checksumQuery(table));
   return { rows: sums!.rows, sums: [sums!.first, sums!.second] };
-}
-
-/** Mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

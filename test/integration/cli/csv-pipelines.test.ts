@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { expectSame, type Ground } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
 let directory = '';
@@ -82,8 +83,6 @@ function textOf(fields: readonly string[], { delimiter, lineBreak }: Shape, quot
   );
 }
 
-const FILE_RUNS = 100;
-
 describe('any CSV file', () => {
   test('ends alike as blocks and row by row', { timeout: 240_000 }, async () => {
     await fc.assert(
@@ -118,7 +117,7 @@ describe('any CSV file', () => {
           await expectSame(ground, body, args, choice.rejects);
         },
       ),
-      { numRuns: FILE_RUNS },
+      fastCheckRuns(100),
     );
   });
 });

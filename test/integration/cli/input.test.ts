@@ -15,6 +15,7 @@ import { keepNdjson } from '../../support/cli-records.js';
 import { useCli } from '../../support/cli.js';
 import { referenceRecords } from '../../support/csv-reference.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns } from '../../support/test-runs.js';
 
 const cli = useCli();
 const database = useTestDatabase();
@@ -120,7 +121,7 @@ describe('CSV', () => {
             counts.refusedByUs += 1;
           }
         }),
-        { numRuns: 1_500 },
+        fastCheckRuns(1_500),
       );
     } finally {
       client.release();
@@ -200,7 +201,7 @@ describe('the whole command line', () => {
         if (firstBad === -1) expect(result.stderr).toBe('');
         else expect(result.stderr).toMatch(/^spillway: standard input:\d+: [^\n]*\n$/);
       }),
-      { numRuns: 15 },
+      fastCheckRuns(15),
     );
   });
 });

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectSame, type Ground } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns, testRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
 let directory = '';
@@ -118,7 +119,7 @@ const lines = fc
     return all;
   });
 
-const FILE_RUNS = 150;
+const FILE_RUNS = testRuns(150);
 
 describe('any NDJSON file', () => {
   test('ends alike as blocks and row by row', { timeout: 240_000 }, async () => {
@@ -152,7 +153,7 @@ describe('any NDJSON file', () => {
           loaded += (ending.table as unknown[]).length;
         },
       ),
-      { numRuns: FILE_RUNS },
+      fastCheckRuns(FILE_RUNS),
     );
     expect(loaded).toBeGreaterThan(FILE_RUNS);
   });

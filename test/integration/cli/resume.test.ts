@@ -9,6 +9,8 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { SeededRandom } from '../../support/seeded-random.js';
+import { testSeed } from '../../support/test-runs.js';
 
 const cli = useCli();
 const database = useTestDatabase();
@@ -57,15 +59,6 @@ async function expectAllOnce(table: string, bad = 0): Promise<void> {
   expect(sums).toEqual({ rows: ROWS - bad, ids: ROWS - bad, min: 0, max: ROWS - 1, fits: true });
 }
 
-/** A generator of its own, so that a failing run can be repeated. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 const isRunning = (child: ChildProcess): boolean => child.exitCode === null;
 
 interface Campaign {
@@ -85,7 +78,7 @@ async function killAndResume({
   kills,
   seed,
 }: Campaign): Promise<{ result: CliResult; hits: number }> {
-  const random = randomFrom(seed);
+  const random = new SeededRandom(seed).next;
   let hits = 0;
   for (let run = 0; run < kills; run += 1) {
     const running = cli.start(['load', '-q', '-t', table, ...args(run)], {
@@ -105,7 +98,7 @@ async function killAndResume({
 }
 
 describe('--resume after SIGKILL', () => {
-  const seed = Number(process.env['SPILLWAY_TEST_SEED'] ?? Date.now() % 1_000_000);
+  const seed = testSeed();
 
   it(`ten of them, other batches and connections each time, with rejects (seed ${seed})`, async () => {
     const table = await database.table('id int NOT NULL, t text');

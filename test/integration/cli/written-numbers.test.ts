@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectSame, loadBy, PIPELINES } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
 let directory = '';
@@ -79,7 +80,7 @@ test.each(PIPELINES)('numbers are stored as they are written: %s', async (_name,
       for (const n of all) expected.push(...(await database.query(EXPECTED, [n])));
       expect(rows).toEqual(expected);
     }),
-    { numRuns: 3, endOnFailure: true },
+    { ...fastCheckRuns(3), endOnFailure: true },
   );
 });
 
@@ -97,7 +98,7 @@ test('integer and floating columns: both pipelines take and refuse the same numb
     fc.asyncProperty(fc.array(line, { minLength: 5, maxLength: 12 }), async (lines) => {
       await expectSame(ground, Buffer.from(lines.join('')), [], true);
     }),
-    { numRuns: 10, endOnFailure: true },
+    { ...fastCheckRuns(10), endOnFailure: true },
   );
 });
 

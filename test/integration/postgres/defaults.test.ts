@@ -9,9 +9,11 @@ import { useCli } from '../../support/cli.js';
 import { loadRows } from '../../support/load-rows.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { SeededRandom } from '../../support/seeded-random.js';
+import { testRuns, testSeed } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
-const LOADS = Number(process.env['SPILLWAY_TEST_DEFAULTS'] ?? 10);
+const FIRST_SEED = testSeed(1);
+const LOADS = testRuns(10);
 
 type Row = Record<string, unknown>;
 
@@ -88,7 +90,7 @@ describe('copyInto', () => {
       const client = new pg.Client({ connectionString: database.url });
       await client.connect();
       try {
-        for (let seed = 1; seed <= LOADS; seed += 1) {
+        for (let seed = FIRST_SEED; seed < FIRST_SEED + LOADS; seed += 1) {
           const random = new SeededRandom(seed);
           const rows = randomRows(random, random.int(1, 40));
           const batchSize = random.chance(0.5) ? 1_000 : random.int(1, 9);

@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { copyInto, CopyError, type CopyOptions } from '../../../src/postgres/index.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
 
@@ -218,7 +219,7 @@ describe('random values that binary takes', () => {
         batches += 1;
         if (await ways.compare(values)) inBinary += 1;
       }),
-      { numRuns: 25 },
+      fastCheckRuns(25),
     );
     // Shrinking aside, all: but for what lies halfway between two of `float4`.
     expect(inBinary).toBeGreaterThan(type === 'float4' ? batches / 3 : batches - 1);

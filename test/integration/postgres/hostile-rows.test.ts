@@ -1,6 +1,6 @@
 /**
  * Hostile rows and callbacks of `copyInto`: whatever they throw or return, nothing hangs, nothing becomes an unhandled rejection, each row has
- * one outcome, and the good rows of the same batches arrive once. `SPILLWAY_CAMPAIGN_RUNS=10000` runs as many cases.
+ * one outcome, and the good rows of the same batches arrive once.
  */
 
 import fc from 'fast-check';
@@ -17,8 +17,8 @@ import {
   type Act,
 } from '../../support/hostile-code.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns } from '../../support/test-runs.js';
 
-const RUNS = Number(process.env['SPILLWAY_CAMPAIGN_RUNS'] ?? 25);
 const database = useTestDatabase();
 
 type Row = Record<string, unknown>;
@@ -205,7 +205,7 @@ test(
           await runPlan(given, pool, table);
           expect(stray.found.splice(0), 'stray rejections or exceptions').toEqual([]);
         }),
-        { numRuns: RUNS },
+        fastCheckRuns(25),
       );
     } finally {
       stray.stop();

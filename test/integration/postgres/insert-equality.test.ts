@@ -1,8 +1,6 @@
 /**
  * `copyInto` stores what node-postgres' INSERT of the same value stores, or refuses the value by its column's name (invariant 12): by each
  * format, with and without the isolation of bad rows, in several time zones of the process and of the session.
- *
- * `SPILLWAY_TEST_VALUES` is the number of random batches for each case; unset: few.
  */
 
 import vm from 'node:vm';
@@ -13,6 +11,7 @@ import { copyInto } from '../../../src/postgres/index.js';
 import { compareWithInsert } from '../../support/insert-twin.js';
 import { SeededRandom } from '../../support/seeded-random.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns, testRuns, testSeed } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
 
@@ -25,7 +24,7 @@ const OFFSETS = {
   'Pacific/Apia': 660,
   UTC: 0,
 };
-const runs = { numRuns: Number(process.env['SPILLWAY_TEST_VALUES'] ?? 1), endOnFailure: true };
+const runs = { ...fastCheckRuns(1), endOnFailure: true };
 
 const zoneOfProcess = process.env['TZ'];
 afterEach(() => {
@@ -175,8 +174,8 @@ describe.each(ZONES)('dates, process in %s', (zone) => {
  */
 test.each(ZONES)('random dates and timestamps come back as they went, process in %s', async (zone) => {
   setZone(zone);
-  const count = Number(process.env['SPILLWAY_TEST_DATES'] ?? 2_000);
-  const random = new SeededRandom(count).next;
+  const count = testRuns(2_000);
+  const random = new SeededRandom(testSeed(2_000)).next;
   const between = (from: number, to: number) => Math.floor(from + random() * (to - from));
   const [first, last] = [Date.parse('0001-02-01'), Date.UTC(9999, 11, 1)];
   const rows = Array.from({ length: count }, (_, n) => {

@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { copyInto } from '../../../src/postgres/index.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
 
@@ -63,7 +64,7 @@ async function roundTrip(type: string, values: readonly unknown[], read: string)
 }
 
 const batchOf = <T>(value: fc.Arbitrary<T>) => fc.array(value, { minLength: 1, maxLength: 60 });
-const runs = { numRuns: 40 };
+const runs = fastCheckRuns(40);
 
 describe('random values come back as they went', () => {
   test('text', async () => {

@@ -11,6 +11,7 @@ import { PLANTED, plantedObjects, plantLookAlikes } from '../../support/hostile-
 import { startOwnServer, useTestDatabase } from '../../support/postgres.js';
 import { searchPathFaults } from '../../support/search-path-faults.js';
 import { LOG_SETTINGS, logTime, readServerLog, withClient, type LogEntry } from '../../support/server-log.js';
+import { IS_CAMPAIGN } from '../../support/test-runs.js';
 
 let serverUrl = '';
 const database = useTestDatabase(async () => {
@@ -246,12 +247,12 @@ beforeAll(async () => {
 const CASES: readonly (readonly [place: string, user: string, searchPath: string])[] = [
   ['after', 'chief', '"$user", public'],
   ['before', 'loader', '"$user", public, pg_catalog'],
-  ...(process.env['SPILLWAY_TEST_CAMPAIGN'] === undefined
-    ? []
-    : ([
+  ...(IS_CAMPAIGN
+    ? ([
         ['after', 'loader', '"$user", public'],
         ['before', 'chief', '"$user", public, pg_catalog'],
-      ] as const)),
+      ] as const)
+    : []),
 ];
 
 test.each(CASES)(

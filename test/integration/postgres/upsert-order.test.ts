@@ -1,6 +1,6 @@
 /**
  * `onConflict` beside faults: the newest row of each key counts for `'update'`, the first one for `'ignore'`, however many connections were
- * asked for. `SPILLWAY_TEST_ORDERS=10000` runs as many random orders of arrival.
+ * asked for.
  */
 
 import { writeFile } from 'node:fs/promises';
@@ -11,9 +11,10 @@ import { copyInto } from '../../../src/postgres/index.js';
 import { useCli } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { SeededRandom } from '../../support/seeded-random.js';
+import { testRuns, testSeed } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
-const ORDERS = Number(process.env['SPILLWAY_TEST_ORDERS'] ?? 50);
+const ORDERS = testRuns(50);
 
 interface Row {
   k: number;
@@ -67,7 +68,7 @@ describe.each(['update', 'ignore'] as const)('onConflict %s with concurrency 3',
     const pool = database.pool({ max: 4 });
     const table = await disturbedTable();
     for (let first = 1; first <= ORDERS; first += ORDERS_PER_SINK) {
-      const random = new SeededRandom(first);
+      const random = new SeededRandom(testSeed(1) + first - 1);
       const orders = Math.min(ORDERS_PER_SINK, ORDERS - first + 1);
       const rows = arrivals(random, orders);
       await database.query(`TRUNCATE ${table}`);

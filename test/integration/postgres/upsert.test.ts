@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
 import { copyInto, type CopyOptions } from '../../../src/postgres/index.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { fastCheckRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
 
@@ -51,7 +52,7 @@ describe('rows whose key is there already', () => {
           await database.query(`DROP TABLE ${table}`);
         },
       ),
-      { numRuns: 12 },
+      fastCheckRuns(12),
     );
   });
 
