@@ -5,7 +5,7 @@ import { isTimeout } from './session/attempts.js';
 import { hostLabel, type Host } from './conninfo/hosts.js';
 import type { ConnectionSettings } from './conninfo/settings.js';
 import { tlsFailure } from './session/tls-failure.js';
-import { NoServerError, type FailedAttempt } from './server-pool.js';
+import { NoServerError, type FailedAttempt } from './server-search.js';
 
 const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'cannot be reached: nothing listens there (connection refused)',
