@@ -75,7 +75,7 @@ test('without work, nothing is asked of the event loop', async () => {
 });
 
 test.each([
-  { ms: 0.001, least: 1 / 64, most: 1 / 16 },
+  { ms: 0.001, least: 1 / 400, most: 1 / 64 },
   { ms: 2, least: 0.9, most: 1 },
 ])('a piece of $ms ms: the clock is looked at for $least to $most of the pieces', ({ ms, least, most }) => {
   const turns = new ManualTurns();
