@@ -19,7 +19,15 @@ interface Example {
 }
 
 /** The guides whose examples are run, too. */
-const GUIDES = ['README.md', 'src/postgres/encoding/README.md'];
+const GUIDES = [
+  'README.md',
+  'src/sink/README.md',
+  'src/stream/README.md',
+  'src/controller/README.md',
+  'src/shutdown/README.md',
+  'src/postgres/README.md',
+  'src/postgres/encoding/README.md',
+];
 
 /** The TypeScript blocks of the README and the guides, each with the heading that it stands under. */
 function examples(): Example[] {

@@ -16,11 +16,15 @@ import { resolveSink } from '../../src/settings/resolve-sink.js';
 import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-all-options.js';
 import { DROP_REASONS } from '../../src/api/states.js';
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+/** The README and the guides that have tables of options, events, metrics, errors and faults. */
+const GUIDES = ['README.md', 'src/api/README.md', 'src/postgres/README.md', 'src/shutdown/README.md'];
+const documentation = GUIDES.map((file) =>
+  readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'),
+).join('\n');
 
 /** The rows of the table whose first head is `head`, as cells. */
 function table(head: string): string[][] {
-  const lines = readme.split('\n');
+  const lines = documentation.split('\n');
   const start = lines.findIndex((line) => line.startsWith(`| ${head} |`));
   const end = lines.findIndex((line, index) => index > start && !line.startsWith('|'));
   return lines.slice(start + 2, end).map((line) =>
@@ -33,7 +37,7 @@ function table(head: string): string[][] {
 
 const plain = (cell: string) => cell.replaceAll('`', '');
 
-describe('the tables of the README say what the code does', () => {
+describe('the tables of the documentation say what the code does', () => {
   const rows = table('option').map(([name, fallback, copy, kinds]) => ({
     name: plain(name!),
     fallback: plain(fallback!),
@@ -66,8 +70,8 @@ describe('the tables of the README say what the code does', () => {
       typeof value === 'string' ? `'${value}'` : String(value),
     ]);
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(expected));
-    expect(readme).toContain(`${byteMode.maxBufferBytes / 2 ** 20} MiB unless set`);
-    expect(readme).toContain(`${byteMode.batchBytes / 2 ** 20} MiB unless set`);
+    expect(documentation).toContain(`${byteMode.maxBufferBytes / 2 ** 20} MiB unless set`);
+    expect(documentation).toContain(`${byteMode.batchBytes / 2 ** 20} MiB unless set`);
   });
 
   it("the defaults of copyInto are those of the code, for a pool of node-postgres' own size", () => {
@@ -108,14 +112,14 @@ describe('the tables of the README say what the code does', () => {
   });
 
   it('the drop reasons and metrics are those of the code', () => {
-    for (const reason of DROP_REASONS) expect(readme).toContain(`\`${reason}\``);
+    for (const reason of DROP_REASONS) expect(documentation).toContain(`\`${reason}\``);
     const flush = async () => undefined;
     for (const metrics of [
       new BackpressureWritable(flush, { sizeOf: () => 1 }).getMetrics(),
       new BackpressureController(flush).getMetrics(),
       new BackpressureTransform().getMetrics(),
     ]) {
-      for (const name of Object.keys(metrics)) expect(readme).toContain(`\`${name}\``);
+      for (const name of Object.keys(metrics)) expect(documentation).toContain(`\`${name}\``);
     }
   });
 
