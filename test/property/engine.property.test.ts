@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { INVALID_VARIANTS, type Behaviour } from '../support/destination.js';
+import { type Behaviour, INVALID_VARIANTS } from '../support/destinations.js';
 import { EngineRun, type Inside, type InsideAct, type Plan, type Step } from '../support/model-run.js';
 import { fastCheckRuns } from '../support/test-runs.js';
 

@@ -11,10 +11,10 @@ import {
   type SinkOptions,
 } from '../../src/index.js';
 import { listenForSignals } from '../../src/shutdown/drain-on-signals.js';
-import { Destination, type Behaviour } from '../support/destination.js';
+import { type Behaviour, ScriptedDestination } from '../support/destinations.js';
+import { expectLedger } from '../support/stream.js';
 import { FakeProcess } from '../support/fake-process.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { expectLedger } from '../support/stream.js';
 import { fastCheckRuns } from '../support/test-runs.js';
 
 const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
@@ -91,7 +91,7 @@ type Setting = typeof setting extends fc.Arbitrary<infer S> ? S : never;
 class Run {
   readonly #clock = new ManualClock();
   readonly #target = new FakeProcess();
-  readonly #destination: Destination<number>;
+  readonly #destination: ScriptedDestination<number>;
   readonly #sink: BackpressureWritable<number> | BackpressureController<number>;
   readonly #timeoutMs: number;
   readonly #settled = new Map<number, Settlement<number>['outcome']>();
@@ -105,7 +105,7 @@ class Run {
 
   constructor({ surface, onFailed, timeoutMs, options }: Setting, script: readonly Behaviour[]) {
     this.#timeoutMs = timeoutMs;
-    this.#destination = new Destination(this.#clock, script);
+    this.#destination = new ScriptedDestination(this.#clock, script);
     const settings: SinkOptions<number> = {
       ...options,
       clock: this.#clock,

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { BackpressureWritable, type BackpressureError } from '../../src/index.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { closed, expectLedger, ManualDestination, turn } from '../support/stream.js';
+import { ManualDestination } from '../support/destinations.js';
+import { closed, expectLedger, turn } from '../support/stream.js';
 import { fastCheckRuns } from '../support/test-runs.js';
 
 type Step =

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { BackpressureWritable, type FlushFunction } from '../../src/index.js';
-import { range } from '../support/destination.js';
+import { range } from '../support/range.js';
 
 const guide = readFileSync(new URL('../../src/postgres/README.md', import.meta.url), 'utf8');
 const recipe = /^```js revive\n([\s\S]*?)^```$/m.exec(guide)![1]!;
@@ -40,11 +40,11 @@ it('revives a failed sink, again and again, with what it returned', async () => 
     console: { error: (message: string) => failures.push(message) },
   });
   const first = current();
-  for (const event of range(1, 9_000)) write(event);
+  for (const event of range(9_000, 1)) write(event);
   await expect.poll(() => failures.length).toBeGreaterThan(2);
   isDown = false;
   await expect.poll(() => stored.length).toBe(9_000);
   expect(current()).not.toBe(first);
-  expect(stored).toEqual(range(1, 9_000));
+  expect(stored).toEqual(range(9_000, 1));
   await new Promise<void>((resolve) => current().end(resolve));
 });

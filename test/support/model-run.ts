@@ -3,7 +3,7 @@ import { BackpressureController } from '../../src/controller/backpressure-contro
 import type { BackpressureError } from '../../src/api/errors.js';
 import type { FailedItem, Settlement, SinkOptions } from '../../src/api/options.js';
 import type { DropReason } from '../../src/api/states.js';
-import { Destination, type Behaviour, type Call } from './destination.js';
+import { type Behaviour, type ScriptedCall, ScriptedDestination } from './destinations.js';
 import { ManualClock, settle } from './manual-clock.js';
 import { checkInstant, checkState, type Bounds } from './model.js';
 
@@ -51,7 +51,7 @@ type Watched = { what: string; done: boolean };
 export class EngineRun {
   readonly clock = new ManualClock();
   readonly controller: BackpressureController<Item>;
-  readonly destination: Destination<Item>;
+  readonly destination: ScriptedDestination<Item>;
   readonly bounds: Bounds;
   readonly #plan: Plan;
   readonly #abort = new AbortController();
@@ -68,7 +68,7 @@ export class EngineRun {
   #isInside = false;
   #ending = false;
   #lastFirstCall = -1;
-  #lastCall: Call<Item> | undefined;
+  #lastCall: ScriptedCall<Item> | undefined;
   #committed = -1;
   #committedBelow = 0;
   #offeredAtCommit = 0;
@@ -83,7 +83,7 @@ export class EngineRun {
   constructor(plan: Plan) {
     this.#plan = plan;
     this.bounds = boundsOf(plan);
-    this.destination = new Destination<Item>(this.clock, plan.script, (call) => this.#onCall(call));
+    this.destination = new ScriptedDestination<Item>(this.clock, plan.script, (call) => this.#onCall(call));
     const { bytes } = plan;
     this.controller = new BackpressureController<Item>(this.destination.flush, {
       ...plan.options,
@@ -262,7 +262,7 @@ export class EngineRun {
       .on('failed', () => this.#within('failed'));
   }
 
-  #onCall(call: Call<Item>): void {
+  #onCall(call: ScriptedCall<Item>): void {
     const { items, context } = call;
     this.#guard(() => {
       const ids = items.map(({ id }) => id);

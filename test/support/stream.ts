@@ -1,77 +1,6 @@
 import { finished, type Writable } from 'node:stream';
 import { expect } from 'vitest';
-import type { BufferMetrics, FlushContext, FlushResult, SinkMetrics } from '../../src/index.js';
-
-/** One call of a flush function, answered by the test. */
-export interface Call<T> {
-  readonly items: T[];
-  readonly context: FlushContext;
-  readonly resolve: (answer?: FlushResult) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A destination that answers when the test says so, and remembers each call. */
-export class ManualDestination<T> {
-  readonly calls: Call<T>[] = [];
-  /** Calls that are not answered, oldest first. */
-  readonly open: Call<T>[] = [];
-
-  readonly flush = (items: T[], context: FlushContext): Promise<FlushResult | undefined> =>
-    new Promise((resolve, reject) => {
-      const leave = () => {
-        const place = this.open.indexOf(call);
-        if (place >= 0) this.open.splice(place, 1);
-      };
-      const call: Call<T> = {
-        items,
-        context,
-        resolve: (answer) => {
-          leave();
-          resolve(answer);
-        },
-        reject: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      this.calls.push(call);
-      this.open.push(call);
-    });
-
-  /** Answers the oldest open call, and lets what follows from it happen. */
-  async answer(result?: FlushResult): Promise<void> {
-    this.open[0]!.resolve(result);
-    await turn();
-  }
-
-  async fail(error: unknown): Promise<void> {
-    this.open[0]!.reject(error);
-    await turn();
-  }
-
-  /** Answers everything until nothing more comes. */
-  async answerAll(): Promise<void> {
-    while (this.open.length > 0) await this.answer();
-  }
-
-  /** Every item that was handed over, in the order of the calls. */
-  get items(): T[] {
-    return this.calls.flatMap(({ items }) => items);
-  }
-}
-
-/** Collects what it gets, at once. */
-export class CollectingDestination<T> {
-  readonly batches: T[][] = [];
-
-  readonly flush = async (items: T[]): Promise<void> => {
-    this.batches.push(items);
-  };
-
-  get items(): T[] {
-    return this.batches.flat();
-  }
-}
+import type { BufferMetrics, SinkMetrics } from '../../src/index.js';
 
 /** Lets every promise job and tick that is under way run, and those that follow from it: real turns of the event loop, no time. */
 export async function turn(turns = 2): Promise<void> {
@@ -157,10 +86,6 @@ export async function closed(stream: Writable): Promise<void> {
 /** Queued plus in flight: what the bound measures. */
 export function loadOf(metrics: BufferMetrics | SinkMetrics): number {
   return metrics.bufferSize + metrics.inFlight;
-}
-
-export function range(count: number, from = 0): number[] {
-  return Array.from({ length: count }, (_, index) => from + index);
 }
 
 /** Records a stream's events as they come, by name. */

@@ -4,7 +4,9 @@ import { pipeline } from 'node:stream/promises';
 import { expect, it } from 'vitest';
 import { BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { closed, CollectingDestination, range, turn } from '../../support/stream.js';
+import { CollectingDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { closed, turn } from '../../support/stream.js';
 
 /** Open handles and timers of the process. Those of the test runner are among them, and may end meanwhile. */
 function resources(): number {

@@ -15,7 +15,7 @@ import { LineTranscoder } from '../../../src/postgres/encoding/binary/line-trans
 import { RowWriter } from '../../../src/postgres/rows/row-writer.js';
 import { loadBy } from '../../support/both-pipelines.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
-import { range } from '../../support/stream.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase();
 let directory = '';

@@ -11,7 +11,8 @@ import {
   type BufferOptions,
 } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { range, turn } from '../../support/stream.js';
+import { range } from '../../support/range.js';
+import { turn } from '../../support/stream.js';
 
 class FakeSink {
   isIdle = false;

@@ -4,7 +4,8 @@ import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { BackpressureController } from '../../../src/controller/backpressure-controller.js';
 import type { FailedItem } from '../../../src/index.js';
-import { range, startController } from '../../support/destination.js';
+import { range } from '../../support/range.js';
+import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
 const timing = { batchSize: 1, flushTimeoutMs: 100, abortGraceMs: 50 };
@@ -17,7 +18,7 @@ describe('an abort', () => {
       { batchSize: 2, signal: abort.signal, onFailed: (failures) => void failed.push(...failures) },
       [{ kind: 'stops-on-signal' }],
     );
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     await settle();
     abort.abort();
     await settle();
@@ -152,7 +153,7 @@ describe('a retry', () => {
       },
       [{ kind: 'partial', ms: 0, mask: 0b0111, retryable: 0b0010, unnamed: 0 }],
     );
-    for (const item of range(1, 4)) void controller.push(item);
+    for (const item of range(4, 1)) void controller.push(item);
     const drained = controller.drain({ timeoutMs: 100 });
     await clock.advance(100);
     await expect(drained).rejects.toMatchObject({ items: [2] });

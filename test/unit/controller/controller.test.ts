@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { range, startController } from '../../support/destination.js';
+import { range } from '../../support/range.js';
+import { startController } from '../../support/start-controller.js';
 import { settle } from '../../support/manual-clock.js';
 
 describe('drain()', () => {
@@ -34,7 +35,7 @@ describe('stop()', () => {
   it('starts no further flush and keeps what is queued; start() goes on', async () => {
     const { clock, controller, destination } = startController({ batchSize: 2 });
     controller.stop();
-    for (const item of range(1, 5)) void controller.push(item);
+    for (const item of range(5, 1)) void controller.push(item);
     await clock.advance(100_000);
     expect(destination.calls).toHaveLength(0);
     expect(controller.getMetrics().bufferSize).toBe(5);
@@ -88,7 +89,7 @@ describe('stop()', () => {
     expect(getEventListeners(abort.signal, 'abort')).toHaveLength(expected);
     abort.abort();
     await settle();
-    expect(controller.takeUnsettled()).toEqual(range(1, pushes));
+    expect(controller.takeUnsettled()).toEqual(range(pushes, 1));
   });
 });
 
@@ -105,10 +106,10 @@ describe('shed', () => {
       },
       [{ kind: 'slow', ms: 50 }],
     );
-    const pushes = range(1, 6).map((item) => controller.push(item));
+    const pushes = range(6, 1).map((item) => controller.push(item));
     await clock.advance(100);
     expect(await Promise.all(pushes)).toEqual([true, true, true, false, true, false]);
-    expect(asked).toEqual(range(1, 6));
+    expect(asked).toEqual(range(6, 1));
     expect(controller.getMetrics().dropsByReason.shed).toBe(2);
   });
 });
@@ -123,7 +124,7 @@ describe('flush() and an item that is shed behind a line', () => {
         { kind: 'slow', ms: 10 },
       ],
     );
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     let flushedAt = -1;
     void controller.flush().then(() => (flushedAt = clock.now()));
     expect(await controller.push(4)).toBe(false);

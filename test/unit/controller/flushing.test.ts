@@ -10,7 +10,9 @@ import {
   type FlushFunction,
   type Settlement,
 } from '../../../src/index.js';
-import { range, startController, type Behaviour } from '../../support/destination.js';
+import type { Behaviour } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
 const slow = (ms: number): Behaviour => ({ kind: 'slow', ms });
@@ -34,7 +36,7 @@ describe('a flush', () => {
     ['drain', {}, 1],
   ] as const)('counts and tells its reason: %s', async (reason, options, items) => {
     const { clock, controller, destination } = startController(options);
-    for (const item of range(1, items)) void controller.push(item);
+    for (const item of range(items, 1)) void controller.push(item);
     if (reason === 'manual') void controller.flush();
     if (reason === 'drain') void controller.drain();
     await clock.advance(reason === 'interval' ? 100 : 0);
@@ -60,7 +62,7 @@ describe('a flush', () => {
       strategy: 'block',
     });
     controller.stop();
-    for (const item of range(1, 4)) void controller.push(item);
+    for (const item of range(4, 1)) void controller.push(item);
     controller.start();
     await settle();
     expect(destination.batches[0]).toEqual([1, 2, 3]);
@@ -80,7 +82,7 @@ describe('a flush', () => {
     for (const concurrency of [1, 2, 3]) {
       const script = Array.from({ length: 9 }, () => slow(10));
       const { clock, controller, destination } = startController({ batchSize: 1, concurrency }, script);
-      for (const item of range(1, 9)) void controller.push(item);
+      for (const item of range(9, 1)) void controller.push(item);
       await settle();
       expect(destination.calls).toHaveLength(concurrency);
       expect(controller.getMetrics().inFlight).toBe(concurrency);
@@ -94,7 +96,7 @@ describe('a flush', () => {
       { batchSize: 3, retry: { attempts: 3 }, random: () => 0.9 },
       [{ kind: 'partial', ms: 0, mask: 0b110, retryable: 0b110, unnamed: 0 }, fails(5), slow(5)],
     );
-    for (const item of range(1, 6)) void controller.push(item);
+    for (const item of range(6, 1)) void controller.push(item);
     await clock.advance(10_000);
     expect(destination.batches).toEqual([
       [1, 2, 3],
@@ -109,10 +111,10 @@ describe('a flush', () => {
       { strategy: 'drop_oldest', maxBufferSize: 10, batchSize: 10, concurrency: 4 },
       Array.from({ length: 9 }, () => slow(1_000)),
     );
-    for (const item of range(1, 10)) void controller.push(item);
+    for (const item of range(10, 1)) void controller.push(item);
     await settle();
     expect(controller.getMetrics().inFlight).toBeLessThanOrEqual(5);
-    for (const item of range(11, 100)) expect(await controller.push(item)).toBe(true);
+    for (const item of range(90, 11)) expect(await controller.push(item)).toBe(true);
     expect(controller.getMetrics().dropsByReason).toMatchObject({ rejected: 0 });
   });
 });
@@ -138,7 +140,7 @@ describe('the interval and the spacing', () => {
       { batchSize: 1, minFlushIntervalMs: 100, targetLatencyMs: 100, onFailed: () => undefined },
       [slow(500), fails(0)],
     );
-    for (const item of range(1, 2)) {
+    for (const item of range(2, 1)) {
       void controller.push(item);
       await clock.advance(10_000);
     }
@@ -157,7 +159,7 @@ describe('the interval and the spacing', () => {
       { batchSize: 1, targetLatencyMs: 100, minFlushIntervalMs: 500, onFailed: () => undefined },
       [behaviour],
     );
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await clock.advance(10_000);
     // The second item came of age at 500 ms; with a slow flush the interval has grown to 750 ms by then.
     expect(destination.calls.map((call) => call.at)).toEqual([0, at]);
@@ -168,7 +170,7 @@ describe('the interval and the spacing', () => {
       { batchSize: 1, targetLatencyMs: 100, minFlushIntervalMs: 20_000 },
       [slow(200)],
     );
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await clock.advance(10_000);
     expect(destination.calls.map((call) => call.at)).toEqual([0, 400]);
   });
@@ -178,7 +180,7 @@ describe('the interval and the spacing', () => {
       { batchSize: 1, targetLatencyMs: 100, minFlushIntervalMs: 20_000 },
       [slow(200)],
     );
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     void controller[method]();
     await clock.advance(10_000);
     expect(destination.calls.map((call) => call.at)).toEqual([0, 200]);
@@ -431,7 +433,7 @@ describe('retry', () => {
       { clock, batchSize: 3, retry: { attempts: 3, maxElapsedMs: 1_000 }, random: () => 0.5, onFailed },
       [partial],
     );
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     await clock.advance(10_000);
     expect(destination.calls).toHaveLength(1);
     expect(failed).toEqual([[1], [2]]);
@@ -455,7 +457,7 @@ describe('retry', () => {
       { clock, batchSize: 3, retry: { attempts: 5 }, random: () => 0.5 },
     );
     controller.start();
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     await clock.advance(10_000);
     expect(calls).toEqual([0, 700 + 350, 1_050 + 900 + 900]);
   });
@@ -494,11 +496,11 @@ describe('retry', () => {
       [{ kind: 'partial', ms: 10, mask: 0b10, retryable: 0b10, unnamed: 0 }],
     );
     controller.stop();
-    for (const item of range(1, 6)) void controller.push(item);
+    for (const item of range(6, 1)) void controller.push(item);
     controller.start();
     await clock.advance(10);
     await controller.drain();
-    for (const item of range(7, 8)) void controller.push(item);
+    for (const item of range(2, 7)) void controller.push(item);
     await controller.drain();
     expect(
       destination.calls.map(({ items, context }) => [items, context.weights, context.represents]),
@@ -527,7 +529,7 @@ describe('items that fail for good', () => {
       },
       [{ kind: 'throws' }],
     );
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     await clock.advance(49);
     expect(taken).toEqual([]);
     expect(controller.getMetrics()).toMatchObject({ inFlight: 2, eventsFailed: 0, waiting: 1 });
@@ -546,7 +548,7 @@ describe('items that fail for good', () => {
     ['rejects', () => Promise.reject(new Error('reject file full'))],
   ])('are handed back when onFailed %s, and that is fatal', async (_case, onFailed) => {
     const { controller } = startController({ batchSize: 2, onFailed }, [{ kind: 'throws' }]);
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     await expect(controller.drain()).rejects.toMatchObject({
       code: 'ERR_BACKPRESSURE_HANDLER_FAILED',
       message: 'onFailed failed: reject file full',
@@ -557,13 +559,13 @@ describe('items that fail for good', () => {
 
   it('without onFailed end the controller with an error that carries all items, out of sight of a log', async () => {
     const { controller } = startController({ batchSize: 2, retry: { attempts: 1 } }, [{ kind: 'throws' }]);
-    for (const item of range(1, 5)) void controller.push(item);
+    for (const item of range(5, 1)) void controller.push(item);
     const error = await controller.drain().catch((thrown: unknown) => thrown as BackpressureError);
     expect(error).toMatchObject({
       code: 'ERR_BACKPRESSURE_FLUSH_FAILED',
       message: 'flush of 2 items failed: destination threw',
       cause: { message: 'destination threw' },
-      items: range(1, 5),
+      items: range(5, 1),
     });
     expect(JSON.stringify(error)).not.toContain('items');
     await expect(controller.push(6)).rejects.toBe(error);
@@ -583,7 +585,7 @@ describe('items that fail for good', () => {
       { batchSize: 4, retry: { attempts: 5 }, onFailed: (failures) => void failed.push(...failures) },
       [{ kind: 'partial', ms: 0, mask: 0b0001, retryable: 0, unnamed: 2 }],
     );
-    for (const item of range(1, 4)) void controller.push(item);
+    for (const item of range(4, 1)) void controller.push(item);
     await controller.drain();
     expect(failed.map(({ item, ambiguous }) => [item, ambiguous])).toEqual([
       [1, undefined],
@@ -596,7 +598,7 @@ describe('items that fail for good', () => {
 
   it('by an answer that does not add up are reported as the caller’s error', async () => {
     const { controller } = startController({ batchSize: 2 }, [{ kind: 'invalid', variant: 'sum' }]);
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await expect(controller.drain()).rejects.toMatchObject({
       code: 'ERR_BACKPRESSURE_INVALID_RESULT',
       message: "the flush function's result is wrong: success (3) + failed (0) is not the batch's 2 items",
@@ -638,7 +640,7 @@ describe('signal', () => {
       },
       [{ kind: 'stops-on-signal' }],
     );
-    const pushes = range(1, 7).map((item) => controller.push(item));
+    const pushes = range(7, 1).map((item) => controller.push(item));
     await settle();
     const drained = controller.drain();
     abort.abort(new Error('shutting down'));
@@ -648,13 +650,13 @@ describe('signal', () => {
       cause: { message: 'shutting down' },
     });
     await expect(pushes[6]).rejects.toMatchObject({ name: 'AbortError' });
-    expect(controller.takeUnsettled()).toEqual(range(1, 7));
+    expect(controller.takeUnsettled()).toEqual(range(7, 1));
     expect(controller.takeUnsettled()).toEqual([]);
     expect(
       settled.map(({ item, outcome }) => [item, outcome]).toSorted((a, b) => Number(a[0]) - Number(b[0])),
     ).toEqual([
-      ...range(1, 5).map((item) => [item, 'failed']),
-      ...range(6, 7).map((item) => [item, 'dropped']),
+      ...range(5, 1).map((item) => [item, 'failed']),
+      ...range(2, 6).map((item) => [item, 'dropped']),
     ]);
     await clock.advance(100_000);
     expect(destination.calls).toHaveLength(1);
@@ -684,7 +686,7 @@ describe('signal', () => {
     const { clock, controller } = startController({ batchSize: 1, signal: abort.signal }, [
       { kind: 'deaf', ms: 20, fails: false },
     ]);
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await settle();
     abort.abort();
     await clock.advance(20);
@@ -730,7 +732,7 @@ describe('metrics', () => {
       oldestItemAgeMs: 25,
       timeInStateMs: { normal: 20, elevated: 5 },
     });
-    for (const item of range(3, 5)) void controller.push(item);
+    for (const item of range(3, 3)) void controller.push(item);
     await clock.advance(10);
     expect(controller.getMetrics()).toMatchObject({
       oldestItemAgeMs: 35,
@@ -770,7 +772,7 @@ describe('a batch that fills up turn by turn', () => {
     ['bytes', { batchBytes: 3, sizeOf: () => 1 }],
   ] as const)('flushes at once when it is full: %s', async (reason, options) => {
     const { clock, controller, destination } = startController(options);
-    for (const item of range(1, 3)) {
+    for (const item of range(3, 1)) {
       expect(destination.calls).toHaveLength(0);
       void controller.push(item);
       await settle();

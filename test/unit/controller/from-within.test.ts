@@ -5,7 +5,9 @@ import { BackpressureController } from '../../../src/controller/backpressure-con
 import type { BackpressureError } from '../../../src/api/errors.js';
 import type { FailedItem, Settlement } from '../../../src/api/options.js';
 import type { FlushFunction } from '../../../src/api/flush-function.js';
-import { range, startController, type Behaviour } from '../../support/destination.js';
+import type { Behaviour } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
 describe('a flush function', () => {
@@ -25,7 +27,7 @@ describe('a flush function', () => {
       abortGraceMs: 50,
     });
     controller.start();
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     const flushed = controller.flush();
     let open = true;
     flushed.catch(() => (open = false));
@@ -48,7 +50,7 @@ describe('a flush function', () => {
       { clock, batchSize: 1, concurrency: 4, maxBufferSize: 10 },
     );
     controller.start();
-    for (const item of range(1, 5)) void controller.push(item);
+    for (const item of range(5, 1)) void controller.push(item);
     await clock.advance(1_000);
     expect(batches).toEqual([[1]]);
     expect(controller.getMetrics().bufferSize).toBe(4);
@@ -64,7 +66,7 @@ describe('a flush function', () => {
       { clock, batchSize: 3, onSettled: (settlements) => settled.push(...settlements) },
     );
     controller.start();
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     await controller.flush();
     expect(settled.map(({ item }) => item)).toEqual([1, 2, 3]);
     expect(controller.getMetrics().eventsFlushed).toBe(3);
@@ -75,10 +77,10 @@ describe('whenBelow()', () => {
   it('is not misled by the moment between an eviction and the admission that it is for', async () => {
     const { clock, controller } = startController({ strategy: 'drop_oldest', maxBufferSize: 4 });
     controller.stop();
-    for (const item of range(1, 4)) void controller.push(item);
+    for (const item of range(4, 1)) void controller.push(item);
     let resolved = false;
     void controller.whenBelow(4).then(() => (resolved = true));
-    for (const item of range(5, 8)) void controller.push(item);
+    for (const item of range(4, 5)) void controller.push(item);
     await settle();
     expect(resolved).toBe(false);
     controller.start();
@@ -93,7 +95,7 @@ describe('drain({ timeoutMs })', () => {
       { batchSize: 4, onFailed: () => new Promise<void>(() => undefined) },
       [{ kind: 'partial', ms: 0, mask: 0b0110, retryable: 0, unnamed: 0 }],
     );
-    for (const item of range(1, 5)) void controller.push(item);
+    for (const item of range(5, 1)) void controller.push(item);
     const drained = controller.drain({ timeoutMs: 100 });
     await clock.advance(100);
     await expect(drained).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_DRAIN_TIMEOUT', items: [2, 3, 5] });
@@ -106,10 +108,10 @@ describe('drain({ timeoutMs }) at a higher concurrency', () => {
       { batchSize: 2, concurrency: 2, maxBufferSize: 5 },
       Array.from({ length: 9 }, () => ({ kind: 'slow' as const, ms: 1_000 })),
     );
-    for (const item of range(1, 7)) void controller.push(item);
+    for (const item of range(7, 1)) void controller.push(item);
     const drained = controller.drain({ timeoutMs: 100 });
     await clock.advance(100);
-    await expect(drained).rejects.toMatchObject({ items: range(1, 7) });
+    await expect(drained).rejects.toMatchObject({ items: range(7, 1) });
   });
 });
 
@@ -118,9 +120,9 @@ describe('flush()', () => {
     const { controller } = startController({ strategy: 'drop_oldest', maxBufferSize: 4 }, [
       { kind: 'slow', ms: 1_000 },
     ]);
-    for (const item of range(1, 4)) void controller.push(item);
+    for (const item of range(4, 1)) void controller.push(item);
     const flushed = controller.flush();
-    for (const item of range(5, 8)) void controller.push(item);
+    for (const item of range(4, 5)) void controller.push(item);
     await expect(flushed).resolves.toBeUndefined();
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 0, dropsByReason: { evicted: 4 } });
   });
@@ -131,7 +133,7 @@ describe('what is handed back', () => {
     const { clock, controller } = startController({ batchSize: 4, retry: { attempts: 3 } }, [
       { kind: 'partial', ms: 0, mask: 0b1011, retryable: 0b0001, unnamed: 0 },
     ]);
-    for (const item of range(1, 6)) void controller.push(item);
+    for (const item of range(6, 1)) void controller.push(item);
     const error = await controller.drain().catch((thrown: unknown) => thrown as BackpressureError);
     await clock.advance(0);
     expect(error).toMatchObject({ code: 'ERR_BACKPRESSURE_FLUSH_FAILED', items: [1, 2, 4, 5, 6] });
@@ -174,7 +176,7 @@ describe('shed or sizeOf', () => {
         [name]: judge,
         onSettled: (settlements) => settled.push(...settlements),
       });
-      for (const item of range(1, 2)) void controller.push(item);
+      for (const item of range(2, 1)) void controller.push(item);
       await expect(controller.push(3)).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
       expect(() => controller.tryPush(4)).toThrow('cannot judge');
       await settle();
@@ -214,7 +216,7 @@ describe('shed or sizeOf', () => {
       signal: abort.signal,
       shed: (item) => (item === 3 && abort.abort(), false),
     });
-    for (const item of range(1, 2)) controller.push(item).catch(() => undefined);
+    for (const item of range(2, 1)) controller.push(item).catch(() => undefined);
     await expect(controller.push(3)).rejects.toMatchObject({ name: 'AbortError' });
     expect(controller.getMetrics()).toMatchObject({ waiting: 0, bufferSize: 0 });
   });
@@ -309,7 +311,7 @@ describe('an abort', () => {
       { kind: 'throws' },
     ]);
     controller.on('drop', () => abort.abort());
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     await expect(controller.flush()).rejects.toThrow('destination threw');
     expect(abort.signal.aborted).toBe(true);
     await expect(controller.push(4)).rejects.toThrow('destination threw');
@@ -340,12 +342,12 @@ describe('a listener that throws', () => {
       controller.on(event, () => {
         throw thrown;
       });
-      for (const item of range(1, 6)) void controller.push(item);
+      for (const item of range(6, 1)) void controller.push(item);
       const flushed = controller.flush();
       await clock.advance(10_000);
       await expect(flushed).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED', cause: thrown });
       await expect(flushed).rejects.toThrow(event);
-      expect(settled.map(({ item }) => item).toSorted()).toEqual(range(1, 6));
+      expect(settled.map(({ item }) => item).toSorted()).toEqual(range(6, 1));
       expect(clock.pending).toBe(0);
     },
   );

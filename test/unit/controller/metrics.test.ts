@@ -10,7 +10,7 @@ import {
   type FlushReport,
   type SinkOptions,
 } from '../../../src/index.js';
-import { range } from '../../support/destination.js';
+import { range } from '../../support/range.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
 function start(flush: FlushFunction<number>, options: SinkOptions<number> = {}) {
@@ -28,7 +28,7 @@ const refused = () => Object.assign(new Error('no'), { code: 'ECONNREFUSED' });
 describe('ages', () => {
   it('count what is in flight, for as long as the call hangs', async () => {
     const { clock, controller } = start(never);
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await clock.advance(5_000);
     void controller.push(3);
     await clock.advance(10);
@@ -92,7 +92,7 @@ describe('failed items', () => {
       () => Promise.resolve({ success: 0, failed: 2, errors: [new ItemError(0), new ItemError(1)] }),
       { onFailed: () => {} },
     );
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await controller.flush();
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 2, eventsReturned: 0, eventsAmbiguous: 0 });
   });
@@ -102,14 +102,14 @@ describe('failed items', () => {
       () => Promise.resolve({ success: 1, failed: 1, errors: [new Error('some row')] }),
       { onFailed: () => {} },
     );
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await controller.flush();
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 1, eventsReturned: 0, eventsAmbiguous: 1 });
   });
 
   it('of a sink that has failed are returned: those of the call, and those queued', async () => {
     const { clock, controller } = start(() => Promise.reject(refused()));
-    for (const item of range(1, 5)) void controller.push(item).catch(() => {});
+    for (const item of range(5, 1)) void controller.push(item).catch(() => {});
     await clock.advance(1_000);
     expect(controller.takeUnsettled()).toHaveLength(5);
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 5, eventsReturned: 5, eventsAmbiguous: 0 });
@@ -117,7 +117,7 @@ describe('failed items', () => {
 
   it('of a transform are returned', async () => {
     const stream = new BackpressureTransform<number>();
-    for (const item of range(1, 3)) stream.write(item);
+    for (const item of range(3, 1)) stream.write(item);
     stream.destroy();
     await new Promise(setImmediate);
     expect(stream.takeUnsettled()).toEqual([1, 2, 3]);
@@ -132,7 +132,7 @@ describe('a failure', () => {
       breaker: { failures: 1, minDelayMs: 100, maxDelayMs: 100, maxOutageMs: 1_000 },
       random: () => 0.999,
     });
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await clock.advance(50);
     expect(controller.getMetrics()).toMatchObject({
       ...{ breaker: 'open', isFailed: false, lastErrorClass: 'ECONNREFUSED', lastSuccessTime: undefined },
@@ -154,7 +154,7 @@ describe('a failure', () => {
       { retry: { attempts: 2, minDelayMs: 10, maxDelayMs: 10 }, random: () => 0.5 },
     );
     expect(controller.getMetrics()).toMatchObject({ lastError: undefined, lastErrorClass: undefined });
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await clock.advance(1_000);
     const { lastSuccessTime, isFailed, lastError } = controller.getMetrics();
     expect(lastSuccessTime).toBeGreaterThan(0);
@@ -176,7 +176,7 @@ describe('a failure', () => {
     ['a result that does not add up', { success: 5, failed: 1, errors: [] }, /add up|success/],
   ])('of %s is the error of its flush event', async (_name, result, message) => {
     const { controller, reports } = start(() => Promise.resolve(result), { onFailed: () => {} });
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     await controller.flush().catch(() => {});
     expect(reports[0]!.error?.message).toMatch(message);
   });

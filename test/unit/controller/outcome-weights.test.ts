@@ -10,7 +10,7 @@ import {
   type FlushFunction,
   type Settlement,
 } from '../../../src/index.js';
-import { range } from '../../support/destination.js';
+import { range } from '../../support/range.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { SeededRandom } from '../../support/seeded-random.js';
 
@@ -45,7 +45,7 @@ describe('the weight of an outcome', () => {
       { retry: { attempts: 2 } },
     );
     for (let round = 0; round < 20; round++) {
-      for (const item of range(100 * round + 1, 100 * round + 100)) void controller.push(item);
+      for (const item of range(100, 100 * round + 1)) void controller.push(item);
       await clock.advance(1_000);
     }
     const drained = controller.drain();
@@ -66,7 +66,7 @@ describe('the weight of an outcome', () => {
       shed: (item) => item % 10 === 0,
       abortGraceMs: 0,
     });
-    for (const item of range(1, 300)) void controller.push(item);
+    for (const item of range(300, 1)) void controller.push(item);
     aborting.abort();
     await clock.advance(100);
     const weightOf = (wanted: string) =>
@@ -84,7 +84,7 @@ describe('the weight of an outcome', () => {
       (items) => Promise.reject(new Error(`no ${items[0]}`)),
       { strategy },
     );
-    for (const item of range(1, 60)) void controller.push(item);
+    for (const item of range(60, 1)) void controller.push(item);
     const drained = controller.drain();
     await clock.advance(10_000);
     await drained;
@@ -101,7 +101,7 @@ describe('the weight of an outcome', () => {
       onFailed: () => {},
     });
     sink.on('failed', (failures) => told.push(...failures.map(({ weight }) => weight)));
-    for (const item of range(1, 18)) sink.write(item);
+    for (const item of range(18, 1)) sink.write(item);
     sink.end();
     await clock.advance(1_000);
     expect(told).toEqual([...Array.from({ length: 10 }, () => 1), 4, 4]);

@@ -2,9 +2,11 @@
 
 import { describe, expect, it } from 'vitest';
 import { BackpressureController, BackpressureWritable, type SinkOptions } from '../../../src/index.js';
-import { range, startController, type Behaviour } from '../../support/destination.js';
+import { type Behaviour, ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { startController } from '../../support/start-controller.js';
+import { expectLedger, turn } from '../../support/stream.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
-import { expectLedger, ManualDestination, turn } from '../../support/stream.js';
 
 const identity = (item: number) => item;
 const slow = (ms: number): Behaviour => ({ kind: 'slow', ms });
@@ -48,7 +50,7 @@ describe('committedPosition', () => {
     const { clock, controller, push, told } = start({}, [slow(5), slow(5), slow(5)]);
     const atFlush: unknown[] = [];
     controller.on('flush', () => queueMicrotask(() => atFlush.push(controller.committedPosition)));
-    push(...range(1, 6));
+    push(...range(6, 1));
     await clock.advance(100);
     expect(told).toEqual([2, 4, 6]);
     expect(atFlush).toEqual([2, 4, 6]);
@@ -61,7 +63,7 @@ describe('committedPosition', () => {
       slow(30),
       slow(5),
     ]);
-    push(...range(1, 8));
+    push(...range(8, 1));
     await clock.advance(49);
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 6 });
     expect(told).toEqual([undefined, undefined, undefined]);
@@ -73,7 +75,7 @@ describe('committedPosition', () => {
     const { clock, controller, push } = start({ concurrency: 2, batchSize: 1, flushTimeoutMs: Infinity }, [
       slow(100_000),
     ]);
-    for (const item of range(1, 1_000)) {
+    for (const item of range(1_000, 1)) {
       push(item);
       await settle();
     }
@@ -89,7 +91,7 @@ describe('committedPosition', () => {
       { batchSize: 3, retry: { attempts: 3, minDelayMs: 10 }, random: () => 0.5 },
       [slow(5), partial, fails(5)],
     );
-    push(...range(1, 6));
+    push(...range(6, 1));
     await clock.advance(1_000);
     expect(told).toEqual([3, 3, 6]);
   });
@@ -113,7 +115,7 @@ describe('committedPosition', () => {
       fails(10, false),
       { kind: 'deaf', ms: 20, fails: false },
     ]);
-    push(...range(1, 5));
+    push(...range(5, 1));
     await clock.advance(1_000);
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 4, eventsFailed: 1 });
     expect(controller.takeUnsettled()).toEqual([2]);
@@ -124,7 +126,7 @@ describe('committedPosition', () => {
     const { clock, controller, push } = start({ strategy: 'drop_oldest', maxBufferSize: 4 }, [slow(10)]);
     push(1, 2);
     await settle();
-    push(...range(3, 20));
+    push(...range(18, 3));
     await clock.advance(1_000);
     expect(controller.getMetrics()).toMatchObject({ eventsDropped: 16, eventsFlushed: 4 });
     expect(controller.committedPosition).toBe(20);
@@ -137,7 +139,7 @@ describe('committedPosition', () => {
       positionOf: (item) => (asked.push(item), 2n ** 60n + BigInt(item)),
     });
     controller.start();
-    for (const item of range(1, 200)) void controller.push(item);
+    for (const item of range(200, 1)) void controller.push(item);
     await controller.drain();
     expect(controller.committedPosition).toBe(2n ** 60n + 200n);
     // The second batch's first item is looked at while it is the oldest in the queue.

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PushQueue } from '../../../src/controller/push-queue.js';
-import { range, startController } from '../../support/destination.js';
+import { range } from '../../support/range.js';
+import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
 const unsized = () => 0;
@@ -18,7 +19,7 @@ function line(maxBlockTimeMs = 100) {
 describe('the waiting line', () => {
   it('lets in first come first served, as long as there is room', async () => {
     const { line: waiting } = line();
-    const answers = range(1, 5).map((item) => waiting.enqueue(item));
+    const answers = range(5, 1).map((item) => waiting.enqueue(item));
     const admitted: number[] = [];
     waiting.admitWaiting(unsized, (item) => admitted.length < 3 && admitted.push(item) > 0);
     expect(admitted).toEqual([1, 2, 3]);
@@ -28,7 +29,7 @@ describe('the waiting line', () => {
 
   it('leaves no timer once everybody has been let in', () => {
     const { clock, line: waiting } = line();
-    for (const item of range(1, 3)) void waiting.enqueue(item);
+    for (const item of range(3, 1)) void waiting.enqueue(item);
     expect(clock.pending).toBe(1);
     waiting.admitWaiting(unsized, () => true);
     expect(clock.pending).toBe(0);
@@ -43,7 +44,7 @@ describe('the waiting line', () => {
       let room = 1 + (admitted.length % 9);
       waiting.admitWaiting(unsized, (item) => room-- > 0 && admitted.push(item) > 0);
     }
-    expect(admitted).toEqual(range(0, 4_999));
+    expect(admitted).toEqual(range(5_000));
     expect(waiting.length).toBe(0);
   });
 
@@ -124,7 +125,7 @@ describe('the waiting line', () => {
 
   it('admits by the size as it is now', () => {
     const { line: waiting } = line();
-    for (const item of range(1, 3)) void waiting.enqueue(item);
+    for (const item of range(3, 1)) void waiting.enqueue(item);
     const admitted: number[] = [];
     waiting.admitWaiting(
       (item) => 10 * item,
@@ -149,14 +150,14 @@ describe('push() that waits', () => {
       },
       [{ kind: 'slow', ms: 10 }],
     );
-    for (const item of range(1, 8)) controller.push(item).catch(() => undefined);
+    for (const item of range(8, 1)) controller.push(item).catch(() => undefined);
     await settle();
     controller.on('state', (state, previous) => {
       if (state === 'blocked' && previous !== 'blocked') abort.abort();
     });
     await clock.advance(10_000);
     expect(abort.signal.aborted).toBe(true);
-    expect(outcomes.map(([item]) => item).toSorted((a, b) => a - b)).toEqual(range(1, 8));
+    expect(outcomes.map(([item]) => item).toSorted((a, b) => a - b)).toEqual(range(8, 1));
     expect(controller.getMetrics()).toMatchObject({ waiting: 0, bufferSize: 0, inFlight: 0 });
   });
 

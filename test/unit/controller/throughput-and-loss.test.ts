@@ -1,13 +1,14 @@
 /** The faults of the sketch that this library began with. */
 
 import { describe, expect, it } from 'vitest';
-import { range, startController } from '../../support/destination.js';
+import { range } from '../../support/range.js';
+import { startController } from '../../support/start-controller.js';
 import { settle } from '../../support/manual-clock.js';
 
 describe('the sketch', () => {
   it('made a full batch wait for the next tick: at most 1 000 items a second with default options', async () => {
     const { clock, controller } = startController();
-    for (const item of range(1, 10_000)) void controller.push(item);
+    for (const item of range(10_000, 1)) void controller.push(item);
     await settle();
     expect(clock.now()).toBe(0);
     expect(controller.getMetrics().eventsFlushed).toBe(10_000);
@@ -19,7 +20,7 @@ describe('the sketch', () => {
       { batchSize: 3, onFailed: (failures) => void failed.push(...failures.map(({ item }) => item)) },
       [{ kind: 'throws' }],
     );
-    for (const item of range(1, 6)) void controller.push(item);
+    for (const item of range(6, 1)) void controller.push(item);
     await controller.drain();
     expect(failed).toEqual([1, 2, 3]);
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 3, eventsFlushed: 3, eventsOffered: 6 });
@@ -31,7 +32,7 @@ describe('the sketch', () => {
       { kind: 'slow', ms: 5 },
     ]);
     controller.on('state', (state) => states.push(state));
-    for (const item of range(1, 6)) void controller.push(item);
+    for (const item of range(6, 1)) void controller.push(item);
     const drained = controller.drain();
     expect(controller.getMetrics().state).toBe('draining');
     await clock.advance(5);
@@ -45,7 +46,7 @@ describe('the sketch', () => {
     const { clock, controller } = startController({ maxBufferSize: 10, batchSize: 10 }, [
       { kind: 'slow', ms: 500 },
     ]);
-    for (const item of range(1, 9)) void controller.push(item);
+    for (const item of range(9, 1)) void controller.push(item);
     controller.drain({ timeoutMs: 10 }).catch(() => undefined);
     await clock.advance(10);
     expect(controller.getMetrics().state).toBe('critical');
@@ -57,7 +58,7 @@ describe('the sketch', () => {
       { kind: 'slow', ms: 25 },
     ]);
     let most = 0;
-    for (const item of range(1, 3)) void controller.push(item);
+    for (const item of range(3, 1)) void controller.push(item);
     const drained = controller.drain();
     for (let ms = 0; ms < 60; ms++) {
       await clock.advance(1);
@@ -78,10 +79,10 @@ describe('the sketch', () => {
       Array.from({ length: 10_000 }, () => ({ kind: 'slow' as const, ms: 10 })),
     );
     // To ELEVATED, and from then on as much as keeps it there: 1 000 a step of which 100 are kept, and 100 flushed.
-    for (const item of range(1, 7_500)) void controller.push(item);
+    for (const item of range(7_500, 1)) void controller.push(item);
     const before = controller.getMetrics();
     for (let step = 0; step < 100; step++) {
-      for (const item of range(1, 1_000)) void controller.push(item);
+      for (const item of range(1_000, 1)) void controller.push(item);
       await clock.advance(10);
       expect(['elevated', 'critical']).toContain(controller.getMetrics().state);
     }
@@ -99,7 +100,7 @@ describe('the sketch', () => {
     const { clock, controller } = startController({ maxBufferSize: 2, batchSize: 2 }, [
       { kind: 'slow', ms: 3 },
     ]);
-    for (const item of range(1, 2)) void controller.push(item);
+    for (const item of range(2, 1)) void controller.push(item);
     let admittedAt = -1;
     void controller.push(3).then(() => (admittedAt = clock.now()));
     await clock.advance(100);
@@ -112,7 +113,7 @@ describe('the sketch', () => {
       { kind: 'slow', ms: 10 },
     ]);
     const admitted: number[] = [];
-    for (const item of range(1, 4)) void controller.push(item).then(() => admitted.push(item));
+    for (const item of range(4, 1)) void controller.push(item).then(() => admitted.push(item));
     await settle();
     expect(admitted).toEqual([1, 2]);
     // One place is free, two wait for it.

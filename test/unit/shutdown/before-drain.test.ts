@@ -7,7 +7,9 @@ import {
 import { listenForSignals } from '../../../src/shutdown/drain-on-signals.js';
 import { FakeProcess } from '../../support/fake-process.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { ManualDestination, range, turn } from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { turn } from '../../support/stream.js';
 
 const ENDED = ['kill 4711 SIGTERM', 'exit 143'];
 

@@ -12,7 +12,9 @@ import { drainAllOf } from '../../../src/shutdown/drain-all.js';
 import { listenForSignals } from '../../../src/shutdown/drain-on-signals.js';
 import { FakeProcess } from '../../support/fake-process.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { expectLedger, ManualDestination, range, turn } from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { expectLedger, turn } from '../../support/stream.js';
 
 function create() {
   const clock = new ManualClock();

@@ -14,7 +14,9 @@ import {
 import { listenForSignals } from '../../../src/shutdown/drain-on-signals.js';
 import { FakeProcess } from '../../support/fake-process.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { endOf, expectLedger, ManualDestination, range, turn } from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { endOf, expectLedger, turn } from '../../support/stream.js';
 
 /** What ends the process by SIGTERM, and sees that it does. */
 const ENDED = ['kill 4711 SIGTERM', 'exit 143'];

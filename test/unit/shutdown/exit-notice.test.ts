@@ -15,7 +15,9 @@ import { listenForSignals } from '../../../src/shutdown/drain-on-signals.js';
 import { printable } from '../../../src/shutdown/standard-error.js';
 import { FakeProcess } from '../../support/fake-process.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { ManualDestination, range, turn } from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { turn } from '../../support/stream.js';
 
 function create() {
   const clock = new ManualClock();

@@ -18,7 +18,9 @@ import { drainAllOf } from '../../../src/shutdown/drain-all.js';
 import { planDrain } from '../../../src/shutdown/drain-order.js';
 import { FakeProcess } from '../../support/fake-process.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { expectLedger, ManualDestination, range, turn } from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { expectLedger, turn } from '../../support/stream.js';
 
 class Scene {
   readonly clock = new ManualClock();

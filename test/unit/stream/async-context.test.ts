@@ -11,7 +11,8 @@ import {
 } from '@opentelemetry/api';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
-import { closed, endOf, range, turn } from '../../support/stream.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, turn } from '../../support/stream.js';
 
 const storage = new AsyncLocalStorage<string>();
 

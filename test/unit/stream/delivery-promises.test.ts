@@ -4,16 +4,9 @@ import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import {
-  closed,
-  CollectingDestination,
-  endOf,
-  expectLedger,
-  loadOf,
-  ManualDestination,
-  range,
-  turn,
-} from '../../support/stream.js';
+import { CollectingDestination, ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, expectLedger, loadOf, turn } from '../../support/stream.js';
 
 // The numbers are those of the collection of faults that others' users reported, kept with the project's design.
 const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;

@@ -8,7 +8,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AdmissionQueue } from '../../../src/buffer/admission-queue.js';
 import { BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { closed, range, turn } from '../../support/stream.js';
+import { range } from '../../support/range.js';
+import { closed, turn } from '../../support/stream.js';
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -10,15 +10,9 @@ import stream, {
 import { finished, pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
-import {
-  closed,
-  CollectingDestination,
-  endOf,
-  expectLedger,
-  ManualDestination,
-  range,
-  turn,
-} from '../../support/stream.js';
+import { CollectingDestination, ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, expectLedger, turn } from '../../support/stream.js';
 
 const NODE_MAJOR = Number(process.versions.node.split('.')[0]);
 /** Missing from the types of Node 20. */

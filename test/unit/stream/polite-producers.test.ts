@@ -3,7 +3,8 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { BackpressureTransform, BackpressureWritable, type StrategyInput } from '../../../src/index.js';
-import { closed, endOf, expectLedger, loadOf, range, turn } from '../../support/stream.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, expectLedger, loadOf, turn } from '../../support/stream.js';
 
 const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
 const CAPACITY = 10;

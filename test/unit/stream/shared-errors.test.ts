@@ -10,7 +10,8 @@ import {
   BackpressureWritable,
 } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { closed, endOf, ManualDestination, turn } from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { closed, endOf, turn } from '../../support/stream.js';
 
 async function rejection(promise: Promise<unknown>): Promise<BackpressureError> {
   const error: unknown = await promise.then(

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { closed, endOf, expectLedger, range, turn } from '../../support/stream.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, expectLedger, turn } from '../../support/stream.js';
 
 type Streams = BackpressureWritable<string> | BackpressureTransform<string>;
 type Done = (error?: Error | null) => void;

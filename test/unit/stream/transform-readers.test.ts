@@ -5,7 +5,8 @@ import { Duplex, PassThrough, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { BackpressureTransform } from '../../../src/index.js';
-import { closed, endOf, expectLedger, range, record, turn } from '../../support/stream.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, expectLedger, record, turn } from '../../support/stream.js';
 
 type Bytes = BackpressureTransform<Buffer>;
 

@@ -3,16 +3,8 @@ import { Readable, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { BackpressureTransform, InvalidOptionError, type TransformOptions } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import {
-  ALL_EVENTS,
-  closed,
-  endOf,
-  expectLedger,
-  range,
-  record,
-  turn,
-  watchLedger,
-} from '../../support/stream.js';
+import { range } from '../../support/range.js';
+import { ALL_EVENTS, closed, endOf, expectLedger, record, turn, watchLedger } from '../../support/stream.js';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- some emit numbers, some arrays of them
 function create(options: TransformOptions<number, any> = {}) {

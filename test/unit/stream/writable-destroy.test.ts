@@ -4,17 +4,9 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { BackpressureError, BackpressureWritable, type WritableOptions } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import {
-  ALL_EVENTS,
-  closed,
-  endOf,
-  expectLedger,
-  ManualDestination,
-  range,
-  record,
-  turn,
-  watchLedger,
-} from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { ALL_EVENTS, closed, endOf, expectLedger, record, turn, watchLedger } from '../../support/stream.js';
 
 const GRACE_MS = 500;
 

@@ -7,18 +7,9 @@ import {
   type WritableOptions,
 } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import {
-  ALL_EVENTS,
-  CollectingDestination,
-  closed,
-  endOf,
-  expectLedger,
-  ManualDestination,
-  range,
-  record,
-  turn,
-  watchLedger,
-} from '../../support/stream.js';
+import { CollectingDestination, ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { ALL_EVENTS, closed, endOf, expectLedger, record, turn, watchLedger } from '../../support/stream.js';
 
 function create(options: WritableOptions<number> = {}) {
   const clock = new ManualClock();

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { BackpressureWritable, ItemError, type WritableOptions } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { closed, endOf, expectLedger, ManualDestination, range, turn } from '../../support/stream.js';
+import { ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, expectLedger, turn } from '../../support/stream.js';
 
 function create(options: WritableOptions<number> = {}) {
   const clock = new ManualClock();

@@ -2,16 +2,9 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { BackpressureWritable, type WritableOptions } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import {
-  closed,
-  CollectingDestination,
-  endOf,
-  expectLedger,
-  loadOf,
-  ManualDestination,
-  range,
-  turn,
-} from '../../support/stream.js';
+import { CollectingDestination, ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { closed, endOf, expectLedger, loadOf, turn } from '../../support/stream.js';
 
 const DROPPING = ['drop_oldest', 'drop_newest', 'sample'] as const;
 

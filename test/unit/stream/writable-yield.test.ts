@@ -4,14 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
 import type { WritableOptions } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import {
-  CollectingDestination,
-  endOf,
-  expectLedger,
-  ManualDestination,
-  range,
-  turn,
-} from '../../support/stream.js';
+import { CollectingDestination, ManualDestination } from '../../support/destinations.js';
+import { range } from '../../support/range.js';
+import { endOf, expectLedger, turn } from '../../support/stream.js';
 
 function create(options: WritableOptions<number>) {
   const destination = new ManualDestination<number>();

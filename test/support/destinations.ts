@@ -1,9 +1,9 @@
+/** Destinations for tests: by a script, answered by the test, or collecting. */
+
 import type { Clock } from '../../src/common/clock.js';
-import { BackpressureController } from '../../src/controller/backpressure-controller.js';
 import { ItemError } from '../../src/api/errors.js';
-import type { SinkOptions } from '../../src/api/options.js';
 import type { FlushContext, FlushFunction, FlushResult } from '../../src/api/flush-function.js';
-import { ManualClock } from './manual-clock.js';
+import { turn } from './stream.js';
 
 /** What a destination does with one call. */
 export type Behaviour =
@@ -31,7 +31,7 @@ export const INVALID_VARIANTS = [
 export type InvalidVariant = (typeof INVALID_VARIANTS)[number];
 
 /** One call that a destination has had. */
-export interface Call<T> {
+export interface ScriptedCall<T> {
   items: readonly T[];
   context: FlushContext;
   behaviour: Behaviour;
@@ -39,16 +39,16 @@ export interface Call<T> {
 }
 
 /** A destination that behaves as told, call by call; well once `heal` was called or the script has ended. */
-export class Destination<T> {
-  readonly calls: Call<T>[] = [];
+export class ScriptedDestination<T> {
+  readonly calls: ScriptedCall<T>[] = [];
   readonly #clock: Clock;
   #script: Behaviour[];
-  readonly #onCall: (call: Call<T>) => void;
+  readonly #onCall: (call: ScriptedCall<T>) => void;
 
   constructor(
     clock: Clock,
     script: readonly Behaviour[] = [],
-    onCall: (call: Call<T>) => void = () => undefined,
+    onCall: (call: ScriptedCall<T>) => void = () => undefined,
   ) {
     this.#clock = clock;
     this.#script = [...script];
@@ -147,16 +147,73 @@ function invalidResult(variant: InvalidVariant, length: number): FlushResult {
   }
 }
 
-/** A started controller on a manual clock, with a scripted destination. */
-export function startController<T = number>(options: SinkOptions<T> = {}, script: readonly Behaviour[] = []) {
-  const clock = new ManualClock();
-  const destination = new Destination<T>(clock, script);
-  const controller = new BackpressureController<T>(destination.flush, { clock, ...options });
-  controller.start();
-  return { clock, destination, controller };
+/** One call of a flush function, answered by the test. */
+export interface ManualCall<T> {
+  readonly items: T[];
+  readonly context: FlushContext;
+  readonly resolve: (answer?: FlushResult) => void;
+  readonly reject: (error: unknown) => void;
 }
 
-/** The numbers from `first` to `last`. */
-export function range(first: number, last: number): number[] {
-  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+/** A destination that answers when the test says so, and remembers each call. */
+export class ManualDestination<T> {
+  readonly calls: ManualCall<T>[] = [];
+  /** Calls that are not answered, oldest first. */
+  readonly open: ManualCall<T>[] = [];
+
+  readonly flush = (items: T[], context: FlushContext): Promise<FlushResult | undefined> =>
+    new Promise((resolve, reject) => {
+      const leave = () => {
+        const place = this.open.indexOf(call);
+        if (place >= 0) this.open.splice(place, 1);
+      };
+      const call: ManualCall<T> = {
+        items,
+        context,
+        resolve: (answer) => {
+          leave();
+          resolve(answer);
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      this.calls.push(call);
+      this.open.push(call);
+    });
+
+  /** Answers the oldest open call, and lets what follows from it happen. */
+  async answer(result?: FlushResult): Promise<void> {
+    this.open[0]!.resolve(result);
+    await turn();
+  }
+
+  async fail(error: unknown): Promise<void> {
+    this.open[0]!.reject(error);
+    await turn();
+  }
+
+  /** Answers everything until nothing more comes. */
+  async answerAll(): Promise<void> {
+    while (this.open.length > 0) await this.answer();
+  }
+
+  /** Every item that was handed over, in the order of the calls. */
+  get items(): T[] {
+    return this.calls.flatMap(({ items }) => items);
+  }
+}
+
+/** Collects what it gets, at once. */
+export class CollectingDestination<T> {
+  readonly batches: T[][] = [];
+
+  readonly flush = async (items: T[]): Promise<void> => {
+    this.batches.push(items);
+  };
+
+  get items(): T[] {
+    return this.batches.flat();
+  }
 }
