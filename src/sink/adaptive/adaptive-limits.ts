@@ -1,31 +1,12 @@
-/** The limits that a sink works with, and how adaptive control moves them between their bounds. */
+/** Adaptive control: moves the limits of a sink between their bounds. */
 
 import type { TakenItems } from '../../buffer/admission-queue.js';
 import type { Ledger } from '../../buffer/ledger.js';
 import type { FlushReport } from '../../api/events.js';
 import { SLOW_FACTOR } from '../schedule/flush-interval.js';
+import { fixedLimits, type Launch, type LimitControl, type SinkLimits } from '../schedule/sink-limits.js';
 import { LatencyCap } from './latency-cap.js';
 import { ThroughputSearch } from './throughput-search.js';
-
-/** What a batch may be, and how many flushes there may be at the same time. */
-export interface SinkLimits {
-  batchSize: number;
-  batchBytes: number;
-  concurrency: number;
-}
-
-/** How things stood when a batch was launched. */
-export interface Launch {
-  readonly setting: number;
-  readonly isFull: boolean;
-  /** Every slot was busy, with calls under way. */
-  readonly isSaturated: boolean;
-  /** What was in flight, this batch included, and this batch alone: in batches of the largest size. */
-  readonly load: number;
-  readonly share: number;
-  /** The batch waits for another call, or has had one. */
-  isRetried: boolean;
-}
 
 /** Where control starts: the overlap that suits most databases. */
 const FIRST_CONCURRENCY = 3;
@@ -43,16 +24,12 @@ const LONG_FOR_ONE = 0.75;
 /** Faster than a clock can tell. */
 const LEAST_LATENCY_MS = 0.01;
 
-export function fixedLimits({ batchSize, batchBytes, concurrency }: SinkLimits): SinkLimits {
-  return { batchSize, batchBytes, concurrency };
-}
-
 /**
  * Batch size by time per flush, slots by the throughput that they gain. The load is what is in flight, so that the same load in more slots
  * makes smaller batches. Only full batches that were launched while every slot was busy are judged: a trickle says nothing about what the
  * destination can take, nor does a row's fault, a failed call or a retry.
  */
-export class AdaptiveLimits {
+export class AdaptiveLimits implements LimitControl {
   readonly limits: SinkLimits;
   readonly #bounds: SinkLimits;
   readonly #targetMs: number;
@@ -75,7 +52,6 @@ export class AdaptiveLimits {
     this.#apply();
   }
 
-  /** `hasRetried`: a batch is held for another call, so that what is in flight is not what the destination has to do. */
   onLaunch(
     { items, bytes }: TakenItems<unknown>,
     ledger: Ledger,
@@ -94,7 +70,6 @@ export class AdaptiveLimits {
     };
   }
 
-  /** How the first call of a batch went. `isIntervalRaised`: the flush interval is above its lower bound. */
   onAttempt(
     launch: Launch,
     { latencyMs, failed, transportFailure }: FlushReport,

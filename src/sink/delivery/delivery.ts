@@ -9,7 +9,7 @@ import { ignoreRejections, refusePromise } from '../../guards/user-callbacks.js'
 import type { FailedItem } from '../../api/options.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';
 import type { FlushFunction, FlushReason } from '../../api/flush-function.js';
-import type { Launch } from '../adaptive/adaptive-limits.js';
+import type { Launch } from '../schedule/sink-limits.js';
 import type { CallPermits } from '../resilience/call-permits.js';
 import { interpretResult, type NamedFailure } from './flush-result.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';

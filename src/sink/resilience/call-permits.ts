@@ -43,8 +43,8 @@ export interface CallPermitsHost {
   onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void;
   /** A batch may go that might not before. */
   onMayLaunch(): void;
-  /** The destination has been out of reach for too long. */
-  onOutage(error: BackpressureError): void;
+  /** The destination has been out of reach for too long: the sink fails. */
+  fail(error: BackpressureError): void;
 }
 
 export class CallPermits {
@@ -169,7 +169,7 @@ export class CallPermits {
     breaker.onTransportFailure(delivery, error, startedAt, this.#clock.now());
     // Those whose calls have not begun wait once more.
     if (breaker.state === 'open') this.#released.clear();
-    if (breaker.isOutageOver) this.#host.onOutage(this.#outageError(breaker));
+    if (breaker.isOutageOver) this.#host.fail(this.#outageError(breaker));
     else this.evaluate();
   }
 
@@ -197,7 +197,7 @@ export class CallPermits {
     if (this.#idleSince !== undefined) breaker.excludeFromOutage(now - this.#idleSince);
     this.#idleSince = undefined;
     if (this.isTripped && now >= this.#outageLimitAt(breaker)) {
-      this.#host.onOutage(this.#outageError(breaker));
+      this.#host.fail(this.#outageError(breaker));
       return;
     }
     breaker.evaluate(now);

@@ -8,7 +8,7 @@ import { show } from '../../guards/validate.js';
 export type Position = number | bigint;
 
 /** A delivery, as far as it matters here. */
-interface SpanOwner {
+export interface SpanOwner {
   /** Orders it among others. */
   readonly first: number;
   /** Its items that have not settled. */

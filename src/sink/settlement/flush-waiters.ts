@@ -1,5 +1,7 @@
 /** Callers of `flush()` and `drain()`, kept until the items that they wait for have settled. */
 
+import type { Clock } from '../../common/clock.js';
+import { Deadline } from '../../common/deadline.js';
 import { handled } from '../../guards/user-callbacks.js';
 
 /** Where the engine stands, counted in items. All only grow, except that an offer may be taken back. */
@@ -70,6 +72,31 @@ export class FlushWaiters {
   addWaiter(progress: Progress, resolve: () => void, reject: (error: Error) => void): FlushWaiter {
     this.#limitTo(progress.arrived);
     return this.#append(progress, resolve, reject, undefined);
+  }
+
+  /** As `settled`, but rejects with `makeError()` after `timeoutMs`, and no longer waits then. */
+  settledWithin(progress: Progress, clock: Clock, timeoutMs: number, makeError: () => Error): Promise<void> {
+    if (timeoutMs === Infinity) return this.settled(progress);
+    const settled = new Promise<void>((resolve, reject) => {
+      const deadline = new Deadline(clock, timeoutMs, () => {
+        // Otherwise callers that give up, one after another, would pile up for as long as an outage lasts.
+        this.withdraw(waiter);
+        reject(makeError());
+      });
+      deadline.start();
+      const waiter = this.addWaiter(
+        progress,
+        () => {
+          deadline.clear();
+          resolve();
+        },
+        (error) => {
+          deadline.clear();
+          reject(error);
+        },
+      );
+    });
+    return handled(settled);
   }
 
   /** An offer may have been taken back: those who called in the middle of it wait for one item too many. */

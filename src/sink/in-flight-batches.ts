@@ -1,0 +1,163 @@
+/** The batches in flight: launches them, and passes on what becomes of each. */
+
+import type { FlushFunction, FlushReason } from '../api/flush-function.js';
+import type { FlushReport } from '../api/events.js';
+import type { StageErrors } from '../api/errors.js';
+import type { FailedItem } from '../api/options.js';
+import type { AdmissionQueue } from '../buffer/admission-queue.js';
+import type { ResolvedSink } from '../settings/resolve-sink.js';
+import { Delivery, type DeliveryHost } from './delivery/delivery.js';
+import type { CallPermits } from './resilience/call-permits.js';
+import type { FlushScheduler } from './schedule/flush-scheduler.js';
+import type { Launch } from './schedule/sink-limits.js';
+import type { Settlements } from './settlement/settlements.js';
+import type { Part } from './settlement/unsettled-items.js';
+import { FlushCounters } from './sink-metrics.js';
+import type { SinkObserver } from './sink-observer.js';
+
+/** The sink around them. */
+export interface InFlightHost {
+  readonly isRunning: boolean;
+  /** The sink as a whole fails. */
+  fail(error: Error): void;
+  /** Items have settled, and have been reported. */
+  onSettled(): void;
+  /** A batch has ended: its slot is free. */
+  onSlotFree(): void;
+}
+
+/** What a batch in flight needs from the rest of the sink. */
+export interface InFlightParts<T> {
+  flush: FlushFunction<T>;
+  settings: ResolvedSink<T>;
+  queue: AdmissionQueue<T>;
+  permits: CallPermits;
+  settlements: Settlements<T>;
+  scheduler: FlushScheduler<T>;
+  observer: SinkObserver<T>;
+}
+
+export class InFlightBatches<T> implements DeliveryHost<T> {
+  readonly counters = new FlushCounters();
+  readonly #parts: InFlightParts<T>;
+  readonly #host: InFlightHost;
+  /** Each with the function that an abort wants called at its end. */
+  readonly #deliveries = new Map<Delivery<T>, (() => void) | undefined>();
+
+  constructor(parts: InFlightParts<T>, host: InFlightHost) {
+    this.#parts = parts;
+    this.#host = host;
+  }
+
+  // ── what can be read ──
+
+  get count(): number {
+    return this.#deliveries.size;
+  }
+
+  get errors(): StageErrors {
+    return this.#parts.queue.errors;
+  }
+
+  /** When the oldest item in flight was admitted; `Infinity` if there is none. */
+  get oldestTime(): number {
+    let oldest = Infinity;
+    for (const { oldestTime } of this.#deliveries.keys()) oldest = Math.min(oldest, oldestTime);
+    return oldest;
+  }
+
+  /** Every admitted item below this ordinal has settled. `head` is that of the oldest queued item. */
+  settledBelow(head: number): number {
+    let below = head;
+    for (const { first } of this.#deliveries.keys()) below = Math.min(below, first);
+    return below;
+  }
+
+  /** The items that have not settled, by batch. */
+  openParts(): Part<T>[] {
+    return [...this.#deliveries.keys()].map(({ first, openItems }) => ({ first, items: openItems }));
+  }
+
+  // ── life of a batch ──
+
+  /** Takes the `length` oldest items and delivers them. Returns `false` if `positionOf` ended or stopped the sink instead. */
+  launch(reason: FlushReason, length: number, isFull: boolean): boolean {
+    const { flush, settings, queue, permits, settlements, scheduler } = this.#parts;
+    let beginSpan;
+    try {
+      beginSpan = settlements.measureBatch(queue.itemAt(0), queue.itemAt(length - 1));
+    } catch (thrown) {
+      this.fail(this.errors.handlerFailed('positionOf', thrown));
+      return false;
+    }
+    // `positionOf` may itself have ended or stopped everything.
+    if (!this.#host.isRunning) return false;
+    const share = scheduler.minIntervalShare(length);
+    const taken = queue.takeBatch(length);
+    const delivery = new Delivery(taken, reason, share, flush, settings, permits, this);
+    delivery.launch = scheduler.noteLaunch(taken, isFull, this.#deliveries.keys());
+    this.counters.launched[reason]++;
+    beginSpan?.(delivery);
+    permits.onLaunch(delivery.first);
+    // Before it begins: the flush function may abort everything at once.
+    this.#deliveries.set(delivery, undefined);
+    // `run` never rejects: failures go to `fail`.
+    void delivery.run().then(() => {
+      const onEnd = this.#deliveries.get(delivery);
+      this.#deliveries.delete(delivery);
+      onEnd?.();
+      this.#host.onSlotFree();
+    });
+    return true;
+  }
+
+  /** Fires the signals of all calls. Resolves when every batch has ended, after at most `abortGraceMs`. */
+  abortAll(error: Error): Promise<unknown> {
+    const ends = [...this.#deliveries.keys()].map(
+      (delivery) => new Promise<void>((resolve) => this.#deliveries.set(delivery, resolve)),
+    );
+    for (const delivery of this.#deliveries.keys()) delivery.abort(error);
+    return Promise.all(ends);
+  }
+
+  // ── DeliveryHost ──
+
+  onAttempt(report: FlushReport, launch: Launch | undefined, share: number): void {
+    this.counters.onAttempt(report, this.#parts.settings.clock);
+    this.#parts.scheduler.onAttempt(report, launch, share);
+    this.#parts.observer.onFlush(report);
+  }
+
+  onRetry(error: Error, attempt: number, delayMs: number, items: number): void {
+    this.counters.retries++;
+    this.#parts.observer.onRetry({ error, attempt, delayMs, items });
+  }
+
+  onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void {
+    this.#parts.settlements.flushed(items, bytes, weights);
+    this.#afterSettlement();
+  }
+
+  onFailed(failures: FailedItem<T>[], countedFlushed: number, bytes: number): void {
+    this.#parts.settlements.failed(failures, countedFlushed, bytes);
+    this.#afterSettlement();
+  }
+
+  onReturned(failures: FailedItem<T>[], countedFlushed: number, bytes: number, first: number): void {
+    this.#parts.settlements.returned(failures, countedFlushed, bytes, first);
+    this.#afterSettlement();
+  }
+
+  onLateResult(): void {
+    this.counters.lateResults++;
+  }
+
+  fail(error: Error): void {
+    this.#host.fail(error);
+  }
+
+  #afterSettlement(): void {
+    this.#parts.settlements.report();
+    this.#host.onSettled();
+  }
+}
