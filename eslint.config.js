@@ -69,7 +69,7 @@ const zones = ROOMS.map((room, index) => ({
 })).filter(({ from }) => from.length > 0);
 
 export default defineConfig(
-  globalIgnores(['dist', 'coverage', 'node_modules']),
+  globalIgnores(['dist', 'docs', 'coverage', 'node_modules']),
   js.configs.recommended,
   {
     files: ['**/*.ts'],

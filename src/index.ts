@@ -14,7 +14,7 @@ export type { DrainOptions } from './settings/drain-options.js';
 export { BackpressureState, BackpressureStrategy } from './api/states.js';
 export type { DropReason, StrategyInput } from './api/states.js';
 export { BackpressureError, InvalidOptionError, ItemError } from './api/errors.js';
-export type { BackpressureErrorCode } from './api/errors.js';
+export type { BackpressureErrorCode, BackpressureErrorOptions } from './api/errors.js';
 export type {
   BreakerState,
   FlushContext,
@@ -26,16 +26,28 @@ export type {
   SizeOf,
 } from './api/flush-function.js';
 export type {
+  BatchedOutput,
   BreakerOptions,
   BreakerProbe,
   BufferOptions,
   FailedItem,
+  MapFunction,
+  Mapped,
   RetryOptions,
   Settlement,
+  SingleOutput,
   SinkOptions,
+  TransformBufferOptions,
   TransformOptions,
   WritableOptions,
 } from './api/options.js';
 export type { BufferMetrics, SinkMetrics } from './api/metrics.js';
-export type { BufferEvents, FlushReport, RetryReport, SinkEvents } from './api/events.js';
+export type {
+  BufferEvents,
+  FlushReport,
+  RetryReport,
+  SinkEvents,
+  TransformEvents,
+  WritableEvents,
+} from './api/events.js';
 export type { Clock, TimerHandle } from './common/clock.js';

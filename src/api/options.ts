@@ -207,14 +207,14 @@ export interface WritableOptions<T> extends SinkOptions<T> {
 export type TransformOptions<In, Out = In> = TransformBufferOptions<In> &
   (SingleOutput<In, Out> | BatchedOutput<In, Out>);
 
-interface TransformBufferOptions<In> extends BufferOptions<In> {
+export interface TransformBufferOptions<In> extends BufferOptions<In> {
   /** As for `BackpressureWritable`, for the writable side. */
   highWaterMark?: number;
   /** `false`: items are chunks of bytes on both sides. Default `true`. */
   objectMode?: boolean;
 }
 
-interface SingleOutput<In, Out> {
+export interface SingleOutput<In, Out> {
   /**
    * What becomes of an item on its way out; may be asynchronous, one at a time, in order. `null` and `undefined` emit nothing. Items are
    * mapped as they come, without a reader, and their results count in the buffer. Under `drop_oldest` they are mapped when the reader
@@ -225,7 +225,7 @@ interface SingleOutput<In, Out> {
   batchSize?: undefined;
 }
 
-interface BatchedOutput<In, Out> {
+export interface BatchedOutput<In, Out> {
   map?: MapFunction<In, Out extends readonly (infer Element)[] ? Element : unknown>;
   batchSize: Out extends readonly unknown[] ? number : unknown extends Out ? number : never;
 }
@@ -234,4 +234,4 @@ interface BatchedOutput<In, Out> {
 export type MapFunction<In, Out> = (item: In) => Mapped<Out> | PromiseLike<Mapped<Out>>;
 
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a `map` without a result emits nothing
-type Mapped<Out> = Out | null | undefined | void;
+export type Mapped<Out> = Out | null | undefined | void;

@@ -22,7 +22,7 @@ export type CopyOptions<T = unknown, Client extends CopyClient = CopyClient> = C
   (OwnRows<T> | MappedRows<T>) &
   ImportOptions<T>;
 
-interface CopyTarget<T, Client extends CopyClient> {
+export interface CopyTarget<T, Client extends CopyClient> {
   /** The table's name: one identifier as it is in the catalogue, without quotes and without its schema. */
   table: string;
   /** Its schema. Default: the first schema on the connection's search path that has such a table. */
@@ -56,17 +56,17 @@ interface CopyTarget<T, Client extends CopyClient> {
 type Uninferred<T> = [T][T extends unknown ? 0 : never];
 
 /** Items are the rows. */
-type OwnRows<T> = ColumnOptions<ColumnOf<Uninferred<T>>> & {
+export type OwnRows<T> = ColumnOptions<ColumnOf<Uninferred<T>>> & {
   row?: undefined;
 };
 
 /** Each item stands for a row of other keys. */
-type MappedRows<T> = ColumnOptions<string> & {
+export type MappedRows<T> = ColumnOptions<string> & {
   /** The row that an item stands for: an object or an array. What it throws is a fault of that row. Default: the item itself. */
   row: (item: T) => object;
 };
 
-type ColumnOptions<Column extends string> = {
+export type ColumnOptions<Column extends string> = {
   /**
    * The columns to fill. Rows that are objects may hold more, which is left out; rows that are arrays give their values in this order.
    *
@@ -77,7 +77,7 @@ type ColumnOptions<Column extends string> = {
   columns?: readonly Column[] | undefined;
 } & ConflictOptions<Column>;
 
-type ConflictOptions<Column extends string> =
+export type ConflictOptions<Column extends string> =
   | {
       /**
        * What becomes of a row whose key the table holds already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
@@ -95,7 +95,7 @@ type ConflictOptions<Column extends string> =
   | { onConflict: 'ignore'; key?: readonly Column[] | undefined }
   | { onConflict: 'ignore' | 'update'; key: readonly Column[] };
 
-type ImportOptions<T> =
+export type ImportOptions<T> =
   | { importId?: undefined; positionOf?: undefined }
   | {
       /**
