@@ -1,9 +1,23 @@
 /**
- * CSV records to blocks that PostgreSQL reads itself: the fields are the columns, so nothing is to be done with them. Only where both read
- * the same: whatever else there is in a block, its records are read here, and judged by the same rules as ever.
+ * Reads CSV as blocks that PostgreSQL parses itself.
  *
- * What the server would read in another way, or refuse in other words: another number of fields; a carriage return by itself, or line
- * breaks of both kinds; a backslash with a dot, which up to PostgreSQL 17 may end the data; U+0000; what is not UTF-8.
+ * ```text
+ *   block of whole records
+ *     │ fields are the columns, in order · UTF-8, no U+0000, no `\.` · the scan agrees (csv-scan.ts)
+ *     ├── no ──▶ rows: parsed here (csv-reader.ts)
+ *     │ yes
+ *     ├── quotes or backslashes ──▶ sent as CSV
+ *     └── plain lines ────────────▶ sent as COPY's text format, or binary if the columns' types make that faster
+ *                                     └── batch refused ──▶ lines, parsed one by one (records/line-rows.ts)
+ * ```
+ *
+ * A block is valid for the server only if both readers find the same rows in it. The server would read these otherwise, or report them in
+ * another message: another number of fields, a lone carriage return, line breaks of both kinds, `\.` (which may end the data up to
+ * PostgreSQL 17), U+0000, bytes that are not UTF-8.
+ *
+ * Each step is measured against the next: sent as CSV instead of rows, a file with quotes takes a sixth of the client's CPU; text instead
+ * of CSV takes 7 to 43 % less CPU of the server; binary instead of text takes a quarter less of it, for half as much again of the client's;
+ * lines instead of rows take a third less of the client's CPU while 1 % of the rows are rejected.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -24,22 +38,22 @@ const BACKSLASH = 0x5c;
 const END_OF_DATA = '\\.';
 const LINE_BREAKS = { lf: Buffer.from('\n'), crlf: Buffer.from('\r\n') };
 
-/** The formats of all blocks of a load. */
+/** The COPY formats of a load's blocks, by kind of line break. */
 export interface CsvFormats {
-  /** Of blocks without quotes and backslashes, the best first: the server's text format means the same there, and is read faster. */
+  /** For blocks without quotes and backslashes, the best first: text format means the same there and is read faster. */
   readonly plain: Record<'lf' | 'crlf', readonly BlockFormat[]>;
   readonly any: Record<'lf' | 'crlf', readonly BlockFormat[]>;
-  /** Of plain blocks, line by line. */
+  /** For reading a plain block again, line by line. */
   readonly lines: Record<'lf' | 'crlf', LineFormat>;
 }
 
-/** Undefined where the server's CSV knows no such delimiter. */
+/** Returns undefined for a delimiter that the server's formats do not take as ours does. */
 export function csvFormats(delimiter: string, nullText: string): CsvFormats | undefined {
-  // In text format it takes no letter, digit or dot, and a backslash has another meaning.
+  // Text format allows no letter, digit or dot, and a backslash means something else there.
   if (/[\\.a-zA-Z0-9]/.test(delimiter)) return undefined;
   const text = delimitedFormat('text', delimiter, nullText);
   const csv = delimitedFormat('csv', delimiter, nullText);
-  // Objects of their own: the server takes line breaks of one kind only.
+  // One object for each kind of line break: one COPY takes only one kind.
   const [lf, crlf] = [{ copy: csv }, { copy: csv }];
   const textLines = { delimiter, nullText };
   const [textLf, textCrlf] = [
@@ -67,7 +81,7 @@ export class CsvBlocks implements BlockReader<BlockContent> {
   readonly #rows: CsvRows;
   readonly #options: CsvBlockOptions;
   readonly #delimiter: number;
-  /** That of the records so far. */
+  /** Kind of line break of the records so far. */
   #lineBreak: 'lf' | 'crlf' = 'lf';
 
   constructor(file: SourceFile, options: CsvBlockOptions) {
@@ -84,7 +98,7 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       readAsRows(this.#rows, block.subarray(0, start), rowsOptions, onRow);
     }
     const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
-    // For the whole block, which may be cut into many.
+    // Chosen once for the whole block, which may be cut into many.
     const scanBlock = block.includes(QUOTE) || block.includes(CARRIAGE_RETURN) ? scanCsv : scanLines;
     while (start < block.length) {
       const { sizer } = this.#options;
@@ -131,7 +145,7 @@ export class CsvBlocks implements BlockReader<BlockContent> {
   }
 }
 
-/** Whether there is nothing in a block that the server reads in another way, but for what a scan finds. */
+/** Returns whether the server reads the block as we do, as far as the scan does not find out. */
 function isReadAlike(block: Buffer): boolean {
   return !block.includes(0) && !block.includes(END_OF_DATA) && isUtf8(block);
 }

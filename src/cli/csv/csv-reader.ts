@@ -1,8 +1,8 @@
 /**
- * Blocks of whole CSV records to rows of fields, with the NULLs of PostgreSQL's own CSV format: an unquoted field that equals the null
- * text is NULL, a quoted one is that text.
+ * Reads blocks of whole CSV records as rows of fields.
  *
- * A block without any quote is only cut at delimiters and line breaks; one with quotes goes to csv-parse. Both give the same rows.
+ * NULL is as in PostgreSQL's CSV format: an unquoted field that equals the null text is NULL, a quoted one is that text. A block without
+ * quotes is cut at delimiters and line breaks; one with quotes is parsed by csv-parse. Both return the same rows.
  */
 
 import { parse } from 'csv-parse/sync';
@@ -16,12 +16,12 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 /**
- * Of a record with more fields, so many are read, and one is added. No record that can be loaded has as many: a table has 1,600 columns, and
- * the system limits the names that `--columns` may leave out.
+ * Most fields of a record that are kept; one more shows that there were others. No record that can be loaded has as many: a table has at
+ * most 1,600 columns, and the system limits the length of `--columns`.
  */
 const MOST_FIELDS = 100_000;
 
-/** The number of a record's fields, for people. */
+/** Returns the number of a record's fields for a message. */
 export function fieldsOfRow({ length }: CsvRow): string {
   return length > MOST_FIELDS ? `more than ${count(MOST_FIELDS)}` : count(length);
 }
@@ -35,7 +35,7 @@ export interface CsvOptions {
   readonly maxRecordBytes: number;
 }
 
-/** As csv-parse gives it: the fields, and the record as it was written, with the first character of its line break. */
+/** A record of csv-parse: its fields, and its text with the first character of the line break. */
 interface CsvRecord {
   readonly record: CsvRow;
   readonly raw: string;
@@ -48,7 +48,7 @@ export class CsvReader implements BlockReader<CsvRow> {
   readonly #file: string;
   readonly #options: CsvOptions;
   readonly #fields: FieldScanner;
-  /** Where the row that is being taken was written. */
+  /** Text and range of the row that is being passed to `onRow`. */
   #text = '';
   #start = 0;
   #end = 0;
@@ -59,12 +59,12 @@ export class CsvReader implements BlockReader<CsvRow> {
     this.#fields = new FieldScanner(options.delimiter);
   }
 
-  /** The row that is being taken, as it was written. Only to be asked for then. */
+  /** The row as it was written. Valid only within the callbacks. */
   get written(): string {
     return this.#text.slice(this.#start, this.#end);
   }
 
-  /** @throws {InputError} naming file and line of the first record that is not CSV, unless `refuse` takes it. */
+  /** @throws {InputError} naming file and line of the first record that is not CSV, unless `onBadRecord` is given */
   read(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord = throwFault): undefined {
     divideByValidity(
       block,
@@ -90,7 +90,7 @@ export class CsvReader implements BlockReader<CsvRow> {
   #readPlain(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord): void {
     const { delimiter, nullText } = this.#options;
     const text = decodeUtf8(block);
-    // Asked of the bytes: V8 takes a search in the text for free of effects, and repeats it for every record (measured: 20 times slower).
+    // Searched in the bytes: V8 hoists a search of the text into the loop and repeats it for every record (20 times slower).
     const carriageReturns = block.includes(CARRIAGE_RETURN);
     let nextDelimiter = text.indexOf(delimiter);
     let nextReturn = carriageReturns ? text.indexOf('\r') : -1;
@@ -101,7 +101,7 @@ export class CsvReader implements BlockReader<CsvRow> {
       const next = lineFeed === -1 ? text.length : lineFeed + 1;
       let end = lineFeed === -1 ? text.length : lineFeed;
       if (carriageReturns) {
-        // Not for each record: it may be far away.
+        // Searched only behind the last one found: the next may be far away.
         if (nextReturn !== -1 && nextReturn < start) nextReturn = text.indexOf('\r', start);
         if (nextReturn !== -1 && nextReturn < end - 1) {
           onBadRecord(this.#loneCarriageReturn(), this.nextLine, text.slice(start, next));
@@ -113,7 +113,7 @@ export class CsvReader implements BlockReader<CsvRow> {
       }
       this.#start = start;
       this.#end = end;
-      // As long as the last one: an array that grows takes three times the memory.
+      // As long as the last row: an array that grows takes three times the memory.
       const row = new Array<CsvField>(fieldCount);
       let fields = 0;
       while (nextDelimiter !== -1 && nextDelimiter < end) {
@@ -150,7 +150,7 @@ export class CsvReader implements BlockReader<CsvRow> {
       this.#readParsed(block, onRow, onBadRecord);
       return;
     }
-    // One by one, for there may be a record of millions of fields.
+    // Record by record, as one may have millions of fields.
     for (let start = 0; start < block.length;) {
       const record = block.subarray(start, endOfRecord(block, start));
       const fields = record.length <= MOST_FIELDS ? 0 : fieldsOf(record, this.#options.delimiter);
@@ -185,7 +185,7 @@ export class CsvReader implements BlockReader<CsvRow> {
     }
   }
 
-  /** The splitter lets no record through whose quotes are wrong. */
+  /** Cannot fail: the splitter passes on only records whose quotes are right. */
   #parse(block: Buffer): CsvRecord[] {
     return parse(block, {
       delimiter: this.#options.delimiter,
@@ -196,7 +196,7 @@ export class CsvReader implements BlockReader<CsvRow> {
   }
 }
 
-/** Where the record that begins at `start` ends. Its quotes are right: counting them is enough, for a doubled one closes and opens again. */
+/** Returns where the record at `start` ends. Quotes are only counted: they are right, and a doubled one closes and opens again. */
 export function endOfRecord(bytes: Buffer, start: number): number {
   let quoted = false;
   for (let i = start; i < bytes.length; i += 1) {
@@ -232,8 +232,9 @@ function lineFeedsIn(text: string | Buffer): number {
 }
 
 /**
- * Looks at records that csv-parse has found to be well-formed: whether a field was quoted is not to be had from it at a bearable cost.
- * By hand: a regular expression needs stack for each doubled quote of a field.
+ * Finds out whether fields of parsed records were quoted: csv-parse reports that only at a high cost.
+ *
+ * Written by hand, as a regular expression needs stack for each doubled quote of a field.
  */
 class FieldScanner {
   readonly #delimiter: string;
@@ -248,13 +249,13 @@ class FieldScanner {
     for (let quote = text.indexOf('"'); found !== -1;) {
       for (; quote !== -1 && quote < found; quote = text.indexOf('"', quote + 1)) quotes += 1;
       if (quotes % 2 === 0) return true;
-      // Within quotes: on after the next one.
+      // Within quotes: continue after the next quote.
       found = quote === -1 ? -1 : text.indexOf('\r', quote);
     }
     return false;
   }
 
-  /** Makes NULL of each unquoted field of `record` that equals `nullText`. `text` is the record as it was written. */
+  /** Sets each unquoted field of `record` that equals `nullText` to NULL. @param text the record as it was written */
   setNulls(record: CsvRow, text: string, nullText: string): void {
     let start = 0;
     for (let i = 0; i < record.length; i += 1) {
@@ -267,7 +268,7 @@ class FieldScanner {
   }
 }
 
-/** Returns the place after the field's closing quote. Its quotes are right, and the first is at `start`. */
+/** Returns the index after the closing quote of the field whose opening quote is at `start`. */
 function afterQuotes(text: string, start: number): number {
   for (let at = start + 1; ; at += 2) {
     at = text.indexOf('"', at);

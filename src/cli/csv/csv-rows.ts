@@ -1,4 +1,4 @@
-/** CSV records to rows of the table: header, number of fields, order of the columns. */
+/** Turns CSV records into rows of the table: header, number of fields, order of the columns. */
 
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
@@ -8,19 +8,19 @@ import type { SourceFile } from '../input/source.js';
 
 export interface CsvRowOptions extends CsvOptions {
   readonly header: boolean;
-  /** `--columns`: stands in place of the header's names. An empty name leaves its field out. */
+  /** `--columns`, in place of the header's names. An empty name leaves its field out. */
   readonly names: readonly string[] | undefined;
-  /** The table's columns that are loaded, in the order in which the rows must have them. */
+  /** The columns to load, in the order of the rows' values. */
   readonly columns: readonly string[];
 }
 
-/** Reads one file. Each file has its own header, whose names may come in another order than the first file's. */
+/** Reads one file. Its header may have the names in another order than the first file's. */
 export class CsvRows implements BlockReader<unknown[]> {
   readonly #file: SourceFile;
   readonly #options: CsvRowOptions;
   readonly #reader: CsvReader;
   #fieldCount: number;
-  /** For each column its field's place; undefined where the fields are the columns. */
+  /** For each column the index of its field; undefined if the fields are the columns in their order. */
   #places: readonly number[] | undefined;
   #awaitsHeader: boolean;
 
@@ -43,7 +43,7 @@ export class CsvRows implements BlockReader<unknown[]> {
     return this.#places === undefined;
   }
 
-  /** Of each record. */
+  /** Number of fields that each record must have. */
   get fieldCount(): number {
     return this.#fieldCount;
   }
@@ -95,7 +95,7 @@ export class CsvRows implements BlockReader<unknown[]> {
     this.#places = placesOf(columns, names);
   }
 
-  /** Without its header no record of the file can be read. */
+  /** Without the header no record can be read, so that its fault ends the file. */
   #afterHeader(onBadRecord: OnBadRecord): OnBadRecord {
     return (fault, line, written) => {
       if (this.#awaitsHeader) throw fault;
@@ -133,7 +133,7 @@ export function headerNames(row: CsvRow, nullText: string, file: SourceFile, lin
   }
   const names = new Set<string>();
   for (const field of row) {
-    // A name is never NULL, even where it reads like one.
+    // A name is never NULL, even if it equals the null text.
     const name = field ?? nullText;
     if (name === '') {
       throw new InputError(file.name, line, `the header's field ${names.size + 1} has no name`);

@@ -1,30 +1,30 @@
-/** Looks over CSV records without reading their fields: whether the server would read the same rows of them as we do. Pure. */
+/** Checks CSV records without parsing their fields: whether the server would read the same rows as we do. Pure. */
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const QUOTE = 0x22;
 
 export interface CsvScan {
-  /** Where the records that were looked at end. */
+  /** Where the scanned records end. */
   readonly end: number;
   readonly records: number;
   /** Line breaks, those within quotes included. */
   readonly lines: number;
   /** Line breaks before the last of them, those within quotes included. */
   readonly linesBeforeLast: number;
-  /** Undefined where there is a single record, and it has none. */
+  /** Undefined for a single record without a line break. */
   readonly lineBreak: 'lf' | 'crlf' | undefined;
-  /** Whether the last of them has its line break: that of a file may lack it. */
+  /** Whether the last record has its line break: the last one of a file may lack it. */
   readonly isComplete: boolean;
   readonly hasQuotes: boolean;
 }
 
 /**
- * Looks at whole records whose quotes are right, from `start` on, `most` of them.
+ * Scans up to `most` whole records from `start` on, byte by byte. Their quotes are right.
  *
- * @param delimiter its code
- * @param fieldCount that each record must have
- * @returns nothing where one has another, a carriage return stands alone, or line breaks are of both kinds
+ * @param delimiter code of the delimiter
+ * @param fieldCount number of fields that each record must have
+ * @returns undefined if a record has another number of fields, a carriage return stands alone, or line breaks are of both kinds
  */
 export function scanCsv(
   bytes: Buffer,
@@ -33,7 +33,7 @@ export function scanCsv(
   delimiter: number,
   fieldCount: number,
 ): CsvScan | undefined {
-  // All that is to be looked at is no higher than this, and nearly all else is.
+  // No byte that matters is higher than this, and nearly all others are.
   const highest = Math.max(delimiter, QUOTE);
   const { length } = bytes;
   let end = start;
@@ -86,8 +86,18 @@ const LOW_BITS = 0x7f7f7f7f;
 const LINE_FEEDS = LINE_FEED * EACH_BYTE;
 
 /**
- * The same for bytes without quotes and carriage returns, and more than twice as fast: looks at four bytes at a time, and at single ones
- * only where a line ends.
+ * Scans records like `scanCsv`, four bytes at a time: more than twice as fast. Valid only without quotes and carriage returns.
+ *
+ * ```text
+ *   bytes   ..│ word │ word │ word │ word │..     words are aligned in the buffer; bytes before the first are scanned singly
+ *                │
+ *                ├─ XOR with the delimiter in all four bytes: a byte that matches becomes 0
+ *                │    its zero bytes are counted exactly: `((x & 0x7f…) + 0x7f…) | x | 0x7f…` has the high bit clear only in them
+ *                │
+ *                └─ XOR with line feeds, `(x - 0x01…) & ~x & 0x80…`: nonzero if there is one; then these four bytes are scanned singly
+ * ```
+ *
+ * Source of both formulas: H. S. Warren, Hacker's Delight, "Find First 0-Byte".
  */
 export function scanLines(
   bytes: Buffer,
@@ -108,7 +118,7 @@ export function scanLines(
     if (i >= from) {
       let word = (i - from) >> 2;
       for (; word < words.length; word += 1) {
-        // A byte is zero where it was the one that is looked for.
+        // XOR makes a byte 0 if it is a line feed.
         const feeds = words[word]! ^ LINE_FEEDS;
         if (((feeds - EACH_BYTE) & ~feeds & HIGH_BITS) !== 0) break;
         const zeros = words[word]! ^ delimiters;

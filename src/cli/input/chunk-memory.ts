@@ -1,6 +1,8 @@
 /**
- * Memory for the chunks of a file, used again once nothing of a chunk is needed any more. Left to the garbage collector, tens of megabytes
- * of chunks that nobody holds would lie about: it runs when its own heap is full, and of that a chunk of bytes takes next to nothing.
+ * Buffers for the chunks of a file, reused when no reader needs a chunk any more.
+ *
+ * The garbage collector would leave tens of megabytes of unused chunks: it runs when its own heap is full, and there a chunk takes next to
+ * nothing.
  */
 
 export class ChunkPool {
@@ -11,7 +13,7 @@ export class ChunkPool {
     this.#chunkBytes = chunkBytes;
   }
 
-  /** Held by whoever takes it. What is never released is left to the garbage collector. */
+  /** Returns memory that the caller holds. What is never released is left to the garbage collector. */
   take(): ChunkMemory {
     const memory = this.#free.pop();
     if (memory !== undefined) {
@@ -22,7 +24,7 @@ export class ChunkPool {
   }
 }
 
-/** Its bytes stay as they are for as long as somebody holds it. */
+/** A buffer with a count of holders. Its bytes do not change while there is one. */
 export class ChunkMemory {
   readonly bytes: Buffer;
   readonly #onFree: (memory: ChunkMemory) => void;
@@ -38,7 +40,7 @@ export class ChunkMemory {
   }
 
   release(): void {
-    // Somebody else's bytes would change.
+    // The bytes of another holder would change.
     if (this.#holders === 0) throw new Error('memory that nobody holds was released');
     this.#holders -= 1;
     if (this.#holders === 0) this.#onFree(this);

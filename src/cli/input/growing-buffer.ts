@@ -1,10 +1,12 @@
 /**
- * The beginning of a record, as one buffer that grows: however small the pieces are in which it comes, it takes about as much memory as it has
- * bytes. What was allocated and not written yet takes none.
+ * Collects the beginning of a record in one buffer that grows.
+ *
+ * It takes about as much memory as the record has bytes, however small the slices are in which they come. Memory that is allocated and not
+ * written yet is not resident.
  */
 
 const NOTHING = Buffer.alloc(0);
-/** Doubling would leave as much garbage as the record has bytes; with this it is a third. */
+/** Factor of growth. By 2, the garbage would be as long as the record; by 4, it is a third of that. */
 const GROWTH = 4;
 
 export class GrowingBuffer {
@@ -12,12 +14,12 @@ export class GrowingBuffer {
   #memory = NOTHING;
   #length = 0;
 
-  /** @param most so many bytes are expected at the most; more only cost more copies */
+  /** @param most expected length in bytes; a longer record only costs more copies */
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** All that was appended, as they lie here: valid after further calls, too. */
+  /** A view of all bytes so far. It stays valid after further calls. */
   get bytes(): Buffer {
     return this.#memory.subarray(0, this.#length);
   }

@@ -1,15 +1,34 @@
 /**
- * Cuts a file's bytes into blocks of whole records, without parsing them: a record ends at a line feed, in CSV at one outside quotes.
- * Later steps then see whole records only, wherever the chunks of the input were cut, and in CSV no record whose quotes are wrong.
+ * Cuts a file's bytes into blocks of whole records, without parsing them.
  *
- * The rule for what is no record: its first line is left out, and reading begins anew after that line's feed, outside quotes. So a quote
- * that is left open spoils its own line, and not all that follows; what is within its reach, up to the next quote or to as much as a record
- * may have, is looked at once more. That bounds both time, which grows with the file, and memory: the bytes of the longest record. There is
- * a price: where a damaged record had line breaks within quotes, its further lines are read as records of their own; and two damages may
- * heal each other, where one leaves a quote open and the other ends a field with one.
+ * A record ends at a line feed; in CSV, at a line feed outside quotes. Later stages see whole records only, however the input was cut into
+ * chunks, and in CSV no record whose quotes are wrong.
  *
- * A record whose quotes are right may still be bad (its number of fields, a lone carriage return, not UTF-8). It is bad as a whole, with all
- * its lines: the readers see to that.
+ * States of `place`, which say where in a CSV record the next byte stands:
+ *
+ * ```text
+ *              " at the start of a field                "
+ *   UNQUOTED ───────────────────────────▶ QUOTED ◀─────────▶ AFTER_QUOTE ── CR ──▶ AFTER_QUOTE_AND_CR
+ *    ▲    ▲                                                   │      │                     │
+ *    │    └────────────── delimiter ─────────────────────────┘      │                     │
+ *    └─────────────────── LF: the record ends ───────────────────────┴─────────────────────┘
+ *
+ *   UNQUOTED     " elsewhere           quote_in_field
+ *   AFTER_QUOTE  anything else         text_after_quote
+ *   QUOTED       end of the file       open_quote
+ *   any          over maxRecordBytes   too_long, too_long_open_quote
+ * ```
+ *
+ * Recovery: after a fault, the first line of the record goes to `onBadLine`, and the scan starts again behind that line, outside quotes. So
+ * an open quote spoils its own line and not the rest of the file. Bytes are scanned twice at most up to the next quote or to
+ * `maxRecordBytes`; time grows with the file, and memory is bounded by the longest record. Two limits of this rule: the further lines of a
+ * damaged record with line breaks in quotes are read as records, and two damages can cancel each other out.
+ *
+ * Fast path: while the state is UNQUOTED, a chunk without a quote is cut at its last line feed (`#divideLines`), without a look at each
+ * byte. It is valid only if the chunk and the partial record together have at most `maxRecordBytes`.
+ *
+ * A record with right quotes can still be bad: its number of fields, a lone carriage return, bytes that are not UTF-8. Readers reject such a
+ * record as a whole, with all its lines.
  */
 
 import { GrowingBuffer } from './growing-buffer.js';
@@ -20,48 +39,48 @@ const CARRIAGE_RETURN = 0x0d;
 const QUOTE = 0x22;
 const LINE_BREAK = Buffer.of(LINE_FEED);
 
-/** So much that it can be seen, beside a line break, that a text of the greatest length was longer. */
+/** Bytes of a bad line that are kept: the longest text, a line break, and one more that shows that it was cut. */
 const MAX_BAD_LINE_BYTES = LONGEST_TEXT_BYTES + 3;
 
-/** Of what is looked at once more. */
+/** Length of the slices in which bytes are scanned again. */
 const PORTION_BYTES = 64 * 1024;
 
 export type SplitFault =
   'too_long' | 'too_long_open_quote' | 'open_quote' | 'text_after_quote' | 'quote_in_field';
 
-/** Within a record of CSV. */
+/** Where the next byte stands in a CSV record: see the states above. */
 const Place = { UNQUOTED: 0, QUOTED: 1, AFTER_QUOTE: 2, AFTER_QUOTE_AND_CR: 3 } as const;
 type Place = (typeof Place)[keyof typeof Place];
 
 export interface SplitterOptions {
-  /** CSV: what divides fields. Undefined where quotes mean nothing, and every line is a record. */
+  /** CSV: the character between fields. Undefined if every line is a record and quotes mean nothing. */
   readonly delimiter: string | undefined;
-  /** Of a record, without its line break. */
+  /** Length of the longest record, without its line break. */
   readonly maxRecordBytes: number;
-  /** Whether a line that is no record is read to its end, and what follows it after that; otherwise it is told as soon as it is known. */
+  /** `true`: read on after a bad line, which is reported whole. `false`: report it at once. */
   readonly skips: boolean;
-  /** Takes whole records, one after another. */
+  /** Receives whole records, in their order. */
   readonly onRecords: (block: Buffer) => void;
-  /** Takes a line that is no record; of a long one the beginning. */
+  /** Receives a bad line; of a long one only the beginning. */
   readonly onBadLine: (fault: SplitFault, line: Buffer) => void;
 }
 
 export class RecordSplitter {
   readonly #options: SplitterOptions;
   readonly #delimiter: number | undefined;
-  /** What is still to be looked at; the next is the last. */
+  /** Bytes to be scanned, as a stack: the last one is next. */
   readonly #waiting: Buffer[] = [];
-  /** The beginning of a record that has not ended yet, in pieces. */
+  /** The beginning of a record that has not ended yet. */
   #partial: Buffer[] = [];
   #partialBytes = 0;
-  /** Set if the first of the pieces, or of what is kept of a line that is being left out, is a copy: it holds these. */
+  /** Set if the first slice of `#partial`, or of a bad line, is a copy: this buffer holds it. */
   #copy: GrowingBuffer | undefined;
   #place: Place = Place.UNQUOTED;
   /** The byte before the next; a line feed where a record begins. */
   #previous = LINE_FEED;
   #endsInCarriageReturn = false;
   #ended = false;
-  /** The line that is being left out. */
+  /** The bad line that is being skipped. */
   #skipped: { readonly fault: SplitFault; readonly slices: Buffer[]; sliceBytes: number } | undefined;
 
   constructor(options: SplitterOptions) {
@@ -69,7 +88,7 @@ export class RecordSplitter {
     this.#delimiter = options.delimiter?.charCodeAt(0);
   }
 
-  /** Takes a chunk; `step()` looks at it. Once that has looked at all of it, nothing of it is held here: what is kept, is a copy. */
+  /** Queues a chunk for `step()`. When all of it is scanned, the splitter holds only copies of its bytes. */
   add(chunk: Buffer): void {
     if (chunk.length > 0) this.#endsInCarriageReturn = chunk.at(-1) === CARRIAGE_RETURN;
     this.#waiting.unshift(chunk);
@@ -77,14 +96,14 @@ export class RecordSplitter {
 
   /** The file has ended; its last record may lack a line break. */
   end(): void {
-    // There, a carriage return is a line break that lost its other half.
+    // A carriage return at the end of a file is a line break without its line feed.
     if (this.#endsInCarriageReturn) this.add(LINE_BREAK);
     this.#ended = true;
   }
 
   /**
-   * Looks at one chunk, or at the rest of one, and tells of all records that end in it. After a record that is none there may be as many as
-   * the longest record has, so that whoever takes the records can have them in portions. Answers whether there is more to do.
+   * Scans one chunk, or the rest of one, and passes on the records that end in it. Returns whether there is more to scan: after a bad
+   * line, up to `maxRecordBytes` come back in slices, so that one call stays short.
    */
   step(): boolean {
     const bytes = this.#waiting.pop();
@@ -98,17 +117,17 @@ export class RecordSplitter {
     );
   }
 
-  /** Once for a chunk: where many records are none, what comes after each of them is kept for a moment, again and again. */
+  /** Copies the unfinished rest, once for each chunk: with many bad lines, a copy for each would be quadratic. */
   #copyUnfinished(): void {
     const slices = this.#skipped?.slices ?? this.#partial;
     if (slices.length > (this.#copy === undefined ? 0 : 1))
       slices.splice(0, slices.length, this.#join(slices));
   }
 
-  /** As one buffer, which is no view of a chunk. Only what is no copy yet is copied. */
+  /** Joins slices in a buffer of their own, which is no view of a chunk. What was copied before is not copied again. */
   #join(slices: readonly Buffer[]): Buffer {
     const first = this.#copy === undefined ? 0 : 1;
-    // The line break that ends a record is kept with it.
+    // Two more, for the line break of the record.
     this.#copy ??= new GrowingBuffer(this.#options.maxRecordBytes + 2);
     for (let index = first; index < slices.length; index += 1) this.#copy.append(slices[index]!);
     return this.#copy.bytes;
@@ -123,7 +142,7 @@ export class RecordSplitter {
     }
   }
 
-  /** Moves on over `bytes`: tells of the records that end in them, and keeps the rest. */
+  /** Passes on the records that end in `bytes`, and keeps the rest. */
   #scan(bytes: Buffer): void {
     const { maxRecordBytes } = this.#options;
     const mayBeTooLong = this.#partialBytes + bytes.length > maxRecordBytes;
@@ -132,11 +151,11 @@ export class RecordSplitter {
     else if (firstQuote !== -1) this.#scanFields(bytes, mayBeTooLong ? 0 : firstQuote);
     else if (mayBeTooLong) this.#scanLines(bytes);
     else this.#divideLines(bytes);
-    // Two more: the line break that may follow does not belong to the record.
+    // Two more, for a line break that may follow: it does not count.
     if (this.#partialBytes >= maxRecordBytes + 2) this.#rejectRecord('too_long');
   }
 
-  /** Where there is no quote, and no record that is too long: only a record of which a piece was kept is copied. */
+  /** Fast path: no quote, and no record that is too long. Copies only a record that began in an earlier chunk. */
   #divideLines(bytes: Buffer): void {
     const first = this.#partialBytes === 0 ? 0 : bytes.indexOf(LINE_FEED) + 1;
     if (first > 0) this.#divide(bytes.subarray(0, first), first);
@@ -144,7 +163,7 @@ export class RecordSplitter {
     if (rest.length > 0) this.#divide(rest, rest.lastIndexOf(LINE_FEED) + 1);
   }
 
-  /** `from`: there is no quote before it, and no record that is too long. */
+  /** @param from no quote stands before it, and no record before it is too long */
   #scanFields(bytes: Buffer, from: number): void {
     const { maxRecordBytes } = this.#options;
     let place = this.#place;
@@ -180,7 +199,7 @@ export class RecordSplitter {
     this.#place = place;
   }
 
-  /** Where there is no quote. */
+  /** Scans bytes without a quote, some of whose records may be too long. */
   #scanLines(bytes: Buffer): void {
     let end = 0;
     for (;;) {
@@ -196,7 +215,7 @@ export class RecordSplitter {
     this.#divide(bytes, end);
   }
 
-  /** Of a record that begins at `start`, which is negative where pieces of it were kept, and ends with the line feed at `end`. */
+  /** @param start of the record; negative if it began in an earlier chunk @param end offset of its line feed */
   #isTooLong(bytes: Buffer, start: number, end: number): boolean {
     const lineBreak = this.#before(bytes, end) === CARRIAGE_RETURN ? 1 : 0;
     return end - start - lineBreak > this.#options.maxRecordBytes;
@@ -210,7 +229,7 @@ export class RecordSplitter {
     return previous === this.#delimiter || previous === LINE_FEED;
   }
 
-  /** Tells of the records that end before `end`, if it is not 0, and keeps what comes after it. */
+  /** Passes on the bytes before `end`, which are whole records, and keeps the others. */
   #divide(bytes: Buffer, end: number): void {
     if (end > 0) {
       const whole = bytes.subarray(0, end);
@@ -232,7 +251,7 @@ export class RecordSplitter {
     this.#previous = LINE_FEED;
   }
 
-  /** The record that was kept is none: its first line is left out, and what follows is looked at anew. */
+  /** Rejects the partial record: skips its first line, and queues its bytes for another scan. */
   #rejectRecord(fault: SplitFault): void {
     const partial = this.#partial;
     const reported = fault === 'too_long' && this.#leavesQuoteOpen() ? 'too_long_open_quote' : fault;
@@ -242,14 +261,14 @@ export class RecordSplitter {
     this.#forget();
   }
 
-  /** What was kept lies together, and its records are not to come all at once. */
+  /** Queues bytes in slices, so that their records do not come all at once. */
   #waitInPortions(slice: Buffer): void {
     const last = Math.max(0, Math.ceil(slice.length / PORTION_BYTES) - 1);
     for (let portion = last; portion >= 0; portion -= 1)
       this.#waiting.push(slice.subarray(portion * PORTION_BYTES, (portion + 1) * PORTION_BYTES));
   }
 
-  /** Whether the first line ends within quotes. (One that is too long by itself is too long without them.) */
+  /** Returns whether the first line ends within quotes. A line that is too long by itself does not count. */
   #leavesQuoteOpen(): boolean {
     if (this.#delimiter === undefined) return false;
     let left = this.#options.maxRecordBytes;

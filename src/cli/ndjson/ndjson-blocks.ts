@@ -1,6 +1,7 @@
 /**
- * NDJSON records to blocks of COPY's text, without a record being parsed. From the first record of a block on that cannot be loaded this way,
- * the block's records are read one by one, and judged by the same rules as ever.
+ * Reads NDJSON as blocks of COPY's text format.
+ *
+ * From the first record on that cannot be loaded so, the rest of the block is read as rows, which report what is wrong with it.
  */
 
 import { TEXT_FORMAT, TEXT_FORMAT_WITH_DEFAULTS } from '../../postgres/merge/copy-plan.js';
@@ -13,7 +14,7 @@ import type { BlockContent, BlockFormat } from '../records/block-content.js';
 import type { SourceFile } from '../input/source.js';
 import { endOfLine } from '../common/text.js';
 
-/** One object each, so that blocks of several files can be sent together. */
+/** One constant each: blocks of several files can be sent together if they share the object. */
 const FORMATS: readonly BlockFormat[] = [{ copy: TEXT_FORMAT }];
 const FORMATS_WITH_DEFAULTS: readonly BlockFormat[] = [{ copy: TEXT_FORMAT_WITH_DEFAULTS }];
 
@@ -72,7 +73,7 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
   }
 }
 
-/** Where so many lines from `start` on end; or the block, if it has no more. */
+/** Returns where `most` lines from `start` on end, or the end of the block. */
 function endOfLines(block: Buffer, start: number, most: number): number {
   if (most === Infinity) return block.length;
   let end = start;

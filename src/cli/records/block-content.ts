@@ -1,32 +1,32 @@
-/** What a reader makes of a block of a file: bytes that the server reads as they are, or rows. */
+/** What a reader makes of a block of a file: bytes for the server, or rows. */
 
 import type { CopyFormat } from '../../postgres/merge/copy-plan.js';
 import type { TextLines } from '../../postgres/encoding/binary/line-transcoder.js';
 import type { InputError } from '../common/errors.js';
 
-/** How the server is to read the bytes of a block. Two are the same where they are one object: then blocks can be sent together. */
+/** How the server is to read a block. Blocks can be sent together if they share this object. */
 export interface BlockFormat {
   readonly copy: CopyFormat;
-  /** Set where the records are lines without quotes and backslashes. */
+  /** Set if the records are lines without quotes and backslashes. */
   readonly textLines?: TextLines;
 }
 
-/** What a reader gives: whole records of one file. */
+/** Whole records of one file, as a reader returns them. */
 export type BlockContent = SentContent | RowContent;
 
-/** Each of its records can be read; whether the table takes it is another question. */
+/** Bytes for the server. Each record can be read; the table may still refuse it. */
 export interface SentContent {
   readonly kind: 'sent';
   readonly records: number;
-  /** From the line that is told with it to that on which the last record begins. */
+  /** Lines from the first record's to the one on which the last record begins. */
   readonly linesBeforeLast: number;
-  /** As they stand in the file, with blank lines of NDJSON. */
+  /** The records as they stand in the file, with blank lines of NDJSON. */
   readonly written: Buffer;
-  /** The same as the server is to get them, with a line break at the end of each. May be the same bytes. */
+  /** The records as the server gets them, each with a line break. May be the same bytes as `written`. */
   readonly sent: Buffer;
-  /** In which of these it may read them, the best first. */
+  /** Formats in which the server can read them, the best first. */
   readonly formats: readonly BlockFormat[];
-  /** Set where each record is a line, and its fields lie open in it. */
+  /** Set if each record is a line whose fields are found by the delimiter alone. */
   readonly lines: LineFormat | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface RowContent {
   readonly rows: readonly ReadRecord[];
 }
 
-/** One that was read, or could not be. */
+/** A record that was read, or could not be read (`fault` is set). */
 export interface ReadRecord {
   readonly line: number;
   readonly values: unknown[];
@@ -44,7 +44,7 @@ export interface ReadRecord {
   readonly text: string | undefined;
 }
 
-/** What the server reads as lines, and how. */
+/** How the fields of a line are found, and in which format the server reads it. */
 export interface LineFormat {
   readonly format: BlockFormat;
   readonly delimiter: string;

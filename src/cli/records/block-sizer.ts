@@ -1,19 +1,19 @@
-/** Where blocks end, so that batches can be of so many records: `--batch-size`. */
+/** Ends blocks so that batches have exactly `--batch-size` records. */
 
-/** With rejects: any record of a batch may become several errors. */
+/** Default with `--rejects`: each record of a batch may become several errors. */
 export const MOST_RECORDS_WITH_REJECTS = 8192;
 
 export class BlockSizer {
   readonly #every: number;
   #left: number;
 
-  /** @param every without it blocks are as large as they come */
+  /** @param every records of a batch; without it, blocks are as large as they come */
   constructor(every = Infinity) {
     this.#every = every;
     this.#left = every;
   }
 
-  /** So many records the next block may have. */
+  /** How many records the next block may have. */
   get remaining(): number {
     return this.#left;
   }

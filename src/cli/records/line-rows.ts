@@ -1,4 +1,4 @@
-/** Records of CSV that are lines without quotes: kept as they are written, and only read where one is asked for its values. */
+/** Rows of plain CSV lines that are parsed only when their values are read: most rows of a refused batch are sent again as they are. */
 
 import { isAscii } from 'node:buffer';
 import type { WrittenLines } from '../../postgres/rows/encoded-rows.js';
@@ -10,13 +10,13 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const NO_VALUES: unknown[] = [];
 
-/** The lines of a block. Each ends with its line break. */
+/** The lines of a block, each with its line break. */
 class Lines {
   readonly bytes: Buffer;
   readonly of: LineFormat;
-  /** Where each begins; and at last the end. */
+  /** Where each line begins, and at the end the length. */
   readonly starts: Uint32Array;
-  /** All of it, once a row was read, where a byte is a character. */
+  /** ASCII only: the whole text, made when the first row is read. */
   #text: string | undefined;
   readonly #isAscii: boolean;
 
@@ -50,7 +50,7 @@ class Lines {
     return values;
   }
 
-  /** Without its line break. */
+  /** Returns a line without its line break. */
   #lineAt(index: number): string {
     const start = this.starts[index]!;
     let end = this.starts[index + 1]! - 1;
@@ -75,7 +75,7 @@ export class LineRow extends SourceRow {
     this.index = index;
   }
 
-  /** Read anew each time. */
+  /** Parsed at each access. */
   override get values(): unknown[] {
     return this.lines.values(this.index);
   }
@@ -85,7 +85,7 @@ export class LineRow extends SourceRow {
   }
 }
 
-/** @param bytes lines of `file` from `line` on, as the server reads them */
+/** Returns lazy rows. @param bytes lines of `file` from `line` on, as the server reads them */
 export function lineRows(
   bytes: Buffer,
   count: number,
@@ -100,7 +100,7 @@ export function lineRows(
   return rows;
 }
 
-/** Undefined where not all rows are lines of one format. */
+/** Returns the rows as lines, to be sent again; undefined if not all are lines of one format. */
 export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefined {
   if (!(rows[0] instanceof LineRow)) return undefined;
   const { format, delimiter } = rows[0].lines.of;

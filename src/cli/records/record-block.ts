@@ -1,7 +1,4 @@
-/**
- * Records that stay together on their way: as bytes that the server reads as they are, or as rows, where it would read something else than
- * we do.
- */
+/** Records that stay together from the reader to the table: bytes that the server parses, or rows where it would read something else. */
 
 import type { BlockContent, ReadRecord, SentContent } from './block-content.js';
 import type { BlockSizer } from './block-sizer.js';
@@ -13,18 +10,18 @@ import { SourceRow } from './record-parser.js';
 import type { SourceFile } from '../input/source.js';
 import { textAsWritten, type FindRecordEnd } from '../common/text.js';
 
-/** Reads records again that came as bytes. */
+/** Opens a reader that parses the records of a block again. */
 export type OpenReader = (file: SourceFile, firstLine: number) => BlockReader<unknown[]>;
 
 export class RecordBlock {
   readonly file: SourceFile;
-  /** On which it begins. */
+  /** Line on which it begins. */
   readonly line: number;
-  /** Of the first record: see {@link SourceRow}. */
+  /** Ordinal of the first record: see {@link SourceRow}. */
   readonly ordinal: number;
-  /** Set if its records came as bytes. */
+  /** Set if its records are bytes for the server. */
   #sent: SentContent | undefined;
-  /** How many of its records the table has refused. */
+  /** How many of its records the table has rejected. */
   rejected = 0;
   readonly #rows: readonly SourceRow[];
   #memory: ChunkMemory | undefined;
@@ -37,27 +34,27 @@ export class RecordBlock {
     this.#rows = 'kind' in content ? [] : content;
   }
 
-  /** Its records are in these bytes, also those that are rows: such a row may be read only when it is asked for its values. */
+  /** Holds the memory of its records. Rows need it, too: they may be parsed only when their values are read. */
   hold(memory: ChunkMemory | undefined): void {
     memory?.hold();
     this.#memory = memory;
   }
 
-  /** Its records have landed, or are refused for good: nobody asks for them any more. */
+  /** Releases the memory: its records are inserted or rejected, and are not read again. */
   release(): void {
     this.#memory?.release();
     this.#memory = undefined;
   }
 
-  /** What the server is to get, and in which formats. Undefined for records that were read. */
+  /** The bytes for the server and their formats. Undefined for rows. */
   get sent(): SentContent | undefined {
     return this.#sent;
   }
 
-  /** It was refused as it is, or may be: from now on its records are only read one by one. Frees what is not needed for that. */
+  /** From now on its records are only read one by one. Frees what is needed for sending only. */
   sendNoMore(): void {
     const sent = this.#sent;
-    // Lines are read from what was to be sent.
+    // Lines are read from the bytes that were to be sent.
     if (sent !== undefined && sent.lines === undefined)
       this.#sent = { ...sent, sent: sent.written, formats: [] };
   }
@@ -70,7 +67,7 @@ export class RecordBlock {
     return this.sent === undefined ? this.#rows.at(-1)!.ordinal : this.ordinal + this.sent.records - 1;
   }
 
-  /** What it holds in memory; about as much, where its records have been read. */
+  /** Bytes that it holds in memory; an estimate for rows. */
   get bytes(): number {
     const { sent: content } = this;
     if (content !== undefined) {
@@ -83,7 +80,7 @@ export class RecordBlock {
     return bytes;
   }
 
-  /** Its records one by one. */
+  /** Returns its records one by one. */
   rows(open: OpenReader): readonly SourceRow[] {
     const { sent } = this;
     if (sent === undefined) return this.#rows;
@@ -92,10 +89,10 @@ export class RecordBlock {
   }
 }
 
-/** So much memory a row takes beside its texts, and each of its values: estimated. */
+/** Memory of a row, and of each value, beside their texts: estimated. */
 const ROW_BYTES = 100;
 const VALUE_BYTES = 24;
-/** So much one that cannot be read takes beside its text: its fault, and what becomes of that on the way to the file of rejects. Measured. */
+/** Memory of a record that cannot be read, beside its text: its fault and its reject line. Measured. */
 export const FAULT_BYTES = 1024;
 
 function sizeOf(values: readonly unknown[]): number {
@@ -109,7 +106,7 @@ function textLength(value: unknown): number {
   return value instanceof WrittenArray ? value.text.length : 0;
 }
 
-/** Reads all records of a block. Where bad ones are not kept, what was read before the first of them is passed to `before`. */
+/** Reads all records of a block. @param before receives the rows before a fault that is thrown */
 export function readRecords(
   reader: BlockReader<unknown[]>,
   block: Buffer,
@@ -139,7 +136,8 @@ export interface RowsOptions {
 }
 
 /**
- * The same as contents for the stream, of the first records of a block. What was read before a fault that ends the reading is taken, too.
+ * Reads the first records of a block as rows, and passes them on in blocks of the right size. Rows before a fault that is thrown are passed
+ * on, too.
  *
  * @returns the number of bytes that were read
  */

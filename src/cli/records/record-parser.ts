@@ -1,4 +1,4 @@
-/** From chunks of files to records: splits, reads, and passes each on with the place it came from. */
+/** Turns chunks of files into records: splits, reads, and passes each on with its place in the input. */
 
 import {
   endOfRows,
@@ -22,17 +22,18 @@ import {
 } from '../common/text.js';
 
 export interface RecordFormat<Row> {
-  /** CSV: what divides the fields, one ASCII character. Undefined where quotes mean nothing, and every line is a record. */
+  /** CSV: the ASCII character between fields. Undefined if every line is a record and quotes mean nothing. */
   readonly delimiter: string | undefined;
   readonly maxRecordBytes: number;
   readonly open: (file: SourceFile) => BlockReader<Row>;
-  /** Set if blocks are to be read by as many records as are made rows in one go. */
+  /** Set if blocks become rows: they are read in steps of a few thousand records. */
   readonly recordEnd?: FindRecordEnd;
 }
 
 /**
- * A row of the table, and where it begins; or, where `fault` says so, a record that could not be read. `ordinal` counts the records of all
- * files from 0, those that could not be read included, headers and blank lines of NDJSON not.
+ * A row of the table with its place in the input, or a record that could not be read (`fault` is set).
+ *
+ * `ordinal` counts the records of all files from 0. It counts records that could not be read, but no headers and no blank lines of NDJSON.
  */
 export class SourceRow {
   readonly file: SourceFile;
@@ -40,7 +41,7 @@ export class SourceRow {
   readonly ordinal: number;
   /** Why the record could not be read. */
   readonly fault: InputError | undefined;
-  /** The record that could not be read as it was written, without its line break; its first 64 KiB (`LONGEST_TEXT_BYTES`) at most. */
+  /** Text of the record that could not be read, without its line break: at most `LONGEST_TEXT_BYTES` (64 KiB). */
   readonly text: string | undefined;
   readonly #values: unknown[];
 
@@ -60,12 +61,12 @@ export class SourceRow {
     this.text = text;
   }
 
-  /** Empty where the record could not be read. */
+  /** The row's values; empty if the record could not be read. */
   get values(): unknown[] {
     return this.#values;
   }
 
-  /** The value at this place, in its place. */
+  /** Returns an array that has only the value at this index. */
   valueAlone(place: number): unknown[] {
     const values: unknown[] = [];
     values[place] = this.values[place];
@@ -82,7 +83,7 @@ export type OnFault = (
   text: string,
 ) => void;
 
-/** What was found in a chunk, and is still to be read. */
+/** Part of a chunk that is still to be read. */
 type Unread =
   | { readonly block: Buffer; readonly fault?: undefined }
   | { readonly fault: SplitFault | WeightFault; readonly line: Buffer };
@@ -90,17 +91,17 @@ type Unread =
 interface OpenFile {
   readonly file: SourceFile;
   readonly splitter: RecordSplitter;
-  /** The next comes first. */
+  /** A queue: the next one is first. */
   readonly unread: Unread[];
   readonly read: (unread: Unread) => Buffer | undefined;
   readonly end: () => void;
-  /** The file's first bytes, as long as they are too few to tell whether they are a byte order mark. */
+  /** The file's first bytes, while they are too few to show a byte order mark. */
   beginning: Buffer | undefined;
-  /** Whether its last chunk has come. */
+  /** The file's last chunk has come. */
   last: boolean;
 }
 
-/** Takes the chunks of one file after another. */
+/** Parses the chunks of one file after another. */
 export class RecordParser<Row> {
   readonly #format: RecordFormat<Row>;
   readonly #onRecord: OnRecord<Row>;
@@ -108,20 +109,20 @@ export class RecordParser<Row> {
   #open: OpenFile | undefined;
   #records = 0;
 
-  /** Without `takeFault` the first record that cannot be read ends it. */
+  /** @param onFault receives records that cannot be read; without it, the first one is thrown */
   constructor(format: RecordFormat<Row>, onRecord: OnRecord<Row>, onFault?: OnFault) {
     this.#format = format;
     this.#onRecord = onRecord;
     this.#onFault = onFault;
   }
 
-  /** Takes each record that ends in the chunk. @throws {InputError} naming file and line. */
+  /** Reads all records that end in the chunk. @throws {InputError} naming file and line */
   add(chunk: SourceChunk): void {
     this.begin(chunk);
     while (this.step());
   }
 
-  /** The same in portions: looks at the chunk with each `step()`, until that answers `false`. @throws {InputError} for UTF-16. */
+  /** Begins a chunk, which is then read by `step()` until that returns `false`. @throws {InputError} for UTF-16 */
   begin(chunk: SourceChunk): void {
     const open = (this.#open ??= this.#openFile(chunk.file));
     let { bytes } = chunk;
@@ -138,7 +139,7 @@ export class RecordParser<Row> {
     open.last = true;
   }
 
-  /** Answers whether there is more of the chunk. @throws {InputError} naming file and line. */
+  /** Reads on. Returns whether there is more of the chunk. @throws {InputError} naming file and line */
   step(): boolean {
     const open = this.#open!;
     const { unread } = open;
@@ -181,7 +182,7 @@ export class RecordParser<Row> {
       return bytes === block.length ? undefined : block.subarray(bytes);
     };
     const unread: Unread[] = [];
-    // At once, if nothing before it is left.
+    // Read at once if nothing is queued before it.
     const add = (next: Unread): void => {
       const rest = unread.length === 0 ? read(next) : undefined;
       if (rest !== undefined) unread.push({ block: rest });

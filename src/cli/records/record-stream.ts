@@ -1,4 +1,4 @@
-/** The parser as a stage of a pipeline: chunks in, rows or blocks of records out. */
+/** The parser as a stage of the pipeline: chunks in, rows or blocks of records out. */
 
 import { Duplex } from 'node:stream';
 import { WorkPacer } from '../../common/turn-budget.js';
@@ -9,7 +9,7 @@ import type { BlockContent } from './block-content.js';
 import { RecordParser, SourceRow, type RecordFormat } from './record-parser.js';
 import type { SourceChunk, SourceFile } from '../input/source.js';
 
-/** Where a record stands. */
+/** Place of a record in the input. */
 export interface RecordPlace {
   readonly file: SourceFile;
   readonly line: number;
@@ -17,43 +17,44 @@ export interface RecordPlace {
 
 export interface RecordStreamOptions {
   /**
-   * Whether records that cannot be read come out in their place, as rows with a `fault`, and reading goes on; otherwise the first one ends
-   * the source. What spoils a whole file (a header, the encoding, damaged gzip) ends the source in any case.
+   * `true`: a record that cannot be read comes out in its place, as a row with a `fault`. `false`: the first one ends the source. A bad
+   * header, another encoding or damaged gzip ends the source in any case.
    */
   readonly keepsBadRecords?: boolean;
-  /** Records that are read, but not passed on. */
+  /** Returns `true` for records that are read, but not passed on. */
   readonly skips?: ((ordinal: number) => boolean) | undefined;
 }
 
 type Done = (error?: Error | null) => void;
 
 /**
- * Not a Transform: that holds a chunk's callback back by how many rows are there, and leaves it with a reader that took the last one while
- * what came next was none.
+ * The parser as a Duplex stream: a chunk's callback is called when all of its rows were passed on.
+ *
+ * Not a Transform: one whose chunk ends with nothing to pass on, such as blank lines, may never call that callback.
  */
 export abstract class RecordStream extends Duplex {
-  /** The last record that was read, or could not be. */
+  /** Place of the last record, whether it could be read or not. */
   lastRow: RecordPlace | undefined;
-  /** Of that. */
+  /** Ordinal of the last record. */
   lastOrdinal = -1;
   protected abstract readonly parser: Pick<RecordParser<unknown>, 'begin' | 'step'>;
   readonly #onFailure: (error: CliError) => void;
   #failed = false;
-  /** No rows wait to be read, or more were asked for. */
+  /** The reader has asked for more rows. */
   #hasRoom = true;
   #isReading = false;
   readonly #pacer = new WorkPacer();
-  /** Of the chunk that is being read. */
+  /** Callback of the chunk that is being read. */
   #chunkDone: Done | undefined;
-  /** That of its bytes. */
+  /** Memory of that chunk. */
   protected memory: ChunkMemory | undefined;
 
   /**
-   * `onFailure` learns of input that cannot be read. It must end the source: the rows before the failure then go on their way, and the
-   * stream ends without an error.
+   * @param onFailure receives the error if input cannot be read. It must end the source: the rows before the failure are still passed on,
+   * and the stream ends without an error.
    */
   constructor(onFailure: (error: CliError) => void) {
-    // One chunk at a time comes in, and all of its rows wait on the other side: more would only be more memory.
+    // One chunk at a time: all of its rows wait on the readable side, and more would only take memory.
     super({
       writableObjectMode: true,
       readableObjectMode: true,
@@ -64,7 +65,7 @@ export abstract class RecordStream extends Duplex {
   }
 
   override _write(chunk: SourceChunk, _encoding: BufferEncoding, callback: Done): void {
-    // A chunk or two may be on their way already.
+    // A chunk or two may still come after the failure.
     if (this.#failed) {
       callback();
       return;
@@ -90,15 +91,15 @@ export abstract class RecordStream extends Duplex {
     return this.#hasRoom;
   }
 
-  /** Reads on in the chunk until rows wait to be read: the rest of it comes after them. */
+  /** Reads on in the chunk until the readable side is full. */
   #goOn(): void {
-    // Asked from within: the loop sees to it.
+    // Called from within the loop below, which continues by itself.
     if (this.#isReading) return;
     this.#isReading = true;
     while (this.#hasRoom && this.#chunkDone !== undefined) {
       if (!this.#step()) this.#end();
       if (!this.#pacer.isTurnSpent()) continue;
-      // Nothing came of what was read, such as blank lines, so that nobody else has interrupted it.
+      // Bytes without a row, such as blank lines: without a pause they would hold the event loop.
       this.#pacer.onNextTurn(() => {
         this.#isReading = false;
         this.#goOn();
@@ -125,7 +126,7 @@ export abstract class RecordStream extends Duplex {
     }
   }
 
-  /** Nothing more comes of the chunk. What is no fault of the input ends the stream. */
+  /** Ends the chunk. An error that is not the input's destroys the stream. */
   #fail(error: unknown): false {
     if (!(error instanceof CliError)) {
       this.destroy(error as Error);
@@ -145,7 +146,7 @@ export abstract class RecordStream extends Duplex {
   }
 }
 
-/** Each record by itself, as a {@link SourceRow}. */
+/** Passes on each record as a {@link SourceRow}. */
 export class RowStream extends RecordStream {
   declare lastRow: SourceRow | undefined;
   protected override readonly parser: RecordParser<unknown[]>;
@@ -171,15 +172,15 @@ export class RowStream extends RecordStream {
   }
 }
 
-/** Records together, as {@link RecordBlock}s. */
+/** Passes on records together, as {@link RecordBlock}s. */
 export class BlockStream extends RecordStream {
   protected override readonly parser: RecordParser<BlockContent>;
-  /** Records that were passed on. */
+  /** How many records were passed on. */
   passed = 0;
   readonly #skips: ((ordinal: number) => boolean) | undefined;
   readonly #open: OpenReader;
 
-  /** @param open reads the rows of a block of which only some are to be skipped */
+  /** @param open reads the rows of a block of which some are skipped */
   constructor(
     format: RecordFormat<BlockContent>,
     open: OpenReader,
@@ -227,7 +228,7 @@ export class BlockStream extends RecordStream {
 
 function countSkipped(block: RecordBlock, skips: (ordinal: number) => boolean): number {
   let count = 0;
-  // Before any is left out, a block's records lie side by side.
+  // The ordinals of a block that the reader has made are consecutive.
   for (let ordinal = block.ordinal; ordinal <= block.lastOrdinal; ordinal += 1)
     if (skips(ordinal)) count += 1;
   return count;

@@ -1,6 +1,8 @@
 /**
- * Whether a long record of JSON would take many times its bytes as objects: `[[],[],…]` takes 20 times as much, and each level of nesting 170
- * bytes. Looked at before it is parsed, and for every way that records go, so that all of them refuse the same. Pure.
+ * Rejects long JSON records that would take many times their bytes as objects. Pure.
+ *
+ * `[[],[],…]` takes 20 times its bytes, and each level of nesting 170 bytes. The check comes before parsing and in both pipelines, so that
+ * both reject the same records.
  */
 
 const QUOTE = 0x22;
@@ -13,11 +15,11 @@ const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 const LINE_FEED = 0x0a;
 
-/** A record may have one value or key for so many bytes of `--max-record-bytes`. */
+/** Bytes of `--max-record-bytes` for each value or key that a record may have. */
 const BYTES_PER_VALUE = 16;
-/** What can be stored is far below: readers and writers of JSON call themselves for each level. */
+/** Most levels. Far more than can be stored: readers and writers of JSON are recursive. */
 const MOST_LEVELS = 100_000;
-/** Shorter ones can do no harm. */
+/** Shorter records can do no harm. */
 const LONG_BYTES = 64 * 1024;
 
 export type WeightFault = 'too_many_values' | 'too_deep';
@@ -26,7 +28,7 @@ export function mostValues(maxRecordBytes: number): number {
   return Math.max(LONG_BYTES, Math.floor(maxRecordBytes / BYTES_PER_VALUE));
 }
 
-/** Passes on the lines of a block: those that are too heavy by themselves, the others together. */
+/** Passes on the lines of a block: each line that is too heavy by itself, the others together. */
 export function divideByWeight(
   block: Buffer,
   maxRecordBytes: number,
@@ -35,7 +37,7 @@ export function divideByWeight(
 ): void {
   let from = 0;
   for (let start = 0; block.length - start > LONG_BYTES;) {
-    // Not line by line: nearly all are short.
+    // Jumps to the last line feed in reach: nearly all lines are short.
     const last = block.lastIndexOf(LINE_FEED, start + LONG_BYTES - 1);
     if (last >= start) {
       start = last + 1;

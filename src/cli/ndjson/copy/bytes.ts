@@ -1,4 +1,4 @@
-/** Bytes as JSON has them, and what all parts of the fast path from NDJSON to COPY do with them. */
+/** Byte values of JSON, and scans that all parts of the fast path use. */
 
 export const TAB = 0x09;
 export const LINE_FEED = 0x0a;
@@ -18,10 +18,10 @@ export const CLOSING_BRACKET = 0x5d;
 export const OPENING_BRACE = 0x7b;
 export const CLOSING_BRACE = 0x7d;
 
-/** In place of an offset: what stands there has to take the slow path. */
+/** Returned in place of an offset: the record has to take the slow path. */
 export const SLOW_PATH = -1;
 
-/** Past JSON's white space, but for line feeds: those end lines. */
+/** Returns the offset after JSON's white space. A line feed is not skipped: it ends the line. */
 export function skipSpace(source: Uint8Array, at: number): number {
   let index = at;
   for (;;) {
@@ -31,7 +31,7 @@ export function skipSpace(source: Uint8Array, at: number): number {
   }
 }
 
-/** Where the source ends with a line feed, `word` has one at its end at most: so nothing beyond is looked at. */
+/** Needs no check of the length: the source ends with a line feed, and `word` has one at its end at most. */
 export function startsWith(source: Uint8Array, at: number, word: Uint8Array): boolean {
   for (let index = 0; index < word.length; index += 1) {
     if (source[at + index] !== word[index]) return false;

@@ -1,4 +1,8 @@
-/** What the fast path from NDJSON to COPY may do with the values of a column. Asked of the ways that it stands in for, so that it cannot differ. */
+/**
+ * Decides for each column which values the fast path may copy.
+ *
+ * It asks the encoders of the slow path what they make of sample values, so that both paths cannot differ.
+ */
 
 import type { TableColumn } from '../../../postgres/table/catalogue.js';
 import { escapeText } from '../../../postgres/encoding/text/chunk-writer.js';
@@ -7,29 +11,29 @@ import { ValueFault } from '../../../postgres/encoding/text/value-fault.js';
 import { numberAsWritten } from '../values/written-number.js';
 import { fieldEncoder } from '../rows/ndjson-rows.js';
 
-/** What stands for a value in COPY's text; undefined where the value has to take the slow path. */
+/** How the values of one column are written. Undefined bytes: the value takes the slow path. */
 export interface CopyColumn {
-  /** JSON goes into the column: texts keep their quotes. */
+  /** The column is JSON, so that strings keep their quotes. */
   readonly keepsQuotes: boolean;
   readonly nullity: Uint8Array;
   readonly truth: Uint8Array | undefined;
   readonly falsity: Uint8Array | undefined;
-  /** Whether every number is taken, as it is written. */
+  /** Every number is written as it stands. */
   readonly takesAnyNumber: boolean;
-  /** Otherwise the integers that are taken. Beyond 2^53 either all are or none. */
+  /** Otherwise the range of integers that are written. Beyond 2^53 all are, or none. */
   readonly lowest: number;
   readonly highest: number;
-  /** Integers of so many digits are in that range, whatever they are. */
+  /** Integers of at most so many digits are all within the range. */
   readonly freeDigits: number;
   readonly freeNegativeDigits: number;
-  /** Whether objects and arrays are given as their JSON. */
+  /** Objects, or arrays, are written as their JSON. */
   readonly takesObjects: boolean;
   readonly takesArrays: boolean;
 }
 
 const NULL = Buffer.from('\\N');
 
-/** Where the ranges of types end. */
+/** Bounds of the integer types. */
 const BOUNDS = [2 ** 15, 2 ** 31, 2 ** 32];
 
 const ANY_NUMBER = {
@@ -40,7 +44,7 @@ const ANY_NUMBER = {
   freeNegativeDigits: Infinity,
 };
 
-/** A value within an object or array, which stays JSON. */
+/** For a value within an object or array: it stays JSON. */
 export const JSON_VALUE: CopyColumn = {
   ...ANY_NUMBER,
   keepsQuotes: true,
@@ -51,7 +55,7 @@ export const JSON_VALUE: CopyColumn = {
   takesArrays: true,
 };
 
-/** The value of a key that is left out. Nothing is kept of what is written. */
+/** For the value of an ignored key: what is written is dropped. */
 export const IGNORED_VALUE = JSON_VALUE;
 
 export function copyColumn({ type }: Pick<TableColumn, 'type'>): CopyColumn {

@@ -1,4 +1,4 @@
-/** Objects and arrays within a record, as the text that JSON's writer makes of them once they are parsed: without white space. */
+/** Writes objects and arrays within a record as JSON without white space: the text that JSON's writer makes of the parsed value. */
 
 import {
   BACKSLASH,
@@ -18,7 +18,7 @@ import {
 import { JSON_VALUE } from './column.js';
 import type { CopyColumn } from './column.js';
 
-/** Where the text goes, and what writes a value that is neither object nor array. */
+/** The text to write to. `writeValue` writes values that are neither objects nor arrays. */
 export interface NestedText {
   writeByte(byte: number): void;
   copyFrom(source: Uint8Array, start: number, end: number): void;
@@ -26,16 +26,16 @@ export interface NestedText {
 }
 
 const DEEPEST = 64;
-/** Of an object and those that it stands in, together. */
+/** Most keys of an object and of the objects around it, together. */
 const MOST_KEYS = 256;
 
 export class NestedCopy {
-  /** Where the keys stand that were found so far, of all objects that have not ended. */
+  /** Offsets of the keys of all objects that have not ended. */
   readonly #starts = new Int32Array(MOST_KEYS);
   readonly #ends = new Int32Array(MOST_KEYS);
   #keys = 0;
 
-  /** Answers where the object or array that begins at `at` ends in `source`, or `LONG_WAY`. */
+  /** Writes the object or array that begins at `at`. Returns where it ends, or `SLOW_PATH`. */
   write(text: NestedText, source: Uint8Array, at: number): number {
     this.#keys = 0;
     return this.#writeValue(text, source, at, 0);
@@ -69,7 +69,7 @@ export class NestedCopy {
       if (source[index] !== COMMA) return SLOW_PATH;
       text.writeByte(COMMA);
       index = skipSpace(source, index + 1);
-      // No comma comes before the end.
+      // A trailing comma is not JSON.
       if (source[index] === closing) return SLOW_PATH;
     }
     text.writeByte(closing);
@@ -79,7 +79,7 @@ export class NestedCopy {
 
   #writeKey(text: NestedText, source: Uint8Array, at: number, keysOutside: number): number {
     const first = source[at + 1]!;
-    // Keys that are integers come first in an object, whatever their order was.
+    // A parsed object has its integer keys first, so that their order would differ.
     if (source[at] !== QUOTE || (first >= ZERO && first <= NINE)) return SLOW_PATH;
     let end = at + 1;
     for (;;) {
@@ -90,7 +90,7 @@ export class NestedCopy {
     }
     if (this.#keys === MOST_KEYS) return SLOW_PATH;
     for (let key = keysOutside; key < this.#keys; key += 1) {
-      // The last one of the same key counts, at the place of the first.
+      // Of equal keys a parsed object has the last value, at the place of the first.
       if (this.#ends[key]! - this.#starts[key]! === end - at && isSame(source, this.#starts[key]!, at, end))
         return SLOW_PATH;
     }
@@ -102,7 +102,7 @@ export class NestedCopy {
   }
 }
 
-/** Whether what begins at `first` is the same as what stands from `start` to `end`. */
+/** Returns whether the bytes from `first` on equal those from `start` to `end`. */
 function isSame(source: Uint8Array, first: number, start: number, end: number): boolean {
   for (let index = start; index < end; index += 1) {
     if (source[first + index - start] !== source[index]) return false;

@@ -1,4 +1,4 @@
-/** Single records of a block by the way that knows all of JSON: parsed, and written by the columns' encoders. */
+/** Writes single records of a block by the slow path: parsed as JSON, and written by the columns' encoders. */
 
 import { ChunkWriter } from '../../../postgres/encoding/text/chunk-writer.js';
 import { AbsentRefusal } from '../../../postgres/merge/absent-values.js';
@@ -6,14 +6,14 @@ import { compileEncoder, type ValueEncoder } from '../../../postgres/encoding/te
 import { NdjsonRows, type NdjsonRowOptions } from '../rows/ndjson-rows.js';
 
 export class SlowPath {
-  /** How many records were written, so far. */
+  /** How many records have been written. */
   records = 0;
   readonly #rows: NdjsonRows;
   readonly #encoders: readonly ValueEncoder[];
   readonly #takesDefaultMarker: boolean;
   readonly #hasDefault: readonly boolean[];
   readonly #writer = new ChunkWriter();
-  /** Two numbers for each run of records that went this way: their place among the others' text, and where their own text ends. */
+  /** For each run of slow records two numbers: its offset in the text of the fast path, and where its own text ends. */
   #runs: number[] = [];
 
   constructor(options: NdjsonRowOptions) {
@@ -24,8 +24,9 @@ export class SlowPath {
   }
 
   /**
-   * Writes the record of a line, whose place is after `place` bytes of the others' text. Answers how many there were: none in a line that
-   * is blank; undefined where there is a fault, whatever it is.
+   * Writes the record of a line. Returns the number of records, which is 0 for a blank line, or undefined if the record has a fault.
+   *
+   * @param place offset of the record in the text of the fast path
    */
   write(line: Buffer, place: number): number | undefined {
     const { length } = this.#writer;
@@ -54,13 +55,13 @@ export class SlowPath {
     this.records += 1;
   }
 
-  /** @throws where only rows can say so */
+  /** @throws {AbsentRefusal} if COPY's text has no marker for a default: such a record must become a row */
   #writeDefault(): void {
     if (!this.#takesDefaultMarker) throw new AbsentRefusal();
     this.#writer.writeDefault();
   }
 
-  /** The others' text with these records in their places, as a copy; undefined if there are none of these. */
+  /** Returns a copy of the fast path's text with the slow records in their places; undefined if there are none. */
   mergeInto(text: Buffer): Buffer | undefined {
     const runs = this.#runs;
     if (runs.length === 0) return undefined;

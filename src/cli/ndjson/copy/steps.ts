@@ -1,7 +1,17 @@
 /**
- * What stands between the values of records, learned from them: a step is all bytes from the end of one value to the beginning of the next,
- * with the key and whatever white space, or to the end of the line. Records of one source have the same few steps, so that a record is
- * mostly compared, not parsed.
+ * Learns the bytes between the values of records, so that records are compared and not parsed.
+ *
+ * A step is all bytes from the end of one value to the beginning of the next, or to the end of the line:
+ *
+ * ```text
+ *   {"id": 17, "name": "x"}\n
+ *   └──┬─┘   └───┬───┘   └┬─┘
+ *   step to `id` │        end of the record
+ *           step to `name`
+ * ```
+ *
+ * Records of one source have the same few steps. Each step remembers which one followed it last time; if that one does not match, the
+ * others that have followed it are compared, and at last the bytes are parsed and learned as a new step.
  */
 
 import {
@@ -18,25 +28,25 @@ import {
   startsWith,
 } from './bytes.js';
 
-/** In place of a column's place: the record has ended. */
+/** In place of a column's index: the record has ended. */
 export const END_OF_RECORD = -1;
-/** Likewise: the key is one that is left out. */
+/** In place of a column's index: the key is ignored. */
 export const IGNORED = -2;
 
-/** Longer ones are not learned. */
+/** Longer steps are not learned. */
 const LONGEST_STEP_BYTES = 1024;
-/** More of them than that are not remembered together. */
+/** At this number, all learned steps are forgotten. */
 const MOST_STEPS = 4096;
-/** That may come after the same step. */
+/** Most steps that are remembered after the same step. */
 const MOST_NEXT = 64;
 
 export class Step {
   readonly bytes: Uint8Array;
-  /** Of the column whose value comes next, or one of the above. */
+  /** Index of the column whose value comes next, or `END_OF_RECORD` or `IGNORED`. */
   readonly place: number;
-  /** What came last after this step. */
+  /** The step that came after this one last time: the guess for the next record. */
   next: Step | undefined;
-  /** All that came after it. */
+  /** All steps that have come after this one. */
   readonly others: Step[] = [];
 
   constructor(bytes: Uint8Array, place: number) {
@@ -46,7 +56,7 @@ export class Step {
 }
 
 export class Steps {
-  /** Before a record. */
+  /** The state before a record. */
   readonly start = new Step(new Uint8Array(), END_OF_RECORD);
   readonly #places: ReadonlyMap<string, number>;
   readonly #ignoresOtherKeys: boolean;
@@ -57,7 +67,7 @@ export class Steps {
     this.#ignoresOtherKeys = ignoresOtherKeys;
   }
 
-  /** The step that `source` has at `at`, where another one came last; undefined where that is nothing for the fast path. */
+  /** Returns the step that stands at `at`, after the step `after`; undefined: the record takes the slow path. */
   find(after: Step, source: Buffer, at: number): Step | undefined {
     const found =
       after.others.find(({ bytes }) => startsWith(source, at, bytes)) ?? this.#learn(after, source, at);
@@ -94,7 +104,7 @@ export class Steps {
   }
 }
 
-/** Reads a step as JSON has it. */
+/** Parses one step by JSON's grammar. */
 class StepScan {
   at: number;
   readonly #source: Buffer;
@@ -104,7 +114,7 @@ class StepScan {
     this.at = at;
   }
 
-  /** The key, or that the record has ended; undefined for anything else. */
+  /** Returns the key, or `END_OF_RECORD`; undefined for anything else. */
   run(isFirst: boolean): string | typeof END_OF_RECORD | undefined {
     this.#skipSpace();
     if (isFirst) {
@@ -134,7 +144,7 @@ class StepScan {
     for (;;) {
       const byte = this.#source[this.at]!;
       if (byte === QUOTE) break;
-      // An escaped key would have to be read.
+      // An escaped key has to be parsed.
       if (byte === BACKSLASH || byte < SPACE) return undefined;
       this.at += 1;
     }
@@ -153,7 +163,7 @@ class StepScan {
   }
 }
 
-/** Past the line feed of a line that has nothing but white space, or `LONG_WAY`. */
+/** Returns the offset after a line of white space only, or `SLOW_PATH`. */
 export function skipBlankLine(source: Uint8Array, at: number): number {
   const end = skipSpace(source, at);
   return source[end] === LINE_FEED ? end + 1 : SLOW_PATH;

@@ -1,6 +1,8 @@
 /**
- * Values of JSON, as they were written, become fields of COPY's text format, byte by byte: no value is made of them. What is written is what
- * the slow path (parsed, then encoded) would send; where that is not certain, nothing is written, and the record goes that way.
+ * Writes JSON values as fields of COPY's text format, byte by byte, without making JavaScript values of them.
+ *
+ * The bytes are those that the slow path (parse, then encode) would send. If that is not certain, a method returns `SLOW_PATH`, and the
+ * caller drops what was written.
  */
 
 import {
@@ -37,7 +39,7 @@ export class CopyText {
   length = 0;
   readonly #nested = new NestedCopy();
 
-  /** Nothing else checks for room. */
+  /** Makes room for `count` more bytes. The writing methods do not check. */
   reserve(count: number): void {
     if (this.length + count <= this.bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.bytes.length, this.length + count));
@@ -49,9 +51,9 @@ export class CopyText {
     this.bytes[this.length++] = TAB;
   }
 
-  /** In place of the tab after the last field. */
+  /** Ends the row: a line feed in place of the last field's tab. */
   endRow(): void {
-    // What is written beyond the end is lost without a word.
+    // Bytes written beyond the end of a buffer are lost without an error.
     if (this.length > this.bytes.length) throw new Error('more was written than there was room for');
     this.bytes[this.length - 1] = LINE_FEED;
   }
@@ -68,8 +70,9 @@ export class CopyText {
   }
 
   /**
-   * Writes the value that begins at `at`, without an end to the field. Answers where it ends in `source`, or `LONG_WAY`. The source ends with
-   * a line feed, which no value goes beyond.
+   * Writes the value that begins at `at`, without ending the field. Returns where the value ends, or `SLOW_PATH`.
+   *
+   * @param source ends with a line feed, at which every value ends at the latest
    */
   writeValue(source: Uint8Array, at: number, column: CopyColumn): number {
     const first = source[at]!;
@@ -101,13 +104,13 @@ export class CopyText {
     }
     this.length = length;
     if (byte === BACKSLASH) return this.#writeEscapes(source, index, keepsQuotes);
-    // What is below a space is no JSON.
+    // A control character in a string is not JSON.
     if (byte !== QUOTE) return SLOW_PATH;
     if (keepsQuotes) bytes[this.length++] = QUOTE;
     return index + 1;
   }
 
-  /** The rest of a string, from its first backslash on. */
+  /** Writes the rest of a string, from its first backslash on. */
   #writeEscapes(source: Uint8Array, at: number, keepsQuotes: boolean): number {
     let index = at;
     for (;;) {
@@ -126,7 +129,7 @@ export class CopyText {
     return index + 1;
   }
 
-  /** `at`: after the backslash. */
+  /** @param at after the backslash */
   #writeEscape(source: Uint8Array, at: number, keepsQuotes: boolean): number {
     const { bytes } = this;
     const letter = source[at]!;
@@ -136,7 +139,7 @@ export class CopyText {
       const character = ESCAPED[letter]!;
       if (character === 0) return SLOW_PATH;
       if (keepsQuotes) {
-        // JSON's writer escapes it in the same way; its backslash is escaped for COPY.
+        // JSON's writer makes the same escape; COPY needs its backslash doubled.
         bytes[this.length++] = BACKSLASH;
         bytes[this.length++] = BACKSLASH;
         if (letter === BACKSLASH) bytes[this.length++] = BACKSLASH;
@@ -146,7 +149,7 @@ export class CopyText {
     return at + 1;
   }
 
-  /** `\uXXXX`, or a pair of them. `at`: after the `u`. */
+  /** Writes `\uXXXX`, or a surrogate pair. @param at after the `u` */
   #writeCodeUnits(source: Uint8Array, at: number, keepsQuotes: boolean): number {
     let code = codeUnit(source, at);
     let end = at + 4;
@@ -157,7 +160,7 @@ export class CopyText {
       code = 0x10000 + ((code - 0xd800) << 10) + low - 0xdc00;
       end += 6;
     }
-    // No code unit, or one that PostgreSQL cannot store.
+    // Not a code unit, or U+0000, which PostgreSQL cannot store.
     if (code <= 0) return SLOW_PATH;
     // JSON's writer would escape it again.
     if (keepsQuotes && (code < SPACE || code === QUOTE || code === BACKSLASH)) return SLOW_PATH;
@@ -185,7 +188,7 @@ export class CopyText {
     }
   }
 
-  /** As it is written, or as an integer's digits. */
+  /** Writes a number as it is written, or the digits of an integer. */
   #writeNumber(source: Uint8Array, at: number, column: CopyColumn): number {
     const isNegative = source[at] === MINUS;
     const start = isNegative ? at + 1 : at;
@@ -202,7 +205,7 @@ export class CopyText {
       this.copyFrom(source, at, next);
       return next;
     }
-    // An exponent is no end of a value, so that the record takes the slow path.
+    // An exponent is left where it stands: the next step does not match it, and the record takes the slow path.
     if (!isPlainInteger(source, start, end, isNegative, column)) return SLOW_PATH;
     for (let index = end + 1; index < next; index += 1) if (source[index] !== ZERO) return SLOW_PATH;
     this.copyFrom(source, at, end);
@@ -224,13 +227,13 @@ function exponentEnd(source: Uint8Array, at: number): number {
   return end === start ? SLOW_PATH : end;
 }
 
-/** By the letter after the backslash; 0 where it is none, and for `/` and `u`. */
+/** The character of each escape, by the letter after the backslash. 0: not an escape, or `/` or `u`. */
 const ESCAPED = new Uint8Array(256);
 for (const [letter, character] of ['""', '\\\\', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
   ESCAPED[letter!.charCodeAt(0)] = character!.charCodeAt(0);
 }
 
-/** Negative where there is none. */
+/** Returns the code unit of four hexadecimal digits, or a negative number. */
 function codeUnit(source: Uint8Array, at: number): number {
   let code = 0;
   for (let index = at; index < at + 4; index += 1) {
@@ -243,7 +246,7 @@ function codeUnit(source: Uint8Array, at: number): number {
   return code;
 }
 
-/** Whether the column takes the integer in these digits, which begin with 0 only where that is all. */
+/** Returns whether the column takes the integer in these digits. They have no leading zero. */
 function isPlainInteger(
   source: Uint8Array,
   start: number,

@@ -1,7 +1,28 @@
 /**
- * The fast path of NDJSON: blocks of lines become COPY's text without being parsed. What it cannot do exactly as the slow path would (parsed
- * by `NdjsonRows`, written by the columns' encoders), it has done by that way, record by record. Where that finds a fault, it stops, so that
- * whoever asked can have the record read in the way that tells of faults.
+ * Encodes blocks of NDJSON lines as COPY's text format, mostly without parsing them.
+ *
+ * ```text
+ *   line ──▶ fast path: compare the bytes between values with the learned steps (steps.ts),
+ *     │      copy each value as it is written (text.ts, nested.ts)
+ *     │        keys in the columns' order ──▶ straight into the text
+ *     │        keys in another order ───────▶ into `#loose`, then in the columns' order into the text
+ *     │ SLOW_PATH
+ *     ├─▶ blank line: skipped
+ *     │
+ *     └─▶ slow path: parse, then write by the columns' encoders (slow-path.ts)
+ *           │ fault
+ *           └─▶ stop before this record: the caller reads the rest as rows, which report the fault
+ * ```
+ *
+ * The fast path is valid only if it writes the same bytes as the slow path would. A record takes the slow path for:
+ *
+ * - an escaped key, a key that comes twice, an unknown key (unless `--columns` leaves it out), a step of more than 1,024 bytes;
+ * - a value that the column does not take as it is written (see `CopyColumn`), for example `1e3` for an integer, or an object for an array;
+ * - in JSON columns: nesting deeper than 64 levels, keys that begin with a digit, escapes that JSON's writer would spell otherwise;
+ * - an absent key whose column has a default, unless COPY's text has a marker for it;
+ * - U+0000 and halves of surrogate pairs, and all that is not JSON.
+ *
+ * `test/support/ndjson-reference.ts` is the slow path alone; tests compare both over random records.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -14,41 +35,41 @@ import { CopyText } from './text.js';
 import type { NdjsonRowOptions } from '../rows/ndjson-rows.js';
 import { endOfLine } from '../../common/text.js';
 
-/** What has become of a block, up to the first record that cannot be loaded. */
+/** The rows of a block, up to the first record that cannot be loaded. */
 export interface Transcoded {
   /** Rows in COPY's text format. The caller owns it. */
   readonly data: Buffer;
   readonly records: number;
   /** Lines that were read, blank ones included. */
   readonly lines: number;
-  /** Of these, how many come before the last record. */
+  /** How many of these lines come before the last record. */
   readonly linesBeforeLast: number;
-  /** Bytes of the block that were read. If not all, and not `isPaused`, a record follows that cannot be read, or that a column cannot take. */
+  /** Bytes of the block that were read. If some are left and `isPaused` is `false`, the next record cannot be loaded. */
   readonly bytes: number;
-  /** Whether it is to be called again with the rest: many lines of it took their time. */
+  /** `true`: call again with the rest of the block. Slow lines end a call early, so that it stays short. */
   readonly isPaused: boolean;
 }
 
 const LINE_BREAK = Buffer.of(LINE_FEED);
 const NULL_FIELD = Buffer.from('\\N\t');
 const DEFAULT_FIELD = Buffer.from(`${DEFAULT_MARKER}\t`);
-/** So many bytes of COPY's text one of JSON may become: JSON within JSON has its backslashes escaped. */
+/** Bytes of COPY's text that one byte of JSON can become: in JSON columns each backslash is escaped. */
 const MAX_GROWTH = 2;
-/** A buffer that became larger for one block is not kept for the next. */
+/** A buffer that has grown beyond this is not reused for the next block. */
 const MAX_REUSED_BYTES = 4 * 1024 * 1024;
-/** Most lines in one call that are blank, or whose records take the slow path: these take many times as long. */
+/** Most blank lines and slow records in one call: each takes many times as long as a fast record. */
 const MOST_SLOW_LINES = 4096;
-/** In place of an offset: the keys are not in the columns' order. */
+/** Returned in place of an offset: the keys are not in the columns' order. */
 const OUT_OF_ORDER = -2;
 
 export class NdjsonTranscoder {
   readonly #columns: readonly CopyColumn[];
-  /** What is written for a column that a record leaves out. Undefined: the record goes another way. */
+  /** Field of a column whose key is absent. Undefined: such a record takes the slow path. */
   readonly #absentFields: readonly (Buffer | undefined)[];
   readonly #steps: Steps;
   readonly #slowPath: SlowPath;
   #text = new CopyText();
-  /** The values of a record whose keys are not in the columns' order, and where each one is; at a start below 0 there is none. */
+  /** Values of a record whose keys are not in the columns' order. A start below 0 means that the key is absent. */
   #loose = new CopyText();
   readonly #starts: Int32Array;
   readonly #ends: Int32Array;
@@ -69,7 +90,7 @@ export class NdjsonTranscoder {
     this.#ends = new Int32Array(columns.length);
   }
 
-  /** How many records had to take the slow path, so far. */
+  /** How many records have taken the slow path. */
   get slowPathRecords(): number {
     return this.#slowPath.records;
   }
@@ -77,7 +98,7 @@ export class NdjsonTranscoder {
   /** @param block whole lines; the last one may lack its line feed */
   transcode(block: Buffer): Transcoded {
     const valid = validLines(block);
-    // Its line feed is what ends every loop over the source.
+    // Every loop over the source ends at this line feed.
     const source = valid.at(-1) === LINE_FEED ? valid : Buffer.concat([valid, LINE_BREAK]);
     const end = valid.length;
     const text = this.#text;
@@ -125,7 +146,7 @@ export class NdjsonTranscoder {
     const { bytes, length } = this.#text;
     const isKept = bytes.length <= MAX_REUSED_BYTES;
     const written = bytes.subarray(0, length);
-    // What is not kept for the next block need not be copied.
+    // A buffer that is not reused need not be copied.
     const data = this.#slowPath.mergeInto(written) ?? (isKept ? Buffer.from(written) : written);
     if (isKept) this.#text.length = 0;
     else this.#text = new CopyText();
@@ -133,7 +154,7 @@ export class NdjsonTranscoder {
     return data;
   }
 
-  /** Answers where the next record begins, or `LONG_WAY`. */
+  /** Returns where the next record begins, or `SLOW_PATH`. */
   #writeRecord(source: Buffer, at: number): number {
     if (this.#isInOrder) {
       const { length } = this.#text;
@@ -149,7 +170,7 @@ export class NdjsonTranscoder {
     const columns = this.#columns;
     const steps = this.#steps;
     let at = start;
-    /** Of the next column to be written. */
+    /** Index of the next column to be written. */
     let place = 0;
     let step = steps.start;
     for (;;) {
@@ -203,7 +224,7 @@ export class NdjsonTranscoder {
       at = loose.writeValue(source, at, place === IGNORED ? IGNORED_VALUE : this.#columns[place]!);
       if (at === SLOW_PATH) return SLOW_PATH;
       if (place === IGNORED) continue;
-      // The key comes twice.
+      // A key comes twice: the slow path knows which value counts.
       if (starts[place]! >= 0) return SLOW_PATH;
       starts[place] = length;
       ends[place] = loose.length;
@@ -214,7 +235,7 @@ export class NdjsonTranscoder {
     return this.#writeLoose() ? at : SLOW_PATH;
   }
 
-  /** Answers `false` if only rows can say that the column gets its default. */
+  /** Returns `false` if COPY's text has no way to say that the column gets its default. */
   #writeAbsent(place: number): boolean {
     const field = this.#absentFields[place];
     if (field === undefined) return false;
@@ -222,7 +243,7 @@ export class NdjsonTranscoder {
     return true;
   }
 
-  /** Answers `false` if only rows can say that a column gets its default. */
+  /** Returns `false` as `#writeAbsent` does. */
   #writeLoose(): boolean {
     const text = this.#text;
     const starts = this.#starts;
@@ -240,7 +261,7 @@ export class NdjsonTranscoder {
   }
 }
 
-/** As far as it is UTF-8. */
+/** Returns the lines before the first one that is not UTF-8. */
 function validLines(block: Buffer): Buffer {
   if (isUtf8(block)) return block;
   let end = 0;

@@ -1,4 +1,4 @@
-/** Blocks of whole lines to JSON objects. Numbers keep their digits as they are written. */
+/** Reads blocks of whole lines as JSON objects. Numbers keep their digits as they are written. */
 
 import { parse as parseLossless } from 'lossless-json';
 import {
@@ -15,14 +15,14 @@ import { numberAsWritten } from '../values/written-number.js';
 import { decodeUtf8, divideByValidity, endOfLine, invalidText } from '../../common/text.js';
 
 /**
- * Values are JSON's; `WrittenNumber` where a JavaScript number would be spelled in another way, and in a long record `WrittenJson` in place of
- * objects and arrays.
+ * A parsed record. A number that JavaScript would spell otherwise is a `WrittenNumber`; in a long record, objects and arrays are
+ * `WrittenJson`.
  */
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
 /**
- * A number that a JavaScript number may spell in another way: of many digits, with zeros at its end, tiny, with an exponent, or −0. May match
- * within a string too: that costs time only.
+ * Finds numbers that JavaScript may spell otherwise: many digits, trailing zeros, tiny ones, exponents, −0. A match within a string only
+ * costs time.
  */
 const UNUSUAL_NUMBER = /[:,[]\s*(?:-?(?:[\d.]{16}|\d+\.\d*0[\s,}\]]|0\.0{6}|\d[\d.]*[eE])|-0[\s,}\]])/;
 
@@ -32,23 +32,23 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   nextLine = 1;
   readonly #file: string;
   readonly #kept: SelectedKeys | undefined;
-  /** Where the record that is being taken was written. */
+  /** Text and range of the record that is being passed to `onRow`. */
   #text = '';
   #start = 0;
   #end = 0;
 
-  /** @param kept which keys of long records are kept. Default: all. */
+  /** @param kept which keys of long records are kept (default: all) */
   constructor(file: string, kept?: SelectedKeys) {
     this.#file = file;
     this.#kept = kept;
   }
 
-  /** The record that is being taken, as it was written. Only to be asked for then. */
+  /** The record as it was written. Valid only within the callbacks. */
   get written(): string {
     return this.#text.slice(this.#start, this.#end);
   }
 
-  /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object, unless `refuse` takes it. */
+  /** @throws {InputError} naming file and line of the first line that is neither blank nor a JSON object, unless `onBadRecord` is given */
   read(block: Buffer, onRow: OnRow<JsonRecord>, onBadRecord: OnBadRecord = throwFault): undefined {
     divideByValidity(
       block,
@@ -81,16 +81,16 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       const record = this.#parse(line, mayHaveUnusualNumbers, onBadRecord);
       if (record !== undefined) onRow(record, this.nextLine);
     }
-    // A long one would stay in memory until the next comes.
+    // Else a long text would stay in memory until the next block.
     this.#text = '';
   }
 
-  /** The call stack was too short for the record: the readers of JSON, and its writers, call themselves for each level. */
+  /** Returns the fault of a record for which the call stack was too short: JSON's readers and writers are recursive. */
   nestedTooDeeply(line: number, error: RangeError): InputError {
     return new InputError(this.#file, line, NESTED_TOO_DEEPLY, error);
   }
 
-  /** Returns nothing for a line that was refused. */
+  /** Returns nothing for a line that was passed to `onBadRecord`. */
   #parse(line: string, mayHaveUnusualNumbers: boolean, onBadRecord: OnBadRecord): JsonRecord | undefined {
     let value: unknown;
     try {
@@ -115,7 +115,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   }
 }
 
-/** Looks at the first character first: most lines have a brace there. */
+/** Checks the first character first: most lines have a brace there. */
 function isBlank(line: string): boolean {
   const first = line.charCodeAt(0);
   return line === '' || first === 0x20 || first < 0x0e || first > 0x7f ? line.trim() === '' : false;
@@ -136,7 +136,7 @@ const LOSSLESS = {
 function parseShort(line: string, mayHaveUnusualNumbers: boolean): unknown {
   const value: unknown = JSON.parse(line);
   if (!mayHaveUnusualNumbers || !isObject(value) || !UNUSUAL_NUMBER.test(line)) return value;
-  // Parsed a second time, so that what is accepted never hangs on the length of a number.
+  // A second parse, so that the same texts are accepted whatever their numbers are.
   return parseLossless(line, undefined, LOSSLESS);
 }
 
@@ -145,7 +145,7 @@ function nameOf(value: unknown): string {
   return Array.isArray(value) || value instanceof WrittenJson ? 'an array' : `a ${typeof value}`;
 }
 
-/** The parser's own reason without what it quotes from the line: that is data. */
+/** Returns the parser's reason without its quotes from the line, which are the user's data. */
 function whyNotJson(error: Error): string {
   if (error instanceof JsonFault) return error.message;
   if (/end of JSON input|Unterminated string/.test(error.message))

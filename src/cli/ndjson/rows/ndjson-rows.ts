@@ -1,4 +1,4 @@
-/** JSON objects to rows of the table: keys to columns, values to the text that the column's type reads. */
+/** Turns JSON objects into rows of the table: keys become columns, values the text that the column's type reads. */
 
 import { stringify } from 'lossless-json';
 import type { TableColumn } from '../../../postgres/table/catalogue.js';
@@ -12,9 +12,9 @@ import type { SourceFile } from '../../input/source.js';
 
 export interface NdjsonRowOptions {
   readonly columns: readonly TableColumn[];
-  /** Whether keys that no column stands for are left out (`--columns` names the keys to load) or refused. */
+  /** `true`: keys without a column are left out, as `--columns` names the keys to load. `false`: they are an error. */
   readonly ignoresOtherKeys: boolean;
-  /** COPY's text has a word for the default of a column that a record leaves out. Default: it has not, and such records go row by row. */
+  /** COPY's text may use the default marker for an absent key. Default `false`: such records become rows. */
   readonly takesDefaultMarker?: boolean;
 }
 
@@ -27,14 +27,14 @@ export class NdjsonRows implements BlockReader<unknown[]> {
 
   constructor(file: SourceFile, options: NdjsonRowOptions) {
     this.#file = file;
-    // The first key that is not among them is named in an error.
+    // One more, for the error that names an unknown key.
     const names = new Set(options.columns.map(({ name }) => name));
     this.#reader = new NdjsonReader(file.name, { names, mostOthers: 1 });
     this.#ignoresOtherKeys = options.ignoresOtherKeys;
     this.#columns = options.columns.map(({ name, type }) => ({
       name,
       toField: fieldEncoder(type),
-      // Such a key is found in every object, whether the record has it or not.
+      // Every object has a property of this name, whether the record has the key or not.
       inherited: name in Object.prototype,
     }));
   }
@@ -60,7 +60,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     this.#reader.rejectLine(reason, written, onBadRecord);
   }
 
-  /** Nothing for a record that was refused. */
+  /** Returns nothing for a record that was passed to `onBadRecord`. */
   #toRow(record: JsonRecord, line: number, onBadRecord: OnBadRecord): unknown[] | undefined {
     const row: unknown[] = [];
     let found = 0;
@@ -68,7 +68,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
       for (const { name, toField, inherited } of this.#columns) {
         const value = inherited && !Object.hasOwn(record, name) ? undefined : record[name];
         if (value !== undefined) found += 1;
-        // What is left out gets the column's default.
+        // An absent key gets the column's default.
         row.push(value === undefined || value === null ? value : toField(value));
       }
     } catch (error) {
@@ -96,15 +96,20 @@ type ToField = (value: unknown) => unknown;
 
 /** Types that have only whole numbers. */
 const WHOLE_NUMBERS = new Set(['bool', 'int2', 'int4', 'int8', 'oid', 'xid', 'cid']);
-/** In characters, and far beyond what the types hold: shorter ones are the server's to refuse. */
+/** In characters, far beyond the range of the types. Shorter integers are left for the server to reject. */
 const LONGEST_INTEGER = 1000;
-/** Types that take no numbers: such a number is refused by their encoders, however it is written. */
+/** Types whose encoders reject every number. */
 const NO_NUMBERS = new Set(['bytea', 'date', 'timestamp', 'timestamptz', 'point', 'circle']);
 
 /**
- * How a value of JSON is passed to a column. Into `json` and `jsonb` goes its JSON, a text included; elsewhere a text is the type's literal,
- * and an object or array is given as JSON text, except to array columns. Numbers go as they are written; into integer columns by their value,
- * so that `1.0` is 1.
+ * Returns the function that turns a JSON value into the column's field.
+ *
+ * | value | `json`, `jsonb` | array column | other columns |
+ * |---|---|---|---|
+ * | string | its JSON, with quotes | the type's literal | the type's literal |
+ * | number | its JSON | rejected | as it is written; for integers its value, so that `1.0` is 1 |
+ * | object | its JSON | its JSON | its JSON |
+ * | array | its JSON | an array | its JSON |
  */
 export function fieldEncoder(type: TableColumn['type']): ToField {
   if (type.kind === 'array') return arrayEncoder(type);
@@ -114,7 +119,7 @@ export function fieldEncoder(type: TableColumn['type']): ToField {
   return (value) => plain(value, asWritten);
 }
 
-/** Nested arrays are dimensions. Among other elements they are values of their own, where the elements are JSON. */
+/** Nested arrays are dimensions; for elements of JSON only if all elements are arrays. */
 function arrayEncoder(type: TableColumn['type'] & { kind: 'array' }): ToField {
   const element = fieldEncoder(type.element);
   const isJson = element === jsonText;
@@ -153,6 +158,6 @@ function wholeNumber(number: WrittenNumber): unknown {
 
 function jsonText(value: unknown): string {
   if (value instanceof WrittenJson) return value.text;
-  // The library's own, for it writes numbers as they came.
+  // The library's writer keeps numbers as they were written.
   return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
 }
