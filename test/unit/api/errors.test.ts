@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { messageOf, toError } from '../../../src/common/thrown.js';
 import { BackpressureError, InvalidOptionError, ItemError } from '../../../src/index.js';
 
@@ -69,4 +69,15 @@ describe('anything can be thrown', () => {
     const error = new Error('e');
     expect(toError(error)).toBe(error);
   });
+});
+
+it('instanceof recognises errors of another copy of the library, and a subclass by its own class', async () => {
+  vi.resetModules();
+  const other = await import('../../../src/api/errors.js');
+  expect(other.ItemError).not.toBe(ItemError);
+  expect(new other.ItemError(0)).toBeInstanceOf(ItemError);
+  expect(new other.BackpressureError('ERR_BACKPRESSURE_ABORTED', '')).toBeInstanceOf(BackpressureError);
+  class Special extends BackpressureError {}
+  expect(new BackpressureError('ERR_BACKPRESSURE_ABORTED', '')).not.toBeInstanceOf(Special);
+  expect(new Error('plain')).not.toBeInstanceOf(ItemError);
 });

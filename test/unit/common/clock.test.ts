@@ -171,3 +171,12 @@ describe('a sink beside fake timers', () => {
     expect(flushed).toEqual([1, 2]);
   });
 });
+
+it('the clock of a turn goes on when queueMicrotask is replaced by a function that never runs', async () => {
+  vi.stubGlobal('queueMicrotask', () => undefined);
+  const { systemClock } = await import('../../../src/common/clock.js');
+  const before = systemClock.turnNow!();
+  vi.unstubAllGlobals();
+  await settle();
+  expect(systemClock.turnNow!()).toBeGreaterThan(before);
+});

@@ -11,7 +11,8 @@ import {
   type SinkOptions,
 } from '../../../src/index.js';
 import { range } from '../../support/range.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock, settle } from '../../support/manual-clock.js';
+import { startController } from '../../support/start-controller.js';
 
 function start(flush: FlushFunction<number>, options: SinkOptions<number> = {}) {
   const clock = new ManualClock();
@@ -187,5 +188,26 @@ describe('a failure', () => {
     stream.destroy(new TypeError('bad'));
     await new Promise(setImmediate);
     expect(stream.getMetrics()).toMatchObject({ isFailed: true, lastErrorClass: 'TypeError' });
+  });
+});
+
+describe('the state of a controller', () => {
+  it('queued, in flight and state can be read at any instant, and whenBelow() resolves below its count', async () => {
+    const { clock, controller } = startController({ maxBufferSize: 10, batchSize: 4 }, [
+      { kind: 'slow', ms: 20 },
+      { kind: 'slow', ms: 20 },
+    ]);
+    for (const item of range(9, 1)) void controller.push(item);
+    expect(controller.getMetrics()).toMatchObject({ state: 'critical', bufferSize: 9, inFlight: 0 });
+    await settle();
+    expect(controller.getMetrics()).toMatchObject({ bufferSize: 5, inFlight: 4, bufferUtilization: 0.9 });
+    const below: number[] = [];
+    for (const count of [10, 6, 2]) void controller.whenBelow(count).then(() => below.push(count));
+    await settle();
+    expect(below).toEqual([10]);
+    await clock.advance(20);
+    expect(below).toEqual([10, 6]);
+    await clock.advance(20);
+    expect(below).toEqual([10, 6, 2]);
   });
 });

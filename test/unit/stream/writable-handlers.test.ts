@@ -369,3 +369,12 @@ it('what sizeOf has said of an item is not taken for the size of those that it h
   stream.on('error', () => undefined).destroy();
   await destination.answerAll();
 });
+
+it('an onSettled whose promise rejects fails the stream, without an unhandled rejection', async () => {
+  const stream = new BackpressureWritable<number>(async () => undefined, {
+    onSettled: () => Promise.reject(new Error('not acknowledged')),
+  });
+  const failed = new Promise((resolve) => stream.on('error', resolve));
+  stream.write(1);
+  await expect(failed).resolves.toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+});
