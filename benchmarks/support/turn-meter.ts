@@ -16,7 +16,7 @@ const file = openSync('/proc/thread-self/schedstat', 'r');
 const text = Buffer.alloc(128);
 
 /** Of the thread that calls it, in milliseconds. */
-export function threadCpuMs(): number {
+function threadCpuMs(): number {
   process.cpuUsage();
   const length = readSync(file, text, 0, text.length, 0);
   return Number(text.toString('latin1', 0, length).split(' ')[0]) / 1e6;

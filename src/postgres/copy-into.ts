@@ -41,7 +41,7 @@ export interface CopyFunction<T> {
 }
 
 /** A batch whose rows are written already. */
-export type WrittenBatch = WrittenRange & WrittenRows;
+type WrittenBatch = WrittenRange & WrittenRows;
 
 /** What only the command line uses. */
 export type RowCopy<T> = CopyFunction<T> & {

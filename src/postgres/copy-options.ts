@@ -11,7 +11,7 @@ import type { CopyClient } from './protocol/pool.js';
 /**
  * The names that `columns` and `key` may hold: the keys of the rows. Any name if the rows are arrays, or their keys are not known to the compiler.
  */
-export type ColumnOf<T> = T extends readonly unknown[]
+type ColumnOf<T> = T extends readonly unknown[]
   ? string
   : [keyof T] extends [never]
     ? string

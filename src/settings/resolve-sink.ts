@@ -39,7 +39,7 @@ import {
 } from '../guards/validate.js';
 import { BackpressureStrategy } from '../api/states.js';
 
-export interface ResolvedRetry {
+interface ResolvedRetry {
   attempts: number;
   minDelayMs: number;
   maxDelayMs: number;
@@ -50,7 +50,7 @@ export interface ResolvedRetry {
 
 type BreakerTimes = Required<Omit<BreakerOptions, 'probe'>>;
 
-export interface ResolvedBreaker extends BreakerTimes {
+interface ResolvedBreaker extends BreakerTimes {
   probe: BreakerProbe | undefined;
 }
 

@@ -54,7 +54,7 @@ export const SHUTDOWN_DEFAULTS: {
   signals: ['SIGTERM', 'SIGINT'],
   exitNotice: true,
 };
-export const DRAIN_ALL_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'exitNotice']);
+const DRAIN_ALL_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'exitNotice']);
 
 export interface SignalSettings {
   timeoutMs: number;

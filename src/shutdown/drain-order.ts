@@ -10,7 +10,7 @@ import { SHUTDOWN, type DrainableSink, type SinkDrain } from './drainable-sink.j
  */
 export type DrainableSinks = Iterable<DrainableSink | readonly DrainableSink[]>;
 
-export interface DrainMember {
+interface DrainMember {
   sink: DrainableSink;
   drain: SinkDrain;
 }

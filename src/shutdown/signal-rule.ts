@@ -9,7 +9,7 @@ export type SignalAction = 'drain' | 'wait' | 'end';
 export type SignalState = 'idle' | 'draining' | 'interrupted' | 'armed';
 
 /** A SIGINT that comes sooner after the first is a copy of it: npm and other parents forward what the terminal has sent already. */
-export const SECOND_SIGINT_AFTER_MS = 1_000;
+const SECOND_SIGINT_AFTER_MS = 1_000;
 
 /**
  * The next state, and what to do.

@@ -26,7 +26,7 @@ export function fieldsOfRow({ length }: CsvRow): string {
   return length > MOST_FIELDS ? `more than ${count(MOST_FIELDS)}` : count(length);
 }
 
-export type CsvField = string | null;
+type CsvField = string | null;
 export type CsvRow = CsvField[];
 
 export interface CsvOptions {

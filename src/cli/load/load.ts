@@ -306,6 +306,6 @@ function openOutcome(error: unknown): string | undefined {
   return causesOf(error).find((cause) => cause instanceof CopyError && cause.ambiguous)?.message;
 }
 
-export function exitCodeOf(signal: StopSignal): ExitCode {
+function exitCodeOf(signal: StopSignal): ExitCode {
   return signal === 'SIGINT' ? ExitCode.INTERRUPTED : ExitCode.TERMINATED;
 }

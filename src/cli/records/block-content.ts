@@ -30,7 +30,7 @@ export interface SentContent {
   readonly lines: LineFormat | undefined;
 }
 
-export interface RowContent {
+interface RowContent {
   readonly kind: 'rows';
   /** Not empty. */
   readonly rows: readonly ReadRecord[];

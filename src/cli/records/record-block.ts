@@ -107,7 +107,7 @@ function textLength(value: unknown): number {
 }
 
 /** Reads all records of a block. @param before receives the rows before a fault that is thrown */
-export function readRecords(
+function readRecords(
   reader: BlockReader<unknown[]>,
   block: Buffer,
   keepsBadRecords: boolean,

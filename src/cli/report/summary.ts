@@ -37,7 +37,7 @@ export interface LoadOutcome {
   readonly import: ImportOutcome | undefined;
 }
 
-export interface ImportOutcome {
+interface ImportOutcome {
   readonly importId: string;
   /** Committed by runs before. */
   readonly rowsBefore: number;

@@ -4,7 +4,7 @@ import { AbortFault, TIMED_OUT, AnswerDeadline } from '../../postgres/connection
 import { CliError } from '../common/errors.js';
 
 /** For a look-up, or a statement that may have to wait for a lock: as long as a batch may take. */
-export const ANSWER_LIMIT_MS = 60_000;
+const ANSWER_LIMIT_MS = 60_000;
 /** For the farewell of all connections. */
 const FAREWELL_LIMIT_MS = 2_000;
 

@@ -17,7 +17,7 @@ import { endOfLine } from '../common/text.js';
 const MOST_BYTES_BEFORE = 4 * 1024 * 1024;
 
 /** The sample ends with the first of these, or with the input, but holds a record in any case. */
-export const SAMPLE_RECORDS = 10_000;
+const SAMPLE_RECORDS = 10_000;
 const SAMPLE_BYTES = 4 * 1024 * 1024;
 
 export interface Preview {

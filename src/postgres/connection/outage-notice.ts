@@ -14,7 +14,7 @@ const WARN_AFTER_MS = 5_000;
 /** The same words for another pool are not repeated within this time. */
 const REPEAT_AFTER_MS = 60_000;
 
-export const OUTAGE_WARNING = 'SPILLWAY_NO_CONNECTION';
+const OUTAGE_WARNING = 'SPILLWAY_NO_CONNECTION';
 
 type Warn = (message: string) => void;
 

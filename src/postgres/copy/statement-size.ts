@@ -4,7 +4,7 @@
  * take less than a quarter of the limit doubles it again; less than a sixteenth, times eight. Pure: durations are passed in.
  */
 
-export type TimeLimitSetting = 'statement_timeout' | 'transaction_timeout';
+type TimeLimitSetting = 'statement_timeout' | 'transaction_timeout';
 
 /** A time limit of the session that a batch has exceeded. */
 export interface TimeLimit {

@@ -23,7 +23,7 @@ export interface TableFacts {
   uniqueKeys: readonly (readonly string[])[];
 }
 
-export interface ColumnFacts {
+interface ColumnFacts {
   name: string;
   type: string;
   isNotNull: boolean;
@@ -43,7 +43,7 @@ interface ExpectedColumn {
  * What any version of ours has, and needs. Columns beside these are those of another version. The foreign key is not needed: it goes with a
  * DROP … CASCADE of the other table, which the statements can live with.
  */
-export interface ExpectedTable {
+interface ExpectedTable {
   columns: Readonly<Record<string, ExpectedColumn>>;
   uniqueKeys: readonly (readonly string[])[];
 }

@@ -1,7 +1,7 @@
 /** The name that all runs of an import share. Any text, for it only ever travels as a parameter. */
 
 /** What an entry of PostgreSQL's index holds, with room to spare. */
-export const LONGEST_IMPORT_ID_BYTES = 1_000;
+const LONGEST_IMPORT_ID_BYTES = 1_000;
 
 /** What an import id may be, for messages. */
 export const IMPORT_ID_RANGE = `a text of 1 to ${LONGEST_IMPORT_ID_BYTES} bytes in UTF-8, without U+0000`;

@@ -1,6 +1,6 @@
 /** What a trial of rows says: which rows the table refuses, and why. */
 
-export type Pair = readonly [number, number];
+type Pair = readonly [number, number];
 
 /** Why a slice was refused. */
 export interface Refusal<E> {

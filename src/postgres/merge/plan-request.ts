@@ -11,7 +11,7 @@ export type ConflictRule =
   | { onConflict: 'update'; key: readonly string[] };
 
 /** A column of the COPY. */
-export type PlannedColumn = Pick<TableColumn, 'name' | 'sqlType' | 'hasDefault'>;
+type PlannedColumn = Pick<TableColumn, 'name' | 'sqlType' | 'hasDefault'>;
 
 export interface PlanRequest {
   readonly schema: string;

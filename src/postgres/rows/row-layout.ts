@@ -16,7 +16,7 @@ import {
   type CopyPlan,
 } from '../merge/copy-plan.js';
 
-export interface LayoutColumn {
+interface LayoutColumn {
   name: string;
   typeName: string;
   encoder: ValueEncoder;

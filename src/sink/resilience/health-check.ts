@@ -6,7 +6,7 @@ import { fieldOf, toError } from '../../common/thrown.js';
 import type { BreakerProbe } from '../../api/options.js';
 
 /** One that is not answered by then has failed. */
-export const PROBE_LIMIT_MS = 2_000;
+const PROBE_LIMIT_MS = 2_000;
 
 export class HealthCheck {
   readonly #clock: Clock;

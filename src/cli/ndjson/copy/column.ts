@@ -44,7 +44,7 @@ const ANY_NUMBER = {
   freeNegativeDigits: Infinity,
 };
 
-/** For a value within an object or array: it stays JSON. */
+/** For a value within an object or array: it stays JSON. Also for that of an ignored key, which is dropped. */
 export const JSON_VALUE: CopyColumn = {
   ...ANY_NUMBER,
   keepsQuotes: true,
@@ -54,9 +54,6 @@ export const JSON_VALUE: CopyColumn = {
   takesObjects: true,
   takesArrays: true,
 };
-
-/** For the value of an ignored key: what is written is dropped. */
-export const IGNORED_VALUE = JSON_VALUE;
 
 export function copyColumn({ type }: Pick<TableColumn, 'type'>): CopyColumn {
   const toField = fieldEncoder(type);

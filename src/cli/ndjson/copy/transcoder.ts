@@ -28,7 +28,7 @@
 import { isUtf8 } from 'node:buffer';
 import { DEFAULT_MARKER } from '../../../postgres/merge/absent-values.js';
 import { LINE_FEED, SLOW_PATH, startsWith } from './bytes.js';
-import { copyColumn, IGNORED_VALUE, type CopyColumn } from './column.js';
+import { copyColumn, JSON_VALUE, type CopyColumn } from './column.js';
 import { SlowPath } from './slow-path.js';
 import { END_OF_RECORD, IGNORED, skipBlankLine, Steps } from './steps.js';
 import { CopyText } from './text.js';
@@ -190,7 +190,7 @@ export class NdjsonTranscoder {
         place += 1;
       } else if (found === IGNORED) {
         const { length } = text;
-        at = text.writeValue(source, at, IGNORED_VALUE);
+        at = text.writeValue(source, at, JSON_VALUE);
         text.length = length;
       } else break;
       if (at === SLOW_PATH) return SLOW_PATH;
@@ -221,7 +221,7 @@ export class NdjsonTranscoder {
       const { place } = step;
       if (place === END_OF_RECORD) break;
       const { length } = loose;
-      at = loose.writeValue(source, at, place === IGNORED ? IGNORED_VALUE : this.#columns[place]!);
+      at = loose.writeValue(source, at, place === IGNORED ? JSON_VALUE : this.#columns[place]!);
       if (at === SLOW_PATH) return SLOW_PATH;
       if (place === IGNORED) continue;
       // A key comes twice: the slow path knows which value counts.

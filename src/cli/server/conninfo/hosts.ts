@@ -13,7 +13,7 @@ export interface Host {
 }
 
 export const DEFAULT_HOST = 'localhost';
-export const DEFAULT_PORT = 5432;
+const DEFAULT_PORT = 5432;
 
 /** @throws {UsageError} for lists whose lengths do not fit, and for a port or address that is none */
 export function parseHosts(parameters: { host?: string; hostaddr?: string; port?: string }): Host[] {

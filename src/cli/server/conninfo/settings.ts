@@ -29,7 +29,7 @@ const SESSION_ATTRIBUTES = [
 export type SessionAttributes = (typeof SESSION_ATTRIBUTES)[number];
 
 const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
-export type TlsVersion = (typeof TLS_VERSIONS)[number];
+type TlsVersion = (typeof TLS_VERSIONS)[number];
 
 /** Files as they were given; `undefined` means the default file in `~/.postgresql`, if there is one. */
 export interface TlsSettings {

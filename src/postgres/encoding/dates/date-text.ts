@@ -7,7 +7,7 @@ const CACHED_DAYS = 4096;
 
 const days = new Map<number, string>();
 
-export interface CalendarDay {
+interface CalendarDay {
   /** `YYYY-MM-DD`; years before 1 are counted from 1 BC backwards. */
   text: string;
   isBeforeChrist: boolean;
@@ -37,7 +37,7 @@ export function plainDay(day: number): string {
   return text;
 }
 
-export function calendarDay(day: number): CalendarDay {
+function calendarDay(day: number): CalendarDay {
   const date = new Date(day * DAY_MS);
   const year = date.getUTCFullYear();
   const isBeforeChrist = year <= 0;
