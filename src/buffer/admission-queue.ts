@@ -1,8 +1,6 @@
-import type { Clock } from '../common/clock.js';
 import { AsyncResource } from 'node:async_hooks';
+import type { Clock } from '../common/clock.js';
 import { StageErrors } from '../api/errors.js';
-import { refusePromise } from '../guards/user-callbacks.js';
-import { show } from '../guards/validate.js';
 import type { BackpressureState, DropReason } from '../api/states.js';
 import {
   createAdmission,
@@ -11,6 +9,8 @@ import {
   type AdmissionStore,
   type Outcome,
 } from './drop-strategies.js';
+import { admissionTime, FastAdmission } from './fast-admission.js';
+import { ItemJudge, SHED } from './item-judge.js';
 import { Ledger } from './ledger.js';
 import { PressureState } from './pressure-state.js';
 import type { ProducerMarks, QueueSettings } from './queue-settings.js';
@@ -22,11 +22,6 @@ export interface QueueObserver<T> {
   /** Whether `onDrop` would do anything now. */
   observesDrops(): boolean;
 }
-
-type CreditOutcome = 'queued' | 'evicted' | 'rejected' | 'sampled';
-
-/** Whole, and small enough to be kept as such by V8. */
-const MAX_CREDIT = 1e6;
 
 /** Items that were taken out together and are now in flight. */
 export interface TakenItems<T> {
@@ -54,31 +49,24 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly context = new AsyncResource('SPILLWAY');
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
-  unrepresented = 0;
   /** The reader needs more than the capacity holds before it releases any item: the next one is admitted. */
   isStarved = false;
   readonly sampling: Sampling;
-  #credit = 0;
-  /** What becomes of each item that comes in on credit, or of the oldest one in its stead. */
-  #creditOutcome: CreditOutcome = 'queued';
-  /** Where items are measured: so many bytes may come in on credit. */
-  #creditBytes = 0;
+  /** The fast path of `admit`. */
+  readonly fastPath: FastAdmission<T>;
+  readonly #judge: ItemJudge<T>;
   readonly #ring: RingBuffer<T>;
   readonly #observer: QueueObserver<T>;
   readonly #admission: Admission<T>;
   readonly #state: PressureState;
   readonly #clock: Clock;
-  readonly #shed: QueueSettings<T>['shed'];
-  readonly #sizeOf: QueueSettings<T>['sizeOf'];
   // Copies: what every item asks is not read from the settings, whose shape comes and goes with each stream.
   readonly #capacity: number;
   readonly #capacityBytes: number;
   readonly #blocks: boolean;
   /** The strategy is asked only when there is no room. */
   readonly #fillsUp: boolean;
-  readonly #evicts: boolean;
-  readonly #rejects: boolean;
-  readonly #asksUser: boolean;
+  readonly asksUser: boolean;
   #refused = 0;
 
   constructor(settings: QueueSettings<T>, observer: QueueObserver<T>) {
@@ -97,16 +85,25 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#capacityBytes = settings.capacityBytes;
     this.#blocks = settings.strategy === 'block';
     this.#fillsUp = settings.strategy !== 'sample';
-    this.#evicts = settings.strategy === 'drop_oldest';
-    this.#rejects = settings.strategy === 'drop_newest';
-    this.#asksUser = settings.shed !== undefined || settings.sizeOf !== undefined;
     this.#clock = settings.clock;
-    this.#shed = settings.shed;
-    this.#sizeOf = settings.sizeOf;
+    this.#judge = new ItemJudge(settings, this.errors);
+    this.asksUser = this.#judge.asksUser;
+    this.fastPath = new FastAdmission(settings, {
+      ledger: this.ledger,
+      ring: this.#ring,
+      pressure: this.#state,
+      sampling: this.sampling,
+      observesDrops: () => observer.observesDrops(),
+    });
   }
 
   get state(): BackpressureState {
     return this.#state.current;
+  }
+
+  /** Under `sample`: offered items for which no kept item stands. */
+  get unrepresented(): number {
+    return this.sampling.unrepresented;
   }
 
   /** The fuller of items and bytes, 0 to 1 (above 1 only while an item larger than the byte budget is in, alone). */
@@ -130,118 +127,8 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#ring.oldestTime();
   }
 
-  /**
-   * Lets the next items, at most `most` and where they are measured at most `mostBytes`, in by `admitOnCredit` or `admitMeasuredOnCredit`: those of
-   * which it is certain what becomes of them, and that it changes no state. Whatever else happens to the queue ends it, so that what held
-   * for the first of them holds for all.
-   */
-  grantCredit(most: number, mostBytes: number): void {
-    const { queued, load } = this.ledger;
-    if (this.#shed !== undefined || this.#capacity === Infinity) return;
-    const untilRise = this.#state.itemsUntilRise(load);
-    if (this.#sizeOf !== undefined) return this.#grantMeasuredCredit(Math.min(most, untilRise), mostBytes);
-    if (this.#samples) {
-      this.#setCredit('sampled', Math.min(most, this.sampling.skips));
-    } else if (load < this.#capacity) {
-      // The next one has a weight of its own: a listener of the drop has made room.
-      if (this.unrepresented > 0) return;
-      this.#setCredit('queued', Math.min(most, this.#capacity - load, untilRise));
-    } else if (this.#rejects) {
-      this.#setCredit('rejected', most);
-    } else if (this.#evicts && queued > 0) {
-      this.#setCredit('evicted', most);
-    }
-  }
-
-  /** The next item belongs to a window of the strategy `sample`. */
-  get #samples(): boolean {
-    return !this.#fillsUp && (this.sampling.isOpen || this.isPressed());
-  }
-
-  #grantMeasuredCredit(most: number, mostBytes: number): void {
-    const { load, loadBytes } = this.ledger;
-    if (load >= this.#capacity || this.unrepresented > 0 || this.#samples) return;
-    this.#creditBytes = Math.min(
-      mostBytes,
-      this.#capacityBytes - loadBytes,
-      this.#state.bytesUntilRise(loadBytes),
-    );
-    this.#setCredit('queued', Math.min(most, this.#capacity - load));
-  }
-
-  #setCredit(outcome: CreditOutcome, most: number): void {
-    this.#creditOutcome = outcome;
-    this.#credit = Math.min(most, MAX_CREDIT);
-  }
-
-  endCredit(): void {
-    this.#credit = 0;
-  }
-
-  /** Offers an item and decides on it, where that needs nobody to be asked or told; else answers `false`. */
-  admitOnCredit(item: T): boolean {
-    if (this.#credit <= 0 || this.#sizeOf !== undefined) return false;
-    if (this.#creditOutcome !== 'queued') return this.#dropOnCredit(item);
-    this.#credit--;
-    const { ledger } = this;
-    ledger.offered++;
-    ledger.accepted++;
-    ledger.queued++;
-    this.#push(item, 0, 1);
-    return true;
-  }
-
-  /** `admitMeasuredOnCredit` is worth asking, once the item has arrived by `countArrivalOnCredit` and been measured. */
-  get hasMeasuredCredit(): boolean {
-    return this.#credit > 0 && this.#sizeOf !== undefined;
-  }
-
-  /** As `countArrival`; the credit stays, unless the user does something while the item is measured. */
-  countArrivalOnCredit(): void {
-    this.ledger.offered++;
-    this.ledger.waiting++;
-  }
-
-  /** Takes an item in that waits, where that changes nothing else; else returns `false`, and ends the credit. */
-  admitMeasuredOnCredit(item: T, bytes: number): boolean {
-    if (this.#credit <= 0 || bytes > this.#creditBytes) {
-      this.#credit = 0;
-      return false;
-    }
-    this.#credit--;
-    this.#creditBytes -= bytes;
-    const { ledger } = this;
-    ledger.waiting--;
-    ledger.accepted++;
-    ledger.queued++;
-    ledger.queuedBytes += bytes;
-    this.#push(item, bytes, 1);
-    return true;
-  }
-
-  #dropOnCredit(item: T): boolean {
-    if (this.#observer.observesDrops()) return false;
-    this.#credit--;
-    const { ledger } = this;
-    ledger.offered++;
-    if (this.#creditOutcome === 'evicted') {
-      ledger.drops.evicted++;
-      this.#ring.shift();
-      ledger.accepted++;
-      this.#push(item, 0, 1);
-    } else if (this.#creditOutcome === 'sampled') {
-      ledger.drops.sampled++;
-      this.sampling.skipNext();
-      this.unrepresented++;
-    } else {
-      ledger.drops.rejected++;
-    }
-    return true;
-  }
-
   /** Counts an item that a producer offers; it waits until `admit` decides on it. */
   countArrival(): void {
-    this.#credit = 0;
     this.ledger.offered++;
     this.ledger.waiting++;
   }
@@ -254,7 +141,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** Items that wait will not be decided on: a method that overrides ours has left them out. */
   skipWaiting(count: number): void {
-    this.#credit = 0;
+    this.fastPath.endCredit();
     this.ledger.offered -= count;
     this.ledger.waiting -= count;
     // They have stood in line, and have left it.
@@ -271,7 +158,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** Drops an item that waits, without asking the strategy. */
   rejectWaiting(item: T): Outcome {
-    if (this.settings.strategy === 'sample') this.unrepresented++;
+    if (this.settings.strategy === 'sample') this.sampling.unrepresented++;
     return this.dropWaiting(item, 'rejected');
   }
 
@@ -290,70 +177,21 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.arrivedSeq - this.ledger.waiting;
   }
 
-  /** The user is asked about each item. */
-  get asksUser(): boolean {
-    return this.#asksUser;
+  /** Asks `shed` and `sizeOf` about an item, once. Returns its bytes, or `SHED`; throws what they throw. */
+  judge(item: T): number {
+    return this.asksUser ? this.#judge.judge(item, this.#state.current) : 0;
   }
 
-  /**
-   * Whether the user drops the item, by the state.
-   *
-   * @throws BackpressureError that says what `shed` did, if it failed.
-   */
-  isShed(item: T): boolean {
-    if (this.#shed === undefined) return false;
-    let answer: unknown;
-    try {
-      answer = this.#shed(item, this.#state.current);
-    } catch (thrown) {
-      throw this.errors.handlerFailed('shed', thrown);
-    }
-    if (typeof answer === 'object' && answer !== null) refusePromise('shed', answer, this.errors);
-    return Boolean(answer);
-  }
-
-  /**
-   * An item's bytes; 0 where they are not measured.
-   *
-   * @throws BackpressureError that says what `sizeOf` did, if it failed.
-   */
+  /** Asks `sizeOf` alone. */
   measure(item: T): number {
-    if (this.#sizeOf === undefined) return 0;
-    let size: unknown;
-    try {
-      size = this.#sizeOf(item);
-    } catch (thrown) {
-      throw this.errors.handlerFailed('sizeOf', thrown);
-    }
-    // Rounded up: sums of whole numbers come back to exactly 0.
-    if (typeof size === 'number' && size >= 0 && size < Infinity) return Math.ceil(size);
-    refusePromise('sizeOf', size, this.errors);
-    throw this.errors.create(
-      'ERR_BACKPRESSURE_HANDLER_FAILED',
-      `sizeOf must return a number of bytes of at least 0; got ${show(size)}`,
-    );
+    return this.#judge.measure(item);
   }
 
-  /**
-   * Decides on an item that arrived; `bytes`, where it has been measured already. Throws what `sizeOf` or `shed` throw; the item then
-   * still waits.
-   */
-  askAndAdmit(item: T, bytes?: number): Outcome {
-    if (this.isShed(item)) return this.dropWaiting(item, 'shed');
-    return this.admit(item, bytes ?? this.measure(item));
-  }
-
-  /** As `askAndAdmit`, for an item that others wait before: it is shed, or stays with the producer. */
-  shedOrKeepWaiting(item: T): Outcome {
-    if (!this.isShed(item)) return 'full';
-    // Before its turn: it never stood in line.
-    this.#refused++;
-    return this.dropWaiting(item, 'shed');
-  }
-
-  /** As `askAndAdmit`, where `shed` and `sizeOf` have been asked. */
+  /** Decides on an item that has arrived; `bytes` is what `judge` returned. */
   admit(item: T, bytes: number): Outcome {
-    // Where there is room, most strategies do the same: one call less for each item.
+    this.fastPath.endCredit();
+    if (bytes === SHED) return this.dropWaiting(item, 'shed');
+    // If there is room, most strategies do the same: one call less for each item.
     if (this.#fillsUp && this.fits(bytes)) return this.enqueue(item, bytes, 1);
     return this.#admission(this, item, bytes);
   }
@@ -377,7 +215,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Takes the oldest item out, for somebody who will say at once what became of it (`settle`). */
   takeOne(): T {
     const { ledger } = this;
-    this.#credit = 0;
+    this.fastPath.endCredit();
     const bytes = this.#ring.bytesAt(0);
     ledger.queued--;
     ledger.inFlight++;
@@ -389,7 +227,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Takes the oldest item out, which is flushed with that. */
   takeFlushed(): T {
     const { ledger } = this;
-    this.#credit = 0;
+    this.fastPath.endCredit();
     ledger.queued--;
     ledger.queuedBytes -= this.#ring.bytesAt(0);
     ledger.flushed++;
@@ -415,7 +253,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   takeBatch(count: number): TakenItems<T> {
     const { ledger } = this;
-    this.#credit = 0;
+    this.fastPath.endCredit();
     const first = this.head;
     const times = this.#ring.copyTimes(count)!;
     const sizes = this.#ring.copyBytes(count);
@@ -432,7 +270,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Items in flight have settled: their capacity is free. */
   settle(flushed: number, failed: number, bytes: number): void {
     const { ledger } = this;
-    this.#credit = 0;
+    this.fastPath.endCredit();
     ledger.inFlight -= flushed + failed;
     ledger.inFlightBytes -= bytes;
     ledger.flushed += flushed;
@@ -443,7 +281,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   /** Items that were flushed are in flight again, as far as so many were flushed. Returns how many. */
   returnToInFlight(count: number, bytes: number): number {
     const { ledger } = this;
-    this.#credit = 0;
+    this.fastPath.endCredit();
     const taken = Math.min(count, ledger.flushed);
     ledger.flushed -= taken;
     ledger.inFlight += taken;
@@ -530,13 +368,13 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
 
   /** Counts items that wait as dropped. The caller tells who must know. */
   countDropped(count: number, reason: DropReason): void {
+    this.fastPath.endCredit();
     this.ledger.waiting -= count;
     this.ledger.drops[reason] += count;
   }
 
   #push(item: T, bytes: number, weight: number): void {
-    const clock = this.#clock;
-    this.#ring.push(item, clock.turnNow === undefined ? clock.now() : clock.turnNow(), bytes, weight);
+    this.#ring.push(item, admissionTime(this.#clock), bytes, weight);
   }
 
   #updateState(): void {

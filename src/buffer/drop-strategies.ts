@@ -19,8 +19,6 @@ export interface AdmissionStore<T> {
   /** Drops the oldest queued item. */
   evictOldest(): void;
   dropWaiting(item: T, reason: DropReason): Outcome;
-  /** Offered items less the weights of the kept ones (`shed` items excluded). Negative within a window whose kept item has come early. */
-  unrepresented: number;
   readonly sampling: Sampling;
 }
 
@@ -89,22 +87,24 @@ function sample<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
     share = sampling.rate;
     seen = sampling.place;
     if (!sampling.keepsNext()) {
-      store.unrepresented++;
+      sampling.unrepresented++;
       return store.dropWaiting(item, 'sampled');
     }
   }
   if (!store.fits(bytes)) {
-    store.unrepresented++;
+    sampling.unrepresented++;
     return store.dropWaiting(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
   }
-  const weight = share + store.unrepresented - seen;
-  store.unrepresented += 1 - weight;
+  const weight = share + sampling.unrepresented - seen;
+  sampling.unrepresented += 1 - weight;
   return store.enqueue(item, bytes, weight);
 }
 
 /** Keeps one item of each window of `rate`, at a random place in it: a fixed place would be blind to what repeats with the same period. */
 export class Sampling {
   readonly rate: number;
+  /** Offered items less the weights of the kept ones (`shed` items excluded). Negative within a window whose kept item has come early. */
+  unrepresented = 0;
   readonly #random: () => number;
   #place = 0;
   #chosen = 0;

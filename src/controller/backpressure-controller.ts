@@ -1,5 +1,5 @@
-import { AsyncResource } from 'node:async_hooks';
 import { captureRejectionSymbol, EventEmitter } from 'node:events';
+import { SHED } from '../buffer/item-judge.js';
 import { BatchingSink } from '../sink/batching-sink.js';
 import { EmittingObserver } from '../sink/sink-observer.js';
 import { DEFAULTS } from '../settings/defaults.js';
@@ -132,9 +132,12 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     // The signal may have aborted while nobody listened.
     if (!this.#listening && !this.#listenToSignal()) return this.push(item);
     queue.countArrival();
+    // Those who wait came first. Looked at before the user is asked, who may send them away.
+    const isBehind = this.#pushes.length > 0;
+    let bytes: number;
     try {
-      // Those who wait came first; but what is shed need not wait.
-      const outcome = this.#pushes.length > 0 ? queue.shedOrKeepWaiting(item) : this.#sink.askAndAdmit(item);
+      bytes = queue.judge(item);
+      const outcome = isBehind ? 'full' : this.#sink.admit(item, bytes);
       if (outcome === 'admitted') return ADMITTED;
       if (outcome === 'dropped') {
         this.#releaseSignalIfIdle();
@@ -144,8 +147,13 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       return handled(Promise.reject(this.#handlerThrew(item, thrown)));
     }
     queue.retractArrival();
+    if (bytes === SHED) {
+      // An item that is shed need not wait.
+      queue.dropOnArrival(item, 'shed');
+      return DROPPED;
+    }
     // The user's own `shed` or `sizeOf` may have ended the controller.
-    return this.#sink.failure === undefined ? this.#enqueue(item) : this.push(item);
+    return this.#sink.failure === undefined ? this.#enqueue(item, bytes) : this.push(item);
   }
 
   /**
@@ -167,7 +175,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     if (!this.#listening && !this.#listenToSignal()) return this.tryPush(item);
     queue.countArrival();
     try {
-      const outcome = this.#sink.askAndAdmit(item);
+      const outcome = this.#sink.admit(item, queue.judge(item));
       if (outcome === 'full') this.#sink.queue.dropWaiting(item, 'rejected');
       if (outcome === 'admitted') return true;
       this.#releaseSignalIfIdle();
@@ -263,7 +271,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     }));
   }
 
-  #enqueue(item: T): Promise<boolean> {
+  #enqueue(item: T, bytes: number): Promise<boolean> {
     const { queue, settings } = this.#sink;
     if (this.#pushes.length >= settings.maxWaiting) {
       queue.dropOnArrival(item, 'overflow');
@@ -273,9 +281,8 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       );
     }
     queue.countArrival();
-    const caller = settings.sizeOf && new AsyncResource('SPILLWAY');
     // The timer of the line must not keep the caller's context.
-    const promise = handled(queue.context.runInAsyncScope(() => this.#pushes.enqueue(item, caller)));
+    const promise = handled(queue.context.runInAsyncScope(() => this.#pushes.enqueue(item, bytes)));
     this.#sink.setHeld(true);
     return promise;
   }
@@ -285,10 +292,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     // The state changes that a release causes may bring us back here.
     this.#isAdmitting = true;
     try {
-      this.#pushes.admitWaiting(
-        (item) => this.#sink.queue.measure(item),
-        (item, bytes) => this.#sink.admit(item, bytes) === 'admitted',
-      );
+      this.#pushes.admitWaiting((item, bytes) => this.#sink.admit(item, bytes) === 'admitted');
     } catch (thrown) {
       this.#abort(this.#sink.errors.handlerFailed('admission', thrown));
     } finally {

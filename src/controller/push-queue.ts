@@ -1,13 +1,11 @@
-import type { AsyncResource } from 'node:async_hooks';
 import type { Clock } from '../common/clock.js';
 import { Deadline } from '../common/deadline.js';
 
 interface WaitingPush<T> {
   item: T;
+  bytes: number;
   /** When it stops waiting. */
   deadline: number;
-  /** The context of the push, in which the user is asked about the item. */
-  caller: AsyncResource | undefined;
   resolve: (admitted: boolean) => void;
   reject: (error: Error) => void;
 }
@@ -32,29 +30,23 @@ export class PushQueue<T> {
     return this.#waiters.length - this.#head;
   }
 
-  enqueue(item: T, caller?: AsyncResource): Promise<boolean> {
+  enqueue(item: T, bytes: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const deadline = this.#clock.now() + this.#maxBlockTimeMs;
-      this.#waiters.push({ item, deadline, caller, resolve, reject });
+      this.#waiters.push({ item, bytes, deadline, resolve, reject });
       if (this.length === 1) this.#setDeadline();
     });
   }
 
-  /**
-   * Offers the waiting items in order, for as long as `admit` takes them. `measure` asks the user, who may do anything meanwhile, and for
-   * all of it the first one still waits. `admit` calls nobody unless it takes the item.
-   */
-  admitWaiting(measure: (item: T) => number, admit: (item: T, bytes: number) => boolean): void {
+  /** Offers the waiting items in order, until `admit` returns `false`. It calls nobody unless it takes the item. */
+  admitWaiting(admit: (item: T, bytes: number) => boolean): void {
     if (this.length === 0) return;
     try {
       while (this.length > 0) {
         const waiter = this.#waiters[this.#head]!;
-        const bytes = waiter.caller?.runInAsyncScope(measure, undefined, waiter.item) ?? measure(waiter.item);
-        // Everybody has been sent away.
-        if (this.#waiters[this.#head] !== waiter) return;
         // Out of the line first: what is admitted is no longer here for a listener who then ends everything.
         this.#head++;
-        if (!admit(waiter.item, bytes)) {
+        if (!admit(waiter.item, waiter.bytes)) {
           this.#head--;
           return;
         }

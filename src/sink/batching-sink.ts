@@ -80,24 +80,16 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
 
   // ── the producer's side ──
 
-  /** Decides on an item that has arrived in the queue. Throws what the user's `sizeOf` and `shed` throw. */
-  askAndAdmit(item: T, bytes?: number): Outcome {
-    const isFirst = this.queue.ledger.queued === 0;
-    const outcome = this.queue.askAndAdmit(item, bytes);
-    if (outcome === 'admitted') this.#onAdmitted(isFirst);
-    else if (outcome === 'full' && this.#phase === 'aborted') {
-      // `shed` has ended the sink: what was to wait is returned with the others.
-      this.returnToCaller(item);
-      return 'dropped';
-    }
-    return outcome;
-  }
-
-  /** As `askAndAdmit`, if the user's `sizeOf` and `shed` have been asked already. */
+  /** Decides on an item that has arrived in the queue; `bytes` is what `queue.judge` returned. */
   admit(item: T, bytes: number): Outcome {
     const isFirst = this.queue.ledger.queued === 0;
     const outcome = this.queue.admit(item, bytes);
     if (outcome === 'admitted') this.#onAdmitted(isFirst);
+    else if (outcome === 'full' && this.#phase === 'aborted') {
+      // `shed` or `sizeOf` has ended the sink: what was to wait is returned with the others.
+      this.returnToCaller(item);
+      return 'dropped';
+    }
     return outcome;
   }
 

@@ -13,7 +13,6 @@ import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import { Stopwatch } from '../common/stopwatch.js';
 import { BackpressureStrategy } from '../api/states.js';
 import { failOf, guardCallback, readableError } from './node/user-code.js';
-import { keepShapeOf } from './kept-shapes.js';
 import {
   defineGetter,
   defineWritableGetters,
@@ -102,7 +101,6 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   readonly #orderedCallbacks = new OrderedCallbacks();
 
   constructor(options: TransformOptions<In, Out> = {}) {
-    keepShapeOf(BackpressureTransform, () => new BackpressureTransform({ strategy: 'sample' }));
     const settings = resolveTransform(options);
     // Node's types do not know `captureRejections` here.
     const native = {
@@ -127,7 +125,6 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       // The first of them has scheduled the delivery, unless it was dropped; or `_read` will.
       headroom: () => (this.#readSide.isScheduled || !this.#readSide.isWaiting ? Infinity : 0),
       headroomBytes: () => Infinity,
-      askAndAdmit: (item, bytes) => this.#onAdmission(item, this.#queue.askAndAdmit(item, bytes)),
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       returnToCaller: (item) => this.#returnToCaller(item),
       setHeld: (held) => this.#setHeld(held),

@@ -12,7 +12,6 @@ import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import type { FlushFunction } from '../api/flush-function.js';
 import { checkInteger } from '../guards/validate.js';
 import { failOf, guardCallback, readableError } from './node/user-code.js';
-import { keepShapeOf } from './kept-shapes.js';
 import {
   defineWritableGetters,
   nativeWritableLength,
@@ -20,9 +19,6 @@ import {
 } from './node/native-length.js';
 import { WriteSide } from './write/write-side.js';
 import { OrderedCallbacks, type WriteCallback } from './write/write-callbacks.js';
-
-/** No other options make fields of more kinds. */
-const WIDEST = { strategy: 'sample' } as const;
 
 export interface BackpressureWritable<T> {
   addListener<Name extends keyof WritableEvents<T>>(
@@ -73,7 +69,6 @@ export class BackpressureWritable<T = unknown> extends Writable {
   readonly #orderedCallbacks = new OrderedCallbacks();
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
-    keepShapeOf(BackpressureWritable, () => new BackpressureWritable(() => Promise.resolve(), WIDEST));
     const settings = resolveSink(flush, options, 'BackpressureWritable');
     const blocks = settings.strategy === 'block';
     // Node's types do not know `captureRejections` here.

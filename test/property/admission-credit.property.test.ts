@@ -98,21 +98,14 @@ function seen(
   let onCredit = 0;
   const offer = (most: number, mostBytes: number) => {
     next++;
-    if (queue.admitOnCredit(next)) {
+    queue.countArrival();
+    const bytes = queue.judge(next);
+    if (queue.fastPath.tryAdmit(next, bytes)) {
       onCredit++;
       return;
     }
-    let bytes: number | undefined;
-    if (queue.hasMeasuredCredit) {
-      queue.countArrivalOnCredit();
-      bytes = queue.measure(next);
-      if (queue.admitMeasuredOnCredit(next, bytes)) {
-        onCredit++;
-        return;
-      }
-    } else queue.countArrival();
-    if (queue.askAndAdmit(next, bytes) === 'full') queue.rejectWaiting(next);
-    if (grants) queue.grantCredit(most, mostBytes);
+    if (queue.admit(next, bytes) === 'full') queue.rejectWaiting(next);
+    if (grants) queue.fastPath.grant(most, mostBytes);
   };
   const views = todo.map((step) => {
     switch (step.kind) {

@@ -48,10 +48,11 @@ function largestError({ rate, types, typeOf, items, settleEvery }: Stream, seed:
   // Large enough for what comes between two settlements: nothing is rejected.
   const queue = queueOf({ capacity: 20, sampleRate: rate, random: new SeededRandom(seed).next });
   const offer = (item: number) => {
-    if (queue.admitOnCredit(item)) return;
     queue.countArrival();
-    queue.askAndAdmit(item);
-    queue.grantCredit(Infinity, Infinity);
+    const bytes = queue.judge(item);
+    if (queue.fastPath.tryAdmit(item, bytes)) return;
+    queue.admit(item, bytes);
+    queue.fastPath.grant(Infinity, Infinity);
   };
   const weighed = new Float64Array(types);
   const truth = new Float64Array(types);
@@ -152,11 +153,11 @@ describe('the sum of weights under sample', () => {
         let taken = 0;
         const offer = () => {
           next++;
-          if (!queue.admitOnCredit(next)) {
-            queue.countArrival();
-            queue.askAndAdmit(next);
-            queue.grantCredit(Infinity, Infinity);
-          }
+          queue.countArrival();
+          const bytes = queue.judge(next);
+          if (queue.fastPath.tryAdmit(next, bytes)) return;
+          queue.admit(next, bytes);
+          queue.fastPath.grant(Infinity, Infinity);
         };
         const take = (count: number) => {
           const { items, weights, bytes } = queue.takeBatch(count);

@@ -147,7 +147,7 @@ export class FlushScheduler<T> {
 
   /** Launches every batch that is due, and sets the alarm for the next one. */
   pump(): void {
-    this.#queue.endCredit();
+    this.#queue.fastPath.endCredit();
     this.#updateBatchBytes();
     this.#permits.evaluate();
     let due: FlushReason | number | undefined;

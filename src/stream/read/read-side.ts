@@ -54,7 +54,7 @@ export class ReadSide<In> {
 
   #deliver(): void {
     this.#isScheduled = false;
-    this.#queue.endCredit();
+    this.#queue.fastPath.endCredit();
     this.#run(false);
     this.#emitReadable();
     this.#resolveReadWaiter();

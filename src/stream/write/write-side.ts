@@ -13,9 +13,7 @@ import type { LastArguments, WriteCallback } from './write-callbacks.js';
 /** What stands behind the gate: a batching sink, or a transform. */
 export interface WriteTarget<T> {
   readonly queue: AdmissionQueue<T>;
-  /** `bytes`, where the item has been measured already. */
-  askAndAdmit(item: T, bytes?: number): Outcome;
-  /** The same, where `shed` and `sizeOf` have been asked. */
+  /** Decides on an item that has arrived; `bytes` is what `queue.judge` returned. */
   admit(item: T, bytes: number): Outcome;
   /** The stage has ended while the item, which waits, was being decided on. */
   returnToCaller(item: T): void;
@@ -56,8 +54,8 @@ export class WriteSide<T> {
   #owesDrain = false;
   /** Most listeners that a `'drain'` may have called: so many may write once without listening again. */
   #mostWoken = 0;
-  /** The chunk of the held callback, while there is no room even for that one; `asked`: whether `shed` has been. */
-  #pending: { chunk: T; asked: boolean } | undefined;
+  /** The chunk of the held callback, while there is no room even for that one; `bytes`: what `judge` returned, if it was asked. */
+  #pending: { chunk: T; bytes: number | undefined } | undefined;
   /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
   #asking: WriteCallback | undefined;
   #askedChunk: T | undefined;
@@ -66,8 +64,8 @@ export class WriteSide<T> {
   /** That of the chunk that `_write` has. */
   #caller: AsyncResource | undefined;
   readonly #asksUser: boolean;
-  /** Bytes of the chunk that is about to go the long way. */
-  #measured: number | undefined;
+  /** What the user said of the chunk that is about to go the slow path. */
+  #judged: number | undefined;
   /** The drains under way: how many items had stood in line when each began. */
   #drains: number[] = [];
   readonly #blockDeadline: Deadline;
@@ -172,45 +170,43 @@ export class WriteSide<T> {
     return Math.max(bytes, this.#ledger.waiting);
   }
 
-  /**
-   * The short way into the buffer: where nobody waits and the producer may go on in any case, Node's own queue has nothing to do, and
-   * costs four times as much as admission. Answers whether the chunk was taken; if not, it must go the long way, through `_write`.
-   */
+  /** Fast path: bypasses Node's queue if nothing is waiting. Returns `false` if the chunk must go through `_write`. */
   tryFastPath(chunk: T): boolean {
-    return chunk !== null && (this.#queue.admitOnCredit(chunk) || this.#tryAskingFastPath(chunk));
+    const queue = this.#queue;
+    if (chunk === null || this.#ledger.waiting > 0) return false;
+    const { fastPath } = queue;
+    if (!fastPath.hasCredit && this.#needsSlowPath()) return false;
+    queue.countArrival();
+    return (!queue.asksUser && fastPath.tryAdmit(chunk, 0)) || this.#judgeAndAdmit(chunk);
   }
 
-  #tryAskingFastPath(chunk: T): boolean {
+  #judgeAndAdmit(chunk: T): boolean {
     const ledger = this.#ledger;
     const queue = this.#queue;
-    if (ledger.waiting > 0) return false;
-    const hasCredit = queue.hasMeasuredCredit;
-    if (!hasCredit && this.#needsSlowPath()) return false;
-    if (hasCredit) queue.countArrivalOnCredit();
-    else queue.countArrival();
     try {
-      const bytes = queue.measure(chunk);
-      if (hasCredit && queue.admitMeasuredOnCredit(chunk, bytes)) return true;
-      if (ledger.queuedBytes + ledger.inFlightBytes + bytes >= this.#pauseAtBytes) {
+      const bytes = queue.judge(chunk);
+      if (queue.fastPath.tryAdmit(chunk, bytes)) return true;
+      const loadBytes = ledger.queuedBytes + ledger.inFlightBytes;
+      if (loadBytes + bytes >= this.#pauseAtBytes && !this.#stream.destroyed) {
         queue.retractArrival();
-        // Behind what `sizeOf` has written meanwhile it would be taken for the size of that.
-        if (ledger.waiting === 0) this.#measured = bytes;
+        // Behind what the user has written meanwhile it would be taken for the judgement on that.
+        if (ledger.waiting === 0) this.#judged = bytes;
         return false;
       }
-      if (this.#target.askAndAdmit(chunk, bytes) === 'full') {
-        // By what `sizeOf` or `shed` has written meanwhile: it waits behind that.
+      if (this.#target.admit(chunk, bytes) === 'full') {
+        // By what the user has written meanwhile: it waits behind that.
         queue.retractArrival();
         return false;
       }
       if (!this.#yields.checkAfterOffer()) this.#grantCredit();
       return true;
     } catch (thrown) {
-      // By what `sizeOf` or `shed` did before it threw: nobody asks for what waits any more.
+      // By what the user did before it threw: nobody asks for what waits any more.
       if (this.#stream.destroyed) {
         this.#target.returnToCaller(chunk);
         return false;
       }
-      this.#pending = { chunk, asked: true };
+      this.#pending = { chunk, bytes: 0 };
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
       return false;
     }
@@ -229,7 +225,7 @@ export class WriteSide<T> {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
     if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
-    this.#queue.grantCredit(
+    this.#queue.fastPath.grant(
       Math.min(this.#target.headroom(), this.#pauseAt - 1 - ledger.load, this.#yields.itemsUntilCheck),
       Math.min(this.#target.headroomBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
     );
@@ -282,7 +278,7 @@ export class WriteSide<T> {
   /** No more chunks are offered: `end` was called. */
   onEnd(): void {
     this.#open = false;
-    this.#queue.endCredit();
+    this.#queue.fastPath.endCredit();
   }
 
   /** `_write`. */
@@ -290,15 +286,20 @@ export class WriteSide<T> {
     // An override has made several of one chunk.
     if (this.#ledger.waiting === 0) this.#queue.countArrival();
     this.#caller = this.#callers.shift();
-    const bytes = this.#measured;
+    const judged = this.#judged;
     const { offered } = this.#ledger;
-    this.#measured = undefined;
+    this.#judged = undefined;
     if (this.#isDrainReached()) return this.#deferUntilDrained(chunk, callback);
+    this.#asking = callback;
+    this.#askedChunk = chunk;
+    this.#heldLength = this.#lengthOf(chunk);
+    const bytes = judged ?? this.#judge(chunk);
+    if (bytes === undefined) return;
+    this.#asking = undefined;
+    this.#askedChunk = undefined;
     let outcome: Outcome | undefined;
     try {
-      outcome = this.#queue.asksUser
-        ? this.#askAndAdmit(chunk, bytes, callback)
-        : this.#target.askAndAdmit(chunk, bytes);
+      outcome = this.#target.admit(chunk, bytes);
     } catch (thrown) {
       // `random` or the clock, which the user may give.
       this.#asking = callback;
@@ -306,7 +307,7 @@ export class WriteSide<T> {
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
     }
     if (outcome === undefined) return;
-    if (outcome === 'full') this.#pending = { chunk, asked: true };
+    if (outcome === 'full') this.#pending = { chunk, bytes };
     else if (!this.#blocks || !(this.#target.queue.mustPause || this.#isDrainReached())) {
       if (this.#ledger.offered === offered) return callback();
       // Within it the user has written more: Node would call the callbacks of that first.
@@ -335,45 +336,26 @@ export class WriteSide<T> {
     this.#target.onSkipped();
   }
 
-  /** Answers `undefined` where that has destroyed the stream. */
-  #askAndAdmit(chunk: T, bytes: number | undefined, callback: WriteCallback): Outcome | undefined {
-    this.#asking = callback;
-    this.#askedChunk = chunk;
-    this.#heldLength = this.#lengthOf(chunk);
-    const answer = this.#askInContext(chunk, false, bytes);
-    if (answer === undefined) return undefined;
-    this.#asking = undefined;
-    this.#askedChunk = undefined;
-    return this.#admitOrShed(chunk, answer);
-  }
-
-  /** What the user says of a chunk: `'shed'`, or its bytes. Answers `undefined` where the stream is destroyed: `close` has handed it back. */
-  #askInContext(chunk: T, asked: boolean, bytes?: number): number | 'shed' | undefined {
-    let answer: number | 'shed' | undefined;
+  /** What the user says of a chunk, in the context of its write. Returns `undefined` if the stream is destroyed: `close` has returned the chunk. */
+  #judge(chunk: T): number | undefined {
+    if (!this.#queue.asksUser) return 0;
+    let bytes: number | undefined;
     try {
-      answer =
+      bytes =
         this.#caller === undefined
-          ? this.#askUser(chunk, asked, bytes)
-          : this.#caller.runInAsyncScope(this.#askUser, this, chunk, asked, bytes);
+          ? this.#queue.judge(chunk)
+          : this.#caller.runInAsyncScope(() => this.#queue.judge(chunk));
     } catch (thrown) {
       // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
     }
-    return this.#stream.destroyed ? undefined : answer;
-  }
-
-  #askUser(chunk: T, asked: boolean, bytes: number | undefined): number | 'shed' {
-    return !asked && this.#queue.isShed(chunk) ? 'shed' : (bytes ?? this.#queue.measure(chunk));
-  }
-
-  #admitOrShed(chunk: T, answer: number | 'shed'): Outcome {
-    return answer === 'shed' ? this.#queue.dropWaiting(chunk, 'shed') : this.#target.admit(chunk, answer);
+    return this.#stream.destroyed ? undefined : bytes;
   }
 
   /** A drain is under way, and this chunk was written after it began. */
   #deferUntilDrained(chunk: T, callback: WriteCallback): void {
     if (this.#blocks) {
-      this.#pending = { chunk, asked: false };
+      this.#pending = { chunk, bytes: undefined };
       this.#hold(chunk, callback);
     } else {
       this.#target.queue.rejectWaiting(chunk);
@@ -390,7 +372,7 @@ export class WriteSide<T> {
     this.#drains.push(mark);
     // No write goes the short way; the usual one is not slowed by having to ask.
     this.#pauseAt = 0;
-    this.#queue.endCredit();
+    this.#queue.fastPath.endCredit();
     return mark;
   }
 
@@ -420,13 +402,13 @@ export class WriteSide<T> {
     if (this.#held === undefined) return;
     const { queue } = this.#target;
     if (this.#pending !== undefined) {
-      if (!this.#pending.asked && this.#isDrainReached()) return;
-      const { chunk, asked } = this.#pending;
-      const answer = this.#askInContext(chunk, asked);
-      if (answer === undefined) return;
+      const { chunk, bytes: judged } = this.#pending;
+      if (judged === undefined && this.#isDrainReached()) return;
+      const bytes = judged ?? this.#judge(chunk);
+      if (bytes === undefined) return;
       // A listener may destroy the stream while the chunk is admitted: `close` must not find it here as well.
       this.#pending = undefined;
-      if (this.#admitOrShed(chunk, answer) === 'full') this.#pending = { chunk, asked: true };
+      if (this.#target.admit(chunk, bytes) === 'full') this.#pending = { chunk, bytes };
       else if (!queue.mustPause && !this.#isDrainReached() && this.isHeld) this.#release();
     } else if (queue.mayResume && !this.#isDrainReached()) {
       this.#release();
@@ -436,7 +418,7 @@ export class WriteSide<T> {
   /** The stream is destroyed. Answers with the chunks that were never admitted. */
   close(reason: Error | null): T[] {
     this.#open = false;
-    this.#queue.endCredit();
+    this.#queue.fastPath.endCredit();
     const waiting = this.waitingItems();
     const admitted = this.#pending === undefined;
     this.#pending = undefined;

@@ -44,7 +44,7 @@ function queueOf(settings: Partial<QueueSettings<number>> = {}) {
   );
   const offer = (item: number) => {
     queue.countArrival();
-    return queue.askAndAdmit(item);
+    return queue.admit(item, queue.judge(item));
   };
   return { queue, offer };
 }

@@ -5,7 +5,6 @@ import { BackpressureController } from '../../../src/controller/backpressure-con
 import type { BackpressureError } from '../../../src/api/errors.js';
 import type { FailedItem, Settlement } from '../../../src/api/options.js';
 import type { FlushFunction } from '../../../src/api/flush-function.js';
-import type { Behaviour } from '../../support/destinations.js';
 import { range } from '../../support/range.js';
 import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
@@ -190,23 +189,16 @@ describe('shed or sizeOf', () => {
     },
   );
 
-  it('that throws when the item is let in later does so too', async () => {
-    let calls = 0;
+  it('is asked once about an item that waits', async () => {
+    const asked: number[] = [];
     const { clock, controller } = startController(
-      {
-        maxBufferSize: 1,
-        sizeOf: () => {
-          if (++calls === 3) throw new Error('cannot judge now');
-          return 1;
-        },
-      },
-      [{ kind: 'slow', ms: 10 }],
+      { maxBufferSize: 1, maxWaiting: 2, sizeOf: (item) => asked.push(item) },
+      Array.from({ length: 3 }, () => ({ kind: 'slow' as const, ms: 10 })),
     );
-    void controller.push(1);
-    const waiting = controller.push(2);
-    await clock.advance(10);
-    await expect(waiting).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
-    expect(controller.takeUnsettled()).toEqual([2]);
+    const pushed = range(3, 1).map((item) => controller.push(item));
+    await clock.advance(1_000);
+    expect(await Promise.all(pushed)).toEqual([true, true, true]);
+    expect(asked).toEqual([1, 2, 3]);
   });
 
   it('that aborts leaves nobody waiting', async () => {
@@ -222,89 +214,7 @@ describe('shed or sizeOf', () => {
   });
 });
 
-describe('a push from within sizeOf', () => {
-  const outcomeOf = ({ item, outcome }: Settlement<number>) => [item, outcome];
-  /** An answer without any success: load has not gone down when those who wait are asked again. */
-  const noRoom: Behaviour = { kind: 'partial', ms: 10, mask: 1, retryable: 0, unnamed: 0 };
-
-  /** Item 3 comes while 2, the only one in line, is being decided on. */
-  function pushDuringRelease(maxWaiting: number, answer: Behaviour) {
-    const settled: unknown[] = [];
-    let calls = 0;
-    let within: Promise<boolean> | undefined;
-    const started = startController(
-      {
-        maxBufferSize: 1,
-        maxWaiting,
-        sizeOf: () => {
-          if (++calls === 3) within = started.controller.push(3);
-          return 1;
-        },
-        onFailed: () => new Promise<void>((resolve) => void started.clock.setTimeout(resolve, 100)),
-        onSettled: (settlements) => settled.push(...settlements.map(outcomeOf)),
-      },
-      [answer],
-    );
-    const { clock, controller } = started;
-    void controller.push(1);
-    const first = controller.push(2);
-    return { clock, controller, settled, first, within: () => within! };
-  }
-
-  it('that decides on the first in line finds the line as long as it is: maxWaiting holds', async () => {
-    const { clock, controller, settled, first, within } = pushDuringRelease(1, noRoom);
-    await clock.advance(10);
-    expect(controller.getMetrics()).toMatchObject({ waiting: 1, dropsByReason: { overflow: 1 } });
-    await expect(within()).rejects.toMatchObject({ code: 'ERR_BACKPRESSURE_OVERFLOW', items: [3] });
-    await clock.advance(1_000);
-    expect(await first).toBe(true);
-    expect(settled).toEqual([
-      [3, 'dropped'],
-      [1, 'failed'],
-      [2, 'flushed'],
-    ]);
-  });
-
-  it('that decides on the first in line does not get in before it', async () => {
-    const { clock, settled, first, within } = pushDuringRelease(2, { kind: 'slow', ms: 10 });
-    await clock.advance(1_000);
-    expect([await first, await within()]).toEqual([true, true]);
-    expect(settled).toEqual([
-      [1, 'flushed'],
-      [2, 'flushed'],
-      [3, 'flushed'],
-    ]);
-  });
-});
-
 describe('an abort', () => {
-  it('by sizeOf, while the first in line is being decided on and finds no room, leaves nobody behind', async () => {
-    const abort = new AbortController();
-    let calls = 0;
-    const { clock, controller } = startController(
-      {
-        maxBufferSize: 1,
-        signal: abort.signal,
-        sizeOf: () => (++calls === 3 && abort.abort(), 1),
-        onFailed: () => new Promise<void>(() => undefined),
-      },
-      // An answer without any success: load has not gone down when those who wait are asked again.
-      [{ kind: 'partial', ms: 0, mask: 1, retryable: 0, unnamed: 0 }],
-    );
-    void controller.push(1);
-    const waiting = controller.push(2);
-    await settle();
-    expect(calls).toBe(3);
-    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
-    await clock.advance(1_000);
-    expect(controller.getMetrics()).toMatchObject({
-      waiting: 0,
-      eventsFailed: 1,
-      dropsByReason: { aborted: 1 },
-    });
-    expect(controller.takeUnsettled()).toEqual([1, 2]);
-  });
-
   it('from within an abort changes nothing: the first error stays', async () => {
     const abort = new AbortController();
     const { controller } = startController({ maxBufferSize: 2, batchSize: 1, signal: abort.signal }, [

@@ -4,8 +4,6 @@ import { range } from '../../support/range.js';
 import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
-const unsized = () => 0;
-
 function line(maxBlockTimeMs = 100) {
   const clock = new ManualClock();
   const timedOut: number[] = [];
@@ -19,9 +17,9 @@ function line(maxBlockTimeMs = 100) {
 describe('the waiting line', () => {
   it('lets in first come first served, as long as there is room', async () => {
     const { line: waiting } = line();
-    const answers = range(5, 1).map((item) => waiting.enqueue(item));
+    const answers = range(5, 1).map((item) => waiting.enqueue(item, 0));
     const admitted: number[] = [];
-    waiting.admitWaiting(unsized, (item) => admitted.length < 3 && admitted.push(item) > 0);
+    waiting.admitWaiting((item) => admitted.length < 3 && admitted.push(item) > 0);
     expect(admitted).toEqual([1, 2, 3]);
     expect(await Promise.all(answers.slice(0, 3))).toEqual([true, true, true]);
     expect(waiting.items()).toEqual([4, 5]);
@@ -29,9 +27,9 @@ describe('the waiting line', () => {
 
   it('leaves no timer once everybody has been let in', () => {
     const { clock, line: waiting } = line();
-    for (const item of range(3, 1)) void waiting.enqueue(item);
+    for (const item of range(3, 1)) void waiting.enqueue(item, 0);
     expect(clock.pending).toBe(1);
-    waiting.admitWaiting(unsized, () => true);
+    waiting.admitWaiting(() => true);
     expect(clock.pending).toBe(0);
   });
 
@@ -40,9 +38,9 @@ describe('the waiting line', () => {
     const admitted: number[] = [];
     let next = 0;
     while (admitted.length < 5_000) {
-      for (let n = 0; n < 7 && next < 5_000; n++) void waiting.enqueue(next++);
+      for (let n = 0; n < 7 && next < 5_000; n++) void waiting.enqueue(next++, 0);
       let room = 1 + (admitted.length % 9);
-      waiting.admitWaiting(unsized, (item) => room-- > 0 && admitted.push(item) > 0);
+      waiting.admitWaiting((item) => room-- > 0 && admitted.push(item) > 0);
     }
     expect(admitted).toEqual(range(5_000));
     expect(waiting.length).toBe(0);
@@ -50,9 +48,9 @@ describe('the waiting line', () => {
 
   it('answers false after maxBlockTimeMs, to the one who has waited so long and to no other', async () => {
     const { clock, line: waiting, timedOut } = line(100);
-    const first = waiting.enqueue(1);
+    const first = waiting.enqueue(1, 0);
     await clock.advance(60);
-    void waiting.enqueue(2);
+    void waiting.enqueue(2, 0);
     await clock.advance(39);
     expect(timedOut).toEqual([]);
     await clock.advance(1);
@@ -66,7 +64,7 @@ describe('the waiting line', () => {
 
   it('waits without a timer where there is no limit', async () => {
     const { clock, line: waiting } = line(Infinity);
-    void waiting.enqueue(1);
+    void waiting.enqueue(1, 0);
     expect(clock.pending).toBe(0);
     await clock.advance(1e9);
     expect(waiting.length).toBe(1);
@@ -74,30 +72,19 @@ describe('the waiting line', () => {
 
   it('rejects everybody, answers with their items, and leaves no timer', async () => {
     const { clock, line: waiting } = line();
-    const answers = [waiting.enqueue(1), waiting.enqueue(2)];
+    const answers = [waiting.enqueue(1, 0), waiting.enqueue(2, 0)];
     expect(waiting.rejectAll(new Error('over'))).toEqual([1, 2]);
     await Promise.all(answers.map((answer) => expect(answer).rejects.toThrow('over')));
     expect(waiting.length).toBe(0);
     expect(clock.pending).toBe(0);
   });
 
-  it('keeps the item when it cannot be measured', () => {
-    const { clock, line: waiting } = line();
-    void waiting.enqueue(1);
-    const measure = () => {
-      throw new Error('no size');
-    };
-    expect(() => waiting.admitWaiting(measure, () => true)).toThrow('no size');
-    expect(waiting.items()).toEqual([1]);
-    expect(clock.pending).toBe(1);
-  });
-
   it('does not reject the one who is being let in, when a listener ends everything at that moment', async () => {
     const { line: waiting } = line();
-    const answers = [waiting.enqueue(1), waiting.enqueue(2), waiting.enqueue(3)];
+    const answers = [waiting.enqueue(1, 0), waiting.enqueue(2, 0), waiting.enqueue(3, 0)];
     for (const answer of answers) answer.catch(() => undefined);
     let rejected: number[] = [];
-    waiting.admitWaiting(unsized, () => {
+    waiting.admitWaiting(() => {
       rejected = waiting.rejectAll(new Error('over'));
       return true;
     });
@@ -106,31 +93,11 @@ describe('the waiting line', () => {
     expect(await answers[0]).toBe(true);
   });
 
-  it('still has the one who is being measured, and does not let it in once everybody has been rejected', async () => {
+  it('admits each item by the size that it was offered with', () => {
     const { line: waiting } = line();
-    const answers = [waiting.enqueue(1), waiting.enqueue(2)];
-    const lengths: number[] = [];
+    for (const item of range(3, 1)) void waiting.enqueue(item, 10 * item);
     const admitted: number[] = [];
-    waiting.admitWaiting(
-      () => {
-        lengths.push(waiting.length);
-        waiting.rejectAll(new Error('over'));
-        return 1;
-      },
-      (item) => admitted.push(item) > 0,
-    );
-    expect({ lengths, admitted }).toEqual({ lengths: [2], admitted: [] });
-    await Promise.all(answers.map((answer) => expect(answer).rejects.toThrow('over')));
-  });
-
-  it('admits by the size as it is now', () => {
-    const { line: waiting } = line();
-    for (const item of range(3, 1)) void waiting.enqueue(item);
-    const admitted: number[] = [];
-    waiting.admitWaiting(
-      (item) => 10 * item,
-      (_item, bytes) => bytes < 30 && admitted.push(bytes) > 0,
-    );
+    waiting.admitWaiting((_item, bytes) => bytes < 30 && admitted.push(bytes) > 0);
     expect(admitted).toEqual([10, 20]);
     expect(waiting.items()).toEqual([3]);
   });

@@ -63,7 +63,7 @@ describe.each(STRATEGIES)('the items of a write loop under %s', (strategy) => {
   it.each(['no options', 'sizeOf and a bound in bytes'] as const)(
     'are let in together, with %s, and decided on one by one at changes only',
     async (name) => {
-      const decisions = vi.spyOn(AdmissionQueue.prototype, 'countArrival');
+      const decisions = vi.spyOn(AdmissionQueue.prototype, 'admit');
       const stream = new BackpressureWritable<number>(() => turn(1), {
         strategy,
         clock: new ManualClock(),

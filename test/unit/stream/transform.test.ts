@@ -497,27 +497,6 @@ describe('destroyed mid-way', () => {
     expect(between.takeUnsettled()).toEqual(range(offered));
   });
 
-  it('by sizeOf, asked again about a chunk that waits: it comes back before what is behind it', async () => {
-    let asked = 0;
-    const between = create({
-      maxBufferSize: 20,
-      maxBufferBytes: 10,
-      maxWaiting: 20,
-      sizeOf: (item) => {
-        if (item === 1 && ++asked === 2) between.destroy(new Error('boom'));
-        return 6;
-      },
-    });
-    const ended = endOf(between);
-    for (const item of range(4)) between.write(item);
-    const read: number[] = [];
-    between.on('data', (item: number) => read.push(item));
-    expect(await ended).toMatchObject({ message: 'boom' });
-    expect(read).toEqual([0]);
-    expect(expectLedger(between)).toMatchObject({ waiting: 0, bufferSize: 0, dropsByReason: { aborted: 3 } });
-    expect(between.takeUnsettled()).toEqual(range(3, 1));
-  });
-
   it('by shed, asked about a chunk: it comes back before what is behind it', async () => {
     // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as that of create()
     const between: BackpressureTransform<number, any> = create({

@@ -1,0 +1,149 @@
+import type { Clock } from '../common/clock.js';
+import type { Sampling } from './drop-strategies.js';
+import type { Ledger } from './ledger.js';
+import type { PressureState } from './pressure-state.js';
+import type { QueueSettings } from './queue-settings.js';
+import type { RingBuffer } from './ring-buffer.js';
+
+/** What happens to every item that the credit covers, or to the oldest item in its place. */
+type CreditOutcome = 'queued' | 'evicted' | 'rejected' | 'sampled';
+
+/** Small integers, which V8 keeps without a box. */
+const MAX_ITEMS = 1e6;
+const MAX_BYTES = 1e9;
+
+/** The parts of an admission queue that its fast path works on. */
+export interface FastAdmissionParts<T> {
+  readonly ledger: Ledger;
+  readonly ring: RingBuffer<T>;
+  readonly pressure: PressureState;
+  readonly sampling: Sampling;
+  /** Whether anybody has to hear of a dropped item now. */
+  readonly observesDrops: () => boolean;
+}
+
+/**
+ * The fast path of admission: decides on many items by one look ahead.
+ *
+ * *Admission credit* is a number of items, and of bytes, for which the outcome is already known and changes no state:
+ *
+ *     load < capacity                       queued     until the state rises, or the capacity is reached
+ *     load = capacity, `drop_newest`        rejected   until load goes down
+ *     load = capacity, `drop_oldest`        evicted    until an item leaves
+ *     above NORMAL, `sample`                sampled    until the next item that is kept
+ *
+ * An item on credit costs two comparisons and its place in the ring. Whoever does anything else to the queue ends the credit, so what held
+ * for the first item holds for all of them. Invariants 1 and 2 hold as on the slow path: a property test compares both item by item.
+ */
+export class FastAdmission<T> {
+  #items = 0;
+  #bytes = 0;
+  #outcome: CreditOutcome = 'queued';
+  readonly #ledger: Ledger;
+  readonly #ring: RingBuffer<T>;
+  readonly #pressure: PressureState;
+  readonly #sampling: Sampling;
+  readonly #observesDrops: () => boolean;
+  readonly #clock: Clock;
+  readonly #capacity: number;
+  readonly #capacityBytes: number;
+  readonly #strategy: QueueSettings<T>['strategy'];
+  readonly #isMeasured: boolean;
+  readonly #isPossible: boolean;
+
+  constructor(settings: QueueSettings<T>, parts: FastAdmissionParts<T>) {
+    this.#ledger = parts.ledger;
+    this.#ring = parts.ring;
+    this.#pressure = parts.pressure;
+    this.#sampling = parts.sampling;
+    this.#observesDrops = parts.observesDrops;
+    this.#clock = settings.clock;
+    this.#capacity = settings.capacity;
+    this.#capacityBytes = settings.capacityBytes;
+    this.#strategy = settings.strategy;
+    this.#isMeasured = settings.sizeOf !== undefined;
+    // `shed` decides on each item by itself.
+    this.#isPossible = settings.shed === undefined && settings.capacity !== Infinity;
+  }
+
+  get hasCredit(): boolean {
+    return this.#items > 0;
+  }
+
+  /** Grants credit for at most so many items and bytes; both may be negative. */
+  grant(items: number, bytes: number): void {
+    this.#items = 0;
+    if (!this.#isPossible) return;
+    const sampling = this.#sampling;
+    const { load, loadBytes, queued } = this.#ledger;
+    if (this.#strategy === 'sample' && (sampling.isOpen || this.#pressure.isPressed)) {
+      if (!this.#isMeasured) this.#set('sampled', Math.min(items, sampling.skips), 0);
+    } else if (load < this.#capacity) {
+      // The next item has a weight of its own: a listener of the drop has made room.
+      if (sampling.unrepresented > 0) return;
+      this.#set(
+        'queued',
+        Math.min(items, this.#capacity - load, this.#pressure.itemsUntilRise(load)),
+        this.#isMeasured
+          ? Math.min(bytes, this.#capacityBytes - loadBytes, this.#pressure.bytesUntilRise(loadBytes))
+          : 0,
+      );
+    } else if (this.#isMeasured) {
+      // Its size decides what becomes of an item for which there is no room.
+    } else if (this.#strategy === 'drop_newest') {
+      this.#set('rejected', items, 0);
+    } else if (this.#strategy === 'drop_oldest' && queued > 0) {
+      this.#set('evicted', items, 0);
+    }
+  }
+
+  #set(outcome: CreditOutcome, items: number, bytes: number): void {
+    this.#outcome = outcome;
+    this.#items = Math.min(items, MAX_ITEMS);
+    this.#bytes = Math.min(bytes, MAX_BYTES);
+  }
+
+  endCredit(): void {
+    this.#items = 0;
+  }
+
+  /** Decides on an item that has arrived and been measured. Returns `false` if the credit does not cover it. */
+  tryAdmit(item: T, bytes: number): boolean {
+    if (this.#items <= 0 || bytes > this.#bytes) return false;
+    if (this.#outcome !== 'queued') return this.#tryDrop(item);
+    this.#items--;
+    this.#bytes -= bytes;
+    const ledger = this.#ledger;
+    ledger.waiting--;
+    ledger.accepted++;
+    ledger.queued++;
+    ledger.queuedBytes += bytes;
+    this.#ring.push(item, admissionTime(this.#clock), bytes, 1);
+    return true;
+  }
+
+  #tryDrop(item: T): boolean {
+    if (this.#observesDrops()) return false;
+    this.#items--;
+    const ledger = this.#ledger;
+    ledger.waiting--;
+    if (this.#outcome === 'evicted') {
+      ledger.drops.evicted++;
+      this.#ring.shift();
+      ledger.accepted++;
+      this.#ring.push(item, admissionTime(this.#clock), 0, 1);
+    } else if (this.#outcome === 'sampled') {
+      ledger.drops.sampled++;
+      this.#sampling.skipNext();
+      this.#sampling.unrepresented++;
+    } else {
+      ledger.drops.rejected++;
+    }
+    return true;
+  }
+}
+
+/** The time that an item keeps: that of the turn, if the clock has it, because a look at the clock costs as much as all the rest. */
+export function admissionTime(clock: Clock): number {
+  return clock.turnNow === undefined ? clock.now() : clock.turnNow();
+}
