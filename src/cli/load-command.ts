@@ -1,4 +1,4 @@
-/** `spillway load` as a process: signals in, lines and an exit code out. All that a load needs is loaded with this, and not for `--help`. */
+/** `spillway load` as a process: signals, lines and the exit code. Loaded by `load` only, so that `--help` stays fast. */
 
 import { systemClock } from '../common/clock.js';
 import { SignalRule } from '../shutdown/signal-rule.js';
@@ -16,7 +16,7 @@ export async function runLoad(
 ): Promise<ExitCode> {
   const summary = await load(options, {
     environment: terminal.environment,
-    // Not copied: the mere access opens it.
+    // A getter, as the mere access opens it.
     get stdin() {
       return terminal.stdin;
     },
@@ -44,7 +44,7 @@ function onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number
   };
 }
 
-/** The user insists: what becomes of the rows under way is not waited for. */
+/** Exits at once at a second signal, without waiting for rows in flight. */
 function endNow(signal: StopSignal, openRows: number): never {
   const rows =
     openRows === 1

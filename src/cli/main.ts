@@ -1,4 +1,4 @@
-/** The program `spillway`: hands over to a command, and turns what comes back into lines and an exit code. */
+/** The program `spillway`: runs a command, and turns its result into lines and an exit code. */
 
 import { readFile } from 'node:fs/promises';
 import { boundGarbage } from './bounded-garbage.js';
@@ -27,7 +27,7 @@ async function main(argv: string[]): Promise<ExitCode> {
   }
 }
 
-/** Whether `load --json` was asked for, as far as that is known where the arguments are wrong. */
+/** Returns whether `load --json` was given, as far as wrong arguments show that. */
 function wantsSummary(argv: readonly string[], invocation: Invocation | undefined): boolean {
   if (invocation !== undefined) return invocation.command === 'load' && invocation.options.json;
   const end = argv.indexOf('--');
@@ -57,7 +57,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   }
 }
 
-/** One line for what a user can mend; a bug of ours shows where it is. */
+/** Prints one line for an error that the user can correct, and a stack for a bug. */
 function fail(error: unknown, command: string | undefined): ExitCode {
   if (!isCliError(error)) {
     const report = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -78,7 +78,7 @@ async function version(): Promise<string> {
 
 const terminal = {
   environment: process.env,
-  // Looked at only by a command that reads it: the mere access opens it.
+  // A getter, as the mere access opens it.
   get stdin() {
     return process.stdin;
   },
@@ -88,7 +88,7 @@ const terminal = {
 
 const output = { isLost: false };
 
-/** Where whoever read our output has gone, there is no reason to fail, and none to complain; output that is lost otherwise is a failure. */
+/** EPIPE (the reader has exited) is not an error. Any other failure of the output is. */
 function watchOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || output.isLost) return;
@@ -96,12 +96,12 @@ function watchOutput(): void {
     writeLine(process.stderr, `spillway: standard output cannot be written: ${oneLine(error.message)}`);
   });
   process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    // Nowhere is left to say it.
+    // There is no other stream to report it on.
     if (error.code !== 'EPIPE') output.isLost = true;
   });
 }
 
-/** Node would print a warning, and an error that nobody caught, as they are: they may quote the server. */
+/** Prints warnings and uncaught errors escaped: they may quote the server, and Node would print them raw. */
 function watchProcess(): void {
   process.removeAllListeners('warning').on('warning', ({ name, message }) => {
     if (!process.noDeprecation || name !== 'DeprecationWarning')
@@ -112,7 +112,7 @@ function watchProcess(): void {
   });
 }
 
-/** Resolves when what was written has left the process, or cannot any more. */
+/** Resolves when all output has left the process, or cannot. */
 function written(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     if (stream.writable) stream.write('', () => resolve());
@@ -120,11 +120,11 @@ function written(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
-// Should nothing be left to wait for before there is an answer, that is no success.
+// If the event loop runs empty before `main` has returned, that is a failure.
 process.exitCode = ExitCode.FAILED;
 const exitCode = await main(process.argv.slice(2));
 await written(process.stdout);
-// Last, for it may have to tell what became of standard output.
+// Last, as it may report a failure of standard output.
 await written(process.stderr);
-// Not left to end by itself: node-postgres keeps the socket open, for one, when a server asks for a password that was not given.
+// Does not wait for open handles: node-postgres keeps the socket if a server asks for a password that is missing.
 process.exit(output.isLost && exitCode === ExitCode.OK ? ExitCode.FAILED : exitCode);

@@ -1,4 +1,4 @@
-/** What makes a source the same in another run: its contents, and the flags that say what its records are. Neither names nor speed. */
+/** Identifies the input of an import: by contents and by the flags that say how to read it, not by names or speed. */
 
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
@@ -7,17 +7,17 @@ import type { LoadOptions } from '../args/options.js';
 import { readingError, type Source, type SourceChunk, type SourceFile } from './source.js';
 
 const BLOCK_BYTES = 1024 * 1024;
-/** A file up to this size is read as a whole. */
+/** Files up to this size are hashed whole. */
 const WHOLE_BYTES = 256 * 1024 * 1024;
-/** Of a larger one its beginning, its end, and this many blocks between. */
+/** Blocks of a larger file that are hashed between its first and its last one. */
 const BLOCKS_BETWEEN = 256;
-/** Of what can be read only once, as much as it must not have to be longer than. */
+/** Bytes that are hashed of input that can be read only once. */
 const BEGINNING_BYTES = 64 * 1024;
 
 export interface Fingerprint {
-  /** In values of JSON. */
+  /** A JSON value. */
   readonly source: object;
-  /** The chunks of the source that were given, and those that were pulled beside. */
+  /** The chunks that were given, and those that were pulled for the hash. */
   readonly head: readonly SourceChunk[];
 }
 
@@ -51,7 +51,7 @@ function readingFlags({ format, columns, maxRecordBytes, header, delimiter, null
   return format === 'csv' ? { ...common, header, delimiter, null: nullText } : common;
 }
 
-/** Plain, if it is compressed: the bytes of the first file that `chunks` begin with, as far as needed. */
+/** Hashes the beginning of the first file, uncompressed. Pulls chunks from the source if `chunks` are too few. */
 async function hashBeginning(source: Source, chunks: SourceChunk[]): Promise<string> {
   const file = source.files[0]!;
   const hash = createHash('sha256');
@@ -91,7 +91,7 @@ async function hashFile(file: SourceFile, path: string): Promise<object> {
   }
 }
 
-/** Where the blocks of a large file begin: the first at its beginning, the last at its end less one block. */
+/** Returns where the blocks of a large file begin: spread evenly, the first at its beginning and the last at its end. */
 export function sampleStarts(sizeBytes: number): number[] {
   const last = BLOCKS_BETWEEN + 1;
   return Array.from({ length: last + 1 }, (_, index) =>

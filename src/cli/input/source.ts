@@ -10,16 +10,16 @@ import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
 
-/** Large enough that the cost per chunk vanishes, small enough that rows of one chunk are no burden. */
+/** Large enough that the cost of a chunk does not matter, small enough that its rows do not either. */
 const CHUNK_BYTES = 256 * 1024;
-/** What the pipeline may hold beside the chunk it works on. */
+/** Chunks that are read ahead of the one in work. */
 const CHUNKS_AHEAD = 1;
 
 export interface SourceFile {
   /** The path as it was given; `standard input` for `-`. */
   readonly name: string;
   readonly path: string | undefined;
-  /** Unset where it cannot be known: standard input and pipes. */
+  /** Undefined if it cannot be known: standard input and pipes. */
   readonly sizeBytes: number | undefined;
 }
 
@@ -28,11 +28,11 @@ export interface SourceChunk {
   readonly bytes: Buffer;
   /** Whether the file ends with this chunk. An empty chunk ends each file. */
   readonly last: boolean;
-  /** Set where the bytes stay as they are only for as long as somebody holds them: from the beginning, whoever has the chunk. */
+  /** Set if `bytes` are reused when no holder is left. Who receives the chunk holds it, and must release it. */
   readonly memory?: ChunkMemory;
 }
 
-/** Bytes as they lie in a file. */
+/** Bytes of a file, before or after gzip is undone. */
 type ByteChunk = Pick<SourceChunk, 'bytes' | 'memory'>;
 
 const NOTHING = Buffer.alloc(0);
@@ -108,7 +108,7 @@ export class Source {
   stop(): void {
     this.#stopped = true;
     this.#open?.destroy();
-    // Closes what is open. Whatever that fails with is of no interest any more.
+    // Closes what is open. Its errors no longer matter.
     this.#chunks.return().catch(() => undefined);
   }
 
@@ -156,7 +156,7 @@ export class Source {
       const plain = isGzip(head.bytes) ? gunzip(joined) : joined;
       for await (const chunk of plain) yield { file, ...chunk, last: false };
     } finally {
-      // Nobody waits for it: a pipe may be waiting for data.
+      // Not awaited: a pipe may be waiting for data.
       chunks.return().catch(() => undefined);
     }
   }
@@ -166,7 +166,7 @@ export class Source {
     return this.#readStream(() => (path === undefined ? this.#standardInput : openStream(path)));
   }
 
-  /** What is no pipe: there each read fills a chunk, and none has to be waited for. */
+  /** Reads a regular file, where each read fills a chunk. */
   async *#readRegular(name: string, path: string, sizeBytes: number): AsyncGenerator<ByteChunk, void> {
     const file = await open(path);
     let readBytes = 0;
@@ -177,7 +177,7 @@ export class Source {
         readBytes += bytesRead;
         if (bytesRead === CHUNK_BYTES) yield { bytes: memory.bytes, memory };
         else {
-          // Many short files would each hold a whole chunk.
+          // A copy: many short files would each hold a whole chunk.
           const bytes = Buffer.from(memory.bytes.subarray(0, bytesRead));
           memory.release();
           if (bytesRead === 0) {
@@ -208,11 +208,11 @@ export class Source {
 }
 
 /**
- * What is no regular file. A named pipe is read as standard input is: as a file, one that nobody writes to, or that is silent, holds a thread
- * in the system, and so the process, whatever signal comes.
+ * Opens what is not a regular file. A named pipe is read through a socket: read as a file, a silent pipe holds a thread, and no signal ends
+ * the process.
  */
 function openStream(path: string): Readable {
-  // Elsewhere, one without a writer has ended where it is not waited for.
+  // Other systems report the end of a pipe that has no writer yet, if it is opened without waiting.
   if (process.platform !== 'linux' || !statSync(path).isFIFO()) {
     return createReadStream(path, { highWaterMark: CHUNK_BYTES });
   }
@@ -220,7 +220,7 @@ function openStream(path: string): Readable {
   return new Socket({ fd, readable: true, writable: false });
 }
 
-/** Its end is not where the input ended. (Where the size is as it was, a file system gives another one than it has bytes, as Linux's own do.) */
+/** @throws {InputError} if the file has shrunk. An unchanged size is not checked: files such as Linux's /proc report one that is wrong. */
 function assertNotShorter(name: string, before: number, now: number): void {
   if (now >= before) return;
   throw new InputError(
@@ -230,7 +230,7 @@ function assertNotShorter(name: string, before: number, now: number): void {
   );
 }
 
-/** At least two bytes, where there are two: a pipe may deliver one at a time. */
+/** Returns at least the first two bytes, if there are two: a pipe may deliver one at a time. */
 async function headOf(chunks: AsyncGenerator<ByteChunk, void>): Promise<ByteChunk> {
   let head: ByteChunk = { bytes: NOTHING };
   while (head.bytes.length < 2) {

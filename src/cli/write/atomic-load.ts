@@ -1,4 +1,4 @@
-/** `--atomic`: one connection, one transaction around the whole load. The batches in it are savepoints. */
+/** `--atomic`: one connection and one transaction for the whole load. Its batches are savepoints. */
 
 import { messageOf, toError } from '../../common/thrown.js';
 import { ClientLease } from '../../postgres/connection/client-lease.js';
@@ -18,13 +18,13 @@ import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import { CliError, ExitCode, oneLine } from '../common/errors.js';
 import { inTime } from '../server/answer-time.js';
 
-/** How long an answer to ROLLBACK may take before the connection is cut instead. */
+/** Time for the answer to ROLLBACK; after it, the connection is cut. */
 const ROLLBACK_LIMIT_MS = 5_000;
-/** How long the answer to COMMIT may take once the load was told to stop, and the server asked to cancel. */
+/** Time for the answer to COMMIT after a stop signal and a cancel request. */
 const STOP_LIMIT_MS = 5_000;
 
 export class AtomicLoad {
-  /** Lends the one connection, again and again. When it is lost, so is the load. */
+  /** A pool of this one connection. If it is lost, so is the load. */
   readonly pool: CopyPool;
   readonly #lease: ClientLease<CopyClient>;
   readonly #commitment: Commit;
@@ -53,25 +53,25 @@ export class AtomicLoad {
     return this.#isCommitted;
   }
 
-  /** COMMIT was sent, and nobody knows what came of it. */
+  /** COMMIT was sent, and its outcome is unknown. */
   get isCommitOpen(): boolean {
     return this.#commitment.isOpen;
   }
 
-  /** The server has not waited for its standby to confirm what was committed. */
+  /** It was committed, but the server has not waited for its standby to confirm that. */
   get isUnconfirmed(): boolean {
     return this.#isCommitted && this.#lease.watch.isCommittedLocally;
   }
 
   /**
-   * @param stopping fires when the load is to stop: the server is asked to cancel then, and its answer is waited for a moment longer
-   * @throws {CliError} when nothing was committed, or nobody knows
+   * @param stopping fires when the load is to stop: then the server is asked to cancel, and has a few seconds more to answer
+   * @throws {CliError} if nothing was committed, or the outcome is unknown
    */
   async commit(stopping: AbortSignal): Promise<void> {
     try {
       if (this.#lost !== undefined) throw this.#lost;
       const { command } = await this.#commitment.run(() => this.#commitOrCancel(stopping));
-      // A transaction that has failed answers so, and with no error.
+      // COMMIT of a failed transaction returns ROLLBACK, and no error.
       if (command === 'ROLLBACK') throw new CliError('the server rolled the load back');
       this.#isCommitted = true;
     } catch (thrown) {
@@ -88,7 +88,7 @@ export class AtomicLoad {
       return await unlessAborted(stopping, answer);
     } catch (error) {
       if (!(error instanceof AbortFault)) throw error;
-      // A server that waits for its standby commits then, and one that still checks constraints rolls back: either way it answers.
+      // A server that waits for its standby then commits; one that still checks constraints rolls back. Both answer.
       requestCancel(client);
       const answered = await new AnswerDeadline(new AbortController().signal).wait(answer, STOP_LIMIT_MS);
       if (answered === TIMED_OUT)
@@ -97,7 +97,7 @@ export class AtomicLoad {
     }
   }
 
-  /** What is not committed is rolled back. */
+  /** Ends the transaction: rolls back what is not committed. */
   async end(): Promise<void> {
     const lease = this.#lease;
     if (this.#isCommitted) {
@@ -105,7 +105,7 @@ export class AtomicLoad {
       return;
     }
     if (this.#commitment.isOpen) {
-      // Behind a COMMIT nothing else would be answered.
+      // The server would not answer another statement before the COMMIT.
       lease.discard(new Error('COMMIT was not answered'));
       return;
     }
@@ -137,7 +137,7 @@ export class AtomicLoad {
       release: (error?: Error | boolean) => {
         if (error === undefined || error === false) return;
         this.#lost ??= error === true ? new Error('the connection was given up') : error;
-        // Whatever is still on it must not come to anything.
+        // Statements that are still on it must have no effect.
         this.#lease.discard(this.#lost);
       },
     };

@@ -1,8 +1,8 @@
 /**
- * Blocks of records into the table. A batch goes to the server as it stands in the file; where the server refuses it, or cannot read it as
- * we do, its records are read here, and go the way that rows go: so that the same rows land, and the others get the same words.
+ * Loads blocks of records.
  *
- * To the library's stream an item is a block; what this tells of itself is in rows.
+ * A batch goes to the server as bytes. If the server refuses it, its records are parsed here and sent as rows, so that the same rows are
+ * inserted, and the others get the same messages, as in `RowSink`. For the library's stream an item is a block; metrics count rows.
  */
 
 import { ItemError } from '../../api/errors.js';
@@ -27,13 +27,13 @@ const MIB = 1024 * 1024;
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
 const BATCH_BYTES = {
   csv: 2 * MIB,
-  /** Beside what is sent it is kept as JSON, which is more than half of it. */
+  /** Counts the JSON as well, which is kept beside the text that is sent. */
   ndjson: 4 * MIB,
 };
 const MAX_BUFFER_BYTES = 16 * MIB;
-/** Where a batch may have to be taken apart, its rows are objects for as long as that takes, and need many times as much memory. */
+/** With rejects, a batch may become rows, which need many times as much memory. */
 const SHARE_WITH_REJECTS = 1 / 4;
-/** Of a chunk that is joined with its neighbours. */
+/** Chunks below this length are joined. */
 const SHORT_BYTES = 16 * 1024;
 
 export class BlockSink implements LoadSink {
@@ -46,12 +46,12 @@ export class BlockSink implements LoadSink {
   readonly #flushes = new OpenFlushes();
   readonly #offered: () => number;
   readonly #rows = { flushed: 0, failed: 0, dropped: new Map<DropReason, number>() };
-  /** Bad rows seldom come alone: after a refused batch, until one has had none, batches are not tried as they are. */
+  /** After a refused batch, batches become rows at once, until one of them has no bad row: bad rows seldom come alone. */
   #expectsFaults = false;
 
   /**
    * @param open reads the rows of a block
-   * @param offered how many records were
+   * @param offered returns how many records the stream was offered
    */
   constructor(target: LoadTarget, options: LoadOptions, open: OpenReader, offered: () => number) {
     this.#offered = offered;
@@ -60,8 +60,8 @@ export class BlockSink implements LoadSink {
     this.#copy = createRowCopy(target, options, this.#lineOf);
     this.#open = open;
     this.#rejects = rejects;
-    // So many records are a batch, too, and that is counted in bytes: where it is given, blocks end where batches do; where it is not, the
-    // server may do much for each, and where it refuses a batch, each becomes a row here, however short it is.
+    // A batch also has a limit of records, which is counted as bytes. With --batch-size blocks end where batches do. Without it, a limit
+    // protects the server, and the memory here if a refused batch of short records becomes rows.
     const { batchSize } = options;
     const share = rejects === undefined ? 1 : SHARE_WITH_REJECTS;
     const batchBytes = share * BATCH_BYTES[options.format];
@@ -112,10 +112,10 @@ export class BlockSink implements LoadSink {
     const rows = this.#rows;
     for (const settlement of settlements) {
       const { item: block, outcome } = settlement;
-      // A block fails where rows of it are rejected: the others have landed.
+      // A block with rejected rows counts as failed, but its other rows are inserted.
       const isInserted = outcome === 'flushed' || block.rejected > 0;
       const inserted = isInserted ? block.records - block.rejected : 0;
-      // Of any other, bytes may still be on their way to the server.
+      // The bytes of any other block may still be needed for sending.
       if (isInserted) block.release();
       rows.flushed += inserted;
       if (outcome === 'dropped') {
@@ -163,7 +163,7 @@ export class BlockSink implements LoadSink {
   }
 }
 
-/** As they come, but for short ones: of a pipe that is fed line by line each block is a line, and each chunk costs a message. */
+/** Returns the blocks' bytes, with short ones joined: each chunk costs a message, and a pipe may deliver line by line. */
 function chunksOf(blocks: readonly RecordBlock[]): Buffer[] {
   const chunks: Buffer[] = [];
   let short: Buffer[] = [];
@@ -188,7 +188,7 @@ function chunksOf(blocks: readonly RecordBlock[]): Buffer[] {
   return chunks;
 }
 
-/** In which all blocks of a batch can be read, the best for the first of them. */
+/** Returns the format that all blocks of a batch share, the best for the first of them. */
 function commonFormat(blocks: readonly RecordBlock[]): BlockFormat | undefined {
   return blocks[0]!.sent?.formats.find((format) =>
     blocks.every(({ sent }) => sent?.formats.includes(format)),

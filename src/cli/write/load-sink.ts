@@ -27,7 +27,7 @@ export interface LoadTarget {
   readonly table: TableDescription;
   readonly columns: readonly LoadColumn[];
   readonly key: readonly string[] | undefined;
-  /** Where rows that the table refuses go. Without it the first one ends the load. */
+  /** Receives rejected rows. Without it the first one ends the load. */
   readonly rejects: RejectFile | undefined;
   readonly importLog: ImportLog | undefined;
   readonly unanswered: UnansweredCommits;
@@ -35,15 +35,15 @@ export interface LoadTarget {
 
 export interface LoadSink {
   readonly stream: NodeJS.WritableStream;
-  /** In rows. */
+  /** The stream's metrics, counted in rows. */
   metrics(): SinkMetrics;
-  /** What it waits for, if the last call went wrong. */
+  /** What it waits for, if the last call has failed. */
   readonly waitingFor: WaitingFor;
-  /** Resolves when the last flush has ended, whatever has become of the stream. */
+  /** Resolves when the last flush has ended, also after the stream was destroyed. */
   ended(): Promise<void>;
 }
 
-/** Flushes that may still have rejects to write. */
+/** The flushes that have not ended: they may still have rejects to write. */
 export class OpenFlushes {
   readonly #open = new Set<Promise<unknown>>();
 
@@ -93,7 +93,7 @@ export function createRowCopy(
     unanswered.watch(rows[0]!.ordinal, rows.length, copy(rows, context));
   const { defaults, copyWritten } = copy;
   return Object.assign(watched, {
-    // Somebody waits for a load: an outage ends it sooner than a service.
+    // A person waits for a load: an outage ends it sooner than a service.
     defaults: { ...defaults, breaker: { maxOutageMs: MAX_OUTAGE_MS, probe: poolProbe(pool) } },
     copyWritten: (...[batch, signal]: Parameters<typeof copyWritten>) =>
       unanswered.watch(batch.first, batch.rows, copyWritten(batch, signal)),
@@ -105,7 +105,7 @@ function valuesOf(row: SourceRow, only?: number): unknown {
   return only === undefined ? row.values : row.valueAlone(only);
 }
 
-/** Whatever a load failed with, in one line that names the place in the input as far as it is known. */
+/** Turns a failure into one line that names the place in the input, as far as it is known. */
 export function describeLoadFailure(error: unknown): CliError {
   const chain = causesOf(error);
   const own = chain.find((cause) => cause instanceof CliError);
@@ -114,7 +114,7 @@ export function describeLoadFailure(error: unknown): CliError {
   if (copyError === undefined) return new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
   const places = copyError.items.filter((item) => item instanceof SourceRow);
   const [first, last] = [places[0], places.at(-1)];
-  // A fault of the set-up or the connection is no row's, wherever it struck.
+  // Only a fault of a row has a place in the input.
   if (first === undefined || last === undefined || copyError.failureClass !== 'row') {
     return new CliError(oneLine(copyError.message), ExitCode.FAILED, error);
   }
@@ -124,7 +124,7 @@ export function describeLoadFailure(error: unknown): CliError {
       : `a row from ${placeOf(first.file.name, first.line)} to ${placeOf(last.file.name, last.line)}`;
   const message = oneLine(messageFor(copyError));
   const column = copyError.column === undefined ? '' : `column ${JSON.stringify(copyError.column)}`;
-  // Where we refuse a value, the words begin with it; the server's leave it out.
+  // Our own message begins with the column; the server's does not name it.
   const named = column === '' || message.startsWith(`${column} `) ? message : `${column}: ${message}`;
   return new CliError(`${place}: ${named}`, ExitCode.FAILED, error);
 }

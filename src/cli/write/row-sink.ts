@@ -1,4 +1,4 @@
-/** Rows into the table, each by itself through the library's own stream. */
+/** Loads single rows through the library's stream: for strategies that drop rows. */
 
 import { ItemError } from '../../api/errors.js';
 import type { SinkMetrics } from '../../api/metrics.js';
@@ -47,8 +47,8 @@ export class RowSink implements LoadSink {
   }
 
   /**
-   * What a batch has left out is written also when the load has failed meanwhile. `onFailed` waits for it, not the flush: however slow the
-   * reader of a pipe is, that is no fault of the server's.
+   * Queues the rejects of each batch, also after the load has failed. `onFailed` waits until they are written, not the flush: a slow reader
+   * of a pipe must not count as a slow server.
    */
   #rejecting(copy: CopyFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
     const flush = async (rows: SourceRow[], context: FlushContext): Promise<FlushResult | undefined> => {
@@ -61,7 +61,7 @@ export class RowSink implements LoadSink {
   }
 }
 
-/** Resolves when the rows that are at fault have been written; whatever else fails ends the load. */
+/** `onFailed` of both sinks: resolves when the rejects are written. @throws any failure that is not a bad row, which ends the load */
 export async function checkRejects(
   failures: readonly FailedItem<unknown>[],
   rejects: RejectFile,
@@ -71,7 +71,7 @@ export async function checkRejects(
   rejects.assertWithinLimit();
 }
 
-/** The size of a row is that of its values, or of the text that could not be read. */
+/** Measures a row by its values, or by the text that could not be read. */
 function defaultsFrom({ sizeOf, ...defaults }: FlushDefaults<SourceRow>): FlushDefaults<SourceRow> {
   if (sizeOf === undefined) return defaults;
   return {
@@ -84,7 +84,7 @@ function defaultsFrom({ sizeOf, ...defaults }: FlushDefaults<SourceRow>): FlushD
   };
 }
 
-/** `copyInto` names each item that it has left out, and why. */
+/** Returns the row that `copyInto` has rejected, and why. */
 export function rejectOf(error: Error, rows: readonly SourceRow[]): [SourceRow, CopyError] {
   if (!(error instanceof ItemError) || !(error.cause instanceof CopyError)) throw error;
   return [rows[error.index]!, error.cause];

@@ -1,26 +1,26 @@
-/** Rows of batches whose COMMIT was not answered: they may be in the table, or not. */
+/** Counts the rows of batches whose COMMIT was not answered: they may be in the table, or not. */
 
 import { CopyError } from '../../postgres/errors/copy-error.js';
 import { causesOf } from '../common/errors.js';
 
 export class UnansweredCommits {
-  /** By the place of the batch's first row in the source. */
+  /** Rows by the ordinal of the batch's first row. */
   readonly #rows = new Map<number | bigint, number>();
   readonly #findsOut: boolean;
 
-  /** @param findsOut whether another attempt finds out if the rows are there already, and loads them only if not */
+  /** @param findsOut whether a retry finds out if the rows are there, and loads them only if not (`--resume`) */
   constructor(findsOut: boolean) {
     this.#findsOut = findsOut;
   }
 
-  /** At most so many rows may be in the table beside those that count as loaded. */
+  /** Upper bound of rows that may be in the table beside those that count as loaded. */
   get rows(): number {
     let sum = 0;
     for (const rows of this.#rows.values()) sum += rows;
     return sum;
   }
 
-  /** The server has said what became of the last attempt at a batch of `rows` rows. */
+  /** Records that the outcome of a batch's last attempt is known. */
   foundOut(first: number | bigint, rows: number): void {
     const others = (this.#rows.get(first) ?? 0) - rows;
     if (others > 0) this.#rows.set(first, others);
@@ -28,9 +28,9 @@ export class UnansweredCommits {
   }
 
   /**
-   * Notes what becomes of an attempt at a batch.
+   * Watches an attempt to insert a batch.
    *
-   * @param first place of the batch's first row in the source
+   * @param first ordinal of the batch's first row
    * @param rows in the batch
    */
   async watch<Result>(first: number | bigint, rows: number, attempt: Promise<Result>): Promise<Result> {
