@@ -12,7 +12,7 @@ import { resolveTransform, type ResolvedTransform } from '../settings/resolve-si
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import { Stopwatch } from '../common/stopwatch.js';
 import { BackpressureStrategy } from '../api/states.js';
-import { failOf, guardCallback, readableError } from './node/user-code.js';
+import { failOf, readableError } from './node/user-code.js';
 import {
   defineGetter,
   defineWritableGetters,
@@ -23,7 +23,8 @@ import {
 } from './node/native-length.js';
 import { WriteSide, type WriteTarget } from './write/write-side.js';
 import { ReadSide } from './read/read-side.js';
-import { OrderedCallbacks, type WriteCallback } from './write/write-callbacks.js';
+import { NodeWrites } from './write/node-writes.js';
+import type { WriteCallback } from './write/write-callbacks.js';
 
 export interface BackpressureTransform<In, Out = In> {
   addListener<Name extends keyof TransformEvents<In, Out>>(
@@ -98,7 +99,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #closed = false;
   #unsettled: In[] = [];
   #shutdown: SinkDrain | undefined;
-  readonly #orderedCallbacks = new OrderedCallbacks();
+  readonly #nodeWrites: NodeWrites<In>;
 
   constructor(options: TransformOptions<In, Out> = {}) {
     const settings = resolveTransform(options);
@@ -132,6 +133,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     };
     const length = () => nativeWritableLength(this);
     this.#writeSide = new WriteSide<In>(this, target, settings, length, BackpressureTransform.prototype);
+    this.#nodeWrites = new NodeWrites<In>(this, this.#writeSide, this.#queue.errors);
     this.#readSide = new ReadSide<In>(this, this.#queue, settings, {
       isHeld: () => this.#writeSide.isHeld,
       onRoom: () => this.#writeSide.onRoom(),
@@ -220,21 +222,13 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
           ...this.#writeSide.waitingItems(),
         ];
       },
-      end: (reason) => this.#endFor(reason, mark),
+      end: (reason) => this.#writeSide.endFor(reason, this.#isIdle, mark),
     });
   }
 
   #readUpTo(mark: number): Promise<void> {
     if (this.destroyed) return Promise.reject(this.errored ?? this.#abortedError());
     return this.#readSide.readUpTo(mark);
-  }
-
-  #endFor(reason: string, mark: number | undefined): void {
-    if (this.destroyed) return;
-    if (!this.#isIdle) this.destroy(this.#abortedError(`${reason}: ended with items unsettled`));
-    else if (!this.writableEnded) this.destroy();
-    // 'finish' and 'end' are all that is missing.
-    else if (mark !== undefined) this.#writeSide.endDrain(mark);
   }
 
   #setHeld(held: boolean): void {
@@ -293,50 +287,17 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       this.#writeSide.tryFastPath(chunk as In)
     )
       return true;
-    const offered = this.#writeSide.offer(chunk);
-    encoding = this.#guarded('write', encoding);
-    callback = this.#guarded('write', callback);
-    if (offered) [encoding, callback] = this.#writeSide.watchCallback(encoding, callback);
-    else [encoding, callback] = this.#orderedCallbacks.inOrder(encoding, callback);
-    try {
-      return this.#writeSide.writeResult(
-        super.write(chunk, encoding as BufferEncoding, callback as WriteCallback),
-      );
-    } catch (thrown) {
-      if (offered) this.#writeSide.retractOffer();
-      else this.#orderedCallbacks.withdraw(encoding, callback);
-      throw thrown;
-    }
+    return this.#nodeWrites.write(chunk, encoding, callback);
   }
 
-  // `end(chunk)` does not pass through `write`.
   override end(callback?: () => void): this;
   override end(chunk: never, encoding?: BufferEncoding | (() => void), callback?: () => void): this;
   override end(chunk: In | BytesFor<In>, callback?: () => void): this;
   override end(chunk: In | BytesFor<In>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#writeSide.offer(chunk);
-    chunk = this.#guarded('end', chunk);
-    encoding = this.#guarded('end', encoding);
-    callback = this.#guarded('end', callback);
-    // Node may never call that of a stream which is destroyed already.
-    const late = this.destroyed ? undefined : this.#orderedCallbacks;
-    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inOrder(chunk);
-    else if (late !== undefined) [encoding, callback] = late.inOrder(encoding, callback);
-    try {
-      super.end(chunk, encoding as BufferEncoding, callback as () => void);
-    } catch (thrown) {
-      if (offered) this.#writeSide.retractOffer();
-      late?.withdraw(encoding, callback);
-      throw thrown;
-    }
-    this.#writeSide.onEnd();
+    this.#nodeWrites.end(chunk, encoding, callback);
     if (!this.destroyed) this.#queue.setDraining(true);
     return this;
-  }
-
-  #guarded(method: 'write' | 'end', argument: unknown): unknown {
-    return guardCallback(this, this.#queue.errors, method, argument);
   }
 
   // Node's own code passes a callback, too, which its types do not have.
@@ -426,8 +387,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     }
   }
 
-  #abortedError(message = 'destroyed with items unsettled'): BackpressureError {
-    return this.#queue.errors.create('ERR_BACKPRESSURE_ABORTED', message);
+  #abortedError(): BackpressureError {
+    return this.#queue.errors.create('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled');
   }
 }
 

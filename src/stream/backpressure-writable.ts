@@ -11,14 +11,15 @@ import { resolveSink } from '../settings/resolve-sink.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import type { FlushFunction } from '../api/flush-function.js';
 import { checkInteger } from '../guards/validate.js';
-import { failOf, guardCallback, readableError } from './node/user-code.js';
+import { failOf, readableError } from './node/user-code.js';
 import {
   defineWritableGetters,
   nativeWritableLength,
   nativeWritableNeedDrain,
 } from './node/native-length.js';
 import { WriteSide } from './write/write-side.js';
-import { OrderedCallbacks, type WriteCallback } from './write/write-callbacks.js';
+import { NodeWrites } from './write/node-writes.js';
+import type { WriteCallback } from './write/write-callbacks.js';
 
 export interface BackpressureWritable<T> {
   addListener<Name extends keyof WritableEvents<T>>(
@@ -66,7 +67,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   readonly #writeSide: WriteSide<T>;
   #drains = 0;
   #shutdown: SinkDrain | undefined;
-  readonly #orderedCallbacks = new OrderedCallbacks();
+  readonly #nodeWrites: NodeWrites<T>;
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
     const settings = resolveSink(flush, options, 'BackpressureWritable');
@@ -87,6 +88,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
     this.#sink = new BatchingSink<T>(flush, settings, observer);
     const length = () => nativeWritableLength(this);
     this.#writeSide = new WriteSide<T>(this, this.#sink, settings, length, BackpressureWritable.prototype);
+    this.#nodeWrites = new NodeWrites<T>(this, this.#writeSide, this.#sink.errors);
     this.#sink.start();
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
   }
@@ -210,21 +212,8 @@ export class BackpressureWritable<T = unknown> extends Writable {
         this.#sink.haltFlushes();
         return this.#sink.takeUndelivered(this.#writeSide.waitingItems());
       },
-      end: (reason) => this.#endFor(reason, mark),
+      end: (reason) => this.#writeSide.endFor(reason, this.#sink.isIdle, mark),
     });
-  }
-
-  #endFor(reason: string, mark: number | undefined): void {
-    if (this.destroyed) return;
-    if (!this.#sink.isIdle) {
-      const message = `${reason}: ended with items unsettled`;
-      this.destroy(this.#sink.errors.create('ERR_BACKPRESSURE_ABORTED', message));
-    } else if (!this.writableEnded) {
-      this.destroy();
-    } else if (mark !== undefined) {
-      // 'finish' is all that is missing.
-      this.#writeSide.endDrain(mark);
-    }
   }
 
   // ── what Node's Writable is told ──
@@ -250,50 +239,17 @@ export class BackpressureWritable<T = unknown> extends Writable {
       this.#writeSide.tryFastPath(chunk as T)
     )
       return !this.#writeSide.isYielding;
-    const offered = this.#writeSide.offer(chunk);
-    encoding = this.#guarded('write', encoding);
-    callback = this.#guarded('write', callback);
-    if (offered) [encoding, callback] = this.#writeSide.watchCallback(encoding, callback);
-    else [encoding, callback] = this.#orderedCallbacks.inOrder(encoding, callback);
-    try {
-      return this.#writeSide.writeResult(
-        super.write(chunk, encoding as BufferEncoding, callback as WriteCallback),
-      );
-    } catch (thrown) {
-      if (offered) this.#writeSide.retractOffer();
-      else this.#orderedCallbacks.withdraw(encoding, callback);
-      throw thrown;
-    }
+    return this.#nodeWrites.write(chunk, encoding, callback);
   }
 
-  // `end(chunk)` does not pass through `write`.
   override end(callback?: () => void): this;
   override end(chunk: never, encoding?: BufferEncoding | (() => void), callback?: () => void): this;
   override end(chunk: T | BytesFor<T>, callback?: () => void): this;
   override end(chunk: T | BytesFor<T>, encoding: BufferEncoding, callback?: () => void): this;
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    const offered = chunk !== undefined && typeof chunk !== 'function' && this.#writeSide.offer(chunk);
-    chunk = this.#guarded('end', chunk);
-    encoding = this.#guarded('end', encoding);
-    callback = this.#guarded('end', callback);
-    // Node may never call that of a stream which is destroyed already.
-    const late = this.destroyed ? undefined : this.#orderedCallbacks;
-    if (late !== undefined && typeof chunk === 'function') [chunk] = late.inOrder(chunk);
-    else if (late !== undefined) [encoding, callback] = late.inOrder(encoding, callback);
-    try {
-      super.end(chunk, encoding as BufferEncoding, callback as () => void);
-    } catch (thrown) {
-      if (offered) this.#writeSide.retractOffer();
-      late?.withdraw(encoding, callback);
-      throw thrown;
-    }
-    this.#writeSide.onEnd();
+    this.#nodeWrites.end(chunk, encoding, callback);
     if (!this.destroyed) this.#sink.setDraining(true);
     return this;
-  }
-
-  #guarded(method: 'write' | 'end', argument: unknown): unknown {
-    return guardCallback(this, this.#sink.errors, method, argument);
   }
 
   // Node's own code passes a callback, too, which its types do not have.

@@ -7,6 +7,8 @@ import { Deadline } from '../../common/deadline.js';
 import type { ResolvedBuffer } from '../../settings/resolve-buffer.js';
 import { nativeChunkCount, owesCallbacks, promiseDrain } from '../node/native-length.js';
 import { isOverridden } from '../node/overrides.js';
+import { DrainBarrier } from './drain-barrier.js';
+import { OverflowGuard } from './overflow-guard.js';
 import { YieldSchedule } from './yield-schedule.js';
 import type { LastArguments, WriteCallback } from './write-callbacks.js';
 
@@ -52,8 +54,7 @@ export class WriteSide<T> {
   #isReleasing = false;
   /** `write()` has answered `false`, and Node does not know of it. */
   #owesDrain = false;
-  /** Most listeners that a `'drain'` may have called: so many may write once without listening again. */
-  #mostWoken = 0;
+  readonly #overflow: OverflowGuard;
   /** The chunk of the held callback, while there is no room even for that one; `bytes`: what `judge` returned, if it was asked. */
   #pending: { chunk: T; bytes: number | undefined } | undefined;
   /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
@@ -66,8 +67,7 @@ export class WriteSide<T> {
   readonly #asksUser: boolean;
   /** What the user said of the chunk that is about to go the slow path. */
   #judged: number | undefined;
-  /** The drains under way: how many items had stood in line when each began. */
-  #drains: number[] = [];
+  readonly #barrier = new DrainBarrier();
   readonly #blockDeadline: Deadline;
 
   /** @param base the prototype of the class that is ours */
@@ -87,6 +87,7 @@ export class WriteSide<T> {
     this.#blocks = settings.strategy === 'block';
     this.#objectMode = settings.objectMode;
     this.#asksUser = settings.shed !== undefined || (settings.objectMode && settings.sizeOf !== undefined);
+    this.#overflow = new OverflowGuard(stream, settings.maxWaiting);
     this.#queue = target.queue;
     this.#ledger = target.queue.ledger;
     this.#blockDeadline = new Deadline(settings.clock, settings.maxBlockTimeMs ?? Infinity, () =>
@@ -97,7 +98,7 @@ export class WriteSide<T> {
     this.#yields = new YieldSchedule(settings.marks.yieldEvery, this.#ledger, () => {
       // As in Node: none after the end.
       if (!this.#open) return;
-      this.#countWoken();
+      this.#overflow.countWoken();
       this.#runInOwnContext(() => stream.emit('drain'));
     });
   }
@@ -152,17 +153,17 @@ export class WriteSide<T> {
 
   /** All that the first of the drains under way is to settle has been let in: whatever comes now came after it began. */
   #isDrainReached(): boolean {
-    return this.#drains.length > 0 && this.#target.queue.decidedSeq >= this.#drains[0]!;
+    return this.#barrier.isReached(this.#queue.decidedSeq);
   }
 
   /** Everything that was written and has not settled: items, or bytes in byte mode. */
   get length(): number {
-    const { ledger } = this.#target.queue;
+    const { ledger } = this.#queue;
     return this.#objectMode ? ledger.load + ledger.waiting : ledger.loadBytes + this.#waitingLength;
   }
 
   get #waitingLength(): number {
-    if (this.#objectMode) return this.#target.queue.ledger.waiting;
+    if (this.#objectMode) return this.#queue.ledger.waiting;
     const native = this.#nativeLength();
     const isHeld = this.#held !== undefined || this.#isReleasing;
     const bytes = isHeld && this.#pending === undefined ? native - this.#heldLength : native;
@@ -234,7 +235,7 @@ export class WriteSide<T> {
   /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
   offer(chunk: unknown): boolean {
     if (!this.#open || chunk === null) return false;
-    this.#target.queue.countArrival();
+    this.#queue.countArrival();
     if (this.#asksUser) this.#callers.push(new AsyncResource('SPILLWAY'));
     return true;
   }
@@ -245,34 +246,17 @@ export class WriteSide<T> {
     this.#callers.pop();
   }
 
-  /** After a `write` that answered `false`: a producer that never listens must not eat memory. */
+  /** After a `write` that returned `false`. */
   #checkOverflow(): void {
     if (this.#stream.destroyed) return;
     // The chunk that found no room, or is being decided on, was written while the producer might go on.
     const pending = this.#pending === undefined && this.#asking === undefined ? 0 : 1;
     const length = this.#waitingLength - pending * this.#heldLength;
-    const { maxWaiting } = this.#settings;
-    if (length <= maxWaiting) return;
-    const waiting = this.#ledger.waiting - pending;
-    const excess = waiting - this.#expectedToWait;
-    // In byte mode, where chunks differ in size: their share of the bytes.
-    if (excess <= 0 || (length * excess) / waiting <= maxWaiting) return;
+    if (!this.#overflow.isExceeded(this.#ledger.waiting - pending, length)) return;
     const unit = this.#objectMode ? 'items' : 'bytes';
+    const { maxWaiting } = this.#settings;
     const message = `the producer ignored write() answering false: more than maxWaiting (${maxWaiting}) ${unit} wait`;
     this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_OVERFLOW', message));
-  }
-
-  /**
-   * Chunks that wait although nobody ignores `false`: one for each listener of `'drain'` and each pipe (`pipe()` listens for 'unpipe'; each
-   * source learns by itself that it is to wait), and for each producer that a `'drain'` has sent on. The last are not counted one by one:
-   * some write several turns of the microtask queue later, when another `'drain'` may have come.
-   */
-  get #expectedToWait(): number {
-    return this.#stream.listenerCount('drain') + this.#stream.listenerCount('unpipe') + this.#mostWoken;
-  }
-
-  #countWoken(): void {
-    this.#mostWoken = Math.max(this.#mostWoken, this.#stream.listenerCount('drain'));
   }
 
   /** No more chunks are offered: `end` was called. */
@@ -308,7 +292,7 @@ export class WriteSide<T> {
     }
     if (outcome === undefined) return;
     if (outcome === 'full') this.#pending = { chunk, bytes };
-    else if (!this.#blocks || !(this.#target.queue.mustPause || this.#isDrainReached())) {
+    else if (!this.#blocks || !(this.#queue.mustPause || this.#isDrainReached())) {
       if (this.#ledger.offered === offered) return callback();
       // Within it the user has written more: Node would call the callbacks of that first.
       this.#heldLength = this.#lengthOf(chunk);
@@ -358,7 +342,7 @@ export class WriteSide<T> {
       this.#pending = { chunk, bytes: undefined };
       this.#hold(chunk, callback);
     } else {
-      this.#target.queue.rejectWaiting(chunk);
+      this.#queue.rejectWaiting(chunk);
       callback();
     }
   }
@@ -368,8 +352,8 @@ export class WriteSide<T> {
    * come later wait until it is over, and so does a producer once the last of those has been let in.
    */
   beginDrain(): number {
-    const mark = this.#target.queue.arrivedSeq;
-    this.#drains.push(mark);
+    const mark = this.#queue.arrivedSeq;
+    this.#barrier.begin(mark);
     // No write goes the short way; the usual one is not slowed by having to ask.
     this.#pauseAt = 0;
     this.#queue.fastPath.endCredit();
@@ -377,10 +361,22 @@ export class WriteSide<T> {
   }
 
   endDrain(mark: number): void {
-    this.#drains.splice(this.#drains.indexOf(mark), 1);
-    if (this.#drains.length === 0) this.#pauseAt = this.#usualPauseAt;
+    this.#barrier.end(mark);
+    if (!this.#barrier.isDraining) this.#pauseAt = this.#usualPauseAt;
     this.onRoom();
     if (this.#held !== undefined) this.#setBlockDeadline();
+  }
+
+  /** A shutdown is over: ends the stream as `reason` says, if anything is open, and lets the producer go on. */
+  endFor(reason: string, isIdle: boolean, mark: number | undefined): void {
+    const stream = this.#stream;
+    if (stream.destroyed) return;
+    if (!isIdle) {
+      const message = `${reason}: ended with items unsettled`;
+      stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_ABORTED', message));
+    } else if (!stream.writableEnded) stream.destroy();
+    // 'finish' (and 'end') is all that is missing.
+    else if (mark !== undefined) this.endDrain(mark);
   }
 
   /** Copies of the items that wait, in order; of those only that had stood in line at `mark`. */
@@ -393,7 +389,7 @@ export class WriteSide<T> {
     if (this.#asking !== undefined) waiting.push(this.#askedChunk as T);
     // A loop: there may be as many as the buffer has room for.
     for (const write of writableBuffer ?? []) if (write !== null) waiting.push(write.chunk);
-    const count = mark - this.#target.queue.decidedSeq;
+    const count = mark - this.#queue.decidedSeq;
     return count < waiting.length ? waiting.slice(0, Math.max(0, count)) : waiting;
   }
 
@@ -464,7 +460,7 @@ export class WriteSide<T> {
     this.#held = undefined;
     this.#target.setHeld(false);
     this.#blockDeadline.clear();
-    this.#countWoken();
+    this.#overflow.countWoken();
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
     if (!owesCallbacks(this.#stream)) return this.#runInOwnContext(() => callback(error));
