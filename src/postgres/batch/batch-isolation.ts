@@ -48,12 +48,12 @@ export async function isolateRows<T, Client extends CopyClient>(
   transaction: BatchTransaction<T, Client>,
   first: Refusal<CopyError> | ByKind<number | undefined>,
 ): Promise<void> {
-  const { isolates, items, layout, lines, valuesOf, memory, statementSize, onEncoded } = batch;
+  const { isolates, items, layout, rows, valuesOf, memory, statementSize, onEncoded } = batch;
   const faults: RowFault[] = [];
   const encoded =
-    lines === undefined
-      ? await EncodedRows.write(layout, items, valuesOf, faults, transaction.copyContext.pacer)
-      : new EncodedRows(lines);
+    rows.kind === 'lines'
+      ? new EncodedRows(rows.lines)
+      : await EncodedRows.write(layout, items, valuesOf, faults, transaction.copyContext.pacer);
   await transaction.leaveOut(faults);
   if (layout.absent?.way === 'groups') await onEncoded(encoded.bytes, encoded.hasLeftOut);
   const search = new RowSearch(batch, transaction, encoded);

@@ -68,12 +68,12 @@ export class BatchTransaction<T, Client extends CopyClient> {
     this.#lease = lease;
     this.#answerDeadline = answerDeadline;
     this.#commitment = new Commit(lease);
-    const { signal, items, written } = batch;
+    const { signal, items, rows } = batch;
     this.copyContext = {
       lease,
       answerDeadline,
       signal,
-      rows: written?.rows ?? items.length,
+      rows: rows.kind === 'written' ? rows.count : items.length,
       pacer: new BatchPacer(signal),
       ...(server !== undefined && { onValue: (id: string | null) => (this.#id = id ?? undefined) }),
     };

@@ -14,7 +14,7 @@ import { CHUNK_BYTES, NONE } from '../encoding/text/chunk-writer.js';
 import { BINARY_FORMAT, type CopyFormat } from '../merge/copy-plan.js';
 import { identifyServer } from '../connection/commit-outcome.js';
 import { copyChunks } from '../copy/copy-rows.js';
-import { EncodedRows } from '../rows/encoded-rows.js';
+import { EncodedRows, type WrittenLines } from '../rows/encoded-rows.js';
 import { LineTranscoder } from '../encoding/binary/line-transcoder.js';
 import { AbortFault, AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
@@ -70,9 +70,9 @@ class BatchCopy<T, Client extends CopyClient> {
   }
 
   async run(): Promise<void> {
-    const { isolates, items, memory, format, layout, statementSize, written, lines } = this.#batch;
-    const binary = lines === undefined ? layout.binary : undefined;
-    if (written !== undefined) return this.#copyWrittenRows(written);
+    const { isolates, items, memory, format, layout, statementSize, rows } = this.#batch;
+    if (rows.kind === 'written') return this.#copyWrittenRows(rows.written);
+    const binary = rows.kind === 'values' ? layout.binary : undefined;
     const isGrouped = layout.absent?.way === 'groups';
     if (
       items.length > statementSize.rows ||
@@ -158,15 +158,8 @@ class BatchCopy<T, Client extends CopyClient> {
 
   /** The first attempt: all rows, written as they are sent. */
   async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
-    const { layout, lines, valuesOf, isolates, items, onEncoded } = this.#batch;
-    if (lines !== undefined) {
-      const encoded = new EncodedRows(lines);
-      const rows = [...items.keys()];
-      const bytes = Buffer.allocUnsafeSlow(encoded.bytesOf(rows));
-      encoded.write(rows, bytes, 0);
-      await this.#copyWritten({ format: lines.format, chunks: [bytes] });
-      return;
-    }
+    const { layout, rows, valuesOf, isolates, items, onEncoded } = this.#batch;
+    if (rows.kind === 'lines') return this.#copyLines(rows.lines);
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
     let row = 0;
@@ -188,6 +181,15 @@ class BatchCopy<T, Client extends CopyClient> {
       if (row === items.length) await onEncoded(bytes, writer.hasLeftOut);
     }
     await this.#transaction.merge();
+  }
+
+  /** Lines of the items, which may be some of the lines of their source, are sent in one piece of memory. */
+  async #copyLines(lines: WrittenLines): Promise<void> {
+    const encoded = new EncodedRows(lines);
+    const rows = [...this.#batch.items.keys()];
+    const bytes = Buffer.allocUnsafeSlow(encoded.bytesOf(rows));
+    encoded.write(rows, bytes, 0);
+    await this.#copyWritten({ format: lines.format, chunks: [bytes] });
   }
 
   #send(format: CopyFormat, nextChunk: () => Buffer | undefined): Promise<void> {

@@ -58,37 +58,44 @@ export interface FaultMemory {
   faultSpacing: ByKind<number | undefined> | undefined;
 }
 
-/** Rows that are written already, in whatever format. */
+/** Rows that are written already, in either format. */
 export interface WrittenRows {
   format: CopyFormat;
   chunks: readonly Buffer[];
-  /** Set where the chunks are lines of text, which can be read here, too. */
+  /** Set if the chunks are lines of text that can be read here, too. */
   textLines?: TextLines | undefined;
 }
+
+/**
+ * What the rows of a batch are sent from: values of its items, encoded here; lines of its items, written before; or whole chunks, which stand
+ * for `count` rows and no items. Of chunks all rows are inserted, or none.
+ */
+export type BatchRows =
+  | { readonly kind: 'values' }
+  | { readonly kind: 'lines'; readonly lines: WrittenLines }
+  | { readonly kind: 'written'; readonly written: WrittenRows; readonly count: number };
 
 export interface Batch<T, Client extends CopyClient> {
   pool: CopyPool<Client>;
   layout: RowLayout;
+  /** None if the rows are chunks. */
   items: readonly T[];
-  /** Stand in place of `items`; all of them land, or none. */
-  written?: WrittenRows & { readonly rows: number };
-  /** The items, where they are written already. */
-  lines?: WrittenLines | undefined;
+  rows: BatchRows;
   signal: AbortSignal;
   scope: TransactionScope;
-  /** The row that an item stands for; undefined: itself. */
+  /** Returns the row that an item stands for. Undefined: the item itself. */
   valuesOf: ValuesOf | undefined;
   /** Rows at fault are found and left out. Otherwise the first one fails the batch. */
   isolates: boolean;
+  /** Shared by the batches of a table, as `format` and `statementSize` are. */
   memory: FaultMemory;
   format: FormatChoice;
-  /** Shared by the batches of a table. */
   statementSize: StatementSize;
   /** Learns how many bytes the rows have taken, and whether one left out a column that has a default. */
   onEncoded: (bytes: number, hasLeftOut: boolean) => Promise<void>;
-  /** The table is perhaps no longer what the layout was made for. */
+  /** Called if the table may have changed since the layout was made. */
   onStaleLayout: () => void;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
-  /** Runs last in the transaction. */
-  checkpoint: ((client: Client, failures: RowFailures) => Promise<unknown>) | undefined;
+  /** Writes the batch's checkpoint. Runs last in the transaction. */
+  checkpoint: ((client: CopyClient, failures: RowFailures) => Promise<unknown>) | undefined;
 }
