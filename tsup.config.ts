@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { defineConfig, type Options } from 'tsup';
+
+type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 
 /** What users import. */
 const ENTRIES = ['index', 'postgres/index'];
@@ -17,25 +18,21 @@ const PARTS = [
   'controller/backpressure-controller',
 ];
 
+const LOAD = 'load-command';
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
-const PROGRAMS = [
-  'main',
-  'load-command',
-  'query/query',
-  'server/embedded/embedded-server',
-  'report/progress-bar',
-];
+const PROGRAMS = ['main', LOAD, 'query/query', 'server/embedded/embedded-server', 'report/progress-bar'];
 
 /** All programs stand side by side in `dist/cli`. */
 const nameOf = (file: string): string => path.basename(file, '.js');
 
 const NOTICE = 'cli/THIRD-PARTY-LICENSES.txt';
 
-// A function, so that cleaning is done once and before both builds: tsup runs them side by side.
+// A function, so that cleaning is done once and before all builds: tsup runs them side by side.
 export default defineConfig((flags) => {
   const outDir = flags.outDir ?? 'dist';
   if (flags.outDir === undefined) rmSync(outDir, { recursive: true, force: true });
-  return [library, commandLine(outDir)];
+  const licences = licencesIn(outDir);
+  return [esModules(licences), commonJs, commandLine(licences)];
 });
 
 const common: Options = {
@@ -43,18 +40,38 @@ const common: Options = {
   removeNodeProtocol: false,
   // Errors are still printed; the list of files would bury what `npm start` has to say.
   silent: true,
+  esbuildOptions(options) {
+    // Less to download, and less for Node to read. Names stay, and lines are short enough that a stack says where it was.
+    options.minifyWhitespace = true;
+    options.lineLimit = 120;
+  },
 };
 
 const sourcesOf = (files: readonly string[]) =>
   Object.fromEntries(files.map((file) => [file, `src/${file}.ts`]));
 
-const library: Options = {
+const programsOf = (files: readonly string[]) =>
+  Object.fromEntries(files.map((file) => [`cli/${nameOf(file)}`, `src/cli/${file}.ts`]));
+
+/** A program that another one loads is a file beside it. */
+const programs: Plugin = {
+  name: 'programs',
+  setup(build) {
+    build.onResolve({ filter: /^\..*\.js$/ }, ({ path: file, kind }) => {
+      const name = nameOf(file);
+      const isProgram = kind === 'dynamic-import' && PROGRAMS.some((program) => nameOf(program) === name);
+      return isProgram ? { path: `./${name}.js`, external: true } : undefined;
+    });
+  },
+};
+
+const commonJs: Options = {
   ...common,
   entry: sourcesOf([...ENTRIES, ...PARTS]),
-  format: ['esm', 'cjs'],
+  format: ['cjs'],
   splitting: true,
   dts: { entry: sourcesOf(ENTRIES) },
-  // Code is shipped with its names and lines, so that a stack can be read. Source maps with the sources would double the package.
+  // With the sources in them, source maps would double the package; without, they would point to files that are not shipped.
   sourcemap: false,
   // Without it, tsup makes CommonJS chunks by a tool that rewrites `?.` into a closure and class fields into methods.
   // A chunk that is only imported for its side effects is left out: no file has any, and bundlers warn of such imports.
@@ -74,22 +91,27 @@ const library: Options = {
   ],
 };
 
-/** tsup builds in whatever is not a peer: the package needs no dependency at run time. */
-function commandLine(outDir: string): Options {
+/** ES modules, and `spillway load`, which shares their code: twice in the package, it would be a quarter of it. */
+function esModules(licences: Plugin): Options {
+  return {
+    ...commonJs,
+    entry: { ...sourcesOf([...ENTRIES, ...PARTS]), ...programsOf([LOAD]) },
+    format: ['esm'],
+    esbuildPlugins: [...(commonJs.esbuildPlugins ?? []), programs, licences],
+  };
+}
+
+/** The other programs. tsup builds in whatever is not a peer: the package needs no dependency at run time. */
+function commandLine(licences: Plugin): Options {
   return {
     ...common,
-    entry: Object.fromEntries(PROGRAMS.map((file) => [`cli/${nameOf(file)}`, `src/cli/${file}.ts`])),
+    entry: programsOf(PROGRAMS.filter((file) => file !== LOAD)),
     format: ['esm'],
     // One file for each: to find and read another one takes Node longer than to read some code twice.
     splitting: false,
     // CommonJS packages that are built in ask for Node's own modules by `require`.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    esbuildOptions(options) {
-      // Node has less to read at each start. Names stay, and lines are short enough that a stack says where it was.
-      options.minifyWhitespace = true;
-      options.lineLimit = 120;
     },
     plugins: [
       {
@@ -101,30 +123,23 @@ function commandLine(outDir: string): Options {
         },
       },
     ],
-    esbuildPlugins: [
-      {
-        name: 'programs',
-        setup(build) {
-          build.onResolve({ filter: /^\..*\.js$/ }, ({ path: file, kind }) => {
-            const name = nameOf(file);
-            const isProgram =
-              kind === 'dynamic-import' && PROGRAMS.some((program) => nameOf(program) === name);
-            return isProgram ? { path: `./${name}.js`, external: true } : undefined;
-          });
-        },
-      },
-      {
-        name: 'third-party-licences',
-        setup(build) {
-          build.onEnd(async ({ metafile }) => {
-            if (metafile === undefined) return;
-            const file = path.join(outDir, NOTICE);
-            await mkdir(path.dirname(file), { recursive: true });
-            await writeFile(file, licenceNotice(Object.keys(metafile.inputs)));
-          });
-        },
-      },
-    ],
+    esbuildPlugins: [programs, licences],
+  };
+}
+
+/** Writes the licences of all packages that the builds with this plugin have built in. */
+function licencesIn(outDir: string): Plugin {
+  const inputs = new Set<string>();
+  return {
+    name: 'third-party-licences',
+    setup(build) {
+      build.onEnd(({ metafile }) => {
+        for (const input of Object.keys(metafile?.inputs ?? {})) inputs.add(input);
+        const file = path.join(outDir, NOTICE);
+        mkdirSync(path.dirname(file), { recursive: true });
+        writeFileSync(file, licenceNotice([...inputs]));
+      });
+    },
   };
 }
 
