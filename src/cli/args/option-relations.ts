@@ -16,7 +16,7 @@ function checkConflict({ onConflict, key }: LoadOptions): void {
     throw new UsageError('--key needs --on-conflict ignore or --on-conflict update');
   }
   if (key === undefined && onConflict === 'update') {
-    throw new UsageError('--on-conflict update needs --key: the columns that tell which row to update');
+    throw new UsageError('--on-conflict update needs --key: the columns that identify the row to update');
   }
 }
 
@@ -41,7 +41,7 @@ function checkResume({ resume, strategy, atomic, files }: LoadOptions): void {
     );
   if (files.indexOf('-') > 0) {
     throw new UsageError(
-      'with --resume, standard input (-) must be the first: its beginning is looked at before any file is loaded',
+      'with --resume, standard input (-) must be the first: its beginning is compared before any file is loaded',
     );
   }
 }

@@ -1,4 +1,4 @@
-/** From the texts of the command line to values. Each refuses what it cannot take in words that name its range. Pure. */
+/** Parses the values of flags. Each function rejects a wrong value with a message that names the range. Pure. */
 
 import { InvalidArgumentError } from 'commander';
 import { IMPORT_ID_RANGE, isImportId } from '../../postgres/imports/import-id.js';

@@ -1,6 +1,6 @@
 /** Numbers as people read them. Pure. */
 
-/** With commas between thousands. By hand: Node takes tens of milliseconds to set up its own way. */
+/** Puts commas between thousands. By hand: `Intl` takes tens of milliseconds to set up. */
 export function count(number: number): string {
   return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
 }

@@ -1,4 +1,4 @@
-/** How the command line ends, and the errors that end it. Each becomes one line on standard error. */
+/** Exit codes, and the errors of the command line. Each error becomes one line on standard error. */
 
 import { redactSecrets } from '../../postgres/errors/redact.js';
 
@@ -29,7 +29,7 @@ export class CliError extends Error {
   }
 }
 
-/** By its parts, for the bundle of each command has this class for itself. */
+/** Checks by property: each command's bundle has a class `CliError` of its own. */
 export function isCliError(error: unknown): error is CliError {
   return error instanceof Error && typeof (error as Partial<CliError>).exitCode === 'number';
 }
@@ -42,7 +42,7 @@ export class UsageError extends CliError {
   }
 }
 
-/** Says what to install, where an error comes of an optional package that is not there. */
+/** Returns what to install, if the error is that an optional package is missing. */
 export function missingPackage(error: unknown): CliError | undefined {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return undefined;
@@ -84,14 +84,14 @@ const LONGEST_LINE = 500;
 /** Any text as one line of bounded length: what follows a line break would look like a message of its own. */
 export function oneLine(text: string): string {
   const trimmed = text.trim();
-  // Cut before the search as well, which takes its time over long white space.
+  // Cut before the replacement, too, which is slow over long white space.
   const line = trimmed.slice(0, 2 * LONGEST_LINE).replace(/\s*[\r\n]+\s*/g, ' ');
   if (line.length <= LONGEST_LINE && trimmed.length <= 2 * LONGEST_LINE) return line;
   // Not in the middle of a surrogate pair.
   return `${line.slice(0, LONGEST_LINE - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
-/** An error, its cause, the cause of that … */
+/** Returns an error, its cause, the cause of that, and so on. */
 export function causesOf(error: unknown): Error[] {
   const found: Error[] = [];
   for (let cause = error; cause instanceof Error && !found.includes(cause); cause = cause.cause)

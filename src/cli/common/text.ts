@@ -1,4 +1,4 @@
-/** Bytes to text, with nothing replaced on the way: what is not UTF-8 is refused, with its place. */
+/** Decodes bytes as text. Nothing is replaced: bytes that are not UTF-8 are an error with their place. */
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import { InputError } from './errors.js';
@@ -6,12 +6,12 @@ import { InputError } from './errors.js';
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-/** Bytes that are known to be UTF-8, as a text. */
+/** Decodes bytes that are known to be UTF-8. */
 export function decodeUtf8(bytes: Buffer): string {
   return isAscii(bytes) ? bytes.toString('latin1') : bytes.toString('utf8');
 }
 
-/** Where the record that begins at `start` ends, its line feed included. */
+/** Returns where the record at `start` ends, its line feed included. */
 export type FindRecordEnd = (bytes: Buffer, start: number) => number;
 
 export function endOfLine(bytes: Buffer, start: number): number {
@@ -19,7 +19,7 @@ export function endOfLine(bytes: Buffer, start: number): number {
   return lineFeed === -1 ? bytes.length : lineFeed + 1;
 }
 
-/** Cuts whole records where UTF-8 ends and begins again: what is UTF-8 in runs as long as they come, what is not record by record. */
+/** Divides whole records by validity: valid UTF-8 in runs as long as possible, the rest record by record. */
 export function divideByValidity(
   bytes: Buffer,
   recordEnd: FindRecordEnd,
@@ -44,7 +44,7 @@ export function divideByValidity(
   if (runStart < bytes.length) valid(bytes.subarray(runStart));
 }
 
-/** Names the line, and the byte. `record` is not UTF-8 and begins on line `firstLine`. */
+/** Returns an error that names line and byte. @param record not UTF-8, begins on line `firstLine` */
 export function invalidText(record: Buffer, file: string, firstLine: number): InputError {
   let line = firstLine;
   let start = 0;
@@ -59,32 +59,32 @@ export function invalidText(record: Buffer, file: string, firstLine: number): In
   return new InputError(file, line, `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line`);
 }
 
-/** Offset of the first byte that belongs to no whole character. There is one. */
+/** Returns the offset of the first byte that is not part of a whole character. */
 function firstInvalid(bytes: Buffer): number {
   const replaced = Buffer.from(bytes.toString('utf8'));
   let offset = 0;
   while (bytes[offset] === replaced[offset]) offset += 1;
-  // It may begin as U+FFFD does, which stands in its place: its first byte is the one to name.
+  // The bad bytes may begin as U+FFFD does, which replaces them: step back to their first byte.
   while (!isUtf8(bytes.subarray(0, offset))) offset -= 1;
   return offset;
 }
 
-/** The most of a record that cannot be read which is kept as its text. */
+/** Bytes of a record that cannot be read which are kept as its text. */
 export const LONGEST_TEXT_BYTES = 64 * 1024;
 
 /**
- * A record as it was written, without its line break, as a text of its own, so that no block stays in memory for it: its first
- * {@link LONGEST_TEXT_BYTES} at most, up to a whole character. What is not UTF-8 has become U+FFFD.
+ * Returns a record's text without its line break: at most {@link LONGEST_TEXT_BYTES}, up to a whole character. Bytes that are not UTF-8
+ * become U+FFFD. The text is a copy, so that it does not keep the block in memory.
  */
 export function textAsWritten(record: string | Buffer): string {
-  // A character has a byte at least.
+  // Each character has at least one byte.
   const bytes = typeof record === 'string' ? Buffer.from(record.slice(0, LONGEST_TEXT_BYTES)) : record;
   let end = bytes.length;
   if (bytes[end - 1] === LINE_FEED) end -= bytes[end - 2] === CARRIAGE_RETURN ? 2 : 1;
   return bytes.toString('utf8', 0, end <= LONGEST_TEXT_BYTES ? end : wholeCharacters(bytes));
 }
 
-/** As many bytes up to the limit as do not end within a character. */
+/** Returns the length up to the limit that does not end within a character. */
 function wholeCharacters(bytes: Buffer): number {
   let end = LONGEST_TEXT_BYTES;
   // A continuation byte goes on with a character; one has at most three.
@@ -92,7 +92,7 @@ function wholeCharacters(bytes: Buffer): number {
   return end;
 }
 
-/** What a file must have shown of itself before it can be told whether it begins with a byte order mark. */
+/** Bytes that are needed to recognise a byte order mark. */
 export const LONGEST_MARK_BYTES = 3;
 
 const BYTE_ORDER_MARKS: readonly (readonly [string, string])[] = [
@@ -102,9 +102,9 @@ const BYTE_ORDER_MARKS: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * The beginning of a file without UTF-8's byte order mark.
+ * Removes UTF-8's byte order mark from the beginning of a file.
  *
- * @throws {InputError} where the mark is that of UTF-16.
+ * @throws {InputError} for a byte order mark of UTF-16
  */
 export function withoutByteOrderMark(bytes: Buffer, file: string): Buffer {
   for (const [mark, encoding] of BYTE_ORDER_MARKS) {

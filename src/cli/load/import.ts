@@ -1,4 +1,4 @@
-/** `--resume`: the import's log, and words for a source that is not the same. */
+/** `--resume`: opens the import's log, and describes how a source differs from that of earlier runs. */
 
 import type { TableDescription } from '../../postgres/table/catalogue.js';
 import { SourceChanged } from '../../postgres/imports/import-errors.js';
@@ -13,14 +13,14 @@ import { count, counted } from '../common/counted.js';
 export interface ImportRequest {
   readonly importId: string;
   readonly table: TableDescription;
-  /** As the fingerprint has it. */
+  /** `source` of the fingerprint. */
   readonly source: object;
   readonly files: readonly SourceFile[];
   readonly onFirstRun: ((client: CopyClient) => Promise<unknown>) | undefined;
   readonly signal: AbortSignal;
 }
 
-/** @throws {CliError} when the source or the table is another than in the import's earlier runs */
+/** @throws {CliError} if the source or the table differs from the import's earlier runs */
 export async function openImport(pool: CopyPool, request: ImportRequest): Promise<ImportLog> {
   const { importId, table, source, onFirstRun, files, signal } = request;
   try {
@@ -41,10 +41,10 @@ export async function openImport(pool: CopyPool, request: ImportRequest): Promis
 }
 
 /**
- * The input has come to its end: as far as it was when it was loaded before? Of a pipe only the beginning was compared.
+ * Checks at the end of the input that it is not shorter than in earlier runs: of a pipe only the beginning was compared.
  *
  * @param lastOrdinal of the last record, counted from 0
- * @throws {CliError} when records are missing
+ * @throws {CliError} if records are missing
  */
 export function assertInputNotShorter({ importId, lastCommitted }: ImportLog, lastOrdinal: number): void {
   if (lastCommitted === undefined || lastCommitted <= lastOrdinal) return;
@@ -75,7 +75,7 @@ export function describeDifferences(
     else if (property === undefined) found.add('the number of files differs');
     else {
       const name = files[Number(index)]?.name ?? 'a file';
-      // One of another size has other contents, too.
+      // A file of another size has other contents, too: the size says more.
       const size = differences.find((other) => other.path[1] === index && other.path[2] === 'bytes');
       found.add(`${name} ${size === undefined ? 'has other contents' : describeSize(size)}`);
     }

@@ -1,4 +1,11 @@
-/** How records come into the table: by blocks, where the server can read them as they are, or row by row. */
+/**
+ * Builds the pipeline of a load.
+ *
+ * ```text
+ *   Source ─▶ BlockStream ─▶ BlockSink    blocks of bytes that the server parses: strategy `block`, fields are the columns
+ *   Source ─▶ RowStream ───▶ RowSink      rows: everything else
+ * ```
+ */
 
 import { BlockSizer, MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js';
 import { BlockSink } from '../write/block-sink.js';
@@ -33,7 +40,7 @@ export interface PipelineRequest {
   readonly target: LoadTarget;
   readonly options: LoadOptions;
   readonly onFailure: (error: CliError) => void;
-  /** Records that are read, but not loaded. */
+  /** Returns `true` for records that are read, but not loaded. */
   readonly skips: ((ordinal: number) => boolean) | undefined;
 }
 
@@ -47,7 +54,7 @@ export function openPipeline(request: PipelineRequest): LoadPipeline {
   return { records, sink: new BlockSink(target, options, blocks.open, () => records.passed) };
 }
 
-/** For all that there is; and what the other way is measured against. */
+/** Loads row by row: for every input and strategy. Tests compare the blocks with it. */
 export function openRowPipeline(request: PipelineRequest): LoadPipeline {
   const { target, options, onFailure } = request;
   const records = new RowStream(rowFormat(request), onFailure, streamOptions(request));
@@ -63,13 +70,13 @@ interface BlockReading {
   readonly open: OpenReader;
 }
 
-/** Undefined where it would be of no use: the strategy may drop rows one by one. */
+/** Returns undefined for a strategy that drops single rows. */
 function blockFormat(request: PipelineRequest): BlockReading | undefined {
   if (request.options.strategy !== 'block') return undefined;
   return request.options.format === 'csv' ? csvBlocks(request) : ndjsonBlocks(request);
 }
 
-/** Undefined where the fields are not the columns. */
+/** Returns undefined if the fields cannot be the columns. */
 function csvBlocks(request: PipelineRequest): BlockReading | undefined {
   const { target, options } = request;
   const { delimiter, nullText, maxRecordBytes } = options;
@@ -132,7 +139,7 @@ function ndjsonRowOptions(
   { columns, table }: LoadTarget,
   { columns: names, onConflict }: LoadOptions,
 ): NdjsonRowOptions {
-  // Rows go straight into the table, and there is something for the marker to stand for.
+  // The marker is valid only if rows go straight into the table.
   const isDirect = onConflict === 'error' && table.hasRowSecurity !== true;
   const hasDefaults = columns.some(({ hasDefault }) => hasDefault === true);
   return {

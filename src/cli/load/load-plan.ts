@@ -1,4 +1,4 @@
-/** What is to be there before the first row: table and columns, the import's log, the file of rejects. */
+/** Prepares a load: table and columns, the import's log, the file of rejects. */
 
 import { messageOf } from '../../common/thrown.js';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
@@ -26,16 +26,16 @@ import {
 import { CreatedTable } from '../table/created-table.js';
 
 export interface LoadPlan {
-  /** Of one connection, where the load is one transaction. */
+  /** The pool of the load: one connection if the load is one transaction. */
   readonly pool: CopyPool;
   readonly table: TableDescription;
   readonly columns: readonly LoadColumn[];
   /** The table's own names of the columns of `--key`. */
   readonly key: readonly string[] | undefined;
-  /** What was read of the source so far. */
+  /** The chunks that were read for the preview. */
   readonly head: readonly SourceChunk[];
   readonly created: boolean;
-  /** What people should know of it: names that the server has cut. */
+  /** Notes for the user: names that the server has cut. */
   readonly notes: readonly string[];
   readonly truncated: boolean;
   readonly importLog: ImportLog | undefined;
@@ -45,9 +45,9 @@ export interface LoadRequest {
   readonly options: LoadOptions;
   readonly source: Source;
   readonly rejects: RejectFile | undefined;
-  /** Fires when the load is to stop: then this rejects, as soon as it can. */
+  /** Fires when the load is to stop: then the plan is rejected as soon as possible. */
   readonly signal: AbortSignal;
-  /** Is filled as soon as something is made: what comes after that may fail. */
+  /** Filled as soon as something is made, as a later step may fail. */
   readonly made: MadeByLoad;
 }
 
@@ -55,7 +55,7 @@ export interface LoadRequest {
 export interface MadeByLoad {
   table?: CreatedTable;
   importLog?: ImportLog;
-  /** What may have been made or undone: the statement was sent, and is not answered so far. */
+  /** Describes a statement that was sent and is not answered: its effect is unknown. */
   open?: string;
 }
 
@@ -87,7 +87,7 @@ function truncates({ options }: LoadRequest, { created }: Target): boolean {
   return options.truncate && !created;
 }
 
-/** Table and columns, from the catalogue and the input's beginning. */
+/** Determines table and columns from the catalogue and the beginning of the input. */
 async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target> {
   const { options, source, rejects, signal } = request;
   const existing = await findTable(pool, options.table);
@@ -113,7 +113,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   };
 }
 
-/** Notes `open` until the server has answered, also by an error. @throws as `work` does */
+/** Sets `made.open` until the server has answered, also with an error. @throws as `work` does */
 async function unlessOpen<Result>(
   made: MadeByLoad,
   open: string,

@@ -22,15 +22,15 @@ import { findFiles, Source } from '../input/source.js';
 import { UnansweredCommits } from '../write/unanswered-commits.js';
 import { DROPPED, summarise, type LoadOutcome, type LoadSummary } from '../report/summary.js';
 
-/** What a command may touch of the process. */
+/** The parts of the process that a command may use. */
 export interface Terminal {
   readonly environment: Environment;
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WriteStream;
   /**
-   * Calls `stop` at the first SIGINT or SIGTERM. A second SIGINT, a second later, ends the process; a line says how many of the rows that
-   * were read are open. Returns a function that removes the handlers.
+   * Calls `stop` at the first SIGINT or SIGTERM. A second SIGINT, a second or more later, ends the process, with a line that says how many
+   * rows were read and have not settled. Returns a function that removes the handlers.
    */
   onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number): () => void;
 }
@@ -41,7 +41,7 @@ export type StopSignal = 'SIGINT' | 'SIGTERM';
 const DEFAULT_CONNECTIONS = 3;
 
 /**
- * @param open the way that records go; another one only in tests
+ * @param open opens the pipeline; tests pass another one
  * @throws {CliError} before anything was loaded; later failures are part of the summary.
  */
 export async function load(
@@ -118,14 +118,14 @@ class LoadJob {
     return eventsOffered - eventsFlushed - eventsFailed - eventsDropped;
   }
 
-  /** Reads no further; what was read is loaded. */
+  /** Stops reading. What was read is still loaded. */
   stop(signal: StopSignal): void {
     this.#stoppedBy = signal;
     this.#source.stop();
     this.#stopping.abort();
   }
 
-  /** @throws {CliError} when the load is told to stop before the server has answered */
+  /** @throws {CliError} if a stop signal comes before the server has answered */
   async connected(connecting: Promise<Connection>): Promise<Connection> {
     return untilStopped(this.#stopping.signal, connecting).catch((error: unknown) => {
       if (!(error instanceof AbortFault)) throw error;
@@ -184,7 +184,7 @@ class LoadJob {
     });
   }
 
-  /** @param pool for the load; `ownPool` is outside of its transaction, if it is one */
+  /** @param pool for the load @param ownPool outside of the load's transaction, if it has one */
   async #plan(pool: CopyPool, ownPool: CopyPool): Promise<LoadPlan> {
     try {
       const planning = planLoad(pool, {
@@ -209,12 +209,12 @@ class LoadJob {
   }
 
   /**
-   * A table that this run has made, and that has no row, would stand in the way of the corrected command. If it cannot be dropped, it stays:
-   * the failure that ended the load matters more.
+   * Drops the table that this run has made if it has no row: it would be used as it is by the corrected command. A failure to drop it is
+   * ignored, as the failure that ended the load matters more.
    */
   async #dropCreated(pool: CopyPool): Promise<boolean> {
     const { table, importLog } = this.#made;
-    // One transaction takes back what it has made.
+    // With --atomic, the rollback drops it.
     if (this.#options.atomic || this.#unanswered.rows > 0) return false;
     return (await table?.dropIfEmpty(pool, importLog).catch(() => false)) ?? false;
   }
@@ -283,7 +283,7 @@ class LoadJob {
     }
   }
 
-  /** What may be over by the time of another run. */
+  /** Adds a hint to a failure that another run may not meet. */
   #withHint(failure: CliError): CliError {
     const passes = causesOf(failure).some((cause) => cause instanceof CopyError && cause.retryable);
     if (this.#options.resume === undefined || !passes) return failure;
@@ -301,7 +301,7 @@ class LoadJob {
   }
 }
 
-/** What is unknown after a COMMIT without an answer. */
+/** Returns the message of a COMMIT without an answer. */
 function openOutcome(error: unknown): string | undefined {
   return causesOf(error).find((cause) => cause instanceof CopyError && cause.ambiguous)?.message;
 }

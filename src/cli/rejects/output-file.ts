@@ -1,5 +1,5 @@
 /**
- * The one place where the command line opens a file to write to it.
+ * Opens the file of `--rejects`: the only place where the command line opens a file for writing.
  *
  * | what the path names | what happens |
  * |---|---|
@@ -29,14 +29,14 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { isatty, WriteStream as TtyStream } from 'node:tty';
 
-/** For the owner only: what is written may be anybody's data. */
+/** For the owner only: rejects hold data of the input. */
 const MODE = 0o600;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 /** Without O_NONBLOCK, a named pipe would hold the process until somebody reads from it. */
 const EXISTING =
   constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY;
 
-/** What is open. One call after another. */
+/** An open output. Calls must not overlap. */
 export interface Output {
   write(text: string): Promise<void>;
   /** Resolves when everything is on the disk, or has left the process. */
@@ -48,7 +48,7 @@ type Target =
   | { readonly kind: 'descriptor'; readonly fd: number }
   | { readonly kind: 'device' };
 
-/** The reason why something cannot be written to, for the user. */
+/** Why something cannot be written to, as a message for the user. */
 export class OutputError extends Error {}
 
 export class OutputFile {
@@ -67,7 +67,7 @@ export class OutputFile {
   /**
    * Looks at what is there without touching it.
    *
-   * @throws {OutputError} for what is never written to; otherwise the error of the system
+   * @throws {OutputError} for a kind that is never written to; otherwise the error of the system
    */
   static async check(filePath: string): Promise<OutputFile> {
     const fd = descriptorOf(filePath);
@@ -108,9 +108,9 @@ export class OutputFile {
   }
 
   /**
-   * Opens it, and writes what it is to begin with. A regular file takes the place of the old one only after that.
+   * Opens the output and writes its beginning. A regular file replaces the old one only after that.
    *
-   * @throws {OutputError} for what has become something else meanwhile, and for a pipe without a reader
+   * @throws {OutputError} if the path has become something else meanwhile, or is a pipe without a reader
    */
   async open(begin: (output: Pick<Output, 'write'>) => Promise<void>): Promise<Output> {
     const target = this.#target;
@@ -170,7 +170,7 @@ async function replaceFile(
   name: string,
   begin: (output: Pick<Output, 'write'>) => Promise<void>,
 ): Promise<Output> {
-  // Not made of the name, which may have as many characters as a name can have.
+  // Without the target's name, which may already have the greatest length.
   const next = path.join(folder, `.spillway-${randomBytes(8).toString('hex')}.tmp`);
   const handle = await open(next, NEW_FILE, MODE);
   const output = fileOutput(handle);
@@ -212,7 +212,7 @@ function deviceOutput(filePath: string, isPipe: boolean): Output {
 
 function openDevice(filePath: string, isPipe: boolean): number {
   try {
-    // Does not wait for anybody, as it has O_NONBLOCK.
+    // O_NONBLOCK: does not wait for a reader.
     return openSync(filePath, EXISTING);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -237,7 +237,7 @@ function streamFor(fd: number, found: Stats, isOwn: boolean): Writable {
 }
 
 function streamOutput(stream: Writable, isOwn: boolean): Output {
-  // Each write tells of its own failure.
+  // Each write reports its own failure.
   stream.on('error', () => undefined);
   return {
     write: (text) =>

@@ -7,7 +7,7 @@ import { OutputFile, OutputError, type Output } from './output-file.js';
 import { counted } from '../common/counted.js';
 import type { SourceFile } from '../input/source.js';
 
-/** Lines of earlier runs are written in pieces of about this many characters. */
+/** Characters of earlier runs' lines that are written at a time. */
 const WRITE_LENGTH = 256 * 1024;
 
 /** Passes on the lines that earlier runs of the import have left. */
@@ -35,9 +35,9 @@ export class RejectFile {
   }
 
   /**
-   * Makes sure that it can be written, without touching it.
+   * Checks that the file can be written, without touching it.
    *
-   * @throws {CliError} naming it: it cannot be written, or is one of the files that are read, or one that our own output goes to.
+   * @throws {CliError} naming the file if it cannot be written, is an input, or is standard output or standard error
    */
   static async check(
     filePath: string,
@@ -45,7 +45,7 @@ export class RejectFile {
     { most = Infinity, isStandardOutputTaken = false }: RejectFileOptions = {},
   ): Promise<RejectFile> {
     try {
-      // First, for such a name may be a link, too.
+      // First, as the name of an input may be a link.
       await assertNotInput(filePath, inputs);
       const file = await OutputFile.check(filePath);
       await assertNotOwnOutput(file, isStandardOutputTaken);
@@ -60,7 +60,7 @@ export class RejectFile {
     return this.#count;
   }
 
-  /** Opens what is no plain file, before anything is changed elsewhere. @throws {CliError} */
+  /** Opens a pipe or a device, before anything is changed in the database. @throws {CliError} */
   prepare(): void {
     try {
       this.#file.prepare();
@@ -105,7 +105,7 @@ export class RejectFile {
     }
   }
 
-  /** @throws {CliError} when there are more lines than are bearable */
+  /** @throws {CliError} if there are more lines than `--max-rejects` */
   assertWithinLimit(): void {
     if (this.#count <= this.#most) return;
     throw new CliError(
@@ -113,7 +113,7 @@ export class RejectFile {
     );
   }
 
-  /** Everything has reached the disk. @throws {CliError} */
+  /** Resolves when everything has reached the disk. @throws {CliError} */
   async close(): Promise<void> {
     const output = this.#output;
     if (output === undefined) return;
@@ -144,14 +144,14 @@ export class RejectFile {
 }
 
 /**
- * Each rejected row makes a handful of errors on its way, and their stack traces take most of the time and the memory. From the first record
- * on, errors are made without: a load of which every row is bad is then five times as fast, and takes half the memory.
+ * Turns off stack traces. Each rejected row makes several errors: without traces, a load of which every row is bad is five times as fast
+ * and takes half the memory.
  */
 export function stopTracingErrors(): void {
   Error.stackTraceLimit = 0;
 }
 
-/** By what they are and not by their names. */
+/** Compares files by device and inode, not by name. */
 const isSame = (one: Stats | undefined, other: Stats | undefined): boolean =>
   one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 
@@ -180,7 +180,7 @@ async function assertNotOwnOutput(
     throw new CliError(`--rejects ${path}: is standard error; give /dev/stderr`);
 }
 
-/** Undefined where there is none; why is found out when it is opened. */
+/** Returns undefined if there is no such file; opening it will report why. */
 async function statOf(file: string | number): Promise<Stats | undefined> {
   try {
     return typeof file === 'string' ? await stat(file) : fstatSync(file);

@@ -63,7 +63,7 @@ function jsonOf(value: unknown): string {
   return typeof value === 'object' ? stringify(value)! : JSON.stringify(value);
 }
 
-/** The server's own words without our frame around them: "row 3 of the batch" means nothing to a user of the command line. */
+/** Returns the server's message without the library's frame: "row 3 of the batch" means nothing to a user of the command line. */
 export function messageFor(error: CopyError): string {
   return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message;
 }

@@ -9,7 +9,7 @@ const LIVE_INTERVAL_MS = 200;
 const PLAIN_INTERVAL_MS = 10_000;
 
 export interface ProgressReading {
-  /** How much of the input was read, and how much there is, if that is known. In bytes, or in whatever the total is counted. */
+  /** How much of the input was read, in the unit of `total`, which is undefined if unknown. */
   readonly done: number;
   readonly total: number | undefined;
   readonly metrics: SinkMetrics;
@@ -20,7 +20,7 @@ export interface ProgressReading {
 
 export interface ProgressOptions {
   readonly quiet: boolean;
-  /** How often a line is written where there is no terminal. Default 10 000 ms. */
+  /** Interval of lines without a terminal. Default 10 000 ms. */
   readonly plainIntervalMs?: number;
 }
 
@@ -28,7 +28,7 @@ export interface Progress {
   stop(): void;
 }
 
-/** Reports what `read` tells until it is stopped. Holds neither the process nor the load. */
+/** Reports what `read` returns until it is stopped. Keeps neither the process nor the load waiting. */
 export function startProgress(
   options: ProgressOptions,
   stream: NodeJS.WriteStream,

@@ -1,4 +1,4 @@
-/** What came of a load, for people and as JSON. */
+/** Summarises a load, for people and as JSON. */
 
 import type { SinkMetrics } from '../../api/metrics.js';
 import { showImportId } from '../../postgres/imports/import-id.js';
@@ -11,7 +11,7 @@ import { showTable } from '../args/table-name.js';
 
 export interface LoadOutcome {
   readonly options: LoadOptions;
-  /** The server, as people see it. */
+  /** The server's name for messages. */
   readonly label: string;
   /** Whether a table that this run has made is there. */
   readonly created: boolean;
@@ -25,7 +25,7 @@ export interface LoadOutcome {
   readonly lastRow: RecordPlace | undefined;
   readonly failure: CliError | undefined;
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | undefined;
-  /** `--atomic`: whether the one transaction was committed. True for loads of many. */
+  /** `--atomic`: the transaction was committed. `true` for loads without it. */
   readonly committed: boolean;
   /** Rows that may be in the table beside those that count as loaded: their COMMIT was not answered. */
   readonly rowsUnknown: number;
@@ -49,7 +49,7 @@ interface ImportOutcome {
 
 export interface LoadSummary {
   readonly exitCode: ExitCode;
-  /** Lines for standard error; errors are among them even where the rest is not wanted. */
+  /** Lines for standard error. */
   readonly lines: readonly string[];
   readonly error: string | undefined;
   readonly json: LoadJson;
@@ -70,7 +70,7 @@ export function summarise(outcome: LoadOutcome): LoadSummary {
   };
 }
 
-/** Rows that this run has brought into the table. */
+/** Returns the rows that this run has inserted. */
 function rowsOf({ metrics, committed }: LoadOutcome): number {
   return committed ? metrics.eventsFlushed : 0;
 }
@@ -152,7 +152,7 @@ function inTable(outcome: LoadOutcome): string {
   return ` (${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} loaded)`;
 }
 
-/** A batch whose COMMIT was not answered was loaded again. */
+/** Warns of batches that were loaded again after a COMMIT without an answer. */
 function twiceLine({ rowsUnknown }: LoadOutcome): string {
   const rows = rowsUnknown === 1 ? '1 row' : `${count(rowsUnknown)} rows`;
   return `up to ${rows} may be in the table twice: COMMIT was sent and not answered; --resume ID rules that out`;
@@ -192,7 +192,7 @@ function dropLine(metrics: SinkMetrics): string {
   return `${count(metrics.eventsDropped)} of ${counted(metrics.eventsOffered, 'row')} ${verb} dropped (${reasons.join(', ')})`;
 }
 
-/** The share of each state in the time so far. */
+/** Returns the share of each state in the time so far. */
 export function stateShares(metrics: SinkMetrics): string {
   const entries = Object.entries(metrics.timeInStateMs).filter(([, milliseconds]) => milliseconds >= 0.5);
   const total = entries.reduce((sum, [, milliseconds]) => sum + milliseconds, 0);

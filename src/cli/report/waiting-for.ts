@@ -1,4 +1,4 @@
-/** What a load is waiting for, for its line of progress: the trouble of the last call that is to be made again. */
+/** Says what a load waits for, for the line of progress: the trouble of a failed call that is to be retried. */
 
 import type { SinkEvents } from '../../api/events.js';
 import { CopyError } from '../../postgres/errors/copy-error.js';

@@ -1,11 +1,11 @@
-/** How long the command line waits for a server that says nothing. Batches have the sink's own limits. */
+/** Limits how long the command line waits for the server outside of batches, which have the sink's own limits. */
 
 import { AbortFault, TIMED_OUT, AnswerDeadline } from '../../postgres/connection/answer-deadline.js';
 import { CliError } from '../common/errors.js';
 
-/** For a look-up, or a statement that may have to wait for a lock: as long as a batch may take. */
+/** For a query, or a statement that may wait for a lock: as long as a batch may take. */
 const ANSWER_LIMIT_MS = 60_000;
-/** For the farewell of all connections. */
+/** For closing all connections. */
 const FAREWELL_LIMIT_MS = 2_000;
 
 /** @throws {CliError} without an answer within the limit */
@@ -17,7 +17,7 @@ export async function inTime<Answer>(work: Promise<Answer>, limitMs = ANSWER_LIM
   return answer;
 }
 
-/** Ends soon after the signal, whether the server has answered or not. @throws {AbortFault} without an answer by then */
+/** Waits for `work` until the signal fires. @throws {AbortFault} if there is no answer by then */
 export async function untilStopped<Answer>(signal: AbortSignal, work: Promise<Answer>): Promise<Answer> {
   const answerDeadline = new AnswerDeadline(signal);
   const answer = await answerDeadline.wait(work).finally(() => answerDeadline.end());
@@ -25,7 +25,7 @@ export async function untilStopped<Answer>(signal: AbortSignal, work: Promise<An
   return answer;
 }
 
-/** A server that is silent never closes a connection; the process ends without it. */
+/** Waits for connections to close, but not long: a silent server never closes one. */
 export async function farewell(end: Promise<unknown>): Promise<void> {
   const answerDeadline = new AnswerDeadline(new AbortController().signal);
   await answerDeadline.wait(end, FAREWELL_LIMIT_MS).finally(() => answerDeadline.end());

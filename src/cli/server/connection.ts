@@ -1,4 +1,4 @@
-/** A pool of connections to the destination, and clear words when there is none. `pg` is loaded here, for the commands that need it. */
+/** Connects to the destination, or explains why that failed. `pg` is loaded here, for the commands that need it. */
 
 import type * as Pg from 'pg';
 import { runStatement, statement } from '../../postgres/sql/statement.js';
@@ -97,7 +97,7 @@ async function open(
   });
   // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
   pool.on('error', () => undefined);
-  // Nor is one that is lost between two statements of whoever has it: the next one says so. Without a listener it would end the process.
+  // A client that is lost between two statements reports it with the next one. Without a listener the error would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
   // Its last user may have been ours, and the next one the user's own statement.
   pool.on('acquire', (client) => expectOtherStatements(client));

@@ -1,10 +1,14 @@
 /**
  * Column types for `--create`, from a sample of the input. Pure.
  *
- * A type is chosen only where it gives every value of the sample back as it was, so that codes stay text. Only plain decimals are numbers:
- * `007`, `+1`, `12E4`, `0x1F` and `1_000` stay text. Decimals become `numeric`, which keeps every digit that comes later, zeros at the end
- * included; `.5` becomes 0.5. Types are widened as values come: bigint → numeric, date → timestamp, and whatever has nothing in common →
- * text (or jsonb, beside objects and arrays).
+ * A type is chosen only if it returns every value of the sample as it was written, so that codes stay text. Only plain decimals are
+ * numbers: `007`, `+1`, `12E4`, `0x1F` and `1_000` stay text. Decimals become `numeric`, which keeps all digits; `.5` becomes 0.5.
+ *
+ * A type widens as values come:
+ *
+ * ```text
+ *   bigint ──▶ numeric    date ──▶ timestamp    any two others ──▶ text, or jsonb if one of them is an object or array
+ * ```
  */
 
 import { LosslessNumber } from 'lossless-json';
@@ -16,13 +20,13 @@ export type InferredType =
 export class TypeInference {
   #type: InferredType | undefined;
 
-  /** A field of a text format: everything is written as text, NULL apart. */
+  /** Adds a field of CSV. */
   addText(value: string | null): void {
     if (value === null || this.#type === 'text') return;
     this.#widen(typeOfText(value));
   }
 
-  /** A value of JSON, where text and number are told apart. */
+  /** Adds a value of JSON, in which texts and numbers are distinct. */
   addJson(value: unknown): void {
     if (value === null || value === undefined || this.#type === 'jsonb') return;
     this.#widen(typeOfJson(value));
@@ -66,7 +70,7 @@ const BIGINT_DIGITS = 19;
 const MOST_DIGITS = 131_072;
 const MOST_PLACES = 16_383;
 
-/** A leading zero or plus would be lost, and with it what tells 007 from 7, and an exponent the spelling of a code: then it is no number. */
+/** Returns undefined for a leading zero, a plus or an exponent: as a number, its spelling would be lost. */
 function typeOfNumber(text: string): InferredType | undefined {
   if (/^(?:0|-?[1-9]\d*)$/.test(text)) {
     if (text.length < BIGINT_DIGITS) return 'bigint';

@@ -1,4 +1,4 @@
-/** Looks at the beginning of the input: the header, and a sample of the records. What was read is kept, and loaded with the rest. */
+/** Reads the beginning of the input: the header, and a sample of the records. The chunks are kept and loaded with the rest. */
 
 import { WorkPacer } from '../../common/turn-budget.js';
 import type { LoadOptions } from '../args/options.js';
@@ -13,24 +13,24 @@ import type { Source, SourceChunk, SourceFile } from '../input/source.js';
 import { stopTracingErrors } from '../rejects/reject-file.js';
 import { endOfLine } from '../common/text.js';
 
-/** What is looked at is kept, and so the first record must come within as much as this beside the longest record. */
+/** The preview stays in memory: the first record must begin within this many bytes. */
 const MOST_BYTES_BEFORE = 4 * 1024 * 1024;
 
-/** The sample ends with the first of these, or with the input, but holds a record in any case. */
+/** The sample ends at the first of these limits, but has at least one record. */
 const SAMPLE_RECORDS = 10_000;
 const SAMPLE_BYTES = 4 * 1024 * 1024;
 
 export interface Preview {
   /** The chunks that were read. */
   readonly head: readonly SourceChunk[];
-  /** CSV: the fields' names, from `--columns` or the header; undefined where neither is there. NDJSON: the keys. */
+  /** CSV: the fields' names, from `--columns` or the header; undefined without both. NDJSON: the keys. */
   readonly names: readonly InputName[] | undefined;
 }
 
 /** A name of the input's, which should be a column's. */
 export interface InputName {
   readonly name: string;
-  /** Where it stands; undefined where it comes from `--columns`. */
+  /** File and line of the name; undefined if it comes from `--columns`. */
   readonly file: string | undefined;
   readonly line: number | undefined;
   /** Inferred from the sample, if types were asked for. */
@@ -40,7 +40,7 @@ export interface InputName {
 export interface PreviewNeeds {
   /** Whether the names need types. */
   readonly withTypes: boolean;
-  /** Whether records that cannot be read are passed over, as the load will do; otherwise the first one ends the sample. */
+  /** `true`: skip records that cannot be read, as the load will. `false`: the first one ends the sample. */
   readonly keepsBadRecords?: boolean;
 }
 
@@ -52,7 +52,7 @@ export function previewInput(source: Source, options: LoadOptions, needs: Previe
     : previewNdjson(source, options, needs);
 }
 
-/** A name with what its values have shown so far. */
+/** A column's name with the types of its values so far. */
 class NamedColumn {
   readonly inference = new TypeInference();
   readonly name: string;
@@ -190,7 +190,7 @@ interface Look {
   readonly line: () => number | undefined;
 }
 
-/** Where every record of a chunk is bad, that takes many times as long as reading good ones. */
+/** Parses a chunk in several turns: if every record is bad, it takes many times as long as usual. */
 async function lookInTurns(
   parser: Pick<RecordParser<unknown>, 'begin' | 'step'>,
   chunk: SourceChunk,
@@ -216,7 +216,7 @@ async function readHead(
     try {
       await look(chunk);
     } catch (error) {
-      // What was seen before is enough to begin with; the load will meet the error again, after the rows before it.
+      // Enough was read before the error; the load will meet it again, after the rows before it.
       if (canBegin()) break;
       throw error;
     }

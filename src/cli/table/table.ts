@@ -1,4 +1,4 @@
-/** The table to load into: looked up, made where that was asked for, and held against the input's names. */
+/** The table to load into: finds it, and matches its columns with the input's names. */
 
 import { messageOf, toError } from '../../common/thrown.js';
 import { ClientLease } from '../../postgres/connection/client-lease.js';
@@ -17,7 +17,7 @@ import { cutNames, numbered, serverNames } from './server-names.js';
 
 /** A column of the table that is loaded, with the name that the input has for it. */
 export interface LoadColumn extends TableColumn {
-  /** The table's own name for it: that of the input, cut to the server's longest name. */
+  /** The column's name in the table: that of the input, cut to the server's longest name. */
   readonly columnName: string;
 }
 
@@ -55,7 +55,7 @@ export async function truncateTable(client: CopyClient, table: TableDescription)
   await runStatement(client, truncation(quoteTable(table.schema, table.table)));
 }
 
-/** @throws {CliError} in the server's words */
+/** Runs `use` with a client of the pool. @throws {CliError} with the server's message */
 export async function withClient<Result>(
   pool: CopyPool,
   use: (client: CopyClient) => Promise<Result>,
@@ -72,7 +72,7 @@ export async function withClient<Result>(
   }
 }
 
-/** Errors of ours came without the server, or after its answer. */
+/** Returns whether the server has answered, so that the connection can be used again. */
 function isUsableAfter(error: unknown): boolean {
   if (error instanceof CopyError) return true;
   return error instanceof Error && leavesConnectionUsable(error);
@@ -112,7 +112,7 @@ async function columnNamesFor(
   const columnNames = await withClient(pool, (client) => serverNames(client, given));
   names.forEach((input, index) => {
     const columnName = columnNames[index]!;
-    // The number was given beside another name, which is not in this input: it may be this name that has the number.
+    // `--create` has numbered one of two cut names. The other one is not in this input, so that either column may be meant.
     const twin = numbered(columnName, 2);
     if (columnName === input.name || !existing.has(twin) || columnNames.includes(twin)) return;
     throw atInput(
@@ -153,7 +153,7 @@ export function keyColumns(
   });
 }
 
-/** Says which names the server has cut. */
+/** Returns notes on the names that the server has cut. */
 export function nameNotes(
   name: TableName,
   table: TableDescription,

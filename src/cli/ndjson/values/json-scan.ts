@@ -1,4 +1,4 @@
-/** Reads over a text of JSON without making values of it, however deep it is nested. Accepts what `JSON.parse` accepts. Pure. */
+/** Scans a JSON text without making values of it, at any depth of nesting. Accepts what `JSON.parse` accepts. Pure. */
 
 const TAB = 0x09;
 const LINE_FEED = 0x0a;
@@ -19,12 +19,12 @@ const NINE = 0x39;
 const SLASH = 0x2f;
 const LETTER_E = 0x65;
 const LETTER_U = 0x75;
-/** The bit that makes a letter small. */
+/** The bit that makes a letter lower case. */
 const SMALL = 0x20;
 const ESCAPED = new Set(Buffer.from('"\\/bfnrt'));
 const LITERALS = ['true', 'false', 'null'];
 
-/** What is no JSON, and where: counted from 0. */
+/** A text that is not JSON. @param at offset of the fault */
 export class JsonFault extends SyntaxError {
   override readonly name = 'JsonFault';
 
@@ -41,11 +41,11 @@ export class JsonFault extends SyntaxError {
 export class JsonScan {
   readonly text: string;
   at = 0;
-  /** Whether a writer of JSON would leave what was passed as it is: there was no white space, and no escape that it may not make. */
+  /** The skipped text had no white space, and no escape that a writer of JSON would not make. */
   isCompact = true;
-  /** Whether there was an escape in what was passed. */
+  /** The skipped text had an escape. */
   hasEscapes = false;
-  /** What closes the arrays and objects that are open, the innermost last. */
+  /** Closing characters of the open arrays and objects, the innermost last. */
   readonly #closings: number[] = [];
 
   constructor(text: string) {
@@ -56,7 +56,7 @@ export class JsonScan {
     return new JsonFault(this.text, this.at);
   }
 
-  /** The character that comes next; NaN at the end. */
+  /** Code of the next character; NaN at the end. */
   get next(): number {
     return this.text.charCodeAt(this.at);
   }
@@ -75,7 +75,7 @@ export class JsonScan {
     this.isCompact = false;
   }
 
-  /** Passes a colon or the like, and the white space around it. @throws {JsonFault} */
+  /** Skips one character and the white space around it. @throws {JsonFault} */
   pass(code: number): void {
     this.skipSpace();
     if (this.next !== code) throw this.fault();
@@ -100,7 +100,7 @@ export class JsonScan {
     this.at = at + 1;
   }
 
-  /** A number, `true`, `false`, `null` or a string. @throws {JsonFault} */
+  /** Skips a number, `true`, `false`, `null` or a string. @throws {JsonFault} */
   #skipScalar(): void {
     if (this.next === QUOTE) {
       this.skipString();
@@ -126,7 +126,7 @@ export class JsonScan {
     this.#skipDigits();
   }
 
-  /** At least one. */
+  /** Skips digits. @throws {JsonFault} if there is none */
   #skipDigits(): void {
     const { text } = this;
     let { at } = this;
@@ -151,7 +151,7 @@ export class JsonScan {
     this.pass(COLON);
   }
 
-  /** Any value. Keeps a list of what is open in place of calling itself. @throws {JsonFault} */
+  /** Skips any value. Iterative, so that nesting needs no call stack. @throws {JsonFault} */
   skipValue(): void {
     for (;;) {
       if (this.#opensValue()) continue;
@@ -159,7 +159,7 @@ export class JsonScan {
     }
   }
 
-  /** Passes a value, or the beginning of one: then the next is within it. */
+  /** Skips a scalar or an empty value, or enters one. Returns `true` if it has entered. */
   #opensValue(): boolean {
     const { next } = this;
     if (next !== OPENING_BRACE && next !== OPENING_BRACKET) {
@@ -175,7 +175,7 @@ export class JsonScan {
     return true;
   }
 
-  /** Passes what comes after a value, until the next begins. Returns `true` if the outermost has ended. */
+  /** Skips what follows a value, up to the next value. Returns `true` if the outermost has ended. */
   #endsValues(): boolean {
     const closings = this.#closings;
     while (closings.length > 0) {

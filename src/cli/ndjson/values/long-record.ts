@@ -1,13 +1,13 @@
 /**
- * Long records of JSON. Objects and arrays in them stay text: as values they would take up to 40 times as much memory, and too much time at
- * once. Pure.
+ * Parses long JSON records. Objects and arrays in them stay text: as values they would take up to 40 times as much memory, and too much time
+ * in one turn. Pure.
  */
 
 import { JsonScan } from './json-scan.js';
 import { TextBuilder } from './text-builder.js';
 import { numberAsWritten } from './written-number.js';
 
-/** In characters. Shorter ones can do no harm. */
+/** In characters. Shorter records can do no harm. */
 export const LONG_RECORD = 64 * 1024;
 
 const QUOTE = 0x22;
@@ -17,7 +17,7 @@ const OPENING_BRACKET = 0x5b;
 const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
-/** An object or array, as JSON without white space. Its keys stay in their order, and stay all of them if one comes twice. */
+/** An object or array, as JSON without white space. Its keys keep their order; of equal keys all stay. */
 export class WrittenJson {
   readonly text: string;
 
@@ -33,7 +33,7 @@ export class WrittenJson {
 /** Which keys of a long record are kept: an object of all of them may take a second to fill. */
 export interface SelectedKeys {
   readonly names: ReadonlySet<string>;
-  /** So many others, the first ones: they are refused, or become columns. */
+  /** How many other keys are kept, the first ones: they become columns, or an error. */
   readonly mostOthers: number;
 }
 
@@ -54,7 +54,7 @@ export function parseLongRecord(line: string, kept = ALL_KEYS): unknown {
 }
 
 function readMembers(scan: JsonScan, { names, mostOthers }: SelectedKeys): unknown {
-  // Any key may come, __proto__ too.
+  // No prototype: a key may be `__proto__`.
   const record = Object.create(null) as Record<string, unknown>;
   const others = new Set<string>();
   scan.at += 1;
@@ -68,7 +68,7 @@ function readMembers(scan: JsonScan, { names, mostOthers }: SelectedKeys): unkno
     scan.pass(COLON);
     const isNamed = names.has(key);
     if (!isNamed && others.size < mostOthers) others.add(key);
-    // Of a key that comes twice, the last value counts.
+    // Of equal keys, the last value counts.
     if (isNamed || others.has(key)) record[key] = readValue(scan);
     else scan.skipValue();
     scan.skipSpace();
@@ -118,7 +118,7 @@ function valueOf(text: string, hasEscapes: boolean, isCompact: boolean): unknown
   }
 }
 
-/** The next value of an array of JSON without white space. Escapes that are left are those that JSON's writer makes. */
+/** Reads the next element of an array without white space, whose escapes are those of JSON's writer. */
 export function readElement(scan: JsonScan): unknown {
   const { at } = scan;
   scan.hasEscapes = false;
@@ -132,7 +132,7 @@ function passesCompactString(scan: JsonScan): boolean {
   return scan.isCompact;
 }
 
-/** Without white space, and with no more escapes than JSON's writer makes. */
+/** Removes white space, and all escapes that JSON's writer would not make. */
 function compact(text: string): string {
   const builder = new TextBuilder();
   let from = 0;

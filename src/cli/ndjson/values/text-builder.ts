@@ -1,4 +1,4 @@
-/** A text that is made of many parts: joined a few thousand at a time, for each by itself takes more memory than most of them are long. */
+/** Builds a text of many parts. Joins a few thousand at a time: a string object takes more memory than most parts are long. */
 
 const MAX_PENDING = 4096;
 
@@ -11,7 +11,7 @@ export class TextBuilder {
     if (this.#pending.length >= MAX_PENDING) this.#join();
   }
 
-  /** Of all parts so far, with nothing between them. */
+  /** All parts so far, joined. */
   get text(): string {
     this.#join();
     return this.#joined.join('');

@@ -1,4 +1,4 @@
-/** A long array of JSON for an array column: PostgreSQL's literal is made of the text, without a value for each element. Pure. */
+/** Converts a long JSON array to PostgreSQL's array literal as text, without a value for each element. Pure. */
 
 import { arrayText } from '../../../postgres/encoding/text/array-text.js';
 import { compileEncoder, type ColumnType } from '../../../postgres/encoding/text/text-encoders.js';
@@ -15,9 +15,9 @@ const OPENING_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
 const CLOSING_BRACKET = 0x5d;
 
-/** So many elements become text together. */
+/** Elements that become text together. */
 const SOME_ELEMENTS = 1024;
-/** The server knows six dimensions, and refuses what has more. */
+/** Deeper arrays are not checked here: the server takes six dimensions and rejects the rest. */
 const DEEPEST = 32;
 
 export type ElementField = (value: unknown) => unknown;
@@ -32,7 +32,7 @@ export class WrittenArray {
     this.#literal = literal;
   }
 
-  /** @throws {ValueFault} of an element */
+  /** @throws {ValueFault} for an element that the type does not take */
   toPostgres(): string {
     return this.#literal.of(this.text, 0);
   }
@@ -44,7 +44,7 @@ export class ArrayLiteral {
   readonly #element: ReturnType<typeof compileEncoder>;
   readonly #delimiter: string;
   readonly #isJson: boolean;
-  /** Which numbers are literals as they are: integers of so many digits; any, if that is infinite. */
+  /** Integers of at most so many digits need no change; `Infinity`: no number does. */
   readonly #freeDigits: number;
   readonly #takesTexts: boolean;
 
@@ -68,7 +68,7 @@ export class ArrayLiteral {
     return this.#isLiteral(text) ? bracesFor(text) : this.#written(text, depth);
   }
 
-  /** Whether only the brackets differ from the literal. */
+  /** Returns whether only the brackets differ from the literal. */
   #isLiteral(text: string): boolean {
     if (!this.#takesTexts) return false;
     const most = this.#freeDigits;
@@ -125,7 +125,7 @@ export class ArrayLiteral {
     return builder.text;
   }
 
-  /** Some texts that follow each other, without the comma after them. A call for each would take several times as long. */
+  /** Converts a run of strings, without the comma after them. A call for each would take several times as long. */
   #texts(scan: JsonScan): string {
     const { text, at } = scan;
     for (let count = 1; ; count += 1) {
@@ -135,16 +135,16 @@ export class ArrayLiteral {
     }
     const written = text.slice(at, scan.at);
     const values = JSON.parse(`[${written}]`) as string[];
-    // Such a text is refused by its encoder.
+    // Goes through the encoder, which rejects such a text.
     const mayBeRefused = /\\u(?:0000|d[89a-f])/i.test(written);
     return mayBeRefused
       ? arrayText(values, this.#element, this.#delimiter).slice(1, -1)
       : quoteAll(values, this.#delimiter);
   }
 
-  /** Each element of JSON is its own literal, in quotes. */
+  /** Returns the literal of an array of JSON: each element in quotes. */
   #jsonValues(text: string): string {
-    // Numbers and words need none.
+    // Numbers and literals need no quotes.
     if (!/["[{]/.test(text.slice(1)) && this.#delimiter === ',') return bracesFor(text);
     const builder = new TextBuilder();
     let divider = '{';
@@ -180,14 +180,14 @@ export class ArrayLiteral {
 const DIVIDER = '\0';
 
 const LETTER_N = 0x6e;
-/** By the type's name. */
+/** Digits that need no change, by the type's name. */
 const FREE_DIGITS: ReadonlyMap<string, number> = new Map([
   ['int2', 4],
   ['int4', 9],
   ['int8', 15],
   ...['numeric', 'float4', 'float8', 'text', 'varchar', 'bpchar'].map((name) => [name, Infinity] as const),
 ]);
-/** Beside digits and the minus sign. */
+/** Other characters of numbers, beside digits and the minus sign. */
 const OF_NUMBERS = new Set(Buffer.from('.eE+'));
 
 /** @returns where the quote stands that ends the text; -1 if it has an escape. */
@@ -211,7 +211,7 @@ function isOfArrays(text: string): boolean {
   return false;
 }
 
-/** In bytes, and all at once: a regular expression takes 20 times as long. @param values well-formed, and without U+0000 */
+/** Quotes all values in one pass over bytes: a regular expression takes 20 times as long. @param values well-formed, without U+0000 */
 function quoteAll(values: readonly string[], delimiter: string): string {
   const from = Buffer.from(values.join(DIVIDER));
   const to = Buffer.allocUnsafe(3 * from.length + 2);
@@ -232,7 +232,7 @@ function quoteAll(values: readonly string[], delimiter: string): string {
   return to.toString('utf8', 0, length);
 }
 
-/** With braces for the brackets that are not within a text. */
+/** Replaces the brackets outside strings by braces. */
 function bracesFor(text: string): string {
   const bytes = Buffer.from(text);
   let isText = false;

@@ -10,17 +10,17 @@ export class WrittenNumber extends LosslessNumber {
   }
 }
 
-/** The same for a column that takes no numbers: its encoder meets a number and refuses it, and the file of rejects has it as it is written. */
+/** A number for a column that takes none: its encoder rejects it, and the file of rejects shows it as it is written. */
 export class RejectedNumber extends LosslessNumber {
   toPostgres(): number {
     return Number(this.value);
   }
 }
 
-/** So many characters of a number are quoted. */
+/** Characters of a number that a message quotes. */
 const QUOTED = 40;
 
-/** For a column of integers: a number too long to be one, so that millions of digits need not go to the server and come back in its message. */
+/** A number that is too long for an integer column. Rejected here, so that millions of digits do not go to the server and back. */
 export class OverlongNumber extends WrittenNumber {
   /** @throws {ValueFault} */
   override toPostgres(): never {
@@ -31,7 +31,7 @@ export class OverlongNumber extends WrittenNumber {
   }
 }
 
-/** As a JavaScript number where that is spelled alike. */
+/** Returns a JavaScript number if it is spelled alike, else a `WrittenNumber`. */
 export function numberAsWritten(text: string): unknown {
   const number = Number(text);
   const isKept = String(number) === text && (Number.isSafeInteger(number) || !Number.isInteger(number));
@@ -42,7 +42,7 @@ const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 /** An exponent that adds more zeros makes an integer that no type holds. */
 const MOST_ZEROS = 40;
 
-/** Digits of the same value, without point and exponent: `1.0` is 1, `1e2` is 100. Undefined where it is no integer, or a huge one. */
+/** Returns the digits of an integer without point and exponent: `1.0` is 1, `1e2` is 100. Undefined for others and for huge ones. */
 export function integerText(text: string): string | undefined {
   const match = NUMBER.exec(text);
   if (match === null) return undefined;

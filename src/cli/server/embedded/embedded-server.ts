@@ -87,7 +87,7 @@ const START_ATTEMPTS = 5;
  * Starts a server, or joins the one that already runs on the same persistent directory.
  *
  * @throws {EmbeddedServerError} `ERR_SPILLWAY_EMBEDDED_MISSING` without the package, `ERR_SPILLWAY_EMBEDDED_FAILED` where the server does
- * not start; the message ends with the server's own words.
+ * not start; the message ends with the server's output.
  */
 export async function startEmbeddedServer(options: EmbeddedServerOptions = {}): Promise<EmbeddedServer> {
   const user = await serverUser();
@@ -203,7 +203,7 @@ async function joinRunning(
     }
     if (!(await accepts(running.port))) return undefined;
     return describe(directory, running.port, password, binaries, true, async () => {
-      // Whoever started the server ends it.
+      // The process that has started the server ends it.
     });
   }
 }
