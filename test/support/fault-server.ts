@@ -1,6 +1,6 @@
 /** A PostgreSQL server of a test's own that can be stopped, frozen and started again, on the same address and data. */
 
-import { execFile } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -8,10 +8,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { findEmbeddedBinaries } from '../../src/cli/server/embedded/embedded-binaries.js';
 import {
+  outputOf,
   readPidFile,
   spawnServer,
   stopServer,
-  untilReady,
 } from '../../src/cli/server/embedded/embedded-process.js';
 import { startOwnServer, testedPackage, type TestServer } from './own-server.js';
 
@@ -49,12 +49,22 @@ export async function startFaultServer(settings: Record<string, string> = {}): P
   const user = process.getuid?.() === 0 ? owner : undefined;
   const { postgres } = await findEmbeddedBinaries(directory, user, testedPackage().packageName);
   let end = (): Promise<void> => first.stop();
+  /** The postmaster before the server went down. A killed one leaves its PID file, which says that it is ready. */
+  let downPid: number | undefined;
   let frozen: number[] = [];
 
   const postmaster = async (): Promise<number> => {
     const state = await readPidFile(data);
     if (state === undefined) throw new Error('the server is not running');
     return state.pid;
+  };
+  const untilUp = async (child: ChildProcess, deadline: number): Promise<boolean> => {
+    while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
+      const state = await readPidFile(data);
+      if (state?.ready && state.port === first.port && state.pid !== downPid) return true;
+      await delay(5);
+    }
+    return false;
   };
   const freeze = (pids: number[]): void => {
     // A process that works in the background may have ended since it was listed.
@@ -72,18 +82,24 @@ export async function startFaultServer(settings: Record<string, string> = {}): P
     async goDown(how) {
       const pid = await postmaster();
       const pids = [pid, ...(await childrenOf(pid))];
+      downPid = pid;
       process.kill(pid, STOP_SIGNALS[how]);
       while (pids.some(isAlive)) await delay(5);
     },
     async comeBack() {
-      const { child, log } = await spawnServer(first.directory, first.port, postgres, user, {
-        persistent: true,
-        settings: all,
-      });
-      await log.file.close();
-      end = () => stopServer(child, first.directory, true, user);
-      const outcome = await untilReady(child, data, first.port, performance.now() + LONGEST_START_MS);
-      if (outcome !== 'ready') throw new Error(`the server did not come back: ${outcome}`);
+      const deadline = performance.now() + LONGEST_START_MS;
+      const options = { persistent: true, settings: all };
+      for (;;) {
+        const { child, log } = await spawnServer(first.directory, first.port, postgres, user, options);
+        end = () => stopServer(child, first.directory, true, user);
+        const isUp = await untilUp(child, deadline);
+        const output = isUp ? '' : await outputOf(log);
+        await log.file.close();
+        if (isUp) return;
+        if (performance.now() > deadline) throw new Error(`the server did not come back: ${output}`);
+        // A session that was begun while the server was killed holds the shared memory until it notices.
+        await delay(100);
+      }
     },
     async freezePostmaster() {
       freeze([await postmaster()]);

@@ -53,10 +53,10 @@ test.each([
     await server.goDown(how);
     isDown = true;
     await delay(OUTAGE_MS);
+    // On a busy machine the failures that open the breaker take their time.
+    await until(() => load.stream.getMetrics().breaker !== 'closed' && load.stream.writableNeedDrain);
     // All slots rest, and the producer is held at the high watermark.
-    const { breaker, eventsOffered, bufferSize, inFlight } = load.stream.getMetrics();
-    expect(breaker).not.toBe('closed');
-    expect(load.stream.writableNeedDrain).toBe(true);
+    const { eventsOffered, bufferSize, inFlight } = load.stream.getMetrics();
     await delay(OUTAGE_MS / 4);
     expect(load.stream.getMetrics()).toMatchObject({ eventsOffered, bufferSize, inFlight });
     await server.comeBack();
