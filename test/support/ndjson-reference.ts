@@ -4,7 +4,8 @@ import { NdjsonRows } from '../../src/cli/ndjson/rows/ndjson-rows.js';
 import type { Transcoded } from '../../src/cli/ndjson/copy/transcoder.js';
 import type { TableColumn } from '../../src/postgres/table/catalogue.js';
 import { planLayout } from '../../src/postgres/rows/row-layout.js';
-import { RowWriter, type RowFault } from '../../src/postgres/rows/row-writer.js';
+import type { RowFault } from '../../src/postgres/rows/row-fault.js';
+import { RowWriter } from '../../src/postgres/rows/row-writer.js';
 import type { ColumnType } from '../../src/postgres/encoding/text/text-encoders.js';
 
 export function columnOf(name: string, type: ColumnType | string): TableColumn {

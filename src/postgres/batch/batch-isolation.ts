@@ -14,7 +14,7 @@ import { EncodedRows } from '../rows/encoded-rows.js';
 import { isolate } from '../isolation/isolate.js';
 import type { ByKind, Refusal } from '../isolation/refusal.js';
 import type { CopyClient } from '../protocol/pool.js';
-import type { RowFault } from '../rows/row-writer.js';
+import type { RowFault } from '../rows/row-fault.js';
 import { SentRows } from '../rows/sent-rows.js';
 import { isCancel } from '../errors/sqlstate.js';
 import { sequence, statement, type Statement } from '../sql/statement.js';

@@ -20,7 +20,7 @@ import type { Refusal } from '../isolation/refusal.js';
 import { AbortFault, TIMED_OUT, unlessAborted, type AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
 import { refusalOf } from './row-refusal.js';
-import type { RowFault } from '../rows/row-writer.js';
+import type { RowFault } from '../rows/row-fault.js';
 import type { SentRows } from '../rows/sent-rows.js';
 import { isCancel, isTransactionTimeout } from '../errors/sqlstate.js';
 import { runStatement, sequence, statement, type Statement } from '../sql/statement.js';

@@ -18,7 +18,8 @@ import { EncodedRows, type WrittenLines } from '../rows/encoded-rows.js';
 import { LineTranscoder } from '../encoding/binary/line-transcoder.js';
 import { AbortFault, AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
-import { RowWriter, type RowFault } from '../rows/row-writer.js';
+import type { RowFault } from '../rows/row-fault.js';
+import { RowWriter } from '../rows/row-writer.js';
 import { SentRows } from '../rows/sent-rows.js';
 import { classify, isOfMessageReader, mayLeaveConnectionUsable } from '../errors/sqlstate.js';
 

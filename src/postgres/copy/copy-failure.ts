@@ -8,7 +8,7 @@ import { CopyError, type CopyFailureClass } from '../errors/copy-error.js';
 import type { ErrorPosition } from '../rows/error-position.js';
 import { AbortFault } from '../connection/answer-deadline.js';
 import type { RowLayout } from '../rows/row-layout.js';
-import { RowFault } from '../rows/row-writer.js';
+import { RowFault } from '../rows/row-fault.js';
 import type { SentRows } from '../rows/sent-rows.js';
 import { classify, isSaidOfValues, isSqlState } from '../errors/sqlstate.js';
 

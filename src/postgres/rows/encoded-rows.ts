@@ -5,7 +5,8 @@ import { CHUNK_BYTES } from '../encoding/text/chunk-writer.js';
 import { groupRows, type AbsentGroup } from '../merge/absent-values.js';
 import type { CopyFormat } from '../merge/copy-plan.js';
 import type { RowLayout } from './row-layout.js';
-import { RowWriter, type RowFault, type ValuesOf } from './row-writer.js';
+import type { RowFault } from './row-fault.js';
+import { RowWriter, type ValuesOf } from './row-writer.js';
 
 /** Each row is one line, as the server counts them. */
 export interface WrittenLines {

@@ -1,12 +1,6 @@
-/** Rows into chunks, by a layout. What it cannot write is a fault of one row, named by its place and column. */
+/** Writes rows into chunks, by a layout. A value that it cannot write is a fault of its row, named by place and column. */
 
-import {
-  AbsentRefusal,
-  absentList,
-  DEFAULT_MARKER,
-  MissingColumn,
-  type AbsentValues,
-} from '../merge/absent-values.js';
+import { AbsentRefusal, absentList, MissingColumn, type AbsentValues } from '../merge/absent-values.js';
 import { messageOf, toError } from '../../common/thrown.js';
 import { WorkPacer } from '../../common/turn-budget.js';
 import { show } from '../../guards/validate.js';
@@ -15,27 +9,13 @@ import { CHUNK_BYTES, ChunkWriter } from '../encoding/text/chunk-writer.js';
 import type { BinaryFormat } from './copy-format.js';
 import type { RowLayout } from './row-layout.js';
 import type { ValueEncoder } from '../encoding/text/text-encoders.js';
+import { isNeverRow, isPlain, notRow, RowFault } from './row-fault.js';
 import { ValueFault } from '../encoding/text/value-fault.js';
 
-/** A row that cannot be written. */
-export class RowFault extends Error {
-  override readonly name = 'RowFault';
-  readonly row: number;
-  readonly column: string | undefined;
-  readonly sqlState: string;
-
-  constructor(row: number, column: string | undefined, sqlState: string, message: string, cause?: Error) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.row = row;
-    this.column = column;
-    this.sqlState = sqlState;
-  }
-}
-
-/** The row that an item stands for. What it throws is a fault of that row. */
+/** Returns the row that an item stands for. An error that it throws is a fault of that row. With `only`, just that value is needed. */
 export type ValuesOf = (item: unknown, only?: number, row?: number) => unknown;
 
-/** Where rows are written to, in one format or the other. */
+/** A chunk that rows are written to, in either format. */
 interface RowChunk {
   readonly length: number;
   take(): Buffer;
@@ -62,16 +42,16 @@ export class RowWriter {
   readonly #encoders: readonly FieldEncoder[];
   readonly #mayWalkKeys: boolean;
   readonly #absent: AbsentValues | undefined;
-  /** What the row leaves out, as far as it is written. Undefined: rows have no list. */
+  /** Columns that the row leaves out, as far as it is written. Undefined: rows have no such list. */
   readonly #leftOut: number[] | undefined;
   readonly #isGrouped: boolean;
   #hasLeftOut = false;
   readonly pacer: WorkPacer;
-  /** What the last row leaves out, as `absentList` makes it. Only if rows are sent in groups. */
+  /** Columns that the last row leaves out, as `absentList` returns them. Set only if rows are sent in groups. */
   lastLeftOut = '';
 
   /**
-   * @param faults gathers the rows that cannot be written, in order, and leaves them out. Without it the first one is thrown.
+   * @param faults collects the rows that cannot be written, in order, which are left out. Without it the first one is thrown.
    * @param binary the layout's binary format; undefined: text
    */
   constructor(
@@ -100,7 +80,8 @@ export class RowWriter {
   /**
    * Writes rows from `start` on until a chunk is full, or the turn of the event loop is spent. Returns the next row.
    *
-   * @throws {RowFault} where faults are not gathered @throws {BinaryRefusal} what can only be written as text
+   * @throws {RowFault} if faults are not collected
+   * @throws {BinaryRefusal} a value that can only be written as text
    */
   fill(items: readonly unknown[], start: number): number {
     const writer = this.#writer;
@@ -114,7 +95,7 @@ export class RowWriter {
     return row;
   }
 
-  /** A row has left something out that its list names. */
+  /** True once a row has left out a column that its list names. */
   get hasLeftOut(): boolean {
     return this.#hasLeftOut;
   }
@@ -124,7 +105,7 @@ export class RowWriter {
     return this.#writer.length;
   }
 
-  /** @throws {RowFault} where faults are not gathered */
+  /** @throws {RowFault} if faults are not collected */
   writeRow(items: readonly unknown[], row: number): void {
     const { length } = this.#writer;
     try {
@@ -170,15 +151,15 @@ export class RowWriter {
     writer.startRow();
     try {
       if (this.#mayWalkKeys) {
-        // For as long as keys are the columns' names in their order: engines read the values of such a walk by their places in the object,
-        // where each name of a list has to be looked up anew. That is a fifth of the time that a row takes.
+        // While the keys are the columns' names in their order, engines read the values by their places in the object. To look up each
+        // name of a list instead takes a fifth of the time that a row takes.
         let isWalked = true;
         for (const key in values) {
           if (key !== names[index]) {
             isWalked = false;
             break;
           }
-          // What a getter throws is not to be laid on the value before.
+          // If a getter throws, the value before is not at fault.
           value = undefined;
           value = values[key];
           if (this.#writeField(index, value)) present += 1;
@@ -200,11 +181,11 @@ export class RowWriter {
       throw this.#fault(row, index, value, error);
     }
     this.#endRow();
-    // As many keys as columns, and all of them found: none is left over.
+    // If there are as many keys as columns, and all columns were found, no key is left over.
     if (source !== 'option' && (present !== columns.length || countKeys(values) !== columns.length)) {
       this.#checkKeys(values, row);
     }
-    // Nothing of it was found: then it is perhaps no row at all (a Map, a Date …).
+    // If no column was found, the value may not be a row (a Map, a Date …).
     if (present === 0) this.#checkIsRow(values, row);
     this.#checkHasField(row);
   }
@@ -239,14 +220,14 @@ export class RowWriter {
     this.#checkHasField(row);
   }
 
-  /** Answers whether there is a value: `null` is one. */
+  /** Returns whether there is a value: `null` is one. */
   #writeField(index: number, value: unknown): boolean {
     const writer = this.#writer;
     if (value === null || (value === undefined && this.#absent?.hasDefault[index] !== true))
       writer.writeNull();
     else if (value === undefined) {
       this.#writeAbsent(this.#absent!, index);
-      // A column that its COPY does not name.
+      // The COPY of this row does not name the column.
       if (this.#isGrouped) return false;
     } else this.#encoders[index]!.write(writer, value);
     writer.endField();
@@ -272,13 +253,13 @@ export class RowWriter {
       if (list !== '') this.#hasLeftOut = true;
       const isEmpty = this.#isGrouped && this.#leftOut.length === this.#layout.columns.length;
       this.#leftOut.length = 0;
-      // There is no field whose end would become the row's. See `#checkHasField`.
+      // No field was written whose end could become the end of the row. See `#checkHasField`.
       if (isEmpty) return;
     }
     this.#writer.endRow();
   }
 
-  /** A COPY names at least one column. */
+  /** Refuses a row that leaves out every column: a COPY names at least one. */
   #checkHasField(row: number): void {
     if (!this.#isGrouped || this.lastLeftOut === '') return;
     if (this.lastLeftOut.split(',').length < this.#layout.columns.length) return;
@@ -291,7 +272,7 @@ export class RowWriter {
     );
   }
 
-  /** A plain object may leave out every column. Of anything else at least one must be there, even if undefined. */
+  /** Refuses an object that is not plain and has none of the columns, not even as undefined. */
   #checkIsRow(values: object, row: number): void {
     const isFound = (name: string, mustBeOwn: boolean): boolean =>
       mustBeOwn ? Object.hasOwn(values, name) : name in values;
@@ -313,9 +294,9 @@ export class RowWriter {
   }
 
   /**
-   * Also what a getter, a `toJSON` or a `toPostgres` of the caller's throws is a fault of the row that it stands in.
+   * Returns the fault for what an encoder, or a getter, `toJSON` or `toPostgres` of the caller, has thrown.
    *
-   * @throws {BinaryRefusal} as it came, where the value has no fault: it goes as text
+   * @throws {BinaryRefusal} as it came, if the text encoder takes the value: then the row goes as text
    */
   #fault(row: number, index: number, value: unknown, thrown: unknown): RowFault {
     const { name, typeName, encoder } = this.#layout.columns[index]!;
@@ -333,7 +314,7 @@ export class RowWriter {
   }
 }
 
-/** What the text encoder has against a value. */
+/** Returns the text encoder's error for a value, or undefined if it takes the value. */
 function faultOf(encoder: ValueEncoder, value: unknown): unknown {
   try {
     encoder.write(new ChunkWriter(), value);
@@ -343,51 +324,10 @@ function faultOf(encoder: ValueEncoder, value: unknown): unknown {
   }
 }
 
-/** Bytes and promises: never rows, even where a column has the name of one of their properties (`length`). */
-function isNeverRow(values: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(values);
-  if (prototype === Object.prototype || prototype === null) return false;
-  return (
-    ArrayBuffer.isView(values) ||
-    values instanceof ArrayBuffer ||
-    values instanceof SharedArrayBuffer ||
-    ('then' in values && typeof values.then === 'function')
-  );
-}
-
-/** Also where the object comes from another realm (`node:vm`), whose `Object.prototype` is another. */
-function isPlain(values: object): boolean {
-  const prototype = Object.getPrototypeOf(values) as object | null;
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-function notRow(values: object, row: number): RowFault {
-  const { constructor } = values as { constructor?: unknown };
-  const name = typeof constructor === 'function' ? constructor.name : '';
-  const kind = name === '' ? Object.prototype.toString.call(values).slice(8, -1) : name;
-  const article = /^[AEIO]/i.test(kind) ? 'an' : 'a';
-  const message = `a row must be an object or an array; got ${article} ${kind}`;
-  return new RowFault(row, undefined, '22P02', message);
-}
-
-/** A loop of its own, for engines walk `for … in` over objects of one shape without looking at the keys. */
+/** Counts keys in a loop of its own: engines run `for … in` over objects of one shape without reading the keys. */
 function countKeys(values: object): number {
   let count = 0;
   // eslint-disable-next-line @typescript-eslint/no-unused-vars -- counted, not read
   for (const _key in values) count += 1;
   return count;
-}
-
-/** How one row was sent: its line, or one column's text before escaping. */
-export function sentText(layout: RowLayout, values: unknown, column: string | undefined): string {
-  if (column === undefined) {
-    const writer = new RowWriter(layout);
-    writer.fill([values], 0);
-    return writer.take().toString('utf8').slice(0, -1);
-  }
-  const index = layout.names.indexOf(column);
-  const value: unknown = Array.isArray(values) ? values[index] : (values as Record<string, unknown>)[column];
-  if (value === undefined && layout.absent?.hasDefault[index] === true) return DEFAULT_MARKER;
-  const text = value === null || value === undefined ? null : layout.columns[index]!.encoder.toText(value);
-  return text ?? '\\N';
 }

@@ -1,8 +1,10 @@
-/** The rows of one COPY: which of the batch they are, and how they were sent. Leads from the server's words back to a row. */
+/** The rows of one COPY: which rows of the batch they are, and how they were sent. Finds the row that an error of the server names. */
 
+import { DEFAULT_MARKER } from '../merge/absent-values.js';
 import { findErrorPosition, type ErrorPosition } from './error-position.js';
 import type { RowLayout } from './row-layout.js';
-import { sentText, type RowFault, type ValuesOf } from './row-writer.js';
+import type { RowFault } from './row-fault.js';
+import { RowWriter, type ValuesOf } from './row-writer.js';
 
 export class SentRows {
   /** The items of the batch. */
@@ -13,7 +15,7 @@ export class SentRows {
   readonly #faults: readonly RowFault[];
 
   /**
-   * @param rows places in the batch of those that the COPY was to send; undefined: all
+   * @param rows places in the batch of the rows that the COPY was to send. Undefined: all.
    * @param faults those of them that could not be sent, in order
    */
   constructor(
@@ -39,7 +41,7 @@ export class SentRows {
     return new SentRows(this.layout, this.items, undefined, this.#valuesOf);
   }
 
-  /** From a place in the COPY to the place in the batch. */
+  /** Returns a row's place in the batch. @param place the row's place in the COPY */
   rowAt(place: number): number {
     return this.#rows === undefined ? place : this.#rows[place]!;
   }
@@ -48,16 +50,16 @@ export class SentRows {
     return this.items[row];
   }
 
-  /** One column of a row as the server reads it, or the row's line. @param row its place in the batch */
+  /** Returns one column of a row as the server reads it, or the row's line. @param row its place in the batch */
   textOf(row: number, column: string | undefined): string {
     const item = this.items[row];
     if (this.#valuesOf === undefined) return sentText(this.layout, item, column);
-    // A column that is refused for being NULL need not be among those that are loaded.
+    // A column that the server refuses because it is NULL need not be among those that are loaded.
     const place = column === undefined ? -1 : this.layout.names.indexOf(column);
     return sentText(this.layout, this.#valuesOf(item, place === -1 ? undefined : place, row), column);
   }
 
-  /** The row that the server blames, by its place in the batch. @param where CONTEXT of the server's error */
+  /** Returns the row that the server names, by its place in the batch. @param where CONTEXT of the server's error */
   positionOf(where: unknown): ErrorPosition | undefined {
     const found = findErrorPosition(
       typeof where === 'string' ? where : undefined,
@@ -69,10 +71,24 @@ export class SentRows {
     return found && { ...found, row: this.#rowOfLine(found.row) };
   }
 
-  /** What could not be sent is no line. */
+  /** Returns the row of a line. Rows that could not be sent have no line. */
   #rowOfLine(line: number): number {
     let place = line;
     for (const { row } of this.#faults) if (row <= place) place += 1;
     return this.rowAt(place);
   }
+}
+
+/** Returns how one row was sent: its line, or one column's text before escaping. */
+function sentText(layout: RowLayout, values: unknown, column: string | undefined): string {
+  if (column === undefined) {
+    const writer = new RowWriter(layout);
+    writer.fill([values], 0);
+    return writer.take().toString('utf8').slice(0, -1);
+  }
+  const index = layout.names.indexOf(column);
+  const value: unknown = Array.isArray(values) ? values[index] : (values as Record<string, unknown>)[column];
+  if (value === undefined && layout.absent?.hasDefault[index] === true) return DEFAULT_MARKER;
+  const text = value === null || value === undefined ? null : layout.columns[index]!.encoder.toText(value);
+  return text ?? '\\N';
 }

@@ -4,7 +4,7 @@ import { describeBatchFailure } from '../../../../src/postgres/copy/copy-failure
 import { AbortFault } from '../../../../src/postgres/connection/answer-deadline.js';
 import { planLayout } from '../../../../src/postgres/rows/row-layout.js';
 import { SentRows } from '../../../../src/postgres/rows/sent-rows.js';
-import { RowFault } from '../../../../src/postgres/rows/row-writer.js';
+import { RowFault } from '../../../../src/postgres/rows/row-fault.js';
 
 const type = { kind: 'scalar', name: 'text', category: 'S' } as const;
 const layout = planLayout(

@@ -2,7 +2,8 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { LayoutSource, RowLayout } from '../../../../src/postgres/rows/row-layout.js';
 import { planLayout } from '../../../../src/postgres/rows/row-layout.js';
-import { RowFault, RowWriter } from '../../../../src/postgres/rows/row-writer.js';
+import { RowFault } from '../../../../src/postgres/rows/row-fault.js';
+import { RowWriter } from '../../../../src/postgres/rows/row-writer.js';
 
 function layoutOf(source: LayoutSource, names: readonly string[]): RowLayout {
   const columns = names.map((name) => ({

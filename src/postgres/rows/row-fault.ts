@@ -1,0 +1,43 @@
+/** The fault of a row that cannot be written, and the tests for values that cannot be rows. */
+
+/** A row that cannot be written. */
+export class RowFault extends Error {
+  override readonly name = 'RowFault';
+  readonly row: number;
+  readonly column: string | undefined;
+  readonly sqlState: string;
+
+  constructor(row: number, column: string | undefined, sqlState: string, message: string, cause?: Error) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.row = row;
+    this.column = column;
+    this.sqlState = sqlState;
+  }
+}
+
+/** True for bytes and promises. They are never rows, even if a column has the name of one of their properties (`length`). */
+export function isNeverRow(values: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(values);
+  if (prototype === Object.prototype || prototype === null) return false;
+  return (
+    ArrayBuffer.isView(values) ||
+    values instanceof ArrayBuffer ||
+    values instanceof SharedArrayBuffer ||
+    ('then' in values && typeof values.then === 'function')
+  );
+}
+
+/** True for a plain object, also from another realm (`node:vm`), which has its own `Object.prototype`. */
+export function isPlain(values: object): boolean {
+  const prototype = Object.getPrototypeOf(values) as object | null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+export function notRow(values: object, row: number): RowFault {
+  const { constructor } = values as { constructor?: unknown };
+  const name = typeof constructor === 'function' ? constructor.name : '';
+  const kind = name === '' ? Object.prototype.toString.call(values).slice(8, -1) : name;
+  const article = /^[AEIO]/i.test(kind) ? 'an' : 'a';
+  const message = `a row must be an object or an array; got ${article} ${kind}`;
+  return new RowFault(row, undefined, '22P02', message);
+}
