@@ -37,7 +37,19 @@ export interface FlushContext {
  * `ItemError` names its item; failures that name none are not retried.
  *
  * @example
- * return { success: 2, failed: 1, errors: [new ItemError(0, { cause: error })] };
+ * ```ts
+ * import { BackpressureWritable, ItemError, type FlushResult } from 'spillway';
+ *
+ * const check = async (words: string[]): Promise<FlushResult> => {
+ *   const errors = words.flatMap((word, index) => (word === '' ? [new ItemError(index)] : []));
+ *   return { success: words.length - errors.length, failed: errors.length, errors };
+ * };
+ * const sink = new BackpressureWritable<string>(check, {
+ *   onFailed: (failures) => console.log(`${failures.length} words are empty`),
+ * });
+ * sink.write('');
+ * sink.end('word');
+ * ```
  */
 export interface FlushResult {
   success: number;
@@ -62,7 +74,15 @@ export type DestinationResult =
  * flush function until its promise settles; the array is a copy.
  *
  * @example
- * const sink = new BackpressureWritable<Row>((rows) => db.insertMany(rows));
+ * ```ts
+ * import { BackpressureWritable } from 'spillway';
+ *
+ * const stored: string[] = [];
+ * const sink = new BackpressureWritable<string>(async (words) => {
+ *   stored.push(...words);
+ * });
+ * sink.end('word');
+ * ```
  */
 export interface FlushFunction<T> {
   // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a flush function that returns nothing is the usual case
@@ -77,7 +97,14 @@ export interface FlushFunction<T> {
  * A destination that sends fewer bytes than its items hold gives `sentShare`, too. `batchBytes` then bounds what is sent.
  *
  * @example
- * const sizeOf = Object.assign((row: Row) => 100 + 2 * row.text.length, { sentShare: () => 0.4 });
+ * ```ts
+ * import { BackpressureWritable } from 'spillway';
+ *
+ * const bytesOf = (row: { text: string }) => 100 + 2 * row.text.length;
+ * const sizeOf = Object.assign(bytesOf, { sentShare: () => 0.4 });
+ * const sink = new BackpressureWritable(async () => {}, { maxBufferBytes: 16_000_000, sizeOf });
+ * sink.end({ text: 'first' });
+ * ```
  */
 export interface SizeOf<T> {
   (item: T): number;

@@ -200,9 +200,16 @@ export interface WritableOptions<T> extends SinkOptions<T> {
  * `batchSize` is given.
  *
  * @example
+ * ```ts
+ * import { BackpressureTransform } from 'spillway';
+ *
+ * interface Row {
+ *   name: string;
+ * }
  * new BackpressureTransform<Row>();
  * new BackpressureTransform<Row, string>({ map: (row) => row.name });
  * new BackpressureTransform<Row, Row[]>({ batchSize: 100 });
+ * ```
  */
 export type TransformOptions<In, Out = In> = TransformBufferOptions<In> &
   (SingleOutput<In, Out> | BatchedOutput<In, Out>);

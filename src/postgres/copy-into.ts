@@ -42,8 +42,18 @@ const POOL_SIZE = 10;
  * The pool stays the caller's. Its size bounds the connections, and its 'error' event (an idle client lost) needs the caller's listener.
  *
  * @example
+ * ```ts
+ * import pg from 'pg';
+ * import { BackpressureWritable } from 'spillway';
+ * import { copyInto } from 'spillway/postgres';
+ *
+ * const pool = new pg.Pool();
+ * pool.on('error', console.error);
  * const sink = new BackpressureWritable(copyInto(pool, { table: 'readings' }));
  * sink.write({ sensor: 's1', value: 21.5 });
+ * await sink.drain();
+ * await pool.end();
+ * ```
  * @param pool a `pg.Pool`
  * @throws {InvalidOptionError} a wrong option, or a pool that cannot be used. The table itself is looked up by the first batch.
  */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,9 +29,17 @@ const GUIDES = [
   'src/postgres/encoding/README.md',
 ];
 
-/** The TypeScript blocks of the README and the guides, each with the heading that it stands under. */
+/** The TypeScript blocks of the README, the guides and the docstrings, each with the heading or the file that it stands under. */
 function examples(): Example[] {
-  return GUIDES.flatMap(examplesOf);
+  const sources = readdirSync(path.join(root, 'src'), { encoding: 'utf8', recursive: true });
+  const files = sources.filter((file) => file.endsWith('.ts')).sort();
+  return [...GUIDES.flatMap(examplesOf), ...files.flatMap(docstringExamplesOf)];
+}
+
+function docstringExamplesOf(file: string): Example[] {
+  const source = readFileSync(path.join(root, 'src', file), 'utf8');
+  const blocks = source.matchAll(/^ *\* ```ts\n((?: *\*.*\n)*?) *\* ```$/gm);
+  return [...blocks].map((block) => ({ section: file, code: block[1]!.replaceAll(/^ *\* ?/gm, '') }));
 }
 
 function examplesOf(file: string): Example[] {
@@ -43,7 +51,7 @@ function examplesOf(file: string): Example[] {
   });
 }
 
-describe('every TypeScript example of the README and the guides', () => {
+describe('every TypeScript example of the README, the guides and the docstrings', () => {
   const database = useTestDatabase();
   const all = examples();
   let work: string;
