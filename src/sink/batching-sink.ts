@@ -84,8 +84,10 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
   admit(item: T, bytes: number): Outcome {
     const isFirst = this.queue.ledger.queued === 0;
     const outcome = this.queue.admit(item, bytes);
-    if (outcome === 'admitted') this.#onAdmitted(isFirst);
-    else if (outcome === 'full' && this.#phase === 'aborted') {
+    if (outcome === 'admitted') {
+      if (this.#failure === undefined) this.#scheduler.onAdmitted(isFirst);
+      else this.#failAdmitted(this.#failure);
+    } else if (outcome === 'full' && this.#phase === 'aborted') {
       // `shed` or `sizeOf` has ended the sink: what was to wait is returned with the others.
       this.returnToCaller(item);
       return 'dropped';
@@ -93,11 +95,10 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
     return outcome;
   }
 
-  #onAdmitted(isFirst: boolean): void {
-    if (this.#phase !== 'aborted') return this.#scheduler.onAdmitted(isFirst);
-    // A listener has ended the sink since the item arrived.
+  /** A listener has ended the sink since the item arrived. */
+  #failAdmitted(failure: Error): void {
     this.#scheduler.schedule();
-    this.#settlements.failAdmitted(this.#failure!);
+    this.#settlements.failAdmitted(failure);
   }
 
   /** Returns an item that waits to the caller: the sink has ended while it was being decided on. */
@@ -281,10 +282,6 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
   }
 
   // ── SchedulerHost: when a batch is due ──
-
-  get deliveryCount(): number {
-    return this.#inFlight.count;
-  }
 
   get isFlushAwaited(): boolean {
     return this.#waiters.isFlushAwaited;

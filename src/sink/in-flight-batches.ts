@@ -51,10 +51,6 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
 
   // ── what can be read ──
 
-  get count(): number {
-    return this.#deliveries.size;
-  }
-
   get errors(): StageErrors {
     return this.#parts.queue.errors;
   }
@@ -101,10 +97,12 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
     permits.onLaunch(delivery.first);
     // Before it begins: the flush function may abort everything at once.
     this.#deliveries.set(delivery, undefined);
+    scheduler.deliveryCount = this.#deliveries.size;
     // `run` never rejects: failures go to `fail`.
     void delivery.run().then(() => {
       const onEnd = this.#deliveries.get(delivery);
       this.#deliveries.delete(delivery);
+      scheduler.deliveryCount = this.#deliveries.size;
       onEnd?.();
       this.#host.onSlotFree();
     });

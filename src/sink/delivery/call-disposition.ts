@@ -1,36 +1,23 @@
-/** What a call has made of a batch. */
+/** What happens to the items of a batch after a call. */
 
 import { messageOf } from '../../common/thrown.js';
 import type { BackpressureError, StageErrors } from '../../api/errors.js';
 import type { FailedItem } from '../../api/options.js';
+import type { Failure } from './batch-items.js';
 import type { CallOutcome } from './flush-call.js';
 
-/** An item that failed, with its place in the call. */
-export interface Failure<T> {
-  place: number;
-  failed: FailedItem<T>;
-}
-
-/** What is to be done after a call. */
 export interface CallDisposition<T> {
   /** Failed for good. */
   failures: Failure<T>[];
-  /** So many of `failures` did arrive, as the destination told; which ones is not known. */
+  /** How many of `failures` did arrive, by the count of the flush function's result; which ones is not known. */
   countedFlushed: number;
-  /** Called once more; failed with this, should it not come to that. */
+  /** Called once more. Each holds the failure that it settles with if no call follows. */
   retried: Failure<T>[];
-}
-
-/** A call has failed for all items alike. */
-export interface WholeFailure {
-  error: Error;
-  ambiguous: boolean;
-  isRetried: boolean;
 }
 
 export const SETTLED: CallDisposition<never> = { failures: [], countedFlushed: 0, retried: [] };
 
-/** Nothing is to be done for single items. */
+/** No item needs to be looked at. */
 export function isPlainSuccess(outcome: CallOutcome): boolean {
   return outcome.kind === 'answered' && outcome.answer === undefined;
 }
@@ -47,14 +34,14 @@ export function inBatchOrder<T>(failures: Failure<T>[]): FailedItem<T>[] {
   return ordered.map(({ failed }) => failed);
 }
 
-/** What the stream fails with where nobody takes the items. */
+/** The error that the stream fails with if no `onFailed` takes the items. */
 export function flushFailed(
   failures: FailedItem<unknown>[],
   attempts: number,
   errors: StageErrors,
 ): BackpressureError {
   const cause = failures[0]!.error;
-  // The sink's own (a timeout, an answer that does not add up) say what is wrong. Another sink's, into which this one flushes, is a cause.
+  // The sink's own error (a timeout, a wrong result) says what is wrong. An error of another sink, into which this one flushes, is a cause.
   if (errors.owns(cause)) return cause;
   const items = failures.map((failed) => failed.item);
   const calls = attempts === 1 ? '' : ` after ${attempts} attempts`;

@@ -37,8 +37,6 @@ interface Permits {
 export interface SchedulerHost {
   /** Batches may be launched: started, and neither stopped nor aborted. */
   readonly isRunning: boolean;
-  /** How many batches are in flight. */
-  readonly deliveryCount: number;
   /** A caller of `flush()` waits for the oldest queued item. */
   readonly isFlushAwaited: boolean;
   /** Runs before each scheduled pump. */
@@ -57,6 +55,8 @@ export class FlushScheduler<T> {
   readonly limits: Readonly<SinkLimits>;
   /** `limits.batchBytes` as `sizeOf` measures it. */
   #batchBytes = 0;
+  /** How many batches are in flight. A field, because every admission reads it. */
+  deliveryCount = 0;
   /** While draining, everything is flushed without delay. */
   isDraining = false;
   #isPumpScheduled = false;
@@ -91,7 +91,7 @@ export class FlushScheduler<T> {
   }
 
   get #areSlotsBusy(): boolean {
-    return this.#host.deliveryCount >= this.limits.concurrency;
+    return this.deliveryCount >= this.limits.concurrency;
   }
 
   // ── admission ──
@@ -116,7 +116,7 @@ export class FlushScheduler<T> {
    * @param isFirst the queue was empty before
    */
   onAdmitted(isFirst: boolean): void {
-    if (this.#isPumpScheduled || this.#areSlotsBusy) return;
+    if (this.#isPumpScheduled || this.deliveryCount >= this.limits.concurrency) return;
     const { queued, queuedBytes } = this.#queue.ledger;
     // A drain or a caller of `flush()` was taken into account when the first of the queued items came.
     const isFull = queued >= this.limits.batchSize || queuedBytes >= this.#batchBytes;
@@ -226,13 +226,7 @@ export class FlushScheduler<T> {
     if (this.#control === undefined) return undefined;
     let hasRetried = false;
     for (const { launch } of others) if (launch!.isRetried) hasRetried = true;
-    return this.#control.onLaunch(
-      taken,
-      this.#queue.ledger,
-      isFull,
-      this.#host.deliveryCount + 1,
-      hasRetried,
-    );
+    return this.#control.onLaunch(taken, this.#queue.ledger, isFull, this.deliveryCount + 1, hasRetried);
   }
 
   /** Learns from a call of the flush function. `launch` is given for the first call of a batch. */
