@@ -15,8 +15,6 @@ const LONG_FILES = new Set([
   'postgres/copy-into.ts',
   'postgres/rows/row-writer.ts',
   'settings/resolve-sink.ts',
-  'sink/batching-sink.ts',
-  'sink/delivery/delivery.ts',
   'stream/backpressure-transform.ts',
   'stream/backpressure-writable.ts',
   'stream/write/write-side.ts',
