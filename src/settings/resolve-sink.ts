@@ -39,7 +39,7 @@ import {
 } from '../guards/validate.js';
 import { BackpressureStrategy } from '../api/states.js';
 
-interface ResolvedRetry {
+export interface ResolvedRetry {
   attempts: number;
   minDelayMs: number;
   maxDelayMs: number;

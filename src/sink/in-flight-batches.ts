@@ -27,7 +27,7 @@ export interface InFlightHost {
 }
 
 /** What a batch in flight needs from the rest of the sink. */
-export interface InFlightParts<T> {
+interface InFlightParts<T> {
   flush: FlushFunction<T>;
   settings: ResolvedSink<T>;
   queue: AdmissionQueue<T>;

@@ -9,7 +9,7 @@ import { failuresOf, SettlementLog, type WeighedItems } from './settlement-log.j
 import { UnsettledItems, type Part } from './unsettled-items.js';
 
 /** Who is notified of single outcomes: the listeners of a stream or controller. */
-export interface SettlementObserver<T> {
+interface SettlementObserver<T> {
   observesDrops(): boolean;
   onDrop(item: T, reason: DropReason): void;
   onFailed(failures: FailedItem<T>[]): void;
