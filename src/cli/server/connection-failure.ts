@@ -1,4 +1,4 @@
-/** Why no server could be reached, in one line. Pure. */
+/** Explains in one line why no server could be reached. Pure. */
 
 import { oneLine } from '../common/errors.js';
 import { isTimeout } from './session/attempts.js';
@@ -19,7 +19,7 @@ const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'cannot be reached: permission denied',
 };
 
-/** Of several servers, each with its reasons. A database is named when there is one server only. */
+/** Returns each server with its reasons. The database is named if there is only one server. */
 export function connectionFailure(
   error: unknown,
   settings: ConnectionSettings,
@@ -35,7 +35,7 @@ export function connectionFailure(
     const known = reasons.get(label) ?? new Set();
     reasons.set(label, known.add(whyNotConnected(cause, settings)));
   }
-  // A server without TLS says so first, and the reason why it cannot be used without TLS comes after.
+  // A missing TLS is reported first, and the more useful reason, why it fails without TLS, after it.
   return [...reasons]
     .map(([label, causes]) => {
       const place = reasons.size === 1 ? `${label}/${settings.database}` : label;

@@ -15,22 +15,21 @@ import { readSettings, type ConnectionSettings } from './conninfo/settings.js';
 import { createServerPool } from './server-pool.js';
 import { readTlsMaterial } from './session/tls-material.js';
 
-/** When neither `connect_timeout` nor PGCONNECT_TIMEOUT is given; for each address. */
+/** Default of `connect_timeout`, for each address. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface Connection {
   readonly pool: Pg.Pool;
-  /** What people see of it: the server that is really used. */
+  /** The server that is used, for messages. */
   readonly label: string;
-  /** Ends all connections and, where it was started here, the embedded server. */
+  /** Ends all connections, and the embedded server if this process has started it. */
   close(): Promise<void>;
 }
 
 /**
- * Connects, and makes sure by one round trip that the server can be used.
+ * Connects, and checks by one round trip that the server can be used.
  *
- * @throws {CliError} in words: a package is missing, a setting is wrong, the server cannot be reached, or it refuses user, password or
- * database.
+ * @throws {CliError} if a package is missing, a setting is wrong, the server cannot be reached, or it refuses user, password or database
  */
 export async function connect(
   destination: Destination,
@@ -69,7 +68,7 @@ export async function connect(
   }
 }
 
-/** Variables that are about the session, not about which server it is with. */
+/** Returns the variables that concern the session, not the choice of a server. */
 function sessionVariables(environment: Environment): Environment {
   const names = [
     'PGTZ',
@@ -95,7 +94,7 @@ async function open(
     max,
     connectionTimeoutMillis: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
   });
-  // An idle connection that is lost is no failure yet: the next query opens another, or says what is wrong.
+  // Losing an idle connection is not a failure yet: the next query opens another, or reports what is wrong.
   pool.on('error', () => undefined);
   // A client that is lost between two statements reports it with the next one. Without a listener the error would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
@@ -117,7 +116,7 @@ async function open(
       },
     );
   } catch (error) {
-    // Not waited for: the end of a pool never comes where the attempt to connect threw.
+    // Not awaited: after a failed attempt to connect, the pool's end may never come.
     void pool.end().catch(() => undefined);
     await stop();
     const reason = connectionFailure(error, settings, pool.target?.host);
@@ -125,7 +124,7 @@ async function open(
   }
   return {
     pool,
-    // Where the first server was lost, it is the next one's.
+    // A getter: after a failover it is another server.
     get label() {
       return label ?? `${hostLabel(pool.target!.host)}/${settings.database}`;
     },
@@ -136,7 +135,7 @@ async function open(
 async function loadPg(): Promise<typeof Pg> {
   const forget = showNavigator();
   try {
-    // Loaded together: a load that finds only one of them would fail at its first batch.
+    // Loaded together: with only one of them, a load would fail at its first batch.
     const [pg] = await Promise.all([import('pg'), import('pg-copy-streams')]);
     return pg.default as unknown as typeof Pg;
   } finally {
@@ -145,10 +144,12 @@ async function loadPg(): Promise<typeof Pg> {
 }
 
 /**
- * As it loads, node-postgres asks `navigator` where it runs, and where there is none, as in Node.js 20, tries a `Response`: for which Node.js
- * loads all that it has for `fetch`. That would be a seventh of the time that the program takes to start.
+ * Defines `navigator` while node-postgres is loaded, to save a seventh of the start-up time.
  *
- * @returns what takes it away again
+ * node-postgres reads `navigator` to find out where it runs. Without it, as in Node.js 20, it makes a `Response`, for which Node.js loads
+ * all of `fetch`.
+ *
+ * @returns a function that removes it
  */
 function showNavigator(): () => void {
   if ('navigator' in globalThis) return () => undefined;

@@ -1,4 +1,4 @@
-/** Which server to talk to. Decided from `--to` and the environment; the decision may hold a password and is never printed. */
+/** Decides which server to use, from `--to` and the environment. The result may hold a password and is never printed. */
 
 import { UsageError } from '../common/errors.js';
 import { parseConnectionString, type Environment } from './conninfo/settings.js';
@@ -14,7 +14,7 @@ export type Destination =
 const SERVER_VARIABLES = ['PGHOST', 'PGHOSTADDR', 'PGPORT', 'PGDATABASE', 'PGUSER', 'PGSERVICE'] as const;
 
 /**
- * `--to`, else `DATABASE_URL`, else the `PG*` variables. There is no further default: a command never picks a server by itself.
+ * Returns the server of `--to`, else `DATABASE_URL`, else the `PG*` variables. There is no other default: a command never picks a server.
  *
  * @throws {UsageError} when nothing names a server, or what names it cannot be read. The message never contains the text, which may hold
  * a password.
@@ -44,7 +44,7 @@ function fromFlag(to: string): Destination {
   return { kind: 'embedded', dataDirectory: embedded[1] };
 }
 
-/** Read once here, so that a wrong text is reported before any file is opened. */
+/** Parses the text once here, so that a wrong one is reported before any file is opened. */
 function fromText(text: string, where: '--to' | 'DATABASE_URL'): Destination {
   parseConnectionString(text, where);
   return { kind: 'server', text, where };

@@ -14,7 +14,7 @@ import { findUntrusted } from './embedded-trust.js';
 /** The role that owns the server. */
 export const USER = 'postgres';
 
-/** Somebody else could put a link in the place of what is made there. */
+/** @throws {EmbeddedServerError} if another user could put a link in place of what is made there */
 export async function assertTrusted(directory: string): Promise<void> {
   const folder = process.getuid?.() === 0 ? await findUntrusted(directory) : undefined;
   if (folder === undefined) return;
@@ -24,7 +24,7 @@ export async function assertTrusted(directory: string): Promise<void> {
   );
 }
 
-/** Folders of runs that were killed while they made them, and whose guard was killed, too. */
+/** Deletes the folders of runs that were killed together with their guard. */
 export async function removeLeftOvers(
   parent: string,
   prefix: string,
@@ -43,7 +43,7 @@ export async function removeLeftOvers(
   }
 }
 
-/** The password of the server whose data are in `directory`, or nothing where there are none yet. */
+/** Returns the password of the server whose data are in `directory`; undefined if there are none. */
 export async function storedPassword(directory: string): Promise<string | undefined> {
   const initialised = await lstat(path.join(directory, 'data', 'PG_VERSION')).then(
     () => true,
@@ -66,7 +66,7 @@ export async function storedPassword(directory: string): Promise<string | undefi
   }
 }
 
-/** Makes data and password in a new folder and moves it into place whole, so that an interrupted run leaves nothing that looks finished. */
+/** Makes data and password in a new folder, and renames it when complete: an interrupted run leaves nothing that looks finished. */
 export async function createPersistent(
   directory: string,
   binaries: EmbeddedBinaries,
@@ -99,7 +99,7 @@ export async function createPersistent(
   }
 }
 
-/** Hands the password from standard input to initdb, through a pipe of this user's own: it is never in a file or an argument. */
+/** Passes the password from standard input to initdb through a pipe: it is never in a file or an argument. */
 const INITDB = 'IFS= read -r password; printf "%s\\n" "$password" | "$@" --pwfile=/dev/stdin';
 
 /** Makes the data in the folder `data` of `directory`, which belongs to the server's user; returns the new password. */

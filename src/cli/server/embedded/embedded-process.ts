@@ -28,7 +28,7 @@ kill "$guard" 2>/dev/null
 exit "$status"
 `;
 
-/** What a running server writes about itself into `postmaster.pid`. */
+/** Reads `postmaster.pid`. Returns undefined unless a running server serves from these data. */
 export async function readPidFile(
   data: string,
 ): Promise<{ pid: number; port: number; ready: boolean } | undefined> {
@@ -40,7 +40,7 @@ export async function readPidFile(
   return { pid, port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' };
 }
 
-/** The folder is the server's user's, who may have put anything there: no link is followed, nothing is waited for. */
+/** Reads the beginning of a file in a folder that others may write: follows no link, and waits for nothing. */
 async function readHead(name: string): Promise<string> {
   const file = await open(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
@@ -52,8 +52,8 @@ async function readHead(name: string): Promise<string> {
 }
 
 /**
- * A server stands in its data folder, as its owner. After a crash another process may bear the number in the file. Where the system does
- * not tell (anywhere but on Linux), the file is believed; that the server knows the password is proved when somebody connects.
+ * Checks that the process works in the data folder as its owner: after a crash, another process may have the number in the file. Without
+ * `/proc` the file is trusted; a client's login then proves that the server knows the password.
  */
 async function servesFrom(pid: number, data: string): Promise<boolean> {
   try {
@@ -90,13 +90,13 @@ export async function accepts(port: number): Promise<boolean> {
   }
 }
 
-/** The log stays open while the server starts, for a temporary directory may be gone before it is read. */
+/** The open log of a starting server: its temporary directory may be gone before the log is read. */
 export interface ServerLog {
   readonly file: FileHandle;
   readonly start: number;
 }
 
-/** Never through a link. For a temporary server, while its folder still belongs to the caller. */
+/** Opens the log, never through a link. A temporary server's folder must still belong to the caller. */
 export function openLog(directory: string): Promise<FileHandle> {
   const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
   return open(path.join(directory, 'server.log'), O_APPEND | O_CREAT | O_NOFOLLOW | O_RDWR, 0o600);
@@ -122,7 +122,7 @@ export async function spawnServer(
   };
   const server = [postgres, '-D', path.join(directory, 'data')];
   for (const [name, value] of Object.entries(settings)) server.push('-c', `${name}=${value}`);
-  // A temporary server is thrown away: it need not write what it has in memory before it ends.
+  // A temporary server's data are deleted: it need not write its memory to disk before it ends.
   const ending = options.persistent ? ['INT', ''] : ['QUIT', directory];
   const child = spawn('/bin/sh', ['-c', GUARD, 'spillway-embedded-server', ...ending, ...server], {
     cwd: '/',
@@ -139,7 +139,7 @@ export async function spawnServer(
   return { child, log: { file, start } };
 }
 
-/** What the server wrote since it was started. */
+/** Returns what the server has written since it was started. */
 export async function outputOf({ file, start }: ServerLog): Promise<string> {
   const { size } = await file.stat();
   const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(1, size - start)), { position: start });
@@ -161,7 +161,7 @@ export async function untilReady(
   return 'exited';
 }
 
-/** Deletes a folder as the user that it belongs to: what is put in the way meanwhile leads no further than that user's own rights. */
+/** Deletes a folder as its owner, so that a link that is put in it meanwhile gives no more rights than the owner has. */
 export async function removeTree(directory: string, user: ServerUser | undefined): Promise<void> {
   const child = spawn('/bin/sh', ['-c', 'exec rm -rf -- "$1"', 'spillway-remove', directory], {
     cwd: '/',

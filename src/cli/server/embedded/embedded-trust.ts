@@ -1,4 +1,4 @@
-/** Which folders and links the embedded server may rely on: somebody else could put their own files in the others. */
+/** Finds folders and links that the embedded server must not rely on, as other users could put their own files there. */
 
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
@@ -14,9 +14,9 @@ const OTHERS_WRITE = 0o002;
 const STICKY = 0o1000;
 
 /**
- * Finds the first folder on the way to `directory` in which somebody else could put a link or another folder in place of ours. Folders that
- * are not there yet are made by us. A sticky folder (`/tmp`) protects what is ours in it. For root: everybody else has no more rights than
- * the one who could do so.
+ * Returns the first folder above `directory` in which another user could replace our folder by a link. For root only.
+ *
+ * A folder that does not exist is made by us. A sticky folder (`/tmp`) protects our entries in it.
  */
 export async function findUntrusted(directory: string): Promise<string | undefined> {
   for (const folder of pathsTo(directory)) {
@@ -25,7 +25,7 @@ export async function findUntrusted(directory: string): Promise<string | undefin
       throw error;
     });
     if (found === undefined) return undefined;
-    // Its target has owners of its own.
+    // The target of a link has an owner of its own.
     if (found.isSymbolicLink()) {
       if (found.uid !== 0) return folder;
       return findUntrusted(path.join(await realpath(folder), path.relative(folder, directory)));
@@ -39,7 +39,7 @@ function isOpen({ mode, gid }: { mode: number; gid: number }): boolean {
   return (mode & OTHERS_WRITE) !== 0 || ((mode & GROUP_WRITES) !== 0 && gid !== 0);
 }
 
-/** Whether a path, without links, is `root` or within it. */
+/** Returns whether a path without links is `root` or within it. */
 export function isWithin(root: string, file: string): boolean {
   const relative = path.relative(root, file);
   return relative !== '..' && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative);

@@ -1,16 +1,19 @@
 /**
- * Which connection is tried next, as in libpq. Pure.
+ * Decides which connection is tried next, as libpq does. Pure.
  *
- * A host that cannot be reached makes way for its next address, then for the next host. A refusal by a server that was reached (a wrong
- * password, an unknown database) is final; only `sslmode` allow and prefer try the same server again, with TLS or without. A server that
- * is starting up or shutting down makes way for the next host.
+ * | failure | next |
+ * |---|---|
+ * | the address cannot be reached | the host's next address, then the next host |
+ * | the server refuses (wrong password, unknown database), or TLS fails | `sslmode` allow and prefer: the same server with the other encryption; else none |
+ * | the server is starting up or shutting down | the next host |
+ * | an error of this side, such as a missing password | none |
  */
 
 import type { SessionAttributes, SslMode } from '../conninfo/settings.js';
 
 export type Encryption = 'plain' | 'tls';
 
-/** The ways to reach one address, in their order. */
+/** Returns the encryptions to try with one address, in order. */
 export function encryptions(mode: SslMode, isSocket: boolean): readonly Encryption[] {
   if (isSocket) return ['plain'];
   switch (mode) {
@@ -32,7 +35,7 @@ export function encryptions(mode: SslMode, isSocket: boolean): readonly Encrypti
  * - `tls`: reached, but TLS was refused or failed
  * - `refused`: the server's own error
  * - `unavailable`: the server's own error, that it is starting up or shutting down
- * - `fatal`: an error of this side: no password, a way of authentication that is not allowed
+ * - `fatal`: an error of this side: no password, a method of authentication that is not allowed
  */
 export type FailureKind = 'unreachable' | 'tls' | 'refused' | 'unavailable' | 'fatal';
 
@@ -81,7 +84,7 @@ function isTlsFailure(code: unknown, message: string): boolean {
 
 export type NextStep = 'other-encryption' | 'next-address' | 'next-host' | 'stop';
 
-/** @param isLastEncryption `true` when the address has no other way left */
+/** @param isLastEncryption `true` if no other encryption is left for the address */
 export function afterFailure(kind: FailureKind, isLastEncryption: boolean): NextStep {
   switch (kind) {
     case 'unreachable':

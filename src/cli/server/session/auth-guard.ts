@@ -1,6 +1,7 @@
 /**
- * Holds the server to the ways of authentication that the settings allow: `require_auth` and `channel_binding`. node-postgres answers
- * whatever a server asks for. Requests after the login do not come this far: they break the protocol.
+ * Enforces `require_auth` and `channel_binding` during the login: node-postgres answers every request of a server.
+ *
+ * Requests after the login do not come this far: they break the protocol.
  */
 
 import type { EventEmitter } from 'node:events';
@@ -32,7 +33,7 @@ const METHODS: Readonly<Record<(typeof REQUESTS)[number], AuthMethod>> = {
   authenticationSASLFinal: 'scram-sha-256',
 };
 
-/** Puts itself before the listeners that answer. To be called once they are there: after `client.connect()`. */
+/** Checks each request before node-postgres answers it. Call it after `client.connect()`, when the listeners are there. */
 export function guardAuthentication(connection: GuardedConnection, policy: AuthPolicy): void {
   const state = new AuthState(policy);
   const reject = (reason: string): void => {
@@ -73,7 +74,7 @@ export class AuthState {
     this.#policy = policy;
   }
 
-  /** @returns why the server is not answered */
+  /** Returns why the request is rejected, if it is. */
   request(event: (typeof REQUESTS)[number], mechanisms: readonly string[] = []): string | undefined {
     const method = METHODS[event];
     const { requireAuth, requiresChannelBinding } = this.#policy;
@@ -84,12 +85,12 @@ export class AuthState {
     if (requiresChannelBinding && !this.#isBound) {
       return `channel_binding=require: the server asks for ${METHOD_NAMES[method]}, without channel binding`;
     }
-    // Password and MD5 are over with their answer; SCRAM only once the server has proved that it knows the password.
+    // Password and MD5 end with our answer; SCRAM when the server has proved that it knows the password.
     this.#isFinished = method !== 'scram-sha-256' || event === 'authenticationSASLFinal';
     return undefined;
   }
 
-  /** The server has accepted the login. */
+  /** Returns why the accepted login is rejected, if it is. */
   accepted(): string | undefined {
     const { requireAuth, requiresChannelBinding } = this.#policy;
     if (requireAuth.isRequired && !this.#isFinished) {

@@ -1,4 +1,4 @@
-/** node-postgres' client with the command line's settings: its start-up packet, its TLS, and the guard over the login. */
+/** node-postgres' client with the command line's settings: start-up packet, TLS, and the guard over the login. */
 
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
@@ -11,17 +11,17 @@ import type { ConnectionSettings } from '../conninfo/settings.js';
 import { isForHost } from './server-name.js';
 import type { TlsMaterial } from './tls-material.js';
 
-/** One way to one server. */
+/** An address of a server, with the encryption to use. */
 export interface Target {
   readonly host: Host;
   readonly password: string | undefined;
-  /** What the name was looked up to; the directory of a socket. */
+  /** The IP address, or the directory of a socket. */
   readonly address: string;
   /** `plain` as soon as a server without TLS has gone on without it: see `goOnInClear`. */
   encryption: Encryption;
 }
 
-/** What node-postgres' types leave out, in 8.11 and since. */
+/** Members of node-postgres' client that its types leave out, since 8.11. */
 interface ClientInside {
   readonly connection: GuardedConnection & ClearConnection;
   enableChannelBinding?: boolean;
@@ -41,11 +41,11 @@ interface ClearConnection {
 
 type ConnectCallback = (error?: Error | null, client?: unknown) => void;
 
-/** As many as a server may ask for. node-postgres' own limit of 100,000 refuses servers that psql can use. */
+/** Most iterations that a server may ask for. node-postgres' limit of 100,000 excludes servers that psql can use. */
 const MOST_SCRAM_ITERATIONS = 10_000_000;
 
 /**
- * @param target is asked for each new client
+ * @param target called for each new client
  * @returns a class for the pool's option `Client`
  */
 export function sessionClientClass(
@@ -86,14 +86,14 @@ export function sessionClientClass(
       }
       let isDone = false;
       void super.connect((error, client) => {
-        // A message that comes with the refused one would be a second answer.
+        // A message that follows a rejected one would call back again.
         if (isDone) return;
         isDone = true;
         // node-postgres leaves the socket open, for example when there is no password.
         if (error) this.connection.stream.destroy();
         callback(error, client);
       });
-      // Whatever is no message of a login ends the connection, before node-postgres' parser throws.
+      // A message that does not belong to a login ends the connection, before node-postgres' parser throws.
       const { connection } = this;
       const guard = (): unknown => GuardedSocket.install(connection.stream, 'startup');
       if (this.spillwayTarget.encryption === 'tls') {
@@ -111,8 +111,8 @@ export function sessionClientClass(
 }
 
 /**
- * As libpq does with `sslmode=prefer`: where the server has no TLS, the session begins on the connection that asked for it. node-postgres
- * would give that up, and another one would have to be made.
+ * Continues without TLS on the same connection if the server has none, as libpq does with `sslmode=prefer`. node-postgres would close it,
+ * and another one would be needed.
  */
 function goOnInClear(client: ClientInside, target: Target): void {
   const { connection } = client;
@@ -121,7 +121,7 @@ function goOnInClear(client: ClientInside, target: Target): void {
   if (connection.attachListeners === undefined || answers.length !== 1) return;
   stream.removeAllListeners('data');
   stream.once('data', (answer) => {
-    // What comes in the same packet came before anything was asked.
+    // More bytes in this packet were sent before our start-up packet: not to be trusted.
     if (answer.toString('latin1') !== 'N') {
       answers[0]!.call(stream, answer);
       return;
