@@ -4,6 +4,14 @@ import { RingBuffer } from './ring-buffer.js';
 /**
  * A first-in-first-out buffer that never holds more than `capacity` items. Every operation is O(1) per item.
  *
+ * @example
+ * ```ts
+ * import { BoundedBuffer } from 'spillway';
+ *
+ * const buffer = new BoundedBuffer<string>(100);
+ * if (!buffer.push('first')) console.log('full');
+ * console.log(buffer.take());
+ * ```
  * @throws InvalidOptionError where `maxSize` is not an integer of at least 1.
  */
 export class BoundedBuffer<T> {

@@ -16,6 +16,15 @@ import { writeLineNow } from './standard-error.js';
  * If a drain of one of the sinks is under way, by a signal or another call, this one joins it: the sink is drained once, both get the same
  * report of it, and the earlier of two timeouts ends it. Called again, it returns the same report again.
  *
+ * @example
+ * ```ts
+ * import { BackpressureWritable, drainAll } from 'spillway';
+ *
+ * const sink = new BackpressureWritable<string>(async () => {});
+ * sink.write('event');
+ * const report = await drainAll([sink], { timeoutMs: 5_000 });
+ * console.log(report.undelivered.length);
+ * ```
  * @param sinks In the order of the pipeline: see `DrainableSinks`.
  * @throws InvalidOptionError for a sink that is none, and for an option that is unknown or out of its range.
  */

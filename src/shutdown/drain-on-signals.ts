@@ -28,6 +28,16 @@ let hasWarnedOfWorker = false;
  * If the process has other listeners for the signal, they get it both times, and to end the process is theirs. A listener that was added
  * since the first signal waits for a second one of the user: it has another `timeoutMs`, at least 10 s, to end the process itself.
  *
+ * @example
+ * ```ts
+ * import { BackpressureWritable, drainOnSignals } from 'spillway';
+ *
+ * const sink = new BackpressureWritable<string>(async () => {});
+ * const stopListening = drainOnSignals([sink], { timeoutMs: 5_000, onDrained: console.log });
+ * // Once the process is to end by itself:
+ * stopListening();
+ * sink.end();
+ * ```
  * @param sinks In the order of the pipeline: see `DrainableSinks`.
  * @returns A function that removes the listeners. A shutdown that is under way goes on.
  * @throws InvalidOptionError for a sink that is none, and for an option that is unknown or out of its range.

@@ -87,6 +87,15 @@ type OnlyIfErased<Parameter> = 0 extends 1 & Parameter ? void : never;
  *
  * A Duplex and not a Transform: Transform ends its readable side as soon as its writable side has finished, with items still in the buffer.
  *
+ * @example
+ * ```ts
+ * import { Readable } from 'node:stream';
+ * import { BackpressureTransform } from 'spillway';
+ *
+ * const source = Readable.from([1, 2, 3]);
+ * const pairs = source.pipe(new BackpressureTransform<number, number[]>({ batchSize: 2 }));
+ * for await (const pair of pairs) console.log(pair); // [1, 2], then [3]
+ * ```
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds overloads for typed events

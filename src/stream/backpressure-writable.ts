@@ -59,6 +59,22 @@ export interface BackpressureWritable<T> {
  * The callback of `write()` means *admitted*, not flushed; `'finish'` means that every item has settled. `await stream.flush()` waits for
  * what was written before. Emits, beside Node's events, `state`, `drop`, `flush`, `retry`, `breaker` and `failed`.
  *
+ * @example
+ * ```ts
+ * import { Readable } from 'node:stream';
+ * import { pipeline } from 'node:stream/promises';
+ * import { BackpressureWritable } from 'spillway';
+ *
+ * const stored: number[] = [];
+ * const sink = new BackpressureWritable<number>(
+ *   async (batch) => {
+ *     stored.push(...batch);
+ *   },
+ *   { batchSize: 500, concurrency: 2 },
+ * );
+ * await pipeline(Readable.from([1, 2, 3]), sink);
+ * console.log(sink.getMetrics().eventsFlushed); // 3
+ * ```
  * @throws InvalidOptionError for an option that is unknown, out of its range, or contradicts another.
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the interface only adds overloads for typed events
