@@ -1,6 +1,6 @@
 /**
- * Lands a batch without the rows that the table refuses. What the search for them wants to know is tried in the batch's own transaction,
- * behind a savepoint.
+ * Inserts a batch without the rows that the table refuses. The search for them (`isolate`) runs in the batch's own transaction, behind a
+ * savepoint.
  */
 
 import { toError } from '../../common/thrown.js';
@@ -19,11 +19,11 @@ import { SentRows } from '../rows/sent-rows.js';
 import { isCancel } from '../errors/sqlstate.js';
 import { sequence, statement, type Statement } from '../sql/statement.js';
 
-/** More than this many in a batch. */
+/** With more faults than this, the next batch is not tried as a whole first. */
 const MANY_FAULTS = 4;
 /**
- * PostgreSQL puts rows into the table as soon as there are a thousand, or their lines have more than 65 535 bytes. Each that it keeps until
- * then costs it more than one behind it that goes to the same place.
+ * The most rows and bytes that are only parsed. PostgreSQL inserts rows as soon as it has a thousand, or lines of more than 65 535 bytes, and
+ * each row that it keeps until then costs more than the one before.
  */
 const MOST_READ = { rows: 400, bytes: 60_000 };
 /** A line with too many columns. */
@@ -31,11 +31,11 @@ const BAD_LINE = '22P04';
 const SAVEPOINT = statement('SAVEPOINT spillway_rows');
 const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_rows');
 const RELEASE = statement('RELEASE SAVEPOINT spillway_rows');
-/** Of the statements that a trial is cut into. */
+/** For each of the statements that an insert is cut into. */
 const SUB_BATCH = statement('SAVEPOINT spillway_sub_batch');
 const RELEASE_SUB_BATCH = statement('RELEASE SAVEPOINT spillway_sub_batch');
 const UNDO_SUB_BATCH = sequence([statement('ROLLBACK TO SAVEPOINT spillway_sub_batch'), RELEASE_SUB_BATCH]);
-/** What only COMMIT would check is checked with each statement. */
+/** Constraints that COMMIT would check are checked with each statement. */
 const CHECK_AT_ONCE = statement('SET CONSTRAINTS ALL IMMEDIATE');
 
 /**
@@ -73,7 +73,7 @@ export async function isolateRows<T, Client extends CopyClient>(
       parseOnly: (slices) => search.parseOnly(slices),
       mostParsed: Math.min(MOST_READ.rows, Math.ceil(MOST_READ.bytes / encoded.rowBytes)),
     });
-    // By themselves all may have passed: then it is the batch as a whole that is refused.
+    // Each row may have been accepted by itself: then the batch as a whole is refused.
     if (!isolates) {
       const found =
         transaction.leftOut().values().next().value ?? ('error' in first ? first.error : undefined);
@@ -98,13 +98,13 @@ interface RefusedRows {
   readonly rows: readonly number[];
 }
 
-/** What the search asks, asked of the server. */
+/** Inserts, dry runs and parse-only runs of the search, as COPYs of the batch's transaction. */
 class RowSearch<T, Client extends CopyClient> {
   readonly #batch: Batch<T, Client>;
   readonly #transaction: BatchTransaction<T, Client>;
   readonly #encoded: EncodedRows;
   readonly #sendBuffer = new SendBuffer();
-  /** How long the slowest trial that has inserted its rows took. */
+  /** The duration of the slowest statement that has inserted its rows. */
   slowestMs = 0;
   /** Waits for locks end before a statement's time is over. */
   #limitsLocks = false;
@@ -116,7 +116,7 @@ class RowSearch<T, Client extends CopyClient> {
   }
 
   begin(isDeferred: boolean): void {
-    // A constraint that only COMMIT checks says nothing of rows: now it is checked with each trial.
+    // A constraint that only COMMIT checks names no rows: now it is checked with each statement.
     if (isDeferred) this.#transaction.due.push(CHECK_AT_ONCE);
     this.#limitsLocks = this.#batch.statementSize.limit !== undefined;
     this.#transaction.due.push(SAVEPOINT);
@@ -124,7 +124,7 @@ class RowSearch<T, Client extends CopyClient> {
 
   async end(): Promise<void> {
     const { due } = this.#transaction;
-    // The last trial may have failed, or none was needed to find all: what is due then must be done before anything else.
+    // If the last statement failed, or none was needed, the statements that are due must run before anything else.
     if (due[0] !== RELEASE) await this.#transaction.query(sequence(due));
     this.#transaction.due = [];
   }
@@ -153,8 +153,8 @@ class RowSearch<T, Client extends CopyClient> {
   }
 
   /**
-   * A trial that takes longer than one statement may: in several, each as large as the time limit allows. What has inserted stays; the row at
-   * which the time was over is tried alone.
+   * Inserts in several statements what takes too long in one. Each is as large as the time limit allows. Rows that were inserted stay; the row
+   * at which the time was over is tried alone.
    *
    * @param slowest place in `rows` of that row. Undefined: unknown.
    */
@@ -208,7 +208,7 @@ class RowSearch<T, Client extends CopyClient> {
     return done;
   }
 
-  /** What is over the temporary table takes an answer more for each slice, and is tried slice by slice. */
+  /** With a temporary table, each slice needs a round trip of its own for the merge. */
   async dryRun(slices: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
     const refusals: (Refusal<CopyError> | undefined)[] = [];
     const { staging } = this.#batch.layout.plan;
@@ -224,7 +224,7 @@ class RowSearch<T, Client extends CopyClient> {
     return refusals;
   }
 
-  /** Behind the rows comes a line that is refused in any case, so that none of them is put into the table. */
+  /** Ends each slice with a line that is always refused, so that no row of it is inserted. */
   async parseOnly(slices: readonly (readonly number[])[]): Promise<(Refusal<CopyError> | undefined)[]> {
     const { names, absent } = this.#batch.layout;
     const end = this.#encoded.refusedLine(names.length + (absent?.way === 'list' ? 1 : 0));
@@ -233,7 +233,7 @@ class RowSearch<T, Client extends CopyClient> {
     return refusals;
   }
 
-  /** Undefined where it is no row's fault. @param rows those that were refused */
+  /** Returns undefined if the error is no row's fault. @param rows the rows that were refused */
   refusal(error: Error, rows: readonly number[]): Refusal<CopyError> | undefined {
     return this.#transaction.refusal(error, this.#sent(rows));
   }
@@ -269,7 +269,7 @@ class RowSearch<T, Client extends CopyClient> {
     return refusals;
   }
 
-  /** The line behind the rows is none of them. */
+  /** Returns whether an error is about the line behind the rows. */
   #isOfEnd(error: Error, rows: readonly number[]): boolean {
     const { code, where } = error as { code?: unknown; where?: unknown };
     return code === BAD_LINE && this.#sent(rows).positionOf(where) === undefined;

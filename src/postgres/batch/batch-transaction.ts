@@ -100,7 +100,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     return this.#lease.isOut;
   }
 
-  /** What was done is undone, and it begins anew. */
+  /** Undoes what was done, and begins again. */
   restart(): void {
     this.#stage = 'copy';
     this.#begin(this.#batch.scope.restart);

@@ -1,7 +1,10 @@
 /**
- * How many rows a statement may hold, so that it stays within the time limits of the server. Learnt from statements: after one that takes too
- * long it is ¾ of the rows that the server had done by then, or an eighth if it does not name the row that it was at. A batch whose statements
- * take less than a quarter of the limit doubles it again; less than a sixteenth, times eight. Pure: durations are passed in.
+ * Decides how many rows a statement may hold, so that it stays within the time limits of the server.
+ *
+ *     a statement takes too long     ¾ of the rows that the server had done by then; ⅛ of all if it does not name the row it was at
+ *     a batch is committed           × 2 if its statements took less than ¼ of the limit; × 8 if less than 1/16
+ *
+ * Pure: durations are passed in.
  */
 
 type TimeLimitSetting = 'statement_timeout' | 'transaction_timeout';
@@ -17,7 +20,7 @@ export interface TimeLimit {
   readonly isAtCommit: boolean;
 }
 
-/** A share of the limit after which a wait for a lock ends: a piece that waits is not too large. */
+/** A wait for a lock ends after this share of the limit: a statement that waits is not too large. */
 const LOCK_SHARE = 0.75;
 const FAST_SHARE = 0.25;
 const VERY_FAST_SHARE = 1 / 16;
@@ -64,20 +67,20 @@ export class StatementSize {
     // Within one transaction smaller statements take no less time.
     if (limit.setting === 'transaction_timeout') return false;
     const before = Math.min(rows, this.#rows);
-    // One row may have waited for a lock: that is found out by another attempt.
+    // The one row may have waited for a lock, which another attempt shows.
     if (before === 1 && this.#limit !== undefined) return false;
     this.#limit = limit;
     this.#checksAtOnce ||= limit.isAtCommit;
-    // That row is tried alone, and says nothing of the others.
+    // The first row took the whole time. It is tried alone, and says nothing of the others.
     if (done === 0 && this.#rows !== Infinity) return true;
     this.#rows = Math.max(1, Math.ceil(done === undefined || done === 0 ? before / STEP : done * SAFE_SHARE));
     return true;
   }
 
   /**
-   * A batch has landed. Only then it grows: within a batch, rows that are slow again and again would begin it from the start for ever.
+   * Called when a batch is committed. The size grows only then: within a batch, rows that are slow again and again would restart it for ever.
    *
-   * @param slowestMs of its statements
+   * @param slowestMs duration of its slowest statement
    */
   batchCommitted(slowestMs: number): void {
     const limitMs = this.#limit?.ms ?? 0;

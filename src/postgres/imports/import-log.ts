@@ -1,6 +1,6 @@
 /**
- * What an import has committed so far, in two small tables beside the one that is loaded. Each batch is marked in its own transaction, so
- * that rows and checkpoint hold or fall together; whoever loads the same source again leaves out what is marked.
+ * Keeps what an import has committed so far, in two small tables beside the one that is loaded. Each batch writes a checkpoint in its own
+ * transaction, so that rows and checkpoint are committed together. A later run of the same source leaves out what has a checkpoint.
  */
 
 import { expectOtherStatements } from '../protocol/own-query.js';

@@ -112,7 +112,7 @@ export function importStatements(schema: string): ImportStatements {
       FROM ${ranges} WHERE import ${EQUALS} $1
     ) AS ordered`;
   return {
-    // Whoever has waited for a lock must see what was committed meanwhile, whatever the session's own default is.
+    // After a wait for a lock, a session must see what was committed meanwhile, whatever its own default is.
     begin: statement('BEGIN ISOLATION LEVEL READ COMMITTED'),
     create: [
       statement(`CREATE TABLE IF NOT EXISTS ${imports} (
@@ -134,7 +134,7 @@ export function importStatements(schema: string): ImportStatements {
         PRIMARY KEY (import, first_position)
       )`),
     ],
-    // Ids begin anew where the one table was dropped alone, by DROP … CASCADE: what the other has kept would pass for this import's.
+    // If only the one table was dropped, by DROP … CASCADE, its ids begin again: rows of the other would pass for this import's.
     insert: statement(`WITH made AS (
         INSERT INTO ${imports} (import_id, table_name, source) VALUES ($1, $2, $3) ON CONFLICT (import_id) DO NOTHING
         RETURNING id, run

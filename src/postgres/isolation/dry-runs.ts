@@ -1,4 +1,4 @@
-/** Many faults in few round trips: slices are probed side by side, round after round, until what is left of each passes by itself. */
+/** Finds many faults in few round trips: tries slices side by side, in rounds, until the rest of each is accepted. */
 
 import type { DryRun, Refusal } from './refusal.js';
 
@@ -27,7 +27,7 @@ export async function dryRunAhead<E>(
 }
 
 /**
- * The same for what is seen as rows are read: those behind a row at fault have not been looked at, those before it are done with.
+ * The same for faults that show when rows are parsed. Rows before one at fault are finished; rows behind it have not been parsed yet.
  *
  * @param size rows in a slice
  */
@@ -43,7 +43,7 @@ export async function parseAhead<E>(
     const next: (readonly number[])[] = [];
     for (const [index, refusal] of refusals.entries()) {
       const { row } = refusal ?? {};
-      // What names no row tells nothing of those behind it either.
+      // An error that names no row says nothing of the rows that follow either.
       if (refusal === undefined || row === undefined) continue;
       blame(row, refusal);
       const rest = slices[index]!.filter((candidate) => candidate > row);
@@ -59,7 +59,7 @@ function cutUp(rows: readonly number[], size: number): (readonly number[])[] {
   return slices;
 }
 
-/** The slices that come of one that was refused. */
+/** Returns the slices to try in place of one that was refused. */
 async function whatIsLeft<E>(
   slice: readonly number[],
   refusal: Refusal<E>,
@@ -69,7 +69,7 @@ async function whatIsLeft<E>(
   const row = refusal.row ?? (slice.length === 1 ? slice[0] : undefined);
   if (row !== undefined) {
     blame(row, refusal);
-    // Those before it have passed, but for the checks that come after the rows: where any has failed, all of the others once more.
+    // The rows before it were accepted, unless checks after all rows have failed before: then all others are tried again.
     const rest = slice.filter((candidate) => candidate > row || (hasUnnamed && candidate < row));
     return rest.length === 0 ? [] : [rest];
   }

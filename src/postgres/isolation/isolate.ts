@@ -1,7 +1,20 @@
 /**
- * Finds the rows that a table refuses, and lands the others, by trying slices of the batch. Where the server names the row, one trial finds
- * one row at fault. Rows that look as if they were at fault too are tried by themselves first; where the server names none and no row looks
- * like it (a trigger after the statement), the slice is halved. Only trials decide. Knows nothing of the server.
+ * Finds the rows that a table refuses, and inserts the others.
+ *
+ *     insert a slice ──accepted──→ next slice, twice as large
+ *       │ refused
+ *       ├─ the server names the row       → reject it; insert the rest of the slice
+ *       ├─ its message fits some rows     → dry-run these candidates one by one; reject those that are refused
+ *       └─ neither (a trigger, say)       → insert the first half
+ *
+ *     unpredicted faults (neither candidates nor found ahead) come one by one → look ahead, once each:
+ *       on reading (conversions)          → parse all rows that follow, in slices, without inserting them
+ *       on writing (constraints)          → dry-run all rows that follow, in slices, side by side
+ *
+ * A row refused in a dry run is rejected provisionally, because it was tried without the rows before it. At the end these rows are inserted
+ * again in their order, if any of them is accepted by then. So are rows that another bad row may have kept out (`mayPassLater`).
+ *
+ * Only inserts and dry runs decide; candidates are only hints. This file knows nothing of the server.
  */
 
 import { parseAhead, dryRunAhead } from './dry-runs.js';
@@ -13,42 +26,43 @@ export interface IsolationOptions<E> {
   count: number;
   insert: Insert<E>;
   dryRun: DryRun<E>;
-  /** Like `probe`, but rows are only read: of what is wrong with them it tells no more than that shows. Costs much less. */
+  /** Like `dryRun`, but rows are only parsed, which costs much less. Finds only the faults that show then. */
   parseOnly: DryRun<E>;
-  /** Slices of more rows than this would be put into the table by `check` as well. */
+  /** The most rows of a slice for `parseOnly`: the server would insert rows of a larger one. */
   mostParsed: number;
   /**
-   * Rows land in their order, each after those before it, and what was refused in its turn is not tried again: which of two rows with one key
-   * counts depends on it. Then a probe says only something of faults that no other row has a part in.
+   * Rows are inserted in their order, and a refused row is not tried again, because which of two rows with one key counts depends on the
+   * order. Then dry runs find only faults that no other row has a part in.
    */
   isOrdered?: boolean;
-  /** How the batch as a whole was refused; or, where that was not tried, how many rows there may be for each fault. */
+  /** How the batch as a whole was refused. If it was not tried: the expected number of rows per fault. */
   first: Refusal<E> | ByKind<number | undefined>;
-  /** Rows known to be at fault, by their places; the faults that are found are added. They are left out of all trials that follow. */
+  /** Rows known to be at fault, by their places, which are never tried. The faults that are found are added. */
   faults: Map<number, E>;
-  /** The search ends with this many, and says nothing of the rows after. */
+  /** The search ends after this many faults. Default: no limit. */
   mostFaults?: number;
-  /** The most rows of a trial, at the moment. Default: all. */
+  /** Returns the most rows of a statement at the moment. Default: all. */
   mostRows?: () => number;
 }
 
-/** Smaller slices cost more in round trips than they save. */
+/** Smaller slices cost more in round trips than they save in rows. */
 const SMALLEST_SLICE = 32;
 /**
- * A trial costs as much as so many rows of it: measured against PostgreSQL 18. Where the server names the row, it stops there; a foreign
- * key is checked after all rows of the slice, and costs many times as much for each.
+ * A statement costs as much as so many of its rows, measured against PostgreSQL 18. If the server names the row, it has stopped there. A
+ * foreign key is checked after all rows of the slice, and costs many times as much per row.
  */
 const STATEMENT_ROWS = { named: 200, unnamed: 40 };
-/** Faults in a slice that is checked: with more, more rows are sent in vain; with fewer, more slices are found to be without fault at last. */
+/** Faults expected in a slice that is parsed. With more, more rows are parsed again; with fewer, there are more slices. */
 const PARSED_FAULTS = 2;
-/** Candidates are looked for so often in a batch, and until so many have passed after all: then the hint is none. */
+/** Limits for candidates in a batch: searches for them, and candidates that were accepted after all, which shows that the hints are poor. */
 const MOST_HINTS = 16;
 const MOST_PASSED = 8;
 
 /**
- * The work grows with the faults: about one trial for each that the server names or hints at, about log₂ of a slice for each other.
+ * Inserts all rows but those at fault, which it adds to `faults`. A fault that the server names or hints at takes about one statement, each
+ * other about log₂ of the slice.
  *
- * @returns how many faults came without a hint: where that is many, the next batch is better not tried as a whole
+ * @returns the number of unpredicted faults. If it is high, the next batch is better not tried as a whole.
  */
 export async function isolate<E>(options: IsolationOptions<E>): Promise<ByKind<number>> {
   return new Search(options).run();
@@ -57,27 +71,27 @@ export async function isolate<E>(options: IsolationOptions<E>): Promise<ByKind<n
 class Search<E> {
   readonly #options: IsolationOptions<E>;
   readonly #mostFaults: number;
-  /** For each row whether it is at fault, or may pass later: not to be tried with others. */
+  /** For each row, 1 if it is not to be inserted with the others: it is at fault, or may be accepted later. */
   readonly #isOut: Uint8Array;
-  /** Refused, but worth another trial at the end. */
+  /** Rejected rows that are worth a retry at the end. */
   readonly #later = new Map<number, E>();
-  /** Refused by a probe, without the rows before it: a trigger may have asked for one of them. */
+  /** Rows refused by a dry run without the rows before them, which a trigger may have needed. */
   readonly #provisional = new Set<number>();
-  /** Where the next slice begins, and how many rows it takes at the most. */
+  /** The first row of the next slice, and the most rows that it takes. */
   #next = 0;
   #size = Infinity;
-  /** Up to here a refused slice went whose fault has not been found yet. */
+  /** The last row of a refused slice whose fault has not been found yet. */
   #refusedTo: number | undefined;
-  /** Faults found by this search, and those of them that came in a slice, and not among candidates: they tell what to expect. */
+  /** Faults found by this search, and those of them that were neither candidates nor found ahead. */
   #found = 0;
   readonly #unpredictedByKind: ByKind<number> = { reading: 0, writing: 0 };
-  /** Surprises that tell nothing any more: the rows after them have been checked or probed. */
+  /** Unpredicted faults before the last look ahead. They say nothing of the rows that follow. */
   #unpredictedBefore = 0;
-  /** Rows are being tried that only look as if they were at fault. */
+  /** Candidates are being tried. */
   #isGuessing = false;
-  /** The furthest row at fault so far, of those that trials have come to. */
+  /** The furthest row at fault that a slice has reached. */
   #furthest = 0;
-  /** A slice was refused without a row being named: others may have been blamed in its place. */
+  /** A slice was refused without a row being named: a wrong row may have been blamed. */
   #unnamed = false;
   #hasParsedAhead = false;
   #hasDryRunAhead = false;
@@ -103,7 +117,7 @@ class Search<E> {
     return unpredicted;
   }
 
-  /** Begins with what the batch before had. */
+  /** Looks ahead for the kinds of faults that the batch before had. */
   async #expect({ reading, writing }: ByKind<number | undefined>): Promise<void> {
     if (reading !== undefined) await this.#parseAhead(this.#untried(0), reading);
     if (writing !== undefined && !this.#isOrdered) await this.#dryRunAhead(this.#untried(0), writing);
@@ -117,14 +131,14 @@ class Search<E> {
     }
   }
 
-  /** Where none of them passes by itself now that the others have inserted, none would be the first to pass. */
+  /** Returns whether a provisionally rejected row is accepted now. If none is by itself, a retry of all of them is of no use. */
   async #isProvisionalOutdated(): Promise<boolean> {
     if (this.#provisional.size === 0) return false;
     const refusals = await this.#options.dryRun([...this.#provisional].map((row) => [row]));
     return refusals.includes(undefined);
   }
 
-  /** Once more, in their order, and each after those before it. */
+  /** Inserts the provisionally rejected rows again, in their order. */
   async #retryProvisional(): Promise<void> {
     const { faults } = this.#options;
     this.#isOut.fill(1);
@@ -135,7 +149,7 @@ class Search<E> {
     }
     this.#found -= this.#provisional.size;
     this.#provisional.clear();
-    // Probes would tell no more than before.
+    // Dry runs would return the same as before.
     this.#hasParsedAhead = true;
     this.#hasDryRunAhead = true;
     this.#hints = MOST_HINTS;
@@ -156,7 +170,7 @@ class Search<E> {
     return slice;
   }
 
-  /** Lands what can be inserted of a slice, or of its beginning. */
+  /** Inserts the rows of a slice that the table takes, or of its first part. */
   async #insertSlice(rows: number[], known: Refusal<E> | undefined): Promise<void> {
     let slice = rows;
     let refusal = known;
@@ -167,13 +181,13 @@ class Search<E> {
       slice = await this.#shrink(slice, refusal);
       refusal = undefined;
     }
-    // Where the first half has passed, the second has the fault, unless it was one that only both together have.
+    // The first half was accepted, so the second has the fault, unless only both together have it.
     if (this.#refusedTo !== undefined && this.#next > this.#refusedTo) this.#refusedTo = undefined;
     // A slice without a fault is followed by a larger one.
     this.#size = this.#unpredicted === before ? 2 * this.#size : this.#suggestedSize(this.#next);
   }
 
-  /** What to try in place of a refused slice. */
+  /** Returns the rows to insert in place of a refused slice. */
   async #shrink(slice: number[], refusal: Refusal<E>): Promise<number[]> {
     const found = this.#found;
     const named = refusal.row ?? (slice.length === 1 ? slice[0] : undefined);
@@ -195,7 +209,7 @@ class Search<E> {
     return rest.length > size ? this.#cut(rest, size) : rest;
   }
 
-  /** As soon as faults of a kind come one by one. */
+  /** Looks ahead once faults of a kind come one by one. */
   async #lookAhead(from: number): Promise<void> {
     const { reading, writing } = this.#unpredictedByKind;
     const spacing = (this.#furthest + 1) / this.#unpredicted;
@@ -210,7 +224,7 @@ class Search<E> {
     }
   }
 
-  /** Finds what is seen when rows are read: nearly all faults, in few round trips. */
+  /** Finds the faults that show when rows are parsed, which are nearly all, in few round trips. */
   async #parseAhead(rows: readonly number[], spacing: number): Promise<void> {
     this.#hasParsedAhead = true;
     const { parseOnly, mostParsed } = this.#options;
@@ -223,7 +237,7 @@ class Search<E> {
     this.#unpredictedBefore = this.#unpredicted;
   }
 
-  /** Finds the faults of many rows in few round trips. Those that only rows of different slices make together stay unknown. */
+  /** Finds the faults of many rows in few round trips, except those that only rows of different slices cause together. */
   async #dryRunAhead(rows: readonly number[], spacing: number): Promise<void> {
     this.#hasDryRunAhead = true;
     const { dryRun } = this.#options;
@@ -242,10 +256,10 @@ class Search<E> {
     if (this.#isOrdered && !isOfValue) return;
     if (this.#isOver() || this.#hints >= MOST_HINTS || this.#passed >= MOST_PASSED) return;
     const rows = (await candidates()).filter((row) => this.#isOut[row] === 0);
-    // Where the server names rows, a hint is one for the whole batch; else each slice has its own.
+    // If the server names rows, a hint holds for the whole batch; otherwise only for its slice.
     if (!this.#unnamed) this.#hints += 1;
     for (let start = 0; start < rows.length && this.#passed < MOST_PASSED;) {
-      // At first a few, for the hint may be none.
+      // A few at first, because the hint may be wrong.
       const some = rows.slice(start, start === 0 ? MOST_PASSED : rows.length);
       start += some.length;
       const refusals = await this.#options.dryRun(some.map((row) => [row]));
@@ -257,7 +271,7 @@ class Search<E> {
     }
   }
 
-  /** Slices that are probed side by side do not show what two rows of different slices do to each other. */
+  /** Tries rows that repeat a key together with the first row of that key. Slices tried side by side do not show such faults. */
   async #tryPairs({ pairs }: Refusal<E>): Promise<void> {
     if (pairs === undefined || this.#isOrdered || this.#arePairsTried || this.#isOver()) return;
     this.#arePairsTried = true;
@@ -271,13 +285,13 @@ class Search<E> {
   }
 
   #blame(row: number, { error, mayPassLater, isOfValue, row: named }: Refusal<E>): void {
-    // It may have needed a row that was refused only for lack of those before it.
+    // The row may have needed one that is rejected only provisionally.
     if (this.#provisional.size > 0 && !isOfValue && !this.#isOrdered) this.#provisional.add(row);
     if (named === undefined) this.#unnamed = true;
     (mayPassLater && !this.#isOrdered ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
-    // Candidates lie anywhere: where the server names rows, they do not tell how far it has come.
+    // Candidates lie anywhere. If the server names rows, they do not show how far it has come.
     if (named === undefined || !this.#isGuessing) this.#furthest = Math.max(this.#furthest, row);
   }
 
@@ -286,19 +300,21 @@ class Search<E> {
     if (!refusal.isOfValue && !this.#isOrdered) this.#provisional.add(row);
   }
 
-  /** Leaves all but the first rows of a slice to the next one. */
+  /** Returns the first rows of a slice, and leaves the others to the next one. */
   #cut(slice: number[], length: number): number[] {
     this.#next = slice[length]!;
     return slice.slice(0, length);
   }
 
   /**
-   * Where a fault comes every so many rows, and a trial costs as much as so many: the length at which trials, and rows that are sent in
-   * vain, cost least. `reached`: so many rows have been decided on, about.
+   * Returns the slice size at which statements, and rows that are sent again, cost least in total: √(2 × cost of a statement in rows × rows
+   * per fault).
+   *
+   * @param reached about how many rows have been decided on
    */
   #suggestedSize(reached: number): number {
     const unpredicted = this.#unpredicted - this.#unpredictedBefore;
-    // One kind of fault in a batch is the common case: then everything else is sent at once.
+    // A single unpredicted fault is the common case: then all other rows are sent at once.
     if (unpredicted <= 1) return Infinity;
     const statementRows = this.#unnamed ? STATEMENT_ROWS.unnamed : STATEMENT_ROWS.named;
     return Math.max(SMALLEST_SLICE, Math.ceil(Math.sqrt((2 * statementRows * (reached + 1)) / unpredicted)));

@@ -1,30 +1,30 @@
-/** What a trial of rows says: which rows the table refuses, and why. */
+/** Why the table refuses rows: the result of an insert or a dry run. */
 
 type Pair = readonly [number, number];
 
 /** Why a slice was refused. */
 export interface Refusal<E> {
   error: E;
-  /** The row at fault, by its place in the batch; undefined where that is not known. */
+  /** The row at fault, by its place in the batch. Undefined: unknown. */
   row: number | undefined;
-  /** Other rows to which the same may happen; where no row is named: which the error may mean. Asked only where that is of use. */
+  /** Returns other rows that may have the same fault. If no row is named: the rows that the error may mean. */
   candidates: () => readonly number[] | Promise<readonly number[]>;
-  /** Rows that may be at fault together with an earlier one, which comes first. Asked only where that is of use. */
+  /** Returns rows that may be at fault together with an earlier row, which is the first of the pair. */
   pairs?: () => readonly Pair[] | Promise<readonly Pair[]>;
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
   mayPassLater: boolean;
-  /** A value was refused as such: no other row can have a part in it. */
+  /** A value was refused as such: no other row has a part in it. */
   isOfValue: boolean;
-  /** Seen when the row was read: those after it had not been looked at yet, and none was in the table. */
+  /** The fault showed when the row was parsed: the rows behind it had not been parsed, and no row was in the table. */
   isOnReading: boolean;
 }
 
-/** Tries to land rows, given by their places in the batch. Of a refused slice none is inserted. */
+/** Inserts rows, given by their places in the batch. Of a refused slice no row is inserted. */
 export type Insert<E> = (rows: readonly number[]) => Promise<Refusal<E> | undefined>;
-/** Tries slices, each by itself, and lands none of them. */
+/** Tries slices, each by itself, and inserts none of them. */
 export type DryRun<E> = (slices: readonly (readonly number[])[]) => Promise<(Refusal<E> | undefined)[]>;
 
-/** Of faults that are seen when a row is read, and of those that show only when rows are put into the table. */
+/** One value for faults that show when a row is parsed, and one for faults that show when rows are inserted. */
 export interface ByKind<Count> {
   reading: Count;
   writing: Count;

@@ -1,8 +1,8 @@
-/** Rows that were refused, but may pass now that others have inserted, or others have been left out. */
+/** Retries rejected rows that may be accepted now, after others were inserted or left out. */
 
 import type { Insert } from './refusal.js';
 
-/** Lands what can be inserted, and takes it out of `refused`. Together first; in the end one by one, for what stood in their way may be gone. */
+/** Inserts the rows that are accepted now and removes them from `refused`: first all together, then one by one. */
 export async function retryRejected<E>(refused: Map<number, E>, insert: Insert<E>): Promise<void> {
   let rows = [...refused.keys()].toSorted((a, b) => a - b);
   const left: number[] = [];
@@ -20,7 +20,10 @@ export async function retryRejected<E>(refused: Map<number, E>, insert: Insert<E
   await retryOneByOne(left, refused, insert);
 }
 
-/** Forwards, for of rows with one key the first is to land, and backwards, for rows refer to later ones: as long as either helps. */
+/**
+ * Goes forwards, because of rows with one key the first is to be inserted, and backwards, because rows may refer to later ones. Ends when
+ * neither inserts a row.
+ */
 async function retryOneByOne<E>(
   candidates: number[],
   refused: Map<number, E>,

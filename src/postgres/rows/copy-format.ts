@@ -16,9 +16,9 @@ export interface BinaryFormat {
   /** For each column of the COPY. */
   encoders: readonly BinaryEncoder[];
   /**
-   * Statements for after the COPY, in its transaction, which holds the table as it is: they fail where its columns no longer have the types
-   * that the rows were written for. As text a value is read anew by whatever type there is now; in binary the bytes of one type may pass for
-   * another's. They fail as well where text would be read in another encoding than UTF-8.
+   * Statements for after the COPY, in its transaction, which holds the table as it is: they fail if its columns no longer have the types
+   * that the rows were written for. Text is read by the type that the column has now; in binary the bytes of one type may pass for another's.
+   * They also fail if text would be read in another encoding than UTF-8.
    */
   check: Statement;
   /** Whether binary takes less time than text, of client and server together: for values, and for lines of text that are read here. */

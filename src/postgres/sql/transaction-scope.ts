@@ -1,4 +1,4 @@
-/** The words that begin and end a batch's transaction: one of its own, or a part of one that somebody else owns. */
+/** The statements that begin and end a batch's transaction: one of its own, or a part of one that somebody else owns. */
 
 import { statement, type Statement } from './statement.js';
 
@@ -6,7 +6,7 @@ export interface TransactionScope {
   /** After its `commit` nothing can be undone. */
   readonly isFinal: boolean;
   readonly begin: Statement;
-  /** After a failure: what was done is undone, and it begins anew. */
+  /** After a failure: undoes what was done, and begins again. */
   readonly restart: Statement;
   readonly commit: Statement;
   readonly rollback: Statement;
