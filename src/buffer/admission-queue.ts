@@ -15,6 +15,7 @@ import { Ledger } from './ledger.js';
 import { PressureState } from './pressure-state.js';
 import type { ProducerMarks, QueueSettings } from './queue-settings.js';
 import { RingBuffer } from './ring-buffer.js';
+import { takeItems, type TakenItems } from './taken-items.js';
 
 export interface QueueObserver<T> {
   onState(state: BackpressureState, previous: BackpressureState): void;
@@ -23,29 +24,21 @@ export interface QueueObserver<T> {
   observesDrops(): boolean;
 }
 
-/** Items that were taken out together and are now in flight. */
-export interface TakenItems<T> {
-  items: T[];
-  /** Ordinal of the first one among all admitted items, counted from 0. */
-  first: number;
-  /** When each was admitted. */
-  times: Float64Array;
-  sizes: Float64Array | undefined;
-  weights: Float64Array | undefined;
-  bytes: number;
-}
-
 /**
- * The queue behind an admission decision: what every stream and the controller stand on. Sole owner of the ledger, of the state, and of the
- * errors that are this stage's.
+ * The queue of every stream and controller: admits items, and releases their capacity when they settle.
  *
- * An item arrives (`countArrival`), is admitted, dropped, or stays with the producer (`admit`), is taken (`takeBatch`) and settles (`settle`).
- * Capacity is released by `settle`, not by `takeBatch`.
+ *     countArrival ──> waiting ──admit──> queued ──takeBatch──> in flight ──settle──> flushed | failed
+ *                         │                 │                       └── returnToInFlight: a reader puts an item back
+ *                         │                 └──evicted──> dropped
+ *                         └──shed, sampled, rejected, oversized──> dropped
+ *
+ * It alone changes the ledger and the state. Invariant 1: `admit` looks at queued + in flight, so capacity is free once an item settles, not
+ * when it is taken. Invariant 2: each arrow moves one count of the ledger, and nothing else does. Invariant 6: the ring is first in, first out.
  */
 export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly ledger = new Ledger();
   readonly errors = new StageErrors();
-  /** The asynchronous context (AsyncLocalStorage) in which the stream or controller was made: what is not a caller's own runs in it. */
+  /** The asynchronous context (AsyncLocalStorage) in which the stream or controller was made. Flushes, timers and events run in it. */
   readonly context = new AsyncResource('SPILLWAY');
   readonly settings: QueueSettings<T>;
   readonly marks: ProducerMarks;
@@ -60,14 +53,15 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   readonly #admission: Admission<T>;
   readonly #state: PressureState;
   readonly #clock: Clock;
-  // Copies: what every item asks is not read from the settings, whose shape comes and goes with each stream.
+  // Copies of what is needed for every item: V8 reads them faster than the settings, whose shape differs from stream to stream.
   readonly #capacity: number;
   readonly #capacityBytes: number;
   readonly #blocks: boolean;
-  /** The strategy is asked only when there is no room. */
+  /** An item is admitted if there is room, whatever the strategy. */
   readonly #fillsUp: boolean;
   readonly asksUser: boolean;
-  #refused = 0;
+  /** Items that left before or without a decision: they have no place in the sequence. */
+  #outOfSequence = 0;
 
   constructor(settings: QueueSettings<T>, observer: QueueObserver<T>) {
     this.settings = settings;
@@ -112,17 +106,17 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return Math.max(this.ledger.load / capacity, this.ledger.loadBytes / capacityBytes);
   }
 
-  /** Ordinal of the oldest queued item, or of the next one where none is queued. */
+  /** Ordinal of the oldest queued item, or of the next one if none is queued. */
   get head(): number {
     return this.ledger.accepted - this.ledger.queued;
   }
 
-  /** The queued item at `index`, counted from the oldest one. Only where there is one. */
+  /** The queued item at `index`, counted from the oldest one. Only if there is one. */
   itemAt(index: number): T {
     return this.#ring.itemAt(index);
   }
 
-  /** When the oldest queued item was admitted. Only where one is queued. */
+  /** When the oldest queued item was admitted. Only if one is queued. */
   get oldestTime(): number {
     return this.#ring.oldestTime();
   }
@@ -133,46 +127,46 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.ledger.waiting++;
   }
 
-  /** Takes `countArrival` back: the offer itself was refused with an exception. */
+  /** Takes `countArrival` back: the item is not offered after all, or is offered again later. */
   retractArrival(): void {
     this.ledger.offered--;
     this.ledger.waiting--;
   }
 
-  /** Items that wait will not be decided on: a method that overrides ours has left them out. */
+  /** Forgets items that wait: a method of a subclass has left them out. */
   skipWaiting(count: number): void {
     this.fastPath.endCredit();
     this.ledger.offered -= count;
     this.ledger.waiting -= count;
-    // They have stood in line, and have left it.
-    this.#refused -= count;
+    this.#outOfSequence -= count;
   }
 
-  /** Drops an item that a producer offers before it stands in line. */
+  /** Counts an item and drops it at once, ahead of those that wait. */
   dropOnArrival(item: T, reason: DropReason): void {
     this.countArrival();
-    this.#refused++;
+    this.#outOfSequence++;
     if (reason === 'rejected') this.rejectWaiting(item);
     else this.dropWaiting(item, reason);
   }
 
-  /** Drops an item that waits, without asking the strategy. */
+  /** Rejects an item that waits, without asking the strategy. */
   rejectWaiting(item: T): Outcome {
     if (this.settings.strategy === 'sample') this.sampling.unrepresented++;
     return this.dropWaiting(item, 'rejected');
   }
 
-  /** What a dropped item stands for: under `sample` a kept one stands for it, where the strategy dropped it. */
+  /** How many offered items a dropped one stands for. Under `sample` a kept item stands for one that the strategy dropped. */
   weightOfDropped(reason: DropReason): number {
     if (this.settings.strategy !== 'sample') return 1;
     return reason === 'sampled' || reason === 'rejected' || reason === 'oversized' ? 0 : 1;
   }
 
-  /** Items that have ever stood in line, and those of them that have been decided on, in the order in which they came. */
+  /** How many items have arrived; the sequence number of the last one. */
   get arrivedSeq(): number {
-    return this.ledger.offered - this.#refused;
+    return this.ledger.offered - this.#outOfSequence;
   }
 
+  /** How many of them have been decided on: admitted or dropped, in the order in which they came. */
   get decidedSeq(): number {
     return this.arrivedSeq - this.ledger.waiting;
   }
@@ -196,7 +190,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#admission(this, item, bytes);
   }
 
-  /** From here on a producer under `block` is to wait, */
+  /** True at or above the pause threshold: a producer under `block` is to wait. */
   get mustPause(): boolean {
     const { ledger, marks } = this;
     if (this.isStarved) return false;
@@ -206,13 +200,13 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     );
   }
 
-  /** and here it is let in again. */
+  /** True at or below the resume threshold. */
   get mayResume(): boolean {
     const { ledger, marks } = this;
     return this.isStarved || (ledger.load <= marks.resumeAt && ledger.loadBytes <= marks.resumeAtBytes);
   }
 
-  /** Takes the oldest item out, for somebody who will say at once what became of it (`settle`). */
+  /** Takes the oldest item out; the caller settles it. */
   takeOne(): T {
     const { ledger } = this;
     this.fastPath.endCredit();
@@ -224,7 +218,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return this.#ring.shift();
   }
 
-  /** Takes the oldest item out, which is flushed with that. */
+  /** Takes the oldest item out, and counts it as flushed. */
   takeFlushed(): T {
     const { ledger } = this;
     this.fastPath.endCredit();
@@ -254,17 +248,12 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
   takeBatch(count: number): TakenItems<T> {
     const { ledger } = this;
     this.fastPath.endCredit();
-    const first = this.head;
-    const times = this.#ring.copyTimes(count)!;
-    const sizes = this.#ring.copyBytes(count);
-    const weights = this.#ring.copyWeights(count);
-    const items = this.#ring.take(count);
-    const bytes = sizes === undefined ? 0 : sumOf(sizes);
+    const taken = takeItems(this.#ring, this.head, count);
     ledger.queued -= count;
     ledger.inFlight += count;
-    ledger.queuedBytes -= bytes;
-    ledger.inFlightBytes += bytes;
-    return { items, first, times, sizes, weights, bytes };
+    ledger.queuedBytes -= taken.bytes;
+    ledger.inFlightBytes += taken.bytes;
+    return taken;
   }
 
   /** Items in flight have settled: their capacity is free. */
@@ -278,7 +267,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#updateState();
   }
 
-  /** Items that were flushed are in flight again, as far as so many were flushed. Returns how many. */
+  /** Puts at most `count` flushed items back in flight. Returns how many. */
   returnToInFlight(count: number, bytes: number): number {
     const { ledger } = this;
     this.fastPath.endCredit();
@@ -290,7 +279,7 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     return taken;
   }
 
-  /** Everything queued settles as failed, and is handed back. */
+  /** Settles everything queued as failed, and returns it. */
   failQueued(): TakenItems<T> {
     const taken = this.takeBatch(this.ledger.queued);
     this.ledger.returned += taken.items.length;
@@ -359,14 +348,14 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     this.#observer.onDrop(item, 'evicted');
   }
 
-  /** An item that waits is dropped. */
+  /** Drops an item that waits. */
   dropWaiting(item: T, reason: DropReason): Outcome {
     this.countDropped(1, reason);
     this.#observer.onDrop(item, reason);
     return 'dropped';
   }
 
-  /** Counts items that wait as dropped. The caller tells who must know. */
+  /** Counts items that wait as dropped, and notifies nobody. */
   countDropped(count: number, reason: DropReason): void {
     this.fastPath.endCredit();
     this.ledger.waiting -= count;
@@ -381,10 +370,4 @@ export class AdmissionQueue<T> implements AdmissionStore<T> {
     const { ledger } = this;
     this.#state.update(ledger.queued + ledger.inFlight, ledger.queuedBytes + ledger.inFlightBytes);
   }
-}
-
-function sumOf(sizes: Float64Array): number {
-  let sum = 0;
-  for (const size of sizes) sum += size;
-  return sum;
 }

@@ -107,6 +107,18 @@ export class FastAdmission<T> {
     this.#items = 0;
   }
 
+  /** Counts and decides on an item that nobody is asked about. Returns `false`, and does nothing, if there is no credit. */
+  tryOffer(item: T): boolean {
+    if (this.#items <= 0) return false;
+    const ledger = this.#ledger;
+    ledger.offered++;
+    ledger.waiting++;
+    if (this.tryAdmit(item, 0)) return true;
+    ledger.offered--;
+    ledger.waiting--;
+    return false;
+  }
+
   /** Decides on an item that has arrived and been measured. Returns `false` if the credit does not cover it. */
   tryAdmit(item: T, bytes: number): boolean {
     if (this.#items <= 0 || bytes > this.#bytes) return false;

@@ -1,5 +1,5 @@
 import type { FailedItem } from '../../api/options.js';
-import type { TakenItems } from '../../buffer/admission-queue.js';
+import type { TakenItems } from '../../buffer/taken-items.js';
 
 /** An item that failed, with its place in the call. */
 export interface Failure<T> {

@@ -15,7 +15,8 @@
 
 import type { FlushReason } from '../../api/flush-function.js';
 import type { FlushReport } from '../../api/events.js';
-import type { AdmissionQueue, TakenItems } from '../../buffer/admission-queue.js';
+import type { AdmissionQueue } from '../../buffer/admission-queue.js';
+import type { TakenItems } from '../../buffer/taken-items.js';
 import { Alarm } from '../../common/alarm.js';
 import { Stopwatch } from '../../common/stopwatch.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';

@@ -1,12 +1,13 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { Writable } from 'node:stream';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import type { Outcome } from '../../buffer/drop-strategies.js';
+import type { FastAdmission } from '../../buffer/fast-admission.js';
 import type { Ledger } from '../../buffer/ledger.js';
 import { Deadline } from '../../common/deadline.js';
 import type { ResolvedBuffer } from '../../settings/resolve-buffer.js';
 import { nativeChunkCount, owesCallbacks, promiseDrain } from '../node/native-length.js';
 import { isOverridden } from '../node/overrides.js';
+import { CallerContexts } from './caller-contexts.js';
 import { DrainBarrier } from './drain-barrier.js';
 import { OverflowGuard } from './overflow-guard.js';
 import { YieldSchedule } from './yield-schedule.js';
@@ -46,6 +47,8 @@ export class WriteSide<T> {
   readonly #pauseAtBytes: number;
   readonly #queue: AdmissionQueue<T>;
   readonly #ledger: Ledger;
+  readonly #fastPath: FastAdmission<T>;
+  readonly #asksUser: boolean;
   readonly #yields: YieldSchedule;
   #open = true;
   #held: WriteCallback | undefined;
@@ -60,11 +63,7 @@ export class WriteSide<T> {
   /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
   #asking: WriteCallback | undefined;
   #askedChunk: T | undefined;
-  /** The contexts of the writes that wait, in order, if the user is asked about them: `shed` and `sizeOf` run in those. */
-  readonly #callers: AsyncResource[] = [];
-  /** That of the chunk that `_write` has. */
-  #caller: AsyncResource | undefined;
-  readonly #asksUser: boolean;
+  readonly #contexts: CallerContexts;
   /** What the user said of the chunk that is about to go the slow path. */
   #judged: number | undefined;
   readonly #barrier = new DrainBarrier();
@@ -86,10 +85,15 @@ export class WriteSide<T> {
     this.#nativeLength = nativeLength;
     this.#blocks = settings.strategy === 'block';
     this.#objectMode = settings.objectMode;
-    this.#asksUser = settings.shed !== undefined || (settings.objectMode && settings.sizeOf !== undefined);
+    // In byte mode the size is the chunk's own.
+    this.#contexts = new CallerContexts(
+      settings.shed !== undefined || (settings.objectMode && settings.sizeOf !== undefined),
+    );
     this.#overflow = new OverflowGuard(stream, settings.maxWaiting);
     this.#queue = target.queue;
     this.#ledger = target.queue.ledger;
+    this.#fastPath = target.queue.fastPath;
+    this.#asksUser = target.queue.asksUser;
     this.#blockDeadline = new Deadline(settings.clock, settings.maxBlockTimeMs ?? Infinity, () =>
       this.#onBlockedTooLong(),
     );
@@ -173,12 +177,14 @@ export class WriteSide<T> {
 
   /** Fast path: bypasses Node's queue if nothing is waiting. Returns `false` if the chunk must go through `_write`. */
   tryFastPath(chunk: T): boolean {
-    const queue = this.#queue;
-    if (chunk === null || this.#ledger.waiting > 0) return false;
-    const { fastPath } = queue;
-    if (!fastPath.hasCredit && this.#needsSlowPath()) return false;
-    queue.countArrival();
-    return (!queue.asksUser && fastPath.tryAdmit(chunk, 0)) || this.#judgeAndAdmit(chunk);
+    if (chunk === null) return false;
+    return this.#asksUser ? this.#tryAsking(chunk) : this.#fastPath.tryOffer(chunk) || this.#tryAsking(chunk);
+  }
+
+  #tryAsking(chunk: T): boolean {
+    if (this.#ledger.waiting > 0 || (!this.#fastPath.hasCredit && this.#needsSlowPath())) return false;
+    this.#queue.countArrival();
+    return this.#judgeAndAdmit(chunk);
   }
 
   #judgeAndAdmit(chunk: T): boolean {
@@ -186,7 +192,7 @@ export class WriteSide<T> {
     const queue = this.#queue;
     try {
       const bytes = queue.judge(chunk);
-      if (queue.fastPath.tryAdmit(chunk, bytes)) return true;
+      if (this.#fastPath.tryAdmit(chunk, bytes)) return true;
       const loadBytes = ledger.queuedBytes + ledger.inFlightBytes;
       if (loadBytes + bytes >= this.#pauseAtBytes && !this.#stream.destroyed) {
         queue.retractArrival();
@@ -226,7 +232,7 @@ export class WriteSide<T> {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
     if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
-    this.#queue.fastPath.grant(
+    this.#fastPath.grant(
       Math.min(this.#target.headroom(), this.#pauseAt - 1 - ledger.load, this.#yields.itemsUntilCheck),
       Math.min(this.#target.headroomBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
     );
@@ -235,15 +241,16 @@ export class WriteSide<T> {
   /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
   offer(chunk: unknown): boolean {
     if (!this.#open || chunk === null) return false;
+    this.#fastPath.endCredit();
     this.#queue.countArrival();
-    if (this.#asksUser) this.#callers.push(new AsyncResource('SPILLWAY'));
+    this.#contexts.capture();
     return true;
   }
 
   /** The offer was refused with an exception. */
   retractOffer(): void {
     this.#queue.retractArrival();
-    this.#callers.pop();
+    this.#contexts.retract();
   }
 
   /** After a `write` that returned `false`. */
@@ -262,14 +269,14 @@ export class WriteSide<T> {
   /** No more chunks are offered: `end` was called. */
   onEnd(): void {
     this.#open = false;
-    this.#queue.fastPath.endCredit();
+    this.#fastPath.endCredit();
   }
 
   /** `_write`. */
   writeSlowPath(chunk: T, callback: WriteCallback): void {
     // An override has made several of one chunk.
     if (this.#ledger.waiting === 0) this.#queue.countArrival();
-    this.#caller = this.#callers.shift();
+    this.#contexts.next();
     const judged = this.#judged;
     const { offered } = this.#ledger;
     this.#judged = undefined;
@@ -325,10 +332,7 @@ export class WriteSide<T> {
     if (!this.#queue.asksUser) return 0;
     let bytes: number | undefined;
     try {
-      bytes =
-        this.#caller === undefined
-          ? this.#queue.judge(chunk)
-          : this.#caller.runInAsyncScope(() => this.#queue.judge(chunk));
+      bytes = this.#contexts.run(() => this.#queue.judge(chunk));
     } catch (thrown) {
       // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
@@ -356,7 +360,7 @@ export class WriteSide<T> {
     this.#barrier.begin(mark);
     // No write goes the short way; the usual one is not slowed by having to ask.
     this.#pauseAt = 0;
-    this.#queue.fastPath.endCredit();
+    this.#fastPath.endCredit();
     return mark;
   }
 
@@ -414,7 +418,7 @@ export class WriteSide<T> {
   /** The stream is destroyed. Answers with the chunks that were never admitted. */
   close(reason: Error | null): T[] {
     this.#open = false;
-    this.#queue.fastPath.endCredit();
+    this.#fastPath.endCredit();
     const waiting = this.waitingItems();
     const admitted = this.#pending === undefined;
     this.#pending = undefined;
