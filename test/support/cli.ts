@@ -1,7 +1,7 @@
 /** The command line as its users have it: bundled, and run as a process of its own. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -77,6 +77,34 @@ export function useCli({ withPackages = true } = {}): Cli {
     },
     start,
     run: (args, options) => start(args, options).result,
+  };
+}
+
+export interface Loads {
+  readonly cli: Cli;
+  /** A name in the folder of input files that no other test has. */
+  freshName: (name: string) => string;
+  /** Writes an input file under a fresh name, and returns that name. */
+  file: (name: string, content: string | Buffer) => Promise<string>;
+  /** Runs `spillway load` against the database of the test file. */
+  load: (args: readonly string[], options?: RunOptions) => Promise<CliResult>;
+}
+
+/** The command line as `useCli` makes it, for test files that load many inputs into their database. */
+export function useLoads(database: { readonly url: string }): Loads {
+  const cli = useCli();
+  let files = 0;
+  const freshName = (name: string) => `${(files += 1)}-${name}`;
+  return {
+    cli,
+    freshName,
+    async file(name, content) {
+      const unique = freshName(name);
+      await writeFile(path.join(cli.directory, unique), content);
+      return unique;
+    },
+    load: (args, options = {}) =>
+      cli.run(['load', ...args], { ...options, env: { DATABASE_URL: database.url, ...options.env } }),
   };
 }
 

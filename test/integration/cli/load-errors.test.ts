@@ -2,31 +2,18 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { connect } from '../../../src/cli/server/connection.js';
-import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
+import { useCli, useLoads, type CliResult } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
-const cli = useCli();
 const database = useTestDatabase();
-
-let files = 0;
-
-async function file(name: string, content: string | Buffer): Promise<string> {
-  files += 1;
-  const unique = `${files}-${name}`;
-  await writeFile(path.join(cli.directory, unique), content);
-  return unique;
-}
-
-async function load(args: string[], options: RunOptions = {}): Promise<CliResult> {
-  return cli.run(['load', ...args], { ...options, env: { DATABASE_URL: database.url, ...options.env } });
-}
+const { cli, file, load } = useLoads(database);
 
 /** Expects a failure, and answers its one line. */
 function lineOf(result: CliResult, code = 1): string {

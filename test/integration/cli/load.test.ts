@@ -1,31 +1,17 @@
 /** `spillway load` as a process, against a real PostgreSQL. */
 
 import { chmodSync, createReadStream, mkdtempSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
 import { from as copyFrom } from 'pg-copy-streams';
 import { describe, expect, it } from 'vitest';
-import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
+import { useLoads, type RunOptions } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
-const cli = useCli();
 const database = useTestDatabase();
-
-let files = 0;
-
-async function file(name: string, content: string | Buffer): Promise<string> {
-  files += 1;
-  const unique = `${files}-${name}`;
-  await writeFile(path.join(cli.directory, unique), content);
-  return unique;
-}
-
-async function load(args: string[], options: RunOptions = {}): Promise<CliResult> {
-  return cli.run(['load', ...args], { ...options, env: { DATABASE_URL: database.url, ...options.env } });
-}
+const { cli, file, load } = useLoads(database);
 
 /** Loads, expects success, and answers the table's rows in order. */
 async function loaded(

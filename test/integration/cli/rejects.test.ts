@@ -6,28 +6,11 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
+import { useLoads, type RunOptions } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
-const cli = useCli();
 const database = useTestDatabase();
-
-let files = 0;
-
-function freshName(name: string): string {
-  files += 1;
-  return `${files}-${name}`;
-}
-
-async function file(name: string, content: string | Buffer): Promise<string> {
-  const unique = freshName(name);
-  await writeFile(path.join(cli.directory, unique), content);
-  return unique;
-}
-
-async function load(args: string[], options: RunOptions = {}): Promise<CliResult> {
-  return cli.run(['load', ...args], { ...options, env: { DATABASE_URL: database.url, ...options.env } });
-}
+const { cli, file, freshName, load } = useLoads(database);
 
 async function linesOf(name: string): Promise<Record<string, unknown>[]> {
   const text = await readFile(path.join(cli.directory, name), 'utf8');
@@ -39,8 +22,12 @@ async function linesOf(name: string): Promise<Record<string, unknown>[]> {
 }
 
 /** Loads with rejects, expects exit code 3, and answers what was rejected, in the order of the input. */
+/** The file of the last call of `rejectsOf`. */
+let lastRejects = '';
+
 async function rejectsOf(args: string[], options?: RunOptions): Promise<Record<string, unknown>[]> {
   const rejects = freshName('bad.ndjson');
+  lastRejects = rejects;
   const result = await load(['--quiet', '--rejects', rejects, ...args], options);
   expect(result).toEqual({ code: 3, stdout: '', stderr: '' });
   const lines = await linesOf(rejects);
@@ -145,7 +132,7 @@ describe('--rejects', () => {
     ]);
     expect(lines[2]).toMatchObject({ code: '22P02', column: 'a' });
     expect(lines[3]).toMatchObject({ row: { a: 6, b: '\ud800', c: null }, column: 'b' });
-    const raw = await readFile(path.join(cli.directory, `${files}-bad.ndjson`), 'utf8');
+    const raw = await readFile(path.join(cli.directory, lastRejects), 'utf8');
     expect(raw).toContain('"row":{"a":"five","b":{"k":12345678901234567890},"c":[1,null]}');
     expect((await rowsOf(table)).map(({ a }) => a)).toEqual([1, 4, 7]);
   });
@@ -333,7 +320,7 @@ describe('--rejects', () => {
   });
 
   it('works with --create and standard input', async () => {
-    const table = `made_${files}`;
+    const table = 'made_from_standard_input';
     const rejects = freshName('bad.ndjson');
     const rows = Array.from({ length: 12_000 }, (_, n) =>
       n === 11_000 ? 'x,1,2' : n === 50 ? '1,2,3' : `${n},y`,
@@ -432,7 +419,7 @@ describe('--atomic', () => {
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/x\.csv:5002: .*duplicate key.* \(nothing was loaded\)\n$/);
     expect(await rowsOf(table)).toEqual([{ a: -1 }]);
-    const made = `made_${files}`;
+    const made = 'made_and_undone';
     const bad = await file(
       'y.csv',
       `a\n${Array.from({ length: 20_000 }, (_, n) => (n === 19_999 ? 'x' : n)).join('\n')}\n`,

@@ -7,30 +7,13 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { useCli, type CliResult, type RunOptions } from '../../support/cli.js';
+import { useLoads, type CliResult } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { SeededRandom } from '../../support/seeded-random.js';
 import { testSeed } from '../../support/test-runs.js';
 
-const cli = useCli();
 const database = useTestDatabase();
-
-let files = 0;
-
-function freshName(name: string): string {
-  files += 1;
-  return `${files}-${name}`;
-}
-
-async function file(name: string, content: string | Buffer): Promise<string> {
-  const unique = freshName(name);
-  await writeFile(path.join(cli.directory, unique), content);
-  return unique;
-}
-
-async function load(args: string[], options: RunOptions = {}): Promise<CliResult> {
-  return cli.run(['load', ...args], { ...options, env: { DATABASE_URL: database.url, ...options.env } });
-}
+const { cli, file, freshName, load } = useLoads(database);
 
 const rowsOf = (table: string) => database.query(`SELECT * FROM "${table}" ORDER BY 1`);
 
@@ -141,7 +124,7 @@ describe('--resume after SIGKILL', () => {
   });
 
   it(`gzip, two files, --create and --truncate (seed ${seed + 1})`, async () => {
-    const table = `gzip_${files}`;
+    const table = 'made_from_gzip';
     const text = manyRows(false);
     const middle = text.indexOf('\n120000,') + 1;
     const first = await file('a.csv.gz', gzipSync(text.slice(0, middle)));
@@ -222,12 +205,13 @@ describe('--resume', () => {
     const table = await database.table('a int, b int');
     const input = await file('x.csv', 'a,b\n1,2\n');
     const second = await file('y.csv', 'a,b\n3,4\n');
+    const third = await file('z.csv', 'a,b\n3,40\n');
     const resume = (...args: string[]) => load(['-q', '-t', table, '--resume', 'changes', ...args]);
     expect((await resume(input, second)).code).toBe(0);
     const refusals: [string[], string][] = [
       [[input], 'the number of files differs'],
       [[second, input], `${second} has other contents; ${input} has other contents`],
-      [[input, await file('z.csv', 'a,b\n3,40\n')], `${files}-z.csv had 8 bytes and has 9`],
+      [[input, third], `${third} had 8 bytes and has 9`],
       [[input, second, '--null', 'x'], '--null was "" and is "x"'],
       [[input, second, '--delimiter', ';', '--no-header', '--columns', 'a,b'],
         '--columns was not given and is "a,b"; the header (--no-header) was true and is false; --delimiter was "," and is ";"'],
@@ -351,7 +335,7 @@ describe('--resume', () => {
   it.each(["'; DROP TABLE spillway_imports; --", 'a"b\\c$1 %s\n\t', 'ключ 😀', '../../etc/passwd', '\\.'])(
     'takes any text as its id, and any names of table and columns: %j',
     async (id) => {
-      const table = `t"; DROP TABLE x; -- ${files}`;
+      const table = `t"; DROP TABLE x; -- ${freshName('')}`;
       const quoted = `"${table.replaceAll('"', '""')}"`;
       await database.query(`CREATE TABLE ${quoted} ("a""; --" int, "\\." text)`);
       const input = await file('x.csv', '"a""; --",\\.\n1,\\.\n2,\\N\n');

@@ -114,13 +114,15 @@ describe('the options that it carries for its stream', () => {
     expect(maxBufferBytes).toBeGreaterThan(4 * batchBytes!);
   });
 
-  test('a producer in memory gives way to I/O long before the buffer is full', () => {
+  test('a producer in memory yields to I/O after 32 to 10 000 rows, long before the buffer is full', () => {
     const { defaults } = copyInto(pool as never, { table: 't' });
     const stream = new BackpressureWritable(Object.assign(() => Promise.resolve(), { defaults }));
     let written = 1;
     while (stream.write({ a: written })) written++;
-    // Earlier on a slow machine: the turn of the event loop has a time, too.
+    expect(defaults.yieldEvery).toBe(10_000);
+    // Earlier on a slow machine, for the turn of the event loop has a time, too; but never before the first look at the clock.
     expect(written).toBeLessThanOrEqual(10_000);
+    expect(written).toBeGreaterThanOrEqual(32);
     expect(stream.writableHighWaterMark).toBeGreaterThan(100_000);
   });
 });
