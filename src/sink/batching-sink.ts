@@ -288,6 +288,7 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
   }
 
   beforePump(): void {
+    this.queue.ledger.assertBalanced();
     this.#settlements.deliver();
     this.#checkWaiters();
   }
