@@ -37,8 +37,8 @@ export type BreakerProbe = (context: { readonly signal: AbortSignal }) => Promis
 
 /**
  * The circuit breaker. After `failures` transport failures in a row, over all slots, no call begins for a while; then one call decides
- * whether all go on. A transport failure is a call that failed as a whole and is worth another one, or that timed out; whatever the
- * destination answers, be it that it refuses a row, ends the row of failures.
+ * whether all go on. A transport failure is a call that failed as a whole and is worth another one, or that timed out; any
+ * response of the destination, even a rejected row, ends the series of failures.
  *
  * With `retry.attempts` of at least 2, a batch that is worth another call is held until the destination is back: neither the failure that
  * opened the breaker nor a failed probe counts as an attempt, or as time towards `retry.maxElapsedMs`.
@@ -91,7 +91,7 @@ export type Settlement<T> =
 export interface BufferOptions<T> {
   /** Most items queued plus in flight. Default 10 000; rises with a given `batchSize`. At least 1. */
   maxBufferSize?: number;
-  /** Share of the capacity from which the state is CRITICAL and `write()` answers `false`. Default 0.8; above 0, at most 1. */
+  /** Share of the capacity from which the state is CRITICAL and `write()` returns `false`. Default 0.8; above 0, at most 1. */
   highWatermark?: number;
   /** Share of the capacity from which the state is ELEVATED, and down to which a waiting producer waits. Default 0.5; below `highWatermark`. */
   lowWatermark?: number;
@@ -113,7 +113,7 @@ export interface BufferOptions<T> {
    */
   maxWaiting?: number;
   /**
-   * How long a producer may be made to wait for room. `push()` answers `false` then, a stream fails with `ERR_BACKPRESSURE_BLOCK_TIMEOUT`.
+   * How long a producer may be made to wait for room. `push()` returns `false` then, a stream fails with `ERR_BACKPRESSURE_BLOCK_TIMEOUT`.
    * Default 5 000 ms for `push()`, no limit for a stream.
    */
   maxBlockTimeMs?: number;
@@ -182,12 +182,12 @@ export type BytesFor<T> = [T] extends [Uint8Array] ? string | Uint8Array : never
 
 /** Options of `BackpressureWritable`. */
 export interface WritableOptions<T> extends SinkOptions<T> {
-  /** Node's own option: from this many items on (in byte mode: bytes) `write()` answers `false`. `maxBufferSize` follows from it unless given. */
+  /** Node's own option: from this many items on (in byte mode: bytes) `write()` returns `false`. `maxBufferSize` follows from it unless given. */
   highWaterMark?: number;
   /** `false`: items are chunks of bytes, bounded by `maxBufferBytes` instead of `maxBufferSize`. Default `true`. */
   objectMode?: boolean;
   /**
-   * Under `block`: after this many items `write()` answers `false` although there is room, and `'drain'` comes with a later turn of the
+   * Under `block`: after this many items `write()` returns `false` although there is room, and `'drain'` comes with a later turn of the
    * event loop; also after fewer, if the turn has taken 4 ms by then. A producer that needs no I/O of its own (an array, a generator) would keep that of the flushes waiting until the buffer is
    * full. An item that is written nevertheless is admitted. Not in byte mode, where chunks come by I/O. Default `Infinity`, never;
    * `copyInto` sets 10 000. At least 1.

@@ -228,9 +228,9 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   }
 
   /**
-   * Where `positionOf` is given: everything that was offered up to and including this position has settled, be it that it arrived, that
-   * `onFailed` took it, or that it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
-   * batches, and is up to date when `onSettled` is called. Not beyond items that were handed back. `undefined` before there is one.
+   * Where `positionOf` is given: everything that was offered up to and including this position has settled: it arrived,
+   * `onFailed` took it, or it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
+   * batches, and is up to date when `onSettled` is called. It never passes items that were returned to the caller. `undefined` before there is one.
    */
   get committedPosition(): number | bigint | undefined {
     return this.#sink.committedPosition;
@@ -324,7 +324,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#sink.settings.signal?.removeEventListener('abort', this.#onSignal);
   }
 
-  /** Answers `false` where the controller has ended, be it only now. */
+  /** Returns `false` if the controller has ended, also if it ends by this call. */
   #listenToSignal(): boolean {
     if (this.#sink.failure !== undefined) return false;
     const { signal } = this.#sink.settings;

@@ -58,7 +58,7 @@ export class PushQueue<T> {
     }
   }
 
-  /** Everybody's push rejects. Answers with their items. */
+  /** Rejects every waiting push, and returns their items. */
   rejectAll(error: Error): T[] {
     const waiters = this.#waiters.slice(this.#head);
     this.#waiters = [];

@@ -10,7 +10,7 @@ export interface DrainOptions {
 
 const DRAIN_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs']);
 
-/** Answers with `timeoutMs`. */
+/** Checks the options and returns `timeoutMs`. */
 export function checkDrain(options: DrainOptions): number {
   if (typeof options !== 'object' || (options as unknown) === null) refuse('options', 'an object', options);
   checkNames(options, DRAIN_OPTIONS, 'drain()');

@@ -7,7 +7,7 @@ import { show } from '../../guards/validate.js';
 import { findPartialFailure } from './partial-failure.js';
 
 /** A failure that names its item. */
-export interface NamedFailure {
+interface NamedFailure {
   error: ItemError;
   retryable: boolean;
 }

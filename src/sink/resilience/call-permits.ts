@@ -1,4 +1,4 @@
-/** Who may call the destination now: drives the breaker, with its timer, and keeps the deliveries that wait for another call. */
+/** Permits calls of the destination: drives the breaker and its timer, and parks the deliveries that wait for another call. */
 
 import { Alarm } from '../../common/alarm.js';
 import type { Clock } from '../../common/clock.js';
@@ -33,7 +33,7 @@ const MARGIN_MS = 5_000;
 /** The health check stands for the probe of no delivery. */
 const NO_DELIVERY = -1;
 
-/** What the gate asks and tells the sink. */
+/** What the permits read of the sink, and call on it. */
 export interface CallPermitsHost {
   /** Nothing is queued, in flight or waiting. */
   readonly isIdle: boolean;
@@ -268,7 +268,7 @@ export class CallPermits {
     );
   }
 
-  /** Whoever was told something meanwhile may have ended us. */
+  /** Not after the end: a listener that was called meanwhile may have ended the sink. */
   #setAlarm(at: number): void {
     if (!this.#ended) this.#alarm.set(at);
   }

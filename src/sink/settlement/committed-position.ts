@@ -1,4 +1,4 @@
-/** How far an ordered source has settled. Told of batches, never of single items. */
+/** How far an ordered source has settled. Called once a batch, never for single items. */
 
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import type { BackpressureError } from '../../api/errors.js';
@@ -41,7 +41,7 @@ export class CommittedPosition<T> {
   #done: Span | undefined;
   #highest: Position | undefined;
   #committed: Position | undefined;
-  /** That of the first item that is handed back without ever having been in a batch; `undefined` where it cannot be read. */
+  /** That of the first item that is returned to the caller without ever having been in a batch; `undefined` where it cannot be read. */
   #stoppedBefore: { position: Position | undefined } | undefined;
 
   constructor(
@@ -93,13 +93,13 @@ export class CommittedPosition<T> {
     this.#commit();
   }
 
-  /** The items of a delivery are handed back: it never settles. */
+  /** The items of a delivery are returned to the caller: it never settles. */
   neverSettles(first: number): void {
     for (const span of this.#spans)
       if (span.owner?.first === first) span.owner = { first, openItems: [undefined] };
   }
 
-  /** This item, and all after it, are handed back, and were in no batch. */
+  /** This item, and all after it, are returned to the caller, and were in no batch. */
   stopBefore(item: T): void {
     this.#stoppedBefore ??= { position: this.#tryRead(item) };
   }

@@ -4,7 +4,7 @@ export interface Part<T> {
   items: readonly T[];
 }
 
-/** The items that did not arrive, and are to be handed back. */
+/** The items that did not arrive, and are returned to the caller. */
 export class UnsettledItems<T> {
   #parts: Part<T>[] = [];
   #taken: Part<T>[] = [];
