@@ -70,7 +70,7 @@ export interface WrittenRows {
  * What the rows of a batch are sent from: values of its items, encoded here; lines of its items, written before; or whole chunks, which stand
  * for `count` rows and no items. Of chunks all rows are inserted, or none.
  */
-export type BatchRows =
+type BatchRows =
   | { readonly kind: 'values' }
   | { readonly kind: 'lines'; readonly lines: WrittenLines }
   | { readonly kind: 'written'; readonly written: WrittenRows; readonly count: number };
