@@ -8,7 +8,7 @@ export const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
 export type ConflictAction = (typeof CONFLICT_ACTIONS)[number];
 
 export interface LoadOptions {
-  /** Paths; `-` is standard input. Empty where none was given. */
+  /** Paths; `-` is standard input. Empty if none was given. */
   files: string[];
   table: TableName;
   to: string | undefined;

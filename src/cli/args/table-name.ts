@@ -10,7 +10,7 @@ export interface TableName {
  * Reads `NAME`, `SCHEMA.NAME`, or either part in double quotes (a quote within is doubled). Case is kept as it is written: unlike psql,
  * `Events` is not folded to `events`.
  *
- * @returns undefined where the text is none of these.
+ * @returns undefined if the text is none of these
  */
 export function parseTableName(text: string): TableName | undefined {
   const part = '("(?:[^"]|"")+"|[^".]+)';

@@ -56,7 +56,7 @@ export function missingPackage(error: unknown): CliError | undefined {
       );
 }
 
-/** Input that cannot be read as what it should be; names the file and, where there is one, the line. */
+/** Input that cannot be read as what it should be; names the file and, if known, the line. */
 export class InputError extends CliError {
   override readonly name = 'InputError';
   readonly file: string;

@@ -88,7 +88,7 @@ export class Source {
     this.#chunks = this.#readAll();
   }
 
-  /** Bytes of all files; unset where one of them cannot be known. */
+  /** Bytes of all files; undefined if the size of one is unknown. */
   get totalBytes(): number | undefined {
     let total = 0;
     for (const file of this.files) {

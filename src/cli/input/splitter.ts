@@ -76,7 +76,7 @@ export class RecordSplitter {
   /** Set if the first slice of `#partial`, or of a bad line, is a copy: this buffer holds it. */
   #copy: GrowingBuffer | undefined;
   #place: Place = Place.UNQUOTED;
-  /** The byte before the next; a line feed where a record begins. */
+  /** The byte before the next; a line feed if a record begins. */
   #previous = LINE_FEED;
   #endsInCarriageReturn = false;
   #ended = false;

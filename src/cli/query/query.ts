@@ -15,7 +15,7 @@ import { formatTable } from './query-table.js';
 
 const BEGIN_READ_ONLY = statement('BEGIN READ ONLY');
 
-/** @throws {CliError} in the server's words where it refuses the query. */
+/** @throws {CliError} with the server's message if it rejects the query */
 export async function query(
   options: QueryOptions,
   terminal: Pick<Terminal, 'environment' | 'stdout'>,

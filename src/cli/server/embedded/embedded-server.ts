@@ -86,7 +86,7 @@ const START_ATTEMPTS = 5;
 /**
  * Starts a server, or joins the one that already runs on the same persistent directory.
  *
- * @throws {EmbeddedServerError} `ERR_SPILLWAY_EMBEDDED_MISSING` without the package, `ERR_SPILLWAY_EMBEDDED_FAILED` where the server does
+ * @throws {EmbeddedServerError} `ERR_SPILLWAY_EMBEDDED_MISSING` without the package, `ERR_SPILLWAY_EMBEDDED_FAILED` if the server does
  * not start; the message ends with the server's output.
  */
 export async function startEmbeddedServer(options: EmbeddedServerOptions = {}): Promise<EmbeddedServer> {
@@ -170,7 +170,7 @@ function defaultDirectory(asRoot: boolean): string {
   );
 }
 
-/** PostgreSQL refuses to run as root: then the machine's `postgres` user serves, or `nobody` where there is none. */
+/** PostgreSQL refuses to run as root: then the machine's `postgres` user serves, or `nobody` if there is none. */
 async function serverUser(): Promise<ServerUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const users = await readFile('/etc/passwd', 'utf8');

@@ -1,4 +1,4 @@
-/** Why TLS failed, in plain words, with the setting that helps. Pure. */
+/** Explains why TLS failed, with the setting that helps. Pure. */
 
 import type { TlsSettings } from '../conninfo/settings.js';
 
@@ -32,7 +32,7 @@ const TLS_ERRORS: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'what listens there does not speak TLS: look at host and port',
 };
 
-/** What failed, or undefined where it was not TLS. */
+/** Returns what failed; undefined if it was not TLS. */
 export function tlsFailure(error: NodeJS.ErrnoException, tls: TlsSettings): string | undefined {
   const { code = '' } = error;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
