@@ -16,7 +16,6 @@ const LONG_FILES = new Set([
   'postgres/rows/row-writer.ts',
   'settings/resolve-sink.ts',
   'stream/backpressure-transform.ts',
-  'stream/backpressure-writable.ts',
   'stream/write/write-side.ts',
 ]);
 

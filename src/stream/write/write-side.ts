@@ -13,25 +13,32 @@ import { OverflowGuard } from './overflow-guard.js';
 import { YieldSchedule } from './yield-schedule.js';
 import type { LastArguments, WriteCallback } from './write-callbacks.js';
 
-/** What stands behind the gate: a batching sink, or a transform. */
+/** What chunks are written to: a batching sink, or a transform. */
 export interface WriteTarget<T> {
   readonly queue: AdmissionQueue<T>;
   /** Decides on an item that has arrived; `bytes` is what `queue.judge` returned. */
   admit(item: T, bytes: number): Outcome;
   /** The stage has ended while the item, which waits, was being decided on. */
   returnToCaller(item: T): void;
-  /** So many further items, and bytes, may come in without a word to it, until it does something to the queue. */
+  /** How many more items, and bytes, the queue may admit by itself, until the target changes the queue. */
   headroom(): number;
   headroomBytes(): number;
   /** A producer is made to wait, or no longer. */
   setHeld(held: boolean): void;
-  /** Items that waited have been passed over: somebody may have waited for them. */
+  /** Items that waited were skipped: a flush may have waited for them. */
   onSkipped(): void;
 }
 
 /**
- * The writable side of both streams. Under `block` it makes the producer wait by holding the callback of `_write`: Node then queues
- * further writes itself and answers `false`, and emits `'drain'` once the callback has been released and that queue is empty.
+ * The writable side of both streams: decides how a chunk goes in, and whether the producer must wait.
+ *
+ *     write() ──fast path: nothing waits──────────────────────────> admitted or dropped
+ *        └──────slow path──> Node's queue ──_write──> judged ──> admitted ──below the pause threshold──> callback
+ *                                                       │           └──────at or above it──> held ──room──> callback
+ *                                                       └──> no room: pending, and held ──room──> admitted
+ *
+ * Under `block` it makes the producer wait by holding the callback of `_write`. Node then queues further writes and returns `false`. It emits
+ * `'drain'` once the callback has been called and its queue is empty. Invariants 1, 4 and 11 depend on it.
  */
 export class WriteSide<T> {
   readonly #stream: Writable;
@@ -64,7 +71,7 @@ export class WriteSide<T> {
   #asking: WriteCallback | undefined;
   #askedChunk: T | undefined;
   readonly #contexts: CallerContexts;
-  /** What the user said of the chunk that is about to go the slow path. */
+  /** What the user said of the chunk that is about to take the slow path. */
   #judged: number | undefined;
   readonly #barrier = new DrainBarrier();
   readonly #blockDeadline: Deadline;
@@ -107,7 +114,7 @@ export class WriteSide<T> {
     });
   }
 
-  /** What `write()` is to answer, where Node's own has answered with `mayGoOn`. */
+  /** What `write()` returns, if Node's own has returned `mayGoOn`. */
   writeResult(mayGoOn: boolean): boolean {
     if (this.isHeld) {
       // An empty chunk is what Node's own never refuses.
@@ -120,7 +127,7 @@ export class WriteSide<T> {
       // Node before 20.12 answers from what it knew before `_write` had run.
       if (!this.#open || this.#ledger.waiting > 0) return false;
     }
-    // A write with a callback goes the long way, and counts all the same.
+    // A write with a callback takes the slow path, and counts all the same.
     return !this.#yields.checkAfterOffer();
   }
 
@@ -146,7 +153,7 @@ export class WriteSide<T> {
     return this.#open && (this.#owesDrain || this.#yields.isYielding);
   }
 
-  /** The producer gives way: nothing keeps an item out, but it is to wait for 'drain'. */
+  /** Cooperative yield: there is room, but the producer is to wait for 'drain'. */
   get isYielding(): boolean {
     return this.#yields.isYielding;
   }
@@ -238,7 +245,7 @@ export class WriteSide<T> {
     );
   }
 
-  /** A chunk is offered to `write` or `end`. Answers whether it counts: what Node will refuse is not offered. */
+  /** Counts a chunk that is given to `write` or `end`. Returns `false` if Node will refuse it. */
   offer(chunk: unknown): boolean {
     if (!this.#open || chunk === null) return false;
     this.#fastPath.endCredit();
