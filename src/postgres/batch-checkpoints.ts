@@ -1,6 +1,7 @@
 /**
- * Exactly once: which items of a batch still have to be written, and the checkpoint in the batch's own transaction that says that they were.
- * Without an import there is no checkpoint, and only a batch whose COMMIT was not answered is asked for.
+ * Exactly once: finds the items of a batch that still have to be written, and writes a checkpoint in the batch's own transaction.
+ *
+ * Without an import there is no checkpoint. Then only a batch whose COMMIT was not answered is looked up, by its transaction's id.
  */
 
 import { toError } from '../common/thrown.js';
@@ -16,19 +17,19 @@ import type { CopyClient, CopyPool } from './protocol/pool.js';
 import type { RowLayout } from './rows/row-layout.js';
 
 const NO_FAILURES: RowFailures = new Map();
-/** Far more than connections. */
+/** Open batches that are remembered: far more than there are connections. */
 const MOST_OPEN = 1_000;
 
-/** A batch, less what an earlier run or attempt has written. */
+/** A batch without the items that an earlier run or attempt has written. */
 export interface CheckpointedBatch<T> {
   readonly items: readonly T[];
-  /** Where none of them is left: what the attempt that wrote them had left out. */
+  /** If no item is left: the rows that the attempt which wrote them had left out. */
   readonly failures: RowFailures;
   readonly checkpoint: ((client: CopyClient, failures: RowFailures) => Promise<unknown>) | undefined;
-  /** From a place in `items` to the place in the batch as it came. */
+  /** Returns the place in the original batch. @param row a place in `items` */
   indexOf(row: number): number;
   onCommitted(): void;
-  /** What an earlier attempt had left out, where it turns out that it did commit. */
+  /** Returns the rows that an earlier attempt had left out, if it turns out that it did commit. */
   onFailure(
     stage: BatchStage,
     cause: Error,
@@ -40,13 +41,13 @@ export interface CheckpointedBatch<T> {
 export interface CheckpointSettings<T> {
   importLog?: ImportLog;
   rejectOf?: (item: T, error: CopyError) => unknown;
-  /** By what another attempt's batch is known for the same, from its first item. Default: the item itself. */
+  /** Returns a key by which a retry of a batch is recognised, from its first item. Default: the item itself. */
   keyOf?: (item: T) => unknown;
-  /** Another attempt has found out what became of the batch with that key. */
+  /** Called when a retry has found out what became of the batch with that key. */
   onOutcome?: (key: unknown, rows: number) => void;
 }
 
-/** Where a batch of rows that are written already lies in the source. Nothing of it is committed. */
+/** The place in the source of a batch whose rows are written already. Nothing of it is committed. */
 export interface WrittenRange {
   first: Position;
   last: Position;
@@ -55,7 +56,7 @@ export interface WrittenRange {
 
 export abstract class BatchCheckpoints<T> {
   abstract readonly isExactlyOnce: boolean;
-  /** Of each batch, before its first attempt. @throws {CopyError} where it is not further on in the source than those before it */
+  /** Called for each batch before its first attempt. @throws {CopyError} if it is not behind the batches before it in the source */
   abstract advance(items: readonly T[], table: string): void;
   abstract advanceTo(range: WrittenRange, table: string): void;
   abstract open(items: readonly T[], layout: RowLayout, signal: AbortSignal): Promise<CheckpointedBatch<T>>;
@@ -83,7 +84,7 @@ interface OpenBatch extends OpenTransaction {
   rows: number;
 }
 
-/** Without an import: the server itself says what became of a batch whose COMMIT was not answered, as far as it knows. */
+/** Without an import: asks the server what became of a batch whose COMMIT was not answered. */
 class CommitOutcomes<T> extends BatchCheckpoints<T> {
   readonly isExactlyOnce = false;
   readonly #pool: CopyPool;
@@ -100,7 +101,7 @@ class CommitOutcomes<T> extends BatchCheckpoints<T> {
   }
 
   override advance(): void {
-    // Nothing is told of places.
+    // Without an import, positions are not known.
   }
 
   override advanceTo(): void {
@@ -149,7 +150,7 @@ class CommitOutcomes<T> extends BatchCheckpoints<T> {
     };
   }
 
-  /** One that is not tried again is never asked for: so only the latest are kept. */
+  /** Keeps only the latest batches: one that is not retried is never looked up. */
   #remember(key: unknown, open: OpenBatch): void {
     this.#open.set(key, open);
     if (this.#open.size > MOST_OPEN) this.#open.delete(this.#open.keys().next().value);
@@ -163,7 +164,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
   readonly #rejectOf: ((item: T, error: CopyError) => unknown) | undefined;
   #log: ImportLog | undefined;
   #opening: Promise<ImportLog> | undefined;
-  /** The furthest that a batch has begun. */
+  /** The last position of the batches that have begun. */
   #reached: Position | undefined;
   /** Batches whose COMMIT was not answered, by their first positions, with what they had left out. */
   readonly #uncertain = new Map<Position, RowFailures>();
@@ -189,7 +190,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
   }
 
   #advance(first: Position, last: Position, table: string): void {
-    // What lies behind would be taken for written, in silence: a source that begins again needs a function of its own.
+    // Earlier positions would be taken for written, in silence. A source that begins again needs a function of its own.
     if (this.#reached !== undefined && first <= this.#reached) throw outOfOrder(first, this.#reached, table);
     this.#reached = last;
   }
@@ -244,7 +245,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
     );
   }
 
-  /** Batches of several slots begin at the same time: one of them opens it. */
+  /** Opens the log once, although several batches begin at the same time. */
   async #shareLog(layout: RowLayout, signal: AbortSignal): Promise<ImportLog> {
     this.#opening ??= this.#openLog(layout, signal).then((log) => (this.#log = log));
     try {
@@ -281,7 +282,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
     };
   }
 
-  /** @param leftOut what its last attempt has left out */
+  /** @param leftOut returns the rows that the last attempt has left out */
   #ending(
     log: ImportLog,
     first: Position,
@@ -307,7 +308,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
   }
 }
 
-/** Of the last one. */
+/** Checks that the last position is higher than the one before. */
 function checkOrder(positions: readonly Position[], table: string): void {
   if (positions.length < 2) return;
   const [before, position] = [positions.at(-2)!, positions.at(-1)!];

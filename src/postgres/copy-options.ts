@@ -62,7 +62,7 @@ export type OwnRows<T> = ColumnOptions<ColumnOf<Uninferred<T>>> & {
 
 /** Each item stands for a row of other keys. */
 export type MappedRows<T> = ColumnOptions<string> & {
-  /** The row that an item stands for: an object or an array. What it throws is a fault of that row. Default: the item itself. */
+  /** Returns the row that an item stands for: an object or an array. An error that it throws is a fault of that row. Default: the item itself. */
   row: (item: T) => object;
 };
 
@@ -99,9 +99,9 @@ export type ImportOptions<T> =
   | { importId?: undefined; positionOf?: undefined }
   | {
       /**
-       * Exactly once: each batch leaves a mark under this name, in its own transaction, so that neither a retry nor another run of the same
-       * import writes a row again. Any text. Needs `positionOf`. The marks are in the tables `spillway_imports` and
-       * `spillway_import_ranges`, which are made in the schema of the table where they are missing.
+       * Exactly once: each batch writes a checkpoint under this name, in its own transaction. So neither a retry nor another run of the same
+       * import writes a row again. Any text. Needs `positionOf`. The checkpoints are in the tables `spillway_imports` and
+       * `spillway_import_ranges`, which are made in the schema of the table if they are missing.
        */
       importId: string;
       /**

@@ -1,6 +1,6 @@
 /**
- * One batch, one transaction: its rows are sent in binary where that is of use and can be, and as text otherwise. Where the table refuses a
- * row and bad rows are to be isolated, the same transaction lands the others.
+ * Copies one batch in one transaction: in binary if that is faster and possible, as text otherwise. If the table refuses a row and bad rows
+ * are to be isolated, the same transaction inserts the others.
  */
 
 import { toError } from '../../common/thrown.js';
@@ -60,7 +60,7 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
 class BatchCopy<T, Client extends CopyClient> {
   readonly #batch: Batch<T, Client>;
   readonly #transaction: BatchTransaction<T, Client>;
-  /** The server has refused the batch in binary: where it takes it as text, the layout is out of date. */
+  /** The server has refused the batch in binary. If it takes the batch as text, the layout is out of date. */
   #wasRefusedInBinary = false;
   /** Rows that cannot be sent. */
   #faults: readonly RowFault[] = [];
@@ -93,7 +93,7 @@ class BatchCopy<T, Client extends CopyClient> {
     } catch (thrown) {
       const refusal = this.#transaction.refusal(toError(thrown), this.#sent());
       if (refusal === undefined) throw thrown;
-      // Where nobody takes bad rows, only the first is looked for, so that the error can name it.
+      // Without isolation, only the first bad row is looked for, so that the error can name it.
       if (!isolates && refusal.row !== undefined) throw refusal.error;
       await isolateRows(this.#batch, this.#transaction, refusal);
     }
@@ -114,7 +114,7 @@ class BatchCopy<T, Client extends CopyClient> {
     await this.#sendAsText(() => this.#copyWritten(written));
   }
 
-  /** False: nothing has landed, and the same rows are to be sent as text: where one is at fault, that finds it, and its words are the text's. */
+  /** Returns `false` if nothing is inserted and the rows are to be sent as text, which also finds a row at fault and its message. */
   async #tryInBinary(copy: () => Promise<void>): Promise<boolean> {
     const { format, signal } = this.#batch;
     try {
@@ -202,7 +202,7 @@ class BatchCopy<T, Client extends CopyClient> {
     return copyChunks(context, this.#transaction.copyStatement(BINARY_FORMAT, '', check), nextChunk);
   }
 
-  /** What the last attempt was to send. */
+  /** Returns the rows that the last attempt was to send. */
   #sent(): SentRows {
     const { layout, items, valuesOf } = this.#batch;
     return new SentRows(layout, items, undefined, valuesOf, this.#faults);

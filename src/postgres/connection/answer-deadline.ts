@@ -1,9 +1,9 @@
-/** How long an answer is waited for. */
+/** Limits how long the server's response is waited for. */
 
 import { systemClock, type Clock } from '../../common/clock.js';
 import { Deadline } from '../../common/deadline.js';
 
-/** After an abort the server has this long to answer, in all: less than the sink's `abortGraceMs`, so that the sink still hears of it. */
+/** Time for responses after an abort, in all. Less than the sink's `abortGraceMs`, so that the sink still gets the result. */
 const GRACE_AFTER_ABORT_MS = 500;
 
 export const TIMED_OUT = Symbol('timed out');
@@ -31,12 +31,12 @@ export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): P
     return await Promise.race([work, aborted]);
   } finally {
     signal.removeEventListener('abort', onAbort);
-    // When it settles late, nobody listens any more.
+    // If it rejects later, nobody listens any more.
     work.catch(() => undefined);
   }
 }
 
-/** Waits for an answer for at most a limit, and for at most the grace once the signal has fired; then the answer is `TIMED_OUT`. */
+/** Waits for a response for at most a limit, or for the grace once the signal has fired. After that it returns `TIMED_OUT`. */
 export class AnswerDeadline {
   readonly #signal: AbortSignal;
   readonly #clock: Clock;
@@ -58,7 +58,7 @@ export class AnswerDeadline {
   }
 
   async wait<T>(answer: Promise<T>, limitMs = Infinity): Promise<T | typeof TIMED_OUT> {
-    // When it comes late, nobody listens any more.
+    // If it rejects later, nobody listens any more.
     answer.catch(() => undefined);
     let deadline: Deadline | undefined;
     let onAbort: (() => void) | undefined;

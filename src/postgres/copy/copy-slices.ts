@@ -1,7 +1,12 @@
 /**
- * COPYs of rows that are there already, as queries of node-postgres. In place of streams, for slices are many and small: statement, rows
- * and end leave together, without waiting for the server to ask for the rows, and several slices one after another without waiting for
- * answers. Where a COPY fails, the server passes over what is left of it, as the protocol has it.
+ * Sends COPYs of rows that are written already, as queries of node-postgres.
+ *
+ *     Query(COPY) CopyData… CopyDone   Query(COPY) CopyData… CopyDone   …      one write, no wait for a response in between
+ *
+ * Slices are many and small, so streams would cost a round trip each. If a COPY fails, the server skips the rest of its data, as the protocol
+ * requires.
+ *
+ * Source: PostgreSQL manual, "Message Flow", "COPY Operations".
  */
 
 import type { WorkPacer } from '../../common/turn-budget.js';
@@ -21,7 +26,7 @@ export interface SliceContext {
   buffer: SendBuffer;
   /** Of the work on what is sent together. */
   pacer: WorkPacer;
-  /** Gets what a statement behind a COPY returns. */
+  /** Called with the first value of each row that a statement behind a COPY returns. */
   onValue?: ((value: string | null) => void) | undefined;
 }
 
@@ -55,14 +60,14 @@ const NO_BYTES = Buffer.alloc(0);
 const HEADER_BYTES = 5;
 /** A message is not larger than this; the server takes none of more than 1 GiB. */
 const LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024;
-/** Slices are sent together up to about this much: what is sent ahead cannot be taken back. */
+/** Slices are sent together up to about this size: data that was sent ahead cannot be taken back. */
 const TOGETHER_BYTES = 4 * 1024 * 1024;
 
 /**
- * Sends slices, and answers for each what the server had against it.
+ * Sends slices, and returns the server's error for each, or undefined.
  *
- * @throws what ended the connection, or the wait for its answers; or an `AbortFault`; then the connection is gone, unless the abort came
- * while nothing was under way
+ * @throws the error that ended the connection or the wait for responses, or an `AbortFault`. Then the connection is discarded, unless the
+ * abort came while nothing was under way.
  */
 export async function copySlices(
   { lease, answerDeadline, signal, buffer, pacer, onValue }: SliceContext,
@@ -91,14 +96,14 @@ export async function copySlices(
     const answers = await answerDeadline.wait(Promise.all(together.map(({ outcome }) => outcome)));
     if (answers === TIMED_OUT) {
       const fault = new AbortFault(signal);
-      // The server is still at it, and there is no word that would stop it.
+      // The server is still working, and no message of the protocol would stop it.
       lease.discard(fault);
       throw fault;
     }
-    // What the server had against the slices before says nothing any more: another attempt may land their rows.
+    // Errors of the slices before it no longer matter: another attempt may insert their rows.
     const ending = answers.find((error) => error !== undefined && !leavesConnectionUsable(error));
     if (ending !== undefined) {
-      // Where only the wait has ended, answers are still to come, and whatever is asked next would get them.
+      // If only the wait has ended, responses are still to come, and the next statement would get them.
       lease.discard(ending);
       throw ending;
     }
@@ -116,7 +121,7 @@ function messagesFor(bytes: number): number {
   return Math.ceil(bytes / LARGEST_MESSAGE_BYTES);
 }
 
-/** Answers where it ends. */
+/** Writes the messages of a slice. Returns the place behind them. */
 function write(
   { statement, rows, end = NO_BYTES }: Slice,
   encoded: EncodedRows,
@@ -128,7 +133,7 @@ function write(
   writeHeader(to, start, QUERY, text + 1);
   let at = start + HEADER_BYTES + text + 1;
   const messages = messagesFor(encoded.bytesOf(rows) + end.length);
-  // Behind the space for all headers: where there are several, the data of each is moved to its own.
+  // The data is written behind the space for all headers. If there are several, the data of each is moved behind its own.
   let from = at + HEADER_BYTES * messages;
   let until = encoded.write(rows, to, from);
   until += end.copy(to, until);
@@ -165,7 +170,7 @@ export class SendBuffer {
   }
 }
 
-/** Its answer comes to whatever query is the active one: so each slice begins the next as soon as it has its own. */
+/** A slice as a query. Responses go to the active query, so each slice begins the next one as soon as it has its own response. */
 class SliceQuery {
   next: SliceQuery | undefined;
   /** The first slice sends for all. */
@@ -198,7 +203,7 @@ class SliceQuery {
     this.sends?.(connection.stream);
   }
 
-  /** Where `query_timeout` is set, node-postgres puts its own function here, and expects it to be called at the end. */
+  /** If `query_timeout` is set, node-postgres puts its own function here, and expects it to be called at the end. */
   callback(): void {
     // Nothing is to be done without a timeout.
   }
@@ -228,7 +233,7 @@ class SliceQuery {
   }
 
   #end(error: Error | undefined): void {
-    // After a `query_timeout` the server may answer all the same.
+    // After a `query_timeout` the server may still respond.
     if (this.#isOver) return;
     this.#isOver = true;
     this.callback();
