@@ -24,27 +24,30 @@ const writeAll = (stream: BackpressureWritable<number>, count: number) =>
 
 const falseAt = (answers: boolean[]) => answers.flatMap((answer, index) => (answer ? [] : [index + 1]));
 
-describe("yieldEvery: after so many items write() answers false although there is room, and 'drain' comes a turn later", () => {
+describe('a writable with yieldEvery', () => {
   it.each([
     ['items', {}],
     ['items that are measured', { sizeOf: () => 3 }],
     ['items that may be shed', { shed: (item: number) => item % 2 === 0 }],
-  ])('%s', async (_name, options) => {
-    const { stream, drains } = create({ yieldEvery: 10, ...options });
-    for (let round = 1; round <= 3; round++) {
-      expect(falseAt(writeAll(stream, 10))).toEqual([10]);
-      expect(stream.writableNeedDrain).toBe(true);
-      expect(drains()).toBe(round - 1);
-      await Promise.resolve();
-      expect(drains()).toBe(round - 1);
-      await turn();
-      expect(drains()).toBe(round);
-      expect(stream.writableNeedDrain).toBe(false);
-    }
-    expect(expectLedger(stream)).toMatchObject({ eventsOffered: 30, waiting: 0, producerBlockedMs: 0 });
-  });
+  ])(
+    'of 10 %s: the tenth write() returns false although there is room, and drain comes a turn later',
+    async (_name, options) => {
+      const { stream, drains } = create({ yieldEvery: 10, ...options });
+      for (let round = 1; round <= 3; round++) {
+        expect(falseAt(writeAll(stream, 10))).toEqual([10]);
+        expect(stream.writableNeedDrain).toBe(true);
+        expect(drains()).toBe(round - 1);
+        await Promise.resolve();
+        expect(drains()).toBe(round - 1);
+        await turn();
+        expect(drains()).toBe(round);
+        expect(stream.writableNeedDrain).toBe(false);
+      }
+      expect(expectLedger(stream)).toMatchObject({ eventsOffered: 30, waiting: 0, producerBlockedMs: 0 });
+    },
+  );
 
-  it('a source in memory lets others have their turn, long before the buffer is full', async () => {
+  it('of 100 lets a source in memory offer at most 100 items a turn of the event loop', async () => {
     const turns: number[] = [];
     const destination = new CollectingDestination<number>();
     const stream = new BackpressureWritable<number>(destination.flush, {
@@ -64,14 +67,14 @@ describe("yieldEvery: after so many items write() answers false although there i
       expect(offered - (turns[place - 1] ?? 0)).toBeLessThanOrEqual(100);
   });
 
-  it('is never done by default', async () => {
+  it('left out: 50 000 writes return true, and no drain comes', async () => {
     const { stream, drains } = create({ maxBufferSize: 100_000 });
     expect(falseAt(writeAll(stream, 50_000))).toEqual([]);
     await turn();
     expect(drains()).toBe(0);
   });
 
-  it('a producer that goes on all the same is let in as ever, hears `false` each time, and one drain', async () => {
+  it('admits what a producer writes after false, returns false each time, and emits one drain', async () => {
     const { stream, drains } = create({ yieldEvery: 10, maxBufferSize: 100 });
     expect(falseAt(writeAll(stream, 25))).toEqual(range(16, 10));
     expect(expectLedger(stream)).toMatchObject({ eventsAccepted: 25, waiting: 0 });
@@ -82,7 +85,7 @@ describe("yieldEvery: after so many items write() answers false although there i
     expect(falseAt(writeAll(stream, 10))).toEqual([10]);
   });
 
-  it('writes with a callback count as well', async () => {
+  it('counts writes with a callback', async () => {
     const { stream, drains } = create({ yieldEvery: 10 });
     for (let round = 1; round <= 3; round++) {
       expect(falseAt(range(10).map((item) => stream.write(item, () => undefined)))).toEqual([10]);
@@ -92,13 +95,13 @@ describe("yieldEvery: after so many items write() answers false although there i
     }
   });
 
-  it('a write with a callback answers `false` meanwhile, too', () => {
+  it('returns false for a write with a callback while the producer is to yield', () => {
     const { stream } = create({ yieldEvery: 10 });
     writeAll(stream, 10);
     expect(stream.write(10, () => undefined)).toBe(false);
   });
 
-  it("where the buffer is full by then, 'drain' waits for room", async () => {
+  it('and a buffer that is full by then: drain waits for room', async () => {
     const { stream, drains, destination } = create({ yieldEvery: 10, maxBufferSize: 20, batchSize: 10 });
     writeAll(stream, 30);
     await turn();
@@ -109,7 +112,7 @@ describe("yieldEvery: after so many items write() answers false although there i
     expect(expectLedger(stream)).toMatchObject({ eventsOffered: 30, waiting: 0, eventsDropped: 0 });
   });
 
-  it("full, and with room again, in the same turn: one 'drain', not two", async () => {
+  it('and a buffer that is full and has room again in the same turn: one drain', async () => {
     const { flush } = new CollectingDestination<number>();
     const stream = new BackpressureWritable<number>(flush, {
       yieldEvery: 10,
@@ -124,7 +127,7 @@ describe("yieldEvery: after so many items write() answers false although there i
     expect(falseAt(writeAll(stream, 10))).toEqual([10]);
   });
 
-  it("no 'drain' after end() or destroy(), as in Node", async () => {
+  it('emits no drain after end() or destroy(), as Node does', async () => {
     for (const finish of ['end', 'destroy'] as const) {
       const { stream, drains, destination } = create({ yieldEvery: 10 });
       stream.on('error', () => undefined);
@@ -138,7 +141,7 @@ describe("yieldEvery: after so many items write() answers false although there i
     }
   });
 
-  it("a listener of 'drain' that throws fails the stream, and is no uncaught exception", async () => {
+  it('fails by a drain listener that throws, without an uncaught exception', async () => {
     const { stream } = create({ yieldEvery: 10 });
     const ended = endOf(stream);
     stream.once('drain', () => {
@@ -152,10 +155,10 @@ describe("yieldEvery: after so many items write() answers false although there i
   });
 });
 
-describe('yieldEvery: where it has no use it is refused, and a default gives way', () => {
+describe('the option yieldEvery', () => {
   const flush = () => Promise.resolve();
 
-  it.each([0, -1, 1.5, NaN, '5', {}, null])('%s is no count', (yieldEvery) => {
+  it.each([0, -1, 1.5, NaN, '5', {}, null])('of %s is refused', (yieldEvery) => {
     expect(() => new BackpressureWritable(flush, { yieldEvery: yieldEvery as number })).toThrow(
       /option 'yieldEvery' must be (an integer of at least 1, or Infinity)?.*; got/,
     );
@@ -165,18 +168,18 @@ describe('yieldEvery: where it has no use it is refused, and a default gives way
     [{ strategy: 'drop_oldest' }, /'yieldEvery' has no use with strategy 'drop_oldest'/],
     [{ strategy: 'sample' }, /'yieldEvery' has no use with strategy 'sample'/],
     [{ objectMode: false }, /'yieldEvery' counts items, and has no use in byte mode/],
-  ] as const)('with %j', (options, message) => {
+  ] as const)('is refused with %j', (options, message) => {
     expect(() => new BackpressureWritable(flush, { yieldEvery: 5, ...options })).toThrow(message);
   });
 
-  it('a transform and a controller have no such option', () => {
+  it('is refused by a transform and a controller', () => {
     expect(() => new BackpressureTransform({ yieldEvery: 5 } as never)).toThrow(/no option 'yieldEvery'/);
     expect(() => new BackpressureController(flush, { yieldEvery: 5 } as never)).toThrow(
       /no option 'yieldEvery'/,
     );
   });
 
-  it("of a flush function's defaults it is taken under `block` only", () => {
+  it('among the defaults of a flush function is used under block only', () => {
     const withDefault = Object.assign(flush, { defaults: { yieldEvery: 5 } });
     expect(falseAt(writeAll(new BackpressureWritable<number>(withDefault), 9))[0]).toBe(5);
     expect(
