@@ -16,7 +16,7 @@ export type BackpressureErrorCode =
   | 'ERR_BACKPRESSURE_FLUSH_FAILED'
   /** A flush took longer than `flushTimeoutMs`, and did not say within `abortGraceMs` how it ended. */
   | 'ERR_BACKPRESSURE_FLUSH_TIMEOUT'
-  /** The flush function answered with something that does not add up to its batch. */
+  /** The flush function returned something that does not add up to its batch. */
   | 'ERR_BACKPRESSURE_INVALID_RESULT'
   /** A handler that the user gave (`onFailed`, `onSettled`, `shed`, `sizeOf`, a listener …) threw, or positions went down. */
   | 'ERR_BACKPRESSURE_HANDLER_FAILED'

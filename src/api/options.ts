@@ -99,7 +99,7 @@ export interface BufferOptions<T> {
   strategy?: StrategyInput;
   /** Under `sample`: above NORMAL one of this many items is kept. Default 10; at least 1. */
   sampleRate?: number;
-  /** Drops an item before the strategy sees it, when it answers `true`. Called once per item. */
+  /** Drops an item before the strategy sees it, when it returns `true`. Called once per item. */
   shed?: (item: T, state: BackpressureState) => boolean;
   /** Most bytes queued plus in flight, by `sizeOf`. Default: no bound in object mode, 16 MiB in byte mode, 64 MiB for `copyInto`. At least 1. */
   maxBufferBytes?: number;
@@ -156,13 +156,13 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   targetLatencyMs?: number;
   /** After this long the flush's `signal` fires. Default 30 000 ms; `Infinity` for never. */
   flushTimeoutMs?: number;
-  /** How long a flush whose signal has fired may take to answer before its slot is freed. Default 1 000 ms. */
+  /** How long a flush whose signal has fired may take to end before its slot is freed. Default 1 000 ms. */
   abortGraceMs?: number;
   retry?: RetryOptions;
   /** Default `false`, none; `copyInto` sets one. Fields that are given lie over those of the flush function's `defaults`. */
   breaker?: BreakerOptions | false;
   /**
-   * Takes the items that failed for good. May be asynchronous; the items settle when it has answered, so it must not await `flush()` or
+   * Takes the items that failed for good. May be asynchronous; the items settle when it has returned, so it must not await `flush()` or
    * `drain()` of its own sink. Without it such a failure is fatal and its error carries the items.
    */
   onFailed?: (failures: FailedItem<T>[]) => unknown;
@@ -171,7 +171,7 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   /**
    * An item's place in an ordered source, a log's offset, say: `committedPosition` then tells how far everything has settled. Must not go
    * down in the order of admission; items may share one. Called for the first and the last item of each batch, and for the oldest item in
-   * the queue, not for each item: it must answer the same each time. One that goes down ends the sink with
+   * the queue, not for each item: it must return the same each time. One that goes down ends the sink with
    * `ERR_BACKPRESSURE_HANDLER_FAILED`, as far as it is seen there.
    */
   positionOf?: (item: T) => number | bigint;

@@ -6,7 +6,7 @@ export const BackpressureState = {
   NORMAL: 'normal',
   /** From the low watermark on. */
   ELEVATED: 'elevated',
-  /** From the high watermark on: `write()` answers `false` under `block`. */
+  /** From the high watermark on: `write()` returns `false` under `block`. */
   CRITICAL: 'critical',
   /** Full. */
   BLOCKED: 'blocked',
