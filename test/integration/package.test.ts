@@ -147,7 +147,7 @@ describe('size', () => {
     ['everything of the core', '*', 41],
     ['BackpressureWritable', '{ BackpressureWritable }', 32],
     ['BackpressureController', '{ BackpressureController }', 29.5],
-    ['BackpressureTransform', '{ BackpressureTransform }', 19],
+    ['BackpressureTransform', '{ BackpressureTransform }', 19.5],
     ['drainOnSignals', '{ drainOnSignals }', 5.6],
     ['drainAll', '{ drainAll }', 4.2],
     ['BoundedBuffer with the constants', '{ BoundedBuffer, BackpressureState, BackpressureStrategy }', 2.7],
