@@ -12,7 +12,7 @@ import { RingBuffer } from './ring-buffer.js';
  * if (!buffer.push('first')) console.log('full');
  * console.log(buffer.take());
  * ```
- * @throws InvalidOptionError where `maxSize` is not an integer of at least 1.
+ * @throws InvalidOptionError if `maxSize` is not an integer of at least 1.
  */
 export class BoundedBuffer<T> {
   readonly capacity: number;
@@ -40,14 +40,14 @@ export class BoundedBuffer<T> {
     return this.#ring.size === 0;
   }
 
-  /** Adds an item; answers `false`, and leaves the buffer as it is, when it is full. */
+  /** Adds an item. Returns `false`, and changes nothing, if the buffer is full. */
   push(item: T): boolean {
     if (this.isFull()) return false;
     this.#ring.push(item);
     return true;
   }
 
-  /** Adds an item in any case; answers with the oldest one if that had to make room. */
+  /** Adds an item in any case. Returns the oldest one if it had to make room. */
   pushWithEviction(item: T): T | undefined {
     const evicted = this.isFull() ? this.#ring.shift() : undefined;
     this.#ring.push(item);

@@ -74,7 +74,7 @@ export class PressureGauge {
     return this.#riseAt - 1 - load;
   }
 
-  /** Answers whether the level changed. */
+  /** Returns whether the level changed. */
   update(load: number): boolean {
     if (load < this.#riseAt && load >= this.#fallBelow) return false;
     const level = nextLevel(this.level, load, this.#thresholds);

@@ -11,7 +11,15 @@ export interface PressureSettings {
   clock: Clock;
 }
 
-/** From the loads in items and bytes to one state, and for how long each has held. The only place where the state changes. */
+/**
+ * Derives one state from the loads in items and bytes, and counts how long each state has held.
+ *
+ *     NORMAL <──> ELEVATED <──> CRITICAL <──> BLOCKED     the higher level of items and bytes, with hysteresis (pressure-levels)
+ *        └───────────┴─────┬───────┴─────────────┘
+ *                       DRAINING                          laid over the level while a drain is under way
+ *
+ * The state changes nowhere else.
+ */
 export class PressureState {
   readonly #items: PressureGauge | undefined;
   readonly #bytes: PressureGauge | undefined;
@@ -47,12 +55,12 @@ export class PressureState {
     return this.#current;
   }
 
-  /** Above NORMAL, be it covered by DRAINING or not. */
+  /** Above NORMAL, also if DRAINING covers it. */
   get isPressed(): boolean {
     return (this.#items?.level ?? 0) > 0 || (this.#bytes?.level ?? 0) > 0;
   }
 
-  /** How far the load may rise before the state does; as far as it likes where it is not bounded. */
+  /** How far the load may rise before the state does; `Infinity` if it is not bounded. */
   itemsUntilRise(load: number): number {
     return this.#items === undefined ? Infinity : this.#items.untilRise(load);
   }
