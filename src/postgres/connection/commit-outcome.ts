@@ -5,11 +5,18 @@
  *     the answer is lost
  *     on a new connection  same system, same timeline, no standby?     → pg_xact_status(id)
  *                          'in progress'                               → asked again
+ *                          'committed', but after a crash              → unknown
  *
  * The id means something on the server that gave it, and on none that was split off from it: so the system and its timeline must be the
  * same. Else the outcome stays unknown.
  *
- * Source: PostgreSQL manual, "Transaction ID and Snapshot Information Functions".
+ * After a crash the server gives out again the ids whose WAL it had not written yet. Then 'committed' may be said of another transaction.
+ * 'aborted' is true of ours in any case: a commit that is on disk keeps its id from being given out again.
+ *
+ * A server that has crashed begins its statistics again, also if only one of its backends was killed; a server that was stopped keeps them.
+ * So the time of their reset tells whether it has crashed. If somebody else resets them, the outcome is only unknown.
+ *
+ * Source: PostgreSQL manual, "Transaction ID and Snapshot Information Functions" and "The Cumulative Statistics System".
  */
 
 import { systemClock } from '../../common/clock.js';
@@ -20,8 +27,12 @@ import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
 
-/** Two servers with the same one have the same transactions. */
-export type ServerIdentity = string;
+export interface ServerIdentity {
+  /** System and timeline: two servers with the same one have the same transactions. */
+  readonly system: string;
+  /** Changes when the server crashes. Undefined: it is not known. */
+  readonly crashEpoch: string | undefined;
+}
 
 export interface TransactionIdentity {
   readonly id: string;
@@ -34,9 +45,10 @@ export type CommitOutcome = 'committed' | 'aborted' | 'unknown';
 export const TRANSACTION_ID = statement('SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id');
 
 const IDENTITY = `CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.concat((SELECT c.system_identifier FROM pg_catalog.pg_control_system() c), '/'::pg_catalog.text, pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)) END`;
-const SERVER_IDENTITY = statement(`SELECT ${IDENTITY} AS server`);
+const CRASH_EPOCH = 'pg_catalog.pg_stat_get_bgwriter_stat_reset_time()::pg_catalog.text';
+const SERVER_IDENTITY = statement(`SELECT ${IDENTITY} AS system, ${CRASH_EPOCH} AS epoch`);
 const OUTCOME = statement(
-  `SELECT ${IDENTITY} AS server, CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_xact_status($1::pg_catalog.xid8) END AS status`,
+  `SELECT ${IDENTITY} AS system, ${CRASH_EPOCH} AS epoch, CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_xact_status($1::pg_catalog.xid8) END AS status`,
 );
 
 /** How long a transaction that is still in progress is waited for, and how often the server is asked. */
@@ -58,7 +70,7 @@ export async function identifyServer(
   try {
     const answer = await answerDeadline.wait(runStatement(client, SERVER_IDENTITY));
     if (answer === TIMED_OUT) return undefined;
-    server = (answer.rows[0] as { server: string | null } | undefined)?.server ?? undefined;
+    server = identityOf(answer.rows[0] as IdentityRow | undefined);
   } catch {
     // If the connection is lost, the next statement says so.
   }
@@ -108,14 +120,28 @@ export async function findOutcome(
   }
 }
 
-interface OutcomeRow {
-  server: string | null;
+interface IdentityRow {
+  system: string | null;
+  epoch: string | null;
+}
+
+interface OutcomeRow extends IdentityRow {
   status: string | null;
 }
 
-/** A standby may be about to take over. */
-function judge(transaction: TransactionIdentity, { server, status }: OutcomeRow): CommitOutcome | undefined {
-  if (server === null || (server === transaction.server && status === 'in progress')) return undefined;
-  if (server !== transaction.server) return 'unknown';
-  return status === 'committed' || status === 'aborted' ? status : 'unknown';
+function identityOf(row: IdentityRow | undefined): ServerIdentity | undefined {
+  const system = row?.system ?? undefined;
+  return system === undefined ? undefined : { system, crashEpoch: row?.epoch ?? undefined };
+}
+
+/** @returns undefined if the server is to be asked again */
+function judge({ server }: TransactionIdentity, row: OutcomeRow): CommitOutcome | undefined {
+  const now = identityOf(row);
+  // A standby may be about to take over.
+  if (now === undefined) return undefined;
+  if (now.system !== server.system) return 'unknown';
+  const hasCrashed = now.crashEpoch === undefined || now.crashEpoch !== server.crashEpoch;
+  if (row.status === 'in progress') return undefined;
+  if (row.status === 'committed') return hasCrashed ? 'unknown' : 'committed';
+  return row.status === 'aborted' ? 'aborted' : 'unknown';
 }

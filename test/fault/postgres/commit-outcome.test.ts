@@ -4,6 +4,8 @@ import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
 import { copyInto, type CopyError } from '../../../src/postgres/index.js';
+import { AnswerDeadline } from '../../../src/postgres/connection/answer-deadline.js';
+import { findOutcome, identifyServer } from '../../../src/postgres/connection/commit-outcome.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { flushContext, startOwnServer, useTestDatabase } from '../../support/postgres.js';
 
@@ -165,3 +167,65 @@ async function waitFor<T>(query: () => Promise<T[]>): Promise<T[]> {
   }
   throw new Error('it did not come in time');
 }
+
+/** After a crash, ids whose WAL was not written yet are given out again, and 'committed' is said of other transactions. */
+describe('findOutcome', () => {
+  const never = new AbortController().signal;
+
+  /** Begins a transaction of one row on a server of its own, lets `end` end it, and asks what became of it. */
+  async function outcomeAfter(end: (client: pg.PoolClient, pool: pg.Pool) => Promise<void>): Promise<{
+    outcome: string;
+    status: string;
+  }> {
+    const server = await startOwnServer({ settings: { fsync: 'off' } });
+    const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+    pool.on('error', () => undefined);
+    try {
+      await pool.query('CREATE TABLE t (id int)');
+      const client = await pool.connect();
+      client.on('error', () => undefined);
+      const identity = (await identifyServer(client, new AnswerDeadline(never)))!;
+      await client.query('BEGIN');
+      await client.query('INSERT INTO t VALUES (1)');
+      const ids = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+      const { id } = ids.rows[0]!;
+      await end(client, pool);
+      const statuses = await pool.query<{ status: string }>('SELECT pg_xact_status($1::xid8) AS status', [
+        id,
+      ]);
+      const outcome = await findOutcome(pool, { id, server: identity }, never);
+      return { outcome, status: statuses.rows[0]!.status };
+    } finally {
+      await pool.end();
+      await server.stop();
+    }
+  }
+
+  test("returns 'unknown' after a crash, if another transaction has got the id and committed", async () => {
+    const result = await outcomeAfter(async (client, pool) => {
+      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      process.kill(rows[0]!.pid, 'SIGKILL');
+      await waitFor(async () => {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return pool.query('INSERT INTO t VALUES (2)').then(
+          () => [true],
+          () => [],
+        );
+      });
+      client.release(true);
+      for (let n = 0; n < 5; n += 1) await pool.query('INSERT INTO t VALUES (3)');
+    });
+    expect(result).toEqual({ outcome: 'unknown', status: 'committed' });
+  });
+
+  test.each([
+    ['COMMIT', 'committed'],
+    ['ROLLBACK', 'aborted'],
+  ])('after %s returns %s, if the server has not crashed', async (command, outcome) => {
+    const result = await outcomeAfter(async (client) => {
+      await client.query(command);
+      client.release();
+    });
+    expect(result).toEqual({ outcome, status: outcome });
+  });
+});
