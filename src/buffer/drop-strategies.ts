@@ -57,7 +57,7 @@ function dropNewest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcom
 }
 
 function dropOldest<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
-  // An item that cannot fit must not empty the buffer in vain.
+  // Do not empty the buffer for an item that does not fit even then.
   if (store.isOversized(bytes)) return store.dropWaiting(item, 'oversized');
   if (!store.fitsBesideInFlight(bytes)) return store.dropWaiting(item, 'rejected');
   do store.evictOldest();

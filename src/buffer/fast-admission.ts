@@ -32,7 +32,7 @@ export interface FastAdmissionParts<T> {
  *     load = capacity, `drop_oldest`        evicted    until an item leaves
  *     above NORMAL, `sample`                sampled    until the next item that is kept
  *
- * An item on credit costs two comparisons and its place in the ring. Whoever does anything else to the queue ends the credit, so what held
+ * An item on credit costs two comparisons and its place in the ring. Any other change of the queue ends the credit, so what held
  * for the first item holds for all of them. Invariants 1 and 2 hold as on the slow path: a property test compares both item by item.
  */
 export class FastAdmission<T> {

@@ -166,8 +166,8 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   /**
-   * After `'close'`: the items that the reader did not get, in order, each handed out once. In byte mode what `read(n)` has read of a
-   * chunk is cut off: what was read and what is handed back are together what was written.
+   * After `'close'`: the items that the reader did not get, in order, each returned once. In byte mode what `read(n)` has read of a
+   * chunk is cut off: what was read and what is returned are together what was written.
    */
   takeUnsettled(): In[] {
     const items = this.#unsettled;
@@ -389,7 +389,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     try {
       this.#queue.context.runInAsyncScope(() => this.emit(event, ...args));
     } catch (thrown) {
-      // Not at once: whoever caused the event is in the middle of something.
+      // Later, because the code that caused the event has not finished.
       process.nextTick(() =>
         this.destroy(this.#queue.errors.handlerFailed(`listener of '${event}'`, thrown)),
       );

@@ -117,9 +117,9 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   /**
-   * Where `positionOf` is given: everything that was offered up to and including this position has settled, be it that it arrived, that
-   * `onFailed` took it, or that it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole
-   * batches, and is up to date when `onSettled` is called. Not beyond items that were handed back. `undefined` before there is one.
+   * With `positionOf`: everything that was offered up to and including this position has settled: it arrived, `onFailed` took
+   * it, or it was dropped. A source may be acknowledged up to it, and reading resumed after it. It moves on by whole batches, and is up to
+   * date when `onSettled` is called. It never passes items that were returned. `undefined` before there is one.
    */
   get committedPosition(): number | bigint | undefined {
     return this.#sink.committedPosition;

@@ -8,13 +8,13 @@ export interface OutputHooks extends MapperHooks {
   isShortAllowed(): boolean;
 }
 
-/** What a transform has to hand over: items, arrays of items, or what `map` made of them. */
+/** What a transform has to emit: items, arrays of items, or what `map` made of them. */
 export class OutputSource<In> {
   readonly #queue: AdmissionQueue<In>;
   readonly #batchSize: number | undefined;
   readonly #mapper: Mapper<In> | undefined;
   readonly #hooks: OutputHooks;
-  /** Items are handed over as they are. */
+  /** Items are emitted as they are. */
   readonly isPlain: boolean;
   readonly maps: boolean;
   /** Items are mapped as they come, and not only when the reader asks. */
@@ -33,7 +33,7 @@ export class OutputSource<In> {
     this.mapsAhead = this.maps && settings.strategy !== 'drop_oldest';
   }
 
-  /** Mapped, and not handed over: their count, and the bytes of their items. */
+  /** Mapped, and not emitted yet: their count, and the bytes of their items. */
   get mapped(): { count: number; bytes: number } {
     return { count: this.#mapper?.size ?? 0, bytes: this.#mapper?.bytes ?? 0 };
   }
@@ -56,7 +56,7 @@ export class OutputSource<In> {
     return this.#mapper === undefined || (this.#queue.ledger.queued === 0 && !this.#mapper.isBusy);
   }
 
-  /** Whether there is a value to hand over: an item, or as many as an array holds. */
+  /** Whether there is a value to emit: an item, or as many as an array holds. */
   get isReady(): boolean {
     const ready = this.#mapper?.size ?? this.#queue.ledger.queued;
     if (ready === 0 || this.#batchSize === undefined) return ready > 0;
@@ -78,7 +78,7 @@ export class OutputSource<In> {
     return buffer.push(items, items, true, count, bytes, times[0]!);
   }
 
-  /** Maps an item. Returns whether there may be something to hand over, or to map, at once. */
+  /** Maps an item. Returns whether there may be something to emit, or to map, at once. */
   mapNext(): boolean {
     const mapper = this.#mapper;
     const queue = this.#queue;

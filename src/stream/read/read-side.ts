@@ -89,7 +89,7 @@ export class ReadSide<In> {
     return this.#isScheduled;
   }
 
-  /** Mapped, and not handed over: their count, and the bytes of their items. */
+  /** Mapped, and not emitted yet: their count, and the bytes of their items. */
   get mapped(): { count: number; bytes: number } {
     return this.#output.mapped;
   }
@@ -104,7 +104,7 @@ export class ReadSide<In> {
     return [...this.#buffer.items, ...this.#output.takenItems];
   }
 
-  /** Hands over from one loop outside `_read`: a push from within it would cost a tick each. */
+  /** Emits from one loop outside `_read`: a push from within it would cost a tick each. */
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -133,7 +133,7 @@ export class ReadSide<In> {
   }
 
   read(size?: number): unknown {
-    // What lies in the buffer of Node is handed back by `takeUnsettled()`, or was reported.
+    // `takeUnsettled()` returns what lies in Node's buffer, or it was reported.
     if (this.#stream.destroyed || (this.#isHalted && this.#queue.ledger.load > 0)) return null;
     const isSized = size !== undefined && size > 0;
     if (isSized && this.#objectMode) return this.read();

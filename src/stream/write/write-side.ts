@@ -359,13 +359,13 @@ export class WriteSide<T> {
   }
 
   /**
-   * A drain begins. Answers with its mark, for `endDrain`: as many items as have stood in line by now are let in as ever; those that
-   * come later wait until it is over, and so does a producer once the last of those has been let in.
+   * Begins a drain. Returns its mark, for `endDrain`: the number of items that have arrived so far. Those are admitted as before. Later ones
+   * wait until the drain is over, and so does a producer once the last of the earlier ones is admitted.
    */
   beginDrain(): number {
     const mark = this.#queue.arrivedSeq;
     this.#barrier.begin(mark);
-    // No write goes the short way; the usual one is not slowed by having to ask.
+    // No write takes the fast path meanwhile. So the fast path need not ask whether there is a drain.
     this.#pauseAt = 0;
     this.#fastPath.endCredit();
     return mark;
