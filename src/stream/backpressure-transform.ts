@@ -8,7 +8,7 @@ import type { AnyListener, ListenerOf, NodeEventName, TransformEvents } from '..
 import type { BufferMetrics } from '../api/metrics.js';
 import type { BytesFor, TransformOptions } from '../api/options.js';
 import type { ResolvedBuffer } from '../settings/resolve-buffer.js';
-import { resolveTransform, type ResolvedTransform } from '../settings/resolve-sink.js';
+import { resolveTransform, type ResolvedTransform } from '../settings/resolve-transform.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
 import { Stopwatch } from '../common/stopwatch.js';
 import { BackpressureStrategy } from '../api/states.js';

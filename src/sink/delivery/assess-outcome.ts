@@ -3,7 +3,7 @@
 import type { StageErrors } from '../../api/errors.js';
 import { fieldOf } from '../../common/thrown.js';
 import { ignoreRejections, refusePromise } from '../../guards/user-callbacks.js';
-import type { ResolvedRetry } from '../../settings/resolve-sink.js';
+import type { ResolvedRetry } from '../../settings/resolve-retry.js';
 import type { CallOutcome } from './flush-call.js';
 import { interpretResult, type InterpretedResult } from './flush-result.js';
 

@@ -1,5 +1,5 @@
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
-import type { ResolvedTransform } from '../../settings/resolve-sink.js';
+import type { ResolvedTransform } from '../../settings/resolve-transform.js';
 import { Mapper, type MapperHooks } from './mapper.js';
 import type { ReadBuffer, SourceItems } from './read-buffer.js';
 

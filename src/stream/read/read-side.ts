@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import { isErrorLike } from '../../common/thrown.js';
-import type { ResolvedTransform } from '../../settings/resolve-sink.js';
+import type { ResolvedTransform } from '../../settings/resolve-transform.js';
 import { countAsRead, lowerReadMark, nativeMethod, withholdReadable } from '../node/native-length.js';
 import { ReadBuffer } from './read-buffer.js';
 import { ReadWaiter } from './read-waiter.js';

@@ -3,7 +3,8 @@ import { BackpressureController } from '../../../src/controller/backpressure-con
 import { CONTROLLER_OPTIONS, DEFAULTS } from '../../../src/settings/defaults.js';
 import { InvalidOptionError } from '../../../src/api/errors.js';
 import type { SinkOptions, WritableOptions } from '../../../src/api/options.js';
-import { resolveSink, resolveTransform } from '../../../src/settings/resolve-sink.js';
+import { resolveSink } from '../../../src/settings/resolve-sink.js';
+import { resolveTransform } from '../../../src/settings/resolve-transform.js';
 import type { FlushDefaults, FlushFunction } from '../../../src/api/flush-function.js';
 
 const flush: FlushFunction<unknown> = async () => undefined;
