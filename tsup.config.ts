@@ -43,6 +43,7 @@ const common: Options = {
   esbuildOptions(options) {
     // Less to download, and less for Node to read. Names stay, and lines are short enough that a stack says where it was.
     options.minifyWhitespace = true;
+    options.minifySyntax = true;
     options.lineLimit = 120;
   },
 };
