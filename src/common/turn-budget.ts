@@ -55,6 +55,11 @@ export class TurnBudget {
     return now - this.#begunAt! >= BUDGET_MS;
   }
 
+  /** Whether work is waiting for a later turn. */
+  get isAwaited(): boolean {
+    return this.#waiters.length > 0;
+  }
+
   /** Resolves in a later turn, with a budget that is whole again. */
   nextTurn(): Promise<void> {
     return new Promise((resolve) => {
