@@ -127,8 +127,8 @@ const SCRIPT = `
   }
 
   process.on('warning', (warning) => console.error(warning));
-  await rounds(2_000);
-  await calls(2_000);
+  await rounds(10_000);
+  await calls(10_000);
   const before = await measure();
   await rounds(10_000);
   const metrics = await calls(10_000);
