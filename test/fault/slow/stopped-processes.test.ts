@@ -76,7 +76,8 @@ async function stallInCopy(held: TestProxy): Promise<number> {
     if (pid !== undefined) return pid;
     // All of them had their rows already.
     held.resume();
-    await delay(5);
+    // Not always the same: the stalls would keep step with the batches.
+    await delay(1 + 40 * Math.random());
   }
 }
 
