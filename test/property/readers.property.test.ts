@@ -242,7 +242,10 @@ class Run {
       }
     } else if (how === 'compose' && !this.#given.byteMode && stream.readable) {
       const both = compose(stream, new PassThrough({ objectMode: true }));
-      for await (const value of both) expect(value).toBeDefined();
+      for await (const value of both) {
+        this.check();
+        expect(value).not.toBeNull();
+      }
     } else if (how === 'text' && this.#given.byteMode && !this.#isEncoded && stream.readable) {
       await new Response(Readable.toWeb(stream) as never).arrayBuffer();
     } else {
