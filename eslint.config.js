@@ -4,7 +4,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
-/** The rooms of `src/`, the lowest first. A file may import from its own room and from those above it in this list. */
+/** The rooms of `src/`, the lowest first. A file may import from its own room and from those earlier in this list. */
 const ROOMS = [
   'common',
   'api',
@@ -61,11 +61,10 @@ const ROOMS = [
   'cli',
 ];
 const filesOf = (room) => path.posix.join('src', room, '*.ts');
-/** Nothing below may import the package's entry points, nor the library the command line. */
 const zones = ROOMS.map((room, index) => ({
   target: filesOf(room),
   from: ROOMS.slice(index + 1).map(filesOf),
-  message: 'Imports point down only: see ROOMS in eslint.config.js.',
+  message: 'A file imports from its own room and earlier ones only: see ROOMS in eslint.config.js.',
 })).filter(({ from }) => from.length > 0);
 
 export default defineConfig(

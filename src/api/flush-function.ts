@@ -14,7 +14,7 @@ export type FlushReason = 'size' | 'bytes' | 'interval' | 'drain' | 'manual';
  */
 export type BreakerState = 'closed' | 'open' | 'half_open';
 
-/** What a flush function learns about the call. A copy has no `weights` and no `represents`, nor a `signal` where the parameter is not declared. */
+/** What a flush function learns about the call. `{ ...context }` lacks `weights` and `represents`, and `signal` if the function does not declare the parameter. */
 export interface FlushContext {
   /** Fires when the flush times out or the sink is destroyed. A flush function should then stop and reject. */
   readonly signal: AbortSignal;

@@ -1,7 +1,7 @@
 import type { BreakerState, FlushReason } from './flush-function.js';
 import type { BackpressureState, DropReason } from './states.js';
 
-/** What every buffer tells of itself, at any instant. Counts are since construction. */
+/** A snapshot of a buffer. Counts begin when it is made. */
 export interface BufferMetrics {
   state: BackpressureState;
   /** Items queued. */
@@ -13,7 +13,7 @@ export interface BufferMetrics {
   /** The sum of `dropsByReason`. */
   eventsDropped: number;
   dropsByReason: Record<DropReason, number>;
-  /** A transform: handed to the reader. */
+  /** Of a transform: read. */
   eventsFlushed: number;
   /** Items that failed for good. `eventsReturned` and `eventsAmbiguous` are parts of it, and may overlap. */
   eventsFailed: number;

@@ -1,4 +1,4 @@
-/** What users can set. How unset values follow from set ones is in resolve-options.ts. */
+/** What users can set. How unset values follow from set ones is in `settings/`. */
 
 import type { Clock } from '../common/clock.js';
 import type { BackpressureState, DropReason, StrategyInput } from './states.js';
@@ -162,7 +162,7 @@ export interface SinkOptions<T> extends BufferOptions<T> {
   /** Default `false`, none; `copyInto` sets one. Fields that are given lie over those of the flush function's `defaults`. */
   breaker?: BreakerOptions | false;
   /**
-   * Takes the items that failed for good. May be asynchronous; the items settle when it has returned, so it must not await `flush()` or
+   * Takes the items that failed for good. May be asynchronous; the items settle once what it returns has settled, so it must not await `flush()` or
    * `drain()` of its own sink. Without it such a failure is fatal and its error carries the items.
    */
   onFailed?: (failures: FailedItem<T>[]) => unknown;

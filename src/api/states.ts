@@ -41,7 +41,7 @@ export const DROP_REASONS = [
   'sampled',
   /** The user's `shed` said so. */
   'shed',
-  /** `push()` waited for `maxBlockTimeMs` and answered `false`. */
+  /** `push()` waited for `maxBlockTimeMs` and returned `false`. */
   'timeout',
   /** `maxWaiting` items waited already. */
   'overflow',

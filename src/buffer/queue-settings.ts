@@ -2,7 +2,7 @@ import type { BackpressureState } from '../api/states.js';
 import type { AdmissionSettings } from './drop-strategies.js';
 import type { PressureSettings } from './pressure-state.js';
 
-/** What the queue needs to know, as resolve-options.ts works it out. */
+/** What the queue needs to know, as `settings/resolve-buffer.ts` works it out. */
 export interface QueueSettings<T> extends AdmissionSettings, PressureSettings {
   /** Most items queued plus in flight; `Infinity` in byte mode. */
   capacity: number;

@@ -236,7 +236,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     return this.#sink.committedPosition;
   }
 
-  /** After a fatal failure or an abort by `signal`: the items that did not arrive, in order, each handed out once. */
+  /** After a fatal failure or an abort by `signal`: the items that did not arrive, in order, each returned once. */
   takeUnsettled(): T[] {
     return this.#sink.takeUnsettled();
   }

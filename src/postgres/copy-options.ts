@@ -122,7 +122,7 @@ export type CopyOptionFields<T = unknown, Client extends CopyClient = CopyClient
   positionOf?: ((item: T) => number | bigint) | undefined;
 };
 
-/** All names; the README's table is compared with them. */
+/** All names. A test compares the table in `postgres/README.md` with them. */
 export const COPY_OPTIONS: ReadonlySet<string> = new Set([
   'table', 'schema', 'columns', 'row', 'weightColumn', 'format', 'dates', 'beforeCommit', 'onConflict', 'key', 'importId', 'positionOf',
 ] satisfies (keyof CopyOptionFields)[]); // prettier-ignore

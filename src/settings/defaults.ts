@@ -3,7 +3,7 @@
 import type { BufferOptions, SinkOptions, WritableOptions } from '../api/options.js';
 import { BackpressureStrategy } from '../api/states.js';
 
-/** The documented defaults. The table of options in the README is compared with them by a test. */
+/** The documented defaults. The table of options in `api/README.md` is compared with them by a test. */
 export const DEFAULTS = {
   maxBufferSize: 10_000,
   highWatermark: 0.8,

@@ -37,7 +37,7 @@ export interface DrainOnSignalsOptions extends DrainAllOptions {
   onDrained?: (report: SignalDrainReport) => unknown;
 }
 
-/** The table of options in the README is compared with these by a test. */
+/** The table of options in `shutdown/README.md` is compared with these by a test. */
 export const SHUTDOWN_OPTIONS: ReadonlySet<string> = new Set([
   'timeoutMs',
   'signals',

@@ -266,7 +266,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   static {
     defineWritableGetters<BackpressureTransform>(this.prototype, {
-      // While Node's own constructor runs, there is no gate yet.
+      // While Node's own constructor runs, there is no write side yet.
       writableLength: (stream) => (#readSide in stream ? stream.#measure() : 0),
       writableHighWaterMark: (stream) => stream.#settings.marks.highWaterMark,
       writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#writeSide.owesDrain,

@@ -136,7 +136,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   /**
    * Settles without delay what was written before the call, retries included, in the state DRAINING; resolves when that is done, at once
-   * where there is nothing. What is written meanwhile waits under `block` (`write()` answers `false`; `maxWaiting` bounds it, and
+   * where there is nothing. What is written meanwhile waits under `block` (`write()` returns `false`; `maxWaiting` bounds it, and
    * `maxBlockTimeMs` does not run), and is dropped as `rejected` under the other strategies. Then the stream goes on. Does not promise
    * that every item arrived: see `onFailed`. Rejects with the error that destroys the stream.
    *
@@ -178,7 +178,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   }
 
   /**
-   * After `'close'`: the items that did not arrive, in order, each handed out once. Those of a flush that did not answer may have arrived
+   * After `'close'`: the items that did not arrive, in order, each returned once. Those of a flush that did not end may have arrived
    * all the same.
    */
   takeUnsettled(): T[] {
@@ -236,7 +236,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   static {
     defineWritableGetters<BackpressureWritable>(this.prototype, {
-      // While Node's own constructor runs, there is no gate yet.
+      // While Node's own constructor runs, there is no write side yet.
       writableLength: (stream) => (#writeSide in stream ? stream.#writeSide.length : 0),
       writableHighWaterMark: (stream) => stream.#sink.settings.marks.highWaterMark,
       writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#writeSide.owesDrain,

@@ -47,7 +47,7 @@ export const LOAD_HELP = {
     'what to do when the server is slower than the input: block waits, the others drop rows and count them: ' +
     'drop_oldest, drop_newest, sample (default: block)',
   onConflict:
-    'what to do with a row whose key is in the table already: error stops the load, ignore leaves it out, update replaces the old row ' +
+    'what to do with a row whose key is in the table already: error rejects it, ignore leaves it out, update replaces the old row ' +
     '(default: error)',
   key: 'the columns of the unique constraint that --on-conflict is about; update needs it',
   rejects:

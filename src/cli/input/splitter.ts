@@ -287,9 +287,9 @@ export class RecordSplitter {
     const skipped = this.#skipped!;
     const lineFeed = bytes.indexOf(LINE_FEED);
     const end = lineFeed === -1 ? bytes.length : lineFeed + 1;
-    const slices = bytes.subarray(0, Math.min(end, MAX_BAD_LINE_BYTES - skipped.sliceBytes));
-    if (slices.length > 0) skipped.slices.push(slices);
-    skipped.sliceBytes += slices.length;
+    const slice = bytes.subarray(0, Math.min(end, MAX_BAD_LINE_BYTES - skipped.sliceBytes));
+    if (slice.length > 0) skipped.slices.push(slice);
+    skipped.sliceBytes += slice.length;
     if (lineFeed === -1) return;
     this.#waiting.push(bytes.subarray(end));
     this.#endSkipped();

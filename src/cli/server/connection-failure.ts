@@ -52,7 +52,7 @@ function lastUseful(causes: ReadonlySet<string>, attempts: readonly FailedAttemp
   return (useful.length === 0 ? [...causes] : useful).join(', then ');
 }
 
-/** The server's own reason name user and database, and never the password. */
+/** The server's own reason names user and database, and never the password. */
 function whyNotConnected(error: unknown, settings: ConnectionSettings): string {
   // A name with several addresses gives one error for each.
   const cause: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;

@@ -47,7 +47,7 @@ export function checkClient(client: unknown): void {
   if (missing === undefined) return;
   giveBack(release, client);
   const what = client === null || client === undefined ? String(client) : `something without ${missing[0]}()`;
-  throw new CopyError(`the pool's connect() has answered with ${what}, which is no client of node-postgres`, {
+  throw new CopyError(`the pool's connect() has returned ${what}, which is no client of node-postgres`, {
     failureClass: 'setup',
   });
 }

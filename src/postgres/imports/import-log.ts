@@ -158,7 +158,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   ): Promise<void> {
     if (last < first) {
       throw new CopyError(
-        `positionOf must answer higher positions for later items; got ${last} after ${first}`,
+        `positionOf must return higher positions for later items; got ${last} after ${first}`,
         { failureClass: 'setup' },
       );
     }

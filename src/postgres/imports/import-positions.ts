@@ -21,7 +21,7 @@ export function toPosition(value: unknown): Position {
     return Number.isSafeInteger(number) ? number : value;
   }
   throw new CopyError(
-    `positionOf must answer a safe integer, or a bigint of at most 63 bits; got ${show(value)}`,
+    `positionOf must return a safe integer, or a bigint of at most 63 bits; got ${show(value)}`,
     { failureClass: 'setup' },
   );
 }

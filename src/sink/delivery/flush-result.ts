@@ -88,10 +88,10 @@ function describeUnnamed(
   batchLength: number,
   errors: StageErrors,
 ): BackpressureError {
-  const result = others.length > 1 ? new AggregateError(others, messageOf(others[0])) : others[0];
-  const detail = result === undefined ? '' : `: ${messageOf(result)}`;
+  const cause = others.length > 1 ? new AggregateError(others, messageOf(others[0])) : others[0];
+  const detail = cause === undefined ? '' : `: ${messageOf(cause)}`;
   const message = `${unnamed} of ${batchLength} items failed, unnamed${detail}`;
-  return errors.create('ERR_BACKPRESSURE_FLUSH_FAILED', message, { cause: result });
+  return errors.create('ERR_BACKPRESSURE_FLUSH_FAILED', message, { cause });
 }
 
 /** Returns what is wrong with the result, if something is. */

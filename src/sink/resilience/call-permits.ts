@@ -173,7 +173,7 @@ export class CallPermits {
     else this.evaluate();
   }
 
-  /** A delivery waits for its next call, until `go` is called or it leaves. */
+  /** Parks a delivery until `resume` is called, or it is unparked. */
   park(delivery: ParkedDelivery): void {
     this.#parked.add(delivery);
     this.evaluate();

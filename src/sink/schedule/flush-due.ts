@@ -22,25 +22,25 @@ export interface FlushSituation {
 }
 
 /**
- * Answers with the reason to flush now, or with the milliseconds until there is one, or, with nothing queued, with `undefined`. To be
- * asked only while a slot is free.
+ * Returns the reason to flush now, or the milliseconds until there is one; `undefined` if nothing is queued. Call it only while a slot is
+ * free.
  */
-export function flushDue(view: FlushSituation): FlushReason | number | undefined {
-  if (view.queued === 0) return undefined;
-  const full = fullReason(view);
-  if (view.draining) return full ?? 'drain';
-  if (view.manual) return full ?? 'manual';
+export function flushDue(situation: FlushSituation): FlushReason | number | undefined {
+  if (situation.queued === 0) return undefined;
+  const full = fullReason(situation);
+  if (situation.draining) return full ?? 'drain';
+  if (situation.manual) return full ?? 'manual';
   // The oldest item's age is bounded in any case, and measured from its admission: this is no idle debounce.
-  const untilAged = view.oldestTime + view.flushIntervalMs - view.now;
+  const untilAged = situation.oldestTime + situation.flushIntervalMs - situation.now;
   if (untilAged <= 0) return full ?? 'interval';
   // A held producer cannot fill the batch: what is queued is all that will come.
-  if (full === undefined && !view.isProducerWaiting) return untilAged;
-  const spacing = view.notBefore - view.now;
+  if (full === undefined && !situation.isProducerWaiting) return untilAged;
+  const spacing = situation.notBefore - situation.now;
   return spacing > 0 ? Math.min(spacing, untilAged) : (full ?? 'size');
 }
 
-function fullReason(view: FlushSituation): FlushReason | undefined {
-  if (view.queued >= view.batchSize) return 'size';
-  if (view.queuedBytes >= view.batchBytes) return 'bytes';
+function fullReason(situation: FlushSituation): FlushReason | undefined {
+  if (situation.queued >= situation.batchSize) return 'size';
+  if (situation.queuedBytes >= situation.batchBytes) return 'bytes';
   return undefined;
 }

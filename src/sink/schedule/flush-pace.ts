@@ -65,7 +65,7 @@ export class FlushPace {
     this.#notBefore = this.#clock.now() + spacing;
   }
 
-  /** How long it would have taken for this minIntervalShare of its items. */
+  /** How long it would have taken for that share of its items. */
   #latencyOfShare(latencyMs: number, items: number, minIntervalShare: number): number {
     this.#fixedLatency.onFlush(items, latencyMs);
     if (minIntervalShare === 1 || latencyMs <= this.#bounds.targetLatencyMs * FAST_FACTOR) return latencyMs;

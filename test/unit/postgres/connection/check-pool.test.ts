@@ -61,8 +61,8 @@ test('the client of pg.native is told by a method that it has, and the other one
 describe('what connect() answers with', () => {
   const method = () => undefined;
   test.each([
-    ['nothing', undefined, /has answered with undefined/],
-    ['null', null, /has answered with null/],
+    ['nothing', undefined, /has returned undefined/],
+    ['null', null, /has returned null/],
     ['a thing without on()', { query: method, release: method }, /something without on\(\)/],
     [
       'a native client',

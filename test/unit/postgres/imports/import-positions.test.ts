@@ -83,7 +83,7 @@ describe('toPosition', () => {
   it.each([1.5, NaN, Infinity, 2 ** 53, '1', null, undefined, 2n ** 63n, -(2n ** 63n), {}])(
     'refuses %s',
     (value) => {
-      expect(() => toPosition(value)).toThrow(/positionOf must answer a safe integer/);
+      expect(() => toPosition(value)).toThrow(/positionOf must return a safe integer/);
     },
   );
 });
