@@ -53,7 +53,6 @@ export class FlushWaiters {
   /** Resolves when everything that has arrived so far has settled. Nobody needs to handle its rejection. */
   settled(progress: Progress): Promise<void> {
     const { arrived, decided, admitted, settledBelow } = progress;
-    this.#limitTo(arrived);
     this.check(progress);
     if (decided >= arrived && settledBelow >= admitted) return Promise.resolve();
     const last = this.#last;
@@ -140,7 +139,8 @@ export class FlushWaiters {
   }
 
   /** Resolves those whose items have settled, in the order of their calls. */
-  check({ decided, admitted, settledBelow }: Progress): void {
+  check({ arrived, decided, admitted, settledBelow }: Progress): void {
+    this.#limitTo(arrived);
     while (this.#undecided !== undefined && this.#undecided.arrivals <= decided) {
       // Items are decided in the order in which they came: those admitted by now are the ones that were meant.
       this.#undecided.admittedBelow = admitted;

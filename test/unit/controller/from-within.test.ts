@@ -127,6 +127,32 @@ describe('flush()', () => {
   });
 });
 
+describe('flush() within shed', () => {
+  it.each([
+    ['shed, behind those that wait', true],
+    ['kept, behind those that wait', false],
+  ])('resolves if the item in question is %s', async (_name, isShed) => {
+    let flushed: Promise<void> | undefined;
+    const { clock, controller } = startController({
+      maxBufferSize: 1,
+      maxWaiting: 10,
+      shed: (item) => {
+        if (item !== 3) return false;
+        flushed = controller.flush();
+        return isShed;
+      },
+    });
+    const pushes = range(3, 1).map((item) => controller.push(item));
+    await clock.advance(1_000);
+    await expect(Promise.all(pushes)).resolves.toEqual([true, true, !isShed]);
+    let isResolved = false;
+    void flushed!.then(() => (isResolved = true));
+    await settle();
+    expect(isResolved).toBe(true);
+    expect(controller.getMetrics()).toMatchObject({ waiting: 0, dropsByReason: { shed: isShed ? 1 : 0 } });
+  });
+});
+
 describe('what is handed back', () => {
   it('is in order within a batch, though some of it might have been called again', async () => {
     const { clock, controller } = startController({ batchSize: 4, retry: { attempts: 3 } }, [

@@ -48,6 +48,14 @@ describe('a caller of flush()', () => {
     expect([early.state, late.state]).toEqual(['kept', 'kept']);
   });
 
+  it('does not wait for an offer that was taken back, if nobody calls after that', () => {
+    const waiters = new FlushWaiters();
+    const seen = waitIn(waiters, { arrived: 2, decided: 0, admitted: 0, settledBelow: 0 });
+    waiters.check({ arrived: 1, decided: 1, admitted: 1, settledBelow: 1 });
+    expect(seen.state).toBe('kept');
+    expect(waiters.isEmpty).toBe(true);
+  });
+
   it('shares the promise of those who wait for the same items', async () => {
     const waiters = new FlushWaiters();
     const open = { arrived: 2, decided: 2, admitted: 2, settledBelow: 0 };
