@@ -124,6 +124,8 @@ export class RetrySchedule {
       }
       this.#abort.setInterrupt(() => end(true));
       this.#permits.park(parked);
+      // The breaker may have closed since the batch was to be parked: then nothing will resume it.
+      if (parked.isReady && !this.#permits.isTripped) end(true);
     });
   }
 }
