@@ -88,8 +88,8 @@ export async function findOutcome(
   transaction: TransactionIdentity,
   signal: AbortSignal,
 ): Promise<CommitOutcome> {
-  const answerDeadline = new AnswerDeadline(signal);
   const lease = await ClientLease.take(pool, signal);
+  const answerDeadline = new AnswerDeadline(signal);
   try {
     const deadline = systemClock.now() + PROGRESS_LIMIT_MS;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {

@@ -1,5 +1,6 @@
 /** A COMMIT whose answer was lost: the next connection says what became of it. */
 
+import { getEventListeners } from 'node:events';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
@@ -216,6 +217,14 @@ describe('findOutcome', () => {
       for (let n = 0; n < 5; n += 1) await pool.query('INSERT INTO t VALUES (3)');
     });
     expect(result).toEqual({ outcome: 'unknown', status: 'committed' });
+  });
+
+  test('leaves no listener on the signal if no connection can be had', async () => {
+    const { signal } = new AbortController();
+    const none = { connect: () => Promise.reject(new Error('no server')) };
+    const identity = { id: '1', server: { system: '1/1', crashEpoch: '1' } };
+    await expect(findOutcome(none as never, identity, signal)).rejects.toThrow('no server');
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test.each([
