@@ -45,7 +45,8 @@ export type CommitOutcome = 'committed' | 'aborted' | 'unknown';
 export const TRANSACTION_ID = statement('SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id');
 
 const IDENTITY = `CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.concat((SELECT c.system_identifier FROM pg_catalog.pg_control_system() c), '/'::pg_catalog.text, pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)) END`;
-const CRASH_EPOCH = 'pg_catalog.pg_stat_get_bgwriter_stat_reset_time()::pg_catalog.text';
+/** As a number: the text of a time depends on TimeZone and DateStyle, which may differ between two sessions. */
+const CRASH_EPOCH = `pg_catalog.extract('epoch'::pg_catalog.text, pg_catalog.pg_stat_get_bgwriter_stat_reset_time())::pg_catalog.text`;
 const SERVER_IDENTITY = statement(`SELECT ${IDENTITY} AS system, ${CRASH_EPOCH} AS epoch`);
 const OUTCOME = statement(
   `SELECT ${IDENTITY} AS system, ${CRASH_EPOCH} AS epoch, CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_xact_status($1::pg_catalog.xid8) END AS status`,

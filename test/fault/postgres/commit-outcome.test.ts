@@ -227,6 +227,15 @@ describe('findOutcome', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
+  test("returns 'committed' if the session's time zone and style of dates have changed", async () => {
+    const result = await outcomeAfter(async (client) => {
+      await client.query('COMMIT');
+      await client.query("SET TIME ZONE 'Asia/Kolkata'; SET DateStyle = 'German, DMY'");
+      client.release();
+    });
+    expect(result).toEqual({ outcome: 'committed', status: 'committed' });
+  });
+
   test.each([
     ['COMMIT', 'committed'],
     ['ROLLBACK', 'aborted'],
