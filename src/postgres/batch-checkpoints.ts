@@ -114,23 +114,25 @@ class CommitOutcomes<T> extends BatchCheckpoints<T> {
 
   override async open(
     items: readonly T[],
-    _layout: RowLayout,
+    { table }: RowLayout,
     signal: AbortSignal,
   ): Promise<CheckpointedBatch<T>> {
     const key = this.#keyOf(items[0]!);
     const earlier = this.#open.get(key);
-    if (earlier?.rows === items.length && (await this.#isCommitted(key, earlier, signal)))
+    if (earlier?.rows === items.length && (await this.#isCommitted(key, earlier, table, signal)))
       return this.#batch([], earlier.leftOut, key, 0);
     return this.#batch(items, NO_FAILURES, key, items.length);
   }
 
-  async #isCommitted(key: unknown, open: OpenBatch, signal: AbortSignal): Promise<boolean> {
+  /** @throws while it cannot be known: then nothing is written, and the next attempt asks again */
+  async #isCommitted(key: unknown, open: OpenBatch, table: string, signal: AbortSignal): Promise<boolean> {
     let outcome: CommitOutcome;
     try {
       outcome = await findOutcome(this.#pool, open.identity, signal);
     } catch (error) {
       throw new BatchFailure('commit', toError(error), true, undefined, open);
     }
+    if (outcome === 'pending') throw stillOpen(table);
     this.#open.delete(key);
     if (outcome !== 'unknown') this.#onOutcome(key, open.rows);
     return outcome === 'committed';
@@ -155,6 +157,13 @@ class CommitOutcomes<T> extends BatchCheckpoints<T> {
     this.#open.set(key, open);
     if (this.#open.size > MOST_OPEN) this.#open.delete(this.#open.keys().next().value);
   }
+}
+
+function stillOpen(table: string): CopyError {
+  return new CopyError(
+    `COPY into table ${JSON.stringify(table)}: the server does not say yet whether the batch was committed, whose answer to COMMIT was lost`,
+    { failureClass: 'transport', ambiguous: true, table },
+  );
 }
 
 class ImportCheckpoints<T> extends BatchCheckpoints<T> {

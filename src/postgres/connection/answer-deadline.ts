@@ -53,6 +53,10 @@ export class AnswerDeadline {
     else signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
+  get isAborted(): boolean {
+    return this.#abortedAt !== undefined;
+  }
+
   end(): void {
     this.#signal.removeEventListener('abort', this.#onAbort);
   }

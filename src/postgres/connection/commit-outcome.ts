@@ -22,7 +22,7 @@
 import { systemClock } from '../../common/clock.js';
 import { toError } from '../../common/thrown.js';
 import { ClientLease } from './client-lease.js';
-import { TIMED_OUT, AnswerDeadline } from './answer-deadline.js';
+import { AbortFault, TIMED_OUT, AnswerDeadline } from './answer-deadline.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
@@ -39,7 +39,8 @@ export interface TransactionIdentity {
   readonly server: ServerIdentity;
 }
 
-export type CommitOutcome = 'committed' | 'aborted' | 'unknown';
+/** `pending`: the transaction is in progress, or the server does not say yet. `unknown`: no later answer will tell. */
+export type CommitOutcome = 'committed' | 'aborted' | 'pending' | 'unknown';
 
 /** Behind a batch's first COPY, in the same message. */
 export const TRANSACTION_ID = statement('SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id');
@@ -82,7 +83,7 @@ export async function identifyServer(
 /**
  * Asks the server on another connection.
  *
- * @throws what kept it from answering: no connection, a standby, a transaction that is still in progress, or an abort
+ * @throws what kept the server from being asked: no connection, or an `AbortFault`
  */
 export async function findOutcome(
   pool: CopyPool,
@@ -92,32 +93,36 @@ export async function findOutcome(
   const lease = await ClientLease.take(pool, signal);
   const answerDeadline = new AnswerDeadline(signal);
   try {
-    const deadline = systemClock.now() + PROGRESS_LIMIT_MS;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      const answer = await answerDeadline.wait(
-        runStatement(lease.client, OUTCOME, [transaction.id]),
-        ANSWER_LIMIT_MS,
-      );
-      if (answer === TIMED_OUT) throw new Error('the server does not tell what became of a transaction');
-      const outcome = judge(transaction, answer.rows[0] as OutcomeRow);
-      if (outcome === undefined && (signal.aborted || systemClock.now() >= deadline)) {
-        throw new Error('the server does not know yet what became of a transaction');
-      }
-      if (outcome !== undefined) {
-        lease.release();
-        return outcome;
-      }
-      await answerDeadline.wait(new Promise(() => undefined), pauseMs);
-    }
+    const outcome = await askUntilKnown(lease.client, transaction, answerDeadline);
+    if (signal.aborted && outcome === 'pending') throw new AbortFault(signal);
+    if (outcome === 'pending') lease.discard(new Error('the server has not answered in time'));
+    else lease.release();
+    return outcome;
   } catch (thrown) {
     const error = toError(thrown);
     const isLost = lease.isLost;
     lease.discard(error);
-    // The server's own word, such as an id that lies in its future: it is another server.
+    // The server refuses the question itself, such as an id that it has not given out yet: it is another server, or it has crashed.
     if (!isLost && leavesConnectionUsable(error)) return 'unknown';
     throw error;
   } finally {
     answerDeadline.end();
+  }
+}
+
+async function askUntilKnown(
+  client: CopyClient,
+  transaction: TransactionIdentity,
+  answerDeadline: AnswerDeadline,
+): Promise<CommitOutcome> {
+  const deadline = systemClock.now() + PROGRESS_LIMIT_MS;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const question = runStatement(client, OUTCOME, [transaction.id]);
+    const answer = await answerDeadline.wait(question, ANSWER_LIMIT_MS);
+    if (answer === TIMED_OUT) return 'pending';
+    const outcome = judge(transaction, answer.rows[0] as OutcomeRow);
+    if (outcome !== 'pending' || answerDeadline.isAborted || systemClock.now() >= deadline) return outcome;
+    await answerDeadline.wait(new Promise(() => undefined), pauseMs);
   }
 }
 
@@ -135,14 +140,13 @@ function identityOf(row: IdentityRow | undefined): ServerIdentity | undefined {
   return system === undefined ? undefined : { system, crashEpoch: row?.epoch ?? undefined };
 }
 
-/** @returns undefined if the server is to be asked again */
-function judge({ server }: TransactionIdentity, row: OutcomeRow): CommitOutcome | undefined {
+function judge({ server }: TransactionIdentity, row: OutcomeRow): CommitOutcome {
   const now = identityOf(row);
   // A standby may be about to take over.
-  if (now === undefined) return undefined;
+  if (now === undefined) return 'pending';
   if (now.system !== server.system) return 'unknown';
   const hasCrashed = now.crashEpoch === undefined || now.crashEpoch !== server.crashEpoch;
-  if (row.status === 'in progress') return undefined;
+  if (row.status === 'in progress') return 'pending';
   if (row.status === 'committed') return hasCrashed ? 'unknown' : 'committed';
   return row.status === 'aborted' ? 'aborted' : 'unknown';
 }

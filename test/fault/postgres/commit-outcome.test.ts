@@ -158,6 +158,49 @@ describe('copyInto with keys of the client, and without an import', () => {
     expect(await copy(batch, { ...flushContext(), attempt: 3 })).toBeUndefined();
     expect(await stored(table)).toBe(3);
   });
+
+  /** Its COMMIT waits for a standby that is not there, and its connection is cut. */
+  async function loseWaitingCommit(batch: Promise<unknown>): Promise<void> {
+    await waitFor(() => database.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"));
+    proxy.cut();
+    await batch.catch(() => undefined);
+  }
+
+  async function setStandby(command: string): Promise<void> {
+    await database.query(`ALTER SYSTEM ${command}`);
+    await database.query('SELECT pg_reload_conf()');
+  }
+
+  test('stores a row once and reports no failure if its COMMIT waits for a standby for 7 s', async () => {
+    const table = await database.table('id int');
+    await setStandby("SET synchronous_standby_names = 'absent'");
+    try {
+      const loading = load(table, 1);
+      await loseWaitingCommit(Promise.resolve());
+      await new Promise((resolve) => setTimeout(resolve, 7_000));
+      await setStandby('RESET synchronous_standby_names');
+      expect(await loading).toEqual({ failures: [], flushed: 1 });
+      expect(await stored(table)).toBe(1);
+    } finally {
+      await setStandby('RESET synchronous_standby_names');
+    }
+  });
+
+  test('reports an abort as such if it comes while the outcome is awaited', async () => {
+    const table = await database.table('id int');
+    await setStandby("SET synchronous_standby_names = 'absent'");
+    try {
+      const copy = copyInto<Row>(poolVia(), { table });
+      const batch = rows(1);
+      await loseWaitingCommit(copy(batch, flushContext()));
+      const stop = new AbortController();
+      const again = copy(batch, { ...flushContext(), signal: stop.signal, attempt: 2 });
+      setTimeout(() => stop.abort(), 200);
+      await expect(again).rejects.toMatchObject({ failureClass: 'aborted', ambiguous: true });
+    } finally {
+      await setStandby('RESET synchronous_standby_names');
+    }
+  });
 });
 
 async function waitFor<T>(query: () => Promise<T[]>): Promise<T[]> {
