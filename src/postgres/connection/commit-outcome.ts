@@ -16,6 +16,10 @@
  * A server that has crashed begins its statistics again, also if only one of its backends was killed; a server that was stopped keeps them.
  * So the time of their reset tells whether it has crashed. If somebody else resets them, the outcome is only unknown.
  *
+ * A connection is asked once which server it leads to. The answer gets out of date if somebody resets the statistics, or if a pooler such as
+ * PgBouncer keeps the connection while the server behind it crashes or is replaced. Then the outcome of the batches whose answers are lost
+ * next is unknown. After that all connections are asked again.
+ *
  * Source: PostgreSQL manual, "Transaction ID and Snapshot Information Functions" and "The Cumulative Statistics System".
  */
 
@@ -60,9 +64,13 @@ const LONGEST_PAUSE_MS = 1_000;
 /** How long one answer may take. */
 const ANSWER_LIMIT_MS = 5_000;
 
-const identities = new WeakMap<CopyClient, ServerIdentity | undefined>();
+let identities = new WeakMap<CopyClient, ServerIdentity | undefined>();
 
-/** Asks once per connection. @returns undefined if the server does not say: on a standby, or without the right to ask */
+/**
+ * Asks once per connection, until an outcome is unknown.
+ *
+ * @returns undefined if the server does not say: on a standby, or without the right to ask
+ */
 export async function identifyServer(
   client: CopyClient,
   answerDeadline: AnswerDeadline,
@@ -94,6 +102,7 @@ export async function findOutcome(
   const answerDeadline = new AnswerDeadline(signal);
   try {
     const outcome = await askUntilKnown(lease.client, transaction, answerDeadline);
+    if (outcome === 'unknown') forgetIdentities();
     if (signal.aborted && outcome === 'pending') throw new AbortFault(signal);
     if (outcome === 'pending') lease.discard(new Error('the server has not answered in time'));
     else lease.release();
@@ -103,11 +112,17 @@ export async function findOutcome(
     const isLost = lease.isLost;
     lease.discard(error);
     // The server refuses the question itself, such as an id that it has not given out yet: it is another server, or it has crashed.
-    if (!isLost && leavesConnectionUsable(error)) return 'unknown';
-    throw error;
+    if (isLost || !leavesConnectionUsable(error)) throw error;
+    forgetIdentities();
+    return 'unknown';
   } finally {
     answerDeadline.end();
   }
+}
+
+/** A pooler may have put another server behind any connection, and a reset of the statistics concerns all of them. */
+function forgetIdentities(): void {
+  identities = new WeakMap();
 }
 
 async function askUntilKnown(

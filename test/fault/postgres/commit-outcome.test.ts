@@ -214,6 +214,7 @@ async function waitFor<T>(query: () => Promise<T[]>): Promise<T[]> {
 
 /** After a crash, ids whose WAL was not written yet are given out again, and 'committed' is said of other transactions. */
 describe('findOutcome', () => {
+  const RESET_TIME = 'SELECT pg_stat_get_bgwriter_stat_reset_time()::text AS time';
   const never = new AbortController().signal;
 
   /** Begins a transaction of one row on a server of its own, lets `end` end it, and asks what became of it. */
@@ -277,6 +278,31 @@ describe('findOutcome', () => {
       client.release();
     });
     expect(result).toEqual({ outcome: 'committed', status: 'committed' });
+  });
+
+  test("returns 'committed' again on the same connection, once a reset of the statistics has been noticed", async () => {
+    const pool = new pg.Pool({ connectionString: database.url, max: 2 });
+    const client = await pool.connect();
+    try {
+      const outcomeOfNext = async (): Promise<string> => {
+        const server = (await identifyServer(client, new AnswerDeadline(never)))!;
+        await client.query('BEGIN');
+        const ids = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+        await client.query('COMMIT');
+        return findOutcome(pool, { id: ids.rows[0]!.id, server }, never);
+      };
+      expect(await outcomeOfNext()).toBe('committed');
+      const [before] = await database.query<{ time: string }>(RESET_TIME);
+      await database.query("SELECT pg_stat_reset_shared('bgwriter')");
+      await waitFor(() =>
+        database.query(`SELECT 1 FROM (${RESET_TIME}) now WHERE time <> $1`, [before!.time]),
+      );
+      expect(await outcomeOfNext()).toBe('unknown');
+      expect(await outcomeOfNext()).toBe('committed');
+    } finally {
+      client.release();
+      await pool.end();
+    }
   });
 
   test.each([
