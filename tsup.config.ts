@@ -18,9 +18,10 @@ const PARTS = [
   'controller/backpressure-controller',
 ];
 
-const LOAD = 'load-command';
+/** The programs that are built together with the library, and share its code. */
+const SHARING = ['load-command', 'query/query'];
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
-const PROGRAMS = ['main', LOAD, 'query/query', 'server/embedded/embedded-server', 'report/progress-bar'];
+const PROGRAMS = ['main', ...SHARING, 'server/embedded/embedded-server', 'report/progress-bar'];
 
 /** All programs stand side by side in `dist/cli`. */
 const nameOf = (file: string): string => path.basename(file, '.js');
@@ -96,7 +97,7 @@ const commonJs: Options = {
 function esModules(licences: Plugin): Options {
   return {
     ...commonJs,
-    entry: { ...sourcesOf([...ENTRIES, ...PARTS]), ...programsOf([LOAD]) },
+    entry: { ...sourcesOf([...ENTRIES, ...PARTS]), ...programsOf(SHARING) },
     format: ['esm'],
     esbuildPlugins: [...(commonJs.esbuildPlugins ?? []), programs, licences],
   };
@@ -106,7 +107,7 @@ function esModules(licences: Plugin): Options {
 function commandLine(licences: Plugin): Options {
   return {
     ...common,
-    entry: programsOf(PROGRAMS.filter((file) => file !== LOAD)),
+    entry: programsOf(PROGRAMS.filter((file) => !SHARING.includes(file))),
     format: ['esm'],
     // One file for each: to find and read another one takes Node longer than to read some code twice.
     splitting: false,

@@ -77,13 +77,19 @@ const installed = () => at('empty/node_modules/spillway');
 const ours = (module: string) => path.join(modules, module);
 
 describe('contents', () => {
-  test('only what is built, and the four texts', () => {
+  test('only what is built, the texts, and the guides', () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/(?:postgres\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+      /^(package\.json|(?:src\/(?:[a-z]+\/)*)?README\.md|LICENSE|CHANGELOG\.md|dist\/(?:postgres\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([
-        ...['LICENSE', 'CHANGELOG.md', 'dist/cli/main.js', 'dist/cli/THIRD-PARTY-LICENSES.txt'],
+        ...[
+          'LICENSE',
+          'CHANGELOG.md',
+          'src/api/README.md',
+          'dist/cli/main.js',
+          'dist/cli/THIRD-PARTY-LICENSES.txt',
+        ],
         ...['', 'postgres/'].flatMap((entry) =>
           ['js', 'cjs', 'd.ts', 'd.cts'].map((end) => `dist/${entry}index.${end}`),
         ),
