@@ -55,14 +55,14 @@ const sourcesOf = (files: readonly string[]) =>
 const programsOf = (files: readonly string[]) =>
   Object.fromEntries(files.map((file) => [`cli/${nameOf(file)}`, `src/cli/${file}.ts`]));
 
-/** A program that another one loads is a file beside it. */
+/** A program that another one loads is a file of its own. Chunks in `dist` load it, too: `imports` of package.json says where it stands. */
 const programs: Plugin = {
   name: 'programs',
   setup(build) {
     build.onResolve({ filter: /^\..*\.js$/ }, ({ path: file, kind }) => {
       const name = nameOf(file);
       const isProgram = kind === 'dynamic-import' && PROGRAMS.some((program) => nameOf(program) === name);
-      return isProgram ? { path: `./${name}.js`, external: true } : undefined;
+      return isProgram ? { path: `#cli/${name}`, external: true } : undefined;
     });
   },
 };

