@@ -1,5 +1,6 @@
 /** `copyInto`: a flush function that writes its batches into a PostgreSQL table by COPY. */
 
+import { MIB } from '../common/bytes.js';
 import type { FlushContext, FlushDefaults, FlushResult, SizeOf } from '../api/flush-function.js';
 import { checkPool } from './connection/check-pool.js';
 import { OutageNotice } from './connection/outage-notice.js';
@@ -21,7 +22,6 @@ export type RowCopy<T> = CopyFunction<T> & {
   readonly copyWritten: (batch: WrittenBatch, signal: AbortSignal) => Promise<boolean>;
 };
 
-const MIB = 1024 * 1024;
 /** The default of node-postgres, for pools that do not show their size. */
 const POOL_SIZE = 10;
 

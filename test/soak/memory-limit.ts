@@ -1,8 +1,7 @@
 /** The container that the guide asks for (src/postgres/README.md, "Memory"), for the service of the soak. */
 
+import { MIB } from '../../src/common/bytes.js';
 import { SINK_NAMES, type ServiceConfig } from './protocol.js';
-
-export const MIB = 1024 * 1024;
 
 /** Node.js with the library, as the guide counts it. */
 const NODE_BYTES = 100 * MIB;

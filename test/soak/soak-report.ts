@@ -2,7 +2,8 @@
 
 import type { EventAccounts } from './event-accounts.js';
 import type { LoadGenerator } from './load-generator.js';
-import { memoryLimit, MIB } from './memory-limit.js';
+import { MIB } from '../../src/common/bytes.js';
+import { memoryLimit } from './memory-limit.js';
 import { SINK_NAMES, type Note, type Sample, type ServiceConfig, type SinkName } from './protocol.js';
 
 const MOST_REASONS = 20;

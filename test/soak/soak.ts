@@ -17,7 +17,8 @@ import { EventAccounts } from './event-accounts.js';
 import { getJson, LoadGenerator, post } from './load-generator.js';
 import { findUntruths } from './metric-checks.js';
 import { SINK_NAMES, TABLES, type Note, type Sample, type ServiceConfig } from './protocol.js';
-import { memoryLimit, MIB } from './memory-limit.js';
+import { MIB } from '../../src/common/bytes.js';
+import { memoryLimit } from './memory-limit.js';
 import { SoakReport } from './soak-report.js';
 
 export interface SoakPlan {

@@ -1,10 +1,8 @@
 /** Decodes bytes as text. Nothing is replaced: bytes that are not UTF-8 are an error with their place. */
 
 import { isAscii, isUtf8 } from 'node:buffer';
+import { CARRIAGE_RETURN, LINE_FEED } from '../../common/bytes.js';
 import { InputError } from './errors.js';
-
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
 
 /** Decodes bytes that are known to be UTF-8. */
 export function decodeUtf8(bytes: Buffer): string {

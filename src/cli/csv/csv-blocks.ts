@@ -21,6 +21,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import { BACKSLASH, CARRIAGE_RETURN, QUOTE } from '../../common/bytes.js';
 import { delimitedFormat } from '../../postgres/merge/copy-plan.js';
 import type { BlockSizer } from '../records/block-sizer.js';
 import type { BlockReader, OnBadRecord, OnRow } from '../records/block-reader.js';
@@ -32,9 +33,6 @@ import { readAsRows } from '../records/record-block.js';
 import type { BlockContent, BlockFormat } from '../records/block-content.js';
 import type { SourceFile } from '../input/source.js';
 
-const CARRIAGE_RETURN = 0x0d;
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const END_OF_DATA = '\\.';
 const LINE_BREAKS = { lf: Buffer.from('\n'), crlf: Buffer.from('\r\n') };
 

@@ -5,15 +5,12 @@
  * quotes is cut at delimiters and line breaks; one with quotes is parsed by csv-parse. Both return the same rows.
  */
 
+import { CARRIAGE_RETURN, LINE_FEED, QUOTE } from '../../common/bytes.js';
 import { parse } from 'csv-parse/sync';
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { InputError } from '../common/errors.js';
 import { count } from '../common/counted.js';
 import { decodeUtf8, divideByValidity, invalidText, textAsWritten } from '../common/text.js';
-
-const QUOTE = 0x22;
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
 
 /**
  * Most fields of a record that are kept; one more shows that there were others. No record that can be loaded has as many: a table has at

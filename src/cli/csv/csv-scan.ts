@@ -1,8 +1,6 @@
 /** Checks CSV records without parsing their fields: whether the server would read the same rows as we do. Pure. */
 
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-const QUOTE = 0x22;
+import { CARRIAGE_RETURN, LINE_FEED, QUOTE } from '../../common/bytes.js';
 
 export interface CsvScan {
   /** Where the scanned records end. */

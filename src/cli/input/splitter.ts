@@ -31,12 +31,10 @@
  * record as a whole, with all its lines.
  */
 
+import { CARRIAGE_RETURN, LINE_FEED, QUOTE } from '../../common/bytes.js';
 import { GrowingBuffer } from './growing-buffer.js';
 import { LONGEST_TEXT_BYTES } from '../common/text.js';
 
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-const QUOTE = 0x22;
 const LINE_BREAK = Buffer.of(LINE_FEED);
 
 /** Bytes of a bad line that are kept: the longest text, a line break, and one more that shows that it was cut. */

@@ -1,13 +1,12 @@
 /** Rows of plain CSV lines that are parsed only when their values are read: most rows of a refused batch are sent again as they are. */
 
 import { isAscii } from 'node:buffer';
+import { CARRIAGE_RETURN, LINE_FEED } from '../../common/bytes.js';
 import type { WrittenLines } from '../../postgres/rows/encoded-rows.js';
 import type { LineFormat } from './block-content.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from '../input/source.js';
 
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
 const NO_VALUES: unknown[] = [];
 
 /** The lines of a block, each with its line break. */

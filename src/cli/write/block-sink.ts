@@ -5,6 +5,7 @@
  * inserted, and the others get the same messages, as in `RowSink`. For the library's stream an item is a block; metrics count rows.
  */
 
+import { MIB } from '../../common/bytes.js';
 import { ItemError } from '../../api/errors.js';
 import type { SinkMetrics } from '../../api/metrics.js';
 import type { Settlement } from '../../api/options.js';
@@ -23,7 +24,6 @@ import type { RejectFile } from '../rejects/reject-file.js';
 import { rejectLines, type RejectLine } from '../rejects/reject.js';
 import { checkRejects, rejectOf } from './row-sink.js';
 
-const MIB = 1024 * 1024;
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
 const BATCH_BYTES = {
   csv: 2 * MIB,

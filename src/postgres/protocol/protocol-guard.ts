@@ -14,6 +14,7 @@
  * Source: PostgreSQL manual, "Message Flow".
  */
 
+import { MIB } from '../../common/bytes.js';
 import { ProtocolFault } from './protocol-fault.js';
 import { HEADER_BYTES, messageKind, type MessageName } from './server-message.js';
 
@@ -139,8 +140,6 @@ export interface AnswerLimits {
   readonly rows: number;
   readonly bytes: number;
 }
-
-const MIB = 1024 * 1024;
 
 export const SMALL_ANSWER: AnswerLimits = { rows: 100_000, bytes: 16 * MIB };
 /** For answers that grow with what an import has kept. */

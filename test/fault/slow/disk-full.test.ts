@@ -1,6 +1,7 @@
 /** The disk under the table is full, and later it is not: no good row is refused, and the load goes on. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { MIB } from '../../../src/common/bytes.js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   endLoads,
@@ -18,7 +19,6 @@ const obstacle = await whyNoSmallDisk();
 const ROWS = 200_000;
 const SMALL_MIB = 12;
 const LARGE_MIB = 200;
-const MIB = 1024 * 1024;
 
 describe.skipIf(obstacle !== undefined)(
   `a full disk${obstacle === undefined ? '' : ` (${obstacle})`}`,

@@ -1,6 +1,7 @@
 /** Inputs that are made to take memory and time, each as a process with the heap that it has by default, against a real PostgreSQL. */
 
 import { readFile, writeFile } from 'node:fs/promises';
+import { MIB } from '../../../src/common/bytes.js';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +11,6 @@ import { useTestDatabase } from '../../support/postgres.js';
 const cli = useCli();
 const database = useTestDatabase();
 
-const MIB = 1024 * 1024;
 const MOST_MEMORY = 200 * MIB;
 /** Of the time in which a plain input of 4 MiB is loaded. What grew with a square took hundreds of times as long. */
 const MOST_TIMES = 40;

@@ -6,15 +6,14 @@ import {
   CLOSING_BRACKET,
   COLON,
   COMMA,
-  SLOW_PATH,
   NINE,
   OPENING_BRACE,
   OPENING_BRACKET,
   QUOTE,
-  skipSpace,
   SPACE,
   ZERO,
-} from './bytes.js';
+} from '../../../common/bytes.js';
+import { SLOW_PATH, skipSpace } from './scans.js';
 import { JSON_VALUE } from './column.js';
 import type { CopyColumn } from './column.js';
 

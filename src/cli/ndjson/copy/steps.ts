@@ -20,13 +20,11 @@ import {
   COLON,
   COMMA,
   LINE_FEED,
-  SLOW_PATH,
   OPENING_BRACE,
   QUOTE,
-  skipSpace,
   SPACE,
-  startsWith,
-} from './bytes.js';
+} from '../../../common/bytes.js';
+import { SLOW_PATH, skipSpace, startsWith } from './scans.js';
 
 /** In place of a column's index: the record has ended. */
 export const END_OF_RECORD = -1;

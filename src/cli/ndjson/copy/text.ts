@@ -8,27 +8,26 @@
 import {
   BACKSLASH,
   CARRIAGE_RETURN,
+  LETTER_E,
   LINE_FEED,
-  SLOW_PATH,
   MINUS,
   NINE,
   OPENING_BRACE,
   OPENING_BRACKET,
+  PLUS,
   POINT,
   QUOTE,
   SLASH,
   SPACE,
-  startsWith,
   TAB,
   ZERO,
-} from './bytes.js';
+} from '../../../common/bytes.js';
+import { SLOW_PATH, startsWith } from './scans.js';
 import type { CopyColumn } from './column.js';
 import { NestedCopy } from './nested.js';
 
 /** Integers of so many digits are exact as JavaScript numbers. */
 const EXACT_DIGITS = 15;
-const LETTER_E = 0x65;
-const PLUS = 0x2b;
 
 const NULL_LITERAL = Buffer.from('null');
 const TRUE_LITERAL = Buffer.from('true');

@@ -27,7 +27,8 @@
 
 import { isUtf8 } from 'node:buffer';
 import { DEFAULT_MARKER } from '../../../postgres/merge/absent-values.js';
-import { LINE_FEED, SLOW_PATH, startsWith } from './bytes.js';
+import { LINE_FEED } from '../../../common/bytes.js';
+import { SLOW_PATH, startsWith } from './scans.js';
 import { copyColumn, JSON_VALUE, type CopyColumn } from './column.js';
 import { SlowPath } from './slow-path.js';
 import { END_OF_RECORD, IGNORED, skipBlankLine, Steps } from './steps.js';

@@ -1,24 +1,26 @@
 /** Scans a JSON text without making values of it, at any depth of nesting. Accepts what `JSON.parse` accepts. Pure. */
 
-const TAB = 0x09;
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-const SPACE = 0x20;
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const OPENING_BRACKET = 0x5b;
-const BACKSLASH = 0x5c;
-const OPENING_BRACE = 0x7b;
+import {
+  BACKSLASH,
+  CARRIAGE_RETURN,
+  COLON,
+  COMMA,
+  LETTER_E,
+  LETTER_U,
+  LINE_FEED,
+  MINUS,
+  NINE,
+  OPENING_BRACE,
+  OPENING_BRACKET,
+  PLUS,
+  POINT,
+  QUOTE,
+  SLASH,
+  SPACE,
+  TAB,
+  ZERO,
+} from '../../../common/bytes.js';
 
-const MINUS = 0x2d;
-const PLUS = 0x2b;
-const POINT = 0x2e;
-const ZERO = 0x30;
-const NINE = 0x39;
-const SLASH = 0x2f;
-const LETTER_E = 0x65;
-const LETTER_U = 0x75;
 /** The bit that makes a letter lower case. */
 const SMALL = 0x20;
 const ESCAPED = new Set(Buffer.from('"\\/bfnrt'));

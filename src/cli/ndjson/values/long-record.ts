@@ -3,19 +3,13 @@
  * in one turn. Pure.
  */
 
+import { CLOSING_BRACE, COLON, COMMA, OPENING_BRACE, OPENING_BRACKET, QUOTE } from '../../../common/bytes.js';
 import { JsonScan } from './json-scan.js';
 import { TextBuilder } from './text-builder.js';
 import { numberAsWritten } from './written-number.js';
 
 /** In characters. Shorter records can do no harm. */
 export const LONG_RECORD = 64 * 1024;
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const OPENING_BRACKET = 0x5b;
-const OPENING_BRACE = 0x7b;
-const CLOSING_BRACE = 0x7d;
 
 /** An object or array, as JSON without white space. Its keys keep their order; of equal keys all stay. */
 export class WrittenJson {

@@ -1,19 +1,21 @@
 /** Converts a long JSON array to PostgreSQL's array literal as text, without a value for each element. Pure. */
 
+import {
+  BACKSLASH,
+  CLOSING_BRACKET,
+  COMMA,
+  LETTER_N,
+  MINUS,
+  NINE,
+  OPENING_BRACKET,
+  QUOTE,
+  ZERO,
+} from '../../../common/bytes.js';
 import { arrayText } from '../../../postgres/encoding/text/array-text.js';
 import { compileEncoder, type ColumnType } from '../../../postgres/encoding/text/text-encoders.js';
 import { JsonScan } from './json-scan.js';
 import { readElement, WrittenJson } from './long-record.js';
 import { TextBuilder } from './text-builder.js';
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const MINUS = 0x2d;
-const ZERO = 0x30;
-const NINE = 0x39;
-const OPENING_BRACKET = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSING_BRACKET = 0x5d;
 
 /** Elements that become text together. */
 const SOME_ELEMENTS = 1024;
@@ -179,7 +181,6 @@ export class ArrayLiteral {
 /** In place of a comma between elements: JSON has no such character. */
 const DIVIDER = '\0';
 
-const LETTER_N = 0x6e;
 /** Digits that need no change, by the type's name. */
 const FREE_DIGITS: ReadonlyMap<string, number> = new Map([
   ['int2', 4],

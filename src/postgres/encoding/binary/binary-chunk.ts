@@ -2,6 +2,7 @@
  * Rows of COPY's binary format become bytes here: as `ChunkWriter`, but each field has its length before it, and nothing is escaped.
  */
 
+import { BACKSLASH } from '../../../common/bytes.js';
 import { allocateChunk, NONE, TAKEN } from '../text/chunk-writer.js';
 
 /** A value that has no binary form which certainly means the same as its text: the batch is to be sent as text. */
@@ -12,7 +13,6 @@ export class BinaryRefusal extends Error {
 /** Before the first row: signature, flags, length of an extension. */
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const LENGTH_BYTES = 4;
-const BACKSLASH = 92;
 /** The first of the characters above those that a line can end with. */
 const FIRST_PLAIN = 14;
 /** From this length on, the built-in encoder is faster than a loop. */

@@ -1,12 +1,10 @@
 /** `numeric` in binary: digits of base 10 000, their weight, sign, and how many decimal places are shown. Pure. */
 
+import { MINUS, POINT, ZERO } from '../../../common/bytes.js';
 import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
 import { decimalText } from '../text/decimal-object.js';
 
 const MOST_CHARACTERS = 64;
-const MINUS = 45;
-const POINT = 46;
-const ZERO = 48;
 const NEGATIVE = 0x4000;
 const HEADER = 4;
 const GROUP_DIGITS = 4;

@@ -3,6 +3,7 @@
  * text costs the server several times as much as it costs here.
  */
 
+import { CARRIAGE_RETURN, LINE_FEED } from '../../../common/bytes.js';
 import { WorkPacer } from '../../../common/turn-budget.js';
 import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
 import type { BinaryEncoder } from './binary-encoders.js';
@@ -16,8 +17,6 @@ export interface TextLines {
   readonly nullText: string;
 }
 
-const LINE_FEED = 10;
-const CARRIAGE_RETURN = 13;
 /** To ask for the time after each row costs as much as a short field. */
 const BYTES_BETWEEN_LOOKS = 1024;
 /** What a field of such lines has not. */

@@ -3,8 +3,8 @@
  * place. What is written in any other way, or is no date at all, is NaN here, and the server's to read.
  */
 
-const DASH = 45;
-const COLON = 58;
+import { COLON, MINUS } from '../../../common/bytes.js';
+
 const DATE_LENGTH = 10;
 const TIME_LENGTH = 8;
 const MOST_FRACTION_DIGITS = 6;
@@ -20,7 +20,7 @@ export class IsoReader {
 
   /** `YYYY-MM-DD`: the day's number since 1970-01-01. */
   day(bytes: Uint8Array, at: number): number {
-    if (bytes[at + 4] !== DASH || bytes[at + 7] !== DASH) return NaN;
+    if (bytes[at + 4] !== MINUS || bytes[at + 7] !== MINUS) return NaN;
     this.end = at + DATE_LENGTH;
     const pairs = this.#pairs;
     const century = (bytes[at]! << 8) | bytes[at + 1]!;

@@ -3,6 +3,7 @@
  * and encoding them.
  */
 
+import { BACKSLASH, LINE_FEED, MINUS, TAB, ZERO } from '../../../common/bytes.js';
 import { ValueFault } from './value-fault.js';
 
 /** A chunk is handed on when it holds this much. Smaller ones cost more calls of the system; larger ones delay the server's start. */
@@ -27,12 +28,6 @@ export function allocateChunk(before: Buffer, needed: number): Buffer {
 const LONG_TEXT = 48;
 /** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
 const MEASURED_FROM = 16 * 1024;
-
-const TAB = 9;
-const NEWLINE = 10;
-const BACKSLASH = 92;
-const MINUS = 45;
-const ZERO = 48;
 
 const NEEDS_CARE = /[\\\t\n\r\0]/;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
@@ -113,7 +108,7 @@ export class ChunkWriter {
 
   /** In place of the tab after the last field. */
   endRow(): void {
-    this.#bytes[this.#length - 1] = NEWLINE;
+    this.#bytes[this.#length - 1] = LINE_FEED;
   }
 
   end(): void {

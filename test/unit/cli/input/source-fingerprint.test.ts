@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { MIB } from '../../../../src/common/bytes.js';
 import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,7 +13,6 @@ import { fingerprintOf, sampleStarts } from '../../../../src/cli/input/source-fi
 import { findFiles, Source, type SourceFile } from '../../../../src/cli/input/source.js';
 import { sourceDifferences } from '../../../../src/postgres/imports/import-source.js';
 
-const MIB = 1024 * 1024;
 const PIPE: SourceFile = { name: 'standard input', path: undefined, sizeBytes: undefined };
 
 function options(...argv: string[]): LoadOptions {

@@ -1,8 +1,7 @@
+import { MIB } from '../../../../src/common/bytes.js';
 import { describe, expect, it } from 'vitest';
 import { GrowingBuffer } from '../../../../src/cli/input/growing-buffer.js';
 import { RecordSplitter } from '../../../../src/cli/input/splitter.js';
-
-const MIB = 1024 * 1024;
 
 /** Memory of buffers and of objects that is in use while `run` says so. */
 function memoryOf(): number {

@@ -1,7 +1,6 @@
+import { MIB } from '../../../../src/common/bytes.js';
 import { describe, expect, it } from 'vitest';
 import { divideByWeight, mostValues } from '../../../../src/cli/records/record-weight.js';
-
-const MIB = 1024 * 1024;
 
 function divided(text: string, maxRecordBytes = 16 * MIB): [string, number][] {
   const parts: [string, number][] = [];

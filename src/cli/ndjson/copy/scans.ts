@@ -1,22 +1,6 @@
-/** Byte values of JSON, and scans that all parts of the fast path use. */
+/** Scans that all parts of the fast path use. */
 
-export const TAB = 0x09;
-export const LINE_FEED = 0x0a;
-export const CARRIAGE_RETURN = 0x0d;
-export const SPACE = 0x20;
-export const QUOTE = 0x22;
-export const COMMA = 0x2c;
-export const MINUS = 0x2d;
-export const POINT = 0x2e;
-export const SLASH = 0x2f;
-export const ZERO = 0x30;
-export const NINE = 0x39;
-export const COLON = 0x3a;
-export const OPENING_BRACKET = 0x5b;
-export const BACKSLASH = 0x5c;
-export const CLOSING_BRACKET = 0x5d;
-export const OPENING_BRACE = 0x7b;
-export const CLOSING_BRACE = 0x7d;
+import { CARRIAGE_RETURN, SPACE, TAB } from '../../../common/bytes.js';
 
 /** Returned in place of an offset: the record has to take the slow path. */
 export const SLOW_PATH = -1;
