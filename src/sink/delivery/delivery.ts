@@ -124,8 +124,12 @@ export class Delivery<T> {
   /** The user's `random` or clock has thrown, or the engine has a defect. */
   #returnAfterFault(error: Error): void {
     const { items } = this.#batch;
-    // Some items of the call may have settled before.
-    const failures = this.#open.map((item) => this.#batch.failureAt(items.indexOf(item), error, true));
+    // Some items of the call may have settled before. Those that are open are in its order.
+    let place = -1;
+    const failures = this.#open.map((item) => {
+      place = items.findIndex((candidate, index) => index > place && Object.is(candidate, item));
+      return this.#batch.failureAt(place, error, true);
+    });
     const { errors } = this.#host;
     this.#host.fail(errors.owns(error) ? error : errors.handlerFailed('settling a batch', error));
     if (failures.length > 0) this.#returnToCaller(failures, 0);
