@@ -19,7 +19,7 @@ export interface WholeFailure {
   isTransportFailure: boolean;
 }
 
-type Assessment = Exclude<InterpretedResult, { kind: 'invalid' }> | WholeFailure;
+export type Assessment = Exclude<InterpretedResult, { kind: 'invalid' }> | WholeFailure;
 
 /**
  * Assesses the outcome of a call:

@@ -8,17 +8,10 @@ import type { ResolvedSink } from '../../settings/resolve-sink.js';
 import type { FlushFunction, FlushReason } from '../../api/flush-function.js';
 import type { CallPermits } from '../resilience/call-permits.js';
 import type { Launch } from '../schedule/sink-limits.js';
-import { assessOutcome, type WholeFailure } from './assess-outcome.js';
+import { assessOutcome, type Assessment, type WholeFailure } from './assess-outcome.js';
 import { awaitHandler } from './await-handler.js';
-import { BatchItems, type Failure } from './batch-items.js';
-import {
-  flushFailed,
-  inBatchOrder,
-  isPlainSuccess,
-  SETTLED,
-  wholeBatch,
-  type CallDisposition,
-} from './call-disposition.js';
+import { BatchItems } from './batch-items.js';
+import { flushFailed, SETTLED, type CallDisposition } from './call-disposition.js';
 import { DeliveryAbort } from './delivery-abort.js';
 import { startFlushCall, type CallOutcome } from './flush-call.js';
 import type { InterpretedResult } from './flush-result.js';
@@ -71,8 +64,6 @@ export class Delivery<T> {
   /** The items of the batch that have not settled. */
   #open: readonly T[];
   #openBytes: number;
-  /** A call's outcome is unknown: it may have delivered what a later call reports as failed. */
-  #hasUnknownOutcome = false;
 
   /** @param minIntervalShare of the items, the share that the lower bound of the flush interval would have held */
   constructor(
@@ -112,7 +103,7 @@ export class Delivery<T> {
     try {
       await this.#settleAll();
     } catch (thrown) {
-      this.#returnAfterFault(toError(thrown));
+      await this.#returnAfterFault(toError(thrown));
     }
   }
 
@@ -122,43 +113,36 @@ export class Delivery<T> {
   }
 
   /** The user's `random` or clock has thrown, or the engine has a defect. */
-  #returnAfterFault(error: Error): void {
-    const { items } = this.#batch;
-    // Some items of the call may have settled before. Those that are open are in its order.
-    let place = -1;
-    const failures = this.#open.map((item) => {
-      place = items.findIndex((candidate, index) => index > place && Object.is(candidate, item));
-      return this.#batch.failureAt(place, error, true);
-    });
+  async #returnAfterFault(error: Error): Promise<void> {
+    this.#batch.setCauses({ error, isAmbiguous: true });
     const { errors } = this.#host;
     this.#host.fail(errors.owns(error) ? error : errors.handlerFailed('settling a batch', error));
-    if (failures.length > 0) this.#returnToCaller(failures, 0);
+    // Some items of the call may have settled before.
+    const places = this.#batch.placesOf(this.#open);
+    if (places.length > 0) await this.#returnToCaller(places, 0);
   }
 
   async #settleAll(): Promise<void> {
     for (;;) {
       const outcome = await this.#call();
-      const isLarge = this.#batch.items.length >= LARGE_BATCH;
-      // In a turn of the event loop of its own: an abort ends all batches at once, and a result comes behind other work.
-      if (isLarge && !isPlainSuccess(outcome)) await turnBudget.nextTurn();
-      const settled = this.#settleOutcome(outcome, isLarge);
-      const disposition = settled instanceof Promise ? await settled : settled;
-      const { failures, retried } = disposition;
-      if (failures.length > 0 && !(await this.#passToOnFailed(disposition))) {
-        this.#returnToCaller([...failures, ...retried], disposition.countedFlushed);
-        return;
+      const { length } = this.#batch.items;
+      const assessment = assessOutcome(outcome, length, this.#settings.retry, this.#host.errors);
+      // In a turn of its own, because it looks at each item: the result comes behind other work.
+      if (assessment.kind === 'partial' && length >= LARGE_BATCH) await turnBudget.nextTurn();
+      const disposition = this.#settle(assessment, outcome.latencyMs);
+      const { failed, retried } = disposition;
+      if (failed.length > 0 && (this.#abort.isAborted || !(await this.#passToOnFailed(disposition)))) {
+        const open = [...failed, ...retried].sort((a, b) => a - b);
+        return this.#returnToCaller(open, disposition.countedFlushed);
       }
       if (retried.length === 0) return;
-      this.#batch.narrowTo(retried.map(({ place }) => place));
-      let isInTime = this.#abort.isAborted || (await this.#pause(retried));
+      this.#batch.narrowTo(retried);
+      let isInTime = this.#abort.isAborted || (await this.#pause());
       // Read right before the call: since it was resumed, the breaker may have opened again, or the sink have been stopped.
       while (isInTime && this.#schedule.isBlocked) isInTime = await this.#schedule.waitWhileBlocked();
       this.#schedule.endParking();
-      if (!isInTime) return this.#giveUpRetrying(retried);
-      if (this.#abort.isAborted) {
-        this.#returnToCaller(retried, 0);
-        return;
-      }
+      if (!isInTime) return this.#giveUpRetrying();
+      if (this.#abort.isAborted) return this.#returnToCaller(this.#batch.places(), 0);
     }
   }
 
@@ -178,8 +162,8 @@ export class Delivery<T> {
     return outcome;
   }
 
-  #pause(retried: Failure<T>[]): Promise<boolean> {
-    const errors = retried.map(({ failed }) => failed.error);
+  #pause(): Promise<boolean> {
+    const errors = this.#batch.errors();
     return this.#schedule.pause(errors, (delayMs) => {
       if (this.launch !== undefined) this.launch.isRetried = true;
       const { length } = this.#batch.items;
@@ -188,112 +172,120 @@ export class Delivery<T> {
   }
 
   /** The next call would begin too late. */
-  async #giveUpRetrying(failures: Failure<T>[]): Promise<void> {
-    if (!(await this.#passToOnFailed({ failures, countedFlushed: 0, retried: [] })))
-      this.#returnToCaller(failures, 0);
+  async #giveUpRetrying(): Promise<void> {
+    const failed = this.#batch.places();
+    if (!(await this.#passToOnFailed({ failed, countedFlushed: 0, retried: [] })))
+      await this.#returnToCaller(failed, 0);
   }
 
   // ── the outcome of a call ──
 
-  /** Returns a promise for a large batch that failed as a whole, whose failures are made in several turns of the event loop. */
-  #settleOutcome(outcome: CallOutcome, isLarge: boolean): CallDisposition<T> | Promise<CallDisposition<T>> {
-    const { length } = this.#batch.items;
-    const assessment = assessOutcome(outcome, length, this.#settings.retry, this.#host.errors);
+  #settle(assessment: Assessment, latencyMs: number): CallDisposition {
     switch (assessment.kind) {
-      case 'succeeded':
+      case 'succeeded': {
+        const { items, weights } = this.#batch;
         this.#permits.onResponse();
-        this.#report(length, 0, outcome.latencyMs, undefined, false);
+        this.#report(items.length, 0, latencyMs, undefined, false);
         this.#open = [];
-        this.#settleFlushed(this.#batch.items, this.#openBytes, this.#batch.weights);
+        this.#settleFlushed(items, this.#openBytes, weights);
         return SETTLED;
+      }
       case 'partial':
         this.#permits.onResponse();
-        return this.#settlePartial(assessment, outcome.latencyMs);
+        return this.#settlePartial(assessment, latencyMs);
       case 'failed':
-        return this.#settleWhole(assessment, outcome.latencyMs, isLarge);
+        return this.#settleWhole(assessment, latencyMs);
     }
   }
 
-  #settleWhole(
-    { error, isAmbiguous, isRetryable, isTransportFailure }: WholeFailure,
-    latencyMs: number,
-    isLarge: boolean,
-  ): CallDisposition<T> | Promise<CallDisposition<T>> {
-    const { length } = this.#batch.items;
+  #settleWhole(cause: WholeFailure, latencyMs: number): CallDisposition {
+    const { error, isAmbiguous, isRetryable, isTransportFailure } = cause;
+    const places = this.#batch.places();
     if (isTransportFailure) this.#permits.onTransportFailure(this.first, error, this.#schedule.callAt);
     else this.#permits.onResponse();
-    this.#report(0, length, latencyMs, error, isTransportFailure);
-    const isRetried = isRetryable && (this.#schedule.parkIfTripped() || this.#schedule.mayCallAgain);
-    if (isRetried) this.#hasUnknownOutcome ||= isAmbiguous;
-    const failures: Failure<T>[] = [];
-    const fail = (place: number) => void failures.push(this.#failureAt(place, error, isAmbiguous));
-    if (isLarge) return forEachInTurns(length, fail).then(() => wholeBatch(failures, isRetried));
-    for (let place = 0; place < length; place++) fail(place);
-    return wholeBatch(failures, isRetried);
+    this.#report(0, places.length, latencyMs, error, isTransportFailure);
+    this.#batch.setCauses(cause);
+    if (!isRetryable || !(this.#schedule.parkIfTripped() || this.#schedule.mayCallAgain))
+      return { failed: places, countedFlushed: 0, retried: [] };
+    this.#batch.hasUnknownOutcome ||= isAmbiguous;
+    return { failed: [], countedFlushed: 0, retried: places };
   }
 
   #settlePartial(
     { named, unnamed, unnamedError }: Extract<InterpretedResult, { kind: 'partial' }>,
     latencyMs: number,
-  ): CallDisposition<T> {
+  ): CallDisposition {
     const { items } = this.#batch;
-    const failed = named.size + unnamed;
+    const failures = named.size + unnamed;
     const [firstNamed] = named.values();
-    this.#report(items.length - failed, failed, latencyMs, firstNamed?.error ?? unnamedError, false);
-    const disposition: CallDisposition<T> = { failures: [], countedFlushed: 0, retried: [] };
-    const rest: number[] = [];
-    for (const place of items.keys()) {
+    this.#report(items.length - failures, failures, latencyMs, firstNamed?.error ?? unnamedError, false);
+    // The result may count failures that it does not identify: then every remaining item is reported as failed and `ambiguous`.
+    const unnamedCause = unnamedError && { error: unnamedError, isAmbiguous: true };
+    const causes = items.map((_, place) => {
       const failure = named.get(place);
-      if (failure === undefined) rest.push(place);
-      else {
-        const isRetried = failure.retryable && this.#schedule.mayCallAgain;
-        const { retried, failures } = disposition;
-        (isRetried ? retried : failures).push(this.#failureAt(place, failure.error, false));
-      }
+      return failure === undefined ? unnamedCause : { error: failure.error, isAmbiguous: false };
+    });
+    this.#batch.setCauses(causes);
+    const disposition: CallDisposition = { failed: [], countedFlushed: 0, retried: [] };
+    const { failed, retried } = disposition;
+    const flushed: number[] = [];
+    for (const [place, cause] of causes.entries()) {
+      const isRetried = named.get(place)?.retryable === true && this.#schedule.mayCallAgain;
+      (cause === undefined ? flushed : isRetried ? retried : failed).push(place);
     }
-    if (unnamed === 0) {
+    if (unnamed > 0) disposition.countedFlushed = items.length - failures;
+    else {
       this.#open = items.filter((_, place) => named.has(place));
-      this.#settleFlushed(this.#batch.itemsAt(rest), this.#batch.bytesAt(rest), this.#batch.weightsAt(rest));
-    } else {
-      // The result counts failures that it does not identify: every remaining item is reported as failed and `ambiguous`.
-      for (const place of rest) disposition.failures.push(this.#failureAt(place, unnamedError!, true));
-      disposition.countedFlushed = rest.length - unnamed;
+      this.#settleFlushed(
+        this.#batch.itemsAt(flushed),
+        this.#batch.bytesAt(flushed),
+        this.#batch.weightsAt(flushed),
+      );
     }
     return disposition;
   }
 
-  #failureAt(place: number, error: Error, isAmbiguous: boolean): Failure<T> {
-    return this.#batch.failureAt(place, error, isAmbiguous || this.#hasUnknownOutcome);
+  /** Makes the failures: in several turns of the event loop if they are many. */
+  async #failuresAt(places: number[]): Promise<FailedItem<T>[]> {
+    if (places.length < LARGE_BATCH) return places.map((place) => this.#batch.failureAt(place));
+    // In a turn of its own: an abort ends all batches at once.
+    await turnBudget.nextTurn();
+    const failures: FailedItem<T>[] = [];
+    await forEachInTurns(places.length, (index) => failures.push(this.#batch.failureAt(places[index]!)));
+    return failures;
   }
 
   // ── settlement ──
 
   /** Passes items that failed for good to `onFailed`. Without it, or if it fails, the sink fails: returns `false` then. */
-  async #passToOnFailed({ failures, countedFlushed, retried }: CallDisposition<T>): Promise<boolean> {
+  async #passToOnFailed({ failed, countedFlushed, retried }: CallDisposition): Promise<boolean> {
     const { onFailed, clock, abortGraceMs } = this.#settings;
-    if (this.#abort.isAborted) return false;
-    const failed = inBatchOrder(failures);
+    const { errors } = this.#host;
     if (onFailed === undefined) {
-      this.#host.fail(flushFailed(failed, this.#schedule.attempt, this.#host.errors));
+      const { error } = this.#batch.causeAt(failed[0]!);
+      this.#host.fail(flushFailed(this.#batch.itemsAt(failed), error, this.#schedule.attempt, errors));
       return false;
     }
+    const failures = await this.#failuresAt(failed);
+    if (this.#abort.isAborted) return false;
     try {
-      await awaitHandler(clock, abortGraceMs, this.#abort, () => onFailed(failed));
+      await awaitHandler(clock, abortGraceMs, this.#abort, () => onFailed(failures));
     } catch (thrown) {
-      this.#host.fail(this.#host.errors.handlerFailed('onFailed', thrown));
+      this.#host.fail(errors.handlerFailed('onFailed', thrown));
       return false;
     }
-    const bytes = this.#openBytes - this.#batch.bytesAt(retried.map(({ place }) => place));
+    const bytes = this.#openBytes - this.#batch.bytesAt(retried);
     this.#openBytes -= bytes;
-    this.#open = retried.map(({ failed: { item } }) => item);
-    this.#host.onFailed(failed, countedFlushed, bytes);
+    this.#open = this.#batch.itemsAt(retried);
+    this.#host.onFailed(failures, countedFlushed, bytes);
     return true;
   }
 
   /** Everything that is open fails and is returned. The sink has failed already, so the room that this leaves admits nobody. */
-  #returnToCaller(failures: Failure<T>[], countedFlushed: number): void {
+  async #returnToCaller(places: number[], countedFlushed: number): Promise<void> {
+    const failures = await this.#failuresAt(places);
     this.#open = [];
-    this.#host.onReturned(inBatchOrder(failures), countedFlushed, this.#openBytes, this.first);
+    this.#host.onReturned(failures, countedFlushed, this.#openBytes, this.first);
   }
 
   #settleFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void {

@@ -2,7 +2,8 @@
 
 import { once } from 'node:events';
 import { expect, test, vi } from 'vitest';
-import { BackpressureWritable, type Settlement } from '../../../../src/index.js';
+import { BackpressureController, BackpressureWritable, type Settlement } from '../../../../src/index.js';
+import { turnBudget } from '../../../../src/common/turn-budget.js';
 import { inOrder, UnsettledItems } from '../../../../src/sink/settlement/unsettled-items.js';
 
 test('destroy() of a long queue: the ledger is right at once, onSettled gets at most 1,000 outcomes a call, in order', async () => {
@@ -81,6 +82,20 @@ test('a batch of 20,000 items that fails as a whole: onFailed gets all of them, 
   await once(sink, 'finish');
   expect(calls).toEqual([Array.from({ length: 20_000 }, (_, n) => n)]);
   expect(sink.getMetrics()).toMatchObject({ eventsFailed: 20_000, inFlight: 0 });
+});
+
+test('a batch of 20,000 items that is called again as a whole: nothing is done for single items, in no further turn', async () => {
+  const nextTurn = vi.spyOn(turnBudget, 'nextTurn');
+  const controller = new BackpressureController<number>(
+    (_items, { attempt }) => (attempt === 1 ? Promise.reject(new Error('busy')) : Promise.resolve()),
+    { maxBufferSize: 40_000, batchSize: 20_000, retry: { attempts: 2, minDelayMs: 0 } },
+  );
+  for (let item = 0; item < 20_000; item += 1) controller.tryPush(item);
+  controller.start();
+  await controller.flush();
+  expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 20_000, retries: 1 });
+  expect(nextTurn).not.toHaveBeenCalled();
+  controller.stop();
 });
 
 test('items that are arrays, or say that they may be spread, come back as they are', () => {

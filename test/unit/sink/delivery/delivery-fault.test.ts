@@ -10,7 +10,7 @@ async function failInRetry(items: unknown[], errors: ItemError[] | undefined) {
     (batch) =>
       errors === undefined
         ? Promise.reject(new Error('busy'))
-        : { success: batch.length - errors.length, failed: errors.length, errors },
+        : Promise.resolve({ success: batch.length - errors.length, failed: errors.length, errors }),
     {
       retry: { attempts: 3 },
       random: () => {
