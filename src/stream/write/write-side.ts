@@ -215,13 +215,9 @@ export class WriteSide<T> {
       if (!this.#yields.checkAfterOffer()) this.#grantCredit();
       return true;
     } catch (thrown) {
-      // By what the user did before it threw: nobody asks for what waits any more.
-      if (this.#stream.destroyed) {
-        this.#target.returnToCaller(chunk);
-        return false;
-      }
-      this.#pending = { chunk, bytes: 0 };
+      // Before it threw, the user may have written more: one of those may be the pending chunk, and `close` finds only that one.
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
+      this.#target.returnToCaller(chunk);
       return false;
     }
   }
