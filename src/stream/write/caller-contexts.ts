@@ -1,23 +1,26 @@
 import { AsyncResource } from 'node:async_hooks';
 
+/** The context in which to ask, or the bytes that the user has said already (`judge`). */
+type Offer = AsyncResource | number;
+
 /**
  * Keeps the asynchronous context of each write that waits, in order: `shed` and `sizeOf` run in the context of their item's write.
  *
- * Without either nothing is kept.
+ * Without either nothing is kept. An item that the fast path has asked about is not asked about again: its bytes are kept.
  */
 export class CallerContexts {
   readonly #asksUser: boolean;
-  readonly #waiting: AsyncResource[] = [];
+  readonly #waiting: Offer[] = [];
   /** That of the chunk that `_write` has. */
-  #current: AsyncResource | undefined;
+  #current: Offer | undefined;
 
   constructor(asksUser: boolean) {
     this.#asksUser = asksUser;
   }
 
-  /** A chunk is offered, in the context of its write. */
-  capture(): void {
-    if (this.#asksUser) this.#waiting.push(new AsyncResource('SPILLWAY'));
+  /** A chunk is offered, in the context of its write. `judged`: its bytes, if it has been asked about. */
+  capture(judged: number | undefined): void {
+    if (this.#asksUser) this.#waiting.push(judged ?? new AsyncResource('SPILLWAY'));
   }
 
   /** Takes back the last `capture`. */
@@ -25,13 +28,14 @@ export class CallerContexts {
     this.#waiting.pop();
   }
 
-  /** Node passes the next chunk to `_write`. */
-  next(): void {
+  /** Node passes the next chunk to `_write`. Returns its bytes if it has been asked about. */
+  next(): number | undefined {
     this.#current = this.#waiting.shift();
+    return typeof this.#current === 'number' ? this.#current : undefined;
   }
 
   /** Calls `ask` in the context of the chunk that `_write` has. */
   run<R>(ask: () => R): R {
-    return this.#current === undefined ? ask() : this.#current.runInAsyncScope(ask);
+    return this.#current instanceof AsyncResource ? this.#current.runInAsyncScope(ask) : ask();
   }
 }

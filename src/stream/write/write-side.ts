@@ -203,13 +203,13 @@ export class WriteSide<T> {
       const loadBytes = ledger.queuedBytes + ledger.inFlightBytes;
       if (loadBytes + bytes >= this.#pauseAtBytes && !this.#stream.destroyed) {
         queue.retractArrival();
-        // Behind what the user has written meanwhile it would be taken for the judgement on that.
-        if (ledger.waiting === 0) this.#judged = bytes;
+        this.#judged = bytes;
         return false;
       }
       if (this.#target.admit(chunk, bytes) === 'full') {
         // By what the user has written meanwhile: it waits behind that.
         queue.retractArrival();
+        this.#judged = bytes;
         return false;
       }
       if (!this.#yields.checkAfterOffer()) this.#grantCredit();
@@ -243,10 +243,12 @@ export class WriteSide<T> {
 
   /** Counts a chunk that is given to `write` or `end`. Returns `false` if Node will refuse it. */
   offer(chunk: unknown): boolean {
+    const judged = this.#judged;
+    this.#judged = undefined;
     if (!this.#open || chunk === null) return false;
     this.#fastPath.endCredit();
     this.#queue.countArrival();
-    this.#contexts.capture();
+    this.#contexts.capture(judged);
     return true;
   }
 
@@ -279,11 +281,9 @@ export class WriteSide<T> {
   writeSlowPath(chunk: T, callback: WriteCallback): void {
     // An override has made several of one chunk.
     if (this.#ledger.waiting === 0) this.#queue.countArrival();
-    this.#contexts.next();
-    const judged = this.#judged;
+    const judged = this.#contexts.next();
     const { offered } = this.#ledger;
-    this.#judged = undefined;
-    if (this.#isDrainReached()) return this.#deferUntilDrained(chunk, callback);
+    if (this.#isDrainReached()) return this.#deferUntilDrained(chunk, callback, judged);
     this.#asking = callback;
     this.#askedChunk = chunk;
     this.#heldLength = this.#lengthOf(chunk);
@@ -344,9 +344,9 @@ export class WriteSide<T> {
   }
 
   /** A drain is under way, and this chunk was written after it began. */
-  #deferUntilDrained(chunk: T, callback: WriteCallback): void {
+  #deferUntilDrained(chunk: T, callback: WriteCallback, judged: number | undefined): void {
     if (this.#blocks) {
-      this.#pending = { chunk, bytes: undefined };
+      this.#pending = { chunk, bytes: judged };
       this.#hold(chunk, callback);
     } else {
       this.#queue.rejectWaiting(chunk);

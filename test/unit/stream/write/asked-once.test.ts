@@ -56,4 +56,33 @@ describe.each(['writable', 'transform'] as const)('a %s', (kind) => {
       range(3, 1).map((item) => [item, item <= eventsAccepted ? null : (expect.any(Error) as unknown)]),
     );
   });
+
+  it.each([
+    ['the buffer', 3, 1],
+    ['the bytes', 100, 6],
+  ])('asks once about an item whose sizeOf fills %s by other writes', async (_name, maxBufferSize, size) => {
+    const asked: number[] = [];
+    const { stream, destination } = create(kind, {
+      maxBufferSize,
+      maxBufferBytes: 18,
+      maxWaiting: 100,
+      highWatermark: 1,
+      sizeOf: (item: number) => {
+        asked.push(item);
+        if (item === 0 && asked.length === 1) for (const inner of range(4, 1)) stream.write(inner);
+        return size;
+      },
+    });
+    stream.write(0);
+    stream.end(5);
+    const ended = endOf(stream);
+    await turn();
+    const received: number[] = [];
+    if (stream instanceof BackpressureTransform) stream.on('data', (item: number) => received.push(item));
+    else await destination.answerAll();
+    expect(await ended).toBeUndefined();
+    expect(asked.toSorted()).toEqual(range(6));
+    expect((kind === 'writable' ? destination.items : received).toSorted()).toEqual(range(6));
+    expectLedger(stream);
+  });
 });
