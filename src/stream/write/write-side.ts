@@ -70,6 +70,8 @@ export class WriteSide<T> {
   /** The user is being asked about `#askedChunk`, who may write, or destroy the stream: it waits until that is over. */
   #asking: WriteCallback | undefined;
   #askedChunk: T | undefined;
+  /** `shed` or `sizeOf` is being asked about a chunk on the slow path. */
+  #isJudging = false;
   readonly #contexts: CallerContexts;
   /** What the user said of the chunk that is about to take the slow path. */
   #judged: number | undefined;
@@ -334,12 +336,14 @@ export class WriteSide<T> {
   #judge(chunk: T): number | undefined {
     if (!this.#queue.asksUser) return 0;
     let bytes: number | undefined;
+    this.#isJudging = true;
     try {
       bytes = this.#contexts.run(() => this.#queue.judge(chunk));
     } catch (thrown) {
       // Not through the callback: Node would throw away what it has queued before `close` is asked for it.
       this.#stream.destroy(this.#queue.errors.handlerFailed('admission', thrown));
     }
+    this.#isJudging = false;
     return this.#stream.destroyed ? undefined : bytes;
   }
 
@@ -402,7 +406,8 @@ export class WriteSide<T> {
 
   /** Load has gone down. */
   onRoom(): void {
-    if (this.#held === undefined) return;
+    // Asked about the pending chunk, the user may make room: it is admitted after that.
+    if (this.#held === undefined || this.#isJudging) return;
     const { queue } = this.#target;
     if (this.#pending !== undefined) {
       const { chunk, bytes: judged } = this.#pending;
