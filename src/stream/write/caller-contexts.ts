@@ -34,6 +34,23 @@ export class CallerContexts {
     return typeof this.#current === 'number' ? this.#current : undefined;
   }
 
+  /**
+   * The same for a stream whose `_write` is overridden, and may leave chunks out, or make several of one.
+   *
+   * @param count how many chunks Node has, the one that it has passed last included
+   * @param mayBePart whether, if there are fewer offers than chunks, this one is made of the one that Node has passed last
+   */
+  nextOf(count: number, mayBePart: boolean): number | undefined {
+    this.keepLast(count);
+    if (mayBePart && this.#waiting.length < count) return undefined;
+    return this.next();
+  }
+
+  /** Forgets all but the last `count` offers: the chunks of the others were left out. */
+  keepLast(count: number): void {
+    while (this.#waiting.length > count) this.#waiting.shift();
+  }
+
   /** Calls `ask` in the context of the chunk that `_write` has. */
   run<R>(ask: () => R): R {
     return this.#current instanceof AsyncResource ? this.#current.runInAsyncScope(ask) : ask();

@@ -283,7 +283,9 @@ export class WriteSide<T> {
   writeSlowPath(chunk: T, callback: WriteCallback): void {
     // An override has made several of one chunk.
     if (this.#ledger.waiting === 0) this.#queue.countArrival();
-    const judged = this.#contexts.next();
+    const judged = this.#isOverridden()
+      ? this.#contexts.nextOf(nativeChunkCount(this.#stream), this.#mayBePart)
+      : this.#contexts.next();
     const { offered } = this.#ledger;
     if (this.#isDrainReached()) return this.#deferUntilDrained(chunk, callback, judged);
     this.#asking = callback;
@@ -313,6 +315,11 @@ export class WriteSide<T> {
     this.#hold(chunk, callback);
   }
 
+  /** Node passes chunks one by one, and its count of them is right meanwhile: a chunk more is one that an override has made. */
+  get #mayBePart(): boolean {
+    return this.#objectMode && !this.#stream._writev;
+  }
+
   /** The last arguments of a write, so that what an override leaves out is noticed when Node is through with it. */
   watchCallback(encoding: unknown, callback: unknown): LastArguments {
     if (!this.#isOverridden()) return [encoding, callback];
@@ -326,7 +333,9 @@ export class WriteSide<T> {
 
   /** Chunks that Node has nothing to do with any more, and that never came to `writeSlowPath`. */
   skipLeftOut(): void {
-    const leftOut = this.#ledger.waiting - nativeChunkCount(this.#stream);
+    const chunks = nativeChunkCount(this.#stream);
+    this.#contexts.keepLast(chunks);
+    const leftOut = this.#ledger.waiting - chunks;
     if (leftOut <= 0 || this.#stream.destroyed) return;
     this.#queue.skipWaiting(leftOut);
     this.#target.onSkipped();

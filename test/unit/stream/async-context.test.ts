@@ -260,3 +260,70 @@ it('keeps no store of a writer alive once its items have settled', async () => {
   stream.end();
   await once(stream, 'close');
 });
+
+describe.each(['at once', 'later'])('a subclass whose _write leaves chunks out, %s', (when) => {
+  type Done = (error?: Error | null) => void;
+  /** Leaves out odd items. */
+  class Leaving extends BackpressureWritable<number> {
+    override _write(item: number, encoding: BufferEncoding, done: Done): void {
+      if (item % 2 === 0) super._write(item, encoding, done);
+      else if (when === 'later') setImmediate(done);
+      else done();
+    }
+  }
+
+  it('asks about each of the others in the context of its own write', async () => {
+    const asked: string[] = [];
+    const stream = new Leaving(() => turn(1), {
+      maxBufferSize: 2,
+      maxWaiting: 100,
+      shed: (item) => (asked.push(`${item}: ${storage.getStore()}`), false),
+    });
+    for (const item of range(10)) storage.run(`writer ${item}`, () => stream.write(item));
+    await turn(20);
+    for (const item of range(10, 10)) storage.run(`writer ${item}`, () => stream.write(item));
+    stream.end();
+    expect(await endOf(stream)).toBeUndefined();
+    expect(asked).toEqual(range(10).map((n) => `${2 * n}: writer ${2 * n}`));
+  });
+
+  it('keeps no context of what was left out', async () => {
+    const stream = new Leaving(() => turn(1), { maxWaiting: 100, shed: () => false });
+    const stores = new AsyncLocalStorage<object>();
+    const references: WeakRef<object>[] = [];
+    const write = (item: number) => {
+      const store = { item };
+      references.push(new WeakRef(store));
+      stores.run(store, () => stream.write(item));
+    };
+    for (const item of range(20)) write(2 * item + 1);
+    // A turn for each that is left out later.
+    await turn(50);
+    for (let round = 0; round < 5; round++) {
+      await turn();
+      collectGarbage();
+    }
+    expect(references.filter((reference) => reference.deref() !== undefined)).toEqual([]);
+    stream.end();
+    await once(stream, 'close');
+  });
+});
+
+it('a subclass that makes several items of a chunk: each is asked about in the context of that write', async () => {
+  type Done = (error?: Error | null) => void;
+  class Splitting extends BackpressureWritable<number> {
+    override _write(item: number, encoding: BufferEncoding, done: Done): void {
+      super._write(item, encoding, (error) => (error ? done(error) : super._write(item, encoding, done)));
+    }
+  }
+  const asked: string[] = [];
+  const stream = new Splitting(() => turn(1), {
+    maxBufferSize: 3,
+    maxWaiting: 100,
+    shed: (item) => (asked.push(`${item}: ${storage.getStore()}`), false),
+  });
+  for (const item of range(10)) storage.run(`writer ${item}`, () => stream.write(item));
+  stream.end();
+  expect(await endOf(stream)).toBeUndefined();
+  expect(asked).toEqual(range(10).flatMap((n) => [`${n}: writer ${n}`, `${n}: writer ${n}`]));
+});
