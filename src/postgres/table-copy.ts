@@ -118,13 +118,11 @@ export class TableCopy<T extends object, Client extends CopyClient> {
   /** The flush function. @throws {CopyError} why the batch failed as a whole */
   async copy(items: T[], context: FlushContext): Promise<FlushResult | undefined> {
     if (items.length === 0) return undefined;
-    const { signal, takesFailures, attempt } = context;
+    const { signal, attempt } = context;
     if (attempt === 1) this.#checkpoints.advance(items, this.#options.table);
     for (;;) {
       const cached = this.#tableLayout.known;
-      const layout =
-        cached ??
-        (await this.#tableLayout.find(await firstRow(items, takesFailures, this.#source.rowOf), signal));
+      const layout = cached ?? (await this.#findLayout(items, context));
       try {
         const batch = await this.#checkpoints.open(items, layout, signal);
         const failures =
@@ -134,6 +132,14 @@ export class TableCopy<T extends object, Client extends CopyClient> {
         await this.#prepareRepeat(error, layout, items, { signal, wasCached: cached !== undefined });
       }
     }
+  }
+
+  async #findLayout(
+    items: readonly T[],
+    { takesFailures, signal }: Pick<FlushContext, 'takesFailures' | 'signal'>,
+  ): Promise<RowLayout> {
+    const { row } = await firstRow(items, takesFailures, this.#source.rowOf);
+    return this.#tableLayout.find(row, signal);
   }
 
   /**
@@ -253,7 +259,9 @@ export class TableCopy<T extends object, Client extends CopyClient> {
     { signal, wasCached }: { signal: AbortSignal; wasCached: boolean },
   ): Promise<void> {
     if (error instanceof MissingColumn) {
-      this.#tableLayout.addColumns(layout, await missingColumns(items, layout, this.#source.rowOf));
+      const missing = await missingColumns(items, layout, this.#source.rowOf);
+      // Also if a getter returns nothing at the second look: each repeat must add a column.
+      this.#tableLayout.addColumns(layout, [error.column, ...missing]);
       return;
     }
     // It is not known yet what became of an earlier attempt.

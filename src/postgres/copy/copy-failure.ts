@@ -189,7 +189,7 @@ function isOfValue(
 ): boolean {
   if (position?.column === undefined) return false;
   if (!position.isFirst && !isOfTypeName(error)) return false;
-  return sent?.textOf(position.row, position.column) !== DEFAULT_MARKER;
+  return sent?.readableTextOf(position.row, position.column) !== DEFAULT_MARKER;
 }
 
 /** `regtype` reads a name by the parser, which adds a line of context. For a statement of a function it would tell the statement, too. */

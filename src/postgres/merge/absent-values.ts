@@ -37,9 +37,11 @@ export class AbsentRefusal extends Error {
 /** A row has a key that the first row did not have, and the table has a column for it. */
 export class MissingColumn extends Error {
   override readonly name = 'MissingColumn';
+  readonly column: string;
 
   constructor(column: string) {
     super(`a row has the key ${JSON.stringify(column)}, which the rows before did not have`);
+    this.column = column;
   }
 }
 

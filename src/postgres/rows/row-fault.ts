@@ -1,5 +1,7 @@
 /** The fault of a row that cannot be written, and the tests for values that cannot be rows. */
 
+import { messageOf, toError } from '../../common/thrown.js';
+
 /** A row that cannot be written. */
 export class RowFault extends Error {
   override readonly name = 'RowFault';
@@ -12,6 +14,23 @@ export class RowFault extends Error {
     this.row = row;
     this.column = column;
     this.sqlState = sqlState;
+  }
+}
+
+/** The fault of a row that throws when it is looked at: a getter, a trap of a proxy, or a proxy that was revoked. */
+export function unreadableRow(row: number, thrown: unknown): RowFault {
+  return new RowFault(row, undefined, '22P02', `cannot be read: ${messageOf(thrown)}`, toError(thrown));
+}
+
+/** `thrown instanceof type`. A proxy that was thrown may refuse even that look. */
+export function isInstance<E extends Error>(
+  thrown: unknown,
+  type: abstract new (...args: never[]) => E,
+): thrown is E {
+  try {
+    return thrown instanceof type;
+  } catch {
+    return false;
   }
 }
 

@@ -4,23 +4,36 @@ import { forEachInTurns, WorkPacer } from '../../common/turn-budget.js';
 import type { RowLayout } from './row-layout.js';
 import type { ValuesOf } from './row-writer.js';
 
-/** The row whose keys are to be the columns: where bad rows are taken, the first that has any. */
+/**
+ * The row whose keys are to be the columns: where bad rows are taken, the first that has any.
+ *
+ * @returns the row in an object of its own: a promise would look for a `then` in the row, which may throw
+ */
 export async function firstRow(
   items: readonly unknown[],
   takesFailures: boolean,
   rowOf: ValuesOf | undefined,
-): Promise<unknown> {
-  const first = tryRow(items[0], rowOf);
+): Promise<{ readonly row: unknown }> {
+  const first = { row: tryRow(items[0], rowOf) };
   if (!takesFailures) return first;
   const pacer = new WorkPacer();
   for (const item of items) {
     const row = tryRow(item, rowOf);
-    if (Array.isArray(row)) return row;
-    if (typeof row === 'object' && row !== null && !ArrayBuffer.isView(row) && Object.keys(row).length > 0)
-      return row;
+    if (namesColumns(row)) return { row };
     if (pacer.isTurnSpent()) await pacer.nextTurn();
   }
   return first;
+}
+
+/** True for an array, and for an object that has keys. */
+function namesColumns(row: unknown): boolean {
+  if (typeof row !== 'object' || row === null) return false;
+  try {
+    return Array.isArray(row) || (!ArrayBuffer.isView(row) && Object.keys(row).length > 0);
+  } catch {
+    // It cannot be read. That is reported when the row is written.
+    return false;
+  }
 }
 
 /** Columns that rows of the batch have a value for, and that are not among those that are loaded. */
@@ -32,9 +45,15 @@ export async function missingColumns(
   const missing = new Set<string>();
   await forEachInTurns(items.length, (index) => {
     const row = tryRow(items[index], rowOf);
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) return;
-    for (const [key, value] of Object.entries(row))
-      if (value !== undefined && addable.has(key)) missing.add(key);
+    if (typeof row !== 'object' || row === null) return;
+    try {
+      if (Array.isArray(row)) return;
+      for (const key of Object.keys(row)) {
+        if (addable.has(key) && (row as Record<string, unknown>)[key] !== undefined) missing.add(key);
+      }
+    } catch {
+      // As above.
+    }
   });
   return [...missing];
 }

@@ -77,9 +77,14 @@ export function chooseColumns(
 
 function chooseRowColumns(option: readonly string[] | undefined, firstRow: unknown): ColumnChoice {
   if (option !== undefined) return { source: 'option', names: option };
-  if (Array.isArray(firstRow)) return { source: 'table', names: [] };
-  const names = typeof firstRow === 'object' && firstRow !== null ? Object.keys(firstRow) : [];
-  return { source: 'keys', names };
+  try {
+    if (Array.isArray(firstRow)) return { source: 'table', names: [] };
+    const names = typeof firstRow === 'object' && firstRow !== null ? Object.keys(firstRow) : [];
+    return { source: 'keys', names };
+  } catch {
+    // A proxy that cannot be read.
+    return { source: 'keys', names: [] };
+  }
 }
 
 export interface LayoutRequest {

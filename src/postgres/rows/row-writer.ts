@@ -1,7 +1,7 @@
 /** Writes rows into chunks, by a layout. A value that it cannot write is a fault of its row, named by place and column. */
 
 import { AbsentRefusal, absentList, MissingColumn, type AbsentValues } from '../merge/absent-values.js';
-import { messageOf, toError } from '../../common/thrown.js';
+import { fieldOf, messageOf, toError } from '../../common/thrown.js';
 import { WorkPacer } from '../../common/turn-budget.js';
 import { show } from '../../guards/validate.js';
 import { BinaryChunk, BinaryRefusal } from '../encoding/binary/binary-chunk.js';
@@ -9,7 +9,7 @@ import { CHUNK_BYTES, ChunkWriter } from '../encoding/text/chunk-writer.js';
 import type { BinaryFormat } from './copy-format.js';
 import type { RowLayout } from './row-layout.js';
 import type { ValueEncoder } from '../encoding/text/text-encoders.js';
-import { isNeverRow, isPlain, notRow, RowFault } from './row-fault.js';
+import { isInstance, isNeverRow, isPlain, notRow, RowFault, unreadableRow } from './row-fault.js';
 import { ValueFault } from '../encoding/text/value-fault.js';
 
 /** Returns the row that an item stands for. An error that it throws is a fault of that row. With `only`, just that value is needed. */
@@ -110,8 +110,9 @@ export class RowWriter {
     const { length } = this.#writer;
     try {
       this.#write(items[row], row);
-    } catch (error) {
+    } catch (thrown) {
       if (this.#leftOut !== undefined) this.#leftOut.length = 0;
+      const error = isOfBatch(thrown) ? thrown : faultOfRow(row, thrown);
       if (this.#faults === undefined || !(error instanceof RowFault)) throw error;
       this.#writer.rewind(length);
       this.#faults.push(error);
@@ -214,7 +215,7 @@ export class RowWriter {
     try {
       for (; index < columns.length; index += 1) this.#writeField(index, values[index]);
     } catch (error) {
-      throw this.#fault(row, index, values[index], error);
+      throw this.#fault(row, index, fieldOf(values, String(index)), error);
     }
     this.#endRow();
     this.#checkHasField(row);
@@ -300,18 +301,31 @@ export class RowWriter {
    */
   #fault(row: number, index: number, value: unknown, thrown: unknown): RowFault {
     const { name, typeName, encoder } = this.#layout.columns[index]!;
-    if (thrown instanceof AbsentRefusal) throw thrown;
+    if (isInstance(thrown, AbsentRefusal)) throw thrown;
     let error = thrown;
-    if (thrown instanceof BinaryRefusal) {
+    if (isInstance(thrown, BinaryRefusal)) {
       error = value === undefined ? undefined : faultOf(encoder, value);
       if (error === undefined) throw thrown;
     }
-    const [sqlState, message] =
-      error instanceof ValueFault
-        ? [error.sqlState, error.message]
-        : ['22P02', `cannot be written: ${messageOf(error)}`];
+    const [sqlState, message] = isInstance(error, ValueFault)
+      ? [error.sqlState, error.message]
+      : ['22P02', `cannot be written: ${messageOf(error)}`];
     return new RowFault(row, name, sqlState, `column ${JSON.stringify(name)} (${typeName}) ${message}`);
   }
+}
+
+/** True for what concerns how the batch is sent, and no single row. */
+function isOfBatch(thrown: unknown): boolean {
+  return (
+    isInstance(thrown, AbsentRefusal) ||
+    isInstance(thrown, BinaryRefusal) ||
+    isInstance(thrown, MissingColumn)
+  );
+}
+
+/** Whatever else is thrown while a row is written comes from the row. */
+function faultOfRow(row: number, thrown: unknown): RowFault {
+  return isInstance(thrown, RowFault) ? thrown : unreadableRow(row, thrown);
 }
 
 /** Returns the text encoder's error for a value, or undefined if it takes the value. */

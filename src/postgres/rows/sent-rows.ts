@@ -59,6 +59,15 @@ export class SentRows {
     return sentText(this.layout, this.#valuesOf(item, place === -1 ? undefined : place, row), column);
   }
 
+  /** The same; `undefined` if the row cannot be read any more, such as by a getter that throws at the second look. */
+  readableTextOf(row: number, column: string | undefined): string | undefined {
+    try {
+      return this.textOf(row, column);
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Returns the row that the server names, by its place in the batch. @param where CONTEXT of the server's error */
   positionOf(where: unknown): ErrorPosition | undefined {
     const found = findErrorPosition(
@@ -66,7 +75,7 @@ export class SentRows {
       this.layout.plan.copiedTable,
       this.layout.names,
       this.length - this.#faults.length,
-      (line, column) => this.textOf(this.#rowOfLine(line), column),
+      (line, column) => this.readableTextOf(this.#rowOfLine(line), column),
     );
     return found && { ...found, row: this.#rowOfLine(found.row) };
   }

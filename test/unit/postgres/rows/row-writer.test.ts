@@ -3,10 +3,12 @@ import { describe, expect, test } from 'vitest';
 import type { LayoutSource, RowLayout } from '../../../../src/postgres/rows/row-layout.js';
 import { planLayout } from '../../../../src/postgres/rows/row-layout.js';
 import { RowFault } from '../../../../src/postgres/rows/row-fault.js';
+import { firstRow, missingColumns } from '../../../../src/postgres/rows/row-keys.js';
 import { RowWriter } from '../../../../src/postgres/rows/row-writer.js';
 
-function layoutOf(source: LayoutSource, names: readonly string[]): RowLayout {
-  const columns = names.map((name) => ({
+/** @param others columns that the table has besides */
+function layoutOf(source: LayoutSource, names: readonly string[], others: readonly string[] = []): RowLayout {
+  const columns = [...names, ...others].map((name) => ({
     name,
     typeName: 'text',
     type: { kind: 'scalar' as const, name: 'text', category: 'S' },
@@ -137,5 +139,65 @@ describe('whatever the order of its keys, a row is written in the order of the c
       c: '3',
     };
     expect(() => written('keys', NAMES, failing)).toThrow(/column "b" .*no b today/);
+  });
+});
+
+function throwing(): never {
+  throw new Error('of a trap');
+}
+
+/** Throws a proxy that cannot be examined. */
+function throwRevoked(): never {
+  const { proxy, revoke } = Proxy.revocable(new Error('hidden'), {});
+  revoke();
+  throw proxy;
+}
+
+function revoked(target: object): object {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
+const UNREADABLE: readonly [string, () => unknown][] = [
+  ['a revoked proxy of an object', () => revoked({ a: '1' })],
+  ['a revoked proxy of an array', () => revoked(['1'])],
+  ['a proxy whose prototype cannot be read', () => new Proxy({ a: '1' }, { getPrototypeOf: throwing })],
+  ['a proxy whose traps throw revoked proxies', () => new Proxy({ a: '1' }, { getPrototypeOf: throwRevoked })],
+  ['a proxy whose keys cannot be read', () => new Proxy({ a: '1' }, { ownKeys: throwing })],
+  ['an array whose length cannot be read', () => new Proxy(['1'], { get: throwing })],
+  ['a getter under a key that is no column', () => ({ a: '1', get z(): string { return throwing(); } })],
+  ['a getter under a key that may become a column', () => ({ a: '1', get b(): string { return throwing(); } })],
+  ['a getter that throws a revoked proxy', () => ({ get a(): string { return throwRevoked(); } })],
+  ['a getter of an element', () => Object.defineProperty(['1'], 0, { get: throwing })],
+]; // prettier-ignore
+
+describe('a row that cannot be read', () => {
+  const layout = layoutOf('keys', ['a'], ['b']);
+
+  test.each(UNREADABLE)('%s is a fault of that row alone', (name, make) => {
+    const faults: RowFault[] = [];
+    const writer = new RowWriter(
+      name.includes('array') || name.includes('element') ? layoutOf('table', ['a']) : layout,
+      undefined,
+      faults,
+    );
+    const rows = [{ a: '0' }, make(), { a: '2' }];
+    for (let row = 0; row < rows.length; row += 1) writer.writeRow(rows, row);
+    expect(writer.take().toString('utf8')).toBe('0\n2\n');
+    expect(faults.map(({ row, sqlState }) => [row, sqlState])).toEqual([[1, '22P02']]);
+    expect(faults[0]!.message).toMatch(/cannot be (read|written)/);
+  });
+
+  test.each(UNREADABLE)('%s does not keep columns from being found', async (_name, make) => {
+    const rows = [make(), { a: '1', b: '2' }];
+    const { row } = await firstRow(rows.slice(0, 1), true, undefined);
+    expect(row === rows[0]).toBe(true);
+    expect(await missingColumns(rows, layout, undefined)).toEqual(['b']);
+  });
+
+  test('the first row is the first one that can be read', async () => {
+    const rows = [revoked({ a: '1' }), revoked(['1']), { a: '1' }];
+    expect(await firstRow(rows, true, undefined)).toEqual({ row: rows[2] });
   });
 });
