@@ -4,6 +4,7 @@
  * Without an import there is no checkpoint. Then only a batch whose COMMIT was not answered is looked up, by its transaction's id.
  */
 
+import { describeOutOfOrder, type Position } from '../common/position.js';
 import { toError } from '../common/thrown.js';
 import { forEachInTurns } from '../common/turn-budget.js';
 import { BatchFailure, type BatchStage, type OpenTransaction, type RowFailures } from './copy/batch.js';
@@ -12,7 +13,7 @@ import { CopyError } from './errors/copy-error.js';
 import type { CopyOptionFields } from './copy-options.js';
 import { AlreadyCommitted } from './imports/import-errors.js';
 import { ImportLog } from './imports/import-log.js';
-import { toPosition, type Position } from './imports/import-positions.js';
+import { toPosition } from './imports/import-positions.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
 import type { RowLayout } from './rows/row-layout.js';
 
@@ -325,8 +326,5 @@ function checkOrder(positions: readonly Position[], table: string): void {
 }
 
 function outOfOrder(position: Position, before: Position, table: string): CopyError {
-  return new CopyError(
-    `positionOf must give each item a higher position than the one before: ${position} follows ${before}`,
-    { failureClass: 'setup', table },
-  );
+  return new CopyError(describeOutOfOrder(position, before, false), { failureClass: 'setup', table });
 }

@@ -11,7 +11,7 @@ import { AdaptiveLimits } from './adaptive/adaptive-limits.js';
 import { InFlightBatches, type InFlightHost } from './in-flight-batches.js';
 import { CallPermits, type CallPermitsHost } from './resilience/call-permits.js';
 import { FlushScheduler, type SchedulerHost } from './schedule/flush-scheduler.js';
-import type { Position } from './settlement/committed-position.js';
+import type { Position } from '../common/position.js';
 import { Settlements } from './settlement/settlements.js';
 import { SinkWaiters } from './settlement/sink-waiters.js';
 import { inOrder, type Part } from './settlement/unsettled-items.js';

@@ -8,7 +8,7 @@ import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import { timeOfDay, type Clock } from '../common/clock.js';
 import type { CallPermits } from './resilience/call-permits.js';
 import type { FlushScheduler } from './schedule/flush-scheduler.js';
-import type { Position } from './settlement/committed-position.js';
+import type { Position } from '../common/position.js';
 
 export class FlushCounters {
   readonly launched: Record<FlushReason, number> = { size: 0, bytes: 0, interval: 0, drain: 0, manual: 0 };

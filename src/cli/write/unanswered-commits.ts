@@ -1,11 +1,12 @@
 /** Counts the rows of batches whose COMMIT was not answered: they may be in the table, or not. */
 
+import type { Position } from '../../common/position.js';
 import { CopyError } from '../../postgres/errors/copy-error.js';
 import { causesOf } from '../common/errors.js';
 
 export class UnansweredCommits {
   /** Rows by the ordinal of the batch's first row. */
-  readonly #rows = new Map<number | bigint, number>();
+  readonly #rows = new Map<Position, number>();
   readonly #findsOut: boolean;
 
   /** @param findsOut whether a retry finds out if the rows are there, and loads them only if not (`--resume`) */
@@ -21,7 +22,7 @@ export class UnansweredCommits {
   }
 
   /** Records that the outcome of a batch's last attempt is known. */
-  foundOut(first: number | bigint, rows: number): void {
+  foundOut(first: Position, rows: number): void {
     const others = (this.#rows.get(first) ?? 0) - rows;
     if (others > 0) this.#rows.set(first, others);
     else this.#rows.delete(first);
@@ -33,7 +34,7 @@ export class UnansweredCommits {
    * @param first ordinal of the batch's first row
    * @param rows in the batch
    */
-  async watch<Result>(first: number | bigint, rows: number, attempt: Promise<Result>): Promise<Result> {
+  async watch<Result>(first: Position, rows: number, attempt: Promise<Result>): Promise<Result> {
     try {
       const result = await attempt;
       if (this.#findsOut) this.#rows.delete(first);

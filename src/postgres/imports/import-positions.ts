@@ -1,10 +1,8 @@
 /** Positions of a source that was loaded before, as few ranges as can be. Pure. */
 
+import type { Position } from '../../common/position.js';
 import { CopyError } from '../errors/copy-error.js';
 import { show } from '../../guards/validate.js';
-
-/** The place of an item in its source: the number of a record, an offset, … An item's is higher than those of all items before it. */
-export type Position = number | bigint;
 
 /** As the bookkeeping table has them. */
 const LARGEST = 2n ** 63n - 1n;

@@ -2,10 +2,9 @@
 
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import type { BackpressureError } from '../../api/errors.js';
+import { describeOutOfOrder, type Position } from '../../common/position.js';
 import { refusePromise } from '../../guards/user-callbacks.js';
 import { show } from '../../guards/validate.js';
-
-export type Position = number | bigint;
 
 /** A delivery, as far as it matters here. */
 export interface SpanOwner {
@@ -144,7 +143,7 @@ export class CommittedPosition<T> {
   #decreased(position: Position, before: Position): BackpressureError {
     return this.#queue.errors.create(
       'ERR_BACKPRESSURE_HANDLER_FAILED',
-      `positionOf failed: positions must not go down, but ${position} came after ${before}`,
+      describeOutOfOrder(position, before, true),
     );
   }
 

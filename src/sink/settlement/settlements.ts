@@ -4,7 +4,8 @@ import type { FailedItem } from '../../api/options.js';
 import type { DropReason } from '../../api/states.js';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';
-import { CommittedPosition, type Position, type SpanOwner } from './committed-position.js';
+import type { Position } from '../../common/position.js';
+import { CommittedPosition, type SpanOwner } from './committed-position.js';
 import { failuresOf, SettlementLog, type WeighedItems } from './settlement-log.js';
 import { UnsettledItems, type Part } from './unsettled-items.js';
 

@@ -206,11 +206,11 @@ describe('items that share a position', () => {
   });
 });
 
-describe('positions that cannot be', () => {
+describe('positions that are refused', () => {
   it.each([
-    ['between batches', [1, 2, 1, 3], '1 came after 2'],
-    ['within a batch', [1, 2, 4, 3], '3 came after 4'],
-  ])('go down, %s: the sink fails and hands back', async (_case, items, message) => {
+    ['between batches', [1, 2, 1, 3], 'a lower position than the one before: 1 follows 2'],
+    ['within a batch', [1, 2, 4, 3], 'a lower position than the one before: 3 follows 4'],
+  ])('a lower position %s fails the sink, which returns the rest', async (_case, items, message) => {
     const { clock, controller, push, destination } = start({}, []);
     push(...items);
     await clock.advance(10);

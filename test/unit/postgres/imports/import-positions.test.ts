@@ -1,10 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  PositionRanges,
-  toPosition,
-  type Position,
-} from '../../../../src/postgres/imports/import-positions.js';
+import type { Position } from '../../../../src/common/position.js';
+import { PositionRanges, toPosition } from '../../../../src/postgres/imports/import-positions.js';
 
 function rangesOf(ranges: PositionRanges): [Position, Position][] {
   const found: [Position, Position][] = [];
