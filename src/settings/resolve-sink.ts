@@ -159,10 +159,11 @@ function resolveBatch<T>(
     : (defaults.batchBytes ?? (buffer.objectMode ? Infinity : DEFAULTS.byteMode.batchBytes));
   const slots = concurrency + 1;
   const { sentShare } = buffer;
+  // What is given stays, but that less is sent than held makes a batch no larger than its slot's part of the room.
   let batchHeldBytes =
     givenBatchBytes === undefined
       ? shrink(Infinity, buffer.capacityBytes, buffer.lowWatermark, slots)
-      : Infinity;
+      : Math.max(givenBatchBytes, shrink(Infinity, buffer.capacityBytes, buffer.lowWatermark, concurrency));
   const wantedBytes = givenBatchBytes ?? fallbackBytes;
   let batchBytes = sentShare === undefined ? Math.min(wantedBytes, batchHeldBytes) : wantedBytes;
   // Adaptive control finds the size by itself: it needs room, not a guess. A chunk counts as one byte at least.

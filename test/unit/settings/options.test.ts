@@ -316,7 +316,7 @@ describe('unset values follow from set ones', () => {
       'a given batchBytes stays, and the capacity rises with what such batches hold',
       { batchBytes: 1_000 },
       { sizeOf: Object.assign(() => 10, { sentShare: () => 0.5 }), batchBytes: 300, maxBufferBytes: 800 },
-      { batchBytes: 1_000, batchHeldBytes: Infinity, capacityBytes: 8_000 },
+      { batchBytes: 1_000, batchHeldBytes: 4_000, capacityBytes: 8_000 },
     ],
     [
       'drop_oldest: a batch holds at most half the byte budget, however little of it is sent',

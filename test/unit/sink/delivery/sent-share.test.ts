@@ -72,6 +72,30 @@ test.each<[string, () => number]>([
   expect(Math.max(...batches.map(heldOf))).toBe(1_000);
 });
 
+test.each([1, 2, 4])(
+  'nothing is dropped beside an idle slot of %i, if batchBytes is given',
+  async (concurrency) => {
+    let batches = 0;
+    const abort = new AbortController();
+    const sizeOf: SizeOf<Item> = Object.assign((item: Item) => item.held, { sentShare: () => 0.1 });
+    const flush = () => new Promise<void>(() => batches++);
+    const controller = new BackpressureController<Item>(Object.assign(flush, { defaults: { sizeOf } }), {
+      strategy: 'drop_newest',
+      batchSize: 1_000,
+      batchBytes: 1_000,
+      maxBufferBytes: 4_000,
+      concurrency,
+      signal: abort.signal,
+      abortGraceMs: 0,
+    });
+    controller.start();
+    while (controller.tryPush({ held: 100 })) await Promise.resolve();
+    expect(batches).toBe(concurrency);
+    abort.abort();
+    await controller.flush().catch(() => undefined);
+  },
+);
+
 test('whatever the share, what is held stays within maxBufferBytes, and no item is lost', async () => {
   await fc.assert(
     fc.asyncProperty(
