@@ -6,6 +6,7 @@ import { keepCsv, readCsv, type CsvSettings, type KeptRecord } from '../support/
 import type { CsvRow } from '../../src/cli/csv/csv-reader.js';
 import { referenceRecords, type ReferenceRecord } from '../support/csv-reference.js';
 import { fastCheckRuns } from '../support/test-runs.js';
+import { range } from '../support/range.js';
 
 const settings: fc.Arbitrary<CsvSettings> = fc.record({
   delimiter: fc.constantFrom(',', ',', ',', '\t', ';', '|', ' ', '\\', ']', '^', '-', 'a', '0'),
@@ -39,10 +40,7 @@ const bytesLikeCsv = fc
   // UTF-16's marks end a file.
   .filter((bytes) => !/^(fffe|feff)/.test(bytes.toString('hex', 0, 2)));
 
-const cuts = fc.oneof(
-  fc.array(fc.nat({ max: 200 }), { maxLength: 10 }),
-  fc.constant(Array.from({ length: 400 }, (_, index) => index)),
-);
+const cuts = fc.oneof(fc.array(fc.nat({ max: 200 }), { maxLength: 10 }), fc.constant(range(400)));
 
 function asReference(records: readonly KeptRecord<CsvRow>[]): ReferenceRecord[] {
   return records.map((record) =>

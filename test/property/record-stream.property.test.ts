@@ -7,6 +7,7 @@ import { expect, it } from 'vitest';
 import { RecordStream } from '../../src/cli/records/record-stream.js';
 import type { SourceChunk } from '../../src/cli/input/source.js';
 import { fastCheckRuns } from '../support/test-runs.js';
+import { range } from '../support/range.js';
 
 /** How many items each step of the parser brings, step after step; the answer of the last is that there is no more. */
 type Script = readonly number[];
@@ -80,7 +81,7 @@ it('brings all that its parser finds, in order, and ends', async () => {
         const { readableLength, writableLength } = records;
         expect({ ...ending, readableLength, writableLength }).toMatchObject({ isDone: true });
         await done;
-        expect(taken).toEqual(Array.from({ length: all }, (_, index) => index));
+        expect(taken).toEqual(range(all));
       },
     ),
     fastCheckRuns(1_000),

@@ -7,6 +7,7 @@ import type { QueueSettings } from '../../src/buffer/queue-settings.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { SeededRandom } from '../support/seeded-random.js';
 import { fastCheckRuns, IS_CAMPAIGN } from '../support/test-runs.js';
+import { range } from '../support/range.js';
 
 const ITEMS = 1_000_000;
 
@@ -91,7 +92,7 @@ function expectUnbiased(stream: Stream, seed: number): void {
 const some: [types: number, rate: number][] = [
   [2, 2], [10, 10], [20, 10], [10, 20], [7, 5], [50, 20],
 ]; // prettier-ignore
-const all = Array.from({ length: 49 }, (_, index) => index + 2).flatMap((types) =>
+const all = range(49, 2).flatMap((types) =>
   Array.from({ length: 19 }, (_, index): [number, number] => [types, index + 2]),
 );
 

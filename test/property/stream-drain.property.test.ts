@@ -5,6 +5,7 @@ import { ManualClock } from '../support/manual-clock.js';
 import { ManualDestination } from '../support/destinations.js';
 import { closed, expectLedger, turn } from '../support/stream.js';
 import { fastCheckRuns } from '../support/test-runs.js';
+import { range } from '../support/range.js';
 
 type Step =
   | { kind: 'write'; count: number }
@@ -100,7 +101,7 @@ class Run {
   }
 
   #openBelow(mark: number): number[] {
-    return Array.from({ length: mark }, (_, item) => item).filter((item) => !this.#outcomes.has(item));
+    return range(mark).filter((item) => !this.#outcomes.has(item));
   }
 
   #write(): void {

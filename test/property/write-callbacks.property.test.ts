@@ -4,6 +4,7 @@ import { BackpressureTransform, BackpressureWritable, type FlushResult } from '.
 import { ManualClock } from '../support/manual-clock.js';
 import { turn } from '../support/stream.js';
 import { fastCheckRuns } from '../support/test-runs.js';
+import { range } from '../support/range.js';
 
 const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
 
@@ -169,7 +170,7 @@ describe('write callbacks', () => {
         for (const call of run.calls) call.resolve();
         await turn(4);
         const { called, ended } = run;
-        const inOrder = Array.from({ length: run.written }, (_, id) => id);
+        const inOrder = range(run.written);
         expect(called.toSorted((a, b) => a - b)).toEqual(inOrder);
         expect(called.filter((id) => id !== ended)).toEqual(inOrder.filter((id) => id !== ended));
         // The callback of end() comes after those of all earlier writes; `shed` may write while it is asked for the last item.

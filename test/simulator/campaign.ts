@@ -4,6 +4,7 @@ import { DESTINATIONS } from './destinations.js';
 import { PAIRS, pairOf, planFor, simplify, SIMPLIFICATIONS, type Plan } from './plan.js';
 import { PRODUCERS } from './producers.js';
 import { Simulation } from './simulation.js';
+import { range } from '../support/range.js';
 
 export interface FailedRun {
   seed: number;
@@ -158,7 +159,7 @@ function rowOf(report: PairReport) {
 
 /** The pairs whose names contain what is asked for. */
 export function pairsNamed(producer = '', destination = ''): number[] {
-  const all = Array.from({ length: PAIRS }, (_, pair) => pair);
+  const all = range(PAIRS);
   return all.filter((pair) => {
     const names = pairOf(pair);
     return names.producer.includes(producer) && names.destination.includes(destination);

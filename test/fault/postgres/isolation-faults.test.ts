@@ -6,6 +6,7 @@ import { BackpressureWritable, type FailedItem, type WritableOptions } from '../
 import { copyInto, type CopyError, type CopyOptions } from '../../../src/postgres/index.js';
 import { startProxy } from '../../support/postgres-proxy.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
 
 interface Row {
   id: number;
@@ -20,12 +21,12 @@ const ROWS = 3_000;
 const EVERY = 50;
 
 function badRows(): number[] {
-  return [...Array(ROWS).keys()].filter((id) => id % EVERY === EVERY - 1);
+  return range(ROWS).filter((id) => id % EVERY === EVERY - 1);
 }
 
 /** One good row is marked for a trigger, far behind the first bad ones. */
 function rowsWithMark(): Row[] {
-  return [...Array(ROWS).keys()].map((id) => ({
+  return range(ROWS).map((id) => ({
     id,
     n: id % EVERY === EVERY - 1 ? -1 : 1,
     t: id === 2_020 ? 'mark' : 'x',

@@ -12,6 +12,7 @@ import { OWN_TRANSACTION } from '../../../src/postgres/sql/transaction-scope.js'
 import { useCli, type CliResult } from '../../support/cli.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { flushContext, startOwnServer, useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase(() => startOwnServer({ settings: { fsync: 'off', max_connections: '50' } }));
 const cli = useCli();
@@ -66,7 +67,7 @@ async function urlOfOrdinaryRole(table: string): Promise<string> {
 
 async function csvFile(name: string, rows: number): Promise<string> {
   const file = path.join(cli.directory, name);
-  await writeFile(file, `a\n${Array.from({ length: rows }, (_, a) => a).join('\n')}\n`);
+  await writeFile(file, `a\n${range(rows).join('\n')}\n`);
   return file;
 }
 

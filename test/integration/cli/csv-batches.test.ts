@@ -15,6 +15,7 @@ import { TEXT_FORMAT } from '../../../src/postgres/merge/copy-plan.js';
 import type { CopyClient, CopyPool } from '../../../src/postgres/protocol/pool.js';
 import { startProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase();
 let directory = '';
@@ -116,7 +117,7 @@ describe('bad rows of many kinds, so many that they are looked for before any ro
     );
     const rows = text === WIDE ? ROWS / 10 : ROWS;
     const codes = new Map<number, string>();
-    const lines = [...Array(rows).keys()].map((id) => {
+    const lines = range(rows).map((id) => {
       const row: (number | string)[] = [id, 1, 2, text];
       const kind = id % 40 === 39 ? Math.floor(id / 40) % 6 : -1;
       if (kind === 0) row[1] = 'no';

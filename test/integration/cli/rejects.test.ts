@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { useLoads, type RunOptions } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase();
 const { cli, file, freshName, load } = useLoads(database);
@@ -385,7 +386,7 @@ describe('--on-conflict', () => {
 });
 
 describe('--atomic', () => {
-  const many = Array.from({ length: 5000 }, (_, n) => n).join('\n');
+  const many = range(5000).join('\n');
 
   it('loads all rows, in batches of one transaction', async () => {
     const table = await database.table('a int PRIMARY KEY');
@@ -482,7 +483,7 @@ describe('--atomic', () => {
         env: { DATABASE_URL: database.url, PGAPPNAME: table },
       },
     );
-    running.child.stdin!.write(`a\n${Array.from({ length: 100_000 }, (_, n) => n).join('\n')}\n`);
+    running.child.stdin!.write(`a\n${range(100_000).join('\n')}\n`);
     const isLoading = async () =>
       (
         await database.query(
@@ -508,14 +509,14 @@ describe('--atomic', () => {
         env: { DATABASE_URL: database.url },
       },
     );
-    running.child.stdin!.write(`a\n${Array.from({ length: 50_000 }, (_, n) => n).join('\n')}\n`);
+    running.child.stdin!.write(`a\n${range(50_000).join('\n')}\n`);
     const backends = () =>
       database.query<{ pid: number }>(
         "SELECT pid FROM pg_stat_activity WHERE application_name = 'spillway' AND query LIKE '%SAVEPOINT%'",
       );
     while ((await backends()).length === 0) await delay(20);
     await database.query('SELECT pg_terminate_backend($1)', [(await backends())[0]!.pid]);
-    running.child.stdin!.end(`${Array.from({ length: 50_000 }, (_, n) => n).join('\n')}\n`);
+    running.child.stdin!.end(`${range(50_000).join('\n')}\n`);
     const result = await running.result;
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/^spillway: .*(terminat|connection was lost).* \(nothing was loaded\)\n$/);

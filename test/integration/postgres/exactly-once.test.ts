@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { BackpressureWritable, type FailedItem, type WritableOptions } from '../../../src/index.js';
 import { copyInto } from '../../../src/postgres/index.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase();
 
@@ -12,7 +13,7 @@ interface Row {
   n: number | string;
 }
 
-const rowsUpTo = (count: number): Row[] => [...Array(count).keys()].map((id) => ({ id, n: 1 }));
+const rowsUpTo = (count: number): Row[] => range(count).map((id) => ({ id, n: 1 }));
 
 async function feed(
   table: string,

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { CopyError, CopyOptions } from '../../../src/postgres/index.js';
 import { loadRows } from '../../support/load-rows.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase();
 
@@ -37,7 +38,7 @@ async function load(
 }
 
 function idsBut(count: number, bad: readonly number[]): number[] {
-  return [...Array(count).keys()].filter((id) => !bad.includes(id));
+  return range(count).filter((id) => !bad.includes(id));
 }
 
 describe('rows that need others', () => {
@@ -51,8 +52,8 @@ describe('rows that need others', () => {
       await database.query(
         `CREATE TRIGGER guard ${when} INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION ${table}_guard()`,
       );
-      const bad = [...Array(30).keys()].map((index) => index * 31 + 40);
-      const rows = [...Array(1_000).keys()].map((id) => {
+      const bad = range(30).map((index) => index * 31 + 40);
+      const rows = range(1_000).map((id) => {
         let before: number | null = id - 1;
         while (bad.includes(before)) before -= 1;
         if (before < 0) before = null;
@@ -75,8 +76,8 @@ describe('rows that need others', () => {
     await database.query(
       `CREATE TRIGGER make BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION ${table}_make()`,
     );
-    const bad = [...Array(30).keys()].map((index) => index * 31 + 40);
-    const rows = [...Array(1_000).keys()].map((id) => ({
+    const bad = range(30).map((index) => index * 31 + 40);
+    const rows = range(1_000).map((id) => ({
       id,
       n: 7,
       t: bad.includes(id) ? 'bad' : id === 3 ? 'makes' : 'x',

@@ -5,6 +5,7 @@ import { ItemError } from '../../../src/index.js';
 import { copyInto, CopyError, type CopyOptions } from '../../../src/postgres/index.js';
 import { loadRows } from '../../support/load-rows.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase();
 
@@ -52,11 +53,11 @@ async function load(
 
 /** Good rows 0 … count − 1, some of them replaced. */
 function rowsWith(count: number, bad: Record<number, object>): object[] {
-  return [...Array(count).keys()].map((id) => bad[id] ?? { id, n: 1, t: 'x' });
+  return range(count).map((id) => bad[id] ?? { id, n: 1, t: 'x' });
 }
 
 function idsBut(count: number, bad: readonly number[]): number[] {
-  return [...Array(count).keys()].filter((id) => !bad.includes(id));
+  return range(count).filter((id) => !bad.includes(id));
 }
 
 const ROWS = 3_000;
@@ -138,7 +139,7 @@ describe('one kind of fault at a time', () => {
   test('UNIQUE: against the table and within the batch, the first one lands', async () => {
     const table = await database.table('id int, n int UNIQUE, t text');
     await database.query(`INSERT INTO ${table} VALUES (-1, 5, 'before')`);
-    const rows = [...Array(ROWS).keys()].map((id) => ({ id, n: id, t: 'x' }));
+    const rows = range(ROWS).map((id) => ({ id, n: id, t: 'x' }));
     rows[100]!.n = 99;
     rows[2_000]!.n = 7;
     const { ids, failures } = await load(table, rows);
@@ -217,7 +218,7 @@ describe('several kinds together', () => {
   test('rows that refer to later ones of the same table land, whatever else is at fault', async () => {
     const table = await database.table('id int PRIMARY KEY, n int, t text');
     await database.query(`ALTER TABLE ${table} ADD FOREIGN KEY (n) REFERENCES ${table}`);
-    const rows = [...Array(500).keys()].map((id) => ({ id, n: id === 499 ? null : id + 1, t: 'x' }));
+    const rows = range(500).map((id) => ({ id, n: id === 499 ? null : id + 1, t: 'x' }));
     const bad = [
       { id: 1_000, n: 5_000, t: 'x' },
       { id: 'x', n: 1, t: 'x' },
@@ -234,7 +235,7 @@ describe('several kinds together', () => {
     await database.query(
       `ALTER TABLE ${table} ADD FOREIGN KEY (n) REFERENCES ${table} DEFERRABLE INITIALLY DEFERRED`,
     );
-    const rows = [...Array(300).keys()].map((id) => ({ id, n: id === 299 ? 0 : id + 1, t: 'x' }));
+    const rows = range(300).map((id) => ({ id, n: id === 299 ? 0 : id + 1, t: 'x' }));
     rows.splice(150, 0, { id: 'bad' as never, n: 1, t: 'x' });
     const { ids, failures } = await load(table, rows);
     expect(failures).toMatchObject([{ id: 'bad', sqlState: '22P02' }]);
@@ -317,7 +318,7 @@ describe('around the isolation', () => {
     const onWarning = (warning: Error) => warnings.push(warning);
     process.on('warning', onWarning);
     const bad = Object.fromEntries(
-      [...Array(300).keys()].map((place) => [place * 10, { id: 1, n: `x${place}`, t: 'x' }]),
+      range(300).map((place) => [place * 10, { id: 1, n: `x${place}`, t: 'x' }]),
     );
     const pool = database.pool({ max: 1 });
     const copy = copyInto(pool, { table });

@@ -7,6 +7,7 @@ import { BackpressureWritable, type FailedItem } from '../../../src/index.js';
 import { copyInto, type CopyOptions } from '../../../src/postgres/index.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 import { fastCheckRuns } from '../../support/test-runs.js';
+import { range } from '../../support/range.js';
 
 const database = useTestDatabase();
 
@@ -121,7 +122,7 @@ describe('rows whose key is there already', () => {
 
   test('several connections that meet in the same rows, in orders of their own: all is there, the deadlocks retried', async () => {
     const table = await database.table('k int PRIMARY KEY, v int');
-    const rows = [...Array(6_000).keys()].map((n) => ({ k: (n * 7919) % 500, v: n }));
+    const rows = range(6_000).map((n) => ({ k: (n * 7919) % 500, v: n }));
     expect(
       await upsert(rows, { table, onConflict: 'update', key: ['k'] }, { batchSize: 200, max: 4 }),
     ).toEqual([]);
@@ -137,7 +138,7 @@ describe('bad rows of an upsert', () => {
       `k int PRIMARY KEY, n int NOT NULL CHECK (n > 0), p int REFERENCES ${parent}, u int UNIQUE`,
     );
     await database.query(`INSERT INTO ${table} VALUES (5, 1, 1, -5)`);
-    const rows = [...Array(600).keys()].map((k): Record<string, unknown> => ({ k, n: 1, p: 1, u: k }));
+    const rows = range(600).map((k): Record<string, unknown> => ({ k, n: 1, p: 1, u: k }));
     rows[10] = { k: 10, n: 'x', p: 1, u: 10 };
     rows[20] = { k: 20, n: null, p: 1, u: 20 };
     rows[30] = { k: 30, n: -1, p: 1, u: 30 };

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { count, counted } from '../../../../src/cli/common/counted.js';
 import { printable, printableLines, safeJson } from '../../../../src/cli/common/terminal.js';
+import { range } from '../../../support/range.js';
 
 /** Every code unit that a terminal may obey, or that changes the order of what a reader sees. */
 const UNSAFE = [
-  ...Array.from({ length: 0x20 }, (_, code) => code),
+  ...range(0x20),
   ...Array.from({ length: 0x21 }, (_, index) => 0x7f + index),
   0x061c,
   0x200e,

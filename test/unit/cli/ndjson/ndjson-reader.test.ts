@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { TableColumn } from '../../../../src/postgres/table/catalogue.js';
 import { NdjsonRows } from '../../../../src/cli/ndjson/rows/ndjson-rows.js';
 import { readNdjson } from '../../../support/cli-records.js';
+import { range } from '../../../support/range.js';
 
 describe('NDJSON', () => {
   it('has an object on each line; blank lines are skipped and counted', () => {
@@ -81,7 +82,7 @@ describe('NDJSON', () => {
 
   it('refuses a record over --max-record-bytes, wherever it is cut', () => {
     const text = `{"a":1}\n{"a":"${'é'.repeat(50)}"}\n`;
-    for (const cuts of [[], [5, 20], [100], Array.from({ length: 116 }, (_, index) => index)]) {
+    for (const cuts of [[], [5, 20], [100], range(116)]) {
       const { rows, error } = readNdjson(text, cuts, 100);
       expect(error).toBe('f:2: the record is longer than --max-record-bytes (100)');
       expect(rows).toHaveLength(1);

@@ -4,6 +4,7 @@ import { WorkPacer } from '../../../../src/common/turn-budget.js';
 import { planLayout } from '../../../../src/postgres/rows/row-layout.js';
 import { SentRows } from '../../../../src/postgres/rows/sent-rows.js';
 import { repeatedKeys } from '../../../../src/postgres/isolation/candidates.js';
+import { range } from '../../../support/range.js';
 
 const LAYOUT = planLayout(
   {
@@ -42,8 +43,8 @@ describe('rows with the key of an earlier one', () => {
   });
 
   test('of a whole batch', async () => {
-    const keys = [...Array(30_000).keys()].map((row) => String(row % 29_900));
-    expect(await repeated(keys)).toEqual([...Array(100).keys()].map((row) => [row, 29_900 + row]));
+    const keys = range(30_000).map((row) => String(row % 29_900));
+    expect(await repeated(keys)).toEqual(range(100).map((row) => [row, 29_900 + row]));
   });
 
   test('a key of several columns is all of them together', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isolate } from '../../../../src/postgres/isolation/isolate.js';
 import type { ByKind, Refusal } from '../../../../src/postgres/isolation/refusal.js';
+import { range } from '../../../support/range.js';
 
 interface ModelRow {
   /** `named`: the server names the row. `unnamed`: it finds it after the rows of a statement, and names none. */
@@ -232,14 +233,14 @@ describe('isolation of the rows that a table refuses', () => {
   });
 
   test('of several rows with one key the first lands', async () => {
-    const rows = [...Array(500).keys()].map((row) => good(row % 450));
+    const rows = range(500).map((row) => good(row % 450));
     const { table, faults: found } = await isolateAll(rows);
-    expect([...found.keys()]).toEqual([...Array(50).keys()].map((row) => 450 + row));
+    expect([...found.keys()]).toEqual(range(50).map((row) => 450 + row));
     expect(table.inserted.length).toBe(450);
   });
 
   test('a row that refers to a later one of the table lands, though others are at fault', async () => {
-    const rows: ModelRow[] = [...Array(300).keys()].map((row) => ({
+    const rows: ModelRow[] = range(300).map((row) => ({
       ...good(row),
       ...(row < 299 && { refersTo: row + 1 }),
     }));
@@ -254,7 +255,7 @@ describe('isolation of the rows that a table refuses', () => {
   });
 
   test('two pairs of rows that may not share a statement all land, and the search ends', async () => {
-    const rows = [...Array(121).keys()].map(good);
+    const rows = range(121).map(good);
     rows[65]!.apartFrom = 88;
     rows[8]!.apartFrom = 36;
     const { table, faults: found } = await isolateAll(rows);
@@ -267,7 +268,7 @@ describe('isolation of the rows that a table refuses', () => {
     const hints = fc.array(fc.nat(149), { maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(pairs, hints, async (places, candidates) => {
-        const rows = [...Array(150).keys()].map(good);
+        const rows = range(150).map(good);
         for (let at = 0; at + 1 < places.length; at += 2) rows[places[at]!]!.apartFrom = places[at + 1]!;
         for (const row of candidates) rows[row]!.isCandidate = true;
         const { table, faults: found } = await isolateAll(rows);
@@ -298,7 +299,7 @@ describe('isolation of the rows that a table refuses', () => {
   });
 
   test('rows that are known to be at fault are never tried', async () => {
-    const rows = [...Array(100).keys()].map(good);
+    const rows = range(100).map(good);
     rows[7] = { fault: 'named', key: 7 };
     rows[50] = { fault: 'named', key: 50 };
     const { table, faults: found } = await isolateAll(rows, [7]);
@@ -316,8 +317,8 @@ describe('isolation of the rows that a table refuses', () => {
     ['unnamed', 1, 34],
     ['unnamed', 20, 520],
   ] as const)('%s faults, %i in 20 000 rows: at most %i trials', async (fault, count, mostStatements) => {
-    const rows = [...Array(20_000).keys()].map(good);
-    const bad = [...Array(count).keys()].map((index) => 77 + index * Math.floor(19_900 / count));
+    const rows = range(20_000).map(good);
+    const bad = range(count).map((index) => 77 + index * Math.floor(19_900 / count));
     for (const row of bad) rows[row] = { fault, key: row };
     const { table, faults: found } = await isolateAll(rows);
     expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
@@ -325,7 +326,7 @@ describe('isolation of the rows that a table refuses', () => {
   });
 
   test('the search for the first one ends with it', async () => {
-    const rows = [...Array(1_000).keys()].map(good);
+    const rows = range(1_000).map(good);
     for (const row of [400, 600]) rows[row] = { fault: 'unnamed', key: row };
     const table = new ModelTable(rows);
     const first = await table.insert([...rows.keys()]);

@@ -5,6 +5,7 @@ import { expect, test, vi } from 'vitest';
 import { BackpressureController, BackpressureWritable, type Settlement } from '../../../../src/index.js';
 import { turnBudget } from '../../../../src/common/turn-budget.js';
 import { inOrder, UnsettledItems } from '../../../../src/sink/settlement/unsettled-items.js';
+import { range } from '../../../support/range.js';
 
 test('destroy() of a long queue: the ledger is right at once, onSettled gets at most 1,000 outcomes a call, in order', async () => {
   const told: Settlement<number>[][] = [];
@@ -24,7 +25,7 @@ test('destroy() of a long queue: the ledger is right at once, onSettled gets at 
   const items = told.flat().map(({ item }) => item);
   expect(items).toHaveLength(12_345);
   expect(new Set(items).size).toBe(12_345);
-  expect(items.filter((item) => item >= 10)).toEqual(Array.from({ length: 12_335 }, (_, n) => n + 10));
+  expect(items.filter((item) => item >= 10)).toEqual(range(12_335, 10));
   expect(Math.max(...told.map(({ length }) => length))).toBeLessThanOrEqual(1_000);
   expect(sink.takeUnsettled()).toHaveLength(12_345);
 });
@@ -66,7 +67,7 @@ test('destroy() with large batches in flight, a queue and writes that wait: onSe
     [30_000, 50_000],
   ] as const)
     expect(inOrderOfBatches(from, to)).toEqual(Array.from({ length: to - from }, (_, n) => from + n));
-  expect(sink.takeUnsettled()).toEqual(Array.from({ length: 50_000 }, (_, n) => n));
+  expect(sink.takeUnsettled()).toEqual(range(50_000));
 });
 
 test('a batch of 20,000 items that fails as a whole: onFailed gets all of them, in order, in one call', async () => {
@@ -80,7 +81,7 @@ test('a batch of 20,000 items that fails as a whole: onFailed gets all of them, 
   for (let item = 0; item < 20_000; item += 1) sink.write(item);
   sink.end();
   await once(sink, 'finish');
-  expect(calls).toEqual([Array.from({ length: 20_000 }, (_, n) => n)]);
+  expect(calls).toEqual([range(20_000)]);
   expect(sink.getMetrics()).toMatchObject({ eventsFailed: 20_000, inFlight: 0 });
 });
 
