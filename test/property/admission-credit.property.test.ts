@@ -7,7 +7,7 @@ import { fastCheckRuns } from '../support/test-runs.js';
 
 /** What may happen to a queue. */
 type Step =
-  | { kind: 'offer'; count: number; most: number; mostBytes: number }
+  | { kind: 'offer'; count: number; most: number; mostBytes: number; isPlain: boolean }
   | { kind: 'take' | 'settle'; count: number }
   | { kind: 'listen' | 'drain'; on: boolean }
   | { kind: 'wait'; ms: number };
@@ -21,6 +21,8 @@ const steps = fc.array(
         count: fc.integer({ min: 1, max: 90 }),
         most: fc.constantFrom(-1, 0, 1, 3, 100, Infinity),
         mostBytes: fc.constantFrom(-1, 0, 5, 100, Infinity),
+        // Whether nobody is asked about the items, if nobody need be.
+        isPlain: fc.boolean(),
       }),
     },
     {
@@ -96,8 +98,13 @@ function seen(
   const flights: { count: number; bytes: number }[] = [];
   let next = 0;
   let onCredit = 0;
-  const offer = (most: number, mostBytes: number) => {
+  let onPlainCredit = 0;
+  const offer = ({ most, mostBytes, isPlain }: Step & { kind: 'offer' }) => {
     next++;
+    if (isPlain && looks === 'no' && queue.fastPath.tryOffer(next)) {
+      onPlainCredit++;
+      return;
+    }
     queue.countArrival();
     const bytes = queue.judge(next);
     if (queue.fastPath.tryAdmit(next, bytes)) {
@@ -110,7 +117,7 @@ function seen(
   const views = todo.map((step) => {
     switch (step.kind) {
       case 'offer':
-        for (let index = 0; index < step.count; index++) offer(step.most, step.mostBytes);
+        for (let index = 0; index < step.count; index++) offer(step);
         break;
       case 'take': {
         const { items, weights, bytes } = queue.takeBatch(Math.min(step.count, queue.ledger.queued));
@@ -137,24 +144,27 @@ function seen(
     const counts = structuredClone(ledger);
     return { counts, state, unrepresented, arrivedSeq, decidedSeq, oldest, items: queue.queuedItems() };
   });
-  return { events, views, times: queue.timeInStateMs(), onCredit };
+  return { events, views, times: queue.timeInStateMs(), onCredit, onPlainCredit };
 }
 
 describe('admission credit', () => {
   it('changes nothing that can be seen: what is dropped, kept, told, counted, weighed, and when it came', () => {
     const onCredit = { no: 0, shed: 0, sizeOf: 0, both: 0 };
+    let plain = 0;
     fc.assert(
       fc.property(settings, steps, (given, todo) => {
-        const { onCredit: withCredit, ...quick } = seen(given, todo, true);
-        const { onCredit: without, ...usual } = seen(given, todo, false);
+        const { onCredit: withCredit, onPlainCredit, ...quick } = seen(given, todo, true);
+        const { onCredit: without, onPlainCredit: withoutPlain, ...usual } = seen(given, todo, false);
         expect(quick).toEqual(usual);
-        expect(without).toBe(0);
+        expect(without + withoutPlain).toBe(0);
+        plain += onPlainCredit;
         if (given.looks === 'shed' || given.looks === 'both') expect(withCredit).toBe(0);
         onCredit[given.looks] += withCredit;
       }),
       fastCheckRuns(1_000),
     );
     expect(onCredit.no).toBeGreaterThan(1_000);
+    expect(plain).toBeGreaterThan(1_000);
     expect(onCredit.sizeOf).toBeGreaterThan(1_000);
   });
 
@@ -168,10 +178,10 @@ describe('admission credit', () => {
       seed: 1,
     };
     const todo: Step[] = [
-      { kind: 'offer', count: 100, most: Infinity, mostBytes: Infinity },
+      { kind: 'offer', count: 100, most: Infinity, mostBytes: Infinity, isPlain: false },
       { kind: 'take', count: 4 },
       { kind: 'settle', count: 1 },
-      { kind: 'offer', count: 9, most: Infinity, mostBytes: Infinity },
+      { kind: 'offer', count: 9, most: Infinity, mostBytes: Infinity, isPlain: false },
     ];
     const { views } = seen(given, todo, true);
     expect(views[2]).toMatchObject({ state: 'blocked', counts: { queued: 96 } });
