@@ -49,7 +49,8 @@ export class FastAdmission<T> {
   readonly #capacityBytes: number;
   readonly #strategy: QueueSettings<T>['strategy'];
   readonly #isMeasured: boolean;
-  readonly #isPossible: boolean;
+  /** Without one, no credit is ever granted: `shed` decides on each item by itself. */
+  readonly isPossible: boolean;
 
   constructor(settings: QueueSettings<T>, parts: FastAdmissionParts<T>) {
     this.#ledger = parts.ledger;
@@ -62,8 +63,7 @@ export class FastAdmission<T> {
     this.#capacityBytes = settings.capacityBytes;
     this.#strategy = settings.strategy;
     this.#isMeasured = settings.sizeOf !== undefined;
-    // `shed` decides on each item by itself.
-    this.#isPossible = settings.shed === undefined && settings.capacity !== Infinity;
+    this.isPossible = settings.shed === undefined && settings.capacity !== Infinity;
   }
 
   get hasCredit(): boolean {
@@ -73,11 +73,12 @@ export class FastAdmission<T> {
   /** Grants credit for at most so many items and bytes; both may be negative. */
   grant(items: number, bytes: number): void {
     this.#items = 0;
-    if (!this.#isPossible) return;
+    if (!this.isPossible) return;
     const sampling = this.#sampling;
     const { load, loadBytes, queued } = this.#ledger;
     if (this.#strategy === 'sample' && (sampling.isOpen || this.#pressure.isPressed)) {
-      if (!this.#isMeasured) this.#set('sampled', Math.min(items, sampling.skips), 0);
+      if (!this.#isMeasured && !this.#observesDrops())
+        this.#set('sampled', Math.min(items, sampling.skips), 0);
     } else if (load < this.#capacity) {
       // The next item has a weight of its own: a listener of the drop has made room.
       if (sampling.unrepresented > 0) return;
@@ -89,7 +90,7 @@ export class FastAdmission<T> {
           : 0,
       );
     } else if (this.#isMeasured) {
-      // Its size decides what becomes of an item for which there is no room.
+      // Its size decides what becomes of an item for which there is no room; and somebody wants to hear of each that is dropped.
     } else if (this.#strategy === 'drop_newest') {
       this.#set('rejected', items, 0);
     } else if (this.#strategy === 'drop_oldest' && queued > 0) {
@@ -113,7 +114,11 @@ export class FastAdmission<T> {
     const ledger = this.#ledger;
     ledger.offered++;
     ledger.waiting++;
-    if (this.tryAdmit(item, 0)) return true;
+    try {
+      if (this.tryAdmit(item, 0)) return true;
+    } catch {
+      // The clock failed. The slow path reads it again, and reports that.
+    }
     ledger.offered--;
     ledger.waiting--;
     return false;
@@ -123,6 +128,8 @@ export class FastAdmission<T> {
   tryAdmit(item: T, bytes: number): boolean {
     if (this.#items <= 0 || bytes > this.#bytes) return false;
     if (this.#outcome !== 'queued') return this.#tryDrop(item);
+    // First: the clock, which the user may give, may throw.
+    this.#ring.push(item, admissionTime(this.#clock), bytes, 1);
     this.#items--;
     this.#bytes -= bytes;
     const ledger = this.#ledger;
@@ -130,20 +137,18 @@ export class FastAdmission<T> {
     ledger.accepted++;
     ledger.queued++;
     ledger.queuedBytes += bytes;
-    this.#ring.push(item, admissionTime(this.#clock), bytes, 1);
     return true;
   }
 
   #tryDrop(item: T): boolean {
     if (this.#observesDrops()) return false;
-    this.#items--;
     const ledger = this.#ledger;
-    ledger.waiting--;
     if (this.#outcome === 'evicted') {
+      const time = admissionTime(this.#clock);
       ledger.drops.evicted++;
       this.#ring.shift();
       ledger.accepted++;
-      this.#ring.push(item, admissionTime(this.#clock), 0, 1);
+      this.#ring.push(item, time, 0, 1);
     } else if (this.#outcome === 'sampled') {
       ledger.drops.sampled++;
       this.#sampling.skipNext();
@@ -151,6 +156,8 @@ export class FastAdmission<T> {
     } else {
       ledger.drops.rejected++;
     }
+    this.#items--;
+    ledger.waiting--;
     return true;
   }
 }

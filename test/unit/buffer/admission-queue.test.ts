@@ -311,3 +311,38 @@ describe('sizes', () => {
     expect(queue.batchLength(items, bytes)).toBe(expected);
   });
 });
+
+describe('a clock that throws', () => {
+  const broken = () => {
+    throw new Error('no time');
+  };
+
+  it.each([
+    ['there is room', 'block', 0],
+    ['the oldest item makes room', 'drop_oldest', 4],
+  ] as const)('leaves all counts as they were, on credit, if %s', (_name, strategy, items) => {
+    let now = () => 5;
+    const clock = { now: () => now(), setTimeout: () => undefined, clearTimeout: () => undefined };
+    const observer = { onState: () => undefined, onDrop: () => undefined, observesDrops: () => false };
+    const { queue: model } = queueOf();
+    const settings = { ...model.settings, capacity: 4, strategy, clock };
+    const queue = new AdmissionQueue<number>(settings, observer);
+    for (const item of range(items)) {
+      queue.countArrival();
+      queue.admit(item, 0);
+    }
+    queue.fastPath.grant(100, 100);
+    const counts = structuredClone(queue.ledger);
+    now = broken;
+    expect(queue.fastPath.tryOffer(9)).toBe(false);
+    expect(queue.ledger).toEqual(counts);
+    queue.countArrival();
+    expect(() => queue.fastPath.tryAdmit(9, 0)).toThrow('no time');
+    queue.retractArrival();
+    expect(queue.ledger).toEqual(counts);
+    expect(queue.queuedItems()).toEqual(range(items));
+    now = () => 6;
+    expect(queue.fastPath.tryOffer(9)).toBe(true);
+    expect(queue.ledger.offered).toBe(counts.offered + 1);
+  });
+});

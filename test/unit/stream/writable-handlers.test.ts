@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { BackpressureWritable, type WritableOptions } from '../../../src/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { ManualDestination } from '../../support/destinations.js';
@@ -339,3 +339,20 @@ it('an onSettled whose promise rejects fails the stream, without an unhandled re
   stream.write(1);
   await expect(failed).resolves.toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
 });
+
+it.each(['block', 'drop_oldest'] as const)(
+  'a clock that throws at a write of a loop fails the stream, under %s, and the item is returned',
+  async (strategy) => {
+    const clock = new ManualClock();
+    const { stream } = create({ clock, maxBufferSize: 100, batchSize: 50, strategy });
+    const ended = endOf(stream);
+    for (const item of range(10)) stream.write(item);
+    const now = vi.spyOn(clock, 'now').mockImplementationOnce(boom).mockImplementationOnce(boom);
+    expect(() => stream.write(10)).not.toThrow();
+    now.mockRestore();
+    await clock.advance(0);
+    expect(await ended).toMatchObject({ code: 'ERR_BACKPRESSURE_HANDLER_FAILED' });
+    expect(expectLedger(stream)).toMatchObject({ eventsOffered: 11, waiting: 0, bufferSize: 0, inFlight: 0 });
+    expect(stream.takeUnsettled()).toEqual(range(11));
+  },
+);
