@@ -89,7 +89,7 @@ export class FastAdmission<T> {
           ? Math.min(bytes, this.#capacityBytes - loadBytes, this.#pressure.bytesUntilRise(loadBytes))
           : 0,
       );
-    } else if (this.#isMeasured) {
+    } else if (this.#isMeasured || this.#observesDrops()) {
       // Its size decides what becomes of an item for which there is no room; and somebody wants to hear of each that is dropped.
     } else if (this.#strategy === 'drop_newest') {
       this.#set('rejected', items, 0);

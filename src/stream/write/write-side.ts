@@ -236,7 +236,7 @@ export class WriteSide<T> {
   #grantCredit(): void {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
-    if (!this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
+    if (!this.#fastPath.isPossible || !this.#open || ledger.waiting > 0 || this.#held !== undefined) return;
     this.#fastPath.grant(
       Math.min(this.#target.headroom(), this.#pauseAt - 1 - ledger.load, this.#yields.itemsUntilCheck),
       Math.min(this.#target.headroomBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),
