@@ -3,7 +3,7 @@ import type { FailedItem, Settlement, SinkOptions } from '../../api/options.js';
 import { settlementOf } from '../../guards/user-callbacks.js';
 import type { DropReason } from '../../api/states.js';
 
-/** So many outcomes are told without waiting for the next occasion: a long burst of drops must not pile them up. */
+/** `onSettled` gets at most so many outcomes of drops, or of what an abort ends, in one call: they must neither pile up nor block. */
 const MAX_REPORTED_AT_ONCE = 1_000;
 
 export interface WeighedItems<T> {
@@ -15,14 +15,14 @@ export function failuresOf<T>({ items, weights }: WeighedItems<T>, error: Error)
   return items.map((item, place) => ({ item, error, weight: weights?.[place] ?? 1 }));
 }
 
-/** Gathers outcomes and tells them to `onSettled` in batches, in order. Does nothing, and costs nothing, where there is no such handler. */
+/** Gathers outcomes and reports them to `onSettled` in batches, in order. Does nothing, and costs nothing, if there is no such handler. */
 export class SettlementLog<T> {
   readonly #onSettled: SinkOptions<T>['onSettled'];
   readonly #onThrow: (name: string, thrown: unknown) => void;
   readonly #runInContext: (deliver: () => void) => void;
   #pending: Settlement<T>[] = [];
-  /** What was dropped while the outcomes of a long queue are told: it comes after them. */
-  #droppedBehindQueue: Settlement<T>[] | undefined;
+  /** What is dropped, or admitted late, while the outcomes of a queue that has failed are reported: it comes after them. */
+  #behindQueue: Settlement<T>[] | undefined;
 
   /** @param runInContext calls a function in the context of the sink: a drop comes in that of the write */
   constructor(
@@ -51,25 +51,32 @@ export class SettlementLog<T> {
     for (const failure of failures) this.#pending.push({ ...failure, outcome: 'failed' });
   }
 
+  /** The same for items that are admitted when the sink has ended. */
+  failedLate(failures: FailedItem<T>[]): void {
+    if (this.#onSettled === undefined) return;
+    const kept = this.#behindQueue ?? this.#pending;
+    for (const failure of failures) kept.push({ ...failure, outcome: 'failed' });
+  }
+
   dropped(item: T, weight: number, reason: DropReason): void {
     if (this.#onSettled === undefined) return;
-    const kept = this.#droppedBehindQueue ?? this.#pending;
+    const kept = this.#behindQueue ?? this.#pending;
     kept.push({ item, weight, outcome: 'dropped', reason });
     if (this.#pending.length >= MAX_REPORTED_AT_ONCE) this.#runInContext(() => this.deliver());
   }
 
-  /** There are so many outcomes that they are told in several turns of the event loop. */
+  /** There are so many outcomes that they are reported in several turns of the event loop. */
   isLong(count: number): boolean {
     return this.#onSettled !== undefined && count > MAX_REPORTED_AT_ONCE;
   }
 
   /**
-   * The queue has failed as a whole, and what waited before it is dropped: tells the items by the thousand, in as many turns of the event
-   * loop as it takes. What was in flight is told as it settles, for `committedPosition` counts it. Never rejects.
+   * The queue has failed as a whole, and what waited before it is dropped: reports the items by the thousand, in as many turns of the event
+   * loop as it takes. What was in flight is reported as it settles, because `committedPosition` counts it. Never rejects.
    */
   async failQueue({ items, weights }: WeighedItems<T>, waiting: readonly T[], error: Error): Promise<void> {
     if (this.#onSettled === undefined) return;
-    this.#droppedBehindQueue = [];
+    this.#behindQueue = [];
     // Not from within the call that has ended the sink.
     await Promise.resolve();
     await this.#reportInTurns(items.length, (start, end) => {
@@ -79,12 +86,12 @@ export class SettlementLog<T> {
     await this.#reportInTurns(waiting.length, (start, end) =>
       waiting.slice(start, end).map((item) => ({ item, weight: 1, outcome: 'dropped', reason: 'aborted' })),
     );
-    this.#pending = this.#pending.concat(this.#droppedBehindQueue);
-    this.#droppedBehindQueue = undefined;
+    this.#pending = this.#pending.concat(this.#behindQueue);
+    this.#behindQueue = undefined;
     this.deliver();
   }
 
-  /** Tells failures by the thousand, after `before`, in as many turns of the event loop as it takes. Never rejects. */
+  /** Reports failures by the thousand, after `before`, in as many turns of the event loop as it takes. Never rejects. */
   async failInTurns(failures: readonly FailedItem<T>[], before: Promise<void> | undefined): Promise<void> {
     await before;
     await this.#reportInTurns(failures.length, (start, end) =>

@@ -149,7 +149,7 @@ export class Settlements<T> {
 
   /** Items that are admitted after the sink has ended fail with its error. */
   failAdmitted(error: Error): void {
-    this.#log.failed(failuresOf(this.#failQueue(), error));
+    this.#log.failedLate(failuresOf(this.#failQueue(), error));
   }
 
   /** The sink ends: what is queued fails, what waits is dropped. Resolves when `onSettled` has been called with all of it. */

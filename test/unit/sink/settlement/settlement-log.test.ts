@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SettlementLog } from '../../../../src/sink/settlement/settlement-log.js';
-import type { Settlement } from '../../../../src/index.js';
+import { BackpressureController, type Settlement } from '../../../../src/index.js';
 
 describe('the settlement log', () => {
   it('tells outcomes in batches, in order, each once', () => {
@@ -52,3 +52,30 @@ describe('the settlement log', () => {
     expect(log.isEmpty).toBe(true);
   });
 });
+
+it.each([
+  ['sizeOf', {}],
+  ['shed', { strategy: 'drop_newest' }],
+] as const)(
+  'an item whose %s ends the sink is reported after those that are queued',
+  async (name, options) => {
+    const abort = new AbortController();
+    const items: number[] = [];
+    const endAtFour = (item: number) => {
+      if (item === 4) abort.abort();
+      return 1;
+    };
+    const decide =
+      name === 'sizeOf' ? { sizeOf: endAtFour } : { shed: (item: number) => endAtFour(item) === 0 };
+    const controller = new BackpressureController<number>(() => Promise.resolve(), {
+      ...options,
+      ...decide,
+      signal: abort.signal,
+      onSettled: (settlements) => void items.push(...settlements.map(({ item }) => item)),
+    });
+    for (const item of [1, 2, 3, 4]) controller.tryPush(item);
+    await controller.flush().catch(() => undefined);
+    expect(items).toEqual([1, 2, 3, 4]);
+    expect(controller.takeUnsettled()).toEqual([1, 2, 3, 4]);
+  },
+);
