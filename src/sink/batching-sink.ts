@@ -206,7 +206,7 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
    * same items if this stage made it.
    */
   abort(error: Error, waiting: T[]): Promise<void> {
-    if (this.#phase === 'aborted') this.#settlements.returnAllWaiting(waiting);
+    if (this.#phase === 'aborted') for (const item of waiting) this.returnToCaller(item);
     else this.#aborting = this.queue.context.runInAsyncScope(this.#abort, this, error, waiting);
     // Undefined only for a listener that aborts once more from within the first abort.
     return this.#aborting ?? Promise.resolve();

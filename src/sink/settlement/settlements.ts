@@ -141,12 +141,6 @@ export class Settlements<T> {
     this.#queue.dropWaiting(item, 'aborted');
   }
 
-  /** The same for items that wait when the sink has ended already. */
-  returnAllWaiting(items: T[]): void {
-    for (const item of items) this.#log.dropped(item, 1, 'aborted');
-    this.#countAllWaiting(items);
-  }
-
   /** Items that are admitted after the sink has ended fail with its error. */
   failAdmitted(error: Error): void {
     this.#log.failedLate(failuresOf(this.#failQueue(), error));
@@ -155,7 +149,14 @@ export class Settlements<T> {
   /** The sink ends: what is queued fails, what waits is dropped. Resolves when `onSettled` has been called with all of it. */
   abort(waiting: T[], error: Error): Promise<void> {
     const reported = this.#log.failQueue(this.#failQueue(), waiting, error);
-    this.#countAllWaiting(waiting);
+    if (waiting.length === 0) return reported;
+    this.#positions?.stopBefore(waiting[0]!);
+    this.#unsettled.addPart(Infinity, waiting);
+    this.#queue.countDropped(waiting.length, 'aborted');
+    if (this.#observer.observesDrops()) {
+      for (const item of waiting)
+        this.#queue.context.runInAsyncScope(() => this.#observer.onDrop(item, 'aborted'));
+    }
     return reported;
   }
 
@@ -167,16 +168,6 @@ export class Settlements<T> {
     const taken = queue.failQueued();
     this.#unsettled.addPart(first, taken.items);
     return taken;
-  }
-
-  #countAllWaiting(items: T[]): void {
-    if (items.length === 0) return;
-    this.#positions?.stopBefore(items[0]!);
-    this.#unsettled.addPart(Infinity, items);
-    this.#queue.countDropped(items.length, 'aborted');
-    if (!this.#observer.observesDrops()) return;
-    for (const item of items)
-      this.#queue.context.runInAsyncScope(() => this.#observer.onDrop(item, 'aborted'));
   }
 
   // ── reports ──
