@@ -29,7 +29,6 @@ export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   batchBytes: number;
   /** Most bytes of a batch by `sizeOf`, whatever its `sentShare` is. */
   batchHeldBytes: number;
-  sentShare: (() => number) | undefined;
   concurrency: number;
   adaptive: boolean;
   /** Where adaptive control starts. */

@@ -91,7 +91,7 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
     const share = scheduler.minIntervalShare(length);
     const taken = queue.takeBatch(length);
     const delivery = new Delivery(taken, reason, share, flush, settings, permits, this);
-    delivery.launch = scheduler.noteLaunch(taken, isFull, this.#deliveries.keys());
+    delivery.launch = scheduler.noteLaunch(taken, isFull, this.#deliveries);
     this.counters.launched[reason]++;
     beginSpan?.(delivery);
     permits.onLaunch(delivery.first);

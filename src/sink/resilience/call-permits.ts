@@ -109,11 +109,6 @@ export class CallPermits {
     return at === Infinity ? undefined : at;
   }
 
-  /** The last of the transport failures in a row. */
-  get lastError(): Error | undefined {
-    return this.#breaker?.phase.streak?.error;
-  }
-
   /** How long no call will begin. */
   get blockedForMs(): number {
     const at = this.nextProbeAt;
