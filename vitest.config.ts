@@ -19,8 +19,7 @@ export default defineConfig({
     // Any rejection or exception that no test awaited fails the run: the library promises that there are none.
     dangerouslyIgnoreUnhandledErrors: false,
     pool: 'forks',
-    // The sink checks its ledger's equations before every batch.
-    env: { SPILLWAY_ASSERT: '1' },
+    setupFiles: [fileURLToPath(new URL('./test/support/assert-ledger.ts', import.meta.url))],
     projects: [
       {
         extends: true,

@@ -1,10 +1,10 @@
 /** The counters behind the promise that every item is accounted for. */
 
-import assert from 'node:assert/strict';
 import { DROP_REASONS, type DropReason } from '../api/states.js';
+import { assert } from '../common/assert.js';
 
-/** Read once: a check that is off costs one comparison a batch. */
-const ASSERTS = process.env['SPILLWAY_ASSERT'] === '1';
+/** Set by the tests. Read once: a check that is off costs one comparison a batch. */
+const ASSERTS = Symbol.for('spillway.assert') in globalThis;
 const NO_DROPS = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
 
 /**
@@ -47,11 +47,12 @@ export class Ledger {
     return this.queuedBytes + this.inFlightBytes;
   }
 
-  /** Checks both equations, if `SPILLWAY_ASSERT` is set, as it is in the tests. To be called between two batches. */
+  /** Checks both equations, in the tests only. To be called between two batches. */
   assertBalanced(): void {
     if (!ASSERTS) return;
     const settling = this.queued + this.inFlight + this.flushed + this.failed;
-    assert.equal(this.offered, this.waiting + settling + this.dropped, 'offered items are not accounted for');
-    assert.equal(this.accepted, settling + this.drops.evicted, 'accepted items are not accounted for');
+    const { offered, accepted, waiting, dropped, drops } = this;
+    assert(offered === waiting + settling + dropped, 'offered items are not accounted for');
+    assert(accepted === settling + drops.evicted, 'accepted items are not accounted for');
   }
 }

@@ -12,7 +12,7 @@
  * come back before is found. The states and their names are those of Nygard, "Release It!" (2007).
  */
 
-import assert from 'node:assert/strict';
+import { assert } from '../../common/assert.js';
 import { LONGEST_DELAY_MS } from '../../common/clock.js';
 import type { BreakerState } from '../../api/flush-function.js';
 import { retryAfterOf } from './backoff.js';
