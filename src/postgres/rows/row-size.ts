@@ -111,11 +111,17 @@ export class RowSizes {
     const scanned = this.#held(row, true) ?? plain;
     this.#wideness += (scanned / Math.max(1, plain) - this.#wideness) * WEIGHT;
     const bytes = QUEUED_BYTES + scanned;
-    if (this.#share === undefined) {
-      this.#likely.counted += bytes;
-      this.#likely.sent += likelySentBytes(row as object);
-    }
+    if (this.#share === undefined) this.#expectShare(row as object, bytes);
     return bytes;
+  }
+
+  #expectShare(row: object, bytes: number): void {
+    try {
+      this.#likely.sent += likelySentBytes(row);
+      this.#likely.counted += bytes;
+    } catch {
+      // It could be read before. That it cannot be read now is reported when the row is written.
+    }
   }
 
   #likelyShare(): number {

@@ -54,6 +54,20 @@ test('a row that cannot be read counts as the others, and throws nothing', async
   expect(sizes.sizeOf.sentShare!()).toBeGreaterThan(0);
 });
 
+test('a row that cannot be read a second time throws nothing', () => {
+  for (let readable = 0; readable < 6; readable += 1) {
+    let looks = 0;
+    const row = {
+      get a(): string {
+        looks += 1;
+        if (looks > readable) throw new Error('no more');
+        return 'x';
+      },
+    };
+    expect(new RowSizes().sizeOf(row)).toBeGreaterThan(0);
+  }
+});
+
 test('rows that become much wider count as such from the first one that is measured', () => {
   const sizes = new RowSizes();
   const small = total(sizes, many(narrow));
