@@ -167,6 +167,16 @@ function stillOpen(table: string): CopyError {
   );
 }
 
+/** A batch of an import whose COMMIT was not answered. */
+interface UncertainBatch {
+  /** Rows that it left out, by their places among the items that it was to write. */
+  readonly leftOut: RowFailures;
+  /** The places of these items in the whole batch. */
+  readonly places: readonly number[];
+}
+
+const NOTHING_LEFT_OUT: UncertainBatch = { leftOut: NO_FAILURES, places: [] };
+
 class ImportCheckpoints<T> extends BatchCheckpoints<T> {
   readonly isExactlyOnce = true;
   readonly #positionOf: (item: T) => Position;
@@ -176,8 +186,8 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
   #opening: Promise<ImportLog> | undefined;
   /** The last position of the batches that have begun. */
   #reached: Position | undefined;
-  /** Batches whose COMMIT was not answered, by their first positions, with what they had left out. */
-  readonly #uncertain = new Map<Position, RowFailures>();
+  /** By the first positions of whole batches, including items that were not to be written. */
+  readonly #uncertain = new Map<Position, UncertainBatch>();
 
   constructor(
     positionOf: (item: T) => Position,
@@ -216,7 +226,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
       failures: NO_FAILURES,
       indexOf: (row) => row,
       checkpoint: (client) => log.writeCheckpoint(client, first, last, rows),
-      ...this.#ending(log, first, last, () => NO_FAILURES),
+      ...this.#ending(log, first, { first, last }, () => NOTHING_LEFT_OUT),
     };
   }
 
@@ -231,27 +241,24 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
       positions.push(toPosition(this.#positionOf(items[place]!)));
       checkOrder(positions, layout.table);
     });
-    const first = positions[0]!;
-    const earlier = this.#uncertain.get(first);
-    if (earlier !== undefined) {
-      await log.refresh(signal);
-      if (!log.has(first)) this.#uncertain.delete(first);
-    }
+    const key = positions[0]!;
+    const earlier = this.#uncertain.get(key);
+    if (earlier !== undefined) await log.refresh(signal);
     const places: number[] = [];
     await forEachInTurns(positions.length, (place) => {
       if (!log.has(positions[place]!)) places.push(place);
     });
     if (places.length === 0) {
-      this.#uncertain.delete(first);
-      return this.#batch(log, [], [], places, earlier ?? NO_FAILURES);
+      this.#uncertain.delete(key);
+      return this.#batch(log, key, [], [], earlier ?? NOTHING_LEFT_OUT);
     }
     const isWhole = places.length === items.length;
     return this.#batch(
       log,
+      key,
       isWhole ? items : places.map((place) => items[place]!),
       isWhole ? positions : places.map((place) => positions[place]!),
-      places,
-      NO_FAILURES,
+      { leftOut: NO_FAILURES, places },
     );
   }
 
@@ -268,10 +275,10 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
 
   #batch(
     log: ImportLog,
+    key: Position,
     items: readonly T[],
     positions: readonly Position[],
-    places: readonly number[],
-    failures: RowFailures,
+    { leftOut: failures, places }: UncertainBatch,
   ): CheckpointedBatch<T> {
     const first = positions[0]!;
     const last = positions.at(-1)!;
@@ -279,7 +286,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
     return {
       items,
       failures,
-      indexOf: (row) => (items.length === 0 ? row : places[row]!),
+      indexOf: (row) => places[row]!,
       checkpoint: (client, found) => {
         leftOut = found;
         const rejects = [...found].map(([row, error]) => ({
@@ -288,30 +295,31 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
         }));
         return log.writeCheckpoint(client, first, last, items.length - found.size, rejects);
       },
-      ...this.#ending(log, first, last, () => leftOut),
+      ...this.#ending(log, key, { first, last }, () => ({ leftOut, places })),
     };
   }
 
-  /** @param leftOut returns the rows that the last attempt has left out */
+  /** @param uncertain returns the batch as the last attempt was to write it */
   #ending(
     log: ImportLog,
-    first: Position,
-    last: Position,
-    leftOut: () => RowFailures,
+    key: Position,
+    { first, last }: Pick<WrittenRange, 'first' | 'last'>,
+    uncertain: () => UncertainBatch,
   ): Pick<CheckpointedBatch<T>, 'onCommitted' | 'onFailure'> {
     return {
       onCommitted: () => {
-        this.#uncertain.delete(first);
+        this.#uncertain.delete(key);
         log.confirm(first, last);
       },
       onFailure: async (stage, cause, signal) => {
         if (stage === 'checkpoint' && cause instanceof AlreadyCommitted) {
           await log.refresh(signal);
-          const leftOutThen = this.#uncertain.get(first) ?? NO_FAILURES;
-          this.#uncertain.delete(first);
-          return leftOutThen;
+          // It had the same items: a commit of other batches changes nothing of that.
+          const earlier = this.#uncertain.get(key) ?? NOTHING_LEFT_OUT;
+          this.#uncertain.delete(key);
+          return earlier.leftOut;
         }
-        if (stage === 'commit') this.#uncertain.set(first, leftOut());
+        if (stage === 'commit') this.#uncertain.set(key, uncertain());
         return undefined;
       },
     };

@@ -203,6 +203,35 @@ describe('copyInto with keys of the client, and without an import', () => {
   });
 });
 
+describe('copyInto with an import', () => {
+  test.each([[[3]], [[1]], [[1, 2, 5]]])(
+    'reports the row at fault if the answer to COMMIT is lost, and the rows %j of the batch were written before',
+    async (before) => {
+      const table = await database.table('id int CHECK (id <> 4)');
+      const options = { table, importId: table, positionOf: ({ id }: Row) => id };
+      const context = { ...flushContext(), takesFailures: true };
+      const direct = new pg.Pool({ connectionString: database.url, max: 2 });
+      pools.push(direct);
+      const earlier = copyInto<Row>(direct, options);
+      for (const id of before) await earlier([{ id }], context);
+      const copy = copyInto<Row>(poolVia(), options);
+      // Opens the import, whose own COMMIT comes first.
+      await copy([{ id: 0 }], context);
+      loseAnswer();
+      const batch = rows(7).slice(1);
+      await expect(copy(batch, context)).rejects.toMatchObject({ ambiguous: true });
+      const result = await copy(batch, { ...context, attempt: 2 });
+      const [error] = result!.errors;
+      expect(error).toMatchObject({
+        index: batch.findIndex(({ id }) => id === 4),
+        cause: { sqlState: '23514' },
+      });
+      expect(result!.errors).toHaveLength(1);
+      expect(await stored(table)).toBe(6);
+    },
+  );
+});
+
 async function waitFor<T>(query: () => Promise<T[]>): Promise<T[]> {
   for (const deadline = Date.now() + 15_000; Date.now() < deadline;) {
     const found = await query();
