@@ -3,7 +3,7 @@
  * transaction, so that rows and checkpoint are committed together. A later run of the same source leaves out what has a checkpoint.
  */
 
-import type { Position } from '../../common/position.js';
+import { describeOutOfOrder, type Position } from '../../common/position.js';
 import { expectOtherStatements } from '../protocol/own-query.js';
 import { LARGE_ANSWER } from '../protocol/protocol-guard.js';
 import { CopyError } from '../errors/copy-error.js';
@@ -157,6 +157,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     rows: number,
     rejects: readonly ImportReject[] = [],
   ): Promise<void> {
+    if (last < first) throw new CopyError(describeOutOfOrder(last, first, false), { failureClass: 'setup' });
     // A text within JSON: PostgreSQL's functions of JSON stumble over an escaped U+0000, and so never see one.
     const entries = rejects.map(
       ({ position, reject }) => `[${toPosition(position)},${JSON.stringify(asciiJson(reject ?? null))}]`,
