@@ -11,13 +11,12 @@ import { AlreadyCommitted, describeImportFailure, SourceChanged, takenOver } fro
 import { showImportId } from './import-id.js';
 import { PositionRanges, toPosition } from './import-positions.js';
 import { asciiJson, sourceDifferences } from './import-source.js';
+import { importStatements, type ImportStatements } from './import-statements.js';
 import {
   checkTables,
   ensureTables,
-  importStatements,
   isMadeMeanwhile,
   isDuplicateCheckpoint,
-  type ImportStatements,
   type LoadedTable,
 } from './import-tables.js';
 import { inTransaction } from './import-transaction.js';

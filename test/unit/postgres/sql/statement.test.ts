@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { importStatements } from '../../../../src/postgres/imports/import-tables.js';
+import { importStatements } from '../../../../src/postgres/imports/import-statements.js';
 import { lockAndInspectTables } from '../../../../src/postgres/imports/bookkeeping-facts.js';
 import { qualifiedType } from '../../../../src/postgres/sql/table-statements.js';
 import * as tableStatements from '../../../../src/postgres/sql/table-statements.js';
