@@ -162,10 +162,10 @@ export class Instants {
     if (isHeld && load + waiting === 0) return this.#dueNow("'drain' for an empty buffer");
     this.#dueAt(this.#breaker.deadline(metrics) - this.#options.lateMs, now, 'a change of the breaker');
     if (!this.#breaker.mayLaunch) return;
-    if (this.#surface.isStopped || bufferSize === 0 || book.flightsUnderWay >= currentConcurrency) return;
+    if (this.#surface.isStopped || bufferSize === 0 || book.batchesInFlight >= currentConcurrency) return;
     if (metrics.state === 'draining') return this.#dueNow('a batch while draining');
     if (this.#breaker.state === 'half_open') return this.#dueNow('the probe');
-    if (book.flightsUnderWay === 0 && book.oldestOpen < this.flushMark)
+    if (book.batchesInFlight === 0 && book.oldestOpen < this.flushMark)
       return this.#dueNow('a batch for flush()');
     const admittedAt = this.#admissions[0]!.at;
     this.#dueAt(admittedAt + currentFlushIntervalMs, now, `a batch whose oldest item came at ${admittedAt}`);

@@ -4,7 +4,7 @@ import type { Item } from './item.js';
 import type { Journal } from './journal.js';
 
 /** A batch on its way, as the destination sees it. */
-interface Flight {
+interface BatchInFlight {
   startedAt: number;
   attempt: number;
   /** Items that have not settled. */
@@ -45,7 +45,7 @@ export class ItemBook implements DestinationObserver<Item> {
   #unheard = 0;
   readonly #journal: Journal;
   readonly #options: BookOptions;
-  readonly #flights = new Map<number, Flight>();
+  readonly #batches = new Map<number, BatchInFlight>();
   /** From the oldest open item on, in the order in which they were offered. */
   #items: Item[] = [];
   #head = 0;
@@ -61,8 +61,8 @@ export class ItemBook implements DestinationObserver<Item> {
     return this.settled.flushed + this.settled.failed + this.settled.dropped;
   }
 
-  get flightsUnderWay(): number {
-    return this.#flights.size;
+  get batchesInFlight(): number {
+    return this.#batches.size;
   }
 
   /** The number of the oldest item that has not settled; the next one's where none is open. */
@@ -114,32 +114,29 @@ export class ItemBook implements DestinationObserver<Item> {
   #begin(call: DestinationCall<Item>): void {
     const { items, context, number } = call;
     for (const item of items) {
-      this.#check(item.flight === -1, () => `item ${item.id} begins a second time`);
+      this.#check(item.batch === -1, () => `item ${item.id} begins a second time`);
       this.#check(item.id > this.lastBegun, () => `item ${item.id} begins after item ${this.lastBegun}`);
-      item.flight = number;
+      item.batch = number;
       this.lastBegun = item.id;
     }
     this.represented += context.represents;
-    this.#flights.set(number, { startedAt: call.at, attempt: 1, open: items.length, lastCall: call });
+    this.#batches.set(number, { startedAt: call.at, attempt: 1, open: items.length, lastCall: call });
     this.#check(
-      this.#flights.size <= this.#options.concurrency,
-      () => `${this.#flights.size} batches under way at concurrency ${this.#options.concurrency}`,
+      this.#batches.size <= this.#options.concurrency,
+      () => `${this.#batches.size} batches under way at concurrency ${this.#options.concurrency}`,
     );
   }
 
   #repeat(call: DestinationCall<Item>): void {
     const { items, context } = call;
-    const flight = this.#flights.get(items[0]!.flight);
-    if (flight === undefined) return this.#journal.violated(`a retry of nothing: ${describeCall(call)}`);
+    const batch = this.#batches.get(items[0]!.batch);
+    if (batch === undefined) return this.#journal.violated(`a retry of nothing: ${describeCall(call)}`);
     const { attempts, abortGraceMs, earlyMs, afterTimeout } = this.#options;
-    const last = flight.lastCall;
-    this.#checkPause(flight, call);
-    flight.attempt++;
-    flight.lastCall = call;
-    this.#check(
-      context.attempt === flight.attempt,
-      () => `attempt ${context.attempt}, not ${flight.attempt}`,
-    );
+    const last = batch.lastCall;
+    this.#checkPause(batch, call);
+    batch.attempt++;
+    batch.lastCall = call;
+    this.#check(context.attempt === batch.attempt, () => `attempt ${context.attempt}, not ${batch.attempt}`);
     this.#check(
       context.attempt <= (this.#options.hasBreaker && attempts > 1 ? Infinity : attempts),
       () => `attempt ${context.attempt} of ${attempts}`,
@@ -148,12 +145,9 @@ export class ItemBook implements DestinationObserver<Item> {
     this.#check(last.answeredAt < Infinity || wasGivenUp, () => 'a retry beside the call that it repeats');
     // The call that was given up may still store them.
     if (last.answeredAt === Infinity) for (const item of items) item.wasUncertain = true;
-    this.#check(
-      items.length === flight.open,
-      () => `a retry of ${items.length}, but ${flight.open} are open`,
-    );
+    this.#check(items.length === batch.open, () => `a retry of ${items.length}, but ${batch.open} are open`);
     for (const [index, item] of items.entries()) {
-      this.#check(item.flight === items[0]!.flight, () => `item ${item.id} changes its batch`);
+      this.#check(item.batch === items[0]!.batch, () => `item ${item.id} changes its batch`);
       this.#check(
         index === 0 || item.id > items[index - 1]!.id,
         () => `item ${item.id} retried out of order`,
@@ -162,7 +156,7 @@ export class ItemBook implements DestinationObserver<Item> {
   }
 
   /** Without a breaker a batch's calls keep their distance, and come to an end. */
-  #checkPause({ startedAt, lastCall }: Flight, { at }: DestinationCall<Item>): void {
+  #checkPause({ startedAt, lastCall }: BatchInFlight, { at }: DestinationCall<Item>): void {
     const { hasBreaker, maxElapsedMs, earlyMs } = this.#options;
     if (hasBreaker) return;
     const { fate, answeredAt } = lastCall;
@@ -211,7 +205,7 @@ export class ItemBook implements DestinationObserver<Item> {
       if (outcome === 'dropped') this.#checkDropped(item, settlement.reason);
       else this.#checkAnswer(item);
       this.#checkKept(item);
-      this.#leaveFlight(item);
+      this.#leaveBatch(item);
     }
   }
 
@@ -254,7 +248,7 @@ export class ItemBook implements DestinationObserver<Item> {
   }
 
   #checkDropped(item: Item, reason: DropReason): void {
-    this.#check(item.flight === -1, () => `item ${item.id} dropped (${reason}) after it was called`);
+    this.#check(item.batch === -1, () => `item ${item.id} dropped (${reason}) after it was called`);
     this.#check(
       item.answer !== true || reason === 'evicted',
       () => `item ${item.id} was admitted, then dropped (${reason})`,
@@ -278,9 +272,9 @@ export class ItemBook implements DestinationObserver<Item> {
     );
   }
 
-  #leaveFlight(item: Item): void {
-    const flight = this.#flights.get(item.flight);
-    if (flight !== undefined && --flight.open === 0) this.#flights.delete(item.flight);
+  #leaveBatch(item: Item): void {
+    const batch = this.#batches.get(item.batch);
+    if (batch !== undefined && --batch.open === 0) this.#batches.delete(item.batch);
   }
 
   #check(holds: boolean, tell: () => string): void {

@@ -9,7 +9,7 @@ export interface Item {
   outcome: 'open' | 'flushed' | 'failed' | 'dropped';
   isAmbiguous: boolean;
   /** The batch that it is a part of; -1 before. */
-  flight: number;
+  batch: number;
   weight: number;
   /** How often the destination has stored it. */
   kept: number;
@@ -30,7 +30,7 @@ export function createItem(id: number, size: number, isLow: boolean, isChunk: bo
     answer: undefined,
     outcome: 'open',
     isAmbiguous: false,
-    flight: -1,
+    batch: -1,
     weight: 0,
     kept: 0,
     wasUncertain: false,
