@@ -4,11 +4,11 @@ import type { FailedItem } from '../api/options.js';
 import type { BreakerState } from '../api/flush-function.js';
 import type { BackpressureState, DropReason } from '../api/states.js';
 
-/** What the sink tells the stream or controller around it, which passes it on to the user's listeners. */
+/** What the sink reports to the stream or controller around it, which passes it on to the user's listeners. */
 export interface SinkObserver<T> {
   onState(state: BackpressureState, previous: BackpressureState): void;
   onDrop(item: T, reason: DropReason): void;
-  /** Whether anybody listens to drops: to tell nobody of each costs more than the drop. */
+  /** Whether anybody listens to drops: a report of each that nobody reads costs more than the drop. */
   observesDrops(): boolean;
   onFlush(report: FlushReport): void;
   onRetry(retry: RetryReport): void;

@@ -1,5 +1,5 @@
 /**
- * What latency is to be expected: a fixed part, and one that grows with the load (what is in flight), as far as flushes have told. Pure: it
+ * What latency is to be expected: a fixed part, and one that grows with the load (what is in flight), as far as flushes have shown. Pure: it
  * knows neither items nor clock.
  */
 
@@ -9,7 +9,7 @@ const CALM = 0.1;
 /** Latency so far from all that can be explained (as a logarithm, and as a multiple of the mean deviation): the destination has changed. */
 const SURPRISE = 0.2;
 const SURPRISING_DEVIATIONS = 3;
-/** Loads that differ by less, relative to the load, tell nothing of the fixed part; nor do those that differ less than latency by chance. */
+/** Loads that differ by less, relative to the load, say nothing about the fixed part; nor do those that differ less than latency by chance. */
 const LEAST_SPREAD = 0.1;
 const SPREAD_DEVIATIONS = 2;
 const MOST_FIXED_SHARE = 0.97;

@@ -46,7 +46,7 @@ interface Axis {
   wait: number;
 }
 
-/** A full batch that has been answered, launched when every slot was busy. */
+/** A full batch whose call has returned, and that was launched when every slot was busy. */
 export interface Answered {
   load: number;
   /** Throughput as it was. */
@@ -74,7 +74,7 @@ interface Means extends Answered {
 const NOTHING: Readonly<Means> = { count: 0, load: 0, rate: 0, score: 0 };
 
 export class ThroughputSearch {
-  /** Grows with each change of the setting: a flush that was launched under another one tells nothing of this one. */
+  /** Grows with each change of the setting: a flush that was launched under another one says nothing about this one. */
   setting = 0;
   slots: number;
   /** The load that is not to be exceeded; Infinity where no overload has been found. */

@@ -248,7 +248,7 @@ export class Delivery<T> {
   /** Makes the failures: in several turns of the event loop if they are many. */
   async #failuresAt(places: number[]): Promise<FailedItem<T>[]> {
     if (places.length < LARGE_BATCH) return places.map((place) => this.#batch.failureAt(place));
-    // In a turn of its own: an abort ends all batches at once.
+    // Each batch in a turn of its own: an abort ends all of them in the same one.
     await turnBudget.nextTurn();
     const failures: FailedItem<T>[] = [];
     await forEachInTurns(places.length, (index) => failures.push(this.#batch.failureAt(places[index]!)));

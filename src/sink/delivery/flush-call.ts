@@ -10,17 +10,17 @@ export type CallOutcome =
   | { kind: 'answered'; answer: unknown; latencyMs: number }
   /** `interrupted`: its signal had fired before. */
   | { kind: 'rejected'; error: Error; interrupted: boolean; latencyMs: number }
-  /** Its signal fired, and it did not answer within the grace. `error` is the signal's reason. */
+  /** Its signal fired, and it did not settle within the grace. `error` is the signal's reason. */
   | { kind: 'abandoned'; error: Error; latencyMs: number };
 
 export interface FlushCall {
   /** Never rejects. */
   outcome: Promise<CallOutcome>;
-  /** Fires the call's signal; from here on it has `abortGraceMs` to answer. */
+  /** Fires the call's signal; from here on it has `abortGraceMs` to settle. */
   interrupt: (error: Error) => void;
 }
 
-/** What the batch tells of the call. */
+/** What the batch knows of the call. */
 export interface CallContext {
   attempt: number;
   reason: FlushReason;
@@ -28,7 +28,7 @@ export interface CallContext {
   weights: Float64Array | undefined;
 }
 
-/** Calls the flush function once, with a limit on its time. An answer after the call was abandoned only goes to `onLateResult`. */
+/** Calls the flush function once, with a limit on its time. An outcome after the call was abandoned only goes to `onLateResult`. */
 export function startFlushCall<T>(
   flush: FlushFunction<T>,
   items: T[],

@@ -21,7 +21,7 @@ export type InterpretedResult =
       named: ReadonlyMap<number, NamedFailure>;
       /** How many more failed, which ones is not known. */
       unnamed: number;
-      /** What is told of them. */
+      /** Why they failed. */
       unnamedError: Error | undefined;
     }
   | { kind: 'invalid'; error: BackpressureError };

@@ -8,7 +8,7 @@ import { ItemError } from '../../api/errors.js';
  * The delay before the next call after `attempt` calls: "full jitter", `random() × min(cap, base × 2ⁿ)`, which spreads clients that failed
  * together better than a jitter around the exponential (Brooker, "Exponential Backoff And Jitter", 2015).
  *
- * Where the error told its own delay (`retryAfterMs`), that is the base, and nothing is called before it has passed.
+ * If the error asks for a delay (`retryAfterMs`), that is the base, and nothing is called before it has passed.
  */
 export function retryDelay(
   attempt: number,
@@ -23,7 +23,7 @@ export function retryDelay(
   return Math.min(LONGEST_DELAY_MS, (retryAfterMs ?? 0) + jitterMs);
 }
 
-/** The delay that an error tells, or the cause of an `ItemError`: a number of milliseconds of at least 0. What is none is ignored. */
+/** The delay that an error asks for, or the cause of an `ItemError`, in milliseconds of at least 0. Anything else is ignored. */
 export function retryAfterOf(error: unknown): number | undefined {
   const own = fieldOf(error, 'retryAfterMs');
   if (typeof own === 'number' && own >= 0) return own;
@@ -32,7 +32,7 @@ export function retryAfterOf(error: unknown): number | undefined {
   return typeof ofCause === 'number' && ofCause >= 0 ? ofCause : undefined;
 }
 
-/** The longest of the delays that these errors tell: nothing is called before its time. */
+/** The longest of the delays that these errors ask for. */
 export function longestRetryAfter(errors: Iterable<Error>): number | undefined {
   let longest: number | undefined;
   for (const error of errors) {

@@ -53,7 +53,7 @@ export class CallPermits {
   readonly #host: CallPermitsHost;
   readonly #breaker: Breaker | undefined;
   readonly #parked = new Set<ParkedDelivery>();
-  /** The numbers of deliveries that have been let go, and whose calls are about to begin: no batch is to go before them. */
+  /** Deliveries that have been resumed, and whose calls are about to begin: no batch is to be launched before them. */
   readonly #released = new Set<number>();
   readonly #alarm: Alarm;
   /** How long a call may take, with its grace. */
@@ -121,7 +121,7 @@ export class CallPermits {
   }
 
   /**
-   * Whether a delivery that has been let go, or whose own delay is over, may still have its call: in between the breaker may have opened
+   * Whether a delivery that has been resumed, or whose own delay is over, may still have its call: in between the breaker may have opened
    * again.
    */
   mayCall(delivery: number): boolean {
@@ -143,7 +143,7 @@ export class CallPermits {
     if (this.#released.delete(delivery) && this.#released.size === 0) this.#host.onMayLaunch();
   }
 
-  /** The destination has answered, whatever it said. */
+  /** The destination has responded, even if it refused the items. */
   onResponse(): void {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended || breaker.isHealthy) return;
@@ -157,7 +157,7 @@ export class CallPermits {
     this.#host.onMayLaunch();
   }
 
-  /** A call that began at `startedAt` has failed without an answer. */
+  /** A call that began at `startedAt` has failed without a response. */
   onTransportFailure(delivery: number, error: Error, startedAt: number): void {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended) return;
@@ -208,7 +208,7 @@ export class CallPermits {
     return Math.max(outageEndsAt, isProbing ? this.#probedAt : 0) + this.#callLimitMs;
   }
 
-  /** The sink is stopped: a probe that was let go, and has not begun, waits for the next start. */
+  /** The sink is stopped: a probe that was released, and has not begun, waits for the next start. */
   halt(): void {
     if (!this.isTripped || this.#released.size === 0) return;
     this.#released.clear();

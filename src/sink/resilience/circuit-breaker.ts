@@ -1,10 +1,10 @@
 /**
- * The circuit breaker: whether the destination may be called. A state machine without clock or timer: it is told what time it is.
+ * The circuit breaker: whether the destination may be called. A state machine without clock or timer: each call brings the time.
  *
  * ```
  * closed ──(so many failures in a row)──> open ──(its delay is over, or the outage's limit)──> half_open
  *    ^                                     ^                                                      │
- *    ├────────────(any answer)─────────────┼──────────────(the probe is answered)─────────────────┤
+ *    ├────────────(any response)───────────┼──────────────(the probe has a response)──────────────┤
  *                                          └──────────────(the probe fails)───────────────────────┘
  * ```
  *
@@ -32,7 +32,7 @@ export interface FailureStreak {
   since: number;
   /** The last of them. */
   error: Error;
-  /** The latest time before which, by what the errors told (`retryAfterMs`), there is no use in another call. */
+  /** The latest time before which, by what the errors ask for (`retryAfterMs`), there is no use in another call. */
   notBefore: number;
 }
 
@@ -116,13 +116,13 @@ export class Breaker {
     return phase.kind === 'open' ? Math.min(phase.until, this.outageEndsAt) : Infinity;
   }
 
-  /** The destination has answered a call, whatever it said. */
+  /** The destination has responded to a call, even if it refused the items. */
   onResponse(): void {
     if (this.#phase.kind === 'closed') this.#phase = { kind: 'closed', streak: undefined };
     else this.#enter({ kind: 'closed', streak: undefined });
   }
 
-  /** A call of the delivery with this number, begun at `startedAt`, has failed without an answer. */
+  /** A call of the delivery with this number, begun at `startedAt`, has failed without a response. */
   onTransportFailure(delivery: number, error: Error, startedAt: number, now: number): void {
     const endedAt = this.outageEndsAt;
     const phase = this.#phase;
@@ -140,7 +140,7 @@ export class Breaker {
     } else if (phase.kind === 'half_open' && phase.probe === delivery) {
       this.#open(streak, phase.openings + 1, startedAt, now);
     } else if (phase.kind === 'open') {
-      // A call that began before: it tells nothing new, but perhaps how long this will take.
+      // A call that began before: all that it may add is how long this will take.
       this.#phase = { ...phase, streak, until: Math.max(phase.until, streak.notBefore) };
     } else {
       this.#phase = { ...phase, streak };

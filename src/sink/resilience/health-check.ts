@@ -5,7 +5,7 @@ import { Deadline } from '../../common/deadline.js';
 import { fieldOf, toError } from '../../common/thrown.js';
 import type { BreakerProbe } from '../../api/options.js';
 
-/** One that is not answered by then has failed. */
+/** A probe without a response by then has failed. */
 const PROBE_LIMIT_MS = 2_000;
 
 export class HealthCheck {

@@ -2,12 +2,12 @@
  * How much of a flush's latency is fixed, whatever the batch holds (round trip, parsing, commit), by the last flushes. Pure.
  *
  * A line through them, `latency = fixed + perItem × items`, by least squares of the relative error (weights of 1 / latency²), both parts at
- * least 0. Batches of one size tell nothing of the fixed part: it is taken for 0 then, so that smaller batches are tried, which tell.
+ * least 0. Batches of one size say nothing about the fixed part: it is taken for 0 then, so that smaller batches are tried, which show it.
  */
 
 /** So many flushes are looked at. */
 const WINDOW = 8;
-/** Sizes that differ by less tell nothing. */
+/** Sizes that differ by less say nothing. */
 const LEAST_SPREAD = 1.2;
 /** What no line between a constant and one without a fixed part explains, as a logarithm: the destination has changed. */
 const CHANGED_LOG_RATIO = Math.log(1.5);

@@ -58,7 +58,7 @@ export class FlushPace {
     if (!transportFailure || latencyMs > SLOW_FACTOR * targetLatencyMs) {
       const flush = { latencyMs: scaledMs, minIntervalShare, steady: this.#steady };
       this.#intervalMs = nextFlushInterval(this.#intervalMs, flush, this.#bounds);
-      // Adaptive control makes batches that just keep the target: that they do tells nothing.
+      // Adaptive control makes batches that just keep the target: that they do says nothing.
       this.#steady = !adaptive && isSteady(scaledMs, targetLatencyMs) ? this.#steady + 1 : 0;
     }
     const spacing = spacingAfter(latencyMs, scaledMs, transportFailure, this.#intervalMs, targetLatencyMs);

@@ -177,7 +177,7 @@ export class FlushWaiters {
       rejected.push(waiter);
     for (const waiter of rejected) this.#remove(waiter);
     for (const { promise, reject } of rejected) {
-      // The failure is told by the stream's error or the next call, too. To say so only now spares each caller a second promise.
+      // The stream's error or the next call reports the failure, too. To mark it only now spares each caller a second promise.
       if (promise !== undefined) void handled(promise);
       reject(error);
     }

@@ -19,11 +19,11 @@ interface SettlementObserver<T> {
 /**
  * Every item of a sink leaves it by one of these methods, once:
  *
- *     in flight ──> flushed | failed | returned
- *     queued ─────> dropped (evicted) | failQueued, if the sink has ended
- *     waiting ────> dropped           | returnWaiting, if the sink has ended
+ *     in flight ──> flushed | failed    | returned, if no handler took it
+ *     queued ─────> dropped (evicted)   | abort, or failAdmitted if it is admitted after that
+ *     waiting ────> dropped             | abort, or returnWaiting after that
  *
- * What is returned to the caller counts as failed (or dropped) and is kept for `takeUnsettled()`.
+ * What an abort ends, and what is returned, counts as failed (or dropped) and is kept for `takeUnsettled()`.
  */
 export class Settlements<T> {
   readonly #queue: AdmissionQueue<T>;
