@@ -46,8 +46,8 @@ export function escapeText(text: string): string {
   return text.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character]!);
 }
 
-/** @throws {ValueFault} where PostgreSQL could not store the text as it is */
-function checkText(text: string): void {
+/** @throws {ValueFault} if PostgreSQL could not store the text as it is */
+export function checkText(text: string): void {
   if (text.includes('\0'))
     throw new ValueFault('22021', 'holds the character U+0000, which PostgreSQL cannot store');
   // Encoded as it is, U+FFFD would be stored in its place, in silence.
@@ -166,23 +166,22 @@ export class ChunkWriter {
     }
   }
 
-  /** Byte by byte: `replace` would make a string of each character that it escapes. */
+  /** Byte by byte: `replace` would make a string of each character that it escapes. Room is there. */
   #writeEscapedBytes(text: string): void {
-    const from = Buffer.from(text);
     if (!NEEDS_CARE.test(text)) {
-      this.#reserve(from.length);
-      this.#length += from.copy(this.#bytes, this.#length);
+      this.#length += this.#bytes.write(text, this.#length);
       return;
     }
-    this.#reserve(from.length + countEscapes(text));
+    const from = Buffer.from(text);
     const bytes = this.#bytes;
-    let at = this.#length;
-    for (const byte of from) {
+    let to = this.#length;
+    for (let at = 0; at < from.length; at += 1) {
+      const byte = from[at]!;
       const letter = ESCAPE_LETTERS[byte]!;
-      if (letter !== 0) bytes[at++] = BACKSLASH;
-      bytes[at++] = letter === 0 ? byte : letter;
+      if (letter !== 0) bytes[to++] = BACKSLASH;
+      bytes[to++] = letter === 0 ? byte : letter;
     }
-    this.#length = at;
+    this.#length = to;
   }
 
   #writeEscaped(text: string): void {
