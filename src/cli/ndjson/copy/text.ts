@@ -23,6 +23,7 @@ import {
   ZERO,
 } from '../../../common/bytes.js';
 import { SLOW_PATH, startsWith } from './scans.js';
+import { codeUnit } from '../values/json-text.js';
 import type { CopyColumn } from './column.js';
 import { NestedCopy } from './nested.js';
 
@@ -230,19 +231,6 @@ function exponentEnd(source: Uint8Array, at: number): number {
 const ESCAPED = new Uint8Array(256);
 for (const [letter, character] of ['""', '\\\\', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
   ESCAPED[letter!.charCodeAt(0)] = character!.charCodeAt(0);
-}
-
-/** Returns the code unit of four hexadecimal digits, or a negative number. */
-function codeUnit(source: Uint8Array, at: number): number {
-  let code = 0;
-  for (let index = at; index < at + 4; index += 1) {
-    const byte = source[index]!;
-    const letter = byte | 0x20;
-    if (byte >= ZERO && byte <= NINE) code = 16 * code + byte - ZERO;
-    else if (letter >= 0x61 && letter <= 0x66) code = 16 * code + letter - 0x57;
-    else return -1;
-  }
-  return code;
 }
 
 /** Returns whether the column takes the integer in these digits. They have no leading zero. */

@@ -45,8 +45,6 @@ export class JsonScan {
   at = 0;
   /** The skipped text had no white space, and no escape that a writer of JSON would not make. */
   isCompact = true;
-  /** The skipped text had an escape. */
-  hasEscapes = false;
   /** Closing characters of the open arrays and objects, the innermost last. */
   readonly #closings: number[] = [];
 
@@ -93,10 +91,8 @@ export class JsonScan {
     for (;;) {
       const code = text.charCodeAt(at);
       if (code === QUOTE) break;
-      if (code === BACKSLASH) {
-        at = this.#escapeEnd(at);
-        this.hasEscapes = true;
-      } else if (code >= SPACE) at += 1;
+      if (code === BACKSLASH) at = this.#escapeEnd(at);
+      else if (code >= SPACE) at += 1;
       else this.#failAt(at);
     }
     this.at = at + 1;

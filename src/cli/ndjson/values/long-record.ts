@@ -5,7 +5,7 @@
 
 import { CLOSING_BRACE, COLON, COMMA, OPENING_BRACE, OPENING_BRACKET, QUOTE } from '../../../common/bytes.js';
 import { JsonScan } from './json-scan.js';
-import { TextBuilder } from './text-builder.js';
+import { compact, textOf } from './json-text.js';
 import { numberAsWritten } from './written-number.js';
 
 /** In characters. Shorter records can do no harm. */
@@ -31,6 +31,14 @@ export interface SelectedKeys {
   readonly mostOthers: number;
 }
 
+/** A value that has been skipped, and may be made later. */
+interface WrittenValue {
+  readonly start: number;
+  readonly end: number;
+  /** As of {@link JsonScan}. */
+  readonly isCompact: boolean;
+}
+
 const ALL_KEYS: SelectedKeys = { names: new Set(), mostOthers: Infinity };
 
 /**
@@ -41,7 +49,7 @@ const ALL_KEYS: SelectedKeys = { names: new Set(), mostOthers: Infinity };
 export function parseLongRecord(line: string, kept = ALL_KEYS): unknown {
   const scan = new JsonScan(line);
   scan.skipSpace();
-  const value = scan.next === OPENING_BRACE ? readMembers(scan, kept) : readValue(scan);
+  const value = scan.next === OPENING_BRACE ? readMembers(scan, kept) : valueOf(line, skipValue(scan));
   scan.skipSpace();
   if (scan.at < line.length) throw scan.fault();
   return value;
@@ -50,7 +58,9 @@ export function parseLongRecord(line: string, kept = ALL_KEYS): unknown {
 function readMembers(scan: JsonScan, { names, mostOthers }: SelectedKeys): unknown {
   // No prototype: a key may be `__proto__`.
   const record = Object.create(null) as Record<string, unknown>;
-  const others = new Set<string>();
+  /** Of equal keys, the last value counts: values are made at the end, so that the others cost nothing. */
+  const values = new Map<string, WrittenValue>();
+  let others = 0;
   scan.at += 1;
   scan.skipSpace();
   if (scan.next === CLOSING_BRACE) {
@@ -58,49 +68,50 @@ function readMembers(scan: JsonScan, { names, mostOthers }: SelectedKeys): unkno
     return record;
   }
   for (;;) {
-    const key = readString(scan);
+    const key = readKey(scan);
     scan.pass(COLON);
-    const isNamed = names.has(key);
-    if (!isNamed && others.size < mostOthers) others.add(key);
-    // Of equal keys, the last value counts.
-    if (isNamed || others.has(key)) record[key] = readValue(scan);
-    else scan.skipValue();
+    const isNew = !values.has(key);
+    const isOther = isNew && !names.has(key);
+    if (isOther) others += 1;
+    if (isOther && others > mostOthers) scan.skipValue();
+    else values.set(key, skipValue(scan));
     scan.skipSpace();
     const { next } = scan;
     if (next !== COMMA && next !== CLOSING_BRACE) throw scan.fault();
     scan.at += 1;
-    if (next === CLOSING_BRACE) return record;
+    if (next === CLOSING_BRACE) break;
     scan.skipSpace();
   }
+  for (const [key, value] of values) record[key] = valueOf(scan.text, value);
+  return record;
 }
-
-function readString(scan: JsonScan): string {
+function readKey(scan: JsonScan): string {
   const start = scan.at;
-  scan.hasEscapes = false;
   scan.skipString();
-  return stringOf(scan.text.slice(start, scan.at), scan.hasEscapes);
+  return textOf(scan.text.slice(start, scan.at));
 }
 
-function readValue(scan: JsonScan): unknown {
+function skipValue(scan: JsonScan): WrittenValue {
   const start = scan.at;
   scan.isCompact = true;
-  scan.hasEscapes = false;
   scan.skipValue();
-  return valueOf(scan.text.slice(start, scan.at), scan.hasEscapes, scan.isCompact);
+  return { start, end: scan.at, isCompact: scan.isCompact };
 }
 
-function stringOf(text: string, hasEscapes: boolean): string {
-  return hasEscapes ? (JSON.parse(text) as string) : text.slice(1, -1);
+function valueOf(text: string, { start, end, isCompact }: WrittenValue): unknown {
+  const value = text.slice(start, end);
+  // White space and spelling change no text.
+  return compactValue(isCompact || value.charCodeAt(0) === QUOTE ? value : compact(value));
 }
 
-/** @param text a value of JSON @param isCompact as JsonScan says it */
-function valueOf(text: string, hasEscapes: boolean, isCompact: boolean): unknown {
+/** Returns the value of a JSON text without white space, whose escapes are those of JSON's writer. */
+export function compactValue(text: string): unknown {
   switch (text.charCodeAt(0)) {
     case QUOTE:
-      return stringOf(text, hasEscapes);
+      return textOf(text);
     case OPENING_BRACE:
     case OPENING_BRACKET:
-      return new WrittenJson(isCompact ? text : compact(text));
+      return new WrittenJson(text);
     case 0x74:
       return true;
     case 0x66:
@@ -110,40 +121,4 @@ function valueOf(text: string, hasEscapes: boolean, isCompact: boolean): unknown
     default:
       return numberAsWritten(text);
   }
-}
-
-/** Reads the next element of an array without white space, whose escapes are those of JSON's writer. */
-export function readElement(scan: JsonScan): unknown {
-  const { at } = scan;
-  scan.hasEscapes = false;
-  scan.skipValue();
-  return valueOf(scan.text.slice(at, scan.at), scan.hasEscapes, true);
-}
-
-function passesCompactString(scan: JsonScan): boolean {
-  scan.isCompact = true;
-  scan.skipString();
-  return scan.isCompact;
-}
-
-/** Removes white space, and all escapes that JSON's writer would not make. */
-function compact(text: string): string {
-  const builder = new TextBuilder();
-  let from = 0;
-  const scan = new JsonScan(text);
-  while (scan.at < text.length) {
-    const { at, next } = scan;
-    if (next === QUOTE) {
-      if (passesCompactString(scan)) continue;
-      builder.append(text.slice(from, at));
-      builder.append(JSON.stringify(JSON.parse(text.slice(at, scan.at))));
-      from = scan.at;
-    } else if (next <= 0x20) {
-      builder.append(text.slice(from, at));
-      scan.skipSpace();
-      from = scan.at;
-    } else scan.at += 1;
-  }
-  builder.append(text.slice(from));
-  return builder.text;
 }

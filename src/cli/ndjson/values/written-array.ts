@@ -7,20 +7,17 @@ import {
   LETTER_N,
   MINUS,
   NINE,
+  OPENING_BRACE,
   OPENING_BRACKET,
   QUOTE,
   ZERO,
 } from '../../../common/bytes.js';
-import { arrayText } from '../../../postgres/encoding/text/array-text.js';
+import { quoteElement } from '../../../postgres/encoding/text/array-text.js';
 import { compileEncoder, type ColumnType } from '../../../postgres/encoding/text/text-encoders.js';
-import { JsonScan } from './json-scan.js';
-import { readElement, WrittenJson } from './long-record.js';
-import { TextBuilder } from './text-builder.js';
-
-/** Elements that become text together. */
-const SOME_ELEMENTS = 1024;
-/** Deeper arrays are not checked here: the server takes six dimensions and rejects the rest. */
-const DEEPEST = 32;
+import { jsonLiteral } from './json-literal.js';
+import { LiteralBytes } from './literal-bytes.js';
+import { compactValue } from './long-record.js';
+import { EXACT_CHARACTERS } from './written-number.js';
 
 export type ElementField = (value: unknown) => unknown;
 
@@ -36,7 +33,7 @@ export class WrittenArray {
 
   /** @throws {ValueFault} for an element that the type does not take */
   toPostgres(): string {
-    return this.#literal.of(this.text, 0);
+    return this.#literal.of(this.text);
   }
 }
 
@@ -44,10 +41,13 @@ export class WrittenArray {
 export class ArrayLiteral {
   readonly #toField: ElementField;
   readonly #element: ReturnType<typeof compileEncoder>;
-  readonly #delimiter: string;
+  /** The character between elements. */
+  readonly #delimiter: number;
   readonly #isJson: boolean;
   /** Integers of at most so many digits need no change; `Infinity`: no number does. */
   readonly #freeDigits: number;
+  /** Whether its numbers are integers: `1.0` is 1. */
+  readonly #isWhole: boolean;
   readonly #takesTexts: boolean;
 
   /** @param toField how an element is passed to the column @param isJson whether elements are JSON: an array among them may be a value */
@@ -58,16 +58,17 @@ export class ArrayLiteral {
   ) {
     this.#toField = toField;
     this.#element = compileEncoder(element);
-    this.#delimiter = delimiter;
+    this.#delimiter = delimiter.charCodeAt(0);
     this.#isJson = isJson;
     const isPlain = element.kind === 'scalar' && !isJson && delimiter === ',';
     this.#takesTexts = isPlain;
     this.#freeDigits = isPlain ? (FREE_DIGITS.get(element.name) ?? 0) : 0;
+    this.#isWhole = this.#freeDigits > 0 && this.#freeDigits < Infinity;
   }
 
-  of(text: string, depth: number): string {
-    if (depth > DEEPEST) return bracesFor(text);
-    return this.#isLiteral(text) ? bracesFor(text) : this.#written(text, depth);
+  of(text: string): string {
+    if (this.#isLiteral(text)) return bracesFor(text);
+    return this.#isJson ? jsonLiteral(text, this.#delimiter) : this.#written(text);
   }
 
   /** Returns whether only the brackets differ from the literal. */
@@ -91,95 +92,36 @@ export class ArrayLiteral {
     return true;
   }
 
-  #written(text: string, depth: number): string {
-    const areDimensions = !this.#isJson || isOfArrays(text);
-    if (this.#isJson && !areDimensions) return this.#jsonValues(text);
-    const builder = new TextBuilder();
-    let divider = '{';
-    let values: unknown[] = [];
-    const add = (part: string): void => {
-      builder.append(divider);
-      builder.append(part);
-      divider = this.#delimiter;
-    };
-    const join = (): void => {
-      if (values.length > 0) add(arrayText(values, this.#element, this.#delimiter).slice(1, -1));
-      values = [];
-    };
-    const scan = new JsonScan(text);
-    scan.at = 1;
-    while (scan.next !== CLOSING_BRACKET) {
-      if (this.#takesTexts && scan.next === QUOTE) {
-        join();
-        add(this.#texts(scan));
-      } else {
-        const value = readElement(scan);
-        if (areDimensions && value instanceof WrittenJson && value.isArray) {
-          join();
-          add(this.of(value.text, depth + 1));
-        } else values.push(value === null ? null : this.#toField(value));
-        if (values.length === SOME_ELEMENTS) join();
-      }
-      if (scan.next === COMMA) scan.at += 1;
+  #written(text: string): string {
+    const literal = new LiteralBytes(text);
+    while (!literal.isAtEnd) {
+      const { next } = literal;
+      if (next === OPENING_BRACKET || next === CLOSING_BRACKET) literal.writeBrace();
+      else if (next === COMMA) literal.writeDelimiter(this.#delimiter);
+      else if (next === LETTER_N) literal.writeNull();
+      else if (next === QUOTE && this.#takesTexts) literal.writeText();
+      else if (next === OPENING_BRACE && this.#takesTexts) literal.writeJson();
+      else this.#writeElement(literal);
     }
-    join();
-    builder.append(text === '[]' ? '{}' : '}');
-    return builder.text;
+    return literal.literal;
   }
 
-  /** Converts a run of strings, without the comma after them. A call for each would take several times as long. */
-  #texts(scan: JsonScan): string {
-    const { text, at } = scan;
-    for (let count = 1; ; count += 1) {
-      scan.skipString();
-      if (count === SOME_ELEMENTS || scan.next !== COMMA || text.charCodeAt(scan.at + 1) !== QUOTE) break;
-      scan.at += 1;
-    }
-    const written = text.slice(at, scan.at);
-    const values = JSON.parse(`[${written}]`) as string[];
-    // Goes through the encoder, which rejects such a text.
-    const mayBeRefused = /\\u(?:0000|d[89a-f])/i.test(written);
-    return mayBeRefused
-      ? arrayText(values, this.#element, this.#delimiter).slice(1, -1)
-      : quoteAll(values, this.#delimiter);
+  #writeElement(literal: LiteralBytes): void {
+    if (this.#freeDigits > 0 && literal.copyNumber(this.#freeDigits)) return;
+    const json = literal.takeValue();
+    literal.write(
+      this.#wholeNumber(json) ?? quoteElement(this.#element.toText(this.#toField(compactValue(json)))),
+    );
   }
 
-  /** Returns the literal of an array of JSON: each element in quotes. */
-  #jsonValues(text: string): string {
-    // Numbers and literals need no quotes.
-    if (!/["[{]/.test(text.slice(1)) && this.#delimiter === ',') return bracesFor(text);
-    const builder = new TextBuilder();
-    let divider = '{';
-    const add = (part: string): void => {
-      builder.append(divider);
-      builder.append(part);
-      divider = this.#delimiter;
-    };
-    let values: string[] = [];
-    const join = (): void => {
-      if (values.length > 0) add(quoteAll(values, this.#delimiter));
-      values = [];
-    };
-    const scan = new JsonScan(text);
-    scan.at = 1;
-    while (scan.next !== CLOSING_BRACKET) {
-      const { at, next } = scan;
-      scan.skipValue();
-      if (next === LETTER_N) {
-        join();
-        add('NULL');
-      } else values.push(text.slice(at, scan.at));
-      if (values.length === SOME_ELEMENTS) join();
-      if (scan.next === COMMA) scan.at += 1;
-    }
-    join();
-    builder.append('}');
-    return builder.text;
+  /** Returns the digits of an integer that is spelled otherwise, as `toField` does, but without an object for the number. */
+  #wholeNumber(json: string): string | undefined {
+    if (!this.#isWhole || json.length > EXACT_CHARACTERS) return undefined;
+    const number = Number(json);
+    const text = String(number);
+    return Number.isSafeInteger(number) && text !== json ? text : undefined;
   }
 }
-
-/** In place of a comma between elements: JSON has no such character. */
-const DIVIDER = '\0';
 
 /** Digits that need no change, by the type's name. */
 const FREE_DIGITS: ReadonlyMap<string, number> = new Map([
@@ -198,39 +140,6 @@ function plainTextEnd(text: string, start: number): number {
     if (code === QUOTE) return at;
     if (code === BACKSLASH) return -1;
   }
-}
-
-function isOfArrays(text: string): boolean {
-  if (text.charCodeAt(1) !== OPENING_BRACKET) return false;
-  const scan = new JsonScan(text);
-  scan.at = 1;
-  while (text.charCodeAt(scan.at) === OPENING_BRACKET) {
-    scan.skipValue();
-    if (text.charCodeAt(scan.at) !== COMMA) return true;
-    scan.at += 1;
-  }
-  return false;
-}
-
-/** Quotes all values in one pass over bytes: a regular expression takes 20 times as long. @param values well-formed, without U+0000 */
-function quoteAll(values: readonly string[], delimiter: string): string {
-  const from = Buffer.from(values.join(DIVIDER));
-  const to = Buffer.allocUnsafe(3 * from.length + 2);
-  const divider = delimiter.charCodeAt(0);
-  let length = 0;
-  to[length++] = QUOTE;
-  for (const byte of from) {
-    if (byte === 0) {
-      to[length++] = QUOTE;
-      to[length++] = divider;
-      to[length++] = QUOTE;
-    } else {
-      if (byte === QUOTE || byte === BACKSLASH) to[length++] = BACKSLASH;
-      to[length++] = byte;
-    }
-  }
-  to[length++] = QUOTE;
-  return to.toString('utf8', 0, length);
 }
 
 /** Replaces the brackets outside strings by braces. */

@@ -38,12 +38,16 @@ export function numberAsWritten(text: string): unknown {
   return isKept ? number : new WrittenNumber(text);
 }
 
+/** Of a number of so many characters, JavaScript's value is exact if it is an integer. */
+export const EXACT_CHARACTERS = 15;
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 /** An exponent that adds more zeros makes an integer that no type holds. */
 const MOST_ZEROS = 40;
 
 /** Returns the digits of an integer without point and exponent: `1.0` is 1, `1e2` is 100. Undefined for others and for huge ones. */
 export function integerText(text: string): string | undefined {
+  const number = text.length <= EXACT_CHARACTERS ? Number(text) : NaN;
+  if (Number.isSafeInteger(number)) return String(number);
   const match = NUMBER.exec(text);
   if (match === null) return undefined;
   const [, sign, whole, fraction = '', exponent = '0'] = match;

@@ -36,7 +36,8 @@ function isOfArrays(values: ArrayLike<unknown>): boolean {
   return true;
 }
 
-function quoteElement(text: string | null): string {
+/** An element of an array's literal, in quotes if it needs them. `null`: NULL. */
+export function quoteElement(text: string | null): string {
   if (text === null) return 'NULL';
   if (PLAIN.test(text) && !/^null$/i.test(text)) return text;
   return `"${text.replace(/["\\]/g, '\\$&')}"`;

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonScan } from '../../../../src/cli/ndjson/values/json-scan.js';
 import { LONG_RECORD, parseLongRecord, WrittenJson } from '../../../../src/cli/ndjson/values/long-record.js';
+import { jsonLiteral } from '../../../../src/cli/ndjson/values/json-literal.js';
+import type { WrittenArray } from '../../../../src/cli/ndjson/values/written-array.js';
 import { WrittenNumber } from '../../../../src/cli/ndjson/values/written-number.js';
 import { NdjsonReader } from '../../../../src/cli/ndjson/rows/ndjson-reader.js';
 import { fieldEncoder } from '../../../../src/cli/ndjson/rows/ndjson-rows.js';
@@ -24,6 +26,24 @@ const VALUE = fc.letrec((tie) => ({
 })).value;
 const OBJECT = fc.dictionary(KEY, VALUE, { noNullPrototype: true });
 
+/** A text in JSON, each character spelled in one of the ways that JSON has. */
+const SPELLED = fc
+  .array(
+    fc.tuple(
+      fc.constantFrom('a', '"', '\\', '/', '\n', '\u0001', '\u007f', 'é', '€', '\ud83d', '\ude00', '😀'),
+      fc.nat(3),
+    ),
+    { maxLength: 20 },
+  )
+  .map((units) => `"${units.map(([unit, way]) => spelling(unit, way)).join('')}"`);
+
+function spelling(text: string, way: number): string {
+  const codes = Array.from(text.split(''), (unit) => unit.charCodeAt(0).toString(16).padStart(4, '0'));
+  if (way === 0) return codes.map((code) => `\\u${code}`).join('');
+  if (way === 1) return codes.map((code) => `\\u${code.toUpperCase()}`).join('');
+  return text === '/' && way === 2 ? '\\/' : JSON.stringify(text).slice(1, -1);
+}
+
 /** What a reader of JSON makes of it: the text of values, and of texts themselves. */
 function plain(value: unknown): unknown {
   if (value instanceof WrittenJson) return JSON.parse(value.text);
@@ -42,6 +62,20 @@ describe('a long record', () => {
           if (value instanceof WrittenJson) expect(value.text).toBe(JSON.stringify(object[key]));
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it('has the keys and values that JSON.parse gives, whatever the spelling of its texts', () => {
+    fc.assert(
+      fc.property(SPELLED, SPELLED, (key, value) => {
+        const line = `{${key}:${value},"c":{ ${key} : [${value}, 1]}}`;
+        const parsed = JSON.parse(line) as Record<string, unknown>;
+        const { c, ...rest } = parseLongRecord(line) as Record<string, unknown>;
+        const { c: parsedC, ...parsedRest } = parsed;
+        expect(rest).toEqual(parsedRest);
+        expect((c as WrittenJson).text).toBe(JSON.stringify(parsedC));
+      }),
+      { numRuns: 2000 },
     );
   });
 
@@ -152,7 +186,48 @@ describe('a long array', () => {
       { numRuns: 2000 },
     );
   });
+
+  it('has the texts of its values, whatever their spelling, or is refused for half of a surrogate pair', () => {
+    const toField = fieldEncoder({
+      kind: 'array',
+      element: { kind: 'scalar', name: 'text', category: 'S' },
+      delimiter: ',',
+    });
+    const literalOf = (value: unknown) => (toField(value) as WrittenArray).toPostgres();
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(SPELLED, fc.constantFrom('1', 'null', 'true')), { maxLength: 4 }),
+        (texts) => {
+          const json = `[[${texts.join(',')}],["\\u0041"]]`;
+          const compacted = JSON.stringify(JSON.parse(json));
+          const values = JSON.parse(json) as (string | number | boolean | null)[][];
+          const make = () => literalOf(new WrittenJson(compacted));
+          if (values.flat().every((value) => String(value).isWellFormed())) {
+            const rows = values.map((row) => `{${row.map(elementOf).join(',')}}`);
+            expect(elementsOf(make())).toEqual(elementsOf(`{${rows.join(',')}}`));
+          } else expect(make).toThrow(/half of a surrogate pair/);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each([
+    ['[[1],["a"]]', '{{1},{"\\"a\\""}}'],
+    ['[[[1]],[2]]', '{{{1}},{2}}'],
+    ['[[],[[]]]', '{{},{{}}}'],
+    ['[[1],2]', '{"[1]",2}'],
+    ['[{"a":[[1]]},null]', '{"{\\"a\\":[[1]]}",null}'],
+    ['["\\\\\\"[",true]', '{"\\"\\\\\\\\\\\\\\"[\\"",true}'],
+  ])('of JSON %s: arrays are dimensions if nothing else stands beside them', (json, literal) => {
+    expect(jsonLiteral(json, 0x2c)).toBe(literal);
+  });
 });
+
+function elementOf(value: string | number | boolean | null): string {
+  if (value === null) return 'NULL';
+  return typeof value === 'string' ? `"${value.replace(/["\\]/g, '\\$&')}"` : String(value);
+}
 
 /** Of a literal, for quotes may be there or not. */
 function elementsOf(literal: string): string[] {
