@@ -21,7 +21,8 @@ import {
   nativeWritableNeedDrain,
   watchReadable,
 } from './node/native-length.js';
-import { WriteSide, type WriteTarget } from './write/write-side.js';
+import { WriteSide } from './write/write-side.js';
+import type { WriteTarget } from './write/write-target.js';
 import { ReadSide } from './read/read-side.js';
 import { NodeWrites } from './write/node-writes.js';
 import type { WriteCallback } from './write/write-callbacks.js';
@@ -216,9 +217,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       },
       drainMore: () => {
         if (this.#isIdle) return Promise.resolve();
-        const previous = mark;
-        mark = this.#writeSide.beginDrain();
-        if (previous !== undefined) this.#writeSide.endDrain(previous);
+        mark = this.#writeSide.renewDrain(mark);
         return this.#readUpTo(mark);
       },
       halt: () => {
@@ -293,7 +292,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       encoding === undefined &&
       callback === undefined &&
       this._write === ownWrite &&
-      this.#writeSide.tryFastPath(chunk as In)
+      this.#writeSide.fast.tryWrite(chunk as In)
     )
       return true;
     return this.#nodeWrites.write(chunk, encoding, callback);

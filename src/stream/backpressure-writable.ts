@@ -219,9 +219,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       drainMore: async () => {
         // A failure in between has left nothing open, and is to be reported.
         if (mark === undefined || (this.#sink.isIdle && this.#sink.failure === undefined)) return;
-        const previous = mark;
-        mark = this.#writeSide.beginDrain();
-        this.#writeSide.endDrain(previous);
+        mark = this.#writeSide.renewDrain(mark);
         await this.#drain(Infinity);
       },
       halt: () => {
@@ -252,7 +250,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       encoding === undefined &&
       callback === undefined &&
       this._write === ownWrite &&
-      this.#writeSide.tryFastPath(chunk as T)
+      this.#writeSide.fast.tryWrite(chunk as T)
     )
       return !this.#writeSide.isYielding;
     return this.#nodeWrites.write(chunk, encoding, callback);

@@ -19,15 +19,14 @@ export class NodeWrites<T> {
 
   /** Returns what `write()` returns. */
   write(chunk: unknown, encoding: unknown, callback: unknown): boolean {
-    const writeSide = this.#writeSide;
-    const isOffered = writeSide.offer(chunk);
+    const offers = this.#writeSide.offer(chunk);
     encoding = this.#guard('write', encoding);
     callback = this.#guard('write', callback);
-    if (isOffered) [encoding, callback] = writeSide.watchCallback(encoding, callback);
+    if (offers) [encoding, callback] = offers.watchCallback(encoding, callback);
     else [encoding, callback] = this.#orderedCallbacks.inOrder(encoding, callback);
     try {
       // Looked up at each call, as `super.write` is.
-      return writeSide.writeResult(
+      return this.#writeSide.writeResult(
         Writable.prototype.write.call(
           this.#stream,
           chunk,
@@ -36,7 +35,7 @@ export class NodeWrites<T> {
         ),
       );
     } catch (thrown) {
-      if (isOffered) writeSide.retractOffer();
+      if (offers) offers.retract();
       else this.#orderedCallbacks.withdraw(encoding, callback);
       throw thrown;
     }
@@ -44,8 +43,8 @@ export class NodeWrites<T> {
 
   /** `end(chunk)` does not pass through `write`. */
   end(chunk: unknown, encoding: unknown, callback: unknown): void {
-    const writeSide = this.#writeSide;
-    const isOffered = chunk !== undefined && typeof chunk !== 'function' && writeSide.offer(chunk);
+    const isChunk = chunk !== undefined && typeof chunk !== 'function';
+    const offers = isChunk ? this.#writeSide.offer(chunk) : undefined;
     chunk = this.#guard('end', chunk);
     encoding = this.#guard('end', encoding);
     callback = this.#guard('end', callback);
@@ -56,11 +55,11 @@ export class NodeWrites<T> {
     try {
       Writable.prototype.end.call(this.#stream, chunk, encoding as BufferEncoding, callback as () => void);
     } catch (thrown) {
-      if (isOffered) writeSide.retractOffer();
+      offers?.retract();
       ordered?.withdraw(encoding, callback);
       throw thrown;
     }
-    writeSide.onEnd();
+    this.#writeSide.endOffers();
   }
 
   #guard(method: 'write' | 'end', argument: unknown): unknown {
