@@ -1,6 +1,6 @@
 /** Adaptive control: moves the limits of a sink between their bounds. */
 
-import type { TakenItems } from '../../buffer/taken-items.js';
+import type { TakenItems } from '../../buffer/ring-buffer.js';
 import type { Ledger } from '../../buffer/ledger.js';
 import type { FlushReport } from '../../api/events.js';
 import { SLOW_FACTOR } from '../schedule/flush-interval.js';

@@ -1,5 +1,5 @@
 import type { FailedItem } from '../../api/options.js';
-import type { TakenItems } from '../../buffer/taken-items.js';
+import type { TakenItems } from '../../buffer/ring-buffer.js';
 
 /** What an item fails with if it is not called again. */
 export interface FailureCause {

@@ -1,4 +1,4 @@
-import type { TakenItems } from '../../buffer/taken-items.js';
+import type { TakenItems } from '../../buffer/ring-buffer.js';
 import { forEachInTurns, turnBudget } from '../../common/turn-budget.js';
 import { toError } from '../../common/thrown.js';
 import type { StageErrors } from '../../api/errors.js';

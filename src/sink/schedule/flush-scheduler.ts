@@ -16,7 +16,7 @@
 import type { FlushReason } from '../../api/flush-function.js';
 import type { FlushReport } from '../../api/events.js';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
-import type { TakenItems } from '../../buffer/taken-items.js';
+import type { TakenItems } from '../../buffer/ring-buffer.js';
 import { Alarm } from '../../common/alarm.js';
 import { Stopwatch } from '../../common/stopwatch.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';

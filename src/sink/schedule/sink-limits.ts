@@ -1,7 +1,7 @@
 /** The limits that a sink works with, and the interface of a control that moves them. */
 
 import type { FlushReport } from '../../api/events.js';
-import type { TakenItems } from '../../buffer/taken-items.js';
+import type { TakenItems } from '../../buffer/ring-buffer.js';
 import type { Ledger } from '../../buffer/ledger.js';
 
 /** How large a batch may be, and how many may be in flight at the same time. */
