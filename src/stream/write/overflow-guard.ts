@@ -1,4 +1,6 @@
 import type { Writable } from 'node:stream';
+import type { StageErrors } from '../../api/errors.js';
+import type { ResolvedBuffer } from '../../settings/resolve-buffer.js';
 
 /**
  * Bounds what a producer writes in spite of `false` (`maxWaiting`), without punishing a polite one (invariants 1 and 11).
@@ -9,13 +11,15 @@ import type { Writable } from 'node:stream';
  */
 export class OverflowGuard {
   readonly #stream: Writable;
-  readonly #maxWaiting: number;
+  readonly #errors: StageErrors;
+  readonly #settings: ResolvedBuffer<never>;
   /** Most listeners that a `'drain'` may have called: so many may write once without listening again. */
   #mostWoken = 0;
 
-  constructor(stream: Writable, maxWaiting: number) {
+  constructor(stream: Writable, errors: StageErrors, settings: ResolvedBuffer<never>) {
     this.#stream = stream;
-    this.#maxWaiting = maxWaiting;
+    this.#errors = errors;
+    this.#settings = settings;
   }
 
   /** A 'drain' is about to be emitted. */
@@ -23,12 +27,16 @@ export class OverflowGuard {
     this.#mostWoken = Math.max(this.#mostWoken, this.#stream.listenerCount('drain'));
   }
 
-  /** Whether more waits than polite producers account for: `length` is the size of `count` chunks, in items or bytes. */
-  isExceeded(count: number, length: number): boolean {
-    if (length <= this.#maxWaiting) return false;
+  /** Fails the stream if more waits than polite producers account for: `length` is the size of `count` chunks, in items or bytes. */
+  check(count: number, length: number): void {
+    const { maxWaiting, objectMode } = this.#settings;
     const stream = this.#stream;
+    if (length <= maxWaiting || stream.destroyed) return;
     const excess = count - stream.listenerCount('drain') - stream.listenerCount('unpipe') - this.#mostWoken;
     // In byte mode chunks differ in size: their share of the bytes.
-    return excess > 0 && (length * excess) / count > this.#maxWaiting;
+    if (excess <= 0 || (length * excess) / count <= maxWaiting) return;
+    const unit = objectMode ? 'items' : 'bytes';
+    const message = `the producer ignored write() answering false: more than maxWaiting (${maxWaiting}) ${unit} wait`;
+    stream.destroy(this.#errors.create('ERR_BACKPRESSURE_OVERFLOW', message));
   }
 }

@@ -74,7 +74,7 @@ export class WriteSide<T> {
     this.#objectMode = settings.objectMode;
     this.#queue = target.queue;
     this.#ledger = target.queue.ledger;
-    this.#overflow = new OverflowGuard(stream, settings.maxWaiting);
+    this.#overflow = new OverflowGuard(stream, target.queue.errors, settings);
     this.#offers = new OfferedWrites(stream, target, base, settings.objectMode);
     this.#held = new HeldCallback(stream, target.queue, settings, () => this.#isDrainReached());
     this.#yields = new YieldSchedule(settings.marks.yieldEvery, this.#ledger, () => {
@@ -147,15 +147,12 @@ export class WriteSide<T> {
 
   /** After a `write` that returned `false`. */
   #checkOverflow(): void {
-    if (this.#stream.destroyed) return;
     // The undecided chunk was written while the producer might go on.
     const undecided = this.#undecided === undefined ? 0 : 1;
-    const length = this.#waitingLength - undecided * this.#chunkLength;
-    if (!this.#overflow.isExceeded(this.#ledger.waiting - undecided, length)) return;
-    const unit = this.#objectMode ? 'items' : 'bytes';
-    const { maxWaiting } = this.#settings;
-    const message = `the producer ignored write() answering false: more than maxWaiting (${maxWaiting}) ${unit} wait`;
-    this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_OVERFLOW', message));
+    this.#overflow.check(
+      this.#ledger.waiting - undecided,
+      this.#waitingLength - undecided * this.#chunkLength,
+    );
   }
 
   // ── slow path: from `write` or `end` through Node's queue to `_write` ──
