@@ -25,7 +25,7 @@ export function refusalOf(
   return {
     error: alone === undefined ? described : blameRow(described, alone, sent.itemOf(alone)),
     row: described.row,
-    candidates: () => candidateRows(error, described.row, described.column, sent, pacer),
+    candidates: () => candidateRows(error, sent, pacer),
     // Of the whole batch: what one slice says of a key holds for all.
     ...(isOfKey(described.sqlState) && { pairs: () => repeatedKeys(error, sent.wholeBatch(), pacer) }),
     mayPassLater: mayPassLater(described.sqlState, layout),

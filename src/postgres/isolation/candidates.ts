@@ -1,11 +1,12 @@
 /**
- * Rows to which the same may happen as to the one that the server blames, or, where it names none, which its error may mean. Hints only:
- * each is tried before it is blamed. Pure.
+ * Finds the rows whose key an error names. They are hints only: each is tried before it is blamed. Pure.
+ *
+ * Measured with 1 % bad rows, PostgreSQL 18, CPU of client and server: without candidates a search for broken foreign keys takes 1.5 to 2.9 × as
+ * much, and without pairs a search for keys that repeat within the batch 1.4 to 1.7 × as much.
  */
 
 import type { WorkPacer } from '../../common/turn-budget.js';
 import type { SentRows } from '../rows/sent-rows.js';
-import { isSaidOfValues } from '../errors/sqlstate.js';
 
 /** More would cost more than to look for them by slices. */
 const MOST_CANDIDATES = 2_000;
@@ -14,37 +15,22 @@ const BUCKETS_PER_ROW = 8;
 /** In text format. */
 const NULL = '\\N';
 
-interface ServerError extends Error {
-  code?: unknown;
-  detail?: unknown;
-  column?: unknown;
-}
-
 /**
- * @param row the row that is named, by its place in the batch
- * @param column the column that is named with it
+ * Returns the rows that have the key which an error names, by their places in the batch. PostgreSQL names a key, but no row, when it checks
+ * foreign keys at the end of a statement.
+ *
  * @param sent the rows of the slice
- * @param pacer of the work through them
- * @returns places in the batch, in order; none where the error gives no hint
  */
-export async function candidateRows(
-  error: Error,
-  row: number | undefined,
-  column: string | undefined,
-  sent: SentRows,
-  pacer: WorkPacer,
-): Promise<number[]> {
-  const { code, detail } = error as ServerError;
-  const named = column ?? (error as ServerError).column;
-  if (code === '23502' && typeof named === 'string')
-    return rowsWhere(sent, row, [named], (text) => text === NULL, pacer);
-  if (row !== undefined) {
-    if (column === undefined || typeof code !== 'string' || !isSaidOfValues(code)) return [];
-    return rowsLike(sent, row, column, code, pacer);
-  }
-  const key = typeof detail === 'string' ? keyOf(detail, sent.layout.names) : undefined;
+export async function candidateRows(error: Error, sent: SentRows, pacer: WorkPacer): Promise<number[]> {
+  const key = keyOf(error, sent);
   if (key === undefined) return [];
-  return rowsWhere(sent, undefined, key.columns, (text) => text === key.values, pacer);
+  const rows: number[] = [];
+  for (let place = 0; place < sent.length && rows.length < MOST_CANDIDATES; place += 1) {
+    const row = sent.rowAt(place);
+    if (pacer.isTurnSpent()) await pacer.nextTurn();
+    if (textOf(sent, row, key.columns) === key.values) rows.push(row);
+  }
+  return rows;
 }
 
 /**
@@ -57,9 +43,7 @@ export async function repeatedKeys(
   sent: SentRows,
   pacer: WorkPacer,
 ): Promise<[number, number][]> {
-  const { code, detail } = error as ServerError;
-  if (code !== '23505' || typeof detail !== 'string') return [];
-  const key = keyOf(detail, sent.layout.names);
+  const key = (error as { code?: unknown }).code === '23505' ? keyOf(error, sent) : undefined;
   if (key === undefined) return [];
   const firsts = new Map<string, number>();
   const pairs: [number, number][] = [];
@@ -105,73 +89,16 @@ function hashOf(text: string): number {
   return hash ^ (hash >>> 15);
 }
 
-/** A value that its type cannot take: those that are written alike. */
-async function rowsLike(
-  sent: SentRows,
-  row: number,
-  column: string,
-  code: string,
-  pacer: WorkPacer,
-): Promise<number[]> {
-  const blamed = textOf(sent, row, [column]);
-  if (blamed === undefined) return [];
-  // Too long or too large: what is at least as long.
-  const isLong = code === '22001' || code === '22003';
-  const shape = shapeOf(blamed);
-  const kind = kindOf(blamed);
-  const isLike = isLong
-    ? (text: string) => text.length >= blamed.length && text !== NULL
-    : // Most differ in their first character already, which is seen much faster than a shape.
-      (text: string) => kindOf(text) === kind && shapeOf(text) === shape;
-  const found = await rowsWhere(sent, undefined, [column], isLike, pacer);
-  // Those before it have passed: where one of them is like it, to be like it means nothing.
-  return found[0] !== undefined && found[0] < row ? [] : found.filter((candidate) => candidate > row);
-}
-
-/** Of the first character: that of letters, of digits, or its own. */
-function kindOf(text: string): number {
-  const code = text.charCodeAt(0);
-  if (code >= 0x30 && code <= 0x39) return 0x39;
-  const isLetter = (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a) || code > 0x7f;
-  return isLetter ? 0x61 : code;
-}
-
-/** Digits and letters by kind, runs of them as one. */
-function shapeOf(text: string): string {
-  return text
-    .slice(0, 64)
-    .replace(/\p{L}+/gu, 'a')
-    .replace(/\d+/g, '9');
-}
-
-/** `Key (a, b)=(1, x) …`, in any language: foreign, unique and exclusion keys. */
+/** Reads `Key (a, b)=(1, x) …`, in any language: a foreign, unique or exclusion key. */
 function keyOf(
-  detail: string,
-  names: readonly string[],
+  error: Error,
+  { layout }: SentRows,
 ): { columns: readonly string[]; values: string } | undefined {
-  const found = /\(([^()]*)\)=\((.*)\)/s.exec(detail);
+  const { detail } = error as { detail?: unknown };
+  const found = typeof detail === 'string' ? /\(([^()]*)\)=\((.*)\)/s.exec(detail) : null;
   if (found === null) return undefined;
   const columns = found[1]!.split(', ').map((name) => name.replace(/^"(.*)"$/s, '$1').replaceAll('""', '"'));
-  return columns.every((name) => names.includes(name)) ? { columns, values: found[2]! } : undefined;
-}
-
-/** Rows of the slice behind `after` whose columns, joined, fit. */
-async function rowsWhere(
-  sent: SentRows,
-  after: number | undefined,
-  columns: readonly string[],
-  fits: (text: string) => boolean,
-  pacer: WorkPacer,
-): Promise<number[]> {
-  const rows: number[] = [];
-  for (let place = 0; place < sent.length && rows.length < MOST_CANDIDATES; place += 1) {
-    const row = sent.rowAt(place);
-    if (after !== undefined && row <= after) continue;
-    if (pacer.isTurnSpent()) await pacer.nextTurn();
-    const text = textOf(sent, row, columns);
-    if (text !== undefined && fits(text)) rows.push(row);
-  }
-  return rows;
+  return columns.every((name) => layout.names.includes(name)) ? { columns, values: found[2]! } : undefined;
 }
 
 function textOf(sent: SentRows, row: number, columns: readonly string[]): string | undefined {

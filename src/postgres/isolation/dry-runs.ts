@@ -1,4 +1,10 @@
-/** Finds many faults in few round trips: tries slices side by side, in rounds, until the rest of each is accepted. */
+/**
+ * Finds many faults in few round trips: tries slices side by side, in rounds, until the rest of each is accepted.
+ *
+ * Measured with 1 % bad rows in batches of 40 000, PostgreSQL 18. Without `parseAhead` a search for values that cannot be converted takes 2.2 ×
+ * the CPU of client and server, 600 round trips a batch in place of 6, and 6 × the time over a link of 1 ms; with 5 % 3.5 × the CPU. Without
+ * `dryRunAhead` a search for keys that the table holds takes 1.6 × the CPU, 600 round trips in place of 5, and 3.5 × the time over that link.
+ */
 
 import type { DryRun, Refusal } from './refusal.js';
 

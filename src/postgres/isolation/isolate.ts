@@ -4,7 +4,7 @@
  *     insert a slice ──accepted──→ next slice, twice as large
  *       │ refused
  *       ├─ the server names the row       → reject it; insert the rest of the slice
- *       ├─ its message fits some rows     → dry-run these candidates one by one; reject those that are refused
+ *       ├─ it names the key of some rows  → dry-run these candidates one by one; reject those that are refused
  *       └─ neither (a trigger, say)       → insert the first half
  *
  *     unpredicted faults (neither candidates nor found ahead) come one by one → look ahead, once each:
@@ -54,8 +54,7 @@ const SMALLEST_SLICE = 32;
 const STATEMENT_ROWS = { named: 200, unnamed: 40 };
 /** Faults expected in a slice that is parsed. With more, more rows are parsed again; with fewer, there are more slices. */
 const PARSED_FAULTS = 2;
-/** Limits for candidates in a batch: searches for them, and candidates that were accepted after all, which shows that the hints are poor. */
-const MOST_HINTS = 16;
+/** So many candidates that were accepted after all show that the hints are poor: the batch's others are not tried. */
 const MOST_PASSED = 8;
 
 /**
@@ -87,7 +86,7 @@ class Search<E> {
   readonly #unpredictedByKind: ByKind<number> = { reading: 0, writing: 0 };
   /** Unpredicted faults before the last look ahead. They say nothing of the rows that follow. */
   #unpredictedBefore = 0;
-  /** Candidates are being tried. */
+  /** Pairs are being tried, although the server named a row. */
   #isGuessing = false;
   /** The furthest row at fault that a slice has reached. */
   #furthest = 0;
@@ -96,7 +95,6 @@ class Search<E> {
   #hasParsedAhead = false;
   #hasDryRunAhead = false;
   #arePairsTried = false;
-  #hints = 0;
   #passed = 0;
 
   constructor(options: IsolationOptions<E>) {
@@ -152,7 +150,7 @@ class Search<E> {
     // Dry runs would return the same as before.
     this.#hasParsedAhead = true;
     this.#hasDryRunAhead = true;
-    this.#hints = MOST_HINTS;
+    this.#passed = MOST_PASSED;
     this.#next = 0;
     this.#size = Infinity;
     await this.#insertAll(undefined);
@@ -193,8 +191,8 @@ class Search<E> {
     const named = refusal.row ?? (slice.length === 1 ? slice[0] : undefined);
     if (refusal.row === undefined) this.#unnamed = true;
     if (named !== undefined) this.#blame(named, refusal);
+    if (refusal.row === undefined) await this.#tryCandidates(refusal);
     this.#isGuessing = refusal.row !== undefined;
-    await this.#tryCandidates(refusal);
     await this.#tryPairs(refusal);
     this.#isGuessing = false;
     if (this.#found === found) {
@@ -254,10 +252,8 @@ class Search<E> {
 
   async #tryCandidates({ candidates, isOfValue }: Refusal<E>): Promise<void> {
     if (this.#isOrdered && !isOfValue) return;
-    if (this.#isOver() || this.#hints >= MOST_HINTS || this.#passed >= MOST_PASSED) return;
+    if (this.#isOver() || this.#passed >= MOST_PASSED) return;
     const rows = (await candidates()).filter((row) => this.#isOut[row] === 0);
-    // If the server names rows, a hint holds for the whole batch; otherwise only for its slice.
-    if (!this.#unnamed) this.#hints += 1;
     for (let start = 0; start < rows.length && this.#passed < MOST_PASSED;) {
       // A few at first, because the hint may be wrong.
       const some = rows.slice(start, start === 0 ? MOST_PASSED : rows.length);
@@ -291,7 +287,7 @@ class Search<E> {
     (mayPassLater && !this.#isOrdered ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
-    // Candidates lie anywhere. If the server names rows, they do not show how far it has come.
+    // Pairs lie anywhere. If the server names rows, they do not show how far it has come.
     if (named === undefined || !this.#isGuessing) this.#furthest = Math.max(this.#furthest, row);
   }
 

@@ -7,7 +7,7 @@ export interface Refusal<E> {
   error: E;
   /** The row at fault, by its place in the batch. Undefined: unknown. */
   row: number | undefined;
-  /** Returns other rows that may have the same fault. If no row is named: the rows that the error may mean. */
+  /** Returns the rows that the error may mean, if it names none. */
   candidates: () => readonly number[] | Promise<readonly number[]>;
   /** Returns rows that may be at fault together with an earlier row, which is the first of the pair. */
   pairs?: () => readonly Pair[] | Promise<readonly Pair[]>;

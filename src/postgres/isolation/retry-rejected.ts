@@ -2,7 +2,10 @@
 
 import type { Insert } from './refusal.js';
 
-/** Inserts the rows that are accepted now and removes them from `refused`: first all together, then one by one. */
+/**
+ * Inserts the rows that are accepted now and removes them from `refused`: first all together, because rows that refer to each other are only
+ * accepted in one statement, then one by one.
+ */
 export async function retryRejected<E>(refused: Map<number, E>, insert: Insert<E>): Promise<void> {
   let rows = [...refused.keys()].toSorted((a, b) => a - b);
   const left: number[] = [];
