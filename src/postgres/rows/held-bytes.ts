@@ -2,7 +2,7 @@
  * Estimates the memory that a row holds, in bytes of V8 on a 64-bit machine.
  *
  *     object    header + one slot per key        string    header + 1 byte a character, 2 if one is beyond U+00FF
- *     array     header + one slot per element    number    in its slot, or a double of its own
+ *     array     header + one slot per element    number    in its slot, or a double of its own; in its slot if the array has numbers alone
  *     Date, Buffer, Map, Set, bigint             as measured with Node 20 to 26
  *
  * A string that several rows share counts in each of them: nothing in JavaScript tells that two strings are one.
@@ -32,7 +32,7 @@ const DEEPEST = 16;
 const MOST_ELEMENTS = 64;
 /** A row has at most so many values that are looked at, even if its objects refer to each other. */
 const MOST_VALUES = 4096;
-/** Values beyond that count as a short string each. */
+/** An object beyond that counts as the mean of those at its depth, and as a short string if there are none. */
 const UNSEEN = 4 * WORD;
 /** Up to this length a loop is quicker than the regular expression. */
 const SHORT = 48;
@@ -46,6 +46,12 @@ const WIDE = /[^\0-\xff]/;
 
 let valuesLeft = 0;
 let scansText = false;
+/** Objects that were not looked at. */
+let unseen = 0;
+/** By depth: objects that were looked at with all that they refer to. Others would count what they miss over and over. */
+let deepest = 0;
+const wholeObjects = new Float64Array(DEEPEST + 1);
+const wholeBytes = new Float64Array(DEEPEST + 1);
 
 /**
  * @param scans whether text is searched for wide characters. Without, each character counts as one byte.
@@ -55,6 +61,8 @@ let scansText = false;
 export function heldBytes(value: unknown, scans: boolean, isHashTable = false): number {
   valuesLeft = MOST_VALUES;
   scansText = scans;
+  unseen = 0;
+  for (; deepest > 0; deepest -= 1) wholeObjects[deepest] = wholeBytes[deepest] = 0;
   if (typeof value !== 'object' || value === null) return bytesOf(value, 0);
   return objectBytes(value, 0, isHashTable ? FEWEST_KEYS - 1 : MOST_FIELDS);
 }
@@ -102,9 +110,25 @@ function bigintBytes(value: bigint): number {
 
 /** @param mostFields an object with more keys is a hash table */
 function objectBytes(value: object, depth: number, mostFields: number): number {
-  if (valuesLeft <= 0 || depth > DEEPEST) return UNSEEN;
-  if (Array.isArray(value)) return arrayBytes(value, depth);
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return BUFFER + value.byteLength;
+  if (valuesLeft <= 0 || depth > DEEPEST) return unseenBytes(depth);
+  const unseenBefore = unseen;
+  const bytes = Array.isArray(value) ? arrayBytes(value, depth) : fieldsBytes(value, depth, mostFields);
+  if (depth > 0 && unseen === unseenBefore) {
+    deepest = Math.max(deepest, depth);
+    wholeObjects[depth]! += 1;
+    wholeBytes[depth]! += bytes;
+  }
+  return bytes;
+}
+
+function unseenBytes(depth: number): number {
+  unseen += 1;
+  const objects = wholeObjects[depth] ?? 0;
+  return objects === 0 ? UNSEEN : Math.ceil(wholeBytes[depth]! / objects);
+}
+
+function fieldsBytes(value: object, depth: number, mostFields: number): number {
   let bytes = OBJECT;
   if (value instanceof Map || value instanceof Set) bytes += entriesBytes(value, depth);
   let keys = 0;
@@ -121,9 +145,17 @@ function arrayBytes(array: readonly unknown[], depth: number): number {
   const looked = Math.min(length, MOST_ELEMENTS);
   valuesLeft -= looked;
   let bytes = 0;
+  let numbers = 0;
+  let doubles = 0;
   for (let look = 0; look < looked; look += 1) {
-    bytes += bytesOf(array[looked === length ? look : Math.floor((look * length) / looked)], depth + 1);
+    const value = array[looked === length ? look : Math.floor((look * length) / looked)];
+    if (typeof value === 'number') {
+      numbers += 1;
+      doubles += bytesOf(value, depth + 1);
+    } else bytes += bytesOf(value, depth + 1);
   }
+  // V8 keeps an array of numbers as a list of them.
+  if (numbers < looked) bytes += doubles;
   return ARRAY + length * WORD + (looked === 0 ? 0 : Math.ceil((bytes * length) / looked));
 }
 

@@ -58,6 +58,11 @@ const KINDS: Record<string, (index: number) => object> = {
     id: i,
     data: Array.from({ length: 300 }, (_, at) => own(`entry ${i} ${at}`)),
   }),
+  'an array of doubles': (i) => ({ id: i, data: Array.from({ length: 100 }, (_, at) => i + at + 0.5) }),
+  'an array of doubles of JSON': (i) =>
+    JSON.parse(
+      `{"id":${i},"data":[${Array.from({ length: 50 }, (_, at) => i + at / 4).join(',')}]}`,
+    ) as object,
   'small buffers': (i) => ({ id: i, data: Buffer.alloc(200, i) }),
   'large buffers': (i) => ({ id: i, data: Buffer.alloc(5_000, i) }),
   bigints: (i) => ({ a: BigInt(i) * 1_000_000_007n, b: BigInt(i) ** 20n }),
