@@ -40,7 +40,9 @@ export interface CheckpointedBatch<T> {
 }
 
 export interface CheckpointSettings<T> {
+  /** An import that has been opened already. Requires the option `positionOf`. */
   importLog?: ImportLog;
+  /** Returns what the import keeps of an item that was left out, as JSON. Default: nothing. */
   rejectOf?: (item: T, error: CopyError) => unknown;
   /** Returns a key by which a retry of a batch is recognised, from its first item. Default: the item itself. */
   keyOf?: (item: T) => unknown;

@@ -14,7 +14,12 @@
 import { forEachInTurns } from '../common/turn-budget.js';
 import { ItemError } from '../api/errors.js';
 import type { FlushContext, FlushResult, SizeOf } from '../api/flush-function.js';
-import { BatchCheckpoints, type CheckpointedBatch, type WrittenRange } from './batch-checkpoints.js';
+import {
+  BatchCheckpoints,
+  type CheckpointedBatch,
+  type CheckpointSettings,
+  type WrittenRange,
+} from './batch-checkpoints.js';
 import { copyBatch } from './batch/copy-batch.js';
 import { BatchFailure, type Batch, type RowFailures, type WrittenRows } from './copy/batch.js';
 import {
@@ -29,7 +34,6 @@ import { TableLayout } from './copy/table-layout.js';
 import { conflictRuleOf, type CopyOptionFields } from './copy-options.js';
 import type { CopyError } from './errors/copy-error.js';
 import { hintsAtChangedTable, leavesConnectionUsable } from './errors/sqlstate.js';
-import type { ImportLog } from './imports/import-log.js';
 import { AbsentRefusal, MissingColumn } from './merge/absent-values.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
 import { FormatChoice } from './rows/copy-format.js';
@@ -46,7 +50,7 @@ import { OWN_TRANSACTION, type TransactionScope } from './sql/transaction-scope.
 export type WrittenBatch = WrittenRange & WrittenRows;
 
 /** What only the command line sets. */
-export interface CopyInternals<T> {
+export interface CopyInternals<T> extends CheckpointSettings<T> {
   /**
    * Returns the row that an item stands for. An error that it throws is a fault of that row. With `only`, just the value at that place is
    * needed. Requires the option `columns`.
@@ -56,16 +60,8 @@ export interface CopyInternals<T> {
   sizedOf?: (item: T) => unknown;
   /** Default: each batch has a transaction of its own. */
   scope?: TransactionScope;
-  /** An import that has been opened already. Requires the option `positionOf`. */
-  importLog?: ImportLog;
   /** Returns the rows that items stand for, if they are written already. */
   linesOf?: (items: readonly T[]) => WrittenLines | undefined;
-  /** Returns a key by which a retry of a batch is recognised, from its first item. Default: the item itself. */
-  keyOf?: (item: T) => unknown;
-  /** Called when a retry has found out what became of the batch with that key. */
-  onOutcome?: (key: unknown, rows: number) => void;
-  /** Returns what the import keeps of an item that was left out, as JSON. Default: nothing. */
-  rejectOf?: (item: T, error: CopyError) => unknown;
 }
 
 /** How one transaction ended. With a failure, `leftOut` is set if the batch turned out to be committed by an earlier attempt. */

@@ -15,9 +15,15 @@ import { describeRowFault } from '../copy/copy-failure.js';
 import { mergeStaged } from '../merge/staged-merge.js';
 import type { TimeLimit } from '../copy/statement-size.js';
 import type { CopyFormat } from '../merge/copy-plan.js';
-import { CLEAN_UP_LIMIT_MS, type CopyContext } from '../copy/copy-rows.js';
+import type { CopyContext } from '../copy/copy-rows.js';
 import type { Refusal } from '../isolation/refusal.js';
-import { AbortFault, TIMED_OUT, unlessAborted, type AnswerDeadline } from '../connection/answer-deadline.js';
+import {
+  AbortFault,
+  CLEAN_UP_LIMIT_MS,
+  TIMED_OUT,
+  unlessAborted,
+  type AnswerDeadline,
+} from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
 import { refusalOf } from './row-refusal.js';
 import type { RowFault } from '../rows/row-fault.js';

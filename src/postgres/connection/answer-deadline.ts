@@ -6,6 +6,9 @@ import { Deadline } from '../../common/deadline.js';
 /** Time for responses after an abort, in all. Less than the sink's `abortGraceMs`, so that the sink still gets the result. */
 const GRACE_AFTER_ABORT_MS = 500;
 
+/** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
+export const CLEAN_UP_LIMIT_MS = 5_000;
+
 export const TIMED_OUT = Symbol('timed out');
 
 /** The batch's signal fired. `cause` is the signal's reason. */

@@ -9,15 +9,16 @@
 
 import type { Writable } from 'node:stream';
 import { from } from 'pg-copy-streams';
+import { MIB } from '../../common/bytes.js';
 import { GuardedSocket } from '../protocol/guarded-socket.js';
 import { refuseUnexpected, unexpected } from '../protocol/refuse-unexpected.js';
 import type { CopyClient } from '../protocol/pool.js';
 import type { Statement } from '../sql/statement.js';
 
-/** How much may wait for the socket; so far, rows are also encoded ahead while the server is still opening the COPY. */
-const AHEAD_BYTES = 1024 * 1024;
+/** How much may wait for the socket; rows are also encoded ahead up to this, while the server is still opening the COPY. */
+const AHEAD_BYTES = MIB;
 /** A row larger than this goes out in pieces: the server takes no message of more than 1 GiB. */
-const LARGEST_WRITE_BYTES = 4 * 1024 * 1024;
+const LARGEST_WRITE_BYTES = 4 * MIB;
 
 /** What a query of node-postgres gets to see of its connection. */
 interface CopyConnection {

@@ -7,13 +7,15 @@ import { BinaryRefusal } from '../encoding/binary/binary-chunk.js';
 import type { ClientLease } from '../connection/client-lease.js';
 import { CopyInput } from './copy-input.js';
 import { ProtocolFault } from '../protocol/protocol-fault.js';
-import { AbortFault, TIMED_OUT, type AnswerDeadline } from '../connection/answer-deadline.js';
+import {
+  AbortFault,
+  CLEAN_UP_LIMIT_MS,
+  TIMED_OUT,
+  type AnswerDeadline,
+} from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
 import type { Statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
-
-/** How long an answer to CopyFail or ROLLBACK may take before the connection is thrown away instead. */
-export const CLEAN_UP_LIMIT_MS = 5_000;
 
 const ignoreLoss = (): void => undefined;
 

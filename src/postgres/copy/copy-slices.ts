@@ -9,6 +9,7 @@
  * Source: PostgreSQL manual, "Message Flow", "COPY Operations".
  */
 
+import { MIB } from '../../common/bytes.js';
 import type { WorkPacer } from '../../common/turn-budget.js';
 import type { ClientLease } from '../connection/client-lease.js';
 import { GuardedSocket } from '../protocol/guarded-socket.js';
@@ -59,9 +60,9 @@ const NO_BYTES = Buffer.alloc(0);
 /** A message's type and length. */
 const HEADER_BYTES = 5;
 /** A message is not larger than this; the server takes none of more than 1 GiB. */
-const LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024;
+const LARGEST_MESSAGE_BYTES = 256 * MIB;
 /** Slices are sent together up to about this size: data that was sent ahead cannot be taken back. */
-const TOGETHER_BYTES = 4 * 1024 * 1024;
+const TOGETHER_BYTES = 4 * MIB;
 
 /**
  * Sends slices, and returns the server's error for each, or undefined.

@@ -4,14 +4,17 @@ import { toError } from '../../common/thrown.js';
 import { ClientLease } from '../connection/client-lease.js';
 import { Commit } from '../connection/commit.js';
 import { CopyError } from '../errors/copy-error.js';
-import { AbortFault, TIMED_OUT, AnswerDeadline, unlessAborted } from '../connection/answer-deadline.js';
+import {
+  AbortFault,
+  CLEAN_UP_LIMIT_MS,
+  TIMED_OUT,
+  AnswerDeadline,
+  unlessAborted,
+} from '../connection/answer-deadline.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, type Statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
 import { OWN_TRANSACTION } from '../sql/transaction-scope.js';
-
-/** How long an answer to ROLLBACK may take before the connection is thrown away instead. */
-const CLEAN_UP_LIMIT_MS = 5_000;
 
 /** How long the answer to COMMIT may take: a server that waits for an absent standby never gives it. */
 const COMMIT_LIMIT_MS = 60_000;

@@ -8,6 +8,7 @@
  * A string that several rows share counts in each of them: nothing in JavaScript tells that two strings are one.
  */
 
+import { MIB } from '../../common/bytes.js';
 import { FEWEST_KEYS, hashTableBytes } from './slow-objects.js';
 
 const WORD = 8;
@@ -37,7 +38,7 @@ const UNSEEN = 4 * WORD;
 /** Up to this length a loop is quicker than the regular expression. */
 const SHORT = 48;
 /** Longer text is judged by its beginning. */
-const MOST_SCANNED = 1024 * 1024;
+const MOST_SCANNED = MIB;
 /** In binary. */
 const FIELD_LENGTH = 4;
 /** What a nested object holds, by the length of its JSON. */

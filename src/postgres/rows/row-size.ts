@@ -12,6 +12,7 @@
  * random, so that no period in the data can coincide with it.
  */
 
+import { MIB } from '../../common/bytes.js';
 import { forEachInTurns } from '../../common/turn-budget.js';
 import type { SizeOf } from '../../api/flush-function.js';
 import { heldBytes, likelySentBytes } from './held-bytes.js';
@@ -27,7 +28,7 @@ const LONGEST_STRIDE = { atFirst: 24, atLast: 128 };
 const MEASURED_PER_STRIDE = 8;
 const ROUGHEST_BYTES = 16 * 1024;
 /** After each so many bytes, what was learnt of the dispersion before counts half. */
-const HORIZON_BYTES = 256 * 1024 * 1024;
+const HORIZON_BYTES = 256 * MIB;
 /** How fast the mean follows the rows that are measured. */
 const WEIGHT = 1 / 8;
 /** One measurement in eight scans text for wide characters, which costs more than all the rest. */
