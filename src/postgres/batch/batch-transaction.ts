@@ -90,7 +90,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     return this.#stage;
   }
 
-  /** COMMIT has left, and nobody knows what came of it. Of a part of somebody else's transaction nothing is final. */
+  /** COMMIT was sent, and its outcome is unknown. Never true in a transaction of somebody else, which may still be rolled back. */
   get isCommitOpen(): boolean {
     return this.#batch.scope.isFinal && this.#commitment.isOpen;
   }
@@ -169,7 +169,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** What a row's fault says, or undefined where it is none, or none that can be laid on a row. @param sent the rows that were refused */
   refusal(error: Error, sent: SentRows): Refusal<CopyError> | undefined {
     const refusal = refusalOf(error, this.#stage, sent, this.copyContext.pacer);
-    // Where the connection was lost after the row's fault had come, the next statement tells, and the batch can be tried again.
+    // If the connection was lost behind the row's fault, the batch can be tried again: the next statement fails with that loss.
     return this.isOpen ? refusal : undefined;
   }
 

@@ -33,7 +33,7 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
   let lease: ClientLease<Client> | undefined;
   try {
     lease = await ClientLease.take(batch.pool, batch.signal);
-    // A checkpoint of an import's tells the same, also after a change of servers.
+    // An import's checkpoint says the same, also after a change of servers.
     const asksOutcome = batch.scope.isFinal && batch.checkpoint === undefined;
     const server = asksOutcome ? await identifyServer(lease.client, answerDeadline) : undefined;
     transaction = new BatchTransaction(batch, lease, answerDeadline, server);

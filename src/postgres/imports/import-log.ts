@@ -23,7 +23,7 @@ import { inTransaction } from './import-transaction.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, statement, type Statement } from '../sql/statement.js';
 
-/** Longer than the server keeps a marked batch open. */
+/** Longer than a batch stays open behind its checkpoint. */
 const LOCK_TIMEOUT_MS = 30_000;
 /** Ranges that could be joined, and are not worth it. */
 const MANY_RANGES = 1_000;
@@ -143,7 +143,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   }
 
   /**
-   * Marks a batch, as the last statement before its COMMIT. All positions from `first` to `last` count as committed then: those between that
+   * Writes the checkpoint of a batch, as the last statement before its COMMIT. All positions from `first` to `last` count as committed then: those between that
    * are not in the batch must be known as committed, or be in no batch at all.
    *
    * @throws {AlreadyCommitted} after which the batch must be rolled back, and has arrived

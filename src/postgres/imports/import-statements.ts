@@ -77,7 +77,7 @@ function runStatements(
         DELETE FROM ${ranges} USING made WHERE import ${EQUALS} id
       )
       SELECT id::pg_catalog.text, run::pg_catalog.text FROM made`),
-    // Waits for batches of an earlier run that are marked and about to be committed.
+    // Waits for batches of an earlier run that have written their checkpoints and are about to be committed.
     find: statement(`SELECT id::pg_catalog.text, table_name, source::pg_catalog.text, (finished_at IS NOT NULL)::pg_catalog.text AS is_finished
       FROM ${imports} WHERE import_id ${EQUALS} $1 FOR NO KEY UPDATE`),
     nextRun: statement(

@@ -73,7 +73,7 @@ export function isMadeMeanwhile(error: unknown): boolean {
   return code === '42P07' || code === '42710' || (code === '23505' && schema === 'pg_catalog');
 }
 
-/** Whether an error says that a batch has been marked already. */
+/** Whether an error says that a batch has a checkpoint already. */
 export function isDuplicateCheckpoint(error: unknown): boolean {
   const { code, table } = error as { code?: unknown; table?: unknown };
   return code === '23505' && table === RANGES;
