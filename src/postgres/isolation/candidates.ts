@@ -10,8 +10,6 @@ import type { SentRows } from '../rows/sent-rows.js';
 
 /** More would cost more than to look for them by slices. */
 const MOST_CANDIDATES = 2_000;
-/** The more, the fewer rows have a bucket in common by chance. */
-const BUCKETS_PER_ROW = 8;
 /** In text format. */
 const NULL = '\\N';
 
@@ -34,9 +32,8 @@ export async function candidateRows(error: Error, sent: SentRows, pacer: WorkPac
 }
 
 /**
- * A unique key was refused: rows with the key of an earlier one, each with that one before it. By itself such a row would pass.
- *
- * @returns places in the batch
+ * Returns each row that repeats a refused unique key, behind the first row with that key, by their places in the batch. Each alone would be
+ * accepted.
  */
 export async function repeatedKeys(
   error: Error,
@@ -47,46 +44,16 @@ export async function repeatedKeys(
   if (key === undefined) return [];
   const firsts = new Map<string, number>();
   const pairs: [number, number][] = [];
-  for (const row of await rowsOfSharedBuckets(sent, key.columns, pacer)) {
-    if (pairs.length === MOST_CANDIDATES) break;
-    const text = textOf(sent, row, key.columns)!;
+  for (let place = 0; place < sent.length && pairs.length < MOST_CANDIDATES; place += 1) {
+    const row = sent.rowAt(place);
+    if (pacer.isTurnSpent()) await pacer.nextTurn();
+    const text = textOf(sent, row, key.columns);
+    if (text === undefined || text === NULL) continue;
     const first = firsts.get(text);
     if (first === undefined) firsts.set(text, row);
     else pairs.push([first, row]);
-    if (pacer.isTurnSpent()) await pacer.nextTurn();
   }
   return pairs;
-}
-
-/** All rows whose key may be another's, too, and a few more: a map of all keys would take much more time and memory. */
-async function rowsOfSharedBuckets(
-  sent: SentRows,
-  columns: readonly string[],
-  pacer: WorkPacer,
-): Promise<number[]> {
-  const buckets = new Int32Array(sent.length).fill(-1);
-  const counts = new Uint8Array(2 ** Math.ceil(Math.log2(BUCKETS_PER_ROW * sent.length + 1)));
-  for (let place = 0; place < sent.length; place += 1) {
-    if (pacer.isTurnSpent()) await pacer.nextTurn();
-    const text = textOf(sent, sent.rowAt(place), columns);
-    if (text === undefined || text === NULL) continue;
-    const bucket = hashOf(text) & (counts.length - 1);
-    buckets[place] = bucket;
-    if (counts[bucket]! < 2) counts[bucket]! += 1;
-  }
-  const rows: number[] = [];
-  for (const [place, bucket] of buckets.entries())
-    if (bucket !== -1 && counts[bucket] === 2) rows.push(sent.rowAt(place));
-  return rows;
-}
-
-/** FNV-1a. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  }
-  return hash ^ (hash >>> 15);
 }
 
 /** Reads `Key (a, b)=(1, x) …`, in any language: a foreign, unique or exclusion key. */
