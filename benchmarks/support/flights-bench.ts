@@ -34,7 +34,7 @@ export interface FlightsBench {
   readonly loadRawCsv: () => Promise<void>;
 }
 
-/** Sets up, hands over, and takes down again, however the user of it ends. */
+/** Sets up, yields once, and takes down again, however its user ends. */
 export async function* withFlights<T>(
   rowCount: number,
   use: (bench: FlightsBench) => Iterable<T> | AsyncIterable<T>,

@@ -11,7 +11,7 @@ const HOLDS_ALL = 0.9;
 
 /**
  * Counted exactly, at every item that leaves the source and every batch whose flush has ended: what left it and is not finished is held,
- * be it in the engine, in a stream before it or in a flush.
+ * in the engine, in a stream before it or in a flush.
  *
  * @throws whatever the engine throws; what it loses is no error.
  */

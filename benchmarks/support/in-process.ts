@@ -7,7 +7,7 @@ import { countFault, Inspector, type Item } from './counting.js';
 
 export const BATCH_SIZE = 1_000;
 
-/** What anybody would write who needs batches: collect, hand over, wait. */
+/** What anybody would write who needs batches: collect, flush, wait. */
 export class HandWrittenBatching extends Writable {
   readonly #flush: (batch: Item[]) => Promise<void>;
   #batch: Item[] = [];

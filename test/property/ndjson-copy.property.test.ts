@@ -1,4 +1,4 @@
-/** Any NDJSON into any columns: the fast way sends the very bytes that the long way sends, and stops where that one finds a fault. */
+/** Any NDJSON into any columns: the fast path sends the very bytes that the slow path sends, and stops where that one finds a fault. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -304,7 +304,7 @@ function compare({ columns, ignoresOtherKeys, blocks }: Load, spoil: (block: Buf
 }
 
 describe('any NDJSON into any columns', { timeout: 120_000 }, () => {
-  it('gives the bytes that the long way gives, up to its first fault', () => {
+  it('gives the bytes that the slow path gives, up to its first fault', () => {
     fc.assert(
       fc.property(load(value), (each) => compare(each, (block) => block)),
       fastCheckRuns(1_500),

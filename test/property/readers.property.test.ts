@@ -1,5 +1,5 @@
 /**
- * Readers of every manner on transforms of every kind: what was read and what is handed back are together what was written, each item once
+ * Readers of every manner on transforms of every kind: what was read and what is returned are together what was written, each item once
  * and in order; the ledger and the bound hold after every step; and nothing hangs.
  */
 
@@ -340,7 +340,7 @@ class Run {
   }
 }
 
-it('readers of every manner get each item once, in order, or have it handed back', async () => {
+it('readers of every manner get each item once, in order, or have it returned', async () => {
   await fc.assert(
     fc.asyncProperty(setting, fc.array(step, { maxLength: 30 }), async (given, steps) => {
       const run = new Run(given);

@@ -306,7 +306,7 @@ class Run {
     const unsettled = stream.takeUnsettled();
     const failed = metrics.eventsFailed - this.failed.length;
     expect(unsettled).toHaveLength(failed + metrics.dropsByReason.aborted);
-    expect(isSubsequence(unsettled, written), 'handed back out of order').toBe(true);
+    expect(isSubsequence(unsettled, written), 'returned out of order').toBe(true);
     if (stream.errored !== null && 'items' in stream.errored) expect(stream.errored.items).toEqual(unsettled);
     const isStopped = stream instanceof BackpressureTransform && this.#ended instanceof Error;
     if (unsettled.length > 0 && !isStopped)

@@ -58,7 +58,7 @@ class Outcomes {
   readonly delivered: number[] = [];
   readonly failed: number[] = [];
   readonly dropped: number[] = [];
-  /** Handed back, or refused with an error. */
+  /** Returned, or refused with an error. */
   readonly returned = new Set<number>();
 
   expectEachOnce(offered: number): void {
@@ -310,7 +310,7 @@ class Run {
     const { destination, company, maxWaiting, concurrency, writers } = this.#given;
     const outcomes = this.#outcomes;
     const unsettled = subject.takeUnsettled().map((item) => this.#idOf(item));
-    expect(new Set(unsettled).size, 'handed back twice').toBe(unsettled.length);
+    expect(new Set(unsettled).size, 'returned twice').toBe(unsettled.length);
     for (const id of unsettled) outcomes.returned.add(id);
     outcomes.expectEachOnce(metrics.eventsOffered);
     expect(metrics).toMatchObject({

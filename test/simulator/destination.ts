@@ -23,7 +23,7 @@ export interface DestinationCall<T> {
   signalledAt: number;
   /** When the promise settled; Infinity while it has not. */
   answeredAt: number;
-  /** Whoever made the call was not told what was kept. */
+  /** The caller was not told what was kept. */
   isUncertain: boolean;
 }
 

@@ -31,7 +31,7 @@ export function isExpected(error: Error | null, plan: Plan, wasAborted: boolean,
   }
 }
 
-/** At the moment of the end: nothing is open, and what did not arrive has been handed back. */
+/** At the moment of the end: nothing is open, and what did not arrive has been returned. */
 export function checkEnd(
   journal: Journal,
   end: Error | null,
@@ -42,12 +42,12 @@ export function checkEnd(
   journal.check(waiting + bufferSize + inFlight === 0, () => `open at the end: ${show(metrics)}`);
   journal.check(
     end !== null || unsettled.length === 0,
-    () => `a good end with ${unsettled.length} items handed back`,
+    () => `a good end with ${unsettled.length} items returned`,
   );
   if (end instanceof BackpressureError)
     journal.check(
       end.items.length === unsettled.length && end.items.every((item, n) => item === unsettled[n]),
-      () => `the error carries ${end.items.length} items, but ${unsettled.length} were handed back`,
+      () => `the error carries ${end.items.length} items, but ${unsettled.length} were returned`,
     );
 }
 
@@ -57,7 +57,7 @@ export function checkTotals(journal: Journal, metrics: SinkMetrics, book: ItemBo
   check(book.settledCount === book.offered, () => `${book.offered} offered, ${book.settledCount} settled`);
   check(book.oldestOpen === book.offered, () => `item ${book.oldestOpen} is open after the end`);
   const unheard = book.unheardFailures;
-  check(unheard === 0, () => `${unheard} items failed, were taken by no handler and not handed back`);
+  check(unheard === 0, () => `${unheard} items failed, were taken by no handler and not returned`);
   const { certain, possible } = book.lateAnswers;
   check(
     metrics.lateResults >= certain && metrics.lateResults <= possible,

@@ -224,7 +224,7 @@ export class ItemBook implements DestinationObserver<Item> {
     }
   }
 
-  /** Items that failed, and neither did a handler get them nor were they handed back. */
+  /** Items that failed, and neither did a handler get them nor were they returned. */
   get unheardFailures(): number {
     return this.#unheard;
   }
@@ -233,16 +233,16 @@ export class ItemBook implements DestinationObserver<Item> {
   handedBack(items: readonly Item[]): void {
     for (const { outcome, wasHandled } of items) if (outcome === 'failed' && !wasHandled) this.#unheard--;
     for (const [index, item] of items.entries()) {
-      this.#check(!item.wasHandedBack, () => `item ${item.id} handed back twice`);
+      this.#check(!item.wasHandedBack, () => `item ${item.id} returned twice`);
       item.wasHandedBack = true;
       this.#check(
         item.outcome === 'failed' || item.outcome === 'dropped',
-        () => `item ${item.id} handed back, but ${item.outcome}`,
+        () => `item ${item.id} returned, but ${item.outcome}`,
       );
       const before = items[index - 1];
       this.#check(
         before === undefined || item.id > before.id,
-        () => `item ${item.id} handed back after item ${before!.id}`,
+        () => `item ${item.id} returned after item ${before!.id}`,
       );
     }
   }

@@ -10,7 +10,7 @@ import { afterAll, beforeAll } from 'vitest';
 import tsupConfig from '../../tsup.config.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Far beyond what most runs take: whoever needs longer hangs. */
+/** Far beyond what most runs take: a run that needs longer hangs. */
 const LONGEST_RUN_MS = 25_000;
 
 export interface CliResult {

@@ -43,7 +43,7 @@ export interface CountedLoad {
   /** Numbers of the rows of which nobody could know, after some call, whether they had arrived. */
   readonly uncertain: ReadonlySet<number>;
   readonly exactlyOnce: boolean;
-  /** Numbers of the rows that were handed back in the end. */
+  /** Numbers of the rows that were returned in the end. */
   handedBack(): ReadonlySet<number>;
   /** Resolves once so many calls were made again. */
   retried(count: number): Promise<void>;
@@ -83,7 +83,7 @@ export function startLoad(
     for (; goesOn(offered); offered += 1) yield { a: offered, b: FILLER };
   };
   const done = pipeline(Readable.from(rows()), stream);
-  // Whoever looks later still sees it.
+  // A later look still sees it.
   done.catch(() => undefined);
   const load: CountedLoad = {
     stream,
@@ -131,7 +131,7 @@ export async function expectAccounted(
   for (let a = 0; a < eventsOffered; a += 1) if (!inTable.has(a) && !open.has(a)) lost.push(a);
   for (const [a, n] of inTable) {
     if (a < 0 || a >= eventsOffered || (n > 1 && (exactlyOnce || !load.uncertain.has(a)))) strange.push(a);
-    // What was handed back is not in the table, unless nobody could know.
+    // What was returned is not in the table, unless nobody could know.
     if (open.has(a) && !load.uncertain.has(a)) strange.push(a);
   }
   expect({ lost, strange }).toEqual({ lost: [], strange: [] });

@@ -199,7 +199,7 @@ export class ManualDestination<T> {
     while (this.open.length > 0) await this.answer();
   }
 
-  /** Every item that was handed over, in the order of the calls. */
+  /** Every item that was passed to a call, in the order of the calls. */
   get items(): T[] {
     return this.calls.flatMap(({ items }) => items);
   }

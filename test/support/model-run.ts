@@ -131,7 +131,7 @@ export class EngineRun {
       case 'drain': {
         const options = step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs };
         const drained = controller.drain(options);
-        // One that has ended has nothing to drain: it only tells why, once everything has been handed back.
+        // One that has ended has nothing to drain: it only tells why, once everything has been returned.
         if (controller.getMetrics().state === 'draining') {
           this.#drains++;
           drained.finally(() => this.#drains--).catch(() => undefined);
@@ -436,12 +436,12 @@ export class EngineRun {
     this.#checkRepresented(unsettled.length > 0);
   }
 
-  /** All that was in a batch and settled before whatever is handed back; of what shares a position, all or none. */
+  /** All that was in a batch and settled before whatever is returned; of what shares a position, all or none. */
   #checkCommittedAtEnd(unsettled: readonly number[]): void {
     if (!this.#hasPositions) return;
     // One that came after its position had been committed, as the last part of a record may, could not hold it back.
     for (const id of unsettled.filter((id) => id < this.#offeredAtCommit))
-      assert.ok(this.#committed < this.#positionOf(id), `committed ${this.#committed}, handed back ${id}`);
+      assert.ok(this.#committed < this.#positionOf(id), `committed ${this.#committed}, returned ${id}`);
     if (unsettled.length > 0) return;
     const last = [...this.#outcomes].filter(([, { outcome }]) => outcome !== 'dropped').map(([id]) => id);
     assert.equal(this.#committed, last.length === 0 ? -1 : this.#positionOf(Math.max(...last)), 'committed');
@@ -484,18 +484,18 @@ export class EngineRun {
     }
   }
 
-  /** What did not arrive and was taken by no handler is handed back, each once, in order. */
+  /** What did not arrive and was taken by no handler is returned, each once, in order. */
   #checkHandedBack(unsettled: readonly number[]): void {
-    assert.equal(new Set(unsettled).size, unsettled.length, 'each handed back once');
+    assert.equal(new Set(unsettled).size, unsettled.length, 'each returned once');
     for (let n = 1; n < unsettled.length && this.bounds.concurrency === 1 && this.#isOrdered; n++)
-      assert.ok(unsettled[n]! > unsettled[n - 1]!, 'handed back in order');
+      assert.ok(unsettled[n]! > unsettled[n - 1]!, 'returned in order');
     const failed = [...this.#outcomes].filter(([, { outcome }]) => outcome === 'failed').map(([id]) => id);
     const back = new Set(unsettled);
     const expected = failed.filter((id) => !this.#handled.has(id) || back.has(id));
     const missing = expected.filter((id) => !back.has(id));
-    assert.deepEqual(missing, [], 'failed, not handled, and not handed back');
+    assert.deepEqual(missing, [], 'failed, not handled, and not returned');
     for (const id of unsettled)
-      assert.notEqual(this.#outcomes.get(id)!.outcome, 'flushed', `item ${id} handed back though flushed`);
+      assert.notEqual(this.#outcomes.get(id)!.outcome, 'flushed', `item ${id} returned though flushed`);
   }
 }
 

@@ -20,7 +20,7 @@ export class SeededRandom {
     return new SeededRandom(Math.floor(this.next() * 2 ** 32));
   }
 
-  /** A generator that begins anew with `seed`. */
+  /** A generator that begins again with `seed`. */
   again(seed: number): SeededRandom {
     return new SeededRandom(seed);
   }

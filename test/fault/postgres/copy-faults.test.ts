@@ -403,7 +403,7 @@ describe('the peer stops answering', () => {
     await expectHealthy(copy, pool, table);
   });
 
-  test('while nothing is under way on it: whoever waits for a client gets one', async () => {
+  test('while nothing is under way on it: a caller that waits for a client gets one', async () => {
     const table = await database.table('a int, b text');
     const { pool } = poolThroughProxy({ max: 1 });
     const abort = new AbortController();

@@ -82,7 +82,7 @@ describe('statement_timeout', () => {
       await copy(rows(40), flushContext());
       times.push(performance.now() - startedAt);
     }
-    // Without a statement in vain: 40 rows of 10 ms, and what else there is to do.
+    // Without a statement that fails: 40 rows of 10 ms, and what else there is to do.
     expect(Math.min(...times.slice(1))).toBeLessThan(times[0]! - 190);
   });
 

@@ -49,7 +49,7 @@ const SCRIPT = `
       stream.end();
       return stream;
     },
-    // An outage without end, of which each item is taken by the handler or handed back.
+    // An outage without end, of which each item is taken by the handler or returned.
     () => {
       const stream = new BackpressureWritable(no, { signal, batchSize: 1, retry: { attempts: 9, ...quick }, breaker,
         onFailed: () => undefined, onSettled: () => undefined });

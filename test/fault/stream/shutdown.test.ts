@@ -250,7 +250,7 @@ describe.concurrent('a process that gets no signal', () => {
     expect({ words, code }).toEqual({ words: ['1', 'exit'], code: 0 });
   });
 
-  it('ends as ever once the listeners have been taken away', async () => {
+  it('ends by the signal once the listeners have been taken away', async () => {
     const { words, signal } = await runScript(
       `${SERVICE} drainOnSignals([], { onDrained: tell })();`,
       kill('SIGTERM'),

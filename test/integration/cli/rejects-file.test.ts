@@ -262,7 +262,7 @@ describe('what is no file', () => {
 });
 
 describe('rejects with --resume', () => {
-  it('are all of the import’s again, in a file made anew', async () => {
+  it('hold all rejects of the import, in a new file', async () => {
     const { folder, input, table } = await prepared();
     const name = path.join(folder, 'bad');
     expect(await load(table, input, name, '--resume', `x${folders}`)).toEqual(LOADED);

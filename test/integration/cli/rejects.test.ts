@@ -171,7 +171,7 @@ describe('--rejects', () => {
     await rejectsOf(['-t', table, '--atomic', '--batch-size', '1', await file('z.csv', 'a\nx\n')]);
   });
 
-  it('the file is the owner’s only, made anew by each load, and counted in summary and JSON', async () => {
+  it('the file is the owner’s only, written from its start by each load, and counted in summary and JSON', async () => {
     const table = await database.table('a int');
     const rejects = freshName('bad.ndjson');
     await writeFile(path.join(cli.directory, rejects), 'something old\n', { mode: 0o666 });

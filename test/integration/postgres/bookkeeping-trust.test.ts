@@ -25,7 +25,7 @@ let pool: pg.Pool;
 
 beforeAll(async () => {
   for (const role of [mallory, loader, owner, friend]) await database.query(`CREATE ROLE ${role}`);
-  // Whoever has the rights of the loaded table's owner can make triggers for that table, too.
+  // A role with the rights of the loaded table's owner can make triggers for that table, too.
   await database.query(`GRANT ${owner} TO ${friend}`);
 });
 

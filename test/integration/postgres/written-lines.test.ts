@@ -154,7 +154,7 @@ describe.each([
   });
 });
 
-test('after a batch that a changed type sends as text, the table is looked up anew, and the next goes in binary', async () => {
+test('after a batch that a changed type sends as text, the table is looked up again, and the next goes in binary', async () => {
   const table = await database.table('a int4, b int4');
   const pool = database.pool({ max: 1 });
   const copy = createCopy<object>(pool, { table, columns: ['a', 'b'], format: 'binary' });

@@ -268,7 +268,7 @@ describe('state', () => {
     expect(queue.utilization).toBe(0.9);
   });
 
-  it('lays DRAINING over the level, and derives the level anew', () => {
+  it('draining shows DRAINING, and its end shows the state of the level', () => {
     const { queue, offer } = queueOf();
     queue.setDraining(true);
     for (const item of range(8, 1)) offer(item);

@@ -64,7 +64,7 @@ describe('the clock of the process', () => {
   it('sets a timer again that is overdue, once it is read and the turn has ended', async () => {
     const fired: number[] = [];
     clock.setTimeout(() => fired.push(clock.now()), 100);
-    // Whoever replaced setTimeout is gone, and has taken the timer along.
+    // What replaced setTimeout is gone, and has taken the timer along.
     world.timers.clear();
     world.pass(149);
     clock.now();

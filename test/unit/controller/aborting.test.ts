@@ -11,7 +11,7 @@ import { ManualClock, settle } from '../../support/manual-clock.js';
 const timing = { batchSize: 1, flushTimeoutMs: 100, abortGraceMs: 50 };
 
 describe('an abort', () => {
-  it('gives nothing to onFailed: the items are handed back', async () => {
+  it('gives nothing to onFailed: the items are returned', async () => {
     const abort = new AbortController();
     const failed: FailedItem<number>[] = [];
     const { controller } = startController(
@@ -42,7 +42,7 @@ describe('an abort', () => {
     expect(controller.takeUnsettled()).toEqual([1]);
   });
 
-  it('after a timeout does not begin the grace anew', async () => {
+  it('after a timeout does not begin the grace again', async () => {
     const abort = new AbortController();
     const { clock, controller, destination } = startController({ ...timing, signal: abort.signal }, [
       { kind: 'deaf', ms: Infinity, fails: false },

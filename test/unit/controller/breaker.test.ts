@@ -95,7 +95,7 @@ describe('the circuit breaker', () => {
     ['a partial result', { kind: 'partial', ms: 0, mask: 1, retryable: 0, unnamed: 0 }],
     ['a refusal that is not worth a retry', fails(0, false)],
     ['an answer that does not add up', { kind: 'invalid', variant: 'sum' }],
-  ])('counts anew after %s', async (_case, answer) => {
+  ])('counts from zero after %s', async (_case, answer) => {
     const { clock, controller, states } = start({ retry: { attempts: 1 }, onFailed: () => undefined }, [
       fails(0),
       answer,

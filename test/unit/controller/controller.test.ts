@@ -5,7 +5,7 @@ import { startController } from '../../support/start-controller.js';
 import { settle } from '../../support/manual-clock.js';
 
 describe('drain()', () => {
-  it('ends with the state derived anew when the controller fails meanwhile', async () => {
+  it('ends with the state of the level when the controller fails meanwhile', async () => {
     const { controller } = startController({ batchSize: 1 }, [{ kind: 'throws' }]);
     void controller.push(1);
     await expect(controller.drain()).rejects.toThrow('destination threw');

@@ -363,7 +363,7 @@ describe('retry', () => {
     expect(controller.takeUnsettled()).toEqual([1]);
   });
 
-  it('begins no call later than maxElapsedMs after the first, and does not wait in vain', async () => {
+  it('begins no call later than maxElapsedMs after the first, and does not wait for a call that it will not make', async () => {
     const retry = { attempts: 9, minDelayMs: 100, maxElapsedMs: 350 };
     const run = startController(
       { batchSize: 1, retry, random: () => 0.5, onFailed: () => undefined },
@@ -546,7 +546,7 @@ describe('items that fail for good', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('reject file full'))],
-  ])('are handed back when onFailed %s, and that is fatal', async (_case, onFailed) => {
+  ])('are returned when onFailed %s, and that is fatal', async (_case, onFailed) => {
     const { controller } = startController({ batchSize: 2, onFailed }, [{ kind: 'throws' }]);
     for (const item of range(3, 1)) void controller.push(item);
     await expect(controller.drain()).rejects.toMatchObject({
@@ -627,7 +627,7 @@ describe('items that fail for good', () => {
 });
 
 describe('signal', () => {
-  it('ends everything at once: signals fire, nothing is called any more, all items are handed back in order', async () => {
+  it('ends everything at once: signals fire, nothing is called any more, all items are returned in order', async () => {
     const abort = new AbortController();
     const settled: Settlement<number>[] = [];
     const { clock, controller, destination } = startController(

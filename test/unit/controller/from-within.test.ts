@@ -10,7 +10,7 @@ import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
 describe('a flush function', () => {
-  it('that aborts everything before its first await has its own signal fired, and its items handed back', async () => {
+  it('that aborts everything before its first await has its own signal fired, and its items returned', async () => {
     const abort = new AbortController();
     const clock = new ManualClock();
     let fired = false;
@@ -153,7 +153,7 @@ describe('flush() within shed', () => {
   });
 });
 
-describe('what is handed back', () => {
+describe('what is returned', () => {
   it('is in order within a batch, though some of it might have been called again', async () => {
     const { clock, controller } = startController({ batchSize: 4, retry: { attempts: 3 } }, [
       { kind: 'partial', ms: 0, mask: 0b1011, retryable: 0b0001, unnamed: 0 },

@@ -109,7 +109,7 @@ describe('committedPosition', () => {
     expect(told).toEqual([2]);
   });
 
-  it('does not go beyond what is handed back, at whatever batch came after it', async () => {
+  it('does not go beyond what is returned, at whatever batch came after it', async () => {
     const { clock, controller, push } = start({ concurrency: 3, batchSize: 1, abortGraceMs: 100 }, [
       slow(5),
       fails(10, false),
@@ -181,7 +181,7 @@ describe('items that share a position', () => {
     expect(controller.committedPosition).toBe(2);
   });
 
-  it.each(['queued', 'waiting'] as const)('and handed back: %s', async (where) => {
+  it.each(['queued', 'waiting'] as const)('and returned: %s', async (where) => {
     const abort = new AbortController();
     const seen: unknown[] = [];
     const { clock, controller, push } = start(
@@ -268,7 +268,7 @@ describe('positions that are refused', () => {
   });
 });
 
-it('a queued item that is handed back holds its position back, also with a later one that waits', async () => {
+it('a queued item that is returned holds its position back, also with a later one that waits', async () => {
   const abort = new AbortController();
   const { clock, controller, push } = start(
     {
@@ -288,7 +288,7 @@ it('a queued item that is handed back holds its position back, also with a later
 });
 
 describe('a positionOf that ends everything itself', () => {
-  it('by destroying the stream: nothing is flushed, every item is handed back once', async () => {
+  it('by destroying the stream: nothing is flushed, every item is returned once', async () => {
     const destination = new ManualDestination<number>();
     const stream = new BackpressureWritable<number>(destination.flush, {
       batchSize: 2,

@@ -281,7 +281,7 @@ describe('a sink that cannot be drained keeps nobody from it', () => {
     expect(target.done).toEqual(ENDED);
   });
 
-  it('its undelivered items are in order, those that are in flight among those that have been handed back', async () => {
+  it('its undelivered items are in order, those that are in flight among those that have been returned', async () => {
     const { clock, target, reports, listen } = create({ timeoutMs: 10 });
     const { destination, sink } = writable(clock, { batchSize: 1, concurrency: 2, abortGraceMs: 100 });
     listen(sink);

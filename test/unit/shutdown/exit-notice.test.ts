@@ -1,4 +1,4 @@
-/** A process that exits while a sink has undelivered items says so, once, whoever called `exit`. */
+/** A process that exits while a sink has undelivered items says so, once, by any call of `exit`. */
 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -81,7 +81,7 @@ describe('at exit one line counts', () => {
     expect(target.lines).toEqual([]);
   });
 
-  it('what a sink that failed has handed back, unless it was taken', async () => {
+  it('what a sink that failed has returned, unless it was taken', async () => {
     for (const isTaken of [false, true]) {
       const { clock, target, listen, writable } = create();
       const { sink, destination } = writable();
@@ -96,7 +96,7 @@ describe('at exit one line counts', () => {
     }
   });
 
-  it('what a sink handed back before the signal, although onDrained has dealt with its report', async () => {
+  it('what a sink returned before the signal, although onDrained has dealt with its report', async () => {
     const { clock, target, listen, writable } = create();
     const { sink, destination } = writable();
     const transform = new BackpressureTransform<number>().on('error', () => undefined);

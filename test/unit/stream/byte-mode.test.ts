@@ -152,7 +152,7 @@ describe('a byte sink', () => {
     expectLedger(stream);
   });
 
-  it('hands back Buffers on destroy', async () => {
+  it('returns Buffers on destroy', async () => {
     const { stream } = create({ highWaterMark: 4 });
     const ended = endOf(stream);
     for (const text of ['abcd', 'ef', 'gh']) stream.write(text);

@@ -86,7 +86,7 @@ describe.each(['writable', 'transform'] as const)('a subclass of the %s', (kind)
       expectLedger(stream);
     });
 
-    it('with _construct that fails: nothing is delivered, and everything is handed back', async () => {
+    it('with _construct that fails: nothing is delivered, and everything is returned', async () => {
       let fail!: Done;
       const { stream, received } = make(kind, { construct: (done) => (fail = done) }, {
         strategy,

@@ -275,7 +275,7 @@ describe('map', () => {
       },
     ],
   ] as [string, () => never][])(
-    'that %s fails the stream, and hands back the item and what is behind it',
+    'that %s fails the stream, and returns the item and what is behind it',
     async (_name, fail) => {
       const between = create({ map: (item) => (item === 2 ? fail() : item) });
       const ended = endOf(between);
@@ -289,7 +289,7 @@ describe('map', () => {
     },
   );
 
-  it('that is at work when the stream is destroyed: its item is handed back, its answer ignored', async () => {
+  it('that is at work when the stream is destroyed: its item is returned, its answer ignored', async () => {
     let answer: (item: number) => void = () => undefined;
     const between = create({ map: () => new Promise((resolve) => (answer = resolve)) });
     const ended = endOf(between);
@@ -400,7 +400,7 @@ describe('the end', () => {
     expect(between.readableEnded).toBe(true);
   });
 
-  it('Symbol.asyncDispose where nobody reads does not hang: items are handed back with an error', async () => {
+  it('Symbol.asyncDispose where nobody reads does not hang: items are returned with an error', async () => {
     const between = create();
     between.on('error', () => undefined);
     for (const item of range(3)) between.write(item);
@@ -424,7 +424,7 @@ describe('destroyed mid-way', () => {
   it.each([
     ['destroy()', undefined],
     ['destroy(error)', new Error('of the user')],
-  ])('%s hands back what the reader did not get, in order, and is no success', async (_name, error) => {
+  ])('%s returns what the reader did not get, in order, and is no success', async (_name, error) => {
     for (const ending of [false, true]) {
       const between = create({ maxBufferSize: 4, maxWaiting: 100 });
       const ended = endOf(between);
@@ -452,7 +452,7 @@ describe('destroyed mid-way', () => {
     expect(between.takeUnsettled()).toEqual([1]);
   });
 
-  it('with items in its readable side: they are handed back, and read() has them no more', async () => {
+  it('with items in its readable side: they are returned, and read() has them no more', async () => {
     const between = create();
     between.on('readable', () => undefined);
     between.on('error', () => undefined);

@@ -249,7 +249,7 @@ describe('a flush under way when the stream is destroyed', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('that rejects because of its signal is handed back, without a retry', async () => {
+  it('that rejects because of its signal is returned, without a retry', async () => {
     const { stream, destination } = create();
     const ended = endOf(stream);
     for (const item of range(3)) stream.write(item);

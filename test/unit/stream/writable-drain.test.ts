@@ -33,7 +33,7 @@ function watch(promise: Promise<void>) {
 }
 
 describe('drain() settles what was written before the call', () => {
-  it('queued items, without delay, in the state DRAINING; the state is derived anew when it is over', async () => {
+  it('queued items, without delay, in the state DRAINING; the state is that of the level when it is over', async () => {
     const { stream, destination, states, clock } = create({ maxBufferSize: 10, batchSize: 5 });
     for (const item of range(6)) stream.write(item);
     const drained = watch(stream.drain());
@@ -188,7 +188,7 @@ describe('what is written while it drains, under block', () => {
   });
 
   it.each([true, false])(
-    'is handed back where shed destroys the stream, whatever it answers: %s',
+    'is returned where shed destroys the stream, whatever it answers: %s',
     async (answer) => {
       const { stream, destination } = create({
         shed: (item) => item === 2 && (stream.destroy(new Error('boom')), answer),
@@ -229,7 +229,7 @@ describe('what is written while it drains, under block', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('maxBlockTimeMs begins anew after a drain that has not made room', async () => {
+  it('maxBlockTimeMs begins again after a drain that has not made room', async () => {
     const { stream, clock } = create({
       batchSize: 1,
       maxBlockTimeMs: 100,
@@ -457,7 +457,7 @@ describe('drain() and the end of the stream', () => {
     expect(states).toEqual(['draining']);
   });
 
-  it('destroy() meanwhile rejects it, with everything handed back', async () => {
+  it('destroy() meanwhile rejects it, with everything returned', async () => {
     const { stream, destination } = create({ batchSize: 1, abortGraceMs: 0 });
     stream.on('error', () => undefined);
     const error = new Error('away');

@@ -215,7 +215,7 @@ describe('shed that destroys the stream', () => {
   it.each([
     ['while there is room', 100],
     ['while there is none', 10],
-  ])('hands back the very item that it was asked about, %s', async (_name, maxBufferBytes) => {
+  ])('returns the very item that it was asked about, %s', async (_name, maxBufferBytes) => {
     const { stream, clock } = create({
       maxBufferBytes,
       sizeOf: () => 6,
@@ -287,7 +287,7 @@ describe.each(['shed', 'sizeOf'] as const)(
       expectLedger(stream);
     });
 
-    it('a write finds as much room in line as ever', async () => {
+    it('a write finds as much room in line as before', async () => {
       const { stream, destination } = create({
         maxBufferSize: 10,
         maxWaiting: 1,

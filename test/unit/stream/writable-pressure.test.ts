@@ -356,7 +356,7 @@ describe('an item for which there is no room in bytes', () => {
 });
 
 describe('maxBlockTimeMs', () => {
-  it('fails a stream whose producer waited for longer, and hands everything back', async () => {
+  it('fails a stream whose producer waited for longer, and returns everything', async () => {
     const { stream, clock } = create({ maxBufferSize: 2, maxBlockTimeMs: 1_000, abortGraceMs: 10 });
     const ended = endOf(stream);
     for (const item of range(4)) stream.write(item);
@@ -370,7 +370,7 @@ describe('maxBlockTimeMs', () => {
     expect(stream.takeUnsettled()).toEqual(range(4));
   });
 
-  it('starts anew with each wait', async () => {
+  it('starts again with each wait', async () => {
     const { stream, clock, destination } = create({ maxBufferSize: 2, maxBlockTimeMs: 1_000 });
     for (const item of range(6)) {
       if (!stream.write(item)) {

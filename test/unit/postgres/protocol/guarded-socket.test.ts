@@ -107,7 +107,7 @@ describe('a guarded socket', () => {
     expect(socket.error?.message).toBe('a parser that stumbles');
   });
 
-  test('once removed it leaves the socket as it was, and hands over what it held', () => {
+  test('a guard that is removed leaves the socket as it was, and passes on what it held', () => {
     const { socket, guard } = guarded();
     socket.emit('data', answer.subarray(0, answer.length - 3));
     guard.remove();

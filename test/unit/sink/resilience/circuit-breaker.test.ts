@@ -103,7 +103,7 @@ describe('the breaker', () => {
     expect(() => reach[state]!().breaker.beginProbe(9)).toThrow('one probe, while half open');
   });
 
-  it('opens for longer each time, and starts anew after an answer', () => {
+  it('opens for longer each time, and starts from the first delay after a response', () => {
     const { breaker } = reach['open']!();
     const delays: number[] = [];
     let now = 10;

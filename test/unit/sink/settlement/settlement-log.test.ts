@@ -33,7 +33,7 @@ describe('the settlement log', () => {
     expect(told).toEqual([1_000, 1_000]);
   });
 
-  it('tells whoever must know that the handler threw', () => {
+  it('reports that the handler threw', () => {
     const thrown: unknown[] = [];
     const handler = () => {
       throw new Error('cannot');

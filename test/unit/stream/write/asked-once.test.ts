@@ -88,7 +88,7 @@ describe.each(['writable', 'transform'] as const)('a %s', (kind) => {
   });
 });
 
-it('a chunk that a drain has held is asked about and admitted once, if its shed reads in vain', async () => {
+it('a chunk that a drain has held is asked about and admitted once, if its shed reads nothing', async () => {
   const asked: string[] = [];
   const stream: BackpressureTransform<Buffer> = new BackpressureTransform<Buffer>({
     objectMode: false,

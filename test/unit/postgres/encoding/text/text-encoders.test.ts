@@ -28,7 +28,7 @@ const anything = fc.oneof(
   fc.array(fc.oneof(fc.integer(), fc.string(), fc.constant(null))),
 );
 
-test('the short way into a chunk writes what the long way would, for whatever value of whatever type', () => {
+test('the fast path into a chunk writes the bytes of the slow path, for any value of any type', () => {
   fc.assert(
     fc.property(fc.constantFrom(...NAMES), anything, (name, value) => {
       const encoder = compileEncoder(scalar(name));
