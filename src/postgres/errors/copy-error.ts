@@ -8,7 +8,7 @@ import { retryAfterMs } from './sqlstate.js';
  * What kind of failure it was:
  *
  * - `transport`: the connection, or trouble of the server's that passes. Worth another attempt.
- * - `row`: a row that the table cannot take. Another attempt would end alike.
+ * - `row`: a row that the table cannot take. Another attempt would end in the same way.
  * - `setup`: table, columns, privileges, password … Nothing will arrive until somebody changes them.
  * - `aborted`: the batch's signal fired.
  */
@@ -38,7 +38,7 @@ export class CopyError extends BackpressureError {
   readonly failureClass: CopyFailureClass;
   /** Whether another attempt may succeed. */
   readonly retryable: boolean;
-  /** The connection was lost between COMMIT and its answer: the batch may have arrived, and another attempt may write it twice. */
+  /** The connection was lost between COMMIT and its response. The batch may be stored, and another attempt may store it twice. */
   readonly ambiguous: boolean;
   /** The server's SQLSTATE; for what is noticed before sending, the one that the server has for it. */
   readonly sqlState: string | undefined;
@@ -47,7 +47,7 @@ export class CopyError extends BackpressureError {
   readonly table: string | undefined;
   readonly column: string | undefined;
   readonly constraint: string | undefined;
-  /** Place in the batch of the row at fault, from 0; `undefined` where the server does not tell (a foreign key, a deferred constraint). */
+  /** Place in the batch of the row at fault, from 0; `undefined` if the server does not name it (a foreign key, a deferred constraint). */
   readonly row: number | undefined;
 
   static {
@@ -75,7 +75,7 @@ export class CopyError extends BackpressureError {
   }
 }
 
-/** PostgreSQL quotes the row in `detail` ("Failing row contains …") and `where`: kept, but not where a logger finds them. */
+/** Hides what quotes the row from loggers: `detail` ("Failing row contains …") and `where` become not enumerable. */
 function hideRow(cause: unknown): unknown {
   if (!isNativeError(cause)) return cause;
   for (const name of ['detail', 'where']) {

@@ -1,14 +1,14 @@
-/** Takes passwords out of a text that people see. Pure; linear in the text's length. */
+/** Removes passwords from a text that people see. Pure; linear in the text's length. */
 
 const URL_START = /\bpostgres(?:ql)?(?::|\/\/)/i;
 const PASSWORD_PAIR = /((?:ssl)?password|oauth_client_secret|PGPASSWORD)(\s*=\s*)(?:'[^']*'?|[^\s&"']+)/gi;
 
-/** Shorter parts of a password would take ordinary words with them. */
+/** Shorter parts of a password would also be found in ordinary words. */
 const SHORTEST_PART = 3;
 const HIDDEN = '…';
 
 /**
- * A URL is cut from its scheme to the word that holds the last `@`, for a password may hold any character; `password=…` loses its value.
+ * Removes URLs and the values of `password=…`. A URL is cut from its scheme to the word with the last `@`: a password may hold any character.
  */
 export function redactSecrets(text: string): string {
   const pairs = text.replace(PASSWORD_PAIR, '$1$2…');
@@ -22,7 +22,7 @@ export function redactSecrets(text: string): string {
   return `${pairs.slice(0, start.index)}postgres://…${pairs.slice(lastAt + rest.length)}`;
 }
 
-/** The same, and what is secret in a pool's settings. @param pool its options hold the password, or a URL with it */
+/** Removes also the secrets in a pool's settings. @param pool its options hold the password, or a URL with it */
 export function redact(text: string, pool: object): string {
   const { options } = pool as { options?: { password?: unknown; connectionString?: unknown } };
   let safe = text;

@@ -1,9 +1,9 @@
 /**
- * From an error to its class: one table by SQLSTATE (PostgreSQL manual, appendix A), one by Node's code, and the few of node-postgres'
- * errors that have neither, by their text. Pure.
+ * Classifies errors: by SQLSTATE (PostgreSQL manual, appendix A), by Node's code, and a few of node-postgres, which have neither, by their
+ * message. Pure.
  */
 
-/** `unknown`: nothing here names it. Then a row is only blamed where the server named one. */
+/** `unknown`: no table here has it. Then a row is at fault only if the server named one. */
 export type ErrorClass = 'transport' | 'row' | 'setup' | 'unknown';
 
 /** The longest matching prefix decides. */
@@ -43,18 +43,18 @@ export const SQLSTATE_CLASSES: Readonly<Record<string, ErrorClass>> = {
 };
 
 /**
- * Routines of the server (`routine` of its error, the same in every language) whose errors are about one row, although their state is one of
- * the set-up: a row-level security policy or a view's CHECK OPTION, and what a trigger or a policy raises by itself.
+ * Routines of the server (`routine` of its error) whose errors are about one row, although their SQLSTATE is one of the set-up: a policy of
+ * row-level security, a view's CHECK OPTION, and what a trigger or a policy raises by itself.
  */
 const ROW_ROUTINES: ReadonlySet<unknown> = new Set(['ExecWithCheckOptions', 'exec_stmt_raise']);
 
 /**
- * States of the set-up that a value may have, too, where its type reads it: a word of a `tsvector`, `jsonpath` or `ltree` (42601), a name for
- * `regclass`, `regrole` … that is none (42P01, 42704, 3F000, 0A000 …), JSON that is nested too deeply (54001). Never a missing privilege.
+ * States of the set-up that a type may also raise while it reads a value: a word of a `tsvector`, `jsonpath` or `ltree` (42601), an unknown
+ * name for `regclass`, `regrole` … (42P01, 42704, 3F000, 0A000 …), JSON that is nested too deeply (54001). Never a missing privilege.
  */
 const VALUE_STATES = /^(0A000|3F000|54...|42(?!501)...)$/;
 
-/** Whether a type says this of a value, provided that it was reading one. */
+/** Whether a type raises this for a value, provided that it was reading one. */
 export function isSaidOfValues(code: unknown): boolean {
   return isSqlState(code) && (code.startsWith('22') || VALUE_STATES.test(code));
 }
@@ -126,14 +126,14 @@ export function classify(error: { code?: unknown; message?: unknown; routine?: u
   return MESSAGES.find(([pattern]) => pattern.test(message))?.[1] ?? 'unknown';
 }
 
-/** Always the connection's end: connection exceptions, sessions ended by the server or by its time limits. */
+/** These always end the connection: connection exceptions, sessions ended by the server or by its time limits. */
 const ENDS_CONNECTION = /^(08...|57P0[1-5]|25P0[34])$/;
-/** Ordinary errors or the connection's end, by severity: authorisation, no such database, resources, system and internal errors. */
+/** These end the connection or not, by their severity: authorisation, no such database, resources, system and internal errors. */
 const MAY_END_CONNECTION = /^(28|3D|53|58|F0|XX)/;
 
 /**
- * Bytes that are too few, or too many, for a type, or for a message: the server says it with the state of a broken connection. It has read
- * the message to its end by then, and lives on. The name of its own source file tells it from a pooler's time limits.
+ * True if a value or a message has too few bytes, or too many. The server reports this with the state of a broken connection, but it has read
+ * the message to its end, and the connection lives on. The name of the server's source file distinguishes it from a pooler's time limits.
  */
 export function isOfMessageReader(error: Error): boolean {
   const { code, file } = error as { code?: unknown; file?: unknown };
@@ -141,8 +141,8 @@ export function isOfMessageReader(error: Error): boolean {
 }
 
 /**
- * Whether the server answered this and the connection lives on: an ordinary error, after which a ROLLBACK cleans up. The severity is
- * written in the server's language (`lc_messages`), so the SQLSTATE decides; where neither tells, the connection counts as lost.
+ * True if this is an ordinary error of the server, after which a ROLLBACK cleans up and the connection can be used. The severity is written
+ * in the server's language (`lc_messages`), so the SQLSTATE decides. If neither is known, the connection counts as lost.
  */
 export function leavesConnectionUsable(error: Error): boolean {
   if (isOfMessageReader(error)) return true;
@@ -153,8 +153,8 @@ export function leavesConnectionUsable(error: Error): boolean {
 }
 
 /**
- * The same where it may be tried: an internal error, which is what some types say of bytes that are not theirs, counts as an ordinary one
- * unless its severity is known. Where the connection has ended after all, the next statement tells.
+ * True also for an internal error whose severity is not known: some types raise it for bytes that are not theirs. If the connection has ended
+ * after all, the next statement fails.
  */
 export function mayLeaveConnectionUsable(error: Error): boolean {
   const { code, severity } = error as { code?: unknown; severity?: unknown };
@@ -172,14 +172,14 @@ export function isTransactionTimeout(error: Error): boolean {
   return (error as { code?: unknown }).code === '25P04';
 }
 
-/** The server's words for the end of a session: an error, or the warning of a server that stops at once. */
+/** True if the server ends the session: by an error, or by the warning of a server that stops at once. */
 export function endsSession({ code, severity }: { code?: unknown; severity?: unknown }): boolean {
   if (!isSqlState(code)) return false;
   return /^(57P0[1-5]|25P0[34])$/.test(code) || severity === 'FATAL' || severity === 'PANIC';
 }
 
 /**
- * The server ended the session where it looks for interrupts, which it never does between writing a commit and answering it. A pooler's
+ * True if the server ended the session while it looked for interrupts. It never does so between writing a commit and answering it. A pooler's
  * errors name no routine and prove nothing.
  */
 export function provesRollback(error: Error | undefined): boolean {
@@ -192,12 +192,12 @@ export function isCommittedLocally({ routine }: { routine?: unknown }): boolean 
   return routine === 'SyncRepWaitForLSN';
 }
 
-/** The states after which what the catalogue told may be out of date: column or table gone, moved, now generated, or with row-level security. */
+/** True if the layout may be out of date: a column or the table is gone, moved, now generated, or has row-level security. */
 export function hintsAtChangedTable(sqlState: string | undefined): boolean {
   return sqlState !== undefined && ['0A000', '42703', '42P01', '42P10', '3F000'].includes(sqlState);
 }
 
-/** How long trouble of a kind lasts at the least: the wait before another attempt, in milliseconds. The longest matching prefix decides. */
+/** The least time before another attempt, in milliseconds. The longest matching prefix decides. */
 const RETRY_AFTER_MS: Readonly<Record<string, number>> = {
   // Another transaction won: it is over in a moment.
   '40001': 20,
@@ -211,7 +211,7 @@ const RETRY_AFTER_MS: Readonly<Record<string, number>> = {
   '57P': 1_000,
 };
 
-/** What is waited for, in a few words. The longest matching prefix decides. */
+/** What is waited for, for messages. The longest matching prefix decides. */
 const TROUBLE: Readonly<Record<string, string>> = {
   '25006': 'a server that can be written to (it is read-only)',
   '25P03': 'a new session (the server ended the last one: idle in a transaction)',
@@ -225,13 +225,13 @@ const TROUBLE: Readonly<Record<string, string>> = {
   '57P': 'the server (it shuts down or starts up)',
 };
 
-/** @param sqlState undefined where the connection was lost without a word */
+/** @param sqlState undefined if the connection was lost without an error of the server */
 export function troubleOf(sqlState: string | undefined): string {
   const state = sqlState ?? '';
   return TROUBLE[state] ?? TROUBLE[state.slice(0, 3)] ?? TROUBLE[state.slice(0, 2)] ?? 'a connection';
 }
 
-/** Undefined where no state tells, as for a connection that is lost: then the delay is that of any retry. */
+/** Returns `undefined` if the delay is that of any retry, as for a connection that is lost. */
 export function retryAfterMs(sqlState: string | undefined): number | undefined {
   if (sqlState === undefined) return undefined;
   return (
