@@ -1,6 +1,6 @@
 /**
- * Stands between a connection's socket and node-postgres' parser: passes whole messages that fit the protocol on, and destroys the socket
- * at the first that does not. So the client fails with an error, where its parser would throw in the socket's handler, loop, or buffer.
+ * Stands between a connection's socket and node-postgres' parser: passes on whole messages that fit the protocol, and destroys the socket
+ * at the first that does not. So the client fails with an error. Its parser would throw in the socket's handler, loop, or buffer without end.
  */
 
 import { readSync } from 'node:fs';
@@ -29,7 +29,7 @@ interface GuardableStream {
 type Destroy = (this: Socket, error: Error | null, callback: (error?: Error | null) => void) => void;
 
 const NO_BYTES = Buffer.alloc(0);
-/** Of what a server has sent before a write to it failed. Its farewell is far shorter. */
+/** The most that is read of what a server had sent before a write to it failed. Its last messages are far shorter. */
 const MOST_REST_BYTES = 64 * 1024;
 const SMALLEST_HOLD = 1024;
 /** ReadyForQuery, ErrorResponse, Authentication, CopyInResponse. */
@@ -74,7 +74,7 @@ export class GuardedSocket {
     guards.set(stream, this);
   }
 
-  /** Guards a stream from now on. @returns nothing where it is guarded already */
+  /** Guards a stream from now on. Returns `undefined` if it is guarded already. */
   static install(
     stream: object,
     state: 'startup' | 'foreign',
@@ -90,8 +90,8 @@ export class GuardedSocket {
   }
 
   /**
-   * A server that ends a session says why, and closes the connection. If a write fails on that before the last words are read, Node closes
-   * the socket with them in it. So they are read before it closes. Over TLS they cannot be.
+   * Reads the server's last messages before the socket closes. A server that ends a session says why, and closes the connection. If a write
+   * fails on that first, Node would close the socket with these messages unread. Over TLS they cannot be read.
    */
   #readRestOf(socket: Socket): void {
     const hooked = socket as unknown as { _destroy: Destroy };
@@ -161,7 +161,7 @@ export class GuardedSocket {
     return this.#isBroken || (this.#stream.destroyed === true && !this.#isReadingRest);
   }
 
-  /** Adds to the message that is held what belongs to it. @returns where that ends in the chunk */
+  /** Completes the message that is held. Returns the place in the chunk behind it. */
   #complete(chunk: Buffer): number {
     let at = 0;
     if (this.#heldBytes < HEADER_BYTES) {
@@ -179,7 +179,7 @@ export class GuardedSocket {
     return at;
   }
 
-  /** Passes on the whole messages of a chunk from `start`, and holds what is left. */
+  /** Passes on the whole messages of a chunk from `start`, and holds the rest. */
   #passWhole(chunk: Buffer, start: number): void {
     let from = start;
     let at = start;
@@ -201,7 +201,7 @@ export class GuardedSocket {
     if (at < chunk.length && !this.#isOver) this.#hold(chunk, at, Infinity);
   }
 
-  /** Holds what comes from `start` on, until `length` bytes are held. @returns where that ends in the chunk */
+  /** Holds bytes from `start` on, until `length` bytes are held. Returns the place in the chunk behind them. */
   #hold(chunk: Buffer, start: number, length: number): number {
     const end = Math.min(chunk.length, start + length - this.#heldBytes);
     const held = this.#heldBytes + end - start;

@@ -1,6 +1,6 @@
 /**
- * A statement of ours, as a query of node-postgres. In place of its own `Query`: the answer is bounded, its values are the server's text
- * whatever type parsers the user has set, and a message that does not fit ends the connection with an error and throws nothing.
+ * Sends a statement of ours as a query of node-postgres, in place of its own `Query`. The response is bounded. Its values are the server's
+ * text, whatever type parsers the user has set. A message that does not fit ends the connection with an error, and throws nothing.
  */
 
 import { GuardedSocket } from './guarded-socket.js';
@@ -30,7 +30,7 @@ interface QueryClient {
   query(query: OwnQuery): unknown;
 }
 
-/** Sends a statement. To a client that is not node-postgres' as it is: by its own `query`. */
+/** Sends a statement. A client that is not node-postgres' own gets it by its `query`. */
 export function ask(
   client: Pick<CopyClient, 'query'>,
   text: string,
@@ -114,7 +114,7 @@ class OwnQuery {
     connection.stream.uncork?.();
   }
 
-  /** Where `query_timeout` is set, node-postgres puts its own function here, and expects it to be called at the end. */
+  /** If `query_timeout` is set, node-postgres puts its own function here, and expects it to be called at the end. */
   callback(): void {
     // Nothing is to be done without a timeout.
   }

@@ -1,5 +1,5 @@
 /**
- * Decides for each message of a server whether it fits the state of the protocol. Pure: it reads no socket and no clock.
+ * Decides whether a message of a server fits the state of the protocol. Pure: it reads no socket and no clock.
  *
  * The state follows what is sent (`begin`, `endCopy`, `release`) and what is received (`check` for a header, `accept` for a whole message).
  *
@@ -135,24 +135,24 @@ export const TRANSITIONS: Readonly<Record<ProtocolState, Transitions>> = {
   ended: {},
 };
 
-/** How much the answer to one statement of ours may hold. */
+/** The most that the response to one statement of ours may hold. */
 export interface AnswerLimits {
   readonly rows: number;
   readonly bytes: number;
 }
 
 export const SMALL_ANSWER: AnswerLimits = { rows: 100_000, bytes: 16 * MIB };
-/** For answers that grow with what an import has kept. */
+/** For responses that grow with what an import has kept. */
 export const LARGE_ANSWER: AnswerLimits = { rows: 10_000_000, bytes: 512 * MIB };
 
-/** No message of a server's is longer: its buffers are not. */
+/** A server sends no longer message: its buffers are not longer. */
 const LONGEST_MESSAGE_BYTES = 1024 * MIB;
 /** Errors and notices may quote a value that was sent, and PL/pgSQL adds words of its own. */
 const QUOTE_FLOOR_BYTES = 4 * MIB;
 /** Notices of a trigger for each row: some hundred bytes for a row of a few. */
 const ASIDE_FLOOR_BYTES = 64 * MIB;
 const ASIDES_PER_BYTE_SENT = 512;
-/** Of a login, messages of all kinds. */
+/** The messages of a login, of all kinds. */
 const LOGIN_BYTES = 4 * MIB;
 
 export class ProtocolGuard {
@@ -203,19 +203,19 @@ export class ProtocolGuard {
     if (this.#state === 'idle') this.#state = 'foreign';
   }
 
-  /** @returns what is wrong with a message by its header alone. @param length as announced, without the type */
+  /** Returns what is wrong with a message by its header alone. @param length as announced, without the type */
   check(type: number, length: number): ProtocolFault | undefined {
     const kind = messageKind(type);
     if (kind === undefined) return new ProtocolFault(`a message of unknown type 0x${type.toString(16)}`);
     const body = length - 4;
     if (body < 0) return new ProtocolFault(`${kind.name} with a length of ${length}`);
     if (body > this.#longest(kind.longest)) return new ProtocolFault(`${kind.name} of ${body} bytes`);
-    // Known before the body is: an answer that is not waited for is not buffered either.
+    // Checked before the body has come, so that a message that does not fit is not buffered.
     if (kind.name === 'Authentication' || this.#takes(kind.name)) return undefined;
     return this.#breach(kind.name);
   }
 
-  /** Takes a whole message whose header was checked. @returns what is wrong with it */
+  /** Takes a whole message whose header was checked. Returns what is wrong with it. */
   accept(bytes: Buffer, start: number, end: number): ProtocolFault | undefined {
     const kind = messageKind(bytes[start]!)!;
     const body = start + HEADER_BYTES;

@@ -1,4 +1,4 @@
-/** What node-postgres calls on the active query for messages that the query has no use for: the connection ends with an error. */
+/** Ends a connection with an error if a message comes that the active query has no use for. */
 
 import { ProtocolFault } from './protocol-fault.js';
 
@@ -15,7 +15,7 @@ const NOTHING_HANDLED = {
   handleCopyData: 'CopyData',
 } as const;
 
-/** Gives a query the methods that it lacks; without them a message for one would throw in the socket's handler. */
+/** Gives a query the methods that it lacks. Without them a message for one would throw in the socket's handler. */
 export function refuseUnexpected(query: object, connectionOf: () => Connection | null | undefined): void {
   const target = query as Record<string, unknown>;
   for (const [method, message] of Object.entries(NOTHING_HANDLED)) {

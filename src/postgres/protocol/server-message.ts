@@ -150,12 +150,12 @@ const KINDS: ReadonlyMap<number, MessageKind> = new Map(
   }).map(([letter, found]) => [letter.charCodeAt(0), found]),
 );
 
-/** Undefined for a type that no server sends. */
+/** Returns `undefined` for a type that no server sends. */
 export function messageKind(type: number): MessageKind | undefined {
   return KINDS.get(type);
 }
 
-/** Where the text that begins at `at` has ended: behind its zero. Beyond `end` if it has none. */
+/** Returns the place behind the text that begins at `at`, and behind its zero. Infinity if it has none before `end`. */
 function afterText(bytes: Buffer, at: number, end: number): number {
   const zero = at < end ? bytes.indexOf(0, at) : -1;
   return zero === -1 || zero >= end ? Infinity : zero + 1;
@@ -165,13 +165,13 @@ function int16(bytes: Buffer, at: number, end: number): number {
   return at + 2 > end ? -1 : bytes.readInt16BE(at);
 }
 
-/** Of a text in a report. The server quotes values as long as they were sent. */
+/** The longest text in a report. The server quotes values in the length in which they were sent. */
 const LONGEST_REPORTED = 32 * KIB;
 const ELLIPSIS = Buffer.from('…');
 
 /**
- * An ErrorResponse or NoticeResponse with its long texts cut. Of a value of 15 MB, the parser and the errors made of it would hold several
- * copies.
+ * Returns an ErrorResponse or NoticeResponse with its long texts cut. The parser, and the errors made of it, would hold several copies of a
+ * value of 15 MB.
  */
 export function shortReport(message: Buffer): Buffer {
   const parts: Buffer[] = [];
