@@ -1,4 +1,4 @@
-/** What the server knows about the table: its columns and their types. Asked once, by one query. */
+/** Reads the table's columns and their types from the catalogue, by one query. */
 
 import { CopyError } from '../errors/copy-error.js';
 import { quoteTable } from '../sql/identifiers.js';
@@ -12,13 +12,13 @@ export interface TableColumn {
   /** As the server writes it, for messages: `numeric(10,2)`. */
   typeName: string;
   type: ColumnType;
-  /** The type itself, by its number in `pg_type`: a domain, where it is one. Of what the catalogue did not describe: none. */
+  /** The type's number in `pg_type`; a domain has its own. Undefined for what the catalogue did not describe. */
   typeOid?: string;
-  /** The type in a statement, whatever the search path. Of what the catalogue did not describe: none. */
+  /** The type as it is written in a statement, with its schema. Undefined for what the catalogue did not describe. */
   sqlType?: string;
   /** Computed by the server (`GENERATED ALWAYS AS (…)`): COPY must leave it out. */
   isGenerated: boolean;
-  /** What a row leaves out becomes more than NULL: a default of its own or of its domain, or an identity. Default: it does not. */
+  /** If a row leaves it out, it becomes something else than NULL: its own default or its domain's, or an identity. Default: `false`. */
   hasDefault?: boolean;
 }
 
@@ -29,13 +29,13 @@ export interface TableDescription {
   columns: readonly TableColumn[];
   /** A foreign key of the table refers to the table itself. */
   refersToItself: boolean;
-  /** Code of the user's, which may ask for other rows, decides on a row: triggers, or a view's or a foreign table's own ways. */
+  /** Code of the user decides on a row, and may look at other rows: triggers, a view, or a foreign table. */
   hasTriggers: boolean;
-  /** Row-level security applies to this role, so that the server refuses COPY FROM. Default: it does not. */
+  /** Row-level security applies to this role, so that the server refuses COPY FROM. Default: `false`. */
   hasRowSecurity?: boolean;
-  /** It has a RULE on INSERT, which COPY passes by. Default: it has none. */
+  /** It has a RULE on INSERT, which COPY ignores. Default: `false`. */
   hasInsertRule?: boolean;
-  /** COPY in text format knows a word for "the column's default" (PostgreSQL 16). Default: it does not. */
+  /** COPY in text format has a marker for the column's default (PostgreSQL 16). Default: `false`. */
   takesDefaultMarker?: boolean;
 }
 
@@ -61,7 +61,7 @@ interface CatalogueType {
 }
 
 /**
- * Types are followed down: a domain to what it stands on, an array to its element. As JSON in text columns, so that type parsers which the
+ * Types are resolved: a domain to its base type, an array to its element. The result is JSON in text columns, so that type parsers which the
  * user has set in node-postgres change nothing here. Without a schema the search path decides, as in `COPY` itself.
  */
 const DESCRIBE_TABLE = statement(`
@@ -117,7 +117,7 @@ SELECT nspname::pg_catalog.text AS schema, relname::pg_catalog.text AS "table",
   (pg_catalog.current_setting('server_version_num')::integer OPERATOR(pg_catalog.>=) 160000)::pg_catalog.text AS takes_default_marker
 FROM target`);
 
-/** @throws {CopyError} `setup`, where there is no such table */
+/** @throws {CopyError} `setup`, if there is no such table */
 export async function describeTable(
   client: CopyClient,
   schema: string | undefined,

@@ -1,4 +1,4 @@
-/** Which unique index a `key` stands for, and what else the table holds against rows with one key. Asked of the catalogue. */
+/** Finds the unique index that a `key` names, and what else in the table tells rows with one key apart, in the catalogue. */
 
 import { quoteIdentifier, quoteTable } from '../sql/identifiers.js';
 import type { CopyClient } from '../protocol/pool.js';
@@ -9,14 +9,14 @@ export interface ConflictTarget {
   readonly inference: string;
   /** Columns that the keys and the predicate refer to. */
   readonly needs: readonly string[];
-  /** The index's columns and expressions, over the table's own column names: rows for which all are equal are one to the index. */
+  /** The index's columns and expressions, over the table's own column names. Rows for which all are equal have one key. */
   readonly keys: readonly string[];
   /** Rows for which this does not hold are not in the index. */
   readonly predicate: string | undefined;
   readonly areNullsDistinct: boolean;
   /**
-   * Of rows with one key all but the last may be passed over: no trigger, other unique index, policy or foreign key of the table would
-   * tell the difference. (A temporary table can have the table's NOT NULL and CHECK constraints.)
+   * Of rows with one key, all but the last may be left out: no trigger, other unique index, policy or foreign key of the table would see
+   * them. (A temporary table can have the table's NOT NULL and CHECK constraints.)
    */
   readonly mayPassOver: boolean;
   /** All columns of the table, generated ones included. */
@@ -52,8 +52,9 @@ interface CatalogueAnswer {
 }
 
 /**
- * A CHECK of the whole row (column 0) cannot be given to another table. Partitions have indexes, triggers and policies of their own. Which columns an expression refers to is told by `pg_depend`, but for those of
- * a constraint, which has no expressions. `indnullsnotdistinct` came with PostgreSQL 15, so it is asked for by name.
+ * A CHECK of the whole row (column 0) cannot be given to another table. Partitions have indexes, triggers and policies of their own. The
+ * columns of an expression are in `pg_depend`, except for a constraint, which has no expressions. `indnullsnotdistinct` came with
+ * PostgreSQL 15, so it is read by name.
  */
 const DESCRIBE_CONFLICT = statement(`
 WITH target AS (
@@ -118,7 +119,7 @@ export async function describeConflict(
   return conflictTarget(index, columns, found.has_row_code === 'false' && isAloneInTable);
 }
 
-/** As the server infers it for columns; else the oldest index whose expressions, or predicate, are about just these columns. */
+/** Returns the index that the server infers for columns; else the oldest whose expressions, or predicate, refer to these columns only. */
 function chooseIndex(indexes: readonly CatalogueIndex[], key: readonly string[]): CatalogueIndex | undefined {
   const candidates = indexes.filter((index) => isMadeOf(index, key));
   const kinds = [
@@ -138,13 +139,13 @@ function isMadeOf({ keys, predicate, references }: CatalogueIndex, key: readonly
   const hasExpression = keys.some(({ name }) => name === null);
   const known = hasExpression ? [...names, ...(references ?? [])] : [...names];
   if (!key.every((name) => known.includes(name))) return false;
-  // A predicate may be about other columns, and the catalogue does not tell its references from those of the expressions.
+  // A predicate may refer to other columns, and the catalogue has its references and those of the expressions in one list.
   return hasExpression && predicate !== null
     ? [...names].every((name) => key.includes(name))
     : known.every((name) => key.includes(name));
 }
 
-/** No unique index of the table is made of these columns: the server tells so in its own words. */
+/** For columns without a unique index: the server's own error reports that. */
 function plainTarget(key: readonly string[], columns: readonly string[]): ConflictTarget {
   const keys = key.map(quoteIdentifier);
   return {
