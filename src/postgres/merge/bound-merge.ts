@@ -1,12 +1,12 @@
 /**
- * A merge whose SQL has expressions of an index in it, as `pg_get_expr` writes them. That text means what its names mean when the server
- * reads it again; other roles may have made operators, functions and types with these names by then. So a text is never run:
+ * Binds a merge whose SQL contains expressions of an index, as `pg_get_expr` writes them. When the server reads such a text again, its names
+ * may mean something else: other roles may have made operators, functions and types with these names. So a text is never run:
  *
  * 1. The server reads it into functions of the session (`BEGIN ATOMIC` keeps what was understood, not the text). That runs nothing.
  * 2. The catalogue says what the functions use. Anything that the index itself does not use is refused.
  * 3. Only then are they called. Their code cannot change any more. What they call keeps the search path of the session.
  *
- * They go with the temporary table, which they depend on.
+ * They are dropped with the temporary table, which they depend on.
  */
 
 import { CopyError } from '../errors/copy-error.js';
@@ -17,7 +17,7 @@ import type { MergePlan } from './merge-plan.js';
 import { WITHIN_ARGUMENTS, type Run } from './runs.js';
 
 const NAME = 'spillway_merge';
-/** Another role may have made an object between two statements; the second text is written with regard to it. */
+/** Another role may have made an object between two statements. The text of the second attempt takes it into account. */
 const ATTEMPTS = 2;
 
 const catalogue = (name: string): string => `'pg_catalog.${name}'::pg_catalog.regclass::pg_catalog.oid`;

@@ -1,6 +1,6 @@
 /**
- * The statements of a batch: straight into the table, or, for an upsert, into a temporary table and from there. Names are quoted; values
- * never become part of a statement. Pure.
+ * Plans the statements of a batch: straight into the table, or into a temporary table and from there. Names are quoted; values never become
+ * part of a statement. Pure.
  */
 
 import { DEFAULT_MARKER, MOST_GROUPS, withoutAbsent } from './absent-values.js';
@@ -10,7 +10,7 @@ import { planStaging, STAGING, STAGING_TABLE, type Staging } from './staging-pla
 import { quoteIdentifier, quoteLiteral, quoteTable } from '../sql/identifiers.js';
 import { statement, type Statement } from '../sql/statement.js';
 
-/** How the rows of a COPY are written: what stands in its parentheses. */
+/** How the rows of a COPY are written: the text in its parentheses. */
 export type CopyFormat = string;
 
 /** Our own text: tabs, `\N` for NULL. */
@@ -29,11 +29,11 @@ export function delimitedFormat(format: 'csv' | 'text', delimiter: string, nullT
 export interface CopyPlan {
   /** @param absent columns that these rows leave out, as `absentList` makes it. Default: none. */
   copy(format: CopyFormat, absent?: string): Statement;
-  /** The table that the server names where a row of the COPY is at fault. */
+  /** The table that the server names if a row of the COPY is at fault. */
   copiedTable: string;
-  /** Upsert: the way over a temporary table. */
+  /** Set if rows go through a temporary table. */
   staging: Staging | undefined;
-  /** Which of two rows counts depends on their order. */
+  /** The order of two rows decides which of them is stored. */
   isOrdered: boolean;
 }
 

@@ -1,8 +1,9 @@
 /**
- * The statements that bring rows from the temporary table into the table, as if they came one by one. The server takes no two rows of one key
- * in one `INSERT … ON CONFLICT DO UPDATE` (21000), so rows that give way to a later one are passed over, if nothing can tell the
- * difference, and otherwise the rows go in runs: a run ends before a row whose key it has already. The server judges which keys are equal,
- * by the index's own expressions and collations. Pure.
+ * Plans the statements that move rows from the temporary table into the table, as if they came one by one.
+ *
+ * The server takes no two rows of one key in one `INSERT … ON CONFLICT DO UPDATE` (21000). If nothing in the table would see the difference,
+ * only the last row of each key is inserted. Otherwise the rows go in runs: a run ends before a row whose key it has already. The server
+ * decides which keys are equal, by the index's own expressions and collations. Pure.
  */
 
 import { quoteIdentifier } from '../sql/identifiers.js';
@@ -15,15 +16,15 @@ export interface MergePlan {
   /** @param absent columns that these rows leave out, as `absentList` makes it @param where a condition on their places */
   readonly insert: (absent: string, where: string) => Statement;
   readonly insertRun: (run: Run) => Statement;
-  /** Which of two rows counts depends on their order. */
+  /** The order of two rows decides which of them is stored. */
   readonly isOrdered: boolean;
   /** A row whose key comes twice in a statement makes it fail. */
   readonly mayRepeat: boolean;
-  /** Only the last row of each key. Undefined: the others count, too. */
+  /** Inserts only the last row of each key. Undefined: the others are needed, too. */
   readonly last: Statement | undefined;
   /**
-   * Where a row has a key again: its place, and that of the row with this key before it, in the rows' order. Undefined: the keys make no
-   * difference, or cannot be told from what is loaded.
+   * The place of each row whose key an earlier row has, and the place of that row, in the rows' order. Undefined: the keys do not matter, or
+   * do not follow from the columns that are loaded.
    */
   readonly repeats: Statement | undefined;
   /** The places from which on rows leave out other columns than before. Undefined: none are left out. */
@@ -110,7 +111,7 @@ export function planUpdate(request: UpdateRequest): MergePlan {
   };
 }
 
-/** Values and rows. The columns of the key are those of the first row: where one spells it in another way, an update leaves them alone. */
+/** Returns values and rows. The key's columns are those of the first row: an update does not change them, even if they are spelt otherwise. */
 function lastOfEachKey(
   staging: string,
   names: readonly string[],
@@ -146,7 +147,7 @@ function repeatedKeys({ staging, target, names, absentColumn, hasDefault }: Upda
   if (absentColumn !== undefined) {
     const listed = `pg_catalog.concat(',', ${quoteIdentifier(absentColumn)}, ',')`;
     const needed = target.needs.map((name) => names.indexOf(name)).filter((place) => hasDefault[place]);
-    // What the default will be is not known yet. If two of them are equal after all, the server tells.
+    // The default is not known yet. If two of them are equal after all, the server reports it (21000).
     for (const place of needed)
       alone.push(`pg_catalog.strpos(${listed}, ',${place},') OPERATOR(pg_catalog.>) 0`);
   }
@@ -158,7 +159,7 @@ function repeatedKeys({ staging, target, names, absentColumn, hasDefault }: Upda
   );
 }
 
-/** No column is left to name: as many rows of defaults. */
+/** Inserts as many rows of defaults: no column is left to name. */
 function insertDefaults(table: string, staging: string, where: string, conflict: string): Statement {
   return statement(`INSERT INTO ${table} SELECT FROM ${staging}${where}${conflict}`);
 }
@@ -167,7 +168,7 @@ function groupsOf({ keys, predicate }: ConflictTarget): string {
   return [...keys, ...(predicate === undefined ? [] : [`(${predicate}) IS TRUE`])].join(', ');
 }
 
-/** Whether a row equals no other to the index: NULL in its key, unless the index says otherwise, or it is not in the index at all. */
+/** True for a row that equals no other in the index: its key has a NULL, unless the index takes NULLs as equal, or it is not in the index. */
 function isAlone({ keys, predicate, areNullsDistinct }: ConflictTarget): string {
   const conditions = [
     ...(areNullsDistinct ? [`pg_catalog.num_nulls(${keys.join(', ')}) OPERATOR(pg_catalog.>) 0`] : []),

@@ -3,7 +3,7 @@
 import type { TableColumn } from '../table/catalogue.js';
 import type { ConflictTarget } from '../table/conflict-target.js';
 
-/** What becomes of a row whose key the table holds already. */
+/** What is done with a row whose key the table has already. */
 export type ConflictRule =
   | { onConflict: 'error' }
   /** Without a key: whichever unique constraint it would break. */
@@ -18,7 +18,7 @@ export interface PlanRequest {
   readonly table: string;
   readonly columns: readonly PlannedColumn[];
   readonly conflict: ConflictRule;
-  /** The index that the rule's key stands for. */
+  /** The index that the rule's key names. */
   readonly conflictTarget: ConflictTarget | undefined;
   /** The server takes no COPY FROM into the table: row-level security applies. */
   readonly isSecured: boolean;

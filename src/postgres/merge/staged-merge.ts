@@ -1,4 +1,4 @@
-/** Brings the rows of the temporary table into the table: in one statement if possible, in runs, or one by one. */
+/** Moves the rows of the temporary table into the table: in one statement if possible, in runs, or one by one. */
 
 import { forEachInTurns, type WorkPacer } from '../../common/turn-budget.js';
 import { sequence, statement, type Statement } from '../sql/statement.js';
@@ -19,8 +19,8 @@ const ROLLBACK_TO = statement('ROLLBACK TO SAVEPOINT spillway_merge');
 const STATEMENTS_TOGETHER = 500;
 
 /**
- * One by one is the last resort: where a trigger changes keys, or several indexes have the same columns, the server finds two rows equal that
- * the plan does not.
+ * One by one is the last resort. If a trigger changes keys, or several indexes have the same columns, the server finds two rows equal that the
+ * plan does not.
  */
 export async function mergeStaged(query: RunQuery, plan: MergePlan, pacer: WorkPacer): Promise<void> {
   const statements = await statementsFor(query, plan, pacer);

@@ -1,4 +1,4 @@
-/** The way over a temporary table: how it is made, and how its rows go on. Names are quoted; values never become part of a statement. Pure. */
+/** Plans the temporary table, and how its rows are merged into the table. Names are quoted; values never become part of a statement. Pure. */
 
 import type { ConflictRule, PlanRequest } from './plan-request.js';
 import { quoteIdentifier, quoteTable } from '../sql/identifiers.js';
@@ -15,11 +15,11 @@ export interface Staging {
   readonly empty: Statement;
   /** After each COPY: its rows go into the table. */
   readonly merge: MergePlan;
-  /** Set if `merge` holds SQL that the server has written: before each merge, that is asked again and bound. See `bound-merge.ts`. */
+  /** Set if `merge` contains SQL that the server has written. It is read again and bound before each merge. See `bound-merge.ts`. */
   readonly planAgain: ((client: Pick<CopyClient, 'query'>) => Promise<MergePlan>) | undefined;
 }
 
-/** The temporary table's name: in `pg_temp`, so it hides nothing and cannot be anybody else's. */
+/** The temporary table's name. It is in `pg_temp`, so it hides no other table and belongs to this session only. */
 export const STAGING_TABLE = 'spillway_batch';
 export const STAGING = quoteTable('pg_temp', STAGING_TABLE);
 
@@ -27,7 +27,7 @@ export const STAGING = quoteTable('pg_temp', STAGING_TABLE);
 export function planStaging(request: PlanRequest, absentColumn: string | undefined): Staging {
   const { conflict, conflictTarget } = request;
   return {
-    // In an outer transaction the one of the batch before is still there, and maybe functions that need it.
+    // In an outer transaction, the last batch's table is still there, and maybe functions that depend on it.
     create: sequence([
       statement(`DROP TABLE IF EXISTS ${STAGING} CASCADE`),
       ...definition(request, absentColumn),
@@ -65,7 +65,7 @@ function definition(
     if (absentColumn !== undefined) list.push(`NULL::pg_catalog.text AS ${quoteIdentifier(absentColumn)}`);
     return [create(`ON COMMIT DROP AS SELECT ${list.join(', ')} FROM ${from} WITH NO DATA`)];
   }
-  // A row that gives way to a later one never reaches the table: its constraints are checked here. Those of dropped columns go with them.
+  // A row that a later one replaces never reaches the table, so its constraints are checked here. Dropped columns take theirs with them.
   const like = create(`(LIKE ${from} INCLUDING CONSTRAINTS) ON COMMIT DROP`);
   const drops = conflictTarget!.columns
     .filter((name) => !names.includes(name))
@@ -93,7 +93,7 @@ function planRows(
     case 'error':
       return planMerge(request, '', false);
     case 'ignore':
-      // The first row of a key counts, which is what the server does by itself. Without a key: any unique constraint.
+      // The server itself keeps the first row of a key. Without a key, any unique constraint decides.
       return planMerge(
         request,
         ` ON CONFLICT ${target === undefined ? '' : `${target.inference} `}DO NOTHING`,
