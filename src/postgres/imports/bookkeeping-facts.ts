@@ -1,11 +1,11 @@
-/** What the catalogue says of the two tables of the bookkeeping, with everything that could run code or forge rows there. */
+/** Reads what the catalogue has of the two bookkeeping tables: everything that could run code or forge rows there. */
 
 import { quoteLiteral, quoteTable } from '../sql/identifiers.js';
 import { EQUALS, sequence, statement, type Statement } from '../sql/statement.js';
 
 const NOT_EQUAL = 'OPERATOR(pg_catalog.<>)';
 
-/** A number that the catalogue has for one of its own tables. */
+/** The number of one of the catalogue's own tables. */
 const catalogue = (name: string): string => `'pg_catalog.${name}'::pg_catalog.regclass::pg_catalog.oid`;
 
 /**
@@ -110,8 +110,8 @@ export function inspectTables(schema: string, table: string, names: readonly str
 }
 
 /**
- * As one message. What the lock forbids to others until the transaction's end: to drop or alter the tables, and to make triggers, rules,
- * policies or indexes for them.
+ * Sent as one message. Until the transaction's end, the lock keeps others from dropping or altering the tables, and from making triggers,
+ * rules, policies or indexes for them.
  */
 export function lockAndInspectTables(schema: string, table: string, names: readonly string[]): Statement {
   const tables = names.map((name) => `ONLY ${quoteTable(schema, name)}`).join(', ');

@@ -1,6 +1,6 @@
 /**
- * Whether the tables of the bookkeeping can be trusted: with code that runs as the user who loads, and with rows that say what need not be
- * loaded. Another role may have made them first. Pure.
+ * Decides whether the bookkeeping tables can be trusted: their code runs as the user who loads, and their rows say what need not be loaded.
+ * Another role may have made them first. Pure.
  */
 
 /** What the catalogue says of one of the two tables. See `bookkeeping-facts.ts`. */
@@ -35,7 +35,7 @@ interface ColumnFacts {
 interface ExpectedColumn {
   type: string;
   isNotNull: boolean;
-  /** A value by itself; `1`: just this one. */
+  /** The column fills itself; `1`: with this value. */
   filled?: 'always' | '1';
 }
 
@@ -80,7 +80,7 @@ const EXPECTED: Readonly<Record<string, ExpectedTable>> = {
   },
 };
 
-/** Why the table is refused, and what helps; undefined if it is not. @param loaded the loaded table's name, for messages */
+/** Returns why the table is refused, and what helps. Undefined if it is trusted. @param loaded the loaded table's name, for messages */
 export function distrust(facts: TableFacts, loaded: string): string | undefined {
   const reason =
     notOrdinary(facts) ?? ownedByOthers(facts, loaded) ?? runsForeignCode(facts) ?? openToOthers(facts);

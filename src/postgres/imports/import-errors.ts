@@ -1,4 +1,4 @@
-/** How an import can fail, beside its batches. */
+/** Errors of an import itself, apart from those of its batches. */
 
 import { messageOf, toError } from '../../common/thrown.js';
 import { CopyError } from '../errors/copy-error.js';
@@ -8,7 +8,7 @@ import { OpenCommit } from './import-transaction.js';
 import { AbortFault } from '../connection/answer-deadline.js';
 import { classify, isSqlState } from '../errors/sqlstate.js';
 
-/** An earlier attempt at the very batch had been committed after all. */
+/** An earlier attempt at the same batch has been committed after all. */
 export class AlreadyCommitted extends Error {
   override readonly name = 'AlreadyCommitted';
 }
@@ -63,7 +63,7 @@ export function describeImportFailure(thrown: unknown, what: string, importId: s
   }
   const reason = error.code === '55P03' ? 'another run of it is still writing' : messageOf(error);
   return new CopyError(`cannot ${what} import ${name}: ${reason}`, {
-    // No row of the table's has any part in it.
+    // No row of the table is at fault.
     failureClass: classify(error) === 'transport' ? 'transport' : 'setup',
     sqlState: isSqlState(error.code) ? error.code : undefined,
     cause: error,

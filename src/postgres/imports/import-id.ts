@@ -1,4 +1,4 @@
-/** The name that all runs of an import share. Any text, for it only ever travels as a parameter. */
+/** The name that all runs of an import share. It may be any text, because it is only sent as a parameter. */
 
 /** What an entry of PostgreSQL's index holds, with room to spare. */
 const LONGEST_IMPORT_ID_BYTES = 1_000;

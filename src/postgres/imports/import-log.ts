@@ -1,5 +1,5 @@
 /**
- * Keeps what an import has committed so far, in two small tables beside the one that is loaded. Each batch writes a checkpoint in its own
+ * Records what an import has committed, in two small tables beside the one that is loaded. Each batch writes a checkpoint in its own
  * transaction, so that rows and checkpoint are committed together. A later run of the same source leaves out what has a checkpoint.
  */
 
@@ -25,7 +25,7 @@ import { runStatement, statement, type Statement } from '../sql/statement.js';
 
 /** Longer than a batch stays open behind its checkpoint. */
 const LOCK_TIMEOUT_MS = 30_000;
-/** Ranges that could be joined, and are not worth it. */
+/** Ranges that could be joined: joining fewer is not worth a statement. */
 const MANY_RANGES = 1_000;
 const FETCH_REJECTS = statement('FETCH 200 FROM spillway_rejects');
 
@@ -65,7 +65,7 @@ interface Committed {
 
 export class ImportLog<Client extends CopyClient = CopyClient> {
   readonly importId: string;
-  /** Whether this run has made the import known. */
+  /** True if this run has made the import known. */
   readonly isFirstRun: boolean;
   /** Rows that earlier runs have committed. */
   readonly rowsBefore: number;
@@ -100,10 +100,10 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   }
 
   /**
-   * Begins a run. From then on, runs begun before can commit nothing more: one whose loader was killed, too, while the server is still busy
-   * with its last batch.
+   * Begins a run. From then on, earlier runs can commit nothing more. That includes a run whose loader was killed while the server still works
+   * on its last batch.
    *
-   * @throws {CopyError} `setup` for another table or source; `transport` when batches of an earlier run do not end in time
+   * @throws {CopyError} `setup` for another table or source; `transport` if batches of an earlier run do not end in time
    */
   static async open<Client extends CopyClient>(
     pool: CopyPool<Client>,
@@ -137,17 +137,17 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     return this.#committed.last;
   }
 
-  /** Whether it has been committed: by an earlier run, or as told to `confirm`. Costs the logarithm of the number of ranges. */
+  /** True if an earlier run has committed it, or `confirm` was called for it. Costs the logarithm of the number of ranges. */
   has(position: Position): boolean {
     return this.#committed.has(position);
   }
 
   /**
-   * Writes the checkpoint of a batch, as the last statement before its COMMIT. All positions from `first` to `last` count as committed then: those between that
-   * are not in the batch must be known as committed, or be in no batch at all.
+   * Writes the checkpoint of a batch, as the last statement before its COMMIT. Then all positions from `first` to `last` count as committed.
+   * Those between that are not in the batch must be committed already, or be in no batch at all.
    *
-   * @throws {AlreadyCommitted} after which the batch must be rolled back, and has arrived
-   * @throws {CopyError} `setup`, when another run has taken over; or whatever the client throws
+   * @throws {AlreadyCommitted} an earlier attempt has stored the batch: this one must be rolled back
+   * @throws {CopyError} `setup`, if another run has taken over; or what the client throws
    */
   async writeCheckpoint(
     client: CopyClient,
@@ -157,7 +157,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     rejects: readonly ImportReject[] = [],
   ): Promise<void> {
     if (last < first) throw new CopyError(describeOutOfOrder(last, first, false), { failureClass: 'setup' });
-    // A text within JSON: PostgreSQL's functions of JSON stumble over an escaped U+0000, and so never see one.
+    // A text within JSON: PostgreSQL's functions of JSON fail on an escaped U+0000, which they do not see here.
     const entries = rejects.map(
       ({ position, reject }) => `[${toPosition(position)},${JSON.stringify(asciiJson(reject ?? null))}]`,
     );
@@ -180,15 +180,15 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     }
   }
 
-  /** The batch's COMMIT was answered. */
+  /** Records that the batch's COMMIT has succeeded. */
   confirm(first: Position, last: Position): void {
     this.#committed.add(first, last);
   }
 
   /**
-   * Reads again what has been committed: after a COMMIT whose answer was lost. Waits until the server has done with it.
+   * Reads what has been committed again, after a COMMIT whose response was lost. Waits until the server has ended that COMMIT.
    *
-   * @throws {CopyError} `setup`, when another run has taken over
+   * @throws {CopyError} `setup`, if another run has taken over
    */
   async refresh(signal?: AbortSignal): Promise<void> {
     await this.#inRun('read what was committed by', signal, async (client) => {
@@ -198,7 +198,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     });
   }
 
-  /** All of the source is committed. @throws {CopyError} `setup`, when another run has taken over */
+  /** Records that all of the source is committed. @throws {CopyError} `setup`, if another run has taken over */
   async finish(signal?: AbortSignal): Promise<void> {
     await this.#inRun('finish', signal, async (client) => {
       await this.#expectRun(client, this.#statements.finish);
@@ -207,7 +207,7 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     this.#isFinished = true;
   }
 
-  /** Passes on what was kept of the rejects of all runs, in the order of their positions; one after another is waited for. */
+  /** Passes what was kept of the rejects of all runs to `use`, in the order of their positions, and awaits each call. */
   async readRejects(use: (reject: unknown) => Promise<void> | void, signal?: AbortSignal): Promise<void> {
     await this.#inRun('read the rejects of', signal, async (client) => {
       await runStatement(client, this.#statements.openRejects, [this.#id]);
@@ -264,7 +264,7 @@ async function beginRun<Client extends CopyClient>(
   const inserted = await runStatement(client, statements.insert, [importId, table, sourceText]);
   const made = inserted.rows[0] as { id: string; run: string } | undefined;
   if (made !== undefined) {
-    // Locks on other tables than ours are waited for as the session has it.
+    // For locks on other tables than ours, the session's own limit applies.
     await runStatement(client, SET_LOCK_TIMEOUT, [limitBefore]);
     expectOtherStatements(client);
     await onFirstRun?.(client);
@@ -302,7 +302,7 @@ const SET_LOCK_TIMEOUT = statement(
   "SELECT pg_catalog.current_setting('lock_timeout') AS before, pg_catalog.set_config('lock_timeout', $1, true)",
 );
 
-/** For the transaction. Answers what it was before. */
+/** Applies to the transaction. Returns the limit before. */
 async function limitLockWait(client: CopyClient, milliseconds: number): Promise<string> {
   const { rows } = await runStatement(client, SET_LOCK_TIMEOUT, [String(milliseconds)]);
   return (rows[0] as { before: string }).before;

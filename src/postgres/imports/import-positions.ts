@@ -1,4 +1,4 @@
-/** Positions of a source that was loaded before, as few ranges as can be. Pure. */
+/** Holds the committed positions of a source, in as few ranges as possible. Pure. */
 
 import type { Position } from '../../common/position.js';
 import { CopyError } from '../errors/copy-error.js';
@@ -10,7 +10,7 @@ const LARGEST = 2n ** 63n - 1n;
 /**
  * Bigints that a number can hold become numbers, which cost no allocation.
  *
- * @throws {CopyError} `setup`, for what is no position
+ * @throws {CopyError} `setup`, for anything else than a position
  */
 export function toPosition(value: unknown): Position {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
@@ -70,7 +70,7 @@ export class PositionRanges {
     this.#lasts.splice(from, to - from, joinedLast > last ? joinedLast : last);
   }
 
-  /** How many ranges begin at or before it. */
+  /** Returns how many ranges begin at or before a position. */
   #countUpTo(position: Position): number {
     let low = 0;
     let high = this.#firsts.length;

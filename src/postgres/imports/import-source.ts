@@ -1,10 +1,10 @@
-/** What an import reads, told by its caller: compared between runs, so that two sources are never mixed in one table. Pure. */
+/** Compares what two runs of an import read, by their callers' descriptions, so that one table never mixes two sources. Pure. */
 
-/** A part of the description that an earlier run gave otherwise. */
+/** A part of the description that differs from an earlier run's. */
 export interface SourceDifference {
-  /** Where in the description: `['files', '0', 'bytes']`. Empty where the whole was given by only one of the runs. */
+  /** Where in the description: `['files', '0', 'bytes']`. Empty if only one of the runs gave a description. */
   readonly path: readonly string[];
-  /** Undefined where the earlier run did not have it. */
+  /** Undefined if the earlier run did not have it. */
   readonly before: unknown;
   readonly now: unknown;
 }

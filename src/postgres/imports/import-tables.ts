@@ -1,4 +1,4 @@
-/** The two tables that remember what an import has committed. They lie beside the table that is loaded, and are made when first needed. */
+/** Makes and checks the two tables that record what an import has committed. They lie in the schema of the table that is loaded. */
 
 import { CopyError } from '../errors/copy-error.js';
 import { quoteTable } from '../sql/identifiers.js';
@@ -67,13 +67,13 @@ async function inspect(client: CopyClient, { schema, table }: LoadedTable, text:
   return rows.length;
 }
 
-/** Whether another session made a table of this name while we did: it is looked at then, like any that is found. */
+/** True if another session has made a table of this name meanwhile. It is then checked like any table that is found. */
 export function isMadeMeanwhile(error: unknown): boolean {
   const { code, schema } = error as { code?: unknown; schema?: unknown };
   return code === '42P07' || code === '42710' || (code === '23505' && schema === 'pg_catalog');
 }
 
-/** Whether an error says that a batch has a checkpoint already. */
+/** True if an error says that a batch has a checkpoint already. */
 export function isDuplicateCheckpoint(error: unknown): boolean {
   const { code, table } = error as { code?: unknown; table?: unknown };
   return code === '23505' && table === RANGES;

@@ -1,4 +1,4 @@
-/** A short transaction of the bookkeeping's own, on a client of the pool. */
+/** Runs short transactions of the bookkeeping on a client of the pool. */
 
 import { toError } from '../../common/thrown.js';
 import { ClientLease } from '../connection/client-lease.js';
@@ -16,10 +16,10 @@ import { runStatement, type Statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
 import { OWN_TRANSACTION } from '../sql/transaction-scope.js';
 
-/** How long the answer to COMMIT may take: a server that waits for an absent standby never gives it. */
+/** How long the response to COMMIT may take. A server that waits for an absent standby never sends it. */
 const COMMIT_LIMIT_MS = 60_000;
 
-/** COMMIT has left, and nobody knows what came of it. `cause` says why its answer did not come. */
+/** COMMIT was sent, and its outcome is unknown. `cause` says why its response did not come. */
 export class OpenCommit extends Error {
   override readonly name = 'OpenCommit';
   override readonly cause: Error;
@@ -33,7 +33,7 @@ export class OpenCommit extends Error {
 /**
  * Commits what `work` has done, or nothing of it.
  *
- * @throws {OpenCommit} if the answer to COMMIT does not come by the limit or the signal
+ * @throws {OpenCommit} if the response to COMMIT does not come before the limit or the signal
  */
 export async function inTransaction<Client extends CopyClient, Result>(
   pool: CopyPool<Client>,
