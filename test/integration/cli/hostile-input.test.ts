@@ -278,6 +278,15 @@ const CASES: readonly Case[] = [
     expected: { code: 3, rows: 1, rejects: 1 },
   },
   {
+    what: 'millions of characters in quotes for an integer, which the server quotes',
+    name: 'x.csv',
+    content: () => `a,b\n"${'x'.repeat(16_600_000)}",y\n1,z\n`,
+    flags: REJECTS,
+    columns: 'a int, b text',
+    mostMemory: 180 * MIB,
+    expected: { code: 3, rows: 1, rejects: 1 },
+  },
+  {
     what: 'millions of digits in a text for an integer, which the server quotes',
     name: 'x.ndjson',
     content: () => `{"a":"${'9'.repeat(15_000_000)}"}\n{"a":1}\n`,
