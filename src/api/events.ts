@@ -82,3 +82,14 @@ export type AnyListener = (...args: any[]) => void;
 export type ListenerOf<Arguments extends unknown[]> = Arguments extends []
   ? AnyListener
   : (...args: Arguments) => void;
+
+export type SinkEventName = keyof SinkEvents<unknown>;
+export type SinkListener<T, Name extends SinkEventName> = ListenerOf<SinkEvents<T>[Name]>;
+
+export type WritableEventName = keyof WritableEvents<unknown>;
+export type WritableListener<T, Name extends WritableEventName> = ListenerOf<WritableEvents<T>[Name]>;
+
+export type TransformEventName = keyof TransformEvents<unknown, unknown>;
+export type TransformListener<In, Out, Name extends TransformEventName> = ListenerOf<
+  TransformEvents<In, Out>[Name]
+>;

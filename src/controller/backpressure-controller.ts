@@ -4,7 +4,7 @@ import { BatchingSink } from '../sink/batching-sink.js';
 import { EmittingObserver } from '../sink/sink-observer.js';
 import { DEFAULTS } from '../settings/defaults.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
-import type { AnyListener, ListenerOf, SinkEvents } from '../api/events.js';
+import type { AnyListener, SinkEventName, SinkEvents, SinkListener } from '../api/events.js';
 import { handled } from '../guards/user-callbacks.js';
 import type { SinkMetrics } from '../api/metrics.js';
 import type { SinkOptions } from '../api/options.js';
@@ -18,28 +18,19 @@ const ADMITTED = Promise.resolve(true);
 const DROPPED = Promise.resolve(false);
 
 export interface BackpressureController<T> {
-  addListener<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  addListener<N extends SinkEventName>(event: N, listener: SinkListener<T, N>): this;
   addListener(event: symbol, listener: AnyListener): this;
-  on<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  on<N extends SinkEventName>(event: N, listener: SinkListener<T, N>): this;
   on(event: symbol, listener: AnyListener): this;
-  once<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  once<N extends SinkEventName>(event: N, listener: SinkListener<T, N>): this;
   once(event: symbol, listener: AnyListener): this;
-  prependListener<Name extends keyof SinkEvents<T>>(
-    event: Name,
-    listener: ListenerOf<SinkEvents<T>[Name]>,
-  ): this;
+  prependListener<N extends SinkEventName>(event: N, listener: SinkListener<T, N>): this;
   prependListener(event: symbol, listener: AnyListener): this;
-  prependOnceListener<Name extends keyof SinkEvents<T>>(
-    event: Name,
-    listener: ListenerOf<SinkEvents<T>[Name]>,
-  ): this;
+  prependOnceListener<N extends SinkEventName>(event: N, listener: SinkListener<T, N>): this;
   prependOnceListener(event: symbol, listener: AnyListener): this;
-  off<Name extends keyof SinkEvents<T>>(event: Name, listener: ListenerOf<SinkEvents<T>[Name]>): this;
+  off<N extends SinkEventName>(event: N, listener: SinkListener<T, N>): this;
   off(event: symbol, listener: AnyListener): this;
-  removeListener<Name extends keyof SinkEvents<T>>(
-    event: Name,
-    listener: ListenerOf<SinkEvents<T>[Name]>,
-  ): this;
+  removeListener<N extends SinkEventName>(event: N, listener: SinkListener<T, N>): this;
   removeListener(event: symbol, listener: AnyListener): this;
 }
 

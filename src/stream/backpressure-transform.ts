@@ -4,7 +4,7 @@ import { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import type { Outcome } from '../buffer/drop-strategies.js';
 import type { BackpressureError } from '../api/errors.js';
-import type { AnyListener, ListenerOf, NodeEventName, TransformEvents } from '../api/events.js';
+import type { AnyListener, NodeEventName, TransformEventName, TransformListener } from '../api/events.js';
 import type { BufferMetrics } from '../api/metrics.js';
 import type { BytesFor, TransformOptions } from '../api/options.js';
 import type { ResolvedBuffer } from '../settings/resolve-buffer.js';
@@ -28,40 +28,19 @@ import { NodeWrites } from './write/node-writes.js';
 import type { WriteCallback } from './write/write-callbacks.js';
 
 export interface BackpressureTransform<In, Out = In> {
-  addListener<Name extends keyof TransformEvents<In, Out>>(
-    event: Name,
-    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
-  ): this;
+  addListener<N extends TransformEventName>(event: N, listener: TransformListener<In, Out, N>): this;
   addListener(event: NodeEventName | symbol, listener: AnyListener): this;
-  on<Name extends keyof TransformEvents<In, Out>>(
-    event: Name,
-    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
-  ): this;
+  on<N extends TransformEventName>(event: N, listener: TransformListener<In, Out, N>): this;
   on(event: NodeEventName | symbol, listener: AnyListener): this;
-  once<Name extends keyof TransformEvents<In, Out>>(
-    event: Name,
-    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
-  ): this;
+  once<N extends TransformEventName>(event: N, listener: TransformListener<In, Out, N>): this;
   once(event: NodeEventName | symbol, listener: AnyListener): this;
-  prependListener<Name extends keyof TransformEvents<In, Out>>(
-    event: Name,
-    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
-  ): this;
+  prependListener<N extends TransformEventName>(event: N, listener: TransformListener<In, Out, N>): this;
   prependListener(event: NodeEventName | symbol, listener: AnyListener): this;
-  prependOnceListener<Name extends keyof TransformEvents<In, Out>>(
-    event: Name,
-    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
-  ): this;
+  prependOnceListener<N extends TransformEventName>(event: N, listener: TransformListener<In, Out, N>): this;
   prependOnceListener(event: NodeEventName | symbol, listener: AnyListener): this;
-  off<Name extends keyof TransformEvents<In, Out>>(
-    event: Name,
-    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
-  ): this;
+  off<N extends TransformEventName>(event: N, listener: TransformListener<In, Out, N>): this;
   off(event: NodeEventName | symbol, listener: AnyListener): this;
-  removeListener<Name extends keyof TransformEvents<In, Out>>(
-    event: Name,
-    listener: ListenerOf<TransformEvents<In, Out>[Name]>,
-  ): this;
+  removeListener<N extends TransformEventName>(event: N, listener: TransformListener<In, Out, N>): this;
   removeListener(event: NodeEventName | symbol, listener: AnyListener): this;
   // The first one is never called. It makes the type fit `NodeJS.ReadableStream`, which `pipeline` takes, and which gives text or bytes.
   [Symbol.asyncIterator]<Erased>(unused: OnlyIfErased<Erased>): NodeJS.AsyncIterator<never>;

@@ -3,7 +3,7 @@ import { addAbortSignal, finished, Writable } from 'node:stream';
 import { BatchingSink } from '../sink/batching-sink.js';
 import { EmittingObserver } from '../sink/sink-observer.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
-import type { AnyListener, ListenerOf, NodeEventName, WritableEvents } from '../api/events.js';
+import type { AnyListener, NodeEventName, WritableEventName, WritableListener } from '../api/events.js';
 import { handled } from '../guards/user-callbacks.js';
 import type { SinkMetrics } from '../api/metrics.js';
 import type { BytesFor, WritableOptions } from '../api/options.js';
@@ -22,34 +22,19 @@ import { NodeWrites } from './write/node-writes.js';
 import type { WriteCallback } from './write/write-callbacks.js';
 
 export interface BackpressureWritable<T> {
-  addListener<Name extends keyof WritableEvents<T>>(
-    event: Name,
-    listener: ListenerOf<WritableEvents<T>[Name]>,
-  ): this;
+  addListener<N extends WritableEventName>(event: N, listener: WritableListener<T, N>): this;
   addListener(event: NodeEventName | symbol, listener: AnyListener): this;
-  on<Name extends keyof WritableEvents<T>>(event: Name, listener: ListenerOf<WritableEvents<T>[Name]>): this;
+  on<N extends WritableEventName>(event: N, listener: WritableListener<T, N>): this;
   on(event: NodeEventName | symbol, listener: AnyListener): this;
-  once<Name extends keyof WritableEvents<T>>(
-    event: Name,
-    listener: ListenerOf<WritableEvents<T>[Name]>,
-  ): this;
+  once<N extends WritableEventName>(event: N, listener: WritableListener<T, N>): this;
   once(event: NodeEventName | symbol, listener: AnyListener): this;
-  prependListener<Name extends keyof WritableEvents<T>>(
-    event: Name,
-    listener: ListenerOf<WritableEvents<T>[Name]>,
-  ): this;
+  prependListener<N extends WritableEventName>(event: N, listener: WritableListener<T, N>): this;
   prependListener(event: NodeEventName | symbol, listener: AnyListener): this;
-  prependOnceListener<Name extends keyof WritableEvents<T>>(
-    event: Name,
-    listener: ListenerOf<WritableEvents<T>[Name]>,
-  ): this;
+  prependOnceListener<N extends WritableEventName>(event: N, listener: WritableListener<T, N>): this;
   prependOnceListener(event: NodeEventName | symbol, listener: AnyListener): this;
-  off<Name extends keyof WritableEvents<T>>(event: Name, listener: ListenerOf<WritableEvents<T>[Name]>): this;
+  off<N extends WritableEventName>(event: N, listener: WritableListener<T, N>): this;
   off(event: NodeEventName | symbol, listener: AnyListener): this;
-  removeListener<Name extends keyof WritableEvents<T>>(
-    event: Name,
-    listener: ListenerOf<WritableEvents<T>[Name]>,
-  ): this;
+  removeListener<N extends WritableEventName>(event: N, listener: WritableListener<T, N>): this;
   removeListener(event: NodeEventName | symbol, listener: AnyListener): this;
 }
 
