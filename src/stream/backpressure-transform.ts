@@ -1,29 +1,27 @@
 import { captureRejectionSymbol } from 'node:events';
-import { addAbortSignal, Duplex, finished, getDefaultHighWaterMark } from 'node:stream';
+import { addAbortSignal, Duplex } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
 import type { Outcome } from '../buffer/drop-strategies.js';
-import type { BackpressureError } from '../api/errors.js';
 import type { AnyListener, NodeEventName, TransformEventName, TransformListener } from '../api/events.js';
 import type { BufferMetrics } from '../api/metrics.js';
 import type { BytesFor, TransformOptions } from '../api/options.js';
-import type { ResolvedBuffer } from '../settings/resolve-buffer.js';
 import { resolveTransform, type ResolvedTransform } from '../settings/resolve-transform.js';
-import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
+import { SHUTDOWN, type SinkDrain } from '../shutdown/drainable-sink.js';
 import { Stopwatch } from '../common/stopwatch.js';
-import { BackpressureStrategy } from '../api/states.js';
 import { failOf, readableError } from './node/user-code.js';
 import {
   defineGetter,
   defineWritableGetters,
   failQuietly,
-  nativeWritableLength,
   nativeWritableNeedDrain,
   watchReadable,
 } from './node/native-length.js';
+import { streamDrain } from './stream-drain.js';
 import { WriteSide } from './write/write-side.js';
 import type { WriteTarget } from './write/write-target.js';
-import { ReadSide } from './read/read-side.js';
+import { readableMark, ReadSide, type OnlyIfErased } from './read/read-side.js';
 import { NodeWrites } from './write/node-writes.js';
 import type { WriteCallback } from './write/write-callbacks.js';
 
@@ -48,13 +46,6 @@ export interface BackpressureTransform<In, Out = In> {
   iterator(options?: { destroyOnReturn?: boolean }): NodeJS.AsyncIterator<Out, undefined>;
   toArray(options?: { signal?: AbortSignal }): Promise<Out[]>;
 }
-
-/**
- * A parameter that no call can give, and that `for await` does not overlook: `void`, which may be left out, only while the compiler compares
- * overloads, for which it takes every type parameter as `any`.
- */
-// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a parameter of type void may be left out
-type OnlyIfErased<Parameter> = 0 extends 1 & Parameter ? void : never;
 
 /**
  * A bounded buffer with a strategy between two stages of a pipeline. With `block` it smooths bursts; with a dropping strategy a slow
@@ -117,11 +108,14 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       headroomBytes: () => Infinity,
       admit: (item, bytes) => this.#onAdmission(item, this.#queue.admit(item, bytes)),
       returnToCaller: (item) => this.#returnToCaller(item),
-      setHeld: (held) => this.#setHeld(held),
+      setHeld: (held) => {
+        if (!held) return this.#blocked.stop();
+        this.#blocked.start();
+        this.#readSide.schedule();
+      },
       onSkipped: () => this.#readSide.schedule(),
     };
-    const length = () => nativeWritableLength(this);
-    this.#writeSide = new WriteSide<In>(this, target, settings, length, BackpressureTransform.prototype);
+    this.#writeSide = new WriteSide<In>(this, target, settings, BackpressureTransform.prototype);
     this.#nodeWrites = new NodeWrites<In>(this, this.#writeSide, this.#queue.errors);
     this.#readSide = new ReadSide<In>(this, this.#queue, settings, {
       isHeld: () => this.#writeSide.isHeld,
@@ -163,12 +157,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       if (this.#isIdle) this.resume();
       else this.destroy(this.#abortedError());
     }
-    await new Promise<void>((resolve, reject) => {
-      finished(this, (error) => {
-        if (error) reject(error);
-        else resolve();
-      });
-    });
+    await finished(this);
   }
 
   get #isIdle(): boolean {
@@ -178,50 +167,26 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
 
   /** @internal */
   [SHUTDOWN](): SinkDrain {
-    return (this.#shutdown ??= this.#createShutdown());
-  }
-
-  #createShutdown(): SinkDrain {
-    let mark: number | undefined;
-    return new SinkDrain({
+    return (this.#shutdown ??= streamDrain(this, this.#writeSide, {
       passesOn: true,
-      isClosed: () => this.closed,
       countOpen: () => this.#queue.ledger.load + this.#queue.ledger.waiting + this.#unsettled.length,
-      prepare: () => void this.on('error', () => undefined),
-      settle: () => this.#readUpTo(this.#queue.arrivedSeq),
-      drain: () => {
-        mark = this.#writeSide.beginDrain();
-        this.#queue.setDraining(true);
-        return this.#readUpTo(mark);
-      },
-      drainMore: () => {
-        if (this.#isIdle) return Promise.resolve();
-        mark = this.#writeSide.renewDrain(mark);
-        return this.#readUpTo(mark);
-      },
+      isIdle: () => this.#isIdle,
+      settle: () => this.#readArrived(),
+      onDrain: () => this.#queue.setDraining(true),
       halt: () => {
         this.#readSide.halt();
         if (this.#closed) return this.takeUnsettled();
         this.#readSide.settleRead();
-        return [
-          ...this.#readSide.inFlightItems(),
-          ...this.#queue.queuedItems(),
-          ...this.#writeSide.waitingItems(),
-        ];
+        const queued = this.#queue.queuedItems();
+        return [...this.#readSide.inFlightItems(), ...queued, ...this.#writeSide.waitingItems()];
       },
-      end: (reason) => this.#writeSide.endFor(reason, this.#isIdle, mark),
-    });
+    }));
   }
 
-  #readUpTo(mark: number): Promise<void> {
+  /** Resolves when the reader has got everything that has arrived so far. */
+  #readArrived(): Promise<void> {
     if (this.destroyed) return Promise.reject(this.errored ?? this.#abortedError());
-    return this.#readSide.readUpTo(mark);
-  }
-
-  #setHeld(held: boolean): void {
-    if (!held) return this.#blocked.stop();
-    this.#blocked.start();
-    this.#readSide.schedule();
+    return this.#readSide.readUpTo(this.#queue.arrivedSeq);
   }
 
   #returnToCaller(item: In): void {
@@ -230,14 +195,15 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   }
 
   #onAdmission(item: In, outcome: Outcome): Outcome {
-    if (this.#closed && outcome !== 'dropped') {
-      // A listener or `shed` destroyed the stream while the item was being decided on.
-      if (outcome === 'admitted') this.#unsettled.push(...this.#queue.failQueued().items);
-      else this.#returnToCaller(item);
-      return outcome === 'admitted' ? outcome : 'dropped';
+    if (!this.#closed) {
+      if (outcome === 'admitted' && this.#readSide.isWaiting) this.#readSide.schedule();
+      return outcome;
     }
-    if (outcome === 'admitted' && this.#readSide.isWaiting) this.#readSide.schedule();
-    return outcome;
+    // A listener or `shed` destroyed the stream while the item was being decided on.
+    if (outcome === 'admitted') this.#unsettled.push(...this.#queue.failQueued().items);
+    if (outcome !== 'full') return outcome;
+    this.#returnToCaller(item);
+    return 'dropped';
   }
 
   // ── what Node's Duplex is told ──
@@ -246,11 +212,11 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     defineWritableGetters<BackpressureTransform>(this.prototype, {
       // While Node's own constructor runs, there is no write side yet.
       writableLength: (stream) => (#readSide in stream ? stream.#measure() : 0),
-      writableHighWaterMark: (stream) => stream.#settings.marks.highWaterMark,
+      writableHighWaterMark: (stream) => stream.#queue.marks.highWaterMark,
       writableNeedDrain: (stream) => nativeWritableNeedDrain(stream) || stream.#writeSide.owesDrain,
     });
     defineGetter<BackpressureTransform>(this.prototype, 'readableHighWaterMark', (stream) =>
-      highWaterMarkOfReader(stream.#settings),
+      readableMark(stream.#settings),
     );
     watchReadable<BackpressureTransform>(this.prototype, (stream) => {
       if (#readSide in stream) stream.#readSide.schedule();
@@ -374,24 +340,10 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     }
   }
 
-  #abortedError(): BackpressureError {
+  #abortedError() {
     return this.#queue.errors.create('ERR_BACKPRESSURE_ABORTED', 'destroyed with items unsettled');
   }
 }
 
 // Taken once: a `_write` that is put on an instance, or on the prototype, shows at each write.
 const ownWrite = (BackpressureTransform.prototype as { _write: unknown })._write;
-
-/**
- * What web readers hold themselves: `Readable.toWeb()` makes room for so much. With nothing it would hang as soon as two reads wait. With
- * `drop_oldest` it is as little as possible, for what lies there is out of reach.
- */
-function highWaterMarkOfReader({
-  objectMode,
-  strategy,
-  capacity,
-  capacityBytes,
-}: ResolvedBuffer<never>): number {
-  if (strategy === BackpressureStrategy.DROP_OLDEST) return 1;
-  return Math.min(getDefaultHighWaterMark(objectMode), objectMode ? capacity : capacityBytes);
-}

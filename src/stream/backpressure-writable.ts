@@ -1,5 +1,6 @@
 import { captureRejectionSymbol } from 'node:events';
-import { addAbortSignal, finished, Writable } from 'node:stream';
+import { addAbortSignal, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { BatchingSink } from '../sink/batching-sink.js';
 import { EmittingObserver } from '../sink/sink-observer.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
@@ -8,15 +9,12 @@ import { handled } from '../guards/user-callbacks.js';
 import type { SinkMetrics } from '../api/metrics.js';
 import type { BytesFor, WritableOptions } from '../api/options.js';
 import { resolveSink } from '../settings/resolve-sink.js';
-import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
+import { SHUTDOWN, type SinkDrain } from '../shutdown/drainable-sink.js';
 import type { FlushFunction } from '../api/flush-function.js';
 import { checkInteger } from '../guards/validate.js';
 import { failOf, readableError } from './node/user-code.js';
-import {
-  defineWritableGetters,
-  nativeWritableLength,
-  nativeWritableNeedDrain,
-} from './node/native-length.js';
+import { defineWritableGetters, nativeWritableNeedDrain } from './node/native-length.js';
+import { streamDrain } from './stream-drain.js';
 import { WriteSide } from './write/write-side.js';
 import { NodeWrites } from './write/node-writes.js';
 import type { WriteCallback } from './write/write-callbacks.js';
@@ -87,8 +85,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       (error) => this.destroy(error),
     );
     this.#sink = new BatchingSink<T>(flush, settings, observer);
-    const length = () => nativeWritableLength(this);
-    this.#writeSide = new WriteSide<T>(this, this.#sink, settings, length, BackpressureWritable.prototype);
+    this.#writeSide = new WriteSide<T>(this, this.#sink, settings, BackpressureWritable.prototype);
     this.#nodeWrites = new NodeWrites<T>(this, this.#writeSide, this.#sink.errors);
     this.#sink.start();
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
@@ -173,46 +170,24 @@ export class BackpressureWritable<T = unknown> extends Writable {
   /** Ends the stream and waits until everything has settled. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.writableEnded && !this.destroyed) this.end();
-    await new Promise<void>((resolve, reject) => {
-      finished(this, (error) => {
-        if (error) reject(error);
-        else resolve();
-      });
-    });
+    await finished(this);
   }
 
   /** @internal */
   [SHUTDOWN](): SinkDrain {
-    return (this.#shutdown ??= this.#createShutdown());
-  }
-
-  #createShutdown(): SinkDrain {
-    let mark: number | undefined;
-    return new SinkDrain({
+    const sink = this.#sink;
+    return (this.#shutdown ??= streamDrain(this, this.#writeSide, {
       passesOn: false,
-      isClosed: () => this.closed,
-      countOpen: () => this.#sink.openCount,
-      prepare: () => void this.on('error', () => undefined),
-      settle: () => this.flush(),
-      drain: async () => {
-        if (!this.destroyed && !this.writableEnded) {
-          mark = this.#writeSide.beginDrain();
-          this.#drains++;
-        }
-        await this.#drain(Infinity);
-      },
-      drainMore: async () => {
-        // A failure in between has left nothing open, and is to be reported.
-        if (mark === undefined || (this.#sink.isIdle && this.#sink.failure === undefined)) return;
-        mark = this.#writeSide.renewDrain(mark);
-        await this.#drain(Infinity);
-      },
+      countOpen: () => sink.openCount,
+      // A failure has left nothing open, and is to be reported.
+      isIdle: () => sink.isIdle && sink.failure === undefined,
+      settle: (isDraining) => (isDraining ? this.#drain(Infinity) : this.flush()),
+      onDrain: () => this.#drains++,
       halt: () => {
-        this.#sink.haltFlushes();
-        return this.#sink.takeUndelivered(this.#writeSide.waitingItems());
+        sink.haltFlushes();
+        return sink.takeUndelivered(this.#writeSide.waitingItems());
       },
-      end: (reason) => this.#writeSide.endFor(reason, this.#sink.isIdle, mark),
-    });
+    }));
   }
 
   // ── what Node's Writable is told ──

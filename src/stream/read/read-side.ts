@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { getDefaultHighWaterMark, type Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import { isErrorLike } from '../../common/thrown.js';
 import type { ResolvedTransform } from '../../settings/resolve-transform.js';
@@ -8,6 +8,14 @@ import { ReadWaiter } from './read-waiter.js';
 import { OutputSource } from './output-source.js';
 
 const read = nativeMethod<[number?]>('read');
+
+/**
+ * A parameter that no call can give, and that `for await` does not overlook: `void`, which may be left out, only while the compiler compares
+ * overloads, for which it takes every type parameter as `any`.
+ */
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a parameter of type void may be left out
+export type OnlyIfErased<Parameter> = 0 extends 1 & Parameter ? void : never;
+
 /** What the readable side needs of the writable one. */
 export interface ReadPort {
   /** A producer is made to wait. */
@@ -290,4 +298,18 @@ export class ReadSide<In> {
     if (this.#readWaiter.isPending)
       this.#readWaiter.resolveIfRead(this.#queue.decidedSeq, this.#queue.ledger.load);
   }
+}
+
+/**
+ * What web readers hold themselves: `Readable.toWeb()` makes room for so much. With nothing it would hang as soon as two reads wait. With
+ * `drop_oldest` it is as little as possible, for what lies there is out of reach.
+ */
+export function readableMark({
+  objectMode,
+  strategy,
+  capacity,
+  capacityBytes,
+}: ResolvedTransform<never>): number {
+  if (strategy === 'drop_oldest') return 1;
+  return Math.min(getDefaultHighWaterMark(objectMode), objectMode ? capacity : capacityBytes);
 }

@@ -3,7 +3,7 @@ import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import type { Outcome } from '../../buffer/drop-strategies.js';
 import type { Ledger } from '../../buffer/ledger.js';
 import type { ResolvedBuffer } from '../../settings/resolve-buffer.js';
-import { promiseDrain } from '../node/native-length.js';
+import { nativeWritableLength, promiseDrain } from '../node/native-length.js';
 import { DrainBarrier } from './drain-barrier.js';
 import { FastWrites } from './fast-writes.js';
 import { HeldCallback } from './held-callback.js';
@@ -38,8 +38,6 @@ export class WriteSide<T> {
   readonly #stream: Writable;
   readonly #target: WriteTarget<T>;
   readonly #settings: ResolvedBuffer<T>;
-  /** Length of Node's own queue, the chunk being written included. */
-  readonly #nativeLength: () => number;
   readonly #blocks: boolean;
   readonly #objectMode: boolean;
   readonly #queue: AdmissionQueue<T>;
@@ -59,17 +57,10 @@ export class WriteSide<T> {
   #owesDrain = false;
 
   /** @param base the prototype of the class that is ours */
-  constructor(
-    stream: Writable,
-    target: WriteTarget<T>,
-    settings: ResolvedBuffer<T>,
-    nativeLength: () => number,
-    base: Writable,
-  ) {
+  constructor(stream: Writable, target: WriteTarget<T>, settings: ResolvedBuffer<T>, base: Writable) {
     this.#stream = stream;
     this.#target = target;
     this.#settings = settings;
-    this.#nativeLength = nativeLength;
     this.#blocks = settings.strategy === 'block';
     this.#objectMode = settings.objectMode;
     this.#queue = target.queue;
@@ -114,7 +105,7 @@ export class WriteSide<T> {
 
   get #waitingLength(): number {
     if (this.#objectMode) return this.#ledger.waiting;
-    const native = this.#nativeLength();
+    const native = nativeWritableLength(this.#stream);
     const isAdmitted = this.#held.isBeforeNode && this.#undecided === undefined;
     // Empty chunks have no length for Node, but take memory all the same.
     return Math.max(isAdmitted ? native - this.#chunkLength : native, this.#ledger.waiting);
