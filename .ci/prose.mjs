@@ -1,6 +1,6 @@
 /**
- * Checks the prose of README.md, of the guides and of the sources: sentences of at most 30 words in Markdown, and none of the words that
- * CONTRIBUTING.md replaces by the field's own. Prints each place, and exits with 1 if there is one.
+ * Checks prose. In all Markdown: sentences of at most 30 words. In Markdown, sources, tests and benchmarks, code included: none of the words
+ * that are replaced by the field's own. Prints each place, and exits with 1 if there is one.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -22,6 +22,8 @@ const REPLACED_WORDS = [
   [/\bhand(s|ed|ing)? over\b/i, 'pass to onFailed'],
   [/\bhand(s|ed|ing)? back\b/i, 'return to the caller'],
   [/\bpatience\b/i, 'answer deadline'],
+  [/\bland(s|ed|ing)?\b/i, 'insert'],
+  [/\bsuspects?\b/i, 'candidates'],
   [/\bsecond chance\b/i, 'retry of rejected rows'],
   [/\byoung space\b/i, 'semi-space'],
   [/\bkept shapes?\b/i, 'pinned hidden class'],
@@ -32,9 +34,9 @@ const REPLACED_WORDS = [
   [/\bin vain\b/i, 'without success'],
 ];
 
-const files = execFileSync('git', ['ls-files', 'README.md', 'src', '.github'], { encoding: 'utf8' })
+const files = execFileSync('git', ['ls-files', '*.md', '*.ts'], { encoding: 'utf8' })
   .split('\n')
-  .filter((file) => /\.(md|ts)$/.test(file));
+  .filter(Boolean);
 let faults = 0;
 
 function report(file, line, text) {

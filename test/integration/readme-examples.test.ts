@@ -105,7 +105,7 @@ describe('every TypeScript example of the README, the guides and the docstrings'
     },
   );
 
-  it('the one with bad rows has landed the good ones, the last of each key', async () => {
+  it('the one with bad rows has inserted the good ones, the last of each key', async () => {
     expect(await database.query('SELECT * FROM latest')).toEqual([{ sensor: 'x1', value: 2 }]);
   });
 

@@ -71,10 +71,10 @@ async function load(
 async function expectOnlyBadRowsOut(table: string, failures: readonly FailedItem<Row>[]): Promise<void> {
   expect(failures.map(({ item }) => item.id)).toEqual(badRows());
   for (const { error } of failures) expect((error.cause as CopyError).sqlState).toBe('23514');
-  const landed = await database.query(
+  const inserted = await database.query(
     `SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM ${table}`,
   );
-  expect(landed).toEqual([{ n: ROWS - badRows().length, ids: ROWS - badRows().length }]);
+  expect(inserted).toEqual([{ n: ROWS - badRows().length, ids: ROWS - badRows().length }]);
 }
 
 describe('while slices are under way', () => {
@@ -135,7 +135,7 @@ describe('while slices are under way', () => {
     ]);
   });
 
-  test('the batch is aborted: nothing of it lands, within the grace, and the pool goes on', async () => {
+  test('the batch is aborted: nothing of it is inserted, within the grace, and the pool goes on', async () => {
     const table = await tableWithTrigger('PERFORM pg_sleep(30)');
     const pool = database.pool({ max: 1 });
     pool.on('error', () => undefined);
@@ -157,7 +157,7 @@ describe('while slices are under way', () => {
     expect(await database.query(`SELECT count(*)::int AS n FROM ${table}`)).toEqual([{ n: 0 }]);
   });
 
-  test('the peer falls silent: a timeout ends it, and another attempt lands what is good', async () => {
+  test('the peer falls silent: a timeout ends it, and another attempt inserts what is good', async () => {
     const table = await tableWithTrigger('PERFORM pg_sleep(1)');
     const proxy = await startProxy(database.url);
     const pool = database.pool({ connectionString: database.urlVia(proxy.host, proxy.port), max: 1 });

@@ -73,7 +73,7 @@ describe('a file of many chunks, whose memory is used again', () => {
     ['csv', (row: number, a: number | string) => `${a},${textOf(row)}\n`],
     ['ndjson', (row: number, a: number | string) => `${JSON.stringify({ a, b: textOf(row) })}\n`],
   ])(
-    '%s: each row lands with its own values, and bad ones are written with theirs',
+    '%s: each row is inserted with its own values, and bad ones are written with theirs',
     async (format, lineOf) => {
       const taken = vi.spyOn(ChunkPool.prototype, 'take');
       const table = await database.table('a int, b text');
@@ -101,7 +101,7 @@ describe('a file of many chunks, whose memory is used again', () => {
   );
 });
 
-describe('bad rows of many kinds, so many that they are looked for before any row lands', () => {
+describe('bad rows of many kinds, so many that they are looked for before any row is inserted', () => {
   const ROWS = 30_000;
   // So wide that the server puts rows into the table before it has read a piece to its end.
   const WIDE = 'w'.repeat(700);
@@ -151,8 +151,8 @@ describe('bad rows of many kinds, so many that they are looked for before any ro
       .split('\n')
       .map((line) => JSON.parse(line) as { line: number; code: string });
     expect(found.map(({ line, code }) => [line, code])).toEqual([...codes]);
-    const [landed] = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
-    expect(landed!.n).toBe(rows - codes.size);
+    const [inserted] = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
+    expect(inserted!.n).toBe(rows - codes.size);
     if (text === WIDE) return;
     // Rows that were put there and taken back would still take up space.
     await database.query(`CREATE TABLE ${table}_copy AS SELECT * FROM ${table}`);

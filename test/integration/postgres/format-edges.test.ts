@@ -49,7 +49,7 @@ describe('a column whose new type wants more bytes', () => {
     ['date', 'timestamptz', '2001-01-05', '2001-01-05 00:00:00+00'],
     ['bool', 'text[]', 't', ''],
     ['bytea', 'uuid', 'x', ''],
-  ])('%s has become %s: the same call lands the batch as text', async (before, after, value, shown) => {
+  ])('%s has become %s: the same call inserts the batch as text', async (before, after, value, shown) => {
     const outcomes: unknown[] = [];
     for (const format of FORMATS) {
       const table = await database.table(`n int, v ${before}`);
@@ -116,7 +116,7 @@ test('a value that goes as text waits for a locked table as long as text does', 
       await locker.connect();
       await locker.query(`BEGIN; LOCK TABLE ${table}`);
       const done = copy([['1e3']], flushContext()).then(
-        () => 'landed',
+        () => 'inserted',
         (error: unknown) => String(error),
       );
       await new Promise((resolve) => setTimeout(resolve, 5_500));
@@ -125,7 +125,7 @@ test('a value that goes as text waits for a locked table as long as text does', 
       outcomes.push(await done);
     }),
   );
-  expect(outcomes).toEqual(['landed', 'landed']);
+  expect(outcomes).toEqual(['inserted', 'inserted']);
 }, 20_000);
 
 test("operators of the search path's have no say in whether the columns are still what they were", async () => {
@@ -148,7 +148,7 @@ test("operators of the search path's have no say in whether the columns are stil
 });
 
 test.each(['jsonb', 'tsvector', 'jsonpath'])(
-  'a column has become %s, and the server speaks another language than English: the same call lands the batch',
+  'a column has become %s, and the server speaks another language than English: the same call inserts the batch',
   async (after) => {
     const table = await database.table('v float8');
     const pool = database.pool({ max: 1 });

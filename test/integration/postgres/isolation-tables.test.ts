@@ -27,9 +27,9 @@ async function load(
 ): Promise<Outcome> {
   const { failures } = await loadRows(database.pool({ max: 3 }), { table, ...options }, rows, batchSize);
   const name = `"${(options.table ?? table).replaceAll('"', '""')}"`;
-  const landed = await database.query<{ id: number }>(`SELECT id FROM ${name} ORDER BY id`);
+  const inserted = await database.query<{ id: number }>(`SELECT id FROM ${name} ORDER BY id`);
   return {
-    ids: landed.map(({ id }) => id),
+    ids: inserted.map(({ id }) => id),
     failures: failures.map(({ item, error }) => {
       const { sqlState, column, constraint, message } = error.cause as CopyError;
       return { id: (item as { id: unknown }).id, sqlState, column, constraint, message };

@@ -1,4 +1,4 @@
-/** Rows that the table refuses, by every kind of fault: the others land, each bad one fails with its cause. */
+/** Rows that the table refuses, by every kind of fault: the others are inserted, each bad one fails with its cause. */
 
 import { describe, expect, test } from 'vitest';
 import { ItemError } from '../../../src/index.js';
@@ -34,11 +34,11 @@ async function load(
   const pool = database.pool({ max: 3 });
   const { sink, failures } = await loadRows(pool, { table, ...options }, rows, batchSize);
   const metrics = sink.getMetrics();
-  const landed = await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`);
+  const inserted = await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`);
   expect(metrics.eventsFailed).toBe(failures.length);
   expect(metrics.eventsFlushed + metrics.eventsFailed).toBe(rows.length);
   return {
-    ids: landed.map(({ id }) => id),
+    ids: inserted.map(({ id }) => id),
     failures: failures.map(({ item, error }) => {
       expect(error).toBeInstanceOf(ItemError);
       const cause = error.cause as CopyError;
@@ -136,7 +136,7 @@ describe('one kind of fault at a time', () => {
     for (const failure of failures) expect(failure).toMatchObject(expected);
   });
 
-  test('UNIQUE: against the table and within the batch, the first one lands', async () => {
+  test('UNIQUE: against the table and within the batch, the first one is inserted', async () => {
     const table = await database.table('id int, n int UNIQUE, t text');
     await database.query(`INSERT INTO ${table} VALUES (-1, 5, 'before')`);
     const rows = range(ROWS).map((id) => ({ id, n: id, t: 'x' }));
@@ -215,7 +215,7 @@ describe('several kinds together', () => {
     expect(await database.query(`SELECT t FROM ${table} WHERE id = 50`)).toEqual([{ t: 'x' }]);
   });
 
-  test('rows that refer to later ones of the same table land, whatever else is at fault', async () => {
+  test('rows that refer to later ones of the same table are inserted, whatever else is at fault', async () => {
     const table = await database.table('id int PRIMARY KEY, n int, t text');
     await database.query(`ALTER TABLE ${table} ADD FOREIGN KEY (n) REFERENCES ${table}`);
     const rows = range(500).map((id) => ({ id, n: id === 499 ? null : id + 1, t: 'x' }));
@@ -242,7 +242,7 @@ describe('several kinds together', () => {
     expect(ids).toEqual(idsBut(300, []));
   });
 
-  test('all rows at fault: nothing lands, nothing hangs', async () => {
+  test('all rows at fault: nothing is inserted, nothing hangs', async () => {
     const table = await database.table('id int, n int CHECK (n > 1), t text');
     const { ids, failures } = await load(table, rowsWith(2_000, {}));
     expect(ids).toEqual([]);
@@ -251,7 +251,7 @@ describe('several kinds together', () => {
 });
 
 describe('around the isolation', () => {
-  test('beforeCommit gets the rows that landed, in the transaction that lands them', async () => {
+  test('beforeCommit gets the rows that were inserted, in the transaction that inserts them', async () => {
     const table = await database.table('id int, n int, t text');
     const log = await database.table('ids int');
     const seen: number[] = [];

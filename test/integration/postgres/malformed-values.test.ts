@@ -1,4 +1,4 @@
-/** Values that their type cannot read, whatever state it says it with: that row is at fault, and the others land. */
+/** Values that their type cannot read, whatever state it says it with: that row is at fault, and the others are inserted. */
 
 import { expect, test } from 'vitest';
 import type { CopyOptions } from '../../../src/postgres/index.js';

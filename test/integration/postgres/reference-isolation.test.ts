@@ -1,4 +1,4 @@
-/** Whatever the table: the same rows land, and the others get the same words, as if rows were inserted one by one. */
+/** Whatever the table: the same rows are inserted, and the others get the same words, as if rows were inserted one by one. */
 
 import pg from 'pg';
 import { expect, test } from 'vitest';
@@ -14,7 +14,7 @@ type Fault = [place: number, sqlState: string | undefined, constraint: string | 
 let tables = 0;
 
 interface Outcome {
-  landed: Row[];
+  inserted: Row[];
   faults: Fault[];
 }
 
@@ -40,7 +40,7 @@ async function oneByOne(table: string, rows: readonly Row[]): Promise<Outcome> {
         await client.query('ROLLBACK TO SAVEPOINT s');
       }
     }
-    return { landed: (await client.query<Row>(`SELECT * FROM ${table} ORDER BY 1, 2`)).rows, faults };
+    return { inserted: (await client.query<Row>(`SELECT * FROM ${table} ORDER BY 1, 2`)).rows, faults };
   } finally {
     await client.query('ROLLBACK');
     await client.end();
@@ -51,7 +51,7 @@ async function together(table: string, rows: readonly Row[], batchSize: number):
   const { failures } = await loadRows<Row>(database.pool({ max: 2 }), { table }, rows, batchSize);
   const placeOf = new Map(rows.map((row, place) => [row, place]));
   return {
-    landed: await database.query(`SELECT * FROM ${table} ORDER BY 1, 2`),
+    inserted: await database.query(`SELECT * FROM ${table} ORDER BY 1, 2`),
     faults: failures
       .map(({ item, error }): Fault => {
         const { sqlState, constraint } = error.cause as CopyError;
@@ -160,11 +160,11 @@ test.each(
   const expected = await oneByOne(table, rows);
   const found = await together(table, rows, batchSize);
   expect(found.faults).toEqual(expected.faults);
-  expect(found.landed).toEqual(expected.landed);
+  expect(found.inserted).toEqual(expected.inserted);
   const log = await database.query(`SELECT to_regclass('${table}_log') AS log`);
   if (log[0]!['log'] !== null)
     expect(await database.query(`SELECT id FROM ${table}_log ORDER BY id`)).toEqual(
-      expected.landed.map(({ id }) => ({ id })).toSorted((a, b) => Number(a.id) - Number(b.id)),
+      expected.inserted.map(({ id }) => ({ id })).toSorted((a, b) => Number(a.id) - Number(b.id)),
     );
 });
 

@@ -131,7 +131,7 @@ describe('rows whose key is there already', () => {
 });
 
 describe('bad rows of an upsert', () => {
-  test('conversion, NOT NULL, CHECK, foreign key and another unique key: the others land', async () => {
+  test('conversion, NOT NULL, CHECK, foreign key and another unique key: the others are inserted', async () => {
     const parent = await database.table('id int PRIMARY KEY');
     await database.query(`INSERT INTO ${parent} VALUES (1)`);
     const table = await database.table(

@@ -1,4 +1,4 @@
-/** Lines that are written already: sent in binary or as they stand, the same rows land, and what is refused is refused alike. */
+/** Lines that are written already: sent in binary or as they stand, the same rows are inserted, and what is refused is refused alike. */
 
 import { describe, expect, test, vi } from 'vitest';
 import { createCopy } from '../../../src/postgres/copy-into.js';
@@ -13,11 +13,11 @@ const COMMAS: TextLines = { delimiter: ',', nullText: '' };
 const TABS: TextLines = { delimiter: '\t', nullText: 'NULL' };
 
 interface Sent {
-  readonly landed: boolean;
+  readonly inserted: boolean;
   readonly format: string;
 }
 
-/** `format` is that in which the rows have landed. */
+/** `format` is that in which the rows were inserted. */
 async function send(
   table: string,
   columns: readonly string[],
@@ -43,9 +43,9 @@ async function send(
   }
   const rows = lines.split('\n').length - 1;
   const written = { first: 1, last: rows, rows, format: text, chunks: [Buffer.from(lines)] };
-  const landed = await copy.copyWritten({ ...written, textLines: binary ? how : undefined }, signal);
+  const inserted = await copy.copyWritten({ ...written, textLines: binary ? how : undefined }, signal);
   const copies = statements.filter((statement) => statement.includes('COPY'));
-  return { landed, format: copies.map((statement) => (/FORMAT (\w+)/.exec(statement) ?? [])[1]).join() };
+  return { inserted, format: copies.map((statement) => (/FORMAT (\w+)/.exec(statement) ?? [])[1]).join() };
 }
 
 async function contents(table: string): Promise<unknown[]> {
@@ -109,23 +109,23 @@ describe.each([
     // An exponent is the server's to read.
     const readable = lines.replaceAll('1e300', '1.25').replaceAll('-1e-5', '-0.00001');
     expect(await send(tables[0], names, readable, { how, binary: false })).toEqual({
-      landed: true,
+      inserted: true,
       format: 'text',
     });
     expect(await send(tables[1], names, readable, { how, binary: true })).toEqual({
-      landed: true,
+      inserted: true,
       format: 'binary',
     });
     expect(await contents(tables[1])).toEqual(await contents(tables[0]));
     // Not all of it can be read here: the same batch goes as text.
     const table = await database.table(declared);
     expect(await send(table, names, lines, { how, binary: true })).toEqual({
-      landed: true,
+      inserted: true,
       format: 'binary,text',
     });
   });
 
-  test('what the table refuses is refused in both, and nothing of it lands', async () => {
+  test('what the table refuses is refused in both, and nothing of it is inserted', async () => {
     const bad = [
       `1${delimiter}late${lineEnd}`,
       `1${delimiter}99999999999${lineEnd}`,
@@ -135,8 +135,8 @@ describe.each([
       for (const binary of [false, true]) {
         const table = await database.table('a int CHECK (a < 5), b int');
         const lines = `1${delimiter}2${lineEnd}${line}`;
-        const { landed } = await send(table, ['a', 'b'], lines, { how, binary });
-        expect(landed).toBe(false);
+        const { inserted } = await send(table, ['a', 'b'], lines, { how, binary });
+        expect(inserted).toBe(false);
         expect(await contents(table)).toEqual([]);
       }
     }
@@ -149,7 +149,7 @@ describe.each([
       binary: true,
       changed: `ALTER TABLE ${table} DROP COLUMN b, ADD COLUMN b float4`,
     });
-    expect(sent).toEqual({ landed: true, format: 'binary,text' });
+    expect(sent).toEqual({ inserted: true, format: 'binary,text' });
     expect(await database.query(`SELECT a, b::text FROM ${table}`)).toEqual([{ a: 1, b: '1.0653532e+09' }]);
   });
 });

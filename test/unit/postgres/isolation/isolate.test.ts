@@ -185,7 +185,7 @@ describe('isolation of the rows that a table refuses', () => {
   const rowsPerFault = fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined });
   const spacing = fc.option(fc.record({ reading: rowsPerFault, writing: rowsPerFault }), { nil: undefined });
 
-  test('whatever the faults and hints: each row lands or is at fault, once, and no good row is blamed', async () => {
+  test('whatever the faults and hints: each row is inserted or is at fault, once, and no good row is blamed', async () => {
     const rows = fc
       .array(fc.record({ fault: faults, isCandidate: fc.boolean() }), { minLength: 1, maxLength: 300 })
       .map((list) => list.map((row, key) => ({ ...row, key })));
@@ -202,7 +202,7 @@ describe('isolation of the rows that a table refuses', () => {
     );
   });
 
-  test('keys that come twice: as many rows land as one by one, and of those with one key exactly one', async () => {
+  test('keys that come twice: as many rows are inserted as one by one, and of those with one key exactly one', async () => {
     const rows = fc.array(fc.record({ fault: faults, key: fc.nat(40), isCandidate: fc.boolean() }), {
       minLength: 1,
       maxLength: 200,
@@ -221,14 +221,14 @@ describe('isolation of the rows that a table refuses', () => {
     );
   });
 
-  test('of several rows with one key the first lands', async () => {
+  test('of several rows with one key the first is inserted', async () => {
     const rows = range(500).map((row) => good(row % 450));
     const { table, faults: found } = await isolateAll(rows);
     expect([...found.keys()]).toEqual(range(50).map((row) => 450 + row));
     expect(table.inserted.length).toBe(450);
   });
 
-  test('a row that refers to a later one of the table lands, though others are at fault', async () => {
+  test('a row that refers to a later one of the table is inserted, though others are at fault', async () => {
     const rows: ModelRow[] = range(300).map((row) => ({
       ...good(row),
       ...(row < 299 && { refersTo: row + 1 }),
@@ -236,7 +236,7 @@ describe('isolation of the rows that a table refuses', () => {
     rows[150] = { fault: 'unnamed', key: 1_000 };
     rows[20] = { fault: 'named', key: 2_000 };
     const { table, faults: found } = await isolateAll(rows);
-    // 19 refers to 20 and 149 to 150, which are not there: they and all that lead to them cannot land.
+    // 19 refers to 20 and 149 to 150, which are not there: they and all that lead to them cannot be inserted.
     expect(table.inserted.toSorted((a, b) => a - b)).toEqual(
       [...insertedOneByOne(rows)].toSorted((a, b) => a - b),
     );
@@ -253,7 +253,7 @@ describe('isolation of the rows that a table refuses', () => {
     expect(table.inserted.length).toBe(299);
   });
 
-  test('two pairs of rows that may not share a statement all land, and the search ends', async () => {
+  test('two pairs of rows that may not share a statement are all inserted, and the search ends', async () => {
     const rows = range(121).map(good);
     rows[65]!.apartFrom = 88;
     rows[8]!.apartFrom = 36;
@@ -262,7 +262,7 @@ describe('isolation of the rows that a table refuses', () => {
     expect(table.inserted.length).toBe(121);
   });
 
-  test('pairs of rows that may not share a statement all land, wherever they are and whatever the hints', async () => {
+  test('pairs of rows that may not share a statement are all inserted, wherever they are and whatever the hints', async () => {
     const pairs = fc.uniqueArray(fc.nat(149), { maxLength: 8 });
     const hints = fc.array(fc.nat(149), { maxLength: 20 });
     await fc.assert(
@@ -278,7 +278,7 @@ describe('isolation of the rows that a table refuses', () => {
     );
   });
 
-  test('rows that need an earlier one land as one by one, whatever the faults and hints', async () => {
+  test('rows that need an earlier one are inserted as one by one, whatever the faults and hints', async () => {
     const row = fc.record({
       fault: faults,
       isCandidate: fc.boolean(),

@@ -60,7 +60,7 @@ describe('after batches that could not be sent in binary', () => {
     return count;
   };
 
-  test("'auto': twice as many as text each time, until one lands", () => {
+  test("'auto': twice as many as text each time, until one is inserted", () => {
     const choice = new FormatChoice('auto');
     expect(asText(choice)).toBe(0);
     choice.failed();
