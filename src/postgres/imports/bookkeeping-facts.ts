@@ -1,12 +1,9 @@
 /** Reads what the catalogue has of the two bookkeeping tables: everything that could run code or forge rows there. */
 
 import { quoteLiteral, quoteTable } from '../sql/identifiers.js';
-import { EQUALS, sequence, statement, type Statement } from '../sql/statement.js';
+import { EQUALS, numberOf, sequence, statement, type Statement } from '../sql/statement.js';
 
 const NOT_EQUAL = 'OPERATOR(pg_catalog.<>)';
-
-/** The number of one of the catalogue's own tables. */
-const catalogue = (name: string): string => `'pg_catalog.${name}'::pg_catalog.regclass::pg_catalog.oid`;
 
 /**
  * Whether a role may already do as the current user, the owner of the loaded table or the owner of its schema does: it is one of them, has
@@ -18,36 +15,36 @@ const isTrusted = (role: string): string => `EXISTS (SELECT FROM place WHERE
 
 /** Their parts that hold expressions or call functions, each with the number of its kind and its own. */
 const PARTS = `
-  SELECT t.oid AS relation, ${catalogue('pg_class')} AS class, t.oid AS object, 'column' AS kind, '' AS name FROM own t
-  UNION ALL SELECT t.oid, ${catalogue('pg_class')}, i.indexrelid, 'index', c.relname::pg_catalog.text
+  SELECT t.oid AS relation, ${numberOf('pg_class')} AS class, t.oid AS object, 'column' AS kind, '' AS name FROM own t
+  UNION ALL SELECT t.oid, ${numberOf('pg_class')}, i.indexrelid, 'index', c.relname::pg_catalog.text
     FROM own t JOIN pg_catalog.pg_index i ON i.indrelid ${EQUALS} t.oid JOIN pg_catalog.pg_class c ON c.oid ${EQUALS} i.indexrelid
-  UNION ALL SELECT t.oid, ${catalogue('pg_attrdef')}, d.oid, 'default', a.attname::pg_catalog.text
+  UNION ALL SELECT t.oid, ${numberOf('pg_attrdef')}, d.oid, 'default', a.attname::pg_catalog.text
     FROM own t JOIN pg_catalog.pg_attrdef d ON d.adrelid ${EQUALS} t.oid
     JOIN pg_catalog.pg_attribute a ON a.attrelid ${EQUALS} d.adrelid AND a.attnum ${EQUALS} d.adnum
-  UNION ALL SELECT t.oid, ${catalogue('pg_constraint')}, k.oid, 'constraint', k.conname::pg_catalog.text
+  UNION ALL SELECT t.oid, ${numberOf('pg_constraint')}, k.oid, 'constraint', k.conname::pg_catalog.text
     FROM own t JOIN pg_catalog.pg_constraint k ON k.conrelid ${EQUALS} t.oid
-  UNION ALL SELECT t.oid, ${catalogue('pg_trigger')}, g.oid, 'trigger', g.tgname::pg_catalog.text
+  UNION ALL SELECT t.oid, ${numberOf('pg_trigger')}, g.oid, 'trigger', g.tgname::pg_catalog.text
     FROM own t JOIN pg_catalog.pg_trigger g ON g.tgrelid ${EQUALS} t.oid WHERE NOT g.tgisinternal
-  UNION ALL SELECT t.oid, ${catalogue('pg_rewrite')}, r.oid, 'rule', r.rulename::pg_catalog.text
+  UNION ALL SELECT t.oid, ${numberOf('pg_rewrite')}, r.oid, 'rule', r.rulename::pg_catalog.text
     FROM own t JOIN pg_catalog.pg_rewrite r ON r.ev_class ${EQUALS} t.oid
-  UNION ALL SELECT t.oid, ${catalogue('pg_policy')}, p.oid, 'policy', p.polname::pg_catalog.text
+  UNION ALL SELECT t.oid, ${numberOf('pg_policy')}, p.oid, 'policy', p.polname::pg_catalog.text
     FROM own t JOIN pg_catalog.pg_policy p ON p.polrelid ${EQUALS} t.oid`;
 
 /** What the parts use, with its owner. The server's own objects, which no dependency is kept of, belong to a superuser. */
 const USES = `
   SELECT part.relation, part.kind, part.name, f.proowner AS owner, f.proname::pg_catalog.text AS used
     FROM part JOIN pg_catalog.pg_depend d ON d.classid ${EQUALS} part.class AND d.objid ${EQUALS} part.object
-    JOIN pg_catalog.pg_proc f ON d.refclassid ${EQUALS} ${catalogue('pg_proc')} AND f.oid ${EQUALS} d.refobjid
+    JOIN pg_catalog.pg_proc f ON d.refclassid ${EQUALS} ${numberOf('pg_proc')} AND f.oid ${EQUALS} d.refobjid
   UNION ALL SELECT part.relation, part.kind, part.name, f.proowner, o.oprname::pg_catalog.text
     FROM part JOIN pg_catalog.pg_depend d ON d.classid ${EQUALS} part.class AND d.objid ${EQUALS} part.object
-    JOIN pg_catalog.pg_operator o ON d.refclassid ${EQUALS} ${catalogue('pg_operator')} AND o.oid ${EQUALS} d.refobjid
+    JOIN pg_catalog.pg_operator o ON d.refclassid ${EQUALS} ${numberOf('pg_operator')} AND o.oid ${EQUALS} d.refobjid
     JOIN pg_catalog.pg_proc f ON f.oid ${EQUALS} o.oprcode::pg_catalog.oid
   UNION ALL SELECT part.relation, part.kind, part.name, y.typowner, y.typname::pg_catalog.text
     FROM part JOIN pg_catalog.pg_depend d ON d.classid ${EQUALS} part.class AND d.objid ${EQUALS} part.object
-    JOIN pg_catalog.pg_type y ON d.refclassid ${EQUALS} ${catalogue('pg_type')} AND y.oid ${EQUALS} d.refobjid
+    JOIN pg_catalog.pg_type y ON d.refclassid ${EQUALS} ${numberOf('pg_type')} AND y.oid ${EQUALS} d.refobjid
   UNION ALL SELECT part.relation, part.kind, part.name, c.relowner, c.relname::pg_catalog.text
     FROM part JOIN pg_catalog.pg_depend d ON d.classid ${EQUALS} part.class AND d.objid ${EQUALS} part.object
-    JOIN pg_catalog.pg_class c ON d.refclassid ${EQUALS} ${catalogue('pg_class')} AND c.oid ${EQUALS} d.refobjid
+    JOIN pg_catalog.pg_class c ON d.refclassid ${EQUALS} ${numberOf('pg_class')} AND c.oid ${EQUALS} d.refobjid
     WHERE c.oid ${NOT_EQUAL} part.relation`;
 
 /** Rights to write, or to make triggers, with the one who has them: 0 is PUBLIC. */
@@ -65,7 +62,7 @@ const columnNames = (
     ON named.attrelid ${EQUALS} ${relation} AND named.attnum ${EQUALS} numbered.number)`;
 
 /** @param names of the two tables @returns one row for each that exists, as JSON in the column `fact` */
-function factsOf(schema: string, table: string, names: readonly string[]): Statement {
+export function inspectTables(schema: string, table: string, names: readonly string[]): Statement {
   const isOwn = names.map((name) => `c.relname ${EQUALS} ${quoteLiteral(name)}`).join(' OR ');
   return statement(`WITH place AS MATERIALIZED (
   SELECT n.oid AS schema, n.nspowner AS schema_owner, c.relowner AS table_owner,
@@ -105,15 +102,14 @@ SELECT pg_catalog.json_build_object(
 )::pg_catalog.text AS fact FROM own t ORDER BY t.relname DESC`);
 }
 
-export function inspectTables(schema: string, table: string, names: readonly string[]): Statement {
-  return factsOf(schema, table, names);
-}
-
 /**
  * Sent as one message. Until the transaction's end, the lock keeps others from dropping or altering the tables, and from making triggers,
  * rules, policies or indexes for them.
  */
 export function lockAndInspectTables(schema: string, table: string, names: readonly string[]): Statement {
   const tables = names.map((name) => `ONLY ${quoteTable(schema, name)}`).join(', ');
-  return sequence([statement(`LOCK TABLE ${tables} IN ROW EXCLUSIVE MODE`), factsOf(schema, table, names)]);
+  return sequence([
+    statement(`LOCK TABLE ${tables} IN ROW EXCLUSIVE MODE`),
+    inspectTables(schema, table, names),
+  ]);
 }

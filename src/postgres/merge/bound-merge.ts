@@ -12,15 +12,13 @@
 import { CopyError } from '../errors/copy-error.js';
 import { quoteTable } from '../sql/identifiers.js';
 import type { CopyClient } from '../protocol/pool.js';
-import { EQUALS, runStatement, sequence, statement, type Statement } from '../sql/statement.js';
+import { EQUALS, numberOf, runStatement, sequence, statement, type Statement } from '../sql/statement.js';
 import type { MergePlan } from './merge-plan.js';
 import { WITHIN_ARGUMENTS, type Run } from './runs.js';
 
 const NAME = 'spillway_merge';
 /** Another role may have made an object between two statements. The text of the second attempt takes it into account. */
 const ATTEMPTS = 2;
-
-const catalogue = (name: string): string => `'pg_catalog.${name}'::pg_catalog.regclass::pg_catalog.oid`;
 
 /**
  * What the functions use and the index does not. The operators of a type's own operator classes are known by them, not by names; only
@@ -29,13 +27,13 @@ const catalogue = (name: string): string => `'pg_catalog.${name}'::pg_catalog.re
 const FIND_STRANGERS =
   statement(`SELECT pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0)::pg_catalog.text AS what
 FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_depend d
-  ON d.classid ${EQUALS} ${catalogue('pg_proc')} AND d.objid ${EQUALS} f.oid
+  ON d.classid ${EQUALS} ${numberOf('pg_proc')} AND d.objid ${EQUALS} f.oid
 WHERE f.pronamespace ${EQUALS} pg_catalog.pg_my_temp_schema() AND pg_catalog.starts_with(f.proname::pg_catalog.text, '${NAME}')
-  AND (d.refclassid ${EQUALS} ${catalogue('pg_proc')} OR d.refclassid ${EQUALS} ${catalogue('pg_operator')}
-    OR d.refclassid ${EQUALS} ${catalogue('pg_type')})
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend i WHERE i.classid ${EQUALS} ${catalogue('pg_class')}
+  AND (d.refclassid ${EQUALS} ${numberOf('pg_proc')} OR d.refclassid ${EQUALS} ${numberOf('pg_operator')}
+    OR d.refclassid ${EQUALS} ${numberOf('pg_type')})
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend i WHERE i.classid ${EQUALS} ${numberOf('pg_class')}
     AND i.objid ${EQUALS} $1::pg_catalog.oid AND i.refclassid ${EQUALS} d.refclassid AND i.refobjid ${EQUALS} d.refobjid)
-  AND NOT (d.refclassid ${EQUALS} ${catalogue('pg_operator')}
+  AND NOT (d.refclassid ${EQUALS} ${numberOf('pg_operator')}
     AND EXISTS (SELECT FROM pg_catalog.pg_amop o WHERE o.amopopr ${EQUALS} d.refobjid))
 ORDER BY 1`);
 

@@ -57,3 +57,8 @@ export async function rowsOfLast(client: Pick<CopyClient, 'query'>, text: Statem
 
 /** Equality by the server's own operator. */
 export const EQUALS = 'OPERATOR(pg_catalog.=)';
+
+/** The number of one of the catalogue's own tables. @param name without its schema */
+export function numberOf(name: string): string {
+  return `'pg_catalog.${name}'::pg_catalog.regclass::pg_catalog.oid`;
+}
