@@ -10,18 +10,19 @@ import { takeItems, type TakenItems } from './ring-buffer.js';
  *
  *     countArrival ──> waiting ──admit──> queued ──takeBatch──> in flight ──settle──> flushed | failed
  *                         │                 │                       └── returnToInFlight: a reader puts an item back
+ *                         │                 ├──takeFlushed──> flushed: a reader takes it at once
  *                         │                 └──evicted──> dropped
- *                         └──shed, sampled, rejected, oversized──> dropped
+ *                         └──shed, sampled, rejected, oversized, timeout, overflow, aborted──> dropped
  *
- * It alone changes the ledger and the state. Invariant 1: `admit` looks at queued + in flight, so capacity is free once an item settles, not
- * when it is taken. Invariant 2: each arrow moves one count of the ledger, and nothing else does. Invariant 6: the ring is first in, first out.
+ * It and its fast path alone move items along these arrows, each of which moves one count of the ledger (invariant 2). Invariant 1: capacity
+ * is free once an item settles, not when it is taken. Invariant 6: the ring is first in, first out.
  */
 export class AdmissionQueue<T> extends BufferedItems<T> {
   readonly marks: ProducerMarks;
   readonly asksUser: boolean;
   readonly #judge: ItemJudge<T>;
   readonly #admission: Admission<T>;
-  /** An item is admitted if there is room, whatever the strategy. */
+  /** Whether the strategy admits every item for which there is room: all do but `sample`. */
   readonly #fillsUp: boolean;
   /** Items that left before or without a decision: they have no place in the sequence. */
   #outOfSequence = 0;

@@ -13,14 +13,14 @@ export interface QueueSettings<T> extends AdmissionSettings, PressureSettings {
   shed: ((item: T, state: BackpressureState) => boolean) | undefined;
 }
 
-/** A producer is made to wait from `pauseAt` on and released at `resumeAt`; both measure queued plus in flight. */
+/** Loads (queued plus in flight) at or above which a producer is made to wait, and at or below which it is released. */
 export interface ProducerMarks {
   pauseAt: number;
   resumeAt: number;
   pauseAtBytes: number;
   resumeAtBytes: number;
-  /** What `writableHighWaterMark` tells. */
+  /** What `writableHighWaterMark` returns. */
   highWaterMark: number;
-  /** After so many items the producer gives way for a turn of the event loop. */
+  /** Most items that are offered before the producer yields to the event loop; it may yield earlier. */
   yieldEvery: number;
 }

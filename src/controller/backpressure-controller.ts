@@ -272,7 +272,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
       );
     }
     queue.countArrival();
-    // The timer of the line must not keep the caller's context.
+    // The timer of those that wait must not keep the caller's context.
     const promise = handled(queue.context.runInAsyncScope(() => this.#pushes.enqueue(item, bytes)));
     this.#sink.setHeld(true);
     return promise;
@@ -280,7 +280,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   #admitWaiting(): void {
     if (this.#isAdmitting || this.#pushes.length === 0) return;
-    // The state changes that a release causes may bring us back here.
+    // A listener of what an admission changes may bring us back here.
     this.#isAdmitting = true;
     try {
       this.#pushes.admitWaiting((item, bytes) => this.#sink.admit(item, bytes) === 'admitted');

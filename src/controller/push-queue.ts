@@ -38,13 +38,13 @@ export class PushQueue<T> {
     });
   }
 
-  /** Offers the waiting items in order, until `admit` returns `false`. It calls nobody unless it takes the item. */
+  /** Offers the waiting items in order, until `admit` returns `false`. Then it must have called no listener for that item. */
   admitWaiting(admit: (item: T, bytes: number) => boolean): void {
     if (this.length === 0) return;
     try {
       while (this.length > 0) {
         const waiter = this.#waiters[this.#head]!;
-        // Out of the line first: what is admitted is no longer here for a listener who then ends everything.
+        // Taken out first: a listener who ends everything must not find here what has been admitted.
         this.#head++;
         if (!admit(waiter.item, waiter.bytes)) {
           this.#head--;

@@ -12,7 +12,7 @@ export function nativeWritableNeedDrain(stream: Writable): boolean {
   return needsDrain.call(stream);
 }
 
-/** Has Node emit 'drain' once its own queue is empty, as after a `write()` that it has answered with `false` itself. */
+/** Makes Node emit 'drain' once its own queue is empty, as if its own `write()` had returned `false`. */
 export function promiseDrain(stream: Writable): void {
   (stream as Writable & { _writableState: { needDrain: boolean } })._writableState.needDrain = true;
 }
@@ -23,8 +23,8 @@ export function lowerReadMark(stream: Readable): void {
 }
 
 /**
- * Has Node emit no 'readable' for a value that is pushed within `read()`, which takes it: the event would cost each value a tick. Node's own
- * `read()` asks for the next one.
+ * Keeps Node from emitting 'readable' for a value that is pushed within `read()`, which takes it: the event would cost each value a tick.
+ * If it takes all that there is, Node's own `read()` asks for the event again.
  */
 export function withholdReadable(stream: Readable): void {
   (stream as Readable & { _readableState: { needReadable: boolean } })._readableState.needReadable = false;

@@ -2,8 +2,6 @@ import { RingBuffer } from '../../buffer/ring-buffer.js';
 import { isThenable } from '../../common/thrown.js';
 import type { MapFunction } from '../../api/options.js';
 
-/** Runs `map` over items, one at a time and in order, and keeps the results until they are taken. */
-
 /** An item and what became of it. */
 export interface MappedItem<In> {
   item: In;
@@ -22,6 +20,8 @@ export interface MapperHooks {
 }
 
 /**
+ * Runs `map` over items, one at a time and in order, and keeps the results until they are taken.
+ *
  *     idle ──map()──> busy ──result──> idle        a result waits until `shift()`
  *                      └────error────> closed      the item that failed stays `current`
  *

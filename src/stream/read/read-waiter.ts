@@ -1,12 +1,11 @@
-/** Waits until a reader has got every item up to a mark. */
-
 interface Waiter {
-  /** As many items as have stood in line. */
+  /** Sequence number of the last item to wait for. */
   mark: number;
   resolve: () => void;
   reject: (error: Error) => void;
 }
 
+/** Waits until a reader has got every item up to a mark. */
 export class ReadWaiter {
   #waiter: Waiter | undefined;
 

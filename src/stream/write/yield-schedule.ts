@@ -21,12 +21,17 @@ export class YieldSchedule {
 
   /**
    * @param every Infinity: the producer never yields
-   * @param onTurn called once a turn is over, unless it was called off
+   * @param onYieldEnd called in the next turn of the event loop, unless the yield was cancelled
    */
-  constructor(every: number, ledger: { readonly offered: number }, onTurn: () => void, budget?: TurnBudget) {
+  constructor(
+    every: number,
+    ledger: { readonly offered: number },
+    onYieldEnd: () => void,
+    budget?: TurnBudget,
+  ) {
     this.#every = every;
     this.#ledger = ledger;
-    this.#onYieldEnd = onTurn;
+    this.#onYieldEnd = onYieldEnd;
     this.#budget = budget;
     this.#nextAt = every;
     this.#lookAt = every === Infinity ? Infinity : STRIDES.first;
@@ -66,7 +71,7 @@ export class YieldSchedule {
     return false;
   }
 
-  /** If a turn is under way: the producer learns by other means when it may go on. */
+  /** Ends a yield without `onYieldEnd`: the producer learns by other means when it may go on. */
   cancelYield(): void {
     if (!this.#isYielding) return;
     this.#isYielding = false;

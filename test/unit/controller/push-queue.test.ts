@@ -4,19 +4,19 @@ import { range } from '../../support/range.js';
 import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
-function line(maxBlockTimeMs = 100) {
+function makeQueue(maxBlockTimeMs = 100) {
   const clock = new ManualClock();
   const timedOut: number[] = [];
   return {
     clock,
     timedOut,
-    line: new PushQueue<number>(clock, maxBlockTimeMs, (item) => timedOut.push(item)),
+    queue: new PushQueue<number>(clock, maxBlockTimeMs, (item) => timedOut.push(item)),
   };
 }
 
-describe('the waiting line', () => {
+describe('the queue of waiting pushes', () => {
   it('lets in first come first served, as long as there is room', async () => {
-    const { line: waiting } = line();
+    const { queue: waiting } = makeQueue();
     const answers = range(5, 1).map((item) => waiting.enqueue(item, 0));
     const admitted: number[] = [];
     waiting.admitWaiting((item) => admitted.length < 3 && admitted.push(item) > 0);
@@ -26,7 +26,7 @@ describe('the waiting line', () => {
   });
 
   it('leaves no timer once everybody has been let in', () => {
-    const { clock, line: waiting } = line();
+    const { clock, queue: waiting } = makeQueue();
     for (const item of range(3, 1)) void waiting.enqueue(item, 0);
     expect(clock.pending).toBe(1);
     waiting.admitWaiting(() => true);
@@ -34,7 +34,7 @@ describe('the waiting line', () => {
   });
 
   it('keeps its order over thousands, let in a few at a time', () => {
-    const { line: waiting } = line();
+    const { queue: waiting } = makeQueue();
     const admitted: number[] = [];
     let next = 0;
     while (admitted.length < 5_000) {
@@ -47,7 +47,7 @@ describe('the waiting line', () => {
   });
 
   it('answers false after maxBlockTimeMs, to the one who has waited so long and to no other', async () => {
-    const { clock, line: waiting, timedOut } = line(100);
+    const { clock, queue: waiting, timedOut } = makeQueue(100);
     const first = waiting.enqueue(1, 0);
     await clock.advance(60);
     void waiting.enqueue(2, 0);
@@ -63,7 +63,7 @@ describe('the waiting line', () => {
   });
 
   it('waits without a timer where there is no limit', async () => {
-    const { clock, line: waiting } = line(Infinity);
+    const { clock, queue: waiting } = makeQueue(Infinity);
     void waiting.enqueue(1, 0);
     expect(clock.pending).toBe(0);
     await clock.advance(1e9);
@@ -71,7 +71,7 @@ describe('the waiting line', () => {
   });
 
   it('rejects everybody, answers with their items, and leaves no timer', async () => {
-    const { clock, line: waiting } = line();
+    const { clock, queue: waiting } = makeQueue();
     const answers = [waiting.enqueue(1, 0), waiting.enqueue(2, 0)];
     expect(waiting.rejectAll(new Error('over'))).toEqual([1, 2]);
     await Promise.all(answers.map((answer) => expect(answer).rejects.toThrow('over')));
@@ -80,7 +80,7 @@ describe('the waiting line', () => {
   });
 
   it('does not reject the one who is being let in, when a listener ends everything at that moment', async () => {
-    const { line: waiting } = line();
+    const { queue: waiting } = makeQueue();
     const answers = [waiting.enqueue(1, 0), waiting.enqueue(2, 0), waiting.enqueue(3, 0)];
     for (const answer of answers) answer.catch(() => undefined);
     let rejected: number[] = [];
@@ -94,7 +94,7 @@ describe('the waiting line', () => {
   });
 
   it('admits each item by the size that it was offered with', () => {
-    const { line: waiting } = line();
+    const { queue: waiting } = makeQueue();
     for (const item of range(3, 1)) void waiting.enqueue(item, 10 * item);
     const admitted: number[] = [];
     waiting.admitWaiting((_item, bytes) => bytes < 30 && admitted.push(bytes) > 0);
