@@ -1,14 +1,14 @@
-/** A cancel request: asks the server to end the statement that a client waits for. By a connection of its own, as the protocol has it. */
+/** Asks the server to end the statement that a client waits for: a cancel request, by a connection of its own, as the protocol requires. */
 
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
-/** Gives up then: the request is a favour, and nobody waits for it. */
+/** After this time the request is given up: nobody waits for it. */
 const LIMIT_MS = 5_000;
 const CANCEL_REQUEST = [1234, 5678] as const;
 const SSL_REQUEST = [1234, 5679] as const;
 
-/** The parts of node-postgres' client that tell which session it has, and where. */
+/** The parts of node-postgres' client that identify its session and its server. */
 interface CancellableClient {
   readonly host?: string;
   readonly port?: number;
@@ -20,11 +20,11 @@ interface CancellableClient {
   };
 }
 
-/** Never throws. A client of another make, without a key for it, is left alone. */
+/** Never throws. Does nothing for a client that is not node-postgres' and has no key for it. */
 export function requestCancel(client: object): void {
   const { host, port, processID, secretKey, ssl = false, connection } = client as CancellableClient;
   if (host === undefined || typeof processID !== 'number' || typeof secretKey !== 'number') return;
-  // The server that the session is on: the name may stand for several.
+  // The address that the session is on: a name may have several.
   const { remoteAddress = host, remotePort = port ?? 5432 } = connection?.stream ?? {};
   const socket = host.startsWith('/')
     ? connectTcp(`${host}/.s.PGSQL.${port}`)
@@ -37,10 +37,10 @@ export function requestCancel(client: object): void {
   }
   socket.write(message(SSL_REQUEST));
   socket.once('data', (answer: Buffer) => {
-    // The key is no secret that may go in clear where the session is encrypted.
+    // If the session is encrypted, its key must not be sent in clear.
     if (answer.toString('latin1') !== 'S') return void socket.destroy();
     const servername = isIP(host) === 0 ? { servername: host } : {};
-    // Loaded when it is needed: most sessions are not encrypted, and a program would start later for it.
+    // Loaded when it is needed: most sessions are not encrypted, and it would delay a program's start.
     void import('node:tls').then(({ connect: connectTls }) => {
       const secure = connectTls({ socket, ...servername, ...(ssl === true ? {} : ssl) });
       quietly(secure);

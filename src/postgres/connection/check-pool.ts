@@ -1,4 +1,4 @@
-/** Whether what was given is a pool that can be used, and whether what it lends is a client. */
+/** Checks that an argument is a pool that can be used, and that what it lends is a client. */
 
 import { InvalidOptionError } from '../../api/errors.js';
 import { refuse } from '../../guards/validate.js';
@@ -56,7 +56,7 @@ function giveBack(release: unknown, client: unknown): void {
   if (typeof release === 'function') release.call(client);
 }
 
-/** By its shape: to look at `pg.native` would load libpq. Only the client in JavaScript starts a session by itself. */
+/** Decides by the class's shape: a look at `pg.native` would load libpq. Only the client in JavaScript starts a session by itself. */
 function makesNativeClients(Client: unknown): boolean {
   if (typeof Client !== 'function') return false;
   const prototype = (Client as { prototype?: object }).prototype ?? {};

@@ -1,4 +1,4 @@
-/** A client out of the pool, for the time of one batch: it goes back clean, or it is thrown away. */
+/** Holds a client of the pool for one batch. It is returned clean, or its connection is closed. */
 
 import { isErrorLike, toError } from '../../common/thrown.js';
 import { GuardedSocket } from '../protocol/guarded-socket.js';
@@ -11,14 +11,14 @@ import { classify, isSqlState } from '../errors/sqlstate.js';
 
 const IGNORE = (): void => undefined;
 
-/** What `connect` answers: a promise, or whatever, where it calls back. */
+/** What `connect` returns: a promise, or anything if it calls back. */
 type Lent<Client> = { then?: Promise<Client | undefined>['then'] } | undefined;
 
 export class ClientLease<Client extends CopyClient> {
   readonly client: Client;
-  /** What the server says beside its answers. */
+  /** What the server sends beside its responses. */
   readonly watch: SessionWatch;
-  /** Told when the connection breaks. */
+  /** Called when the connection breaks. */
   onLost: (error: Error) => void = IGNORE;
   #lost: Error | undefined;
   #isOut = true;
@@ -63,15 +63,15 @@ export class ClientLease<Client extends CopyClient> {
   }
 
   /**
-   * A `pg.Pool` calls back while it still reads from the socket, where the server's farewell may be next. By the time that a promise tells of
-   * the client, that would have been an error without a listener.
+   * Uses the callback of a `pg.Pool`. It comes while the pool still reads from the socket, where the server's end of the session may be next.
+   * Before a promise of the client settles, that would be an error without a listener.
    */
   static #connect<Client extends CopyClient>(pool: CopyPool<Client>): Promise<ClientLease<Client>> {
     return new Promise((resolve, reject) => {
       let lease: ClientLease<Client> | undefined;
       let isRefused = false;
       const lend = (client: Client): void => {
-        // After an error while it connected, node-postgres calls back again when the server goes on all the same.
+        // After an error during connecting, node-postgres calls back again if the server continues nevertheless.
         if (isRefused) {
           client.on('error', IGNORE);
           client.release(true);
@@ -93,11 +93,11 @@ export class ClientLease<Client extends CopyClient> {
       };
       const { connect } = pool as { connect: (callback?: typeof onConnect) => Lent<Client> };
       if (connect.length === 0) {
-        // What else lends clients need not know of callbacks.
+        // Other pools need not know of callbacks.
         Promise.resolve(connect.call(pool) as Promise<Client>).then(lend, reject);
         return;
       }
-      // An async function around a pool that calls back answers with a promise of nothing, perhaps before there is a client.
+      // An async function around a pool that calls back returns a promise of nothing, perhaps before there is a client.
       connect.call(pool, onConnect)?.then?.((client) => {
         if (client !== undefined) lend(client);
       }, reject);
@@ -113,7 +113,7 @@ export class ClientLease<Client extends CopyClient> {
   }
 
   /**
-   * Why the connection has gone, if `error` is only what node-postgres says of one that has: the server's own reason, as far as it gave one.
+   * Returns the server's own reason for the end of the connection, if it gave one and `error` is only a consequence of that end.
    */
   reasonOf(error: Error): Error {
     const { cause } = error;
@@ -128,7 +128,7 @@ export class ClientLease<Client extends CopyClient> {
     return error;
   }
 
-  /** Back into the pool, for the next. */
+  /** Returns the client to the pool. */
   release(): void {
     if (!this.#isOut) return;
     this.#isOut = false;
@@ -139,17 +139,17 @@ export class ClientLease<Client extends CopyClient> {
     this.client.release();
   }
 
-  /** Out of the pool, and the connection cut, whatever is still on it. */
+  /** Removes the client from the pool, and closes its connection, whatever is under way on it. */
   discard(error: Error): void {
     if (!this.#isOut) return;
     this.#isOut = false;
     const { client } = this;
     this.watch.end();
     client.release(error);
-    // The pool listens again by now, and would report as an error of its own what the caller is told anyway.
+    // The pool listens again by now, and would report an error that the caller gets in any case.
     (client as { removeAllListeners?: (event: string) => unknown }).removeAllListeners?.('error');
     client.on('error', IGNORE);
-    // A farewell to a peer that does not answer would never end, and the pool would wait for it.
+    // An orderly end with a peer that does not respond would never come, and the pool would wait for it.
     streamOf(client)?.destroy?.();
   }
 }

@@ -1,24 +1,24 @@
 /**
- * What became of a transaction whose answer to COMMIT was lost.
+ * Finds out whether a transaction was committed whose response to COMMIT was lost.
  *
  *     in its transaction   pg_current_xact_id()                        → its id
- *     the answer is lost
+ *     the response is lost
  *     on a new connection  same system, same timeline, no standby?     → pg_xact_status(id)
  *                          'in progress'                               → asked again
  *                          'committed', but after a crash              → unknown
  *
- * The id means something on the server that gave it, and on none that was split off from it: so the system and its timeline must be the
- * same. Else the outcome stays unknown.
+ * An id is valid only on the server that gave it, and not on one that was split off from it. So the system and its timeline must be the same.
+ * Otherwise the outcome stays unknown.
  *
  * After a crash the server gives out again the ids whose WAL it had not written yet. Then 'committed' may be said of another transaction.
  * 'aborted' is true of ours in any case: a commit that is on disk keeps its id from being given out again.
  *
  * A server that has crashed begins its statistics again, also if only one of its backends was killed; a server that was stopped keeps them.
- * So the time of their reset tells whether it has crashed. If somebody else resets them, the outcome is only unknown.
+ * So the time of their reset shows a crash. If somebody resets them, the outcome is unknown, and no worse.
  *
- * A connection is asked once which server it leads to. The answer gets out of date if somebody resets the statistics, or if a pooler such as
- * PgBouncer keeps the connection while the server behind it crashes or is replaced. Then the outcome of the batches whose answers are lost
- * next is unknown. After that all connections are asked again.
+ * The identity of the server is read once per connection. It gets out of date if somebody resets the statistics, or if a pooler such as
+ * PgBouncer keeps the connection while the server behind it crashes or is replaced. Then the outcome of the batches whose responses are lost
+ * next is unknown. After that the identity is read again on all connections.
  *
  * Source: PostgreSQL manual, "Transaction ID and Snapshot Information Functions" and "The Cumulative Statistics System".
  */
@@ -43,10 +43,10 @@ export interface TransactionIdentity {
   readonly server: ServerIdentity;
 }
 
-/** `pending`: the transaction is in progress, or the server does not say yet. `unknown`: no later answer will tell. */
+/** `pending`: the transaction is in progress, or the server has not responded yet. `unknown`: asking again would not help. */
 export type CommitOutcome = 'committed' | 'aborted' | 'pending' | 'unknown';
 
-/** Behind a batch's first COPY, in the same message. */
+/** Sent behind a batch's first COPY, in the same message. */
 export const TRANSACTION_ID = statement('SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id');
 
 const IDENTITY = `CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.concat((SELECT c.system_identifier FROM pg_catalog.pg_control_system() c), '/'::pg_catalog.text, pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)) END`;
@@ -61,15 +61,15 @@ const OUTCOME = statement(
 const PROGRESS_LIMIT_MS = 5_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
-/** How long one answer may take. */
+/** How long one response may take. */
 const ANSWER_LIMIT_MS = 5_000;
 
 let identities = new WeakMap<CopyClient, ServerIdentity | undefined>();
 
 /**
- * Asks once per connection, until an outcome is unknown.
+ * Reads the identity once per connection, until an outcome is unknown.
  *
- * @returns undefined if the server does not say: on a standby, or without the right to ask
+ * @returns undefined if it cannot be read: on a standby, or without the right to do so
  */
 export async function identifyServer(
   client: CopyClient,

@@ -1,4 +1,4 @@
-/** COMMIT, and what is known of it when its answer does not come. */
+/** Sends COMMIT, and decides what is known of it if its response does not come. */
 
 import { toError } from '../../common/thrown.js';
 import type { ClientLease } from './client-lease.js';
@@ -13,7 +13,7 @@ export class Commit {
     this.#lease = lease;
   }
 
-  /** COMMIT has left, and nothing tells what came of it. */
+  /** COMMIT was sent, and its outcome is unknown. */
   get isOpen(): boolean {
     return this.#isOpen;
   }

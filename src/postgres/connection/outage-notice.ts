@@ -1,6 +1,6 @@
 /**
- * One process warning if a pool gives no connection for a while: a sink waits for a server that may still start, and a wrong host or port
- * looks the same. Not repeated while the outage lasts, nor for other sinks of the pool; none if the connection has come by then.
+ * Warns once if a pool gives no connection for a while: a sink waits for a server that may still start, and a wrong host or port looks the
+ * same. The warning is not repeated while the outage lasts, nor for other sinks of the pool.
  */
 
 import { systemClock, type Clock, type TimerHandle } from '../../common/clock.js';
@@ -11,7 +11,7 @@ import { classify } from '../errors/sqlstate.js';
 import { redact } from '../errors/redact.js';
 
 const WARN_AFTER_MS = 5_000;
-/** The same words for another pool are not repeated within this time. */
+/** The same message for another pool is not repeated within this time. */
 const REPEAT_AFTER_MS = 60_000;
 
 const OUTAGE_WARNING = 'SPILLWAY_NO_CONNECTION';
@@ -41,7 +41,7 @@ export class OutageNotice {
     if (!notices.has(pool)) notices.set(pool, new OutageNotice(pool));
   }
 
-  /** Undefined for a pool that nobody wants to be warned of. */
+  /** Returns `undefined` for a pool that is not watched. */
   static of(pool: object): OutageNotice | undefined {
     return notices.get(pool);
   }
@@ -59,7 +59,7 @@ export class OutageNotice {
         // Nobody wants a connection any more.
         if (this.#waiting === 0 && this.#error === undefined) this.#clear();
       } else if (classify(error as Error) === 'transport') this.#error = error as Error;
-      // What will not pass by itself ends the sink with this error.
+      // Any other error ends the sink, which reports it.
       else this.#clear();
       throw error;
     }

@@ -1,4 +1,4 @@
-/** Whether the server can be reached: the circuit breaker's probe. */
+/** The circuit breaker's probe: tests whether the server can be reached. */
 
 import { messageOf, toError } from '../../common/thrown.js';
 import type { BreakerProbe } from '../../api/options.js';
@@ -23,7 +23,7 @@ interface FreshClient extends CopyClient {
   readonly connection?: { readonly stream?: { destroy?: () => unknown } };
 }
 
-/** By a new connection: an idle one of the pool may be a dead one. If the pool does not tell how to make one: by one of the pool. */
+/** Probes by a new connection, because an idle one may be dead. If the pool does not show how to make one, it uses one of the pool. */
 export function freshProbe(pool: CopyPool): BreakerProbe {
   const { Client } = pool as ClientFactory;
   if (Client === undefined) return poolProbe(pool);
@@ -31,7 +31,7 @@ export function freshProbe(pool: CopyPool): BreakerProbe {
     const client = new Client((pool as ClientFactory).options);
     const ignore = () => undefined;
     client.on('error', ignore);
-    // In place of the pool's own: the connection is closed, whatever has become of it.
+    // Instead of the pool's own: the connection is closed in any case.
     const release: CopyClient['release'] = (error) => {
       client.end().catch(ignore);
       if (error !== undefined) client.connection?.stream?.destroy?.();
@@ -45,7 +45,7 @@ export function freshProbe(pool: CopyPool): BreakerProbe {
           throw error;
         },
       );
-    // A server that is silent would hold the connection until the system gives it up.
+    // A silent server would keep the connection until the operating system gives it up.
     const onAbort = () => client.connection?.stream?.destroy?.();
     signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -56,12 +56,12 @@ export function freshProbe(pool: CopyPool): BreakerProbe {
   };
 }
 
-/** By a connection of the pool, which may look for another server. */
+/** Probes by a connection of the pool, which may look for another server. */
 export function poolProbe(pool: CopyPool): BreakerProbe {
   return ({ signal }) => probe(pool, signal);
 }
 
-/** @throws an error whose `retryable` is `false` if the server has answered, though by a refusal */
+/** @throws an error whose `retryable` is `false` if the server has responded with a refusal */
 async function probe(pool: CopyPool, signal: AbortSignal): Promise<void> {
   let lease: ClientLease<CopyClient> | undefined;
   try {

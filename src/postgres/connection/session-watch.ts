@@ -1,4 +1,4 @@
-/** What the server says about a session beside the answers to its statements: why it ends, and what became of a COMMIT. */
+/** Records what the server sends beside the responses to statements: why a session ends, and whether a COMMIT has taken effect. */
 
 import { isNativeError } from '../../common/thrown.js';
 import type { CopyClient } from '../protocol/pool.js';
@@ -12,7 +12,7 @@ interface ServerMessage {
   readonly routine?: unknown;
 }
 
-/** The parts of node-postgres' client and connection that are listened to. Clients of another make may have none of them. */
+/** The parts of node-postgres' client and connection that are listened to. Other clients may have none of them. */
 interface Emitter {
   on?(event: string, listener: (message: never) => void): unknown;
   removeListener?(event: string, listener: (message: never) => void): unknown;
@@ -23,7 +23,7 @@ interface Connection extends Emitter {
 }
 
 export class SessionWatch {
-  /** Why the server has ended the session, in its own words. It may have come as a mere warning, or with nobody waiting for an answer. */
+  /** The server's own error for the end of the session. It may have come as a warning, or while no response was awaited. */
   farewell: Error | undefined;
   /** A COMMIT has taken effect, although the server has stopped waiting for its standby. */
   isCommittedLocally = false;
@@ -54,7 +54,7 @@ export class SessionWatch {
     this.#connection?.on?.('commandComplete', this.#onComplete);
   }
 
-  /** How much has been handed to the socket. Undefined where that cannot be seen. */
+  /** Bytes written to the socket. Undefined if that cannot be seen. */
   get bytesSent(): number | undefined {
     return this.#connection?.stream?.bytesWritten;
   }
@@ -66,7 +66,7 @@ export class SessionWatch {
   }
 }
 
-/** A notice is no error. */
+/** Makes an error of a notice. */
 function toError(message: ServerMessage): Error {
   return isNativeError(message) ? message : Object.assign(new Error(message.message), { ...message });
 }
