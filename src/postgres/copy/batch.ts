@@ -1,4 +1,4 @@
-/** What a batch is: its rows, where they go, how, and in which stage it may fail. */
+/** The types of a batch: its rows, how they are sent, and in which stage it may fail. */
 
 import type { TransactionIdentity } from '../connection/commit-outcome.js';
 import type { CopyError } from '../errors/copy-error.js';
@@ -15,14 +15,14 @@ import type { TransactionScope } from '../sql/transaction-scope.js';
 
 export type BatchStage = 'connect' | 'copy' | 'merge' | 'beforeCommit' | 'checkpoint' | 'commit';
 
-/** Why a batch failed, and where; `cause` is whatever was thrown. */
+/** Why a batch failed, and in which stage. `cause` is what was thrown. */
 export class BatchFailure extends Error {
   override readonly name = 'BatchFailure';
   readonly stage: BatchStage;
   override readonly cause: Error;
-  /** COMMIT has left, and nobody knows what came of it. */
+  /** COMMIT was sent, and its outcome is unknown. */
   readonly isCommitOpen: boolean;
-  /** The transaction, if COMMIT is open and the server can be asked about it. */
+  /** The transaction, if its COMMIT is open and the server can be asked about it. */
   readonly open: OpenTransaction | undefined;
   /** The time limit of the session that the batch has exceeded. */
   readonly limit: TimeLimit | undefined;
@@ -52,9 +52,9 @@ export interface OpenTransaction {
 /** Rows at fault by their places in the batch, in order. */
 export type RowFailures = ReadonlyMap<number, CopyError>;
 
-/** Shared by the batches of a table: where the last one had many rows at fault, the next one is not tried as a whole first. */
+/** Shared by the batches of a table. If the last one had many rows at fault, the next one is not tried as a whole first. */
 export interface FaultMemory {
-  /** Rows for each fault, where they were many; undefined: of no kind were there many. */
+  /** Rows for each fault, if there were many. Undefined: there were few of each kind. */
   faultSpacing: ByKind<number | undefined> | undefined;
 }
 

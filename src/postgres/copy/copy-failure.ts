@@ -1,4 +1,4 @@
-/** From whatever went wrong with a batch to the `CopyError` that tells it. Pure. */
+/** Makes a `CopyError` of whatever went wrong with a batch. Pure. */
 
 import type { BatchFailure } from './batch.js';
 import { DEFAULT_MARKER, MOST_COLUMNS } from '../merge/absent-values.js';
@@ -90,7 +90,7 @@ const TIME_LIMIT_ADVICE = {
     'a batch takes longer than that: give the role a longer one (ALTER ROLE … SET transaction_timeout), or lower batchSize (--batch-size)',
 };
 
-/** Rows that leave something out are to go by a temporary table, which has no room for the list of it. */
+/** For rows that leave something out: the temporary table that they need has no room for the list of it. */
 export function describeTooManyColumns(layout: RowLayout): CopyError {
   const count = layout.names.length.toLocaleString('en-US');
   return new CopyError(
@@ -125,7 +125,7 @@ export function describeSlowBatch(error: CopyError, { setting, ms }: TimeLimit, 
   return new CopyError(message, { failureClass, retryable, table, cause });
 }
 
-/** The same of a row that the server did not name: it was sent alone. */
+/** Names a row that the server did not name: it was sent alone. */
 export function blameRow(error: CopyError, row: number, item: unknown): CopyError {
   const { failureClass, sqlState, table, column, constraint, cause } = error;
   const message = error.message.replace(' failed', ` failed at row ${row} of the batch`);
@@ -167,7 +167,7 @@ function aborted(fault: AbortFault, table: string, isAmbiguous: boolean): CopyEr
   });
 }
 
-/** What no table names is a row's fault where the server named the row (an error code of a trigger's own), else the set-up's. */
+/** An unknown code is a row's fault if the server named the row (a trigger may have codes of its own), and otherwise the set-up's. */
 function classOf(
   error: ServerError,
   position: ErrorPosition | undefined,
@@ -192,7 +192,7 @@ function isOfValue(
   return sent?.readableTextOf(position.row, position.column) !== DEFAULT_MARKER;
 }
 
-/** `regtype` reads a name by the parser, which adds a line of context. For a statement of a function it would tell the statement, too. */
+/** True for a type's name: `regtype` reads it by the parser, which adds a line of context. For a function's statement it would quote that, too. */
 function isOfTypeName({ code, routine, internalQuery }: ServerError): boolean {
   return code === '42601' && routine === 'scanner_yyerror' && internalQuery === undefined;
 }
@@ -212,7 +212,7 @@ function textOr(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** What the server says of the temporary table is about the table. */
+/** Replaces the temporary table's name by the table's. */
 function ofTable(message: string, { table, plan }: RowLayout): string {
   return plan.staging === undefined ? message : message.replaceAll(plan.copiedTable, () => table);
 }
@@ -228,7 +228,7 @@ function place(row: number | undefined, column: string | undefined): string {
   return parts.length === 0 ? '' : ` at ${parts.join(', ')}`;
 }
 
-/** A host with several addresses fails with an error that holds one for each and says nothing itself. */
+/** A host with several addresses fails with an error that has no message and contains one error for each. */
 function messageOf(error: Error): string {
   const message = messageOfAny(error.message !== '' ? error : firstOf(error));
   return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;

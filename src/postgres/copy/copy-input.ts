@@ -46,7 +46,7 @@ export class CopyInput {
   #waiter: Waiter | undefined;
   #stage: 'open' | 'ending' | 'finished' = 'open';
   #connection: CopyConnection | undefined;
-  /** Settles when the server has answered a COPY that failed or was given up. */
+  /** Settles when the server has responded to a COPY that failed or was given up. */
   readonly #answer: Promise<Error | undefined>;
 
   /**
@@ -82,7 +82,7 @@ export class CopyInput {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Answers a promise where the caller has to wait before it goes on. @throws what made the COPY fail */
+  /** Returns a promise if the caller has to wait before it goes on. @throws what made the COPY fail */
   write(bytes: Buffer): Promise<void> | undefined {
     let mayGoOn = true;
     for (let start = 0; start < bytes.length; start += LARGEST_WRITE_BYTES) {
@@ -106,7 +106,7 @@ export class CopyInput {
     await this.#wait(() => this.#stage === 'finished');
   }
 
-  /** How many rows the server says that it has taken; 0 before the end. */
+  /** Rows that the server has counted; 0 before the end. */
   get rowCount(): number {
     return (this.#stream as unknown as { rowCount: number }).rowCount;
   }
@@ -119,8 +119,8 @@ export class CopyInput {
   }
 
   /**
-   * Gives up a COPY that failed on our side: tells the server, and answers what it says to that. Waits for as long as the server is
-   * silent. Nothing comes after the data's end was sent, for then there is no way left to tell the server but to hang up.
+   * Gives up a COPY that failed on our side, and returns the server's error for that. Waits for as long as the server is silent. Returns
+   * `undefined` once the data's end was sent: then only closing the connection is left.
    */
   async abandon(): Promise<Error | undefined> {
     if (this.#stage !== 'open') return undefined;
@@ -128,7 +128,7 @@ export class CopyInput {
     return this.#answer;
   }
 
-  /** The stream is a query of node-postgres. It has no answer to messages that do not fit, and throws in the socket's handler. */
+  /** Guards the stream's methods as a query: for messages that do not fit, they would throw in the socket's handler. */
   #watch(query: CopyQuery, onValue: ((value: string | null) => void) | undefined): void {
     if (onValue !== undefined) {
       const onRow: CopyQuery['handleDataRow'] = ({ fields }) => {

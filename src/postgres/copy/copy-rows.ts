@@ -1,4 +1,4 @@
-/** Chunks of rows through one COPY. */
+/** Sends chunks of rows by one COPY. */
 
 import { toError } from '../../common/thrown.js';
 import { turnBudget } from '../../common/turn-budget.js';
@@ -25,9 +25,9 @@ export interface CopyContext {
   answerDeadline: AnswerDeadline;
   /** Of the batch's work between its statements. */
   pacer: BatchPacer;
-  /** How many rows are sent at the most. */
+  /** The most rows that are sent. */
   rows: number;
-  /** Whether the connection is kept after an error of the server's. Default: where that is certain. */
+  /** Whether the connection is kept after an error of the server. Default: if the connection certainly lives on. */
   isKept?: (error: Error) => boolean;
   /** Gets what a statement behind the COPY returns. */
   onValue?: (value: string | null) => void;
@@ -73,7 +73,7 @@ export async function copyChunks(
   }
 }
 
-/** The COPY failed on our side. Unless the server takes notice in time, the connection goes. */
+/** Gives up a COPY that failed on our side. Unless the server responds in time, the connection is closed. */
 async function abandon(
   input: CopyInput,
   lease: ClientLease<CopyClient>,
@@ -81,7 +81,7 @@ async function abandon(
   answerDeadline: AnswerDeadline,
 ): Promise<void> {
   if (lease.isLost) return;
-  // What goes on as text has all the time that text has: the server may be waiting for a lock.
+  // A batch that is sent again as text has as much time as text has: the server may be waiting for a lock.
   const limitMs = error instanceof BinaryRefusal ? Infinity : CLEAN_UP_LIMIT_MS;
   const answer = await answerDeadline.wait(input.abandon(), limitMs);
   if (answer === TIMED_OUT || answer === undefined || !leavesConnectionUsable(answer)) lease.discard(error);

@@ -1,4 +1,4 @@
-/** The layout of one table's batches: looked up when it is first needed, shared by all who wait for it, and again after a change. */
+/** Looks up the layout of one table's batches: once for all that wait for it, and again after a change. */
 
 import { toError } from '../../common/thrown.js';
 import { describeTable, type TableDescription } from '../table/catalogue.js';
@@ -17,7 +17,7 @@ import { chooseColumns, planLayout, type ColumnChoice, type RowLayout } from '..
 interface LookUp {
   layout: Promise<RowLayout>;
   waiting: number;
-  /** Fires when nobody waits any more. */
+  /** Fires when no batch waits any more. */
   abort: AbortController;
 }
 
@@ -55,7 +55,7 @@ export class TableLayout {
     this.#dates = new ClientDates(pool, dates);
   }
 
-  /** Without a wait, where it is known. Asked once a batch: it follows the client's setting for dates. */
+  /** The layout, if it is known. Read once a batch: it follows the client's setting for dates. */
   get known(): RowLayout | undefined {
     const known = this.#known;
     if (known === undefined) return undefined;
@@ -99,7 +99,7 @@ export class TableLayout {
   #start(firstRow: unknown): LookUp {
     const abort = new AbortController();
     const layout = this.#run(firstRow, abort.signal);
-    // Those who wait hear of it; where nobody does any more, nobody need.
+    // Those that wait get the error. If none waits any more, it is ignored.
     layout.catch(() => undefined);
     return { layout, waiting: 0, abort };
   }
@@ -132,7 +132,7 @@ export class TableLayout {
       return layout;
     } catch (thrown) {
       const error = lease.reasonOf(toError(thrown));
-      // Ours came without harm to the connection; after any other nobody knows.
+      // An error of ours leaves the connection usable. After any other, that is not certain.
       if (error instanceof CopyError && !lease.isLost) lease.release();
       else lease.discard(error);
       throw error;
