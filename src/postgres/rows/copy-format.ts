@@ -80,7 +80,7 @@ const SAVED_BY_LINE_NS: Readonly<Record<string, number>> = {
 /** Texts and labels. */
 const SAVED_BY_TEXT_NS = -100;
 
-/** @throws {CopyError} `setup`, where `format` is `'binary'` and a column's type has no binary encoder */
+/** @throws {CopyError} `setup`, if `format` is `'binary'` and a column's type has no binary encoder */
 export function planBinary(
   { schema, table }: { schema: string; table: string },
   columns: readonly (TableColumn & { encoder: ValueEncoder })[],
@@ -110,8 +110,7 @@ export function planBinary(
 }
 
 /**
- * Through a cursor, for what a SELECT answers would come in the middle of a COPY. Divides by zero where something does not fit. Operators
- * are the server's own, whatever the search path has.
+ * Checks the columns' types by a cursor, because the rows of a SELECT would come in the middle of a COPY. Divides by zero if a type differs.
  */
 function typeCheck(table: string, columns: readonly TableColumn[]): Statement {
   const types = columns.map(({ name }) => `pg_catalog.pg_typeof((row_of).${quoteIdentifier(name)})`);
@@ -132,7 +131,7 @@ function typeCheck(table: string, columns: readonly TableColumn[]): Statement {
 const FEWEST_AS_TEXT = 8;
 const MOST_AS_TEXT = 4096;
 
-/** Shared by the batches of a table: where values or rows keep binary from being of use, most batches are not tried in it. */
+/** Shared by the batches of a table. If values or rows often prevent binary, most batches are not tried in it. */
 export class FormatChoice {
   readonly #format: FormatOption;
   #pause = FEWEST_AS_TEXT;

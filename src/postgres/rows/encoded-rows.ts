@@ -14,7 +14,7 @@ export interface WrittenLines {
   /** Between the columns of a row. */
   readonly delimiter: string;
   readonly chunks: readonly Buffer[];
-  /** For each row its chunk, and where in it the row begins and ends; an empty row cannot be sent. */
+  /** For each row its chunk, and the places in it at which the row begins and ends. An empty row cannot be sent. */
   readonly chunkOf: Uint32Array;
   readonly starts: Uint32Array;
   readonly ends: Uint32Array;
@@ -62,7 +62,7 @@ export class EncodedRows {
     return new EncodedRows(lines, absent);
   }
 
-  /** What is sent by one COPY each. */
+  /** Returns the groups of rows that are sent by one COPY each. */
   groups(rows: readonly number[]): readonly AbsentGroup[] {
     return this.#absent === undefined ? [{ absent: '', rows }] : groupRows(this.#absent, rows);
   }
@@ -86,7 +86,7 @@ export class EncodedRows {
     return this.bytes / Math.max(1, this.#lines.starts.length);
   }
 
-  /** No table with so many columns takes it, and the server says so before it reads a value of it. */
+  /** Returns a line with too many columns, which the server refuses before it reads a value of it. */
   refusedLine(columns: number): Buffer {
     return Buffer.from(`${this.#lines.delimiter.repeat(columns)}\n`);
   }
@@ -98,7 +98,7 @@ export class EncodedRows {
     return length;
   }
 
-  /** The text of some rows, in ascending order. Answers where in `to` it ends. */
+  /** Writes the text of some rows, in ascending order. Returns the place in `to` behind it. */
   write(rows: readonly number[], to: Buffer, start: number): number {
     const { chunks, chunkOf, starts, ends } = this.#lines;
     let at = start;

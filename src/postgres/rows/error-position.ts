@@ -1,6 +1,6 @@
 /**
- * Finds the row that the server blames. In text format the server counts lines, and one row is one line: line N is row N − 1, for
- * conversions and for constraints alike. Only the CONTEXT of its error tells it (`err.where`):
+ * Finds the row that an error of the server names. In text format the server counts lines, and one row is one line: line N is row N − 1, for
+ * conversions and for constraints. It is only in the CONTEXT of the error (`err.where`):
  *
  *     COPY flights, line 3, column delay: "abc"
  *
@@ -16,7 +16,7 @@ export interface ErrorPosition {
 }
 
 interface Candidate extends ErrorPosition {
-  /** What the server quotes: a column's value, or the row's whole line. Without the end where it was cut. */
+  /** What the server quotes: a column's value, or the row's whole line, without the marks of its end. */
   quoted: string | undefined;
 }
 

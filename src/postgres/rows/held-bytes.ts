@@ -5,7 +5,7 @@
  *     array     header + one slot per element    number    in its slot, or a double of its own; in its slot if the array has numbers alone
  *     Date, Buffer, Map, Set, bigint             as measured with Node 20 to 26
  *
- * A string that several rows share counts in each of them: nothing in JavaScript tells that two strings are one.
+ * A string that several rows share counts in each of them: nothing in JavaScript shows that two strings are one.
  */
 
 import { MIB } from '../../common/bytes.js';

@@ -5,7 +5,7 @@ import type { RowLayout } from './row-layout.js';
 import type { ValuesOf } from './row-writer.js';
 
 /**
- * The row whose keys are to be the columns: where bad rows are taken, the first that has any.
+ * Returns the row whose keys become the columns: the first row, or the first with keys if bad rows are taken out.
  *
  * @returns the row in an object of its own: a promise would look for a `then` in the row, which may throw
  */
@@ -36,7 +36,7 @@ function namesColumns(row: unknown): boolean {
   }
 }
 
-/** Columns that rows of the batch have a value for, and that are not among those that are loaded. */
+/** Returns columns that are not loaded, and that rows of the batch have a value for. */
 export async function missingColumns(
   items: readonly unknown[],
   { addable }: RowLayout,
@@ -58,7 +58,7 @@ export async function missingColumns(
   return [...missing];
 }
 
-/** What the function throws is told where the row is written. */
+/** Returns `undefined` if the function throws: its error is reported when the row is written. */
 function tryRow(item: unknown, rowOf: ValuesOf | undefined): unknown {
   try {
     return rowOf === undefined ? item : rowOf(item);

@@ -1,4 +1,4 @@
-/** Which columns a COPY fills, and in which order. Decided once, by the options or by the first row. Pure. */
+/** Decides which columns a COPY fills, and in which order: once, by the options or by the first row. Pure. */
 
 import { CopyError } from '../errors/copy-error.js';
 import type { TableColumn, TableDescription } from '../table/catalogue.js';
@@ -24,7 +24,7 @@ interface LayoutColumn {
   mustBeOwn: boolean;
 }
 
-/** Where the list of columns came from; it decides what an unfitting row is told. */
+/** The origin of the list of columns. It decides the error of a row that does not fit. */
 export type LayoutSource =
   /** The option `columns`: objects may hold more, which is left out. */
   | 'option'
@@ -90,7 +90,7 @@ function chooseRowColumns(option: readonly string[] | undefined, firstRow: unkno
 export interface LayoutRequest {
   conflict: ConflictRule;
   format: FormatOption;
-  /** The index that the rule's key stands for. */
+  /** The index that the rule's key names. */
   conflictTarget: ConflictTarget | undefined;
   zone: DateZone;
   weightColumn?: string | undefined;
@@ -104,8 +104,8 @@ const PLAIN: LayoutRequest = {
 };
 
 /**
- * @throws {CopyError} `setup`, where the table has no such column, or one that COPY cannot fill, or not in this format, or where the key is
- * not among the columns
+ * @throws {CopyError} `setup`, if the table has no such column, or COPY cannot fill it, at all or in this format, or if the key is not among
+ * the columns
  */
 export function planLayout(
   description: TableDescription,

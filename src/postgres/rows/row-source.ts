@@ -1,4 +1,4 @@
-/** From an item to the values of its row: the option `row`, and the weight that `weightColumn` stores. Pure. */
+/** Reads the values of an item's row: by the option `row`, with the weight that `weightColumn` stores. Pure. */
 
 import { types } from 'node:util';
 import { ignoreRejection } from '../../guards/user-callbacks.js';
@@ -11,7 +11,7 @@ export interface RowSource {
   readonly weightColumn: string | undefined;
 }
 
-/** The option `row`. A promise is refused as any other object that is no row; its rejection, which nobody awaits, is taken here. */
+/** Wraps the option `row`. A promise is refused like any object that is not a row. Its rejection, which nobody awaits, is handled here. */
 export function rowMapper<T>(mapRow: (item: T) => object): (item: T) => object {
   return (item) => {
     const row: unknown = mapRow(item);
@@ -42,7 +42,7 @@ export function rowReader(
   };
 }
 
-/** What is none is left to be refused as it is. */
+/** Anything else is refused when it is written. */
 function isRow(values: unknown, names: readonly string[]): values is object {
   if (typeof values !== 'object' || values === null) return false;
   const prototype: unknown = Object.getPrototypeOf(values);

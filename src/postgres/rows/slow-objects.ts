@@ -1,12 +1,12 @@
 /**
- * Tells whether V8 keeps an object as a hash table ("dictionary mode"): five times as much memory as fields in a row.
+ * Finds out whether V8 keeps an object as a hash table ("dictionary mode"): five times as much memory as fields in a row.
  *
  * An object with more than some 16 keys that a loop has set (`row[name] = value`) becomes one, and so does one of which keys were deleted.
  * JavaScript has no function for it. But to enumerate the keys of such an object V8 makes a list of them each time, while other objects share
  * one list. The list shows in the size of the heap.
  *
  * V8 also makes a list if an object has numbers as keys, or a prototype with keys that can be enumerated. So an object is compared with a twin:
- * the same keys and prototype, kept as fields in a row. If both need a list, it cannot be told how the object is kept.
+ * the same keys and prototype, kept as fields in a row. If both need a list, the way in which the object is kept stays unknown.
  */
 
 import { types } from 'node:util';
@@ -23,7 +23,7 @@ const HEADER = 8 * WORD;
 /** Bun has another engine, whose heap says nothing of this. */
 const IS_V8 = process.versions['bun'] === undefined;
 
-/** @returns `false` if it cannot be told. Throws what a getter of the user throws. */
+/** Returns `false` if it stays unknown. Throws what a getter of the user throws. */
 export function isHashTable(object: object): boolean {
   const keys = countKeys(object);
   if (!IS_V8 || keys < FEWEST_KEYS || types.isProxy(object)) return false;
