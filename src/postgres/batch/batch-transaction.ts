@@ -1,6 +1,6 @@
 /**
- * The transaction of a batch, from BEGIN to COMMIT or ROLLBACK: its statements, how far it has come, and which rows it leaves out. What is
- * sent between BEGIN and `complete()`, and what becomes of a failure, is for others to decide.
+ * The transaction of a batch, from BEGIN to COMMIT or ROLLBACK: its statements, its stage, and the rows that it leaves out. Its callers decide
+ * what is sent between BEGIN and `complete()`, and what follows from a failure.
  */
 
 import { forEachInTurns } from '../../common/turn-budget.js';
@@ -62,7 +62,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** The transaction's id, once it is known. */
   #id: string | undefined;
 
-  /** @param server where the transaction's id means something; undefined: it is not asked for */
+  /** @param server the server on which the transaction's id is valid. Undefined: the id is not read. */
   constructor(
     batch: Batch<T, Client>,
     lease: ClientLease<Client>,
@@ -95,7 +95,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     return this.#batch.scope.isFinal && this.#commitment.isOpen;
   }
 
-  /** By which another connection can find out what became of it. */
+  /** Returns what another connection needs to find out its outcome. */
   asOpen(): OpenTransaction | undefined {
     if (this.#id === undefined || this.#server === undefined) return undefined;
     return { identity: { id: this.#id, server: this.#server }, leftOut: this.leftOut() };
@@ -166,7 +166,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
     return rows;
   }
 
-  /** What a row's fault says, or undefined where it is none, or none that can be laid on a row. @param sent the rows that were refused */
+  /** Returns what an error means for the search for bad rows. Undefined: no row is known to be at fault. @param sent the rows that were refused */
   refusal(error: Error, sent: SentRows): Refusal<CopyError> | undefined {
     const refusal = refusalOf(error, this.#stage, sent, this.copyContext.pacer);
     // If the connection was lost behind the row's fault, the batch can be tried again: the next statement fails with that loss.
@@ -196,7 +196,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
 
   async #commit(): Promise<void> {
     const result = await this.#commitment.run(() => this.query(this.#batch.scope.commit));
-    // A transaction that has failed answers COMMIT with ROLLBACK, and no error.
+    // In a transaction that has failed, the response to COMMIT is ROLLBACK, and no error.
     if (result.command === 'ROLLBACK') {
       const isOfUser = this.#batch.beforeCommit !== undefined;
       throw new Error(
@@ -215,9 +215,9 @@ export class BatchTransaction<T, Client extends CopyClient> {
   }
 
   /**
-   * After a failure: unless the server answers in time, the connection goes.
+   * Rolls back after a failure. Unless the server responds in time, the connection is closed.
    *
-   * @returns the time limit of the session that `error` tells of
+   * @returns the time limit of the session that `error` reports
    */
   async rollBack(error: Error): Promise<TimeLimit | undefined> {
     const lease = this.#lease;

@@ -1,4 +1,4 @@
-/** From the server's error to what the search for bad rows makes of it. Pure. */
+/** Decides what an error of the server means for the search for bad rows. Pure. */
 
 import type { WorkPacer } from '../../common/turn-budget.js';
 import type { BatchStage } from '../copy/batch.js';
@@ -10,7 +10,7 @@ import type { SentRows } from '../rows/sent-rows.js';
 import { isSaidOfValues } from '../errors/sqlstate.js';
 import { repeatedKeys, candidateRows } from '../isolation/candidates.js';
 
-/** Undefined where it is no row's fault, or none that can be laid on a row. @param sent the rows that were refused */
+/** Returns `undefined` if no row is known to be at fault. @param sent the rows that were refused */
 export function refusalOf(
   error: Error,
   stage: BatchStage,
@@ -47,7 +47,7 @@ function isOfKey(sqlState: string | undefined): boolean {
 /** Whether no other row has a part in it. Without triggers only unique keys, and foreign keys to the table itself, look at other rows. */
 function isOfValue(error: Error, { sqlState, column }: CopyError, layout: RowLayout): boolean {
   if (sqlState === undefined) return false;
-  // Where a value is read, only the context names its column: what a trigger raises may name one, too.
+  // While a value is read, only the context names its column. What a trigger raises may name a column in the error itself.
   const isNamedByContext = column !== undefined && (error as { column?: unknown }).column === undefined;
   if (isNamedByContext && isSaidOfValues(sqlState)) return true;
   if (layout.hasTriggers) return false;
