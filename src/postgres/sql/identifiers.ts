@@ -3,7 +3,7 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** `"schema"."table"`, or the table alone where it is to be found on the search path. */
+/** `"schema"."table"`, or the table alone if the search path is to find it. */
 export function quoteTable(schema: string | undefined, table: string): string {
   return schema === undefined
     ? quoteIdentifier(table)

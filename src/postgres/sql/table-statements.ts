@@ -3,7 +3,7 @@
 import { quoteIdentifier } from './identifiers.js';
 import { statement, type Statement } from './statement.js';
 
-/** Where a table without a schema is made. NULL if no schema of the search path exists. */
+/** The schema in which a table without a schema is made. NULL if no schema of the search path exists. */
 export const CURRENT_SCHEMA = statement('SELECT pg_catalog.current_schema()::pg_catalog.text AS schema');
 
 export const FIND_OID = statement(
