@@ -87,7 +87,7 @@ interface OpenBatch extends OpenTransaction {
   rows: number;
 }
 
-/** Without an import: asks the server what became of a batch whose COMMIT was not answered. */
+/** Without an import: asks the server for the outcome of a batch whose COMMIT had no response. */
 class CommitOutcomes<T> extends BatchCheckpoints<T> {
   readonly isExactlyOnce = false;
   readonly #pool: CopyPool;
@@ -316,7 +316,7 @@ class ImportCheckpoints<T> extends BatchCheckpoints<T> {
       onFailure: async (stage, cause, signal) => {
         if (stage === 'checkpoint' && cause instanceof AlreadyCommitted) {
           await log.refresh(signal);
-          // It had the same items: a commit of other batches changes nothing of that.
+          // It had the same items: commits of other batches do not change them.
           const earlier = this.#uncertain.get(key) ?? NOTHING_LEFT_OUT;
           this.#uncertain.delete(key);
           return earlier.leftOut;

@@ -33,7 +33,7 @@ export interface CopyTarget<T, Client extends CopyClient> {
    */
   weightColumn?: string | undefined;
   /**
-   * How rows are sent: `'text'`, `'binary'`, or `'auto'` (default): binary where every column's type has a binary encoder and it is the
+   * How rows are sent: `'text'`, `'binary'`, or `'auto'` (default): binary if every column's type has a binary encoder and it is the
    * faster one. It changes nothing of what is accepted and stored: a batch with a value that has no exact binary form, or that the table
    * refuses, is sent again as text at once; with `'auto'` many batches that follow go as text too. `'binary'` needs a binary encoder for
    * every column; otherwise the first batch fails with an error that names column and type.
@@ -71,7 +71,7 @@ export type ColumnOptions<Column extends string> = {
    * The columns to fill. Rows that are objects may hold more, which is left out; rows that are arrays give their values in this order.
    *
    * Default: the keys of the first row, and of later rows that have others for which the table has a column; with `onConflict: 'update'` of
-   * the first row only. Where the first row is an array: all columns in the table's order, but for generated ones. A column that a row leaves
+   * the first row only. If the first row is an array: all columns in the table's order, except generated ones. A column that a row leaves
    * out (absent or `undefined`) gets its default, as do columns that are not among these; `null` is NULL.
    */
   columns?: readonly Column[] | undefined;
@@ -80,8 +80,8 @@ export type ColumnOptions<Column extends string> = {
 export type ConflictOptions<Column extends string> =
   | {
       /**
-       * What becomes of a row whose key the table holds already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
-       * it takes the other one's place. As if the rows had come one by one: of several with the same key the last one counts for `'update'`,
+       * What is done with a row whose key the table has already: `'error'`: it is at fault (default); `'ignore'`: it is left out; `'update'`:
+       * it replaces the other one. As if the rows had come one by one: of several with the same key the last one counts for `'update'`,
        * the first one for `'ignore'`. So batches go one after another: the stream's `concurrency` is lowered to 1. By way of a temporary
        * table, for which the role needs the right TEMPORARY.
        */

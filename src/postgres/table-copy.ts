@@ -260,7 +260,7 @@ export class TableCopy<T extends object, Client extends CopyClient> {
       this.#tableLayout.addColumns(layout, [error.column, ...missing]);
       return;
     }
-    // It is not known yet what became of an earlier attempt.
+    // The outcome of an earlier attempt is not known yet.
     if (error instanceof BatchFailure) throw describeBatchFailure(error, layout, new SentRows(layout, []));
     if (!(error instanceof StagedFailure)) throw error;
     const { failure, stage, isTooLarge } = error;
