@@ -1,7 +1,6 @@
 import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import { SHED } from '../buffer/item-judge.js';
 import { BatchingSink } from '../sink/batching-sink.js';
-import { EmittingObserver } from '../sink/sink-observer.js';
 import { DEFAULTS } from '../settings/defaults.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
 import type { AnyListener, SinkEventName, SinkEvents, SinkListener } from '../api/events.js';
@@ -62,15 +61,14 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
   constructor(flush: FlushFunction<T>, options: SinkOptions<T> = {}) {
     super({ captureRejections: true });
     const settings = resolveSink(flush, options, 'BackpressureController');
-    const observer = new EmittingObserver<T>(
-      this,
-      () => {
+    this.#sink = new BatchingSink<T>(flush, settings, {
+      emitter: this,
+      onRoom: () => {
         this.#admitWaiting();
         this.#releaseSignalIfIdle();
       },
-      (error) => this.#abort(error),
-    );
-    this.#sink = new BatchingSink<T>(flush, settings, observer);
+      onFatal: (error) => this.#abort(error),
+    });
     const maxBlockTimeMs = settings.maxBlockTimeMs ?? DEFAULTS.maxBlockTimeMs;
     this.#pushes = new PushQueue<T>(settings.clock, maxBlockTimeMs, (item) => {
       this.#sink.queue.dropWaiting(item, 'timeout');

@@ -16,7 +16,7 @@ import { Settlements } from './settlement/settlements.js';
 import { SinkWaiters } from './settlement/sink-waiters.js';
 import { inOrder, type Part } from './settlement/unsettled-items.js';
 import { sinkMetrics } from './sink-metrics.js';
-import { GuardedObserver, type SinkObserver } from './sink-observer.js';
+import { SinkObserver, type SinkOwner } from './sink-observer.js';
 
 /**
  * Takes items from an admission queue to a flush function.
@@ -34,6 +34,7 @@ import { GuardedObserver, type SinkObserver } from './sink-observer.js';
 export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlightHost {
   readonly queue: AdmissionQueue<T>;
   readonly settings: ResolvedSink<T>;
+  readonly #owner: SinkOwner;
   readonly #observer: SinkObserver<T>;
   readonly #scheduler: FlushScheduler<T>;
   readonly #permits: CallPermits;
@@ -44,13 +45,14 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
   #aborting: Promise<void> | undefined;
   #failure: Error | undefined;
 
-  constructor(flush: FlushFunction<T>, settings: ResolvedSink<T>, observer: SinkObserver<T>) {
+  constructor(flush: FlushFunction<T>, settings: ResolvedSink<T>, owner: SinkOwner) {
     this.settings = settings;
+    this.#owner = owner;
     // Not at once: the caller of the handler has not finished.
     const failSoon = (name: string, thrown: unknown) => {
       queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
     };
-    this.#observer = new GuardedObserver(observer, failSoon);
+    this.#observer = new SinkObserver(owner.emitter, failSoon);
     this.#permits = new CallPermits(settings, this);
     this.queue = new AdmissionQueue<T>(settings, {
       onState: (state, previous) =>
@@ -233,7 +235,7 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
   }
 
   fail(error: Error): void {
-    if (this.#phase !== 'aborted') this.#observer.onFatal(error);
+    if (this.#phase !== 'aborted') this.#owner.onFatal(error);
   }
 
   // ── open items, metrics ──
@@ -311,7 +313,7 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
 
   onSettled(): void {
     this.#checkWaiters();
-    if (this.#phase !== 'aborted') this.#observer.onRoom();
+    if (this.#phase !== 'aborted') this.#owner.onRoom();
   }
 
   onSlotFree(): void {

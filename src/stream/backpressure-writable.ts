@@ -2,7 +2,6 @@ import { captureRejectionSymbol } from 'node:events';
 import { addAbortSignal, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { BatchingSink } from '../sink/batching-sink.js';
-import { EmittingObserver } from '../sink/sink-observer.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
 import type { AnyListener, NodeEventName, WritableEventName, WritableListener } from '../api/events.js';
 import { handled } from '../guards/user-callbacks.js';
@@ -79,12 +78,11 @@ export class BackpressureWritable<T = unknown> extends Writable {
       highWaterMark: blocks ? 1 : Number.MAX_SAFE_INTEGER,
     };
     super(native);
-    const observer = new EmittingObserver<T>(
-      this,
-      () => this.#writeSide.onRoom(),
-      (error) => this.destroy(error),
-    );
-    this.#sink = new BatchingSink<T>(flush, settings, observer);
+    this.#sink = new BatchingSink<T>(flush, settings, {
+      emitter: this,
+      onRoom: () => this.#writeSide.onRoom(),
+      onFatal: (error) => this.destroy(error),
+    });
     this.#writeSide = new WriteSide<T>(this, this.#sink, settings, BackpressureWritable.prototype);
     this.#nodeWrites = new NodeWrites<T>(this, this.#writeSide, this.#sink.errors);
     this.#sink.start();
