@@ -19,7 +19,9 @@ export interface WholeFailure {
   isTransportFailure: boolean;
 }
 
-export type Assessment = Exclude<InterpretedResult, { kind: 'invalid' }> | WholeFailure;
+export type PartialFailure = Extract<InterpretedResult, { kind: 'partial' }>;
+
+type Assessment = Exclude<InterpretedResult, { kind: 'invalid' }> | WholeFailure;
 
 /**
  * Assesses the outcome of a call:

@@ -17,13 +17,15 @@ export function awaitHandler(
     const end = (settle: () => void) => {
       grace?.clear();
       clock.clearTimeout(hold);
-      abort.setInterrupt(undefined);
+      abort.setPending(undefined);
       settle();
     };
-    abort.setInterrupt((error) => {
-      abort.setInterrupt(undefined);
-      grace = new Deadline(clock, graceMs, () => end(() => reject(error)));
-      grace.start();
+    abort.setPending({
+      interrupt: (error) => {
+        abort.setPending(undefined);
+        grace = new Deadline(clock, graceMs, () => end(() => reject(error)));
+        grace.start();
+      },
     });
     // Called only now, because the handler itself may abort everything.
     new Promise((settle) => settle(handler())).then(

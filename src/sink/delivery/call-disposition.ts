@@ -13,8 +13,6 @@ export interface CallDisposition {
   retried: number[];
 }
 
-export const SETTLED: CallDisposition = { failed: [], countedFlushed: 0, retried: [] };
-
 /** The error that the stream fails with if no `onFailed` takes the items. `cause` is that of the first. */
 export function flushFailed(
   items: unknown[],

@@ -1,7 +1,11 @@
+interface Interruptible {
+  interrupt(error: Error): void;
+}
+
 /** The abort of one delivery: ends the one thing that the delivery waits for at the moment. */
 export class DeliveryAbort {
   #error: Error | undefined;
-  #interrupt: ((error: Error) => void) | undefined;
+  #pending: Interruptible | undefined;
 
   /** The reason, once it is aborted. */
   get error(): Error | undefined {
@@ -14,11 +18,11 @@ export class DeliveryAbort {
 
   abort(error: Error): void {
     this.#error = error;
-    this.#interrupt?.(error);
+    this.#pending?.interrupt(error);
   }
 
   /** Sets what an abort interrupts from here on; `undefined` if nothing is waited for. */
-  setInterrupt(interrupt: ((error: Error) => void) | undefined): void {
-    this.#interrupt = interrupt;
+  setPending(pending: Interruptible | undefined): void {
+    this.#pending = pending;
   }
 }

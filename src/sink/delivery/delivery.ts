@@ -8,13 +8,12 @@ import type { ResolvedSink } from '../../settings/resolve-sink.js';
 import type { FlushFunction, FlushReason } from '../../api/flush-function.js';
 import type { CallPermits } from '../resilience/call-permits.js';
 import type { Launch } from '../schedule/sink-limits.js';
-import { assessOutcome, type Assessment, type WholeFailure } from './assess-outcome.js';
+import { assessOutcome, type PartialFailure, type WholeFailure } from './assess-outcome.js';
 import { awaitHandler } from './await-handler.js';
 import { BatchItems } from './batch-items.js';
-import { flushFailed, SETTLED, type CallDisposition } from './call-disposition.js';
+import { flushFailed, type CallDisposition } from './call-disposition.js';
 import { DeliveryAbort } from './delivery-abort.js';
-import { startFlushCall, type CallOutcome } from './flush-call.js';
-import type { InterpretedResult } from './flush-result.js';
+import { FlushCall } from './flush-call.js';
 import { RetrySchedule } from './retry-schedule.js';
 
 /** From this many items on, it takes milliseconds to settle a batch. */
@@ -101,7 +100,31 @@ export class Delivery<T> {
   /** Resolves when every item has settled. Never rejects, whatever the user's code does: what is open is returned then. */
   async run(): Promise<void> {
     try {
-      await this.#settleAll();
+      for (;;) {
+        const outcome = await this.#startCall().outcome;
+        this.#abort.setPending(undefined);
+        const { length } = this.#batch.items;
+        const assessment = assessOutcome(outcome, length, this.#settings.retry, this.#host.errors);
+        if (assessment.kind === 'succeeded') {
+          this.#settleSucceeded(outcome.latencyMs);
+          return;
+        }
+        // In a turn of its own, because it looks at each item: the result comes behind other work.
+        if (assessment.kind === 'partial' && length >= LARGE_BATCH) await turnBudget.nextTurn();
+        const disposition = this.#decide(assessment, outcome.latencyMs);
+        if (disposition.failed.length > 0 && !(await this.#settleFailed(disposition))) return;
+        if (disposition.retried.length === 0) return;
+        this.#batch.narrowTo(disposition.retried);
+        let isInTime = this.#abort.isAborted || (await this.#pause());
+        // Read right before the call: since it was resumed, the breaker may have opened again, or the sink have been stopped.
+        while (isInTime && this.#schedule.isBlocked) isInTime = await this.#schedule.waitWhileBlocked();
+        this.#schedule.endParking();
+        if (!isInTime || this.#abort.isAborted) {
+          // The next call would begin too late, or must not begin.
+          await this.#settleFailed({ failed: this.#batch.places(), countedFlushed: 0, retried: [] });
+          return;
+        }
+      }
     } catch (thrown) {
       await this.#returnAfterFault(toError(thrown));
     }
@@ -122,44 +145,18 @@ export class Delivery<T> {
     if (places.length > 0) await this.#returnToCaller(places, 0);
   }
 
-  async #settleAll(): Promise<void> {
-    for (;;) {
-      const outcome = await this.#call();
-      const { length } = this.#batch.items;
-      const assessment = assessOutcome(outcome, length, this.#settings.retry, this.#host.errors);
-      // In a turn of its own, because it looks at each item: the result comes behind other work.
-      if (assessment.kind === 'partial' && length >= LARGE_BATCH) await turnBudget.nextTurn();
-      const disposition = this.#settle(assessment, outcome.latencyMs);
-      const { failed, retried } = disposition;
-      if (failed.length > 0 && (this.#abort.isAborted || !(await this.#passToOnFailed(disposition)))) {
-        const open = [...failed, ...retried].sort((a, b) => a - b);
-        return this.#returnToCaller(open, disposition.countedFlushed);
-      }
-      if (retried.length === 0) return;
-      this.#batch.narrowTo(retried);
-      let isInTime = this.#abort.isAborted || (await this.#pause());
-      // Read right before the call: since it was resumed, the breaker may have opened again, or the sink have been stopped.
-      while (isInTime && this.#schedule.isBlocked) isInTime = await this.#schedule.waitWhileBlocked();
-      this.#schedule.endParking();
-      if (!isInTime) return this.#giveUpRetrying();
-      if (this.#abort.isAborted) return this.#returnToCaller(this.#batch.places(), 0);
-    }
-  }
-
-  async #call(): Promise<CallOutcome> {
+  #startCall(): FlushCall<T> {
     this.#schedule.onCall();
     const { items, weights } = this.#batch;
     const context = { attempt: this.#schedule.attempt, reason: this.#reason, weights };
     const host = this.#host;
-    const call = startFlushCall(this.#flush, items, context, this.#settings, host.errors, () =>
+    const call = new FlushCall(this.#flush, items, context, this.#settings, host.errors, () =>
       host.onLateResult(),
     );
-    this.#abort.setInterrupt(call.interrupt);
+    this.#abort.setPending(call);
     // The flush function itself may have aborted everything.
     if (this.#abort.error !== undefined) call.interrupt(this.#abort.error);
-    const outcome = await call.outcome;
-    this.#abort.setInterrupt(undefined);
-    return outcome;
+    return call;
   }
 
   #pause(): Promise<boolean> {
@@ -171,34 +168,23 @@ export class Delivery<T> {
     });
   }
 
-  /** The next call would begin too late. */
-  async #giveUpRetrying(): Promise<void> {
-    const failed = this.#batch.places();
-    if (!(await this.#passToOnFailed({ failed, countedFlushed: 0, retried: [] })))
-      await this.#returnToCaller(failed, 0);
-  }
-
   // ── the outcome of a call ──
 
-  #settle(assessment: Assessment, latencyMs: number): CallDisposition {
-    switch (assessment.kind) {
-      case 'succeeded': {
-        const { items, weights } = this.#batch;
-        this.#permits.onResponse();
-        this.#report(items.length, 0, latencyMs, undefined, false);
-        this.#open = [];
-        this.#settleFlushed(items, this.#openBytes, weights);
-        return SETTLED;
-      }
-      case 'partial':
-        this.#permits.onResponse();
-        return this.#settlePartial(assessment, latencyMs);
-      case 'failed':
-        return this.#settleWhole(assessment, latencyMs);
-    }
+  #settleSucceeded(latencyMs: number): void {
+    const { items, weights } = this.#batch;
+    this.#permits.onResponse();
+    this.#report(items.length, 0, latencyMs, undefined, false);
+    this.#open = [];
+    this.#settleFlushed(items, this.#openBytes, weights);
   }
 
-  #settleWhole(cause: WholeFailure, latencyMs: number): CallDisposition {
+  #decide(failure: PartialFailure | WholeFailure, latencyMs: number): CallDisposition {
+    if (failure.kind === 'failed') return this.#decideWhole(failure, latencyMs);
+    this.#permits.onResponse();
+    return this.#decidePartial(failure, latencyMs);
+  }
+
+  #decideWhole(cause: WholeFailure, latencyMs: number): CallDisposition {
     const { error, isAmbiguous, isRetryable, isTransportFailure } = cause;
     const places = this.#batch.places();
     if (isTransportFailure) this.#permits.onTransportFailure(this.first, error, this.#schedule.callAt);
@@ -211,10 +197,8 @@ export class Delivery<T> {
     return { failed: [], countedFlushed: 0, retried: places };
   }
 
-  #settlePartial(
-    { named, unnamed, unnamedError }: Extract<InterpretedResult, { kind: 'partial' }>,
-    latencyMs: number,
-  ): CallDisposition {
+  /** What a partial failure leaves as flushed settles at once. */
+  #decidePartial({ named, unnamed, unnamedError }: PartialFailure, latencyMs: number): CallDisposition {
     const { items } = this.#batch;
     const failures = named.size + unnamed;
     const [firstNamed] = named.values();
@@ -256,6 +240,17 @@ export class Delivery<T> {
   }
 
   // ── settlement ──
+
+  /** Settles items that failed for good. Returns `false` if no handler took them: then everything that is open is returned. */
+  async #settleFailed(disposition: CallDisposition): Promise<boolean> {
+    if (!this.#abort.isAborted && (await this.#passToOnFailed(disposition))) return true;
+    const { failed, retried, countedFlushed } = disposition;
+    await this.#returnToCaller(
+      [...failed, ...retried].sort((a, b) => a - b),
+      countedFlushed,
+    );
+    return false;
+  }
 
   /** Passes items that failed for good to `onFailed`. Without it, or if it fails, the sink fails: returns `false` then. */
   async #passToOnFailed({ failed, countedFlushed, retried }: CallDisposition): Promise<boolean> {

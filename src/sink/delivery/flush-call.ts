@@ -13,13 +13,6 @@ export type CallOutcome =
   /** Its signal fired, and it did not settle within the grace. `error` is the signal's reason. */
   | { kind: 'abandoned'; error: Error; latencyMs: number };
 
-export interface FlushCall {
-  /** Never rejects. */
-  outcome: Promise<CallOutcome>;
-  /** Fires the call's signal; from here on it has `abortGraceMs` to settle. */
-  interrupt: (error: Error) => void;
-}
-
 /** What the batch knows of the call. */
 export interface CallContext {
   attempt: number;
@@ -28,72 +21,97 @@ export interface CallContext {
   weights: Float64Array | undefined;
 }
 
-/** Calls the flush function once, with a limit on its time. An outcome after the call was abandoned only goes to `onLateResult`. */
-export function startFlushCall<T>(
-  flush: FlushFunction<T>,
-  items: T[],
-  context: CallContext,
-  settings: ResolvedSink<T>,
-  errors: StageErrors,
-  onLateResult: () => void,
-): FlushCall {
-  const { clock, flushTimeoutMs, abortGraceMs } = settings;
-  const timeoutError = () =>
-    errors.create(
-      'ERR_BACKPRESSURE_FLUSH_TIMEOUT',
-      `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`,
-    );
-  const late = new LateSignal();
-  const Context = flush.length > 1 ? DeclaredContext : UndeclaredContext;
-  const flushContext = new Context(late, context, items.length, settings.onFailed !== undefined);
-  const startedAt = clock.now();
-  const latencyMs = () => clock.now() - startedAt;
-  let open = true;
-  let interrupted = false;
-  const timeout = new Deadline(clock, flushTimeoutMs, () => interrupt(timeoutError()));
-  let grace: Deadline | undefined;
-  let holding: TimerHandle;
-  let resolve!: (outcome: CallOutcome) => void;
-  const outcome = new Promise<CallOutcome>((resolveOutcome) => {
-    resolve = resolveOutcome;
-  });
-  const stop = () => {
-    timeout.clear();
-    clock.clearTimeout(holding);
-  };
-  const end = (result: CallOutcome) => {
-    if (!open) {
-      onLateResult();
-      return;
-    }
-    open = false;
-    stop();
-    grace?.clear();
-    resolve(result);
-  };
-  const interrupt = (error: Error) => {
-    if (interrupted || !open) return;
-    interrupted = true;
-    stop();
-    grace = new Deadline(clock, abortGraceMs, () =>
-      end({ kind: 'abandoned', error, latencyMs: latencyMs() }),
-    );
-    grace.start();
-    late.abort(error);
-  };
-  // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
-  if (flushTimeoutMs === Infinity) holding = clock.setTimeout(() => undefined, LONGEST_DELAY_MS);
-  else timeout.start();
-  invoke(flush, items, flushContext).then(
-    (answer) => end({ kind: 'answered', answer, latencyMs: latencyMs() }),
-    (error: unknown) => end({ kind: 'rejected', error: toError(error), interrupted, latencyMs: latencyMs() }),
-  );
-  return { outcome, interrupt };
-}
+/** One call of the flush function, with a limit on its time. An outcome after the call was abandoned only goes to `onLateResult`. */
+export class FlushCall<T> {
+  /** Never rejects. */
+  readonly outcome: Promise<CallOutcome>;
+  readonly #settings: ResolvedSink<T>;
+  readonly #errors: StageErrors;
+  readonly #startedAt: number;
+  readonly #onLateResult: () => void;
+  readonly #late = new LateSignal();
+  #resolve!: (outcome: CallOutcome) => void;
+  /** Of the call, then of its grace. */
+  #deadline: Deadline | undefined;
+  #holding: TimerHandle;
+  #isOpen = true;
+  #isInterrupted = false;
 
-/** Whatever the flush function throws becomes a rejection. A copy: one that empties its array must not empty ours. */
-async function invoke<T>(flush: FlushFunction<T>, items: T[], context: FlushContext): Promise<unknown> {
-  return flush(items.slice(), context);
+  /** Calls it at once. */
+  constructor(
+    flush: FlushFunction<T>,
+    items: T[],
+    context: CallContext,
+    settings: ResolvedSink<T>,
+    errors: StageErrors,
+    onLateResult: () => void,
+  ) {
+    const { clock, flushTimeoutMs, onFailed } = settings;
+    this.#settings = settings;
+    this.#errors = errors;
+    this.#onLateResult = onLateResult;
+    this.#startedAt = clock.now();
+    this.outcome = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    // Fires in some weeks, for nothing; but it holds the process while items are unsettled.
+    if (flushTimeoutMs === Infinity) this.#holding = clock.setTimeout(() => undefined, LONGEST_DELAY_MS);
+    else this.#limitTo(flushTimeoutMs, this.#startedAt, () => this.interrupt(this.#timeoutError()));
+    const Context = flush.length > 1 ? DeclaredContext : UndeclaredContext;
+    void this.#run(flush, items, new Context(this.#late, context, items.length, onFailed !== undefined));
+  }
+
+  /** Fires the call's signal; from here on it has `abortGraceMs` to settle. */
+  interrupt(error: Error): void {
+    if (this.#isInterrupted || !this.#isOpen) return;
+    this.#isInterrupted = true;
+    this.#stopTimers();
+    const { clock, abortGraceMs } = this.#settings;
+    this.#limitTo(abortGraceMs, clock.now(), () =>
+      this.#end({ kind: 'abandoned', error, latencyMs: this.#latencyMs }),
+    );
+    this.#late.abort(error);
+  }
+
+  /** Whatever the flush function throws becomes an outcome. It gets a copy: one that empties its array must not empty ours. */
+  async #run(flush: FlushFunction<T>, items: T[], context: FlushContext): Promise<void> {
+    let outcome: CallOutcome;
+    try {
+      const answer: unknown = await flush(items.slice(), context);
+      outcome = { kind: 'answered', answer, latencyMs: this.#latencyMs };
+    } catch (thrown) {
+      const interrupted = this.#isInterrupted;
+      outcome = { kind: 'rejected', error: toError(thrown), interrupted, latencyMs: this.#latencyMs };
+    }
+    this.#end(outcome);
+  }
+
+  #end(outcome: CallOutcome): void {
+    if (!this.#isOpen) return this.#onLateResult();
+    this.#isOpen = false;
+    this.#stopTimers();
+    this.#resolve(outcome);
+  }
+
+  get #latencyMs(): number {
+    return this.#settings.clock.now() - this.#startedAt;
+  }
+
+  #timeoutError(): Error {
+    const { flushTimeoutMs } = this.#settings;
+    const message = `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`;
+    return this.#errors.create('ERR_BACKPRESSURE_FLUSH_TIMEOUT', message);
+  }
+
+  #limitTo(limitMs: number, now: number, onExpired: () => void): void {
+    this.#deadline = new Deadline(this.#settings.clock, limitMs, onExpired);
+    this.#deadline.start(now);
+  }
+
+  #stopTimers(): void {
+    this.#deadline?.clear();
+    this.#settings.clock.clearTimeout(this.#holding);
+  }
 }
 
 /** Made when it is asked for: to make one costs as much as the rest of a flush. */

@@ -108,7 +108,7 @@ export class RetrySchedule {
       let timer: unknown;
       const end = (isInTime: boolean) => {
         clock.clearTimeout(timer);
-        this.#abort.setInterrupt(undefined);
+        this.#abort.setPending(undefined);
         this.#permits.unpark(parked);
         resolve(isInTime);
       };
@@ -122,7 +122,7 @@ export class RetrySchedule {
           this.#parkedSince = clock.now();
         }, delayMs);
       }
-      this.#abort.setInterrupt(() => end(true));
+      this.#abort.setPending({ interrupt: () => end(true) });
       this.#permits.park(parked);
       // The breaker may have closed since the batch was to be parked: then nothing will resume it.
       if (parked.isReady && !this.#permits.isTripped) end(true);

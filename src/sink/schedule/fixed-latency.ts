@@ -17,8 +17,8 @@ const FASTER_RATIO = 0.75;
 const LEAST_LATENCY_MS = 0.01;
 
 export class FixedLatency {
-  readonly #items = new Float64Array(WINDOW);
-  readonly #latenciesMs = new Float64Array(WINDOW);
+  readonly #items: number[] = [];
+  readonly #latenciesMs: number[] = [];
   #count = 0;
   #last = -1;
   #fixedMs = 0;

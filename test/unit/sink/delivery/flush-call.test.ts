@@ -4,11 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { StageErrors } from '../../../../src/api/errors.js';
 import type { FlushContext, FlushFunction } from '../../../../src/api/flush-function.js';
 import type { ResolvedSink } from '../../../../src/settings/resolve-sink.js';
-import {
-  startFlushCall,
-  type CallContext,
-  type CallOutcome,
-} from '../../../../src/sink/delivery/flush-call.js';
+import { FlushCall, type CallContext, type CallOutcome } from '../../../../src/sink/delivery/flush-call.js';
 import { ManualDestination } from '../../../support/destinations.js';
 import { ManualClock, settle } from '../../../support/manual-clock.js';
 
@@ -24,7 +20,7 @@ function start({ flush, flushTimeoutMs = 100, context, onFailed }: Setting = {})
   const destination = new ManualDestination<number>();
   const onLateResult = vi.fn();
   const items = [1, 2, 3];
-  const call = startFlushCall(
+  const call = new FlushCall<number>(
     flush ?? destination.flush,
     items,
     { attempt: 1, reason: 'size', weights: undefined, ...context },
