@@ -125,10 +125,13 @@ export class RingBuffer<T> {
   }
 
   #copyLane(lane: Float64Array, count: number): Float64Array {
+    const end = this.#head + count;
+    // Not `subarray`, which gives a small array of V8's heap a buffer outside of it.
+    if (end <= lane.length) return lane.slice(this.#head, end);
     const copy = new Float64Array(count);
-    const untilWrap = Math.min(count, this.#mask + 1 - this.#head);
-    copy.set(lane.subarray(this.#head, this.#head + untilWrap));
-    if (untilWrap < count) copy.set(lane.subarray(0, count - untilWrap), untilWrap);
+    const untilWrap = lane.length - this.#head;
+    copy.set(lane.subarray(this.#head));
+    copy.set(lane.subarray(0, count - untilWrap), untilWrap);
     return copy;
   }
 
