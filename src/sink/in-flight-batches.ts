@@ -41,8 +41,7 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
   readonly counters = new FlushCounters();
   readonly #parts: InFlightParts<T>;
   readonly #host: InFlightHost;
-  /** Each with the function that an abort wants called at its end. */
-  readonly #deliveries = new Map<Delivery<T>, (() => void) | undefined>();
+  readonly #deliveries: Delivery<T>[] = [];
 
   constructor(parts: InFlightParts<T>, host: InFlightHost) {
     this.#parts = parts;
@@ -58,20 +57,20 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
   /** When the oldest item in flight was admitted; `Infinity` if there is none. */
   get oldestTime(): number {
     let oldest = Infinity;
-    for (const { oldestTime } of this.#deliveries.keys()) oldest = Math.min(oldest, oldestTime);
+    for (const { oldestTime } of this.#deliveries) oldest = Math.min(oldest, oldestTime);
     return oldest;
   }
 
   /** Every admitted item below this ordinal has settled. `head` is that of the oldest queued item. */
   settledBelow(head: number): number {
     let below = head;
-    for (const { first } of this.#deliveries.keys()) below = Math.min(below, first);
+    for (const { first } of this.#deliveries) below = Math.min(below, first);
     return below;
   }
 
   /** The items that have not settled, by batch. */
   openParts(): Part<T>[] {
-    return [...this.#deliveries.keys()].map(({ first, openItems }) => ({ first, items: openItems }));
+    return this.#deliveries.map(({ first, openItems }) => ({ first, items: openItems }));
   }
 
   // ── life of a batch ──
@@ -96,14 +95,13 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
     beginSpan?.(delivery);
     permits.onLaunch(delivery.first);
     // Before it begins: the flush function may abort everything at once.
-    this.#deliveries.set(delivery, undefined);
-    scheduler.deliveryCount = this.#deliveries.size;
+    this.#deliveries.push(delivery);
+    scheduler.deliveryCount = this.#deliveries.length;
     // `run` never rejects: failures go to `fail`.
     void delivery.run().then(() => {
-      const onEnd = this.#deliveries.get(delivery);
-      this.#deliveries.delete(delivery);
-      scheduler.deliveryCount = this.#deliveries.size;
-      onEnd?.();
+      this.#deliveries.splice(this.#deliveries.indexOf(delivery), 1);
+      scheduler.deliveryCount = this.#deliveries.length;
+      delivery.onEnd?.();
       this.#host.onSlotFree();
     });
     return true;
@@ -111,10 +109,10 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
 
   /** Fires the signals of all calls. Resolves when every batch has ended, after at most `abortGraceMs`. */
   abortAll(error: Error): Promise<unknown> {
-    const ends = [...this.#deliveries.keys()].map(
-      (delivery) => new Promise<void>((resolve) => this.#deliveries.set(delivery, resolve)),
+    const ends = this.#deliveries.map(
+      (delivery) => new Promise<void>((resolve) => (delivery.onEnd = resolve)),
     );
-    for (const delivery of this.#deliveries.keys()) delivery.abort(error);
+    for (const delivery of this.#deliveries) delivery.abort(error);
     return Promise.all(ends);
   }
 

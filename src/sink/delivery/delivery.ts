@@ -51,6 +51,8 @@ export class Delivery<T> {
   readonly first: number;
   /** What adaptive control noted when the batch was launched. */
   launch: Launch | undefined;
+  /** What an abort of the sink wants called when the delivery has ended. */
+  onEnd: (() => void) | undefined;
   readonly #settings: ResolvedSink<T>;
   readonly #flush: FlushFunction<T>;
   readonly #permits: CallPermits;

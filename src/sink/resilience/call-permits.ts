@@ -52,9 +52,10 @@ export class CallPermits {
   readonly #maxOutageMs: number;
   readonly #host: CallPermitsHost;
   readonly #breaker: Breaker | undefined;
-  readonly #parked = new Set<ParkedDelivery>();
+  /** Few at any time, as `#released`: a set would cost each sink more than the search. */
+  readonly #parked: ParkedDelivery[] = [];
   /** Deliveries that have been resumed, and whose calls are about to begin: no batch is to be launched before them. */
-  readonly #released = new Set<number>();
+  #released: number[] = [];
   readonly #alarm: Alarm;
   /** How long a call may take, with its grace. */
   readonly #callLimitMs: number;
@@ -100,7 +101,7 @@ export class CallPermits {
   get mayLaunch(): boolean {
     const breaker = this.#breaker;
     if (breaker === undefined) return true;
-    return breaker.mayCall && this.#released.size === 0 && (!this.isTripped || this.#healthCheckPassed);
+    return breaker.mayCall && this.#released.length === 0 && (!this.isTripped || this.#healthCheckPassed);
   }
 
   /** When the next probe begins; `undefined` unless the breaker is open. */
@@ -125,7 +126,7 @@ export class CallPermits {
    * again.
    */
   mayCall(delivery: number): boolean {
-    return !this.isTripped || this.#released.has(delivery);
+    return !this.isTripped || this.#released.includes(delivery);
   }
 
   /** A batch has its first call: while the breaker is half open, that is the probe. */
@@ -140,7 +141,7 @@ export class CallPermits {
 
   /** A delivery's call begins. */
   onCall(delivery: number): void {
-    if (this.#released.delete(delivery) && this.#released.size === 0) this.#host.onMayLaunch();
+    if (remove(this.#released, delivery) && this.#released.length === 0) this.#host.onMayLaunch();
   }
 
   /** The destination has responded, even if it refused the items. */
@@ -152,7 +153,7 @@ export class CallPermits {
     if (!wasOut) return;
     this.#alarm.clear();
     this.#healthCheck?.cancel();
-    const held = [...this.#parked].filter(({ isReady }) => isReady);
+    const held = this.#parked.filter(({ isReady }) => isReady);
     for (const delivery of held.toSorted((a, b) => a.first - b.first)) this.#release(delivery);
     this.#host.onMayLaunch();
   }
@@ -163,19 +164,19 @@ export class CallPermits {
     if (breaker === undefined || this.#ended) return;
     breaker.onTransportFailure(delivery, error, startedAt, this.#clock.now());
     // Those whose calls have not begun wait once more.
-    if (breaker.state === 'open') this.#released.clear();
+    if (breaker.state === 'open') this.#released = [];
     if (breaker.isOutageOver) this.#host.fail(this.#outageError(breaker));
     else this.evaluate();
   }
 
   /** Parks a delivery until `resume` is called, or it is unparked. */
   park(delivery: ParkedDelivery): void {
-    this.#parked.add(delivery);
+    this.#parked.push(delivery);
     this.evaluate();
   }
 
   unpark(delivery: ParkedDelivery): void {
-    this.#parked.delete(delivery);
+    remove(this.#parked, delivery);
   }
 
   /** Does what is due, and sets the timer for what will be. To be asked whenever something has come, gone or been started. */
@@ -210,8 +211,8 @@ export class CallPermits {
 
   /** The sink is stopped: a probe that was released, and has not begun, waits for the next start. */
   halt(): void {
-    if (!this.isTripped || this.#released.size === 0) return;
-    this.#released.clear();
+    if (!this.isTripped || this.#released.length === 0) return;
+    this.#released = [];
     this.#breaker!.withdrawProbe();
   }
 
@@ -248,7 +249,7 @@ export class CallPermits {
   }
 
   #release(delivery: ParkedDelivery): void {
-    this.#released.add(delivery.first);
+    this.#released.push(delivery.first);
     delivery.resume();
   }
 
@@ -267,4 +268,11 @@ export class CallPermits {
   #setAlarm(at: number): void {
     if (!this.#ended) this.#alarm.set(at);
   }
+}
+
+/** Returns whether it was there. */
+function remove<T>(list: T[], item: T): boolean {
+  const place = list.indexOf(item);
+  if (place >= 0) list.splice(place, 1);
+  return place >= 0;
 }

@@ -222,11 +222,11 @@ export class FlushScheduler<T> {
   noteLaunch(
     taken: TakenItems<T>,
     isFull: boolean,
-    others: ReadonlyMap<{ launch: Launch | undefined }, unknown>,
+    others: readonly { launch: Launch | undefined }[],
   ): Launch | undefined {
     if (this.#control === undefined) return undefined;
     let hasRetried = false;
-    for (const { launch } of others.keys()) if (launch!.isRetried) hasRetried = true;
+    for (const { launch } of others) if (launch!.isRetried) hasRetried = true;
     return this.#control.onLaunch(taken, this.#queue.ledger, isFull, this.deliveryCount + 1, hasRetried);
   }
 
