@@ -51,52 +51,22 @@ export interface BufferContext<T> {
   yieldEvery: number;
 }
 
-export function resolveBuffer<T>(
-  given: GivenBuffer<T>,
-  context: BufferContext<T>,
-): ResolvedBuffer<T> & { unsetBatchSize: number } {
+export function resolveBuffer<T>(given: GivenBuffer<T>, context: BufferContext<T>): ResolvedBuffer<T> {
   const objectMode = checkBoolean('objectMode', given.objectMode ?? DEFAULTS.objectMode);
-  const strategy = STRATEGIES.get(given.strategy ?? DEFAULTS.strategy);
-  if (strategy === undefined)
-    return refuse(
-      'strategy',
-      `one of ${[...STRATEGIES.keys()].map((name) => `'${String(name)}'`).join(', ')}`,
-      given.strategy,
-    );
+  const strategy = resolveStrategy(given.strategy);
   const ratios = resolveRatios(given, context.lowWatermark);
-  if (!objectMode) {
-    if (given.maxBufferSize !== undefined)
-      throw new InvalidOptionError(
-        'maxBufferSize',
-        "option 'maxBufferSize' counts items; in byte mode ('objectMode: false') the bound is 'maxBufferBytes'",
-      );
-    if (given.sizeOf !== undefined)
-      throw new InvalidOptionError(
-        'sizeOf',
-        "option 'sizeOf' has no use in byte mode ('objectMode: false'): a chunk's size is its length",
-      );
-  }
   const sizeOf = objectMode
     ? optional(context.sizeOf, (value) => checkSynchronous('sizeOf', value))
-    : chunkSize;
+    : byteModeSize(given);
   const sentShare = sentShareOf(sizeOf);
   const highWaterMark = optional(given.highWaterMark, checkHighWaterMark);
   const bound = objectMode
-    ? itemBound(given, context, ratios, highWaterMark)
+    ? {
+        capacity: itemBound(given, context, ratios, highWaterMark),
+        capacityBytes: measuredBound(given, context, ratios, sizeOf, sentShare),
+      }
     : byteBound(given, context, ratios, highWaterMark);
-  if (objectMode && given.maxBufferBytes !== undefined) {
-    if (sizeOf === undefined)
-      throw new InvalidOptionError(
-        'maxBufferBytes',
-        "option 'maxBufferBytes' needs 'sizeOf', which tells an item's bytes",
-      );
-    bound.capacityBytes = checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
-  } else if (objectMode && sizeOf !== undefined && context.maxBufferBytes !== undefined) {
-    // A default gives way to what the user wants of a batch.
-    const held = (given.batchBytes ?? 0) / (sentShare?.() ?? 1);
-    const needed = roomForBatches(held, context.concurrency, ratios);
-    bound.capacityBytes = Math.max(context.maxBufferBytes, needed);
-  }
+  const yieldEvery = resolveYield(given.yieldEvery, context.yieldEvery, strategy, objectMode);
   const unref = checkBoolean('unref', given.unref ?? DEFAULTS.unref);
   const clock = given.clock ?? systemClock;
   return {
@@ -106,14 +76,7 @@ export function resolveBuffer<T>(
     highWatermark: ratios.highWatermark,
     capacity: bound.capacity,
     capacityBytes: bound.capacityBytes,
-    unsetBatchSize: context.unsetBatchSize,
-    marks: producerMarks(
-      bound,
-      ratios,
-      objectMode,
-      highWaterMark,
-      resolveYield(given.yieldEvery, context.yieldEvery, strategy, objectMode),
-    ),
+    marks: producerMarks(bound, ratios, objectMode, highWaterMark, yieldEvery),
     sizeOf,
     sentShare,
     sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
@@ -130,6 +93,28 @@ export function resolveBuffer<T>(
     clock: unref ? unrefClock(clock) : clock,
     random: given.random === undefined ? Math.random : checkedRandom(given.random),
   };
+}
+
+function resolveStrategy(given: unknown): BackpressureStrategy {
+  const strategy = STRATEGIES.get(given ?? DEFAULTS.strategy);
+  if (strategy !== undefined) return strategy;
+  const names = [...STRATEGIES.keys()].map((name) => `'${String(name)}'`).join(', ');
+  return refuse('strategy', `one of ${names}`, given);
+}
+
+/** In byte mode a chunk's size is its length, and the bound is one of bytes. */
+function byteModeSize(given: GivenBuffer<never>): (chunk: unknown) => number {
+  if (given.maxBufferSize !== undefined)
+    throw new InvalidOptionError(
+      'maxBufferSize',
+      "option 'maxBufferSize' counts items; in byte mode ('objectMode: false') the bound is 'maxBufferBytes'",
+    );
+  if (given.sizeOf !== undefined)
+    throw new InvalidOptionError(
+      'sizeOf',
+      "option 'sizeOf' has no use in byte mode ('objectMode: false'): a chunk's size is its length",
+    );
+  return chunkSize;
 }
 
 interface Ratios {
@@ -191,7 +176,7 @@ function itemBound(
   context: BufferContext<never>,
   ratios: Ratios,
   highWaterMark: number | undefined,
-): Bound {
+): number {
   const { givenBatchSize, unsetBatchSize, concurrency } = context;
   const roomFor = (batchSize: number) => roomForBatches(batchSize, concurrency, ratios);
   if (given.maxBufferSize !== undefined) {
@@ -200,19 +185,34 @@ function itemBound(
       conflict('batchSize', givenBatchSize, 'maxBufferSize', capacity);
     if (highWaterMark !== undefined && highWaterMark > capacity)
       conflict('highWaterMark', highWaterMark, 'maxBufferSize', capacity);
-    return { capacity, capacityBytes: Infinity };
+    return capacity;
   }
-  if (highWaterMark !== undefined) {
-    const capacity = capacityFor(highWaterMark, ratios);
-    return {
-      capacity: givenBatchSize === undefined ? capacity : Math.max(capacity, roomFor(givenBatchSize)),
-      capacityBytes: Infinity,
-    };
+  if (highWaterMark === undefined)
+    return Math.max(DEFAULTS.maxBufferSize, roomFor(givenBatchSize ?? unsetBatchSize));
+  const capacity = capacityFor(highWaterMark, ratios);
+  return givenBatchSize === undefined ? capacity : Math.max(capacity, roomFor(givenBatchSize));
+}
+
+/** The bound in bytes of items whose bytes are measured; `Infinity` if there is none. */
+function measuredBound(
+  given: GivenBuffer<never>,
+  context: BufferContext<never>,
+  ratios: Ratios,
+  sizeOf: unknown,
+  sentShare: (() => number) | undefined,
+): number {
+  if (given.maxBufferBytes !== undefined) {
+    if (sizeOf === undefined)
+      throw new InvalidOptionError(
+        'maxBufferBytes',
+        "option 'maxBufferBytes' needs 'sizeOf', which tells an item's bytes",
+      );
+    return checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
   }
-  return {
-    capacity: Math.max(DEFAULTS.maxBufferSize, roomFor(givenBatchSize ?? unsetBatchSize)),
-    capacityBytes: Infinity,
-  };
+  if (sizeOf === undefined || context.maxBufferBytes === undefined) return Infinity;
+  // A default gives way to what the user wants of a batch.
+  const held = (given.batchBytes ?? 0) / (sentShare?.() ?? 1);
+  return Math.max(context.maxBufferBytes, roomForBatches(held, context.concurrency, ratios));
 }
 
 function byteBound(
