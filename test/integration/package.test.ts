@@ -341,7 +341,7 @@ describe('types', () => {
     return result.stdout;
   };
 
-  test('of both entries hold in both kinds of module, with no types of pg', async () => {
+  test('types of both entries hold in both kinds of module, without the types of pg', async () => {
     const files = {
       'core.mts': core,
       'core.cts': core,
@@ -351,13 +351,13 @@ describe('types', () => {
     expect(await compile('types', files, [])).toBe('');
   });
 
-  test('of both entries are found by the resolution that knows no exports', async () => {
+  test('types of both entries are found by the resolution that knows no exports', async () => {
     const files = { 'core.ts': core, 'postgres.ts': structural };
     const node10 = { module: 'commonjs', moduleResolution: 'node10' };
     expect(await compile('types-node10', files, [], node10)).toBe('');
   });
 
-  test("of the PostgreSQL entry fit pg's own", async () => {
+  test('types of the PostgreSQL entry fit those of pg', async () => {
     expect(await compile('types-pg', { 'pg.cts': withPg }, ['@types/pg'])).toBe('');
   });
 });

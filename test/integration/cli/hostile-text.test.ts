@@ -134,7 +134,7 @@ describe('--json', () => {
     }
   });
 
-  it('of a query refuses two columns of one name, and says how to name one', async () => {
+  it('query --json refuses two columns of one name, and says how to name one', async () => {
     expect(await run(['query', '--json', 'SELECT 1 AS a, 2 AS b, 3 AS a'])).toEqual({
       code: 1,
       stdout: '',
@@ -145,7 +145,7 @@ describe('--json', () => {
 });
 
 describe('standard input', () => {
-  it('that is a directory is refused, by every name', async () => {
+  it('standard input that is a directory is refused by every name', async () => {
     const table = await database.table('a int');
     const { openSync, closeSync } = await import('node:fs');
     const { spawnSync } = await import('node:child_process');

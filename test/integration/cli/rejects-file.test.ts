@@ -89,7 +89,7 @@ describe('a symbolic link', () => {
 });
 
 describe('a file', () => {
-  it('of several names keeps its contents under the others, and a long name is no trouble', async () => {
+  it('a file of rejects with several names keeps its contents under the others, also with a long name', async () => {
     const { folder, input, table } = await prepared();
     const name = path.join(folder, 'b'.repeat(255));
     await writeFile(name, 'precious\n');
@@ -101,7 +101,7 @@ describe('a file', () => {
     expect((await readdir(folder)).toSorted()).toEqual(['b'.repeat(255), 'other', 'x.csv']);
   });
 
-  it('that is loaded is refused under every name', async () => {
+  it('the file that is loaded is refused as the file of rejects, under every name', async () => {
     const { folder, input, table } = await prepared();
     await link(input, path.join(folder, 'hard'));
     await symlink(input, path.join(folder, 'soft'));
@@ -120,7 +120,7 @@ describe('a file', () => {
     expect(standard.stderr).toMatch(/is standard input, which is to be loaded/);
   });
 
-  it('that standard output or standard error goes to is refused, and written to by its descriptor', async () => {
+  it('the file that standard output or standard error goes to is refused by its name, and written to by its descriptor', async () => {
     const { folder, input, table } = await prepared();
     const name = path.join(folder, 'out');
     for (const [redirect, words] of [

@@ -243,7 +243,7 @@ describe('--resume', () => {
     expect(await rowsOf(table)).toEqual([{ a: 1 }]);
   });
 
-  it('of what can be read only once, only the first is taken', async () => {
+  it('--resume takes one source that can be read only once, and refuses a second', async () => {
     const table = await database.table('a int');
     const fifo = `${freshName('x')}.csv`;
     const { execFileSync } = await import('node:child_process');

@@ -91,7 +91,7 @@ describe('an import', () => {
     expect(await idsOf(table)).toEqual([]);
   });
 
-  test('nor do they begin again with a later batch, whose rows would pass for written', async () => {
+  test('positions that begin again with a later batch are refused, because its rows would pass for written', async () => {
     const table = await database.table('id int, n int');
     const { error } = await feed(table, [...rowsUpTo(70), ...rowsUpTo(70)], { concurrency: 1 });
     expect(error?.message).toContain('a higher position than the one before: 0 follows 69');

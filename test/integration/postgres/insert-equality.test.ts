@@ -294,7 +294,7 @@ describe('values', () => {
   );
   const randomValues = fc.array(anything, { minLength: 40, maxLength: 40 });
 
-  test('of every kind into every type: no difference to INSERT', async () => {
+  test('a value of any kind is stored in any type as INSERT stores it', async () => {
     await database.query(`
       CREATE TYPE mood AS ENUM ('1', 'true', 'x'); CREATE TYPE pair AS (a int, b text);
       CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE DOMAIN words AS text[];`);

@@ -81,7 +81,7 @@ describe('a table with a RULE on INSERT', () => {
     await database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
   });
 
-  test('that is DO INSTEAD NOTHING takes nothing away', async () => {
+  test('a RULE that is DO INSTEAD NOTHING takes no row away', async () => {
     const [table] = await ruledTable('id serial, n int', () => 'INSTEAD NOTHING');
     await load(table, [{ n: 1 }, { n: 2, id: 7 }, { n: 3 }], 10);
     expect(await database.query(`SELECT n FROM ${table} ORDER BY n`)).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);

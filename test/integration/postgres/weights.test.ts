@@ -31,7 +31,7 @@ describe('weightColumn', () => {
     },
   );
 
-  test('of rows that are arrays it stands in its place of the table', async () => {
+  test('weightColumn of rows that are arrays stands at its place in the table', async () => {
     const table = await database.table('a int, weight int, b int');
     const copy = copyInto<number[]>(database.pool({ max: 2 }), { table, weightColumn: 'weight' });
     await copy([[1, 2]], weighted([7]));

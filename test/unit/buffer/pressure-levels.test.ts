@@ -15,7 +15,7 @@ describe('thresholds', () => {
     [10_000, [5_000, 8_000, 10_000], [4_500, 7_500, 9_500]],
     [3, [2, 3, 3], [1, 2, 2]],
     [1, [1, 1, 1], [1, 1, 1]],
-  ])('of a capacity of %i: up at %j, down below %j', (capacity, up, down) => {
+  ])('thresholds of a capacity of %i: up at %j, down below %j', (capacity, up, down) => {
     expect(pressureThresholds(capacity, 0.5, 0.8)).toEqual({ up, down });
   });
 

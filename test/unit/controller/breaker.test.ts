@@ -579,7 +579,7 @@ describe('while the breaker is open', () => {
     },
   );
 
-  it('nor one that a listener of the event stops in time', async () => {
+  it('no probe begins if a listener of the event stops the controller in time', async () => {
     const { clock, controller, calls } = start({}, times(3, fails(10)));
     controller.on('breaker', (state) => {
       if (state === 'half_open') controller.stop();
@@ -737,7 +737,7 @@ describe('an outage longer than maxOutageMs', () => {
     }
   });
 
-  it('also while the controller is stopped', async () => {
+  it('an outage longer than maxOutageMs fails a controller that is stopped, too', async () => {
     const { clock, controller } = start(limit, times(9, fails(10)));
     pushAll(controller, [1, 2]);
     await clock.advance(30);
@@ -863,14 +863,14 @@ describe('a probe that the destination offers', () => {
   it.each<[string, () => Promise<unknown>]>([
     ['throws', () => { throw new Error('at once'); }],
     ['rejects with something that is no error', () => Promise.reject('no')],
-  ])('that %s has failed', async (_case, probe) => {
+  ])('a probe that %s has failed', async (_case, probe) => {
     const run = startProbed(probe);
     await run.clock.advance(200);
     expect(run.probes).toEqual([50, 150]);
     expect(run.controller.getMetrics()).toMatchObject({ breaker: 'open' });
   }); // prettier-ignore
 
-  it('that rejects with what is not worth a retry has been answered', async () => {
+  it('a probe that rejects with an error that is not worth a retry has reached the destination', async () => {
     const run = startProbed(() =>
       Promise.reject(Object.assign(new Error('who are you'), { retryable: false })),
     );

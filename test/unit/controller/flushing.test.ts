@@ -55,7 +55,7 @@ describe('a flush', () => {
     expect(handled.destination.calls[0]!.context.takesFailures).toBe(true);
   });
 
-  it('of what is queued comes at once when a producer is held beside an idle slot', async () => {
+  it('a flush of what is queued comes at once when a producer is held beside an idle slot', async () => {
     const { controller, destination } = startController({
       maxBufferSize: 3,
       batchSize: 3,
@@ -318,7 +318,7 @@ describe('a flush that hangs', () => {
     },
   );
 
-  it('and answers within the grace that it succeeded is taken at its word', async () => {
+  it('a timed-out flush that resolves within the grace counts as flushed', async () => {
     const { clock, controller } = startController(timing, [deaf(149)]);
     void controller.push(1);
     await clock.advance(1_000);
@@ -579,7 +579,7 @@ describe('items that fail for good', () => {
     });
   });
 
-  it('and are not named are reported as ambiguous, all of them, and counted as told', async () => {
+  it('failed items that the result does not name are all reported as ambiguous, and counted as it says', async () => {
     const failed: FailedItem<number>[] = [];
     const { controller } = startController(
       { batchSize: 4, retry: { attempts: 5 }, onFailed: (failures) => void failed.push(...failures) },
@@ -710,7 +710,7 @@ describe('signal', () => {
     expect(destination.calls).toHaveLength(1);
   });
 
-  it('that had fired before refuses everything', async () => {
+  it('a signal that had fired before refuses every item', async () => {
     const { controller } = startController({ signal: AbortSignal.abort() });
     await expect(controller.push(1)).rejects.toMatchObject({ name: 'AbortError' });
     await expect(controller.drain()).rejects.toMatchObject({ name: 'AbortError' });

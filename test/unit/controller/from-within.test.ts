@@ -10,7 +10,7 @@ import { startController } from '../../support/start-controller.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
 describe('a flush function', () => {
-  it('that aborts everything before its first await has its own signal fired, and its items returned', async () => {
+  it('a flush function that aborts everything before its first await has its own signal fired, and its items returned', async () => {
     const abort = new AbortController();
     const clock = new ManualClock();
     let fired = false;
@@ -38,7 +38,7 @@ describe('a flush function', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('that stops the controller is the last to be called', async () => {
+  it('a flush function that stops the controller is the last to be called', async () => {
     const clock = new ManualClock();
     const batches: number[][] = [];
     const controller: BackpressureController<number> = new BackpressureController<number>(
@@ -55,7 +55,7 @@ describe('a flush function', () => {
     expect(controller.getMetrics().bufferSize).toBe(4);
   });
 
-  it('that empties its array, or keeps it, does no harm', async () => {
+  it('a flush function that empties its array, or keeps it, changes no count', async () => {
     const clock = new ManualClock();
     const settled: Settlement<number>[] = [];
     const controller = new BackpressureController<number>(
@@ -227,7 +227,7 @@ describe('shed or sizeOf', () => {
     expect(asked).toEqual([1, 2, 3]);
   });
 
-  it('that aborts leaves nobody waiting', async () => {
+  it('shed or sizeOf that aborts leaves no caller waiting', async () => {
     const abort = new AbortController();
     const { controller } = startController({
       maxBufferSize: 1,

@@ -62,7 +62,7 @@ describe('ages', () => {
     expect(controller.getMetrics()).toMatchObject({ oldestItemAgeMs: 0, oldestInFlightAgeMs: 0 });
   });
 
-  it('of a transform count what its reader has not read, and what is being mapped', async () => {
+  it('ages of a transform count what its reader has not read, and what is being mapped', async () => {
     const clock = new ManualClock();
     const unread = new BackpressureTransform<number>({ clock });
     unread.on('readable', () => {});
@@ -88,7 +88,7 @@ describe('ages', () => {
 });
 
 describe('failed items', () => {
-  it('that onFailed took are not among the returned ones', async () => {
+  it('failed items that onFailed took are not among the returned ones', async () => {
     const { controller } = start(
       () => Promise.resolve({ success: 0, failed: 2, errors: [new ItemError(0), new ItemError(1)] }),
       { onFailed: () => {} },
@@ -98,7 +98,7 @@ describe('failed items', () => {
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 2, eventsReturned: 0, eventsAmbiguous: 0 });
   });
 
-  it('that the result does not name are ambiguous, without those that arrived', async () => {
+  it('failed items that the result does not name count as ambiguous, without those that arrived', async () => {
     const { controller } = start(
       () => Promise.resolve({ success: 1, failed: 1, errors: [new Error('some row')] }),
       { onFailed: () => {} },
@@ -108,7 +108,7 @@ describe('failed items', () => {
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 1, eventsReturned: 0, eventsAmbiguous: 1 });
   });
 
-  it('of a sink that has failed are returned: those of the call, and those queued', async () => {
+  it('items of a sink that has failed count as returned: those of the call, and those queued', async () => {
     const { clock, controller } = start(() => Promise.reject(refused()));
     for (const item of range(5, 1)) void controller.push(item).catch(() => {});
     await clock.advance(1_000);
@@ -116,7 +116,7 @@ describe('failed items', () => {
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 5, eventsReturned: 5, eventsAmbiguous: 0 });
   });
 
-  it('of a transform are returned', async () => {
+  it('items of a transform that has failed count as returned', async () => {
     const stream = new BackpressureTransform<number>();
     for (const item of range(3, 1)) stream.write(item);
     stream.destroy();
@@ -148,7 +148,7 @@ describe('a failure', () => {
     expect(lastError?.cause).toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  it('that passed stays as lastError, beside the time of the last success', async () => {
+  it('a failure that has passed stays as lastError, beside the time of the last success', async () => {
     let calls = 0;
     const { clock, controller, reports } = start(
       () => (++calls === 1 ? Promise.reject(refused()) : Promise.resolve()),
@@ -175,14 +175,14 @@ describe('a failure', () => {
   it.each([
     ['a partial failure', { success: 1, failed: 1, errors: [new ItemError(1, { message: 'row' })] }, 'row'],
     ['a result that does not add up', { success: 5, failed: 1, errors: [] }, /add up|success/],
-  ])('of %s is the error of its flush event', async (_name, result, message) => {
+  ])('a failure of %s is the error of its flush event', async (_name, result, message) => {
     const { controller, reports } = start(() => Promise.resolve(result), { onFailed: () => {} });
     for (const item of range(2, 1)) void controller.push(item);
     await controller.flush().catch(() => {});
     expect(reports[0]!.error?.message).toMatch(message);
   });
 
-  it('of a transform is told', async () => {
+  it('a failure of a transform is in its metrics', async () => {
     const stream = new BackpressureTransform<number>();
     stream.on('error', () => {});
     stream.destroy(new TypeError('bad'));

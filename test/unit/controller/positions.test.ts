@@ -238,7 +238,7 @@ describe('positions that are refused', () => {
     expect(controller.takeUnsettled()).toEqual([1, 2, 3]);
   });
 
-  it('of the item that is looked at in the queue', async () => {
+  it('a position that cannot be read of the oldest queued item fails the sink', async () => {
     const { clock, controller, push } = start({
       positionOf: (item) => (item === 3 ? expect.fail('no offset') : item),
     });

@@ -57,7 +57,7 @@ describe('beforeDrain', () => {
     ['throws', () => { throw new Error('no'); }, 0, 'BackpressureError: beforeDrain failed: no'],
     ['rejects', () => Promise.reject(new Error('no')), 0, 'BackpressureError: beforeDrain failed: no'],
     ['hangs', () => new Promise(() => undefined), 500, 'beforeDrain has not answered within 500 ms'],
-  ] as const)('that %s is reported by a warning, and the drain goes on within timeoutMs', async (_name, beforeDrain, ms, text) => {
+  ] as const)('beforeDrain that %s is reported by a warning, and the drain goes on within timeoutMs', async (_name, beforeDrain, ms, text) => {
     const { clock, target, reports, sink } = create(() => ({ beforeDrain }));
     for (const item of range(3)) sink.write(item);
     target.signal();

@@ -159,7 +159,7 @@ describe('drainAll', () => {
       );
   });
 
-  it('of the real process resolves, and leaves no listener', async () => {
+  it('drainAll in the real process resolves, and leaves no listener', async () => {
     const items: number[] = [];
     const before = process.listenerCount('exit');
     const sink = new BackpressureWritable<number>(async (batch) => void items.push(...batch));

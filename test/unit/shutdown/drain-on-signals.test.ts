@@ -505,7 +505,7 @@ describe('the process', () => {
     sink.destroy();
   });
 
-  it('that takes the listeners away while a shutdown is under way does not stop that', async () => {
+  it('a process that takes the listeners away does not stop a shutdown that is under way', async () => {
     const { clock, target, reports, listen } = create();
     const { sink, destination } = writable(clock);
     sink.write(1);
@@ -523,7 +523,7 @@ describe('onDrained', () => {
   it.each([
     ['throws', () => { throw new Error('no disk'); }],
     ['rejects', () => Promise.reject(new Error('no disk'))],
-  ])('that %s is told by a warning', async (_name, onDrained) => {
+  ])('onDrained that %s is reported by a warning', async (_name, onDrained) => {
     const { target, listen } = create({ onDrained });
     listen();
     target.signal();

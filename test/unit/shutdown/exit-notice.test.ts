@@ -150,7 +150,7 @@ describe('the line', () => {
     expect(target.lines).toEqual(line(3));
   });
 
-  it('also counts what onDrained got, where onDrained ends the process', async () => {
+  it('the line counts what onDrained got, if onDrained ends the process', async () => {
     const { clock, target, listen, writable } = create();
     const { sink } = writable();
     for (const item of range(5)) sink.write(item);

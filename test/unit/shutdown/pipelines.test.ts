@@ -155,7 +155,7 @@ describe('a transform', () => {
     await done;
   });
 
-  it('that nobody reads is reported when time is out', async () => {
+  it('a transform that nobody reads is reported when time is out', async () => {
     const scene = new Scene();
     const transform = scene.transform();
     for (const item of range(3)) transform.write(item);
@@ -211,7 +211,7 @@ describe('a transform', () => {
     expectLedger(transform);
   });
 
-  it('that fails meanwhile is reported with its error, and the sink after it drains', async () => {
+  it('a transform that fails meanwhile is reported with its error, and the sink after it drains', async () => {
     const scene = new Scene();
     const transform = scene.transform({
       map: (item: number) => (item === 2 ? Promise.reject(new Error('bad')) : Promise.resolve(item)),
@@ -226,7 +226,7 @@ describe('a transform', () => {
     expect(destination.items).toEqual([0, 1]);
   });
 
-  it('that was destroyed before is left out, and keeps nobody from draining', async () => {
+  it('a transform that was destroyed before is left out, and the others drain', async () => {
     const scene = new Scene();
     const transform = scene.transform();
     transform.write(1);
@@ -240,7 +240,7 @@ describe('a transform', () => {
     expect(destination.items).toEqual([2]);
   });
 
-  it('that is read by read() drains, too', async () => {
+  it('a transform that is read by read() drains', async () => {
     const scene = new Scene();
     const transform = scene.transform();
     const read: unknown[] = [];

@@ -180,7 +180,7 @@ describe.each(Object.entries(WAYS))('by %s', (name, { run, who }) => {
     for (const [what, contexts] of Object.entries(seen)) expect([what, ...contexts]).toEqual([what, 'maker']);
   });
 
-  it('of a transform, map and events run in the context of the maker, write callbacks in the caller’s', async () => {
+  it('map and events of a transform run in the context of the maker, write callbacks in that of the caller', async () => {
     const stream = run(
       'maker',
       () =>
@@ -203,7 +203,7 @@ describe.each(Object.entries(WAYS))('by %s', (name, { run, who }) => {
     expect(callbacks).toEqual(range(8).map((item) => `${item}: writer ${item}`));
   });
 
-  it('of a controller, each callback runs in its own context', async () => {
+  it('each callback of a controller runs in its own context', async () => {
     const asked: string[] = [];
     const controller = run(
       'maker',

@@ -129,7 +129,7 @@ describe('a byte sink', () => {
     expect(stream.destroyed).toBe(false);
   });
 
-  it('of the transform, too', async () => {
+  it('a full byte transform refuses an empty chunk, and takes one after drain', async () => {
     const stream = new BackpressureTransform<Buffer>({
       objectMode: false,
       maxBufferBytes: 10,

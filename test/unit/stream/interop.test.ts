@@ -315,7 +315,7 @@ describe('pipeline() fails as a whole, with the original error', () => {
 });
 
 describe('for await over the transform', () => {
-  it('that breaks early destroys it, and leaves every item accounted for', async () => {
+  it('for await that breaks early destroys the transform, and leaves every item accounted for', async () => {
     const between = new BackpressureTransform<number>({ maxBufferSize: 10, maxWaiting: 100 });
     for (const item of range(30)) between.write(item);
     const ended = endOf(between);
@@ -333,7 +333,7 @@ describe('for await over the transform', () => {
     expect([...seen, ...rest, ...between.takeUnsettled()]).toEqual(range(30));
   });
 
-  it('that throws destroys it', async () => {
+  it('for await that throws destroys the transform', async () => {
     const between = new BackpressureTransform<number>();
     for (const item of range(3)) between.write(item);
     between.on('error', () => undefined);

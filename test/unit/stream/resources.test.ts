@@ -9,7 +9,7 @@ import { range } from '../../support/range.js';
 import { closed, turn } from '../../support/stream.js';
 
 describe('listeners over 1 000 flushes', () => {
-  it('of the stream and of the process do not become more', async () => {
+  it('listeners of the stream and of the process do not become more over 1 000 flushes', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error) => void warnings.push(warning);
     process.on('warning', onWarning);

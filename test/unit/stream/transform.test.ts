@@ -252,7 +252,7 @@ describe('map', () => {
     expect(expectLedger(between)).toMatchObject({ eventsFlushed: 20 });
   });
 
-  it('that emits nothing at all ends', async () => {
+  it('a map that emits nothing at all ends', async () => {
     const between = create({ maxBufferSize: 2, map: () => null });
     const seen = collect(between);
     await pipeline(Readable.from(range(20)), between);
@@ -289,7 +289,7 @@ describe('map', () => {
     },
   );
 
-  it('that is at work when the stream is destroyed: its item is returned, its answer ignored', async () => {
+  it('a map at work when the stream is destroyed has its item returned, and its result ignored', async () => {
     let answer: (item: number) => void = () => undefined;
     const between = create({ map: () => new Promise((resolve) => (answer = resolve)) });
     const ended = endOf(between);
@@ -452,7 +452,7 @@ describe('destroyed mid-way', () => {
     expect(between.takeUnsettled()).toEqual([1]);
   });
 
-  it('with items in its readable side: they are returned, and read() has them no more', async () => {
+  it('a transform destroyed with items in its readable side returns them, and read() has them no more', async () => {
     const between = create();
     between.on('readable', () => undefined);
     between.on('error', () => undefined);

@@ -235,7 +235,7 @@ describe('destroyed while idle', () => {
 });
 
 describe('a flush under way when the stream is destroyed', () => {
-  it('that answers within its grace settles as it answered', async () => {
+  it('a flush that returns within its grace settles its items by its result', async () => {
     const { stream, destination, clock } = create();
     const ended = endOf(stream);
     for (const item of range(5)) stream.write(item);
@@ -249,7 +249,7 @@ describe('a flush under way when the stream is destroyed', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('that rejects because of its signal is returned, without a retry', async () => {
+  it('a flush that rejects because of its signal has its items returned, without a retry', async () => {
     const { stream, destination } = create();
     const ended = endOf(stream);
     for (const item of range(3)) stream.write(item);
@@ -263,7 +263,7 @@ describe('a flush under way when the stream is destroyed', () => {
     expect(destination.calls).toHaveLength(1);
   });
 
-  it('that answers after its grace counts in lateResults alone', async () => {
+  it('a flush that returns after its grace counts in lateResults alone', async () => {
     const { stream, destination, clock } = create();
     const ended = endOf(stream);
     stream.write(0);
@@ -292,7 +292,7 @@ describe('a flush under way when the stream is destroyed', () => {
     expect(stream.takeUnsettled()).toEqual(range(7));
   });
 
-  it('that destroys the stream itself, at once: close waits for it', async () => {
+  it('a flush that destroys the stream itself, at once, is awaited by close', async () => {
     const clock = new ManualClock();
     let answer: () => void = () => undefined;
     const stream: BackpressureWritable<number> = new BackpressureWritable<number>(
@@ -316,7 +316,7 @@ describe('a flush under way when the stream is destroyed', () => {
 });
 
 describe('a listener that destroys the stream', () => {
-  it("of 'state' while several waiting writes are admitted: each item is accounted for once", async () => {
+  it("a listener of 'state' that destroys the stream while waiting writes are admitted leaves each item accounted for once", async () => {
     const { stream, destination, clock } = create({ batchSize: 5, maxBufferSize: 10 });
     const ended = endOf(stream);
     for (const item of range(14)) stream.write(item);
@@ -334,7 +334,7 @@ describe('a listener that destroys the stream', () => {
     expect(expectLedger(stream)).toMatchObject({ eventsFlushed: 5, eventsFailed: 5, eventsDropped: 4 });
   });
 
-  it("of 'state' while a waiting item is let in: it is accounted for once", async () => {
+  it("a listener of 'state' that destroys the stream while a waiting item is admitted leaves it accounted for once", async () => {
     const { stream, destination, clock } = create({
       maxBufferSize: 10,
       sizeOf: (size) => size,
@@ -420,7 +420,7 @@ describe('the items of an error', () => {
     expect(stream.takeUnsettled()).toEqual([{ secret }]);
   });
 
-  it('of a failed flush are all that was open, not that batch alone', async () => {
+  it('the error of a failed flush carries all items that were open, not that batch alone', async () => {
     const { stream, destination } = create({ retry: { attempts: 1 } });
     const ended = endOf(stream);
     for (const item of range(5)) stream.write(item);

@@ -40,7 +40,7 @@ describe('the callback of write()', () => {
     await ended;
   });
 
-  it('of a write that has to wait comes when it is admitted, in order', async () => {
+  it('the callback of a write that has to wait comes when the write is admitted, in order', async () => {
     const { stream, destination } = create({ maxBufferSize: 4, batchSize: 1 });
     const admitted: number[] = [];
     for (const item of range(8)) stream.write(item, () => void admitted.push(item));
@@ -81,7 +81,7 @@ describe('the callback of write()', () => {
     },
   );
 
-  it('of a write for which there was no room gets the error, when the stream is destroyed', async () => {
+  it('the callback of a write without room gets the error when the stream is destroyed', async () => {
     const { stream } = create({ sizeOf: (size) => size, maxBufferBytes: 100 });
     const error = new Error('away with it');
     const answers: Record<number, unknown> = {};

@@ -194,7 +194,7 @@ describe('shed', () => {
     expect(destination.items).toEqual(destination.items.toSorted((a, b) => a - b));
   });
 
-  it('of onSettled that throws fails the stream', async () => {
+  it('onSettled that throws fails the stream', async () => {
     const { stream, destination } = create({ onSettled: boom });
     const ended = endOf(stream);
     stream.write(1);

@@ -243,7 +243,7 @@ describe('a producer that ignores false', () => {
     expectLedger(stream);
   });
 
-  it('that writes with callbacks is bounded too', async () => {
+  it('a producer that ignores false and writes with callbacks is bounded', async () => {
     const { stream } = create({ maxBufferSize: 10, maxWaiting: 10 });
     const answers: (Error | null | undefined)[] = [];
     const ended = endOf(stream);

@@ -47,7 +47,7 @@ describe('a writable with yieldEvery', () => {
     },
   );
 
-  it('of 100 lets a source in memory offer at most 100 items a turn of the event loop', async () => {
+  it('yieldEvery of 100 lets a source in memory offer at most 100 items a turn of the event loop', async () => {
     const turns: number[] = [];
     const destination = new CollectingDestination<number>();
     const stream = new BackpressureWritable<number>(destination.flush, {
@@ -101,7 +101,7 @@ describe('a writable with yieldEvery', () => {
     expect(stream.write(10, () => undefined)).toBe(false);
   });
 
-  it('and a buffer that is full by then: drain waits for room', async () => {
+  it('with yieldEvery and a buffer that is full by then, drain waits for room', async () => {
     const { stream, drains, destination } = create({ yieldEvery: 10, maxBufferSize: 20, batchSize: 10 });
     writeAll(stream, 30);
     await turn();
@@ -112,7 +112,7 @@ describe('a writable with yieldEvery', () => {
     expect(expectLedger(stream)).toMatchObject({ eventsOffered: 30, waiting: 0, eventsDropped: 0 });
   });
 
-  it('and a buffer that is full and has room again in the same turn: one drain', async () => {
+  it('with yieldEvery and a buffer that is full and has room again in the same turn, one drain comes', async () => {
     const { flush } = new CollectingDestination<number>();
     const stream = new BackpressureWritable<number>(flush, {
       yieldEvery: 10,

@@ -122,7 +122,7 @@ describe('options of load', () => {
     expect(load('-t', text, 'a.csv').table).toEqual({ schema, table });
   });
 
-  it('of a load that goes on after an interruption, and of one that is all or nothing', () => {
+  it('options of a load that resumes, and of one that is atomic, are parsed', () => {
     expect(load('-t', 't', 'a.csv', '--resume', "'; DROP TABLE t; --").resume).toBe("'; DROP TABLE t; --");
     expect(load('-t', 't', 'a.csv', '--atomic', '--connections', '1')).toMatchObject({
       atomic: true,

@@ -232,7 +232,7 @@ describe('CSV in chunks', () => {
     );
   });
 
-  it('and also bytes that are no UTF-8, with a limit on records', () => {
+  it('CSV with bytes that are no UTF-8 is read alike in chunks, with a limit on records', () => {
     const bytesWithCuts = fc
       .array(fc.constantFrom(0x61, 0x2c, 0x0a, 0x0d, 0x22, 0xc3, 0xa9, 0xff, 0xe2, 0x82, 0xac), {
         maxLength: 60,

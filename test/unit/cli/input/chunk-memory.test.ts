@@ -167,7 +167,7 @@ describe('a file', () => {
     expect(Buffer.concat(chunks).equals(content)).toBe(true);
   });
 
-  it('that is short holds no more than what it has, and neither does the end of a long one', async () => {
+  it('a short file, and the end of a long one, hold no more memory than they have bytes', async () => {
     const source = await sourceOf(Buffer.alloc(10), Buffer.alloc(CHUNK_BYTES + 10), gzipSync('text'));
     const held: number[] = [];
     for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next()) {

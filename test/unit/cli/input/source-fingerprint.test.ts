@@ -70,7 +70,7 @@ describe('the fingerprint of a source', () => {
     expect(Object.keys(ndjson)).toEqual(['files', 'format', 'columns', 'maxRecordBytes']);
   });
 
-  it('of a large file sees a changed byte at its beginning, its end, and in the blocks between', async () => {
+  it('the fingerprint of a large file changes with a byte at its beginning, its end, and in the blocks between', async () => {
     const size = 300 * MIB + 12_345;
     const large = path.join(directory, 'large');
     await writeFile(large, '');
@@ -96,7 +96,7 @@ describe('the fingerprint of a source', () => {
     expect(Math.max(...gaps) - Math.min(...gaps)).toBeLessThanOrEqual(1);
   });
 
-  it('of standard input is its plain beginning, however it comes, and what was read is not lost', async () => {
+  it('the fingerprint of standard input is its plain beginning, however it comes, and what was read is not lost', async () => {
     const text = `a,b\n${'12345,abcdef\n'.repeat(20_000)}`;
     const fingerprints: unknown[] = [];
     const pieces = (bytes: Buffer, size: number) =>
@@ -134,7 +134,7 @@ describe('the fingerprint of a source', () => {
     );
   });
 
-  it('of a file that is gone is an error in words', async () => {
+  it('the fingerprint of a file that is gone is an error with its name', async () => {
     const file = { name: 'gone.csv', path: path.join(directory, 'gone.csv'), sizeBytes: 5 };
     const source = new Source([file], Readable.from([]));
     await expect(fingerprintOf(source, options('x'), [])).rejects.toThrow('gone.csv: no such file');

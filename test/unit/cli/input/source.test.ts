@@ -117,7 +117,7 @@ describe('gzip', () => {
       (bytes) => Buffer.concat([bytes, Buffer.alloc(600_000), bytes]),
       /the gzip data is damaged \(something follows/,
     ],
-  ])('that is %s ends the input with an error', async (_, damage, message) => {
+  ])('gzip that is %s ends the input with an error', async (_, damage, message) => {
     const damaged = await file('damaged.gz', damage(gzipSync(text)));
     await expect(textOf([damaged])).rejects.toThrow(message);
     await expect(textOf([damaged])).rejects.toThrow(damaged);

@@ -219,7 +219,7 @@ describe('a long array', () => {
     ['[[1],2]', '{"[1]",2}'],
     ['[{"a":[[1]]},null]', '{"{\\"a\\":[[1]]}",null}'],
     ['["\\\\\\"[",true]', '{"\\"\\\\\\\\\\\\\\"[\\"",true}'],
-  ])('of JSON %s: arrays are dimensions if nothing else stands beside them', (json, literal) => {
+  ])('a long array of JSON %s: arrays are dimensions if nothing else stands beside them', (json, literal) => {
     expect(jsonLiteral(json, 0x2c)).toBe(literal);
   });
 });

@@ -49,7 +49,7 @@ describe('blocks of NDJSON', () => {
     ]);
   });
 
-  it('of blank lines are none, but count', () => {
+  it('blank lines of NDJSON make no block, but count as lines', () => {
     expect(blocksOf(['\n \n', '{"a":1}\n'])).toEqual([[3, '1\t\\N\n']]);
   });
 

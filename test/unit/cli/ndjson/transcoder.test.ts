@@ -242,7 +242,7 @@ describe('a record', () => {
     }
   });
 
-  it('that is not UTF-8 ends it, before that record', () => {
+  it('a record that is not UTF-8 ends the block before it', () => {
     const columns = [columnOf('a', 'text')];
     const block = Buffer.concat([
       Buffer.from('{"a":"é"}\n{"a":"'),
@@ -275,7 +275,7 @@ describe('a block', () => {
     expect(first.data.toString()).toBe('first\n1e1\n');
   });
 
-  it('of no bytes gives none', () => {
+  it('a block of no bytes gives none', () => {
     const counts = { records: 0, lines: 0, linesBeforeLast: 0, bytes: 0, isPaused: false };
     expect(transcode('', { a: 'text' })).toEqual({ sent: '', ...counts, slowPathRecords: 0 });
   });

@@ -101,7 +101,7 @@ describe('CSV goes on after', () => {
     ]);
   });
 
-  it('and hands on how each was written, without its line break', () => {
+  it('a bad record is passed on as it was written, without its line break', () => {
     const texts = (text: string | Buffer): unknown[] =>
       keepCsv(text).records.map((record) => ('text' in record ? record.text : undefined));
     expect(texts('2,"b"c\r\nx\n')).toEqual(['2,"b"c', undefined]);

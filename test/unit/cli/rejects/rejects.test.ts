@@ -117,7 +117,7 @@ describe('the file of rejects', () => {
   it.each([
     ['with lines in it', ['a'], /bad.ndjson: was removed while it was written, and what was in it is lost/],
     ['while it is empty', [], undefined],
-  ])('that is removed meanwhile %s: %j fails with %s', async (_, lines, failure) => {
+  ])('a file of rejects that is removed meanwhile %s: %j fails with %s', async (_, lines, failure) => {
     const folder = path.join(directory, 'folder');
     await mkdir(folder);
     const rejects = await RejectFile.check(path.join(folder, 'bad.ndjson'), []);

@@ -39,7 +39,7 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
 }
 
 describe('the summary', () => {
-  it('of a load that went well', () => {
+  it('the summary of a load that went well names rows and table', () => {
     const { exitCode, error, lines, json } = summarise(outcome());
     expect({ exitCode, error }).toEqual({ exitCode: 0, error: undefined });
     expect(lines[0]).toBe(
@@ -55,7 +55,7 @@ describe('the summary', () => {
     });
   });
 
-  it('of one that failed says how much is in the table', () => {
+  it('the summary of a load that failed says how much is in the table', () => {
     const failure = new CliError('events.csv:7: bad');
     for (const [rows, words] of [
       [0, 'events.csv:7: bad (nothing was loaded)'],
@@ -70,7 +70,7 @@ describe('the summary', () => {
     }
   });
 
-  it('of one whose COMMIT was not answered says how much may be in the table', () => {
+  it('the summary of a load without a response to COMMIT says how much may be in the table', () => {
     const failure = new CliError('the connection was lost');
     for (const [rows, atomic, words] of [
       [0, false, 'up to 7 rows may be in the table: COMMIT was sent and not answered'],
@@ -89,7 +89,7 @@ describe('the summary', () => {
     }
   });
 
-  it('of one that dropped rows has exit code 3, unless it failed or was stopped', () => {
+  it('a load that dropped rows has exit code 3, unless it failed or was stopped', () => {
     const dropped = metrics({
       eventsOffered: 10,
       eventsDropped: 4,
@@ -103,7 +103,7 @@ describe('the summary', () => {
     expect(summarise(outcome({ metrics: dropped, failure: new CliError('x') })).exitCode).toBe(1);
   });
 
-  it('of one that was stopped says where', () => {
+  it('the summary of a load that was stopped says where', () => {
     expect(summarise(outcome({ stoppedBy: 'SIGTERM' }))).toMatchObject({
       exitCode: 143,
       error:

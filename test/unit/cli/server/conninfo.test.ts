@@ -114,7 +114,7 @@ describe('redaction', () => {
     ['?password=abc&x=1', '?password=…&x=1'],
     ['role "postgres" does not exist', 'role "postgres" does not exist'],
     ['a@b and c@d', 'a@b and c@d'],
-  ])('of %j is %j', (given, expected) => {
+  ])('redaction of %j is %j', (given, expected) => {
     expect(redactSecrets(given)).toBe(expected);
   });
 
@@ -180,7 +180,7 @@ describe('options', () => {
     },
   );
 
-  it('that repeat a name are told apart by its case in the start-up packet', () => {
+  it('options that repeat a name are distinguished by its case in the start-up packet', () => {
     const startUp = [
       ['datestyle', 'German'],
       ['datestyle', 'YMD'],

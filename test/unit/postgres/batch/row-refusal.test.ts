@@ -32,12 +32,12 @@ function refusal({ rows, stage = 'copy', refersToItself = false, hasTriggers = f
 }
 
 describe('the row', () => {
-  test('that the server names is the one at that line of what was sent', () => {
+  test('the row that the server names is the one at that line of what was sent', () => {
     const found = refusal({ code: '22P02', where: 'COPY t, line 2, column a: "y"', rows: [0, 3, 4] });
     expect(found).toMatchObject({ row: 3, isOnReading: true, error: { row: 3, items: [ITEMS[3]] } });
   });
 
-  test('that was sent alone is blamed, although the server has not named it', () => {
+  test('the row that was sent alone is blamed, although the server has not named it', () => {
     const found = refusal({ code: '23503', rows: [4] });
     expect(found).toMatchObject({ row: undefined, isOnReading: false, error: { row: 4, items: [ITEMS[4]] } });
     expect(found!.error.message).toContain('at row 4 of the batch');

@@ -42,7 +42,7 @@ describe('rows with the key of an earlier one', () => {
     );
   });
 
-  test('of a whole batch', async () => {
+  test('keys that repeat within 30 000 rows are each found with their first row', async () => {
     const keys = range(30_000).map((row) => String(row % 29_900));
     expect(await repeated(keys)).toEqual(range(100).map((row) => [row, 29_900 + row]));
   });

@@ -158,7 +158,7 @@ describe('isolation of the rows that a table refuses', () => {
     expect(table.sent).toBeLessThan(4 * rows.length);
   });
 
-  test('and also where another kind of fault comes before them', async () => {
+  test('keys that repeat far apart are found in one round, if another kind of fault comes before them', async () => {
     const rows = Array.from({ length: 20_000 }, (_, row) =>
       good(row >= 10_000 && row % 100 === 0 ? row - 10_000 : row),
     );
@@ -221,7 +221,7 @@ describe('isolation of the rows that a table refuses', () => {
     );
   });
 
-  test('of several rows with one key the first is inserted', async () => {
+  test('the first of several rows with one key is inserted', async () => {
     const rows = range(500).map((row) => good(row % 450));
     const { table, faults: found } = await isolateAll(rows);
     expect([...found.keys()]).toEqual(range(50).map((row) => 450 + row));

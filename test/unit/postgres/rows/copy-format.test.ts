@@ -28,7 +28,7 @@ describe('by the types of the columns', () => {
     expect(isFaster('int4', 'numeric')).toBe(false);
   });
 
-  test('of lines, binary where there are enough dates among the columns', () => {
+  test('lines go in binary if there are enough dates among the columns', () => {
     expect(isFasterByLine('timestamptz', 'int4', 'int4', 'text', 'text')).toBe(true);
     expect(isFasterByLine('int4', 'date', 'text')).toBe(true);
     expect(isFasterByLine('int4')).toBe(false);

@@ -76,7 +76,7 @@ describe('where the server says that the fault is', () => {
       });
     });
 
-    test('also where the server cut it', () => {
+    test('a value that reads like such a line is recognised, also where the server cut it', () => {
       const cut = `COPY flights, line 3, column delay: "${trap}..."`;
       const sent = (row: number) => (row === 2 ? `${trap} and so on` : 'something else');
       expect(findErrorPosition(cut, 'flights', columns, 100, sent)).toMatchObject({ row: 2 });

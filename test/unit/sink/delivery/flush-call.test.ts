@@ -36,7 +36,7 @@ function start({ flush, flushTimeoutMs = 100, context, onFailed }: Setting = {})
 }
 
 describe('the outcome of a call', () => {
-  it('that is answered is its answer and its latency, and no timer is left', async () => {
+  it('a call that returns has its result and latency as outcome, and no timer is left', async () => {
     const { clock, destination, outcome } = start();
     await clock.advance(30);
     await destination.answer({ success: 3, failed: 0, errors: [] });
@@ -57,7 +57,7 @@ describe('the outcome of a call', () => {
     ],
     ['rejects', () => Promise.reject(new Error('down'))],
     ['rejects without an Error', () => Promise.reject('down')],
-  ])('of a flush function that %s is a rejection with an Error', async (_how, flush) => {
+  ])('the outcome of a flush function that %s is a rejection with an Error', async (_how, flush) => {
     const { clock, outcome } = start({ flush });
     await settle();
     expect(outcome()).toMatchObject({
@@ -68,7 +68,7 @@ describe('the outcome of a call', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('that takes longer than flushTimeoutMs is still its own if it comes within abortGraceMs', async () => {
+  it('a call that takes longer than flushTimeoutMs keeps its own outcome if it comes within abortGraceMs', async () => {
     const { clock, destination, outcome } = start();
     await clock.advance(100);
     expect(destination.calls[0]!.context.signal.reason).toMatchObject({
@@ -81,7 +81,7 @@ describe('the outcome of a call', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('that does not come within abortGraceMs is "abandoned"; the late result is reported once, and changes nothing', async () => {
+  it('a call without an outcome within abortGraceMs is "abandoned"; the late result is reported once, and changes nothing', async () => {
     const { clock, destination, outcome, onLateResult } = start();
     await clock.advance(120);
     expect(outcome()).toMatchObject({
@@ -96,7 +96,7 @@ describe('the outcome of a call', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('that is interrupted twice keeps the first reason, and its grace is not prolonged', async () => {
+  it('a call that is interrupted twice keeps the first reason, and its grace is not prolonged', async () => {
     const { clock, call, destination, outcome } = start();
     const first = new Error('first');
     call.interrupt(first);
@@ -107,7 +107,7 @@ describe('the outcome of a call', () => {
     expect(outcome()).toEqual({ kind: 'abandoned', error: first, latencyMs: 20 });
   });
 
-  it('that is interrupted after its end stays what it was, and its signal does not fire', async () => {
+  it('a call that is interrupted after its end keeps its outcome, and its signal does not fire', async () => {
     const { clock, call, destination, outcome } = start();
     await destination.answer();
     call.interrupt(new Error('late'));

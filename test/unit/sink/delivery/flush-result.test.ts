@@ -6,7 +6,7 @@ const stageErrors = new StageErrors();
 const readFlushAnswer = (answer: unknown, length: number) => read(answer, length, stageErrors);
 
 describe('an answer', () => {
-  it('of nothing means that all succeeded', () => {
+  it('a result of nothing means that all items succeeded', () => {
     expect(readFlushAnswer(undefined, 3)).toEqual({ kind: 'succeeded' });
   });
 
@@ -68,7 +68,7 @@ describe('an answer', () => {
       { success: 3, failed: 0, errors: [new ItemError(0)] },
       /1 ItemErrors, but 'failed' is 0/,
     ],
-  ])('that is wrong is told so: %s', (_case, answer, message) => {
+  ])('a wrong result is refused with its fault: %s', (_case, answer, message) => {
     const read = readFlushAnswer(answer, 3);
     expect(read).toMatchObject({ kind: 'invalid', error: { code: 'ERR_BACKPRESSURE_INVALID_RESULT' } });
     expect(read.kind === 'invalid' && read.error.message).toMatch(message);

@@ -213,7 +213,7 @@ describe('with a health check', () => {
       'is refused with retryable: false',
       () => Promise.reject(Object.assign(new Error('no'), { retryable: false })),
     ],
-  ])('that %s, the oldest delivery is released after it', async (_how, probe) => {
+  ])('a health check that %s releases the oldest delivery', async (_how, probe) => {
     const { clock, park, resumed } = open({ probe });
     park(2);
     await clock.advance(50);
@@ -221,7 +221,7 @@ describe('with a health check', () => {
     expect(resumed).toEqual([2]);
   });
 
-  it('that fails, the breaker opens again, and no delivery is released', async () => {
+  it('a health check that fails opens the breaker again, and releases no delivery', async () => {
     let checks = 0;
     const probe = () => {
       checks += 1;
@@ -237,7 +237,7 @@ describe('with a health check', () => {
     expect(reasons.at(-1)).toBe('still down');
   });
 
-  it('that has no outcome, it fails after a while', async () => {
+  it('a health check without an outcome fails after a while', async () => {
     const { permits, clock, reasons } = open({ probe: () => new Promise(() => undefined) });
     await clock.advance(50);
     expect(permits.state).toBe('half_open');

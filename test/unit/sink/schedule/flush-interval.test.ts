@@ -38,9 +38,12 @@ describe('the flush interval', () => {
     ['stays after three in a row', 2, 200, 500],
     ['shrinks × 0.8 after the fourth', 3, 200, 400],
     ['stays after any number that miss the target', 9, 201, 500],
-  ])('of flushes that keep the target and are not fast, %s', (_case, steady, latencyMs, expected) => {
-    expect(nextFlushInterval(500, { latencyMs, minIntervalShare: 1, steady }, bounds)).toBe(expected);
-  });
+  ])(
+    'the flush interval after flushes that keep the target and are not fast, %s',
+    (_case, steady, latencyMs, expected) => {
+      expect(nextFlushInterval(500, { latencyMs, minIntervalShare: 1, steady }, bounds)).toBe(expected);
+    },
+  );
 
   it('stays within its bounds whatever the latencies', () => {
     fc.assert(

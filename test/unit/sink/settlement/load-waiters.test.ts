@@ -18,7 +18,7 @@ describe('a caller of whenBelow()', () => {
   it.each([
     [3, []],
     [2, ['a']],
-  ])('that asks for less than 3, at a load of %i, is answered: %j', async (load, expected) => {
+  ])('a caller that waits for a load below 3, at a load of %i, goes on: %j', async (load, expected) => {
     const { lines, wait } = log();
     const waiters = new LoadWaiters();
     void wait(waiters, 'a', 3, 9);
