@@ -11,13 +11,11 @@ const SHORTEST_SLICE_MS = 20;
 /**
  * A time limit that takes no blocked event loop for a slow peer.
  *
- *     set ────slice────slice────slice────┤ due
- *             look     look     look     end      one timer, for the next of these
- *
  * Time during which the process could not look at its I/O does not count: it was blocked, stopped or asleep, which shows by a timer that
- * comes late. So that this is seen wherever in the limit it was, the timer fires for each slice. If the process was held up at the end, one
- * more slice follows, for a response that needs several round trips. Once the limit is over, the I/O that has arrived by then is handled
- * first.
+ * comes late. So that this is seen wherever in the limit it was, a second timer watches, slice by slice. The first is set for the end from the
+ * start: mocked timers that jump there do not run what is set on the way. If the process was held up at the
+ * end, one more slice follows, for an answer that needs several round trips. Once the limit is over, the I/O that has arrived by then is
+ * handled first.
  */
 export class Deadline {
   readonly #clock: Clock;
@@ -25,11 +23,13 @@ export class Deadline {
   readonly #isStrict: boolean;
   readonly #onExpired: () => void;
   #timer: TimerHandle;
+  #watch: TimerHandle;
   /** As it was set, and as it was put off. */
   #at = Infinity;
   #dueAt = Infinity;
-  /** When the timer is to fire. */
+  /** When the timers are to fire. */
   #timerAt = Infinity;
+  #watchAt = Infinity;
   /** Up to here, the time that the process was held up is known. */
   #seenAt = -Infinity;
   #hasHadMore = false;
@@ -63,6 +63,7 @@ export class Deadline {
     this.#seenAt = now;
     this.#hasHadMore = false;
     this.#setTimer(now);
+    this.#setWatch(now);
   }
 
   /** At the latest at `at`: where it is set for an earlier time, it stays so. */
@@ -75,24 +76,58 @@ export class Deadline {
     this.#at = Infinity;
     this.#turn++;
     this.#clock.clearTimeout(this.#timer);
+    this.#clearWatch();
   }
 
   #setTimer(now: number): void {
-    const isWatched = !this.#isStrict && this.#clock.afterIO !== undefined;
-    this.#timerAt = isWatched ? Math.min(this.#dueAt, now + this.#sliceMs) : this.#dueAt;
+    this.#timerAt = this.#dueAt;
+    const delayMs = Math.max(0, this.#dueAt - now);
     // Timers are whole milliseconds.
-    this.#timer = this.#clock.setTimeout(() => this.#onTimer(), Math.ceil(Math.max(0, this.#timerAt - now)));
+    this.#timer = this.#clock.setTimeout(() => this.#end(), Math.ceil(delayMs));
+  }
+
+  #setWatch(now: number): void {
+    this.#watchAt = now + this.#sliceMs;
+    const isWatched = !this.#isStrict && this.#clock.afterIO !== undefined;
+    if (!isWatched || this.#watchAt >= this.#dueAt) {
+      this.#watchAt = Infinity;
+      return;
+    }
+    this.#watch = this.#clock.setTimeout(() => this.#look(), Math.ceil(this.#sliceMs));
+  }
+
+  #clearWatch(): void {
+    if (this.#watchAt !== Infinity) this.#clock.clearTimeout(this.#watch);
+    this.#watchAt = Infinity;
   }
 
   get #sliceMs(): number {
     return Math.min(LONGEST_DELAY_MS, Math.max(SHORTEST_SLICE_MS, this.#limitMs / LOOKS));
   }
 
-  #onTimer(): void {
+  #look(): void {
     const now = this.#clock.now();
-    if (!this.#isStrict && now - this.#timerAt > PUNCTUAL_MS) this.#onHeld(now);
+    this.#noteHeld(this.#watchAt, now);
+    this.#setWatch(now);
+  }
+
+  /** A timer that was to fire at `at` fires now. Returns whether the process was held up until then. */
+  #noteHeld(at: number, now: number): boolean {
+    const lateMs = now - Math.max(at, this.#seenAt);
     this.#seenAt = now;
+    const wasHeld = now - at > PUNCTUAL_MS;
+    if (lateMs > PUNCTUAL_MS) this.#dueAt += lateMs;
+    return wasHeld;
+  }
+
+  #end(): void {
+    const now = this.#clock.now();
+    if (!this.#isStrict && this.#noteHeld(this.#timerAt, now) && now >= this.#dueAt && !this.#hasHadMore) {
+      this.#hasHadMore = true;
+      this.#dueAt = now + this.#sliceMs;
+    }
     if (now < this.#dueAt) return this.#setTimer(now);
+    this.#clearWatch();
     const turn = ++this.#turn;
     const expire = () => {
       if (turn !== this.#turn) return;
@@ -101,14 +136,5 @@ export class Deadline {
     };
     if (this.#clock.afterIO === undefined) expire();
     else this.#clock.afterIO(expire);
-  }
-
-  /** The timer comes late: the process was held up. */
-  #onHeld(now: number): void {
-    const lateMs = now - Math.max(this.#timerAt, this.#seenAt);
-    if (lateMs > PUNCTUAL_MS) this.#dueAt += lateMs;
-    if (now < this.#dueAt || this.#hasHadMore) return;
-    this.#hasHadMore = true;
-    this.#dueAt = now + this.#sliceMs;
   }
 }
