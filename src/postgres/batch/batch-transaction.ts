@@ -223,8 +223,8 @@ export class BatchTransaction<T, Client extends CopyClient> {
     const lease = this.#lease;
     const elapsedMs = performance.now() - this.#sentAt;
     const isAtCommit = this.#stage === 'commit';
-    if (isTransactionTimeout(error)) await this.#end(error);
     if (isTransactionTimeout(error)) {
+      await this.#end(error);
       return { setting: 'transaction_timeout', ms: undefined, lockMs: 0, isAtCommit };
     }
     if (!isCancel(error) || !lease.isOut) return this.#end(error);

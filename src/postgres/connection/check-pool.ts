@@ -39,8 +39,10 @@ export function checkClient(client: unknown): void {
     unknown
   >;
   const isNative = typeof native === 'object' && native !== null && connection === undefined;
-  if (isNative) giveBack(release, client);
-  if (isNative) throw new CopyError(`the pool ${NATIVE}`, { failureClass: 'setup' });
+  if (isNative) {
+    giveBack(release, client);
+    throw new CopyError(`the pool ${NATIVE}`, { failureClass: 'setup' });
+  }
   const missing = Object.entries({ query, on, removeListener, release }).find(
     ([, method]) => typeof method !== 'function',
   );

@@ -39,6 +39,18 @@ export interface TableDescription {
   takesDefaultMarker?: boolean;
 }
 
+interface CatalogueTable {
+  schema: string;
+  table: string;
+  columns: string | null;
+  types: string | null;
+  refers_to_itself: string;
+  has_triggers: string;
+  has_row_security: string;
+  has_insert_rule: string;
+  takes_default_marker: string;
+}
+
 interface CatalogueColumn {
   name: string;
   type: string;
@@ -124,32 +136,17 @@ export async function describeTable(
   table: string,
 ): Promise<TableDescription> {
   const { rows } = await runStatement(client, DESCRIBE_TABLE, [quoteTable(schema, table)]);
-  const found = rows[0] as
-    | {
-        schema: string;
-        table: string;
-        columns: string | null;
-        types: string | null;
-        refers_to_itself: string;
-        has_triggers: string;
-        has_row_security: string;
-        has_insert_rule: string;
-        takes_default_marker: string;
-      }
-    | undefined;
+  const found = rows[0] as CatalogueTable | undefined;
   // A name too long is cut by the server, and would then find another table.
   if (found?.table !== table) throw noSuchTable(schema, table, found?.table);
   const types = new Map(
     (JSON.parse(found.types ?? '[]') as CatalogueType[]).map((type) => [type.oid, type] as const),
   );
   const columns = (JSON.parse(found.columns ?? '[]') as CatalogueColumn[]).map((column) => ({
-    name: column.name,
-    typeName: column.typeName,
+    ...column,
     type: resolveType(column.type, types),
     typeOid: column.type,
     sqlType: qualifiedType(column.sqlType),
-    isGenerated: column.isGenerated,
-    hasDefault: column.hasDefault,
   }));
   return {
     schema: found.schema,
