@@ -89,6 +89,7 @@ describe('copyInto', () => {
     async (_way, options) => {
       const client = new pg.Client({ connectionString: database.url });
       await client.connect();
+      const pool = database.pool({ max: 2 });
       try {
         for (let seed = FIRST_SEED; seed < FIRST_SEED + LOADS; seed += 1) {
           const random = new SeededRandom(seed);
@@ -97,7 +98,7 @@ describe('copyInto', () => {
           const [expected, loaded] = [await makeTable(client), await makeTable(client)];
           const refused = await insertEach(client, expected, rows);
           const { failures } = await loadRows(
-            database.pool({ max: 2 }),
+            pool,
             { table: loaded, columns: NAMES, ...options },
             rows,
             batchSize,

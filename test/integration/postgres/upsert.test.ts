@@ -17,7 +17,8 @@ async function upsert(
   { batchSize = 1_000, max = 2 }: { batchSize?: number; max?: number } = {},
 ): Promise<FailedItem<object>[]> {
   const failures: FailedItem<object>[] = [];
-  const sink = new BackpressureWritable<object>(copyInto<object>(database.pool({ max }), options), {
+  const pool = database.pool({ max });
+  const sink = new BackpressureWritable<object>(copyInto<object>(pool, options), {
     batchSize,
     onFailed: (failed) => failures.push(...failed),
   });
@@ -26,6 +27,8 @@ async function upsert(
     sink.on('error', reject);
     sink.end(resolve);
   });
+  // A random test has hundreds of them.
+  await pool.end();
   return failures;
 }
 
