@@ -22,6 +22,8 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 export class CliError extends Error {
   override readonly name: string = 'CliError';
   readonly exitCode: ExitCode;
+  /** `load`: whether the table was emptied before. `null`: it is not known. */
+  truncated: boolean | null = false;
 
   constructor(message: string, exitCode: ExitCode = ExitCode.FAILED, cause?: unknown) {
     super(redactSecrets(message), { cause });

@@ -1,6 +1,7 @@
 /** Prepares a load: table and columns, the import's log, the file of rejects. */
 
 import { messageOf } from '../../common/thrown.js';
+import { cancelledBy } from '../../postgres/connection/cancel-request.js';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
 import type { ImportLog } from '../../postgres/imports/import-log.js';
 import type { CopyPool } from '../../postgres/protocol/pool.js';
@@ -55,6 +56,8 @@ export interface LoadRequest {
 export interface MadeByLoad {
   table?: CreatedTable;
   importLog?: ImportLog;
+  /** The table was emptied. */
+  isTruncated?: boolean;
   /** Describes a statement that was sent and is not answered: its effect is unknown. */
   open?: string;
 }
@@ -72,8 +75,14 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
       await unlessOpen(
         request.made,
         `TRUNCATE was sent and not answered: the table ${name} may be empty`,
-        () => withClient(pool, (client) => truncateTable(client, target.table)),
+        // Without a cancel it would empty the table whenever it gets its lock.
+        () =>
+          withClient(pool, (client) =>
+            cancelledBy(request.signal, client, truncateTable(client, target.table)),
+          ),
       );
+      request.made.isTruncated = true;
+      request.signal.throwIfAborted();
     }
     return { ...target, pool, truncated, importLog: undefined };
   } catch (error) {
@@ -170,7 +179,8 @@ async function planImport(
     signal,
   });
   made.importLog = importLog;
-  await rejects?.start((use) => importLog.readRejects((line) => use(line as string)));
   const truncated = truncates(request, target) && importLog.isFirstRun;
+  made.isTruncated = truncated;
+  await rejects?.start((use) => importLog.readRejects((line) => use(line as string)));
   return { ...target, head: fingerprint.head, pool, truncated, importLog };
 }

@@ -196,16 +196,36 @@ class LoadJob {
       });
       return await untilStopped(this.#stopping.signal, planning);
     } catch (error) {
-      const open = this.#options.atomic ? undefined : (this.#made.open ?? openOutcome(error));
-      const wasDropped = open === undefined && (await this.#dropCreated(ownPool));
-      const dropped = wasDropped ? `; ${DROPPED}` : open === undefined ? '' : `; ${open}`;
-      if (this.#stoppedBy !== undefined) {
-        const exitCode = exitCodeOf(this.#stoppedBy);
-        throw new CliError(`stopped before anything was loaded${dropped}`, exitCode, error);
-      }
-      if (dropped === '' || !(error instanceof CliError)) throw error;
-      throw new CliError(`${error.message}${dropped}`, error.exitCode, error);
+      throw Object.assign(await this.#planFailure(error, ownPool), { truncated: this.#truncated(error) });
     }
+  }
+
+  /** Returns whether the table is empty now. `null`: it is not known. */
+  #truncated(error: unknown): boolean | null {
+    const { truncate, atomic } = this.#options;
+    // With --atomic, the rollback undoes it.
+    if (!truncate || atomic) return false;
+    if (this.#made.isTruncated !== undefined) return this.#made.isTruncated;
+    return this.#openWork(error) === undefined ? false : null;
+  }
+
+  /** Describes what was sent to the server, and may or may not have been done. */
+  #openWork(error: unknown): string | undefined {
+    return this.#options.atomic ? undefined : (this.#made.open ?? openOutcome(error));
+  }
+
+  /** @param ownPool outside of the load's transaction, if it has one */
+  async #planFailure(error: unknown, ownPool: CopyPool): Promise<Error> {
+    const open = this.#openWork(error);
+    const wasDropped = open === undefined && (await this.#dropCreated(ownPool));
+    const left = wasDropped ? DROPPED : this.#truncated(error) === true ? 'the table was emptied' : open;
+    const done = left === undefined ? '' : `; ${left}`;
+    if (this.#stoppedBy !== undefined) {
+      const exitCode = exitCodeOf(this.#stoppedBy);
+      return new CliError(`stopped before anything was loaded${done}`, exitCode, error);
+    }
+    if (done === '' || !(error instanceof CliError)) return error as Error;
+    return new CliError(`${error.message}${done}`, error.exitCode, error);
   }
 
   /**

@@ -11,7 +11,8 @@ export type LoadJson = {
   readonly table: string | null;
   readonly schema: string | null;
   readonly created: boolean;
-  readonly truncated: boolean;
+  /** `null` if it is not known: TRUNCATE was sent and not answered. */
+  readonly truncated: boolean | null;
   /** Rows that this run has brought into the table. */
   readonly rows: number;
   /** `--resume`: rows of earlier runs. */
@@ -81,7 +82,7 @@ export function earlyFailureJson(options: LoadOptions | undefined, error: unknow
     table: options?.table.table ?? null,
     schema: options?.table.schema ?? null,
     created: false,
-    truncated: false,
+    truncated: isCliError(error) ? error.truncated : false,
     rows: 0,
     rowsBefore: 0,
     rowsUnknown: 0,

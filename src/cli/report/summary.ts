@@ -112,11 +112,13 @@ function rejectLine({ rejects, options }: LoadOutcome): string {
 function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error' | 'exitCode'> {
   const { metrics, options, lastRow, import: imported } = outcome;
   const rows = rowsOf(outcome);
+  // With --atomic, the rollback undoes that, too.
+  const isKept = outcome.committed || outcome.rowsUnknown > 0;
   return {
     table: options.table.table,
     schema: options.table.schema ?? null,
-    created: outcome.created,
-    truncated: outcome.truncated,
+    created: outcome.created && isKept,
+    truncated: outcome.truncated && isKept,
     notes: outcome.notes,
     rows,
     rowsBefore: imported?.rowsBefore ?? 0,

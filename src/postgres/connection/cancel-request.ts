@@ -49,6 +49,21 @@ export function requestCancel(client: object): void {
   });
 }
 
+/** Settles as `answer` does. Asks the server to cancel the statement if the signal fires first: it would go on after the connection is closed. */
+export async function cancelledBy<Answer>(
+  signal: AbortSignal,
+  client: object,
+  answer: Promise<Answer>,
+): Promise<Answer> {
+  const cancel = (): void => requestCancel(client);
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return await answer;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
 function quietly(socket: Socket): void {
   socket.on('error', () => socket.destroy());
   socket.setTimeout(LIMIT_MS, () => socket.destroy());

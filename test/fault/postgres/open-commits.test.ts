@@ -1,6 +1,6 @@
 /** COMMIT whose answer does not come: how many rows may be in the table is told, and signals are heard. */
 
-import { writeFile } from 'node:fs/promises';
+import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -45,6 +45,13 @@ async function waitingBackend(): Promise<number> {
     if (row !== undefined) return row.pid;
   }
   throw new Error('no COMMIT waits for a standby');
+}
+
+async function waitingTruncation(): Promise<void> {
+  const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'TRUNCATE%'";
+  for (const deadline = Date.now() + 15_000; Date.now() < deadline; await pause(20))
+    if ((await database.query(waiting)).length > 0) return;
+  throw new Error('no TRUNCATE waits for a lock');
 }
 
 async function countOf(table: string): Promise<number> {
@@ -235,7 +242,8 @@ test('copyInto, aborted while COMMIT waits for a standby, says that the batch ma
 describe('what a load does before its first row, and after its last', () => {
   test.each([
     [['--create'], /CREATE TABLE was sent and not answered: the table "\w+" may be there/],
-    [['--truncate'], /TRUNCATE was sent and not answered: the table \S+ may be empty/],
+    // The server is asked to cancel, and says that it does not wait for the standby any longer.
+    [['--truncate'], /stopped before anything was loaded; the table was emptied/],
     [['--resume', 'begun', '--truncate'], /COMMIT was sent and not answered: .*may have begun/],
   ])(
     '%j hears a signal while the server waits for a standby, and says what may be there',
@@ -266,6 +274,45 @@ describe('what a load does before its first row, and after its last', () => {
       expect(await countOf(table)).toBe(0);
     },
   );
+
+  test('--truncate that waits for a lock is cancelled by a signal, and empties nothing later', async () => {
+    const table = await database.table('a int');
+    await database.query(`INSERT INTO ${table} VALUES (1)`);
+    const file = await csvFile('locked.csv', 3);
+    const reader = await database.pool({ max: 1 }).connect();
+    await reader.query(`BEGIN; SELECT FROM ${table}`);
+    const args = ['load', '-t', table, '--to', database.url, '--json', '--truncate', file];
+    const { child, result } = cli.start(args);
+    await waitingTruncation();
+    child.kill('SIGINT');
+    const ended = await result;
+    expect(jsonOf(ended)).toMatchObject({ truncated: false, rows: 0, stoppedBy: 'SIGINT', exitCode: 130 });
+    expect(ended.stderr).toBe('spillway: stopped before anything was loaded\n');
+    await reader.query('COMMIT');
+    reader.release();
+    await pause(200);
+    expect(await countOf(table)).toBe(1);
+  });
+
+  test('--truncate of an import that fails behind it: --json says that the table was emptied', async () => {
+    const table = await database.table('a int');
+    await database.query(`INSERT INTO ${table} VALUES (1)`);
+    const file = await csvFile('emptied.csv', 3);
+    const folder = path.join(cli.directory, 'for-rejects');
+    await mkdir(folder);
+    const reader = await database.pool({ max: 1 }).connect();
+    await reader.query(`BEGIN; SELECT FROM ${table}`);
+    const flags = ['--json', '--truncate', '--resume', 'emptied', '--rejects', path.join(folder, 'rejects')];
+    const { result } = cli.start(['load', '-t', table, '--to', database.url, ...flags, file]);
+    await waitingTruncation();
+    await rmdir(folder);
+    await reader.query('COMMIT');
+    reader.release();
+    const ended = await result;
+    expect(ended.stderr).toMatch(/its folder does not exist/);
+    expect(jsonOf(ended)).toMatchObject({ truncated: true, rows: 0, exitCode: 1 });
+    expect(await countOf(table)).toBe(0);
+  });
 
   test('--resume hears a signal while the end of the import waits, and says that all rows are loaded', async () => {
     const table = await database.table('a int');
