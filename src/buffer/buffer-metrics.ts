@@ -11,13 +11,13 @@ export interface StageFacts {
   oldestInFlight: number;
   failure: Error | undefined;
   lastError: Error | undefined;
+  /** Items whose results wait: in flight for the queue, and in the buffer for everybody else. */
+  mapped?: { count: number; bytes: number };
 }
 
-/** @param mapped items whose results wait: in flight for the queue, and in the buffer for everybody else */
 export function bufferMetrics<T>(
   queue: AdmissionQueue<T>,
-  { producerBlockedMs, oldestInFlight, failure, lastError }: StageFacts,
-  mapped: { count: number; bytes: number } = NONE,
+  { producerBlockedMs, oldestInFlight, failure, lastError, mapped = NONE }: StageFacts,
 ): BufferMetrics {
   const { ledger, settings } = queue;
   const now = settings.clock.now();

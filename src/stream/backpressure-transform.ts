@@ -19,6 +19,7 @@ import {
   watchReadable,
 } from './node/native-length.js';
 import { streamDrain } from './stream-drain.js';
+import type { FastWrites } from './write/fast-writes.js';
 import { WriteSide } from './write/write-side.js';
 import type { WriteTarget } from './write/write-target.js';
 import { readableMark, ReadSide, type OnlyIfErased } from './read/read-side.js';
@@ -80,6 +81,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   #unsettled: In[] = [];
   #shutdown: SinkDrain | undefined;
   readonly #nodeWrites: NodeWrites<In>;
+  readonly #fast: FastWrites<In>;
 
   constructor(options: TransformOptions<In, Out> = {}) {
     const settings = resolveTransform(options);
@@ -116,6 +118,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       onSkipped: () => this.#readSide.schedule(),
     };
     this.#writeSide = new WriteSide<In>(this, target, settings, BackpressureTransform.prototype);
+    this.#fast = this.#writeSide.fast;
     this.#nodeWrites = new NodeWrites<In>(this, this.#writeSide, this.#queue.errors);
     this.#readSide = new ReadSide<In>(this, this.#queue, settings, {
       isHeld: () => this.#writeSide.isHeld,
@@ -127,16 +130,13 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
   /** A snapshot of counters and state; synchronous, and right at any instant. */
   getMetrics(): BufferMetrics {
     this.#readSide.settleRead();
-    return bufferMetrics(
-      this.#queue,
-      {
-        producerBlockedMs: this.#blocked.totalMs,
-        oldestInFlight: this.#readSide.oldestTime,
-        failure: this.errored ?? undefined,
-        lastError: undefined,
-      },
-      this.#readSide.mapped,
-    );
+    return bufferMetrics(this.#queue, {
+      producerBlockedMs: this.#blocked.totalMs,
+      oldestInFlight: this.#readSide.oldestTime,
+      failure: this.errored ?? undefined,
+      lastError: undefined,
+      mapped: this.#readSide.mapped,
+    });
   }
 
   /**
@@ -237,7 +237,7 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
       encoding === undefined &&
       callback === undefined &&
       this._write === ownWrite &&
-      this.#writeSide.fast.tryWrite(chunk as In)
+      this.#fast.tryWrite(chunk as In)
     )
       return true;
     return this.#nodeWrites.write(chunk, encoding, callback);

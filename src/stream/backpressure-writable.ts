@@ -14,6 +14,7 @@ import { checkInteger } from '../guards/validate.js';
 import { failOf, readableError } from './node/user-code.js';
 import { defineWritableGetters, nativeWritableNeedDrain } from './node/native-length.js';
 import { streamDrain } from './stream-drain.js';
+import type { FastWrites } from './write/fast-writes.js';
 import { WriteSide } from './write/write-side.js';
 import { NodeWrites } from './write/node-writes.js';
 import type { WriteCallback } from './write/write-callbacks.js';
@@ -66,6 +67,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   #drains = 0;
   #shutdown: SinkDrain | undefined;
   readonly #nodeWrites: NodeWrites<T>;
+  readonly #fast: FastWrites<T>;
 
   constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
     const settings = resolveSink(flush, options, 'BackpressureWritable');
@@ -84,6 +86,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       onFatal: (error) => this.destroy(error),
     });
     this.#writeSide = new WriteSide<T>(this, this.#sink, settings, BackpressureWritable.prototype);
+    this.#fast = this.#writeSide.fast;
     this.#nodeWrites = new NodeWrites<T>(this, this.#writeSide, this.#sink.errors);
     this.#sink.start();
     if (settings.signal !== undefined) addAbortSignal(settings.signal, this);
@@ -208,7 +211,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
       encoding === undefined &&
       callback === undefined &&
       this._write === ownWrite &&
-      this.#writeSide.fast.tryWrite(chunk as T)
+      this.#fast.tryWrite(chunk as T)
     )
       return !this.#writeSide.isYielding;
     return this.#nodeWrites.write(chunk, encoding, callback);

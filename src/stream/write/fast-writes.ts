@@ -3,17 +3,8 @@ import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import type { FastAdmission } from '../../buffer/fast-admission.js';
 import type { Ledger } from '../../buffer/ledger.js';
 import type { ResolvedBuffer } from '../../settings/resolve-buffer.js';
-import type { HeldCallback } from './held-callback.js';
-import type { OfferedWrites } from './offered-writes.js';
 import type { WriteTarget } from './write-target.js';
 import type { YieldSchedule } from './yield-schedule.js';
-
-/** The parts of a write side that its fast path looks at. */
-export interface FastWritesParts<T> {
-  readonly offers: OfferedWrites<T>;
-  readonly held: HeldCallback<T>;
-  readonly yields: YieldSchedule;
-}
 
 /**
  * Fast path of `write()`: bypasses Node's queue if nothing is waiting.
@@ -28,8 +19,6 @@ export class FastWrites<T> {
   readonly #queue: AdmissionQueue<T>;
   readonly #ledger: Ledger;
   readonly #credit: FastAdmission<T>;
-  readonly #offers: OfferedWrites<T>;
-  readonly #held: HeldCallback<T>;
   readonly #yields: YieldSchedule;
   readonly #asksUser: boolean;
   readonly #usualPauseAt: number;
@@ -38,11 +27,13 @@ export class FastWrites<T> {
   #pauseAt: number;
   #judged: number | undefined;
 
+  /** @param isSubclass a method that a subclass overrides must see each write */
   constructor(
     stream: Writable,
     target: WriteTarget<T>,
     { strategy, objectMode, marks }: ResolvedBuffer<T>,
-    { offers, held, yields }: FastWritesParts<T>,
+    yields: YieldSchedule,
+    isSubclass: boolean,
   ) {
     this.#stream = stream;
     this.#target = target;
@@ -50,17 +41,16 @@ export class FastWrites<T> {
     this.#ledger = target.queue.ledger;
     this.#credit = target.queue.fastPath;
     this.#asksUser = target.queue.asksUser;
-    this.#offers = offers;
-    this.#held = held;
     this.#yields = yields;
     const blocks = strategy === 'block';
     // In byte mode Node must make bytes of strings first.
-    this.#usualPauseAt = !objectMode ? 0 : blocks ? marks.pauseAt : Infinity;
+    const mayBypassNode = objectMode && !isSubclass;
+    this.#usualPauseAt = !mayBypassNode ? 0 : blocks ? marks.pauseAt : Infinity;
     this.#pauseAt = this.#usualPauseAt;
     this.#pauseAtBytes = blocks ? marks.pauseAtBytes : Infinity;
   }
 
-  /** Returns `false` if the chunk must go through `_write`. */
+  /** Returns `false` if the chunk must go through `_write`. Only if `_write` is ours. */
   tryWrite(chunk: T): boolean {
     if (chunk === null) return false;
     return this.#asksUser ? this.#tryAsking(chunk) : this.#credit.tryOffer(chunk) || this.#tryAsking(chunk);
@@ -114,7 +104,6 @@ export class FastWrites<T> {
   }
 
   #needsSlowPath(): boolean {
-    if (this.#held.isHeld || this.#offers.isOverridden) return true;
     // The write that makes the producer wait: Node has to know of it, to emit 'drain'.
     const { queued, inFlight } = this.#ledger;
     return queued + inFlight + 1 >= this.#pauseAt;
@@ -124,7 +113,7 @@ export class FastWrites<T> {
   #grantCredit(): void {
     const ledger = this.#ledger;
     // A listener may have done anything meanwhile.
-    if (!this.#credit.isPossible || ledger.waiting > 0 || this.#held.isHeld) return;
+    if (!this.#credit.isPossible || ledger.waiting > 0) return;
     this.#credit.grant(
       Math.min(this.#target.headroom(), this.#pauseAt - 1 - ledger.load, this.#yields.itemsUntilCheck),
       Math.min(this.#target.headroomBytes(), this.#pauseAtBytes - 1 - ledger.loadBytes),

@@ -20,7 +20,8 @@ export class OfferedWrites<T> {
   readonly #stream: Writable;
   readonly #target: WriteTarget<T>;
   readonly #base: Writable;
-  readonly #isSubclass: boolean;
+  /** A subclass has a method in the place of one of ours. */
+  readonly isSubclass: boolean;
   readonly #asksUser: boolean;
   readonly #objectMode: boolean;
   #waiting: Offer[] = [];
@@ -33,15 +34,15 @@ export class OfferedWrites<T> {
     this.#stream = stream;
     this.#target = target;
     this.#base = base;
-    this.#isSubclass = isOverridden(stream, base);
+    this.isSubclass = isOverridden(stream, base);
     this.#objectMode = objectMode;
     // In byte mode the size is the chunk's own.
     this.#asksUser = settings.shed !== undefined || (objectMode && settings.sizeOf !== undefined);
   }
 
-  /** There are methods in the place of ours. */
+  /** The same, or the stream itself has a `_write` of its own. */
   get isOverridden(): boolean {
-    return this.#isSubclass || this.#stream._write !== this.#base._write;
+    return this.isSubclass || this.#stream._write !== this.#base._write;
   }
 
   /** Counts a write, in its own context. `judged`: what the user has said of the chunk, if asked already. */

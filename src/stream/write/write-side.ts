@@ -74,11 +74,8 @@ export class WriteSide<T> {
       this.#overflow.countWoken();
       this.#held.runInOwnContext(() => stream.emit('drain'));
     });
-    this.fast = new FastWrites(stream, target, settings, {
-      offers: this.#offers,
-      held: this.#held,
-      yields: this.#yields,
-    });
+    const { isSubclass } = this.#offers;
+    this.fast = new FastWrites(stream, target, settings, this.#yields, isSubclass);
   }
 
   // ── what the producer sees ──
@@ -235,6 +232,7 @@ export class WriteSide<T> {
   #hold(undecided: Undecided<T> | undefined, callback: WriteCallback): void {
     this.#undecided = undecided;
     this.#held.hold(callback);
+    this.fast.close();
     // It has gone on all the same: Node emits 'drain' when there is room.
     this.#yields.cancelYield();
     this.#target.setHeld(true);
@@ -256,11 +254,17 @@ export class WriteSide<T> {
   #release(error: Error | null = null): void {
     if (!this.#held.isHeld) return;
     const callback = this.#held.take();
+    this.#reopenFast();
     this.#target.setHeld(false);
     this.#overflow.countWoken();
     if (this.#owesDrain) promiseDrain(this.#stream);
     this.#owesDrain = false;
     this.#held.call(callback, error);
+  }
+
+  /** The fast path is closed while a producer is held, during a drain and after the end, so that it need not ask about them. */
+  #reopenFast(): void {
+    if (this.#open && !this.#held.isHeld && !this.#barrier.isDraining) this.fast.reopen();
   }
 
   // ── drains ──
@@ -277,14 +281,13 @@ export class WriteSide<T> {
   beginDrain(): number {
     const mark = this.#queue.arrivedSeq;
     this.#barrier.begin(mark);
-    // So the fast path need not ask whether there is a drain.
     this.fast.close();
     return mark;
   }
 
   endDrain(mark: number): void {
     this.#barrier.end(mark);
-    if (!this.#barrier.isDraining && this.#open) this.fast.reopen();
+    this.#reopenFast();
     this.onRoom();
     this.#held.startDeadline();
   }
