@@ -47,6 +47,15 @@ export class Journal {
     this.note('VIOLATION', 0, () => message);
   }
 
+  /** Runs checks inside the destination: what they throw is a violation too, not a flush that failed. */
+  guard(checks: () => void): void {
+    try {
+      checks();
+    } catch (thrown) {
+      this.violated(`a check has thrown: ${String(thrown)}`);
+    }
+  }
+
   /** `tell` makes the message only when it is needed. */
   check(holds: boolean, tell: () => string): void {
     if (!holds) this.violated(tell());

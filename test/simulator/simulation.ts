@@ -102,18 +102,22 @@ export class Simulation {
 
   #observeDestination() {
     const book = this.#book;
+    const journal = this.#journal;
+    type Call = Parameters<ItemBook['onCall']>[0];
     return {
-      onCall: (call: Parameters<ItemBook['onCall']>[0]) => {
-        this.#journal.check(!this.#isOver, () => 'a call after destroy() or an abort');
-        this.#breaker.onCall(call);
-        book.onCall(call);
-        this.#instants.within('a call');
-      },
-      onKept: (item: Item, call: Parameters<ItemBook['onCall']>[0]) => book.onKept(item, call),
-      onAnswer: (call: Parameters<ItemBook['onCall']>[0], answer: string) => {
-        this.#breaker.onAnswer(call, this.#clock.now());
-        book.onAnswer(call, answer);
-      },
+      onCall: (call: Call) =>
+        journal.guard(() => {
+          journal.check(!this.#isOver, () => 'a call after destroy() or an abort');
+          this.#breaker.onCall(call);
+          book.onCall(call);
+          this.#instants.within('a call');
+        }),
+      onKept: (item: Item, call: Call) => journal.guard(() => book.onKept(item, call)),
+      onAnswer: (call: Call, answer: string) =>
+        journal.guard(() => {
+          this.#breaker.onAnswer(call, this.#clock.now());
+          book.onAnswer(call, answer);
+        }),
     };
   }
 
