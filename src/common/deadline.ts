@@ -12,10 +12,9 @@ const SHORTEST_SLICE_MS = 20;
  * A time limit that takes no blocked event loop for a slow peer.
  *
  * Time during which the process could not look at its I/O does not count: it was blocked, stopped or asleep, which shows by a timer that
- * comes late. So that this is seen wherever in the limit it was, a second timer watches, slice by slice. The first is set for the end from the
- * start: mocked timers that jump there do not run what is set on the way. If the process was held up at the
- * end, one more slice follows, for an answer that needs several round trips. Once the limit is over, the I/O that has arrived by then is
- * handled first.
+ * comes late. So that this is seen wherever in the limit it was, a second timer watches, slice by slice. The first is set for the end at
+ * once, because mocked timers that jump there do not run what is set on the way. If the process was held up at the end, one more slice
+ * follows, for a response that needs several round trips. Once the limit is over, the I/O that has arrived by then is handled first.
  */
 export class Deadline {
   readonly #clock: Clock;
