@@ -1,4 +1,4 @@
-/** Permits calls of the destination: drives the breaker and its timer, and parks the deliveries that wait for another call. */
+/** Permits calls of the destination. Drives the breaker and its timer, and parks the deliveries that wait for another call. */
 
 import { Alarm } from '../../common/alarm.js';
 import type { Clock } from '../../common/clock.js';
@@ -12,7 +12,7 @@ import { HealthCheck } from './health-check.js';
 
 /** A delivery that waits for its next call. */
 export interface ParkedDelivery {
-  /** Its number: the older, the smaller. */
+  /** Its number. Older deliveries have smaller ones. */
   readonly first: number;
   /** Its own delay is over: only the breaker holds it. */
   isReady: boolean;
@@ -30,7 +30,7 @@ export interface CallPermitsSettings {
 
 /** A call that began before the outage's limit may go on for as long as calls may; the sink is not held for longer than that. */
 const MARGIN_MS = 5_000;
-/** The health check stands for the probe of no delivery. */
+/** The number that stands for the health check, which is the probe of no delivery. */
 const NO_DELIVERY = -1;
 
 /** What the permits read of the sink, and call on it. */
@@ -41,7 +41,7 @@ export interface CallPermitsHost {
   readonly isRunning: boolean;
   readonly errors: StageErrors;
   onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void;
-  /** A batch may go that might not before. */
+  /** A batch may be launched that had to wait before. */
   onMayLaunch(): void;
   /** The destination has been out of reach for too long: the sink fails. */
   fail(error: BackpressureError): void;
@@ -87,12 +87,12 @@ export class CallPermits {
       });
   }
 
-  /** What holds calls now: nothing does once the sink has ended and the grace of its calls is over. */
+  /** What holds calls now. Nothing does once the sink has ended and the grace of its calls is over. */
   get state(): BreakerState {
     return this.#ended && this.#host.isIdle ? 'closed' : (this.#breaker?.state ?? 'closed');
   }
 
-  /** The breaker is open or half open: calls that fail say nothing new about their batch. */
+  /** Whether the breaker is open or half open. Then a failed call says nothing new about its batch. */
   get isTripped(): boolean {
     return this.#breaker !== undefined && this.#breaker.state !== 'closed';
   }
@@ -110,20 +110,20 @@ export class CallPermits {
     return at === Infinity ? undefined : at;
   }
 
-  /** How long no call will begin. */
+  /** How long no call will begin, in milliseconds. */
   get blockedForMs(): number {
     const at = this.nextProbeAt;
     return at === undefined ? 0 : Math.max(0, at - this.#clock.now());
   }
 
-  /** Nothing stands between the probe and a batch. */
+  /** Whether the health check, if there is one, has passed. */
   get #healthCheckPassed(): boolean {
     return this.#healthCheck === undefined || this.#isReachable;
   }
 
   /**
-   * Whether a delivery that has been resumed, or whose own delay is over, may still have its call: in between the breaker may have opened
-   * again.
+   * Returns whether a delivery that has been resumed, or whose own delay is over, may still have its call. The breaker may have opened again
+   * in between.
    */
   mayCall(delivery: number): boolean {
     return !this.isTripped || this.#released.includes(delivery);
@@ -163,7 +163,7 @@ export class CallPermits {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended) return;
     breaker.onTransportFailure(delivery, error, startedAt, this.#clock.now());
-    // Those whose calls have not begun wait once more.
+    // Deliveries whose calls have not begun wait again.
     if (breaker.state === 'open') this.#released = [];
     if (breaker.isOutageOver) this.#host.fail(this.#outageError(breaker));
     else this.evaluate();
@@ -179,7 +179,7 @@ export class CallPermits {
     remove(this.#parked, delivery);
   }
 
-  /** Does what is due, and sets the timer for what will be. To be asked whenever something has come, gone or been started. */
+  /** Does what is due, and sets the timer for what will be. Called whenever an item has come or settled, or the sink was started. */
   evaluate(): void {
     const breaker = this.#breaker;
     if (breaker === undefined || this.#ended || breaker.isHealthy) return;

@@ -1,5 +1,5 @@
 /**
- * The circuit breaker: whether the destination may be called. A state machine without clock or timer: each call brings the time.
+ * The circuit breaker: decides whether the destination may be called. A state machine without clock or timer: each call brings the time.
  *
  * ```
  * closed ──(so many failures in a row)──> open ──(its delay is over, or the outage's limit)──> half_open
@@ -8,8 +8,8 @@
  *                                          └──────────────(the probe fails)───────────────────────┘
  * ```
  *
- * An outage is over its limit once a call fails that began at the limit or after it. So there is a last probe, and a destination that has
- * come back before is found. The states and their names are those of Nygard, "Release It!" (2007).
+ * An outage exceeds its limit when a call fails that began at the limit or after it. So there is always a last probe, and a destination that
+ * has come back by then is found. The states and their names are those of Nygard, "Release It!" (2007).
  */
 
 import { assert } from '../../common/assert.js';
@@ -18,7 +18,7 @@ import type { BreakerState } from '../../api/flush-function.js';
 import { retryAfterOf } from './backoff.js';
 
 export interface BreakerSettings {
-  /** So many transport failures in a row open it. */
+  /** How many transport failures in a row open it. */
   failures: number;
   minDelayMs: number;
   maxDelayMs: number;
@@ -32,7 +32,7 @@ export interface FailureStreak {
   since: number;
   /** The last of them. */
   error: Error;
-  /** The latest time before which, by what the errors ask for (`retryAfterMs`), there is no use in another call. */
+  /** The latest time before which the errors ask for no further call (`retryAfterMs`). */
   notBefore: number;
 }
 
@@ -51,8 +51,8 @@ const NEXT = {
 } as const satisfies Record<BreakerState, readonly BreakerState[]>;
 
 /**
- * How long the breaker stays open the `openings`th time: between half and all of `min(cap, base × 2ⁿ)`. Not less, for a destination that
- * is down needs the pause; by chance within that, so that processes which failed together do not probe in step.
+ * Returns how long the breaker stays open the `openings`th time: between half and all of `min(cap, base × 2ⁿ)`. Not less, because a
+ * destination that is down needs the pause. Drawn by chance, so that processes which failed together do not probe in step.
  */
 export function openDelay(
   openings: number,
@@ -88,7 +88,7 @@ export class Breaker {
     return this.#phase.kind;
   }
 
-  /** Nothing has failed lately. */
+  /** Whether no call has failed since the last response. */
   get isHealthy(): boolean {
     return this.#phase.kind === 'closed' && this.#phase.streak === undefined;
   }
@@ -140,7 +140,7 @@ export class Breaker {
     } else if (phase.kind === 'half_open' && phase.probe === delivery) {
       this.#open(streak, phase.openings + 1, startedAt, now);
     } else if (phase.kind === 'open') {
-      // A call that began before: all that it may add is how long this will take.
+      // The call began before: it can only make the wait longer.
       this.#phase = { ...phase, streak, until: Math.max(phase.until, streak.notBefore) };
     } else {
       this.#phase = { ...phase, streak };
@@ -168,7 +168,7 @@ export class Breaker {
     if (phase.kind === 'half_open') this.#phase = { ...phase, probe: undefined };
   }
 
-  /** So long there was nothing to deliver: that is no part of the outage. */
+  /** For this time there was nothing to deliver: it does not count towards the outage. */
   excludeFromOutage(ms: number): void {
     const phase = this.#phase;
     if (phase.streak === undefined) return;

@@ -18,7 +18,7 @@ export class HealthCheck {
     this.#probe = probe;
   }
 
-  /** @param onEnd called once, unless it is cancelled. An error that is not worth a retry is an answer: the destination can be reached. */
+  /** @param onEnd called once, unless it is cancelled. An error that is not worth a retry is a response: the destination can be reached. */
   run(onEnd: (error: Error | undefined) => void): void {
     const controller = new AbortController();
     const end = (error: Error | undefined) => {
@@ -48,7 +48,7 @@ export class HealthCheck {
     this.#cancel = undefined;
   }
 
-  /** Whatever it throws becomes a rejection. */
+  /** Turns what it throws into a rejection. */
   async #call(signal: AbortSignal): Promise<unknown> {
     return this.#probe({ signal });
   }

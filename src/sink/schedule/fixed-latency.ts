@@ -2,10 +2,10 @@
  * How much of a flush's latency is fixed, whatever the batch holds (round trip, parsing, commit), by the last flushes. Pure.
  *
  * A line through them, `latency = fixed + perItem × items`, by least squares of the relative error (weights of 1 / latency²), both parts at
- * least 0. Batches of one size say nothing about the fixed part: it is taken for 0 then, so that smaller batches are tried, which show it.
+ * least 0. Batches of one size say nothing about the fixed part: it counts as 0 then, so that smaller batches are tried, which show it.
  */
 
-/** So many flushes are looked at. */
+/** The number of flushes that are looked at. */
 const WINDOW = 8;
 /** Sizes that differ by less say nothing. */
 const LEAST_SPREAD = 1.2;
@@ -23,7 +23,7 @@ export class FixedLatency {
   #last = -1;
   #fixedMs = 0;
   #perItemMs = 0;
-  /** The line was known when it was last asked for. */
+  /** Whether the line was known at the last `estimate()`. */
   #isKnown = false;
 
   onFlush(items: number, latencyMs: number): void {

@@ -1,4 +1,4 @@
-/** Whether a batch is due, and why. Passive: it is asked, it owns neither items nor timer. */
+/** Decides whether a batch is due, and why. Pure: it owns neither items nor timer. */
 
 import type { FlushReason } from '../../api/flush-function.js';
 
@@ -30,10 +30,10 @@ export function flushDue(situation: FlushSituation): FlushReason | number | unde
   const full = fullReason(situation);
   if (situation.draining) return full ?? 'drain';
   if (situation.manual) return full ?? 'manual';
-  // The oldest item's age is bounded in any case, and measured from its admission: this is no idle debounce.
+  // The oldest item's age is always bounded, and counts from its admission: this is not an idle debounce.
   const untilAged = situation.oldestTime + situation.flushIntervalMs - situation.now;
   if (untilAged <= 0) return full ?? 'interval';
-  // A held producer cannot fill the batch: what is queued is all that will come.
+  // A producer that waits cannot fill the batch: nothing more will come.
   if (full === undefined && !situation.isProducerWaiting) return untilAged;
   const spacing = situation.notBefore - situation.now;
   return spacing > 0 ? Math.min(spacing, untilAged) : (full ?? 'size');

@@ -1,5 +1,5 @@
 /**
- * The flush interval follows the destination's health. Pure.
+ * Adapts the flush interval to the destination's health. Pure.
  *
  * ```
  * interval × 1.5   after a flush slower than 1.5 × the target
@@ -24,7 +24,7 @@ export interface MeasuredFlush {
   latencyMs: number;
   /** That part: 1 for all of them. */
   minIntervalShare: number;
-  /** So many before it, one after the other, were neither slow nor fast and kept the target. */
+  /** How many flushes in a row before it were neither slow nor fast and kept the target. */
   steady: number;
 }
 
@@ -36,10 +36,10 @@ const SHRINKAGE = 0.8;
 /** A batch that stands for two of the lower bound or more says as much as two flushes. */
 const DOUBLE_SHRINKAGE = SHRINKAGE ** 2;
 const MOST_SHARE_COUNTED_TWICE = 0.5;
-/** After so many flushes that keep the target, it is plain that the interval does not have to be longer. */
+/** After this many flushes in a row that keep the target, the interval need not be longer. */
 const STEADY = 3;
 
-/** The interval after a flush, within its bounds. */
+/** Returns the interval after a flush, within its bounds. */
 export function nextFlushInterval(currentMs: number, flush: MeasuredFlush, bounds: IntervalBounds): number {
   const { minFlushIntervalMs, maxFlushIntervalMs } = bounds;
   return Math.min(maxFlushIntervalMs, Math.max(minFlushIntervalMs, currentMs * factorAfter(flush, bounds)));
@@ -61,9 +61,9 @@ export function isSteady(latencyMs: number, targetLatencyMs: number): boolean {
 }
 
 /**
- * How long the next full batch waits after an attempt. Nothing after a healthy one. After a slow one as long as keeps to one batch an
- * interval, but never longer than that flush took, so that a slow destination gets at least half of the time; after a transport failure,
- * as long as it took to fail.
+ * Returns how long the next full batch waits after an attempt, in milliseconds: 0 after a healthy one. After a slow one the wait keeps to one
+ * batch an interval, but is never longer than that flush took, so that a slow destination works at least half of the time. After a transport
+ * failure it is as long as the call took to fail.
  *
  * @param scaledMs how long it took, judged for what it held
  */

@@ -10,7 +10,7 @@ import {
   type IntervalBounds,
 } from './flush-interval.js';
 
-/** How fast batches may follow one another: learnt from every call of the destination. */
+/** Learns from each call of the destination how fast batches may follow one another. */
 export class FlushPace {
   readonly #clock: Clock;
   readonly #bounds: IntervalBounds & { adaptive: boolean };
@@ -31,7 +31,7 @@ export class FlushPace {
     return this.#intervalMs;
   }
 
-  /** The destination is slow, or has been not long ago. */
+  /** Whether the destination is slow, or was slow recently. */
   get isRaised(): boolean {
     return this.#intervalMs > this.#bounds.minFlushIntervalMs;
   }
@@ -54,7 +54,7 @@ export class FlushPace {
     const { targetLatencyMs, adaptive } = this.#bounds;
     this.#lastLatencyMs = latencyMs;
     const scaledMs = transportFailure ? latencyMs : this.#latencyOfShare(latencyMs, items, minIntervalShare);
-    // To fail fast is no sign of health.
+    // A fast failure does not mean that the destination is healthy.
     if (!transportFailure || latencyMs > SLOW_FACTOR * targetLatencyMs) {
       const flush = { latencyMs: scaledMs, minIntervalShare, steady: this.#steady };
       this.#intervalMs = nextFlushInterval(this.#intervalMs, flush, this.#bounds);

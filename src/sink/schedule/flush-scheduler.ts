@@ -6,7 +6,7 @@
  *                              v
  *     idle ────────────> pump scheduled (one microtask) ────────────> pump
  *      ^                                                               │
- *      │ alarm: the oldest item comes of age, or the pause ends        ├─ due, slot free, call permitted: launch, again
+ *      │ alarm: the oldest item has waited, or the pause ends        ├─ due, slot free, call permitted: launch, again
  *      └──────────────────── not due yet: set the alarm <──────────────┘
  *
  * The decision itself is `flushDue`, which is pure. Flushes start in a microtask, never inside an admission, so that all items of one
@@ -24,7 +24,7 @@ import { flushDue } from './flush-due.js';
 import { FlushPace } from './flush-pace.js';
 import { fixedLimits, type Launch, type LimitControl, type SinkLimits } from './sink-limits.js';
 
-/** A job of a promise is a microtask, too, but Node's `queueMicrotask` also makes an AsyncResource for each. */
+/** Its jobs are the microtasks: `queueMicrotask` of Node makes an AsyncResource for each call. */
 const SETTLED = Promise.resolve();
 
 /** Whether the destination may be called now: the circuit breaker's part of the decision. */

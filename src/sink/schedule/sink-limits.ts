@@ -25,7 +25,7 @@ export interface Launch {
   isRetried: boolean;
 }
 
-/** Moves the limits between their bounds. Without one they stay as the options set them. */
+/** A control that moves the limits between their bounds. Without one they stay as the options set them. */
 export interface LimitControl {
   readonly limits: Readonly<SinkLimits>;
   /** @param hasRetried a batch is held for another call, so that not all that is in flight is work of the destination */
