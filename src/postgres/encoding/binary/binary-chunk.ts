@@ -69,7 +69,7 @@ export class BinaryChunk {
   }
 
   endField(): void {
-    // Its length has been told before.
+    // Its length has been written before.
   }
 
   endRow(): void {
@@ -174,7 +174,7 @@ export class BinaryChunk {
   }
 
   /**
-   * A field of a line as it stands there. Answers where it ends, or where there is something that does not stand for itself.
+   * A field of a line as it stands there. Returns where it ends, or where a byte has to be escaped.
    *
    * @param version as of `writeText`
    */
@@ -208,7 +208,7 @@ export class BinaryChunk {
     this.#length += before + count;
   }
 
-  /** Answers where the field's bytes belong. */
+  /** Returns where the field's bytes belong. */
   #field(count: number): number {
     this.#reserve(LENGTH_BYTES + count);
     const start = this.#length;

@@ -1,6 +1,6 @@
 /**
- * From a JavaScript value to PostgreSQL's binary form of it, where that certainly stores what the text would: compiled once for each
- * column. Anything else is a `BinaryRefusal`, and never a fault: what is wrong with a value is said by its text encoder. Pure.
+ * Encodes JavaScript values in PostgreSQL's binary format, if that certainly stores what the text would: compiled once for each column.
+ * Anything else is a `BinaryRefusal`, never a fault: the text encoder describes what is wrong with a value. Pure.
  */
 
 import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
@@ -63,7 +63,7 @@ function plainInteger(text: string): number {
   return start === 1 ? -value : value;
 }
 
-/** Where the integer that was read last has ended. */
+/** The end of the integer that was read last. */
 let integerEnd = 0;
 
 /** The same of the digits that stand in a line. */
@@ -82,7 +82,7 @@ function integerIn(line: Uint8Array, start: number): number {
   return isNegative ? -value : value;
 }
 
-/** As a number where it is one that both formats take; else NaN. */
+/** Returns the value as a number, if both formats take it; otherwise NaN. */
 function exactInteger(value: unknown): number {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : NaN;
   if (typeof value === 'string') return plainInteger(value);

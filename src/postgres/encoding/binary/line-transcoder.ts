@@ -36,7 +36,7 @@ export class LineTranscoder {
   #next = 0;
   #isDone = false;
 
-  /** @param lines UTF-8 without U+0000; a line ends with a line feed, a carriage return before it is no part of it */
+  /** @param lines UTF-8 without U+0000; a line ends with a line feed; a carriage return before it does not belong to it */
   constructor(
     lines: readonly Buffer[],
     { delimiter, nullText }: TextLines,
@@ -103,7 +103,7 @@ export class LineTranscoder {
     this.#at = at;
   }
 
-  /** Whatever there is. Answers where the next field begins. */
+  /** Writes a field of any kind. Returns where the next one begins. */
   #writeField(encoder: BinaryEncoder, start: number, stop: number, isNull: boolean): number {
     const source = this.#source;
     const next = source.indexOf(stop, start) + 1;

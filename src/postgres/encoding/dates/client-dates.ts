@@ -7,7 +7,7 @@
 import type { CopyClient, CopyPool } from '../../protocol/pool.js';
 import type { DateZone } from './date-clock.js';
 
-/** Of node-postgres, unless it is told otherwise. */
+/** The default of node-postgres. */
 const DEFAULT_ZONE: DateZone = 'local';
 
 /** Its wall clock and UTC's differ in every time zone of the process. */
@@ -37,7 +37,7 @@ export class ClientDates {
     this.#query = queryClassOf((pool as { Client?: unknown }).Client);
   }
 
-  /** From a client that was lent, where the pool does not show its class. */
+  /** From a client of the pool, if the pool does not show its class. */
   learn(client: CopyClient): void {
     this.#query ??= queryClassOf(client.constructor);
   }

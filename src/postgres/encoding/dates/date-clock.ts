@@ -31,7 +31,7 @@ function isPlain(date: Date): boolean {
   return Object.getPrototypeOf(date) === Date.prototype;
 }
 
-/** As `Date.UTC`, but for the years 0 to 99. NaN where a part is no integer. */
+/** As `Date.UTC`, but for the years 0 to 99. NaN if a part is not an integer. */
 function clockOf(
   year: number,
   month: number,

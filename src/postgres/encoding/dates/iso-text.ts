@@ -1,6 +1,6 @@
 /**
- * Dates and times as ISO 8601 writes them, read as PostgreSQL reads them whatever its settings: years of four digits, everything in its
- * place. What is written in any other way, or is no date at all, is NaN here, and the server's to read.
+ * Reads dates and times of ISO 8601 as PostgreSQL reads them with any settings: years of four digits, everything in its place. Returns NaN
+ * for anything else, which is left to the server.
  */
 
 import { COLON, MINUS } from '../../../common/bytes.js';
@@ -12,7 +12,7 @@ const NO_DATE = 0;
 
 /** Reads bytes. What it remembers only saves time. */
 export class IsoReader {
-  /** Where what was read last has ended. Not valid where that was NaN. */
+  /** The end of what was read last. Not valid if that was NaN. */
   end = 0;
   /** The date that was read last, two characters a number: that of the next row is often the same. */
   readonly #pairs = new Int32Array(4).fill(NO_DATE);
@@ -76,7 +76,7 @@ export class IsoReader {
 }
 
 const reader = new IsoReader();
-/** Longer than whatever is read here; what comes after the text is no part of any. */
+/** Longer than any text that is read here; what follows the text does not belong to it. */
 const scratch = new Uint8Array(64);
 
 /** `YYYY-MM-DD` alone: the day's number since 1970-01-01. */

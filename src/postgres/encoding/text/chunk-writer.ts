@@ -98,7 +98,7 @@ export class ChunkWriter {
   }
 
   startRow(): void {
-    // A line begins where the one before has ended.
+    // A line begins at the end of the one before.
   }
 
   endField(): void {

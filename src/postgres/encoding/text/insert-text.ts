@@ -5,7 +5,7 @@
 
 import { isDate, type DateZone } from '../dates/date-clock.js';
 
-/** `2024-05-17T10:20:30.123+02:00`, with ` BC` after it where the year is one. */
+/** `2024-05-17T10:20:30.123+02:00`, followed by ` BC` if the year is one. */
 export function dateParameter(date: Date, zone: DateZone): string {
   return zone === 'utc'
     ? joined(

@@ -132,7 +132,7 @@ function literalEncoder(fallback: Fallback): ValueEncoder {
 function jsonEncoder(fallback: Fallback): ValueEncoder {
   const toText = (value: unknown): string | null => {
     if (typeof value === 'string') return value;
-    // Of infinity and NaN there is no JSON, and `JSON.stringify` would make them null.
+    // JSON has no infinity and no NaN: `JSON.stringify` would make them null.
     if (typeof value === 'bigint' || Number.isFinite(value)) return String(value);
     if (isCustomLiteral(value) || typeof value === 'number' || isOpaque(value)) {
       return fallback(value, 'JSON', toText);
