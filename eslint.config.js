@@ -46,6 +46,7 @@ const ROOMS = [
   'cli/server/embedded',
   'cli/server',
   'cli/input',
+  'cli/detect',
   'cli/ndjson/values',
   'cli/records',
   'cli/csv',

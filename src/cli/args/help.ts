@@ -30,8 +30,16 @@ export const LOAD_HELP = {
   columns:
     'CSV: the table’s columns for the fields, in their order, in place of the header; an empty name leaves its field out ' +
     '(a,,c). NDJSON: the keys to load; others are left out',
-  delimiter: 'CSV: one character; "tab" or "\\t" is a tab (default: "," and a tab for .tsv)',
+  delimiter: 'CSV: one character; "tab" or "\\t" is a tab (default: detected)',
   null: 'CSV: the unquoted text that means NULL; in quotes it is a plain text (default: empty)',
+  header: 'CSV: the first line (after --skip) has the names of the columns',
+  encoding: 'CSV: how the text is encoded, for example windows-1252 or utf-16le (default: detected)',
+  quote: 'CSV: the character around fields, or "none" (default: detected, mostly ")',
+  escape: 'CSV: the character before a quote within quotes (default: detected, mostly the quote itself)',
+  skip: 'CSV: leave out so many lines at the beginning of each file (default: detected)',
+  comment: 'CSV: leave out lines that begin with this text, for example "#"',
+  pad: 'CSV: a record that is too short gets NULL for the fields that it lacks',
+  strict: 'CSV: detect nothing; read it as PostgreSQL’s own CSV format, in UTF-8',
   noHeader: 'CSV: the first line is data; fields are the table’s columns in order, or those of --columns',
   create:
     'make the table if it is missing, with types inferred from the first 10,000 records; one that exists is used as it is; a new one is ' +
@@ -61,8 +69,12 @@ export const LOAD_HELP = {
   json: 'print one JSON summary on standard output',
   quiet: 'no progress and no summary on standard error; errors are still printed',
   after: `
-CSV is read as PostgreSQL's own CSV format reads it: a quote inside quotes is doubled, an unquoted
-field that equals --null is NULL and a quoted one is not, spaces belong to the field, and an empty
+How CSV is written is detected: encoding, line ends, delimiter, quotes, lines before the table, header.
+One line of the summary says what was found. If two readings are about as likely, the load is refused,
+and names the flag that decides. Blank lines are skipped, and columns without a name get one.
+
+With --strict, CSV is read as PostgreSQL's own CSV format reads it: a quote inside quotes is doubled, an
+unquoted field that equals --null is NULL and a quoted one is not, spaces belong to the field, and an empty
 line is a row with one empty field. The header's names are the table's columns, in any order.
 A quote inside an unquoted field and text after a closing quote are errors. Lines end in LF or CRLF;
 lines that end in CR alone are an error. Text is UTF-8.

@@ -3,6 +3,7 @@
 import { InvalidArgumentError } from 'commander';
 import { IMPORT_ID_RANGE, isImportId } from '../../postgres/imports/import-id.js';
 import { BackpressureStrategy } from '../../api/states.js';
+import { labelOf } from '../common/text-decoder.js';
 import { parseTableName, type TableName } from './table-name.js';
 
 /** V8's strings end near 512 Mi characters, and a record exists as bytes, as text and as a row at the same time. */
@@ -45,6 +46,32 @@ export function parseDelimiter(value: string): string {
     );
   }
   return delimiter;
+}
+
+/** @returns one character, or `none` */
+export function parseQuote(value: string): string {
+  return value === 'none' ? value : parseMark(value);
+}
+
+/** A character that encloses text, or stands before a quote within it. */
+export function parseMark(value: string): string {
+  if (Buffer.byteLength(value) === 1 && !/[\r\n\0 \t]/.test(value)) return value;
+  throw new InvalidArgumentError('It must be one ASCII character other than a space or line break.');
+}
+
+export function parseComment(value: string): string {
+  if (/^[!-~]{1,8}$/.test(value) && !/["']/.test(value)) return value;
+  throw new InvalidArgumentError('It must be 1 to 8 ASCII characters other than spaces and quotes.');
+}
+
+export function parseEncoding(value: string): string {
+  try {
+    return labelOf(value);
+  } catch {
+    throw new InvalidArgumentError(
+      'It must be a name of the WHATWG Encoding Standard, such as utf-8, utf-16le, windows-1252, macintosh, shift_jis.',
+    );
+  }
 }
 
 export function integer(min: number, max: number): (value: string) => number {

@@ -7,6 +7,21 @@ export type Format = 'csv' | 'ndjson';
 export const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
 export type ConflictAction = (typeof CONFLICT_ACTIONS)[number];
 
+/** What the flags say of how CSV is written. Undefined: it is detected. */
+export interface ReadingFlags {
+  /** A label of the WHATWG Encoding Standard. */
+  encoding: string | undefined;
+  delimiter: string | undefined;
+  /** One character, or `none`. */
+  quote: string | undefined;
+  escape: string | undefined;
+  /** Lines before the header, or before the first record. */
+  skip: number | undefined;
+  /** Lines that begin with it are left out. */
+  comment: string | undefined;
+  header: boolean | undefined;
+}
+
 export interface LoadOptions {
   /** Paths; `-` is standard input. Empty if none was given. */
   files: string[];
@@ -15,9 +30,17 @@ export interface LoadOptions {
   format: Format;
   /** Names of the fields in their order (CSV; an empty one leaves its field out) or the keys to load (NDJSON). */
   columns: string[] | undefined;
+  flags: ReadingFlags;
+  /** Nothing is detected: CSV is read as PostgreSQL's own format. */
+  strict: boolean;
+  /** The delimiter of CSV: the flag's or the format's own; in place of it that which is detected. */
   delimiter: string;
   nullText: string;
   header: boolean;
+  /** Lines at the beginning of each file that are left out. */
+  skipped: number;
+  /** Fields that a record lacks at its end are NULL. */
+  pad: boolean;
   create: boolean;
   truncate: boolean;
   batchSize: number | undefined;

@@ -10,9 +10,13 @@ import {
   notEmpty,
   parseBytes,
   parseColumns,
+  parseComment,
   parseDelimiter,
+  parseEncoding,
   parseImportId,
   parseKey,
+  parseMark,
+  parseQuote,
   parseRejects,
   parseStrategy,
   parseTable,
@@ -30,6 +34,7 @@ import type { TableName } from './table-name.js';
 
 const LARGEST_BATCH_SIZE = 1_000_000;
 const MOST_CONNECTIONS = 100;
+const MOST_SKIPPED = 1_000_000;
 
 /**
  * Reads the arguments that follow the program's name.
@@ -97,7 +102,14 @@ interface RawLoadOptions {
   columns?: string[];
   delimiter?: string;
   null?: string;
-  header: boolean;
+  header?: boolean;
+  strict?: boolean;
+  encoding?: string;
+  quote?: string;
+  escape?: string;
+  skip?: number;
+  comment?: string;
+  pad?: boolean;
   create?: boolean;
   truncate?: boolean;
   batchSize?: number;
@@ -127,7 +139,15 @@ function addLoad(program: Command, found: (options: LoadOptions) => void): void 
     .option('--columns <a,b,…>', LOAD_HELP.columns, parseColumns)
     .option('--delimiter <char>', LOAD_HELP.delimiter, parseDelimiter)
     .option('--null <text>', LOAD_HELP.null)
+    .option('--header', LOAD_HELP.header)
     .option('--no-header', LOAD_HELP.noHeader)
+    .option('--encoding <name>', LOAD_HELP.encoding, parseEncoding)
+    .option('--quote <char>', LOAD_HELP.quote, parseQuote)
+    .option('--escape <char>', LOAD_HELP.escape, parseMark)
+    .option('--skip <lines>', LOAD_HELP.skip, integer(0, MOST_SKIPPED))
+    .option('--comment <text>', LOAD_HELP.comment, parseComment)
+    .option('--pad', LOAD_HELP.pad)
+    .option('--strict', LOAD_HELP.strict)
     .option('--create', LOAD_HELP.create)
     .option('--truncate', LOAD_HELP.truncate)
     .option('--batch-size <rows>', LOAD_HELP.batchSize, integer(1, LARGEST_BATCH_SIZE))
@@ -169,10 +189,12 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
   if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
   const format = raw.format ?? formatOf(files);
   if (format === 'ndjson') {
-    rejectForNdjson('--delimiter', raw.delimiter !== undefined);
-    rejectForNdjson('--null', raw.null !== undefined);
-    rejectForNdjson('--no-header', !raw.header);
+    for (const [flag, property] of CSV_FLAGS) rejectForNdjson(flag, raw[property] !== undefined);
     if (raw.columns?.includes('') === true) throw new UsageError('--columns has an empty name');
+  }
+  const { strict = false } = raw;
+  if (strict) {
+    for (const [flag, property] of DETECTED_FLAGS) rejectForStrict(flag, raw[property] !== undefined);
   }
   if (files.filter((file) => file === '-').length > 1) {
     throw new UsageError('standard input (-) can be read only once');
@@ -186,9 +208,21 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     to: raw.to,
     format,
     columns: raw.columns,
+    flags: {
+      encoding: raw.encoding,
+      delimiter: raw.delimiter,
+      quote: raw.quote,
+      escape: raw.escape,
+      skip: raw.skip,
+      comment: raw.comment,
+      header: raw.header,
+    },
+    strict,
     delimiter,
     nullText,
-    header: raw.header,
+    header: raw.header ?? true,
+    skipped: raw.skip ?? 0,
+    pad: raw.pad ?? false,
     create: raw.create ?? false,
     truncate: raw.truncate ?? false,
     batchSize: raw.batchSize,
@@ -206,6 +240,30 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
   };
   checkRelations(options);
   return options;
+}
+
+/** Flags that strict reading does not have. */
+const DETECTED_FLAGS = [
+  ['--encoding', 'encoding'],
+  ['--quote', 'quote'],
+  ['--escape', 'escape'],
+  ['--skip', 'skip'],
+  ['--comment', 'comment'],
+] as const;
+
+const CSV_FLAGS = [
+  ...DETECTED_FLAGS,
+  ['--delimiter', 'delimiter'],
+  ['--null', 'null'],
+  ['--header and --no-header', 'header'],
+  ['--pad', 'pad'],
+] as const;
+
+function rejectForStrict(flag: string, given: boolean): void {
+  if (given)
+    throw new UsageError(
+      `${flag} and --strict exclude each other: --strict is PostgreSQL's own CSV format, in UTF-8`,
+    );
 }
 
 function rejectForNdjson(flag: string, given: boolean): void {

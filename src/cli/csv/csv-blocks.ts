@@ -91,9 +91,11 @@ export class CsvBlocks implements BlockReader<BlockContent> {
   read(block: Buffer, onRow: OnRow<BlockContent>): number {
     const rowsOptions = { ...this.#options, recordEnd: endOfRecord };
     let start = 0;
-    if (this.#rows.awaitsHeader) {
-      start = endOfRecord(block, 0);
-      readAsRows(this.#rows, block.subarray(0, start), rowsOptions, onRow);
+    // Blank lines may stand before the header.
+    while (this.#rows.awaitsHeader && start < block.length) {
+      const end = endOfRecord(block, start);
+      readAsRows(this.#rows, block.subarray(start, end), rowsOptions, onRow);
+      start = end;
     }
     const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
     // Chosen once for the whole block, which may be cut into many.

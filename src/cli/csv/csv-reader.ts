@@ -22,12 +22,14 @@ export interface CsvOptions {
   readonly delimiter: string;
   readonly nullText: string;
   readonly maxRecordBytes: number;
+  /** The line on which the text begins: lines before it were left out. Default 1. */
+  readonly firstLine?: number | undefined;
 }
 
 /** Reads the blocks of one file, in their order. */
 export class CsvReader implements BlockReader<CsvRow> {
   /** The number of the line on which the next block begins. */
-  nextLine = 1;
+  nextLine: number;
   readonly #file: string;
   readonly #options: CsvOptions;
   /** Text and range of the row that is being passed to `onRow`. */
@@ -38,6 +40,7 @@ export class CsvReader implements BlockReader<CsvRow> {
   constructor(file: string, options: CsvOptions) {
     this.#file = file;
     this.#options = options;
+    this.nextLine = options.firstLine ?? 1;
   }
 
   /** The row as it was written. Valid only within the callbacks. */

@@ -3,6 +3,7 @@
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
 import { InputError } from '../common/errors.js';
+import { repairNames } from '../detect/column-names.js';
 import { counted } from '../common/counted.js';
 import type { SourceFile } from '../input/source.js';
 
@@ -12,6 +13,10 @@ export interface CsvRowOptions extends CsvOptions {
   readonly names: readonly string[] | undefined;
   /** The columns to load, in the order of the rows' values. */
   readonly columns: readonly string[];
+  /** Blank lines are no records if a record has more than one field, and names are repaired. Otherwise both are errors. */
+  readonly isLenient?: boolean | undefined;
+  /** Fields that a record lacks at its end are NULL. */
+  readonly pads?: boolean | undefined;
 }
 
 /** Reads one file. Its header may have the names in another order than the first file's. */
@@ -59,10 +64,19 @@ export class CsvRows implements BlockReader<unknown[]> {
 
   read(block: Buffer, onRow: OnRow<unknown[]>, onBadRecord: OnBadRecord = throwFault): undefined {
     const onFields = (row: CsvRow, line: number): void => {
-      if (this.#awaitsHeader) this.#readHeader(row, line);
-      else if (row.length !== this.#fieldCount)
-        onBadRecord(this.#ragged(row, line), line, this.#reader.written);
-      else onRow(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
+      if (row.length !== this.#fieldCount || this.#awaitsHeader) {
+        if (this.#options.isLenient === true && isBlankLine(row, this.#fieldCount, this.#reader)) return;
+        if (this.#awaitsHeader) {
+          this.#readHeader(row, line);
+          return;
+        }
+        if (this.#options.pads !== true || row.length > this.#fieldCount) {
+          onBadRecord(this.#ragged(row, line), line, this.#reader.written);
+          return;
+        }
+        while (row.length < this.#fieldCount) row.push(null);
+      }
+      onRow(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
     };
     this.#reader.read(block, onFields, this.#afterHeader(onBadRecord));
   }
@@ -78,8 +92,8 @@ export class CsvRows implements BlockReader<unknown[]> {
   #readHeader(row: CsvRow, line: number): void {
     this.#awaitsHeader = false;
     if (this.#options.names !== undefined) return;
-    const names = headerNames(row, this.#options.nullText, this.#file, line);
-    const { columns } = this.#options;
+    const { columns, nullText, isLenient = false } = this.#options;
+    const names = headerNames(row, nullText, this.#file, line, isLenient);
     const [given, known] = [new Set(names), new Set(columns)];
     const unknown = names.find((name) => !known.has(name));
     const missing = columns.find((name) => !given.has(name));
@@ -106,10 +120,12 @@ export class CsvRows implements BlockReader<unknown[]> {
   #ragged(row: CsvRow, line: number): InputError {
     const expected = `expected ${counted(this.#fieldCount, 'field')}`;
     const empty = row.length === 1 && (row[0] === null || row[0] === '');
+    const isShort = row.length < this.#fieldCount && !empty && this.#options.isLenient === true;
+    const hint = isShort ? '; --pad makes the fields that are missing NULL' : '';
     return new InputError(
       this.#file.name,
       line,
-      `${expected}, got ${empty ? 'an empty line' : fieldsOfRow(row)}`,
+      `${expected}, got ${empty ? 'an empty line' : fieldsOfRow(row)}${hint}`,
     );
   }
 }
@@ -120,9 +136,16 @@ export const MOST_COLUMNS = 1600;
 /**
  * The names in a header line.
  *
- * @throws {InputError} for a name that is empty or comes twice.
+ * @param isLenient a name that is empty or comes twice is repaired
+ * @throws {InputError} for such a name otherwise
  */
-export function headerNames(row: CsvRow, nullText: string, file: SourceFile, line: number): string[] {
+export function headerNames(
+  row: CsvRow,
+  nullText: string,
+  file: SourceFile,
+  line: number,
+  isLenient: boolean,
+): string[] {
   if (row.length > MOST_COLUMNS) {
     const has = `the header has ${fieldsOfRow(row)} fields`;
     throw new InputError(
@@ -131,6 +154,7 @@ export function headerNames(row: CsvRow, nullText: string, file: SourceFile, lin
       `${has}, and a table has at most ${counted(MOST_COLUMNS, 'column')}`,
     );
   }
+  if (isLenient) return [...repairNames(row.map((field) => field ?? nullText)).names];
   const names = new Set<string>();
   for (const field of row) {
     // A name is never NULL, even if it equals the null text.
@@ -142,6 +166,11 @@ export function headerNames(row: CsvRow, nullText: string, file: SourceFile, lin
     names.add(name);
   }
   return [...names];
+}
+
+/** Returns whether the row is a line without text where records have several fields. A quoted empty field is text. */
+export function isBlankLine(row: CsvRow, fieldCount: number, reader: Pick<CsvReader, 'written'>): boolean {
+  return row.length === 1 && fieldCount !== 1 && reader.written.trim() === '';
 }
 
 export function emptyFile(file: SourceFile): InputError {

@@ -23,12 +23,14 @@ export interface Fingerprint {
 
 /**
  * @param head what was pulled of the source so far
+ * @param reading how the input is read, if that was detected: values of JSON
  * @throws {InputError} for a file that cannot be read, or only once and is not the first
  */
 export async function fingerprintOf(
   source: Source,
   options: LoadOptions,
   head: readonly SourceChunk[],
+  reading?: object,
 ): Promise<Fingerprint> {
   const chunks = [...head];
   const files: object[] = [];
@@ -43,7 +45,8 @@ export async function fingerprintOf(
       );
     }
   }
-  return { source: { files, ...readingFlags(options) }, head: chunks };
+  const detected = reading === undefined ? undefined : { reading };
+  return { source: { files, ...readingFlags(options), ...detected }, head: chunks };
 }
 
 function readingFlags({ format, columns, maxRecordBytes, header, delimiter, nullText }: LoadOptions): object {

@@ -4,16 +4,17 @@ import { constants, createReadStream, fstatSync, openSync, statSync } from 'node
 import { access, open, stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
+import { plainChunks, type ByteChunk } from './gunzip.js';
 
 /** Large enough that the cost of a chunk does not matter, small enough that its rows do not either. */
 const CHUNK_BYTES = 256 * 1024;
 /** Chunks that are read ahead of the one in work. */
 const CHUNKS_AHEAD = 1;
+/** Of a pipe: a header, and a record. */
+const SAMPLE_LINES = 2;
 
 export interface SourceFile {
   /** The path as it was given; `standard input` for `-`. */
@@ -32,8 +33,17 @@ export interface SourceChunk {
   readonly memory?: ChunkMemory;
 }
 
-/** Bytes of a file, before or after gzip is undone. */
-type ByteChunk = Pick<SourceChunk, 'bytes' | 'memory'>;
+/** Converts the bytes of one file, slice by slice. */
+export interface ByteConverter {
+  /** Returns the same object if nothing changes. @throws {InputError} naming the line */
+  convert(bytes: Buffer, isLast: boolean): Buffer;
+}
+
+export interface Sample {
+  readonly bytes: Buffer;
+  /** The file ends with the sample. */
+  readonly isWhole: boolean;
+}
 
 const NOTHING = Buffer.alloc(0);
 
@@ -81,6 +91,10 @@ export class Source {
   readonly #pool = new ChunkPool(CHUNK_BYTES);
   #open: Readable | undefined;
   #stopped = false;
+  /** Chunks of the sample, which `next()` returns again. */
+  readonly #sampled: SourceChunk[] = [];
+  #createConverter: ((file: SourceFile) => ByteConverter) | undefined;
+  #converter: ByteConverter | undefined;
 
   constructor(files: readonly SourceFile[], standardInput: Readable) {
     this.files = files;
@@ -98,8 +112,45 @@ export class Source {
     return total;
   }
 
-  /** The next chunk; undefined at the end of the last file, and after `stop()`. */
+  /**
+   * The beginning of the first file: at least so many bytes, if it has them. Of a pipe, it is what comes first, with two whole lines: more
+   * may come late, and what is there is to be loaded. To be called before `next()`.
+   */
+  async sample(leastBytes: number): Promise<Sample> {
+    const isPipe = this.files[0]!.sizeBytes === undefined;
+    let length = 0;
+    let lines = 0;
+    let isWhole = false;
+    while (length < leastBytes && !isWhole && !(isPipe && lines >= SAMPLE_LINES)) {
+      const chunk = await this.#nextRaw();
+      if (chunk === undefined) break;
+      this.#sampled.push(chunk);
+      length += chunk.bytes.length;
+      lines += linesIn(chunk.bytes);
+      isWhole = chunk.last;
+    }
+    return { bytes: Buffer.concat(this.#sampled.map(({ bytes }) => bytes)), isWhole };
+  }
+
+  /** Converts all chunks that `next()` returns from now on. */
+  convertBy(createConverter: (file: SourceFile) => ByteConverter): void {
+    this.#createConverter = createConverter;
+  }
+
+  /** The next chunk; undefined at the end of the last file, and after `stop()`. @throws {InputError} */
   async next(): Promise<SourceChunk | undefined> {
+    const chunk = this.#sampled.shift() ?? (await this.#nextRaw());
+    if (chunk === undefined || this.#createConverter === undefined) return chunk;
+    const { file, bytes, last, memory } = chunk;
+    this.#converter ??= this.#createConverter(file);
+    const converted = this.#converter.convert(bytes, last);
+    if (last) this.#converter = undefined;
+    if (converted.buffer === bytes.buffer) return { ...chunk, bytes: converted };
+    memory?.release();
+    return { file, bytes: converted, last };
+  }
+
+  async #nextRaw(): Promise<SourceChunk | undefined> {
     const result = await this.#chunks.next();
     return result.done === true || this.#stopped ? undefined : result.value;
   }
@@ -151,10 +202,7 @@ export class Source {
   async *#readFile(file: SourceFile): AsyncGenerator<SourceChunk, void> {
     const chunks = this.#counted(this.#rawChunks(file));
     try {
-      const head = await headOf(chunks);
-      const joined = rejoin(head, chunks);
-      const plain = isGzip(head.bytes) ? gunzip(joined) : joined;
-      for await (const chunk of plain) yield { file, ...chunk, last: false };
+      for await (const chunk of await plainChunks(chunks)) yield { file, ...chunk, last: false };
     } finally {
       // Not awaited: a pipe may be waiting for data.
       chunks.return().catch(() => undefined);
@@ -207,6 +255,14 @@ export class Source {
   }
 }
 
+/** Line breaks of either kind, at most as many as the sample needs. */
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = 0; at < bytes.length && lines < SAMPLE_LINES; at += 1)
+    if (bytes[at] === 0x0a || bytes[at] === 0x0d) lines += 1;
+  return lines;
+}
+
 /**
  * Opens what is not a regular file. A named pipe is read through a socket: read as a file, a silent pipe holds a thread, and no signal ends
  * the process.
@@ -228,62 +284,6 @@ function assertNotShorter(name: string, before: number, now: number): void {
     undefined,
     `became shorter while it was read: it had ${counted(before, 'byte')} and has ${count(now)}`,
   );
-}
-
-/** Returns at least the first two bytes, if there are two: a pipe may deliver one at a time. */
-async function headOf(chunks: AsyncGenerator<ByteChunk, void>): Promise<ByteChunk> {
-  let head: ByteChunk = { bytes: NOTHING };
-  while (head.bytes.length < 2) {
-    const { done, value: chunk } = await chunks.next();
-    if (done === true) break;
-    head = head.bytes.length === 0 ? chunk : { bytes: Buffer.concat([head.bytes, chunk.bytes]) };
-  }
-  return head;
-}
-
-async function* rejoin(head: ByteChunk, rest: AsyncIterable<ByteChunk>): AsyncGenerator<ByteChunk, void> {
-  if (head.bytes.length > 0) yield head;
-  yield* rest;
-}
-
-function isGzip(head: Buffer): boolean {
-  return head[0] === 0x1f && head[1] === 0x8b;
-}
-
-async function* gunzip(compressed: AsyncIterable<ByteChunk>): AsyncGenerator<ByteChunk, void> {
-  const unzipped = createGunzip({ chunkSize: CHUNK_BYTES });
-  /** Where the last byte that is not zero was read, counted from 1. */
-  let contentBytes = 0;
-  async function* measured(): AsyncGenerator<Buffer, void> {
-    let readBytes = 0;
-    for await (const { bytes } of compressed) {
-      let end = bytes.length;
-      while (end > 0 && bytes[end - 1] === 0) end -= 1;
-      if (end > 0) contentBytes = readBytes + end;
-      readBytes += bytes.length;
-      yield bytes;
-    }
-  }
-  const feed = Readable.from(measured(), { objectMode: false });
-  feed.on('error', (error) => unzipped.destroy(error));
-  feed.pipe(unzipped);
-  try {
-    for await (const bytes of unzipped as AsyncIterable<Buffer>) yield { bytes };
-    // Zeros may pad the end. Node's gunzip ends with them and passes over whatever comes after, which may be rows.
-    feed.unpipe(unzipped);
-    await finished(feed.resume());
-    if (contentBytes > unzipped.bytesWritten) throw new TrailingDataError();
-  } finally {
-    feed.destroy();
-  }
-}
-
-class TrailingDataError extends Error {
-  readonly code = 'Z_DATA_ERROR';
-
-  constructor() {
-    super('something follows the zeros after its end');
-  }
 }
 
 const READING_ERRORS: Readonly<Record<string, string>> = {

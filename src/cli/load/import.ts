@@ -71,7 +71,8 @@ export function describeDifferences(
   const found = new Set<string>();
   for (const { path, before, now } of differences) {
     const [part = '', index, property] = path;
-    if (part !== 'files') found.add(`${FLAGS[part] ?? part} was ${show(before)} and is ${show(now)}`);
+    if (part === 'reading') found.add(describeReadingDifference(index, before, now));
+    else if (part !== 'files') found.add(`${FLAGS[part] ?? part} was ${show(before)} and is ${show(now)}`);
     else if (property === undefined) found.add('the number of files differs');
     else {
       const name = files[Number(index)]?.name ?? 'a file';
@@ -81,6 +82,17 @@ export function describeDifferences(
     }
   }
   return [...found].join('; ');
+}
+
+const READING_FLAGS: Readonly<Record<string, string>> = {
+  encoding: '--encoding',
+  quote: '--quote',
+  escape: '--escape',
+  skip: '--skip',
+};
+
+function describeReadingDifference(property: string | undefined, before: unknown, now: unknown): string {
+  return `${READING_FLAGS[property ?? ''] ?? `the reading of the file (${property ?? 'detected'})`} was ${show(before)} and is ${show(now)}`;
 }
 
 function describeSize({ before, now }: SourceDifference): string {

@@ -150,8 +150,11 @@ function ndjsonRowOptions(
 }
 
 function csvRowOptions({ columns }: LoadTarget, options: LoadOptions): CsvRowOptions {
-  const { delimiter, nullText, maxRecordBytes, header, columns: names } = options;
+  const { delimiter, nullText, maxRecordBytes, header, columns: names, skipped, strict, pad } = options;
   return {
+    firstLine: skipped + 1,
+    isLenient: !strict,
+    pads: pad,
     delimiter,
     nullText,
     maxRecordBytes,

@@ -3,7 +3,7 @@
 import { messageOf } from '../../common/thrown.js';
 import { cancelledBy } from '../../postgres/connection/cancel-request.js';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
-import type { ImportLog } from '../../postgres/imports/import-log.js';
+import { ImportLog } from '../../postgres/imports/import-log.js';
 import type { CopyPool } from '../../postgres/protocol/pool.js';
 import { leavesConnectionUsable } from '../../postgres/errors/sqlstate.js';
 import { causesOf, CliError, ExitCode, oneLine } from '../common/errors.js';
@@ -24,11 +24,17 @@ import {
   withClient,
   type LoadColumn,
 } from '../table/table.js';
+import type { Reading } from '../detect/reading.js';
 import { CreatedTable } from '../table/created-table.js';
+import { readInput, readingToKeep, storedReading, type InputReading } from './read-input.js';
 
 export interface LoadPlan {
   /** The pool of the load: one connection if the load is one transaction. */
   readonly pool: CopyPool;
+  /** With what was detected in the place of the defaults. */
+  readonly options: LoadOptions;
+  /** How the input is read; undefined if nothing was detected. */
+  readonly reading: Reading | undefined;
   readonly table: TableDescription;
   readonly columns: readonly LoadColumn[];
   /** The table's own names of the columns of `--key`. */
@@ -90,7 +96,10 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
   }
 }
 
-type Target = Pick<LoadPlan, 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes'>;
+type Target = Pick<
+  LoadPlan,
+  'options' | 'reading' | 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes'
+>;
 
 function truncates({ options }: LoadRequest, { created }: Target): boolean {
   return options.truncate && !created;
@@ -98,9 +107,12 @@ function truncates({ options }: LoadRequest, { created }: Target): boolean {
 
 /** Determines table and columns from the catalogue and the beginning of the input. */
 async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target> {
-  const { options, source, rejects, signal } = request;
-  const existing = await findTable(pool, options.table);
-  if (existing === undefined && !options.create) throwMissingTable(options.table);
+  const { source, rejects, signal } = request;
+  const { table: name, create } = request.options;
+  const existing = await findTable(pool, name);
+  if (existing === undefined && !create) throwMissingTable(name);
+  const tableColumns = existing?.columns.map((column) => column.name);
+  const { options, reading } = await findReading(pool, request, existing, tableColumns);
   const keepsBadRecords = rejects !== undefined;
   const preview = await previewInput(source, options, {
     withTypes: existing === undefined,
@@ -113,6 +125,8 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     existing ?? (await findTable(pool, made?.name ?? options.table)) ?? throwMissingTable(options.table);
   const columns = await columnsFor(pool, table, names);
   return {
+    options,
+    reading,
     table,
     columns,
     key: keyColumns(options.key, columns),
@@ -120,6 +134,24 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     notes: nameNotes(options.table, table, columns),
     head: preview.head,
   };
+}
+
+/** An import reads its input as its first run has. */
+async function findReading(
+  pool: CopyPool,
+  { source, options, signal }: LoadRequest,
+  existing: TableDescription | undefined,
+  tableColumns: readonly string[] | undefined,
+): Promise<InputReading> {
+  const { resume } = options;
+  if (resume === undefined || existing === undefined) {
+    return readInput(source, options, { tableColumns, stored: undefined });
+  }
+  const before = await ImportLog.findSource(pool, { schema: existing.schema, importId: resume }, signal);
+  const stored = before === undefined ? undefined : storedReading(before);
+  // Nothing was detected then.
+  const strict = options.strict || (before !== undefined && stored === undefined);
+  return readInput(source, { ...options, strict }, { tableColumns, stored });
 }
 
 /** Sets `made.open` until the server has answered, also with an error. @throws as `work` does */
@@ -165,8 +197,11 @@ async function planImport(
   target: Target,
   importId: string,
 ): Promise<LoadPlan> {
-  const { options, source, rejects, signal, made } = request;
-  const fingerprint = await fingerprintOf(source, options, target.head);
+  const { source, rejects, signal, made } = request;
+  const { options } = target;
+  const { reading } = target;
+  const kept = reading && readingToKeep(reading);
+  const fingerprint = await fingerprintOf(source, options, target.head, kept);
   signal.throwIfAborted();
   // Before the first run empties the table.
   rejects?.prepare();

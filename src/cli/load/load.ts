@@ -156,6 +156,7 @@ class LoadJob {
         created: plan.created && !dropped,
         dropped,
         notes: plan.notes,
+        reading: plan.reading,
         truncated: plan.truncated,
         seconds: (performance.now() - startedAt) / 1000,
         bytesRead: this.#source.bytesRead,
@@ -251,7 +252,7 @@ class LoadJob {
     };
     const { records, sink } = this.#openPipeline({
       target: { ...plan, rejects: this.#rejects, unanswered: this.#unanswered },
-      options: this.#options,
+      options: plan.options,
       onFailure,
       skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
     });

@@ -5,6 +5,7 @@ import type { SinkMetrics } from '../../api/metrics.js';
 import { BackpressureState } from '../../api/states.js';
 import { ExitCode, isCliError, oneLine } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
+import type { ReadingJson } from '../detect/reading.js';
 
 export type LoadJson = {
   /** `null` if the arguments could not be read. */
@@ -39,6 +40,8 @@ export type LoadJson = {
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | null;
   /** What the user should know besides, such as names that the server has cut. */
   readonly notes: readonly string[];
+  /** How CSV was read, if that was detected. */
+  readonly reading: ReadingJson | null;
   readonly lastRow: { readonly file: string; readonly line: number } | null;
   readonly peakMemoryBytes: number;
   readonly error: string | null;
@@ -104,6 +107,7 @@ export function earlyFailureJson(options: LoadOptions | undefined, error: unknow
     retries: 0,
     stoppedBy: STOPPED_BY[exitCode] ?? null,
     notes: [],
+    reading: null,
     lastRow: null,
     peakMemoryBytes: peakMemoryBytes(),
     error: oneLine(error instanceof Error ? error.message : String(error)),

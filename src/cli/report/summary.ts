@@ -4,6 +4,7 @@ import type { SinkMetrics } from '../../api/metrics.js';
 import { showImportId } from '../../postgres/imports/import-id.js';
 import { ExitCode, oneLine, placeOf, type CliError } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
+import { describeReading, readingToJson, type Reading } from '../detect/reading.js';
 import type { RecordPlace } from '../records/record-stream.js';
 import { count, counted, mebibytes } from '../common/counted.js';
 import { metricsJson, nonZero, peakMemoryBytes, type LoadJson } from './load-json.js';
@@ -18,6 +19,8 @@ export interface LoadOutcome {
   /** Whether a table that this run has made was dropped again. */
   readonly dropped: boolean;
   readonly notes: readonly string[];
+  /** How the input was read, if that was detected. */
+  readonly reading: Reading | undefined;
   readonly truncated: boolean;
   readonly seconds: number;
   readonly bytesRead: number;
@@ -89,6 +92,7 @@ function linesOf(outcome: LoadOutcome, peak: number): string[] {
     `${counted(rowsOf(outcome), 'row')} into ${where} in ` +
       `${seconds.toFixed(2)} s: ${counted(rowsPerSecond(outcome), 'row')}/s, ${mebibytes(outcome.bytesRead)} read`,
     ...(outcome.import === undefined ? [] : [importLine(outcome, outcome.import)]),
+    ...(outcome.reading === undefined ? [] : [describeReading(outcome.reading)]),
     `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peak)}`,
     ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
     ...rejected,
@@ -120,6 +124,7 @@ function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error
     created: outcome.created && isKept,
     truncated: outcome.truncated && isKept,
     notes: outcome.notes,
+    reading: outcome.reading === undefined ? null : readingToJson(outcome.reading),
     rows,
     rowsBefore: imported?.rowsBefore ?? 0,
     rowsUnknown: outcome.rowsUnknown,

@@ -3,7 +3,7 @@
 import { WorkPacer } from '../../common/turn-budget.js';
 import type { LoadOptions } from '../args/options.js';
 import { CsvReader, endOfRecord, type CsvRow } from '../csv/csv-reader.js';
-import { headerNames, emptyFile, MOST_COLUMNS } from '../csv/csv-rows.js';
+import { headerNames, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
 import { InputError, UsageError } from '../common/errors.js';
 import { TypeInference, type InferredType } from './infer-types.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
@@ -76,6 +76,7 @@ async function previewCsv(
   { withTypes, keepsBadRecords = false }: PreviewNeeds,
 ): Promise<Preview> {
   const { header, nullText } = options;
+  const isLenient = !options.strict;
   let columns = options.columns?.map((name) => new NamedColumn(name));
   if (!header && withTypes && columns === undefined) {
     throw new UsageError('--create needs names for the columns: a header, or --columns');
@@ -85,10 +86,11 @@ async function previewCsv(
   let fields = columns;
   let records = 0;
   const onRow = (row: CsvRow, line: number, file: SourceFile): void => {
+    if (isLenient && isBlankLine(row, fields?.length ?? 0, reader!)) return;
     if (header && headerOf !== file) {
       headerOf = file;
       if (options.columns !== undefined) return;
-      const names = headerNames(row, nullText, file, line);
+      const names = headerNames(row, nullText, file, line, isLenient);
       columns ??= names.map((name) => new NamedColumn(name, file.name, line));
       const byName = new Map(columns.map((column) => [column.name, column]));
       // A name that the first file does not have is an error of the load, after the rows before it.
@@ -112,7 +114,7 @@ async function previewCsv(
       delimiter,
       maxRecordBytes,
       recordEnd: endOfRecord,
-      open: (file) => (reader = new CsvReader(file.name, options)),
+      open: (file) => (reader = new CsvReader(file.name, { ...options, firstLine: options.skipped + 1 })),
     },
     onRow,
     keepsBadRecords ? passOver : undefined,

@@ -27,6 +27,8 @@ import { runStatement, statement, type Statement } from '../sql/statement.js';
 const LOCK_TIMEOUT_MS = 30_000;
 /** Ranges that could be joined: joining fewer is not worth a statement. */
 const MANY_RANGES = 1_000;
+/** SQLSTATE */
+const UNDEFINED_TABLE = '42P01';
 const FETCH_REJECTS = statement('FETCH 200 FROM spillway_rejects');
 
 export interface ImportOptions<Client extends CopyClient = CopyClient> {
@@ -125,6 +127,24 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
       }
     } catch (error) {
       throw describeImportFailure(error, 'begin', options.importId);
+    }
+  }
+
+  /** Returns the `source` of earlier runs; undefined without one. Not to be trusted: only `open()` checks where it comes from. */
+  static async findSource(
+    pool: CopyPool,
+    { schema, importId }: Pick<ImportOptions, 'schema' | 'importId'>,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const statements = importStatements(schema);
+    try {
+      return await inTransaction(pool, statements.begin, signal, async (client) => {
+        const { rows } = await runStatement(client, statements.find, [importId]);
+        return parsed((rows[0] as KnownImport | undefined)?.source ?? null);
+      });
+    } catch (error) {
+      if ((error as { code?: unknown }).code === UNDEFINED_TABLE) return undefined;
+      throw describeImportFailure(error, 'begin', importId);
     }
   }
 

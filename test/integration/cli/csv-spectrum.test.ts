@@ -10,7 +10,7 @@ import { useTestDatabase } from '../../support/postgres.js';
 const cli = useCli();
 const database = useTestDatabase();
 const corpus = path.dirname(createRequire(import.meta.url).resolve('csv-spectrum'));
-/** Quotes stand inside unquoted fields: refused, as documented. */
+/** Quotes stand inside unquoted fields, which `--strict` refuses. */
 const REFUSED = ['location_coordinates'];
 
 const names = readdirSync(path.join(corpus, 'csvs')).map((file) => path.basename(file, '.csv'));
@@ -32,15 +32,15 @@ describe('csv-spectrum', () => {
     expect(await database.query(`SELECT * FROM ${table} ORDER BY ctid`)).toEqual(expected);
   });
 
-  it.each(REFUSED)('%s is refused by its line; with --rejects it is a reject', async (name) => {
+  it.each(REFUSED)('--strict refuses %s by its line; with --rejects it is a reject', async (name) => {
     const table = await database.table(
       '"Contact Phone Number" text, "Location Coordinates" text, "Cities" text, "Counties" text',
     );
-    const refused = await load(name, table);
+    const refused = await load(name, table, '--strict');
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/location_coordinates\.csv:2: /);
     const rejects = path.join(cli.directory, 'rejects.ndjson');
-    expect((await load(name, table, '--rejects', rejects)).code).toBe(3);
+    expect((await load(name, table, '--strict', '--rejects', rejects)).code).toBe(3);
     expect(readFileSync(rejects, 'utf8').split('\n').length).toBe(2);
   });
 });

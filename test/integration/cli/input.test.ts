@@ -142,9 +142,12 @@ describe('CSV', () => {
     const table = await database.table('a text');
     const file = path.join(cli.directory, 'own.csv');
     await writeFile(file, text);
-    const result = await cli.run(['load', file, '--table', table, '--no-header', '--connections', '1'], {
-      env: { DATABASE_URL: database.url },
-    });
+    const result = await cli.run(
+      ['load', file, '--table', table, '--strict', '--no-header', '--connections', '1'],
+      {
+        env: { DATABASE_URL: database.url },
+      },
+    );
     if (expected instanceof RegExp)
       expect(result).toMatchObject({ code: 1, stderr: expect.stringMatching(expected) as string });
     else {
@@ -188,7 +191,19 @@ describe('the whole command line', () => {
       fc.asyncProperty(bytesLikeCsv, fc.boolean(), async (bytes, compressed) => {
         await database.query(`TRUNCATE ${table}`);
         const result = await cli.run(
-          ['load', '-', '--format', 'csv', '--table', table, '--no-header', '--connections', '1', '--quiet'],
+          [
+            'load',
+            '-',
+            '--format',
+            'csv',
+            '--table',
+            table,
+            '--strict',
+            '--no-header',
+            '--connections',
+            '1',
+            '--quiet',
+          ],
           { env: { DATABASE_URL: database.url }, stdin: compressed ? gzipSync(bytes) : bytes },
         );
         const records = referenceRecords(bytes);

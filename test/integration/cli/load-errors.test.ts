@@ -154,7 +154,16 @@ describe('input', () => {
     const table = await database.table(
       'a int CHECK (a >= 0), b text, g int GENERATED ALWAYS AS (a + 1) STORED',
     );
-    const result = await load(['-q', '-t', table, '--max-record-bytes', '1024', await file(name, content)]);
+    const flags = name.endsWith('.csv') ? ['--strict'] : [];
+    const result = await load([
+      '-q',
+      '-t',
+      table,
+      '--max-record-bytes',
+      '1024',
+      ...flags,
+      await file(name, content),
+    ]);
     expect(lineOf(result)).toMatch(message);
     if (rows >= 0) expect(await countOf(table)).toBe(rows);
   });
@@ -225,7 +234,8 @@ describe('input', () => {
       ['x.csv', 'a\n1\n1,2\n', 1],
       ['x.csv', '', 0],
     ] as const) {
-      const result = await load(['--json', '-q', '-t', table, '--truncate', await file(name, content)]);
+      const flags = ['--json', '-q', '-t', table, '--truncate', '--strict'];
+      const result = await load([...flags, await file(name, content)]);
       expect(result.code).toBe(1);
       expect(result.stderr).toMatch(/^spillway: .*\n$/);
       expect(JSON.parse(result.stdout)).toMatchObject({
@@ -385,7 +395,7 @@ describe('wrong usage', () => {
     [['load', '-t', 't', 'x.csv', '--rejected', 'y'], /unknown option '--rejected'/],
     [['load', '-t', 't', 'x.csv', '--to', 'http://u:sEcReT@h'], /--to must be a URL such as/],
     [
-      ['load', '-t', 't', '--create', '--no-header', '-', '--format', 'csv'],
+      ['load', '-t', 't', '--create', '--no-header', '--strict', '-', '--format', 'csv'],
       /--create needs names for the columns/,
     ],
     [['query'], /missing required argument 'sql' \(see "spillway query --help"\)$/],

@@ -307,7 +307,7 @@ describe('what is printed', () => {
     const plain = await load(['-t', table, input]);
     expect(plain).toMatchObject({ code: 0, stdout: '' });
     expect(plain.stderr).toMatch(
-      /^2 rows into "\w+" of .* rows\/s.*\ntime by state: .*; peak memory [\d.]+ MiB\n$/,
+      /^2 rows into "\w+" of .* rows\/s.*\nread as CSV: UTF-8, one column, with a header\ntime by state: .*; peak memory [\d.]+ MiB\n$/,
     );
     const json = await load(['-t', table, '--json', '--quiet', '--truncate', input]);
     expect(json).toMatchObject({ code: 0, stderr: '' });

@@ -89,7 +89,7 @@ describe('--rejects', () => {
         Buffer.from('6,\xe9\n7,ok\n', 'latin1'),
       ]),
     );
-    const lines = await rejectsOf(['-t', table, input]);
+    const lines = await rejectsOf(['-t', table, '--strict', input]);
     expect(lines).toEqual([
       {
         file: input,
@@ -158,7 +158,16 @@ describe('--rejects', () => {
   it('batches in which every row is at fault, for whichever reason', async () => {
     const table = await database.table('a int');
     const input = await file('x.csv', 'a\n1\nx\ny\n1,2\nz\n"\n\n2\n');
-    const lines = await rejectsOf(['-t', table, '--batch-size', '2', '--connections', '1', input]);
+    const lines = await rejectsOf([
+      '-t',
+      table,
+      '--strict',
+      '--batch-size',
+      '2',
+      '--connections',
+      '1',
+      input,
+    ]);
     expect(lines.map(({ record, code }) => [record, code])).toEqual([
       [2, '22P02'],
       [3, '22P02'],

@@ -343,7 +343,7 @@ describe('--resume', () => {
       const result = await load(['-t', flag, '--json', '--resume', id, input]);
       expect(result.code).toBe(0);
       expect(JSON.parse(result.stdout)).toMatchObject({ rows: 2, importId: id, importFinished: true });
-      expect(result.stderr.split('\n')).toHaveLength(4);
+      expect(result.stderr.split('\n')).toHaveLength(5);
       expect(JSON.parse((await load(['-t', flag, '--json', '--resume', id, input])).stdout)).toMatchObject({
         rows: 0,
         rowsBefore: 2,
@@ -369,10 +369,47 @@ describe('--resume', () => {
       header: true,
       delimiter: ',',
       null: '',
+      reading: {
+        encoding: 'utf-8',
+        lineBreak: 'lf',
+        quote: '"',
+        escape: '"',
+        skip: 0,
+        fieldCount: 1,
+        names: null,
+      },
     });
     expect(
       await database.query('SELECT sum(rows)::int AS rows FROM "Own.Schema".spillway_import_ranges'),
     ).toEqual([{ rows: 3 }]);
+  });
+});
+
+describe('--resume and the way in which the file is read', () => {
+  it('is the first run’s in every later one, for a table that it has made', async () => {
+    const input = await file('x.csv', 'Report\n\n1;a;2,5\n2;b;3\n3;c\n');
+    const args = ['-q', '-t', 'read_once', '--create', '--batch-size', '1', '--connections', '1', input];
+    const first = await load([...args, '--resume', 'read']);
+    expect(first).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/:5: expected 3 fields/) as string,
+    });
+    const second = await load([...args, '--resume', 'read', '--pad']);
+    expect(second).toMatchObject({ code: 0, stderr: '' });
+    expect(await database.query('SELECT column1 AS a, column2 AS b FROM read_once ORDER BY 1')).toEqual([
+      { a: '1', b: 'a' },
+      { a: '2', b: 'b' },
+      { a: '3', b: 'c' },
+    ]);
+  });
+
+  it('is refused if a flag says another one than the first run had', async () => {
+    const table = await database.table('a int, b text');
+    const input = await file('x.csv', 'a;b\n1;x\n');
+    expect(await load(['-q', '-t', table, '--resume', 'x', input])).toMatchObject({ code: 0 });
+    const other = await load(['-q', '-t', table, '--resume', 'x', '--encoding', 'windows-1252', input]);
+    expect(other).toMatchObject({ code: 1 });
+    expect(other.stderr).toMatch(/--encoding was "utf-8" and is "windows-1252"/);
   });
 });
 

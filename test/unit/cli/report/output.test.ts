@@ -22,6 +22,7 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
     created: false,
     dropped: false,
     notes: [],
+    reading: undefined,
     truncated: false,
     seconds: 2,
     bytesRead: 3 * 1024 * 1024,

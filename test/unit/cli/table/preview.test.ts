@@ -11,6 +11,8 @@ const OPTIONS = {
   nullText: '',
   header: true,
   columns: undefined,
+  strict: true,
+  skipped: 0,
   maxRecordBytes: 1_000,
 } as const;
 

@@ -1,0 +1,49 @@
+/** Decodes a file's bytes as text, in slices. Bytes that do not fit are an error: nothing is replaced. */
+
+/** Decodes slices of one text, in their order. */
+export interface SliceDecoder {
+  /** Keeps the beginning of a character that the next slice ends. @throws {TypeError} for bytes that do not fit */
+  decode(bytes: Uint8Array): string;
+  /** @throws {TypeError} if the text ends within a character */
+  end(): string;
+}
+
+/** @throws {RangeError} for an encoding that is not known */
+export function createDecoder(encoding: string): SliceDecoder {
+  const label = labelOf(encoding);
+  if (label === WINDOWS_1252) return new Windows1252Decoder();
+  const decoder = new TextDecoder(label, { fatal: true });
+  return {
+    decode: (bytes) => decoder.decode(bytes, { stream: true }),
+    end: () => decoder.decode(),
+  };
+}
+
+const WINDOWS_1252 = 'windows-1252';
+
+/** Returns the name of an encoding by the Encoding Standard. @throws {RangeError} for one that is not known */
+export function labelOf(encoding: string): string {
+  return new TextDecoder(encoding).encoding;
+}
+
+/** What windows-1252 has in place of the control characters from U+0080 to U+009F; an empty text is a byte that it leaves open. */
+const PUNCTUATION = [
+  ...['€', '', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '', 'Ž', ''],
+  ...['', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '', 'ž', 'Ÿ'],
+];
+
+/** Node's own decoder takes it for ISO 8859-1 up to Node 23. */
+class Windows1252Decoder implements SliceDecoder {
+  decode(bytes: Uint8Array): string {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+    return text.replace(/[\u0080-\u009f]/g, (character) => {
+      const replacement = PUNCTUATION[character.charCodeAt(0) - 0x80]!;
+      if (replacement === '') throw new TypeError('a byte is not used in windows-1252');
+      return replacement;
+    });
+  }
+
+  end(): string {
+    return '';
+  }
+}

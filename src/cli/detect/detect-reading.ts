@@ -1,0 +1,152 @@
+/** Detects how a file of CSV is written, from a sample of its beginning. What flags say is taken as it is. */
+
+import { createDecoder } from '../common/text-decoder.js';
+import { detectDialect } from './dialect.js';
+import type { DialectReading } from './candidates.js';
+import { detectEncoding } from './encoding.js';
+import { judgeHeader } from './header.js';
+import { showDelimiter, type GivenReading, type Reading } from './reading.js';
+import { isBlank, isComment, lineBreakOf, type Sample, type SampleRecord } from './sample-records.js';
+
+/** Bytes in which the dialect is looked for. The encoding is looked for in the whole sample. */
+const DIALECT_BYTES = 64 * 1024;
+
+/** Why a file cannot be read by itself: two readings are about as likely, or none fits. */
+export class Undecided extends Error {}
+
+/**
+ * @param sample the beginning of the file, plain bytes
+ * @param isWhole the file ends with the sample
+ * @throws {Undecided} naming both readings and the flag that decides
+ */
+export async function detectReading(sample: Buffer, isWhole: boolean, given: GivenReading): Promise<Reading> {
+  const encoding = given.encoding ?? (await encodingOf(sample, isWhole));
+  const text = beginningOf(sample, encoding);
+  const isTextWhole = isWhole && sample.length <= DIALECT_BYTES;
+  const lines: Sample = { text, isWhole: isTextWhole, lineBreak: lineBreakOf(text, isTextWhole) };
+  const choice = detectDialect(lines, given);
+  // The loader will say what is wrong with it.
+  if (choice === undefined) return { ...PLAIN, ...defined(given), encoding, lineBreak: lines.lineBreak };
+  const { best, rival } = choice;
+  if (rival !== undefined) {
+    throw new Undecided(
+      `it can be read in two ways: ${describe(best)}, or ${describe(rival)}; ${flagFor(best, rival)} decides`,
+    );
+  }
+  return {
+    ...best.dialect,
+    encoding,
+    lineBreak: lines.lineBreak,
+    skip: given.skip ?? linesBefore(best),
+    fieldCount: best.fieldCount,
+    ...headerOf(best, given),
+  };
+}
+
+const PLAIN: Omit<Reading, 'encoding' | 'lineBreak'> = {
+  delimiter: ',',
+  quote: '"',
+  escape: '"',
+  skip: 0,
+  header: true,
+  fieldCount: 1,
+  names: undefined,
+};
+
+/** Without the properties that are not given: they would take the place of a default. */
+function defined({ delimiter, quote, skip, header }: GivenReading): Partial<Reading> {
+  const entries = Object.entries({ delimiter, skip, header }).filter(([, value]) => value !== undefined);
+  const quoting = quote === 'none' ? { quote: undefined, escape: undefined } : {};
+  return { ...(Object.fromEntries(entries) as Partial<Reading>), ...quoting };
+}
+
+async function encodingOf(sample: Buffer, isWhole: boolean): Promise<string> {
+  const choice = await detectEncoding(sample, isWhole);
+  if (choice === undefined) {
+    throw new Undecided('its text is not UTF-8, and of no other encoding that can be told; give --encoding');
+  }
+  if (choice.rival !== undefined) {
+    throw new Undecided(
+      `its text may be ${choice.best} or ${choice.rival}; --encoding ${choice.best} or --encoding ${choice.rival} decides`,
+    );
+  }
+  return choice.best;
+}
+
+/** The text in which the dialect is looked for: more only if the first line is longer. */
+function beginningOf(sample: Buffer, encoding: string): string {
+  const text = decodeLeniently(sample.subarray(0, DIALECT_BYTES), encoding);
+  if (sample.length <= DIALECT_BYTES || /[\r\n]/.test(text)) return text;
+  return decodeLeniently(sample, encoding);
+}
+
+function decodeLeniently(bytes: Buffer, encoding: string): string {
+  try {
+    return withoutMark(createDecoder(encoding).decode(bytes));
+  } catch {
+    // The load will name the place.
+    return withoutMark(new TextDecoder(encoding).decode(bytes));
+  }
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
+}
+
+/** The number of lines before the table. */
+function linesBefore({ records, start }: DialectReading): number {
+  return records[start]!.line;
+}
+
+function headerOf(reading: DialectReading, given: GivenReading): Pick<Reading, 'header' | 'names'> {
+  const { records, start, fieldCount } = reading;
+  const body = records.slice(start).filter((record) => !isBlank(record) && !isComment(record, given.comment));
+  const first = body[0];
+  // Into a table that is there, the header's names are all that count.
+  const isShort =
+    first !== undefined && first.fields.length === fieldCount - 1 && given.tableColumns === undefined;
+  if (given.header !== undefined)
+    return { header: given.header, names: rowNames(first, isShort && given.header) };
+  if (isShort) return { header: true, names: rowNames(first, true) };
+  const header = judgeByTable(first, given.tableColumns) ?? judgeHeader(body);
+  if (header === undefined) {
+    throw new Undecided(
+      `its first record may be a header or data (${preview(first!)}); --header or --no-header decides`,
+    );
+  }
+  return { header, names: undefined };
+}
+
+/** `true`: all fields are names of the table's columns. */
+function judgeByTable(
+  first: SampleRecord | undefined,
+  columns: readonly string[] | undefined,
+): boolean | undefined {
+  if (first === undefined || columns === undefined) return undefined;
+  const matches = first.fields.filter((field) => columns.includes(field)).length;
+  return matches === first.fields.length ? true : undefined;
+}
+
+function rowNames(first: SampleRecord | undefined, isShort: boolean): readonly string[] | undefined {
+  return first === undefined || !isShort ? undefined : ['', ...first.fields];
+}
+
+function describe({ dialect, records, start, fieldCount }: DialectReading): string {
+  const { delimiter, quote, escape } = dialect;
+  const quoting =
+    quote === undefined ? ', no quotes' : escape === quote ? '' : `, escape ${JSON.stringify(escape)}`;
+  const quotes = quote === undefined || quote === '"' ? quoting : `, quote ${quote}${quoting}`;
+  return `${showDelimiter(delimiter)}${quotes} (${fieldCount} fields: ${preview(records[start]!)})`;
+}
+
+function preview({ fields }: SampleRecord): string {
+  const shown = fields.slice(0, 4).map((field) => JSON.stringify(field.slice(0, 20)));
+  return shown.join(' ') + (fields.length > 4 ? ' …' : '');
+}
+
+/** The flag in which two readings differ. */
+function flagFor(a: DialectReading, b: DialectReading): string {
+  if (a.dialect.delimiter !== b.dialect.delimiter) return '--delimiter';
+  if (a.dialect.quote !== b.dialect.quote) return '--quote';
+  return a.dialect.escape === b.dialect.escape ? '--skip' : '--escape';
+}

@@ -1,0 +1,67 @@
+/** Reads the sample without dividing its lines. Pure. */
+
+import { firstLineOf, quotingsFor, separatorLine } from './candidates.js';
+import { MOST_RECORDS, isSameTable, type DialectReading } from './candidates.js';
+import { hasHeaderEvidence } from './header.js';
+import type { Choice } from './likelihood.js';
+import { DELIMITERS, type Dialect, type GivenReading } from './reading.js';
+import { isBlank, isComment, readSample, type Sample } from './sample-records.js';
+
+/** Lines that begin with # before one column may be its first records, unless a header follows. */
+function withComments(reading: DialectReading, { comment, skip }: GivenReading): DialectReading | undefined {
+  const { records, start } = reading;
+  const first = records.findIndex((record) => isComment(record, '#'));
+  if (comment !== undefined || skip !== undefined || first === -1 || first >= start) return undefined;
+  const body = records.slice(start).filter((record) => !isBlank(record));
+  return hasHeaderEvidence(body) ? undefined : { ...reading, start: first };
+}
+
+/** No dialect fits, and the first record has a delimiter: the load will name the records that do not fit it. */
+export function readDamaged(sample: Sample, oneColumn: DialectReading): DialectReading {
+  const first = oneColumn.records[oneColumn.start]!;
+  const delimiter = DELIMITERS.find((each) => first.fields[0]!.includes(each));
+  const dialect: Dialect = { delimiter, quote: '"', escape: '"' };
+  const records = readSample(sample, dialect, MOST_RECORDS);
+  const start = Math.max(
+    0,
+    records.findIndex(({ line }) => line === first.line),
+  );
+  return { dialect, records, start, fieldCount: records[start]!.fields.length };
+}
+
+/** The first record has a delimiter after all. */
+export function mayHaveMore({ records, start }: DialectReading): boolean {
+  const { fields, quoted } = records[start]!;
+  return quoted[0] !== true && DELIMITERS.some((delimiter) => fields[0]!.includes(delimiter));
+}
+
+/** Returns undefined for a sample without a record. */
+export function readOneColumn(sample: Sample, given: GivenReading): Choice<DialectReading> | undefined {
+  const readings = quotingsFor(sample.text, given).flatMap((quoting) => {
+    // A delimiter that is given, or that spreadsheets say, may be absent from the text.
+    const dialect = { delimiter: given.delimiter ?? separatorLine(sample.text), ...quoting };
+    const records = readSample(sample, dialect, MOST_RECORDS);
+    const start = records.findIndex(
+      (record) =>
+        record.line >= firstLineOf(sample, given) &&
+        !isBlank(record) &&
+        !isComment(record, given.comment ?? '#'),
+    );
+    return start === -1 ? [] : [{ dialect, records, start, fieldCount: records[start]!.fields.length }];
+  });
+  const plain = readings.find(({ dialect }) => dialect.quote === '"' || given.quote !== undefined);
+  if (plain === undefined) return undefined;
+  const isSound = ({ records }: DialectReading) => !records.some(({ fault }) => fault !== undefined);
+  const hasQuoted = ({ records }: DialectReading) => records.some(({ quoted }) => quoted[0]);
+  const others = readings.filter((reading) => reading !== plain && isSound(reading));
+  if (isSound(plain)) {
+    const asRecord = withComments(plain, given);
+    if (asRecord !== undefined) return { best: plain, rival: asRecord };
+    const rival = others.find((other) => hasQuoted(other) && !isSameTable(other, plain));
+    const isWhollyQuoted = rival?.records.every((record) => isBlank(record) || record.quoted[0]) === true;
+    return isWhollyQuoted && !hasQuoted(plain) ? { best: rival, rival: undefined } : { best: plain, rival };
+  }
+  // A quote that begins a field encloses it, or is damaged.
+  const best = hasQuoted(plain) ? plain : (others[0] ?? plain);
+  return { best, rival: withComments(best, given) };
+}

@@ -1,0 +1,168 @@
+/**
+ * Rewrites CSV of another dialect as the one that the loader reads: quotes are `"`, a quote within is doubled, lines end in a line feed.
+ *
+ * Values stay as they are; line breaks within quotes, too. So line numbers are those of the file.
+ *
+ * ```text
+ *   'it''s'   ─▶  "it's"          a "b" c  ─▶  "a ""b"" c"   (a dialect in which " means nothing)
+ *   "a \" b"  ─▶  "a "" b"        …CR      ─▶  …LF           (outside quotes)
+ * ```
+ */
+
+import { GrowingBuffer } from './growing-buffer.js';
+
+const QUOTE = 0x22;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const NOTHING = Buffer.alloc(0);
+
+export interface CsvDialect {
+  /** Undefined: each line is one field. */
+  readonly delimiter: string | undefined;
+  /** Undefined: quotes are part of the text. */
+  readonly quote: string | undefined;
+  readonly escape: string | undefined;
+  readonly lineBreak: 'lf' | 'crlf' | 'cr';
+  /** Lines that begin with it become blank lines, which the loader skips. */
+  readonly comment?: string | undefined;
+}
+
+/** Returns whether the loader reads this dialect as it is. */
+export function isCanonical({ quote, escape, lineBreak, comment }: CsvDialect): boolean {
+  return quote === '"' && escape === '"' && lineBreak !== 'cr' && comment === undefined;
+}
+
+export class CsvTranslator {
+  readonly #delimiter: number;
+  readonly #quote: number;
+  readonly #escape: number;
+  readonly #lineEnd: number;
+  readonly #comment: Buffer | undefined;
+  readonly #mostFieldBytes: number;
+  /** A record begins with the next byte. */
+  #isRecordStart = true;
+  /** The beginning of a field whose end has not come yet. */
+  #rest = NOTHING;
+
+  /** @param mostFieldBytes a longer field is passed on as it is, so that the loader rejects it by its own limit */
+  constructor({ delimiter, quote, escape, lineBreak, comment }: CsvDialect, mostFieldBytes: number) {
+    this.#comment = comment === undefined ? undefined : Buffer.from(comment);
+    this.#delimiter = delimiter?.charCodeAt(0) ?? -1;
+    this.#quote = quote?.charCodeAt(0) ?? -1;
+    this.#escape = escape?.charCodeAt(0) ?? -1;
+    this.#lineEnd = lineBreak === 'cr' ? CARRIAGE_RETURN : LINE_FEED;
+    this.#mostFieldBytes = mostFieldBytes;
+  }
+
+  /** @param isLast the file ends with these bytes */
+  translate(bytes: Buffer, isLast: boolean): Buffer {
+    const input = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    const output = new GrowingBuffer(2 * input.length + 2);
+    let start = 0;
+    while (start < input.length) {
+      const isComment = this.#isCommentAt(input, start);
+      const end = isComment ? this.#lineEndAfter(input, start) : this.#fieldEnd(input, start);
+      const isWhole = end < input.length || isLast || end - start > this.#mostFieldBytes;
+      if (!isWhole) break;
+      if (!isComment) this.#writeField(input.subarray(start, end), output);
+      if (end < input.length) output.append(this.#separator(input[end]!));
+      this.#isRecordStart = end < input.length && input[end] === this.#lineEnd;
+      start = end + 1;
+    }
+    // A copy: the memory of a chunk is used again.
+    this.#rest = start >= input.length ? NOTHING : Buffer.from(input.subarray(start));
+    return output.bytes;
+  }
+
+  #separator(byte: number): Buffer {
+    return byte === this.#lineEnd ? LINE_BREAK : Buffer.of(byte);
+  }
+
+  #isCommentAt(input: Buffer, start: number): boolean {
+    const comment = this.#comment;
+    if (comment === undefined || !this.#isRecordStart) return false;
+    return input.compare(comment, 0, comment.length, start, start + comment.length) === 0;
+  }
+
+  #lineEndAfter(input: Buffer, start: number): number {
+    const end = input.indexOf(this.#lineEnd, start);
+    return end === -1 ? input.length : end;
+  }
+
+  /** Returns where the field's delimiter or line end stands; the length of the input if it is not there yet. */
+  #fieldEnd(input: Buffer, start: number): number {
+    let at = start;
+    if (input[at] === this.#quote && this.#quote !== -1) at = this.#afterQuotes(input, start);
+    for (; at < input.length; at += 1) {
+      const byte = input[at];
+      if (byte === this.#delimiter || byte === this.#lineEnd) return at;
+    }
+    return input.length;
+  }
+
+  /** Returns the place after the closing quote. */
+  #afterQuotes(input: Buffer, start: number): number {
+    for (let at = start + 1; at < input.length; at += 1) {
+      const byte = input[at];
+      if (byte === this.#escape && this.#escape !== this.#quote) at += 1;
+      else if (byte === this.#quote) {
+        // The next byte may double it: it must be there before the field can end.
+        if (at + 1 === input.length) return at + 1;
+        if (this.#escape === this.#quote && input[at + 1] === this.#quote) at += 1;
+        else return at + 1;
+      }
+    }
+    return input.length;
+  }
+
+  #writeField(field: Buffer, output: GrowingBuffer): void {
+    const isQuoted = field.length > 1 && field[0] === this.#quote && this.#quote !== -1;
+    if (isQuoted) this.#writeQuoted(field, output);
+    else if (field.includes(QUOTE) && this.#quote !== QUOTE) {
+      output.append(MARK);
+      writeDoubled(withoutReturn(field), output);
+      output.append(MARK);
+      if (field.at(-1) === CARRIAGE_RETURN) output.append(RETURN);
+    } else output.append(field);
+  }
+
+  #writeQuoted(field: Buffer, output: GrowingBuffer): void {
+    const end = this.#afterQuotes(field, 0);
+    // What follows a closing quote is an error of the record, which the loader reports.
+    const isClosed = end - 1 > 0 && field[end - 1] === this.#quote;
+    output.append(MARK);
+    this.#writeContent(field.subarray(1, isClosed ? end - 1 : end), output);
+    if (isClosed) output.append(MARK);
+    output.append(field.subarray(end));
+  }
+
+  /** Undoes the dialect's escapes, and doubles quotes. */
+  #writeContent(content: Buffer, output: GrowingBuffer): void {
+    let from = 0;
+    for (let at = 0; at < content.length - 1; at += 1) {
+      const next = content[at + 1];
+      if (content[at] !== this.#escape || (next !== this.#quote && next !== this.#escape)) continue;
+      writeDoubled(content.subarray(from, at), output);
+      from = at + 1;
+      at += 1;
+    }
+    writeDoubled(content.subarray(from), output);
+  }
+}
+
+const MARK = Buffer.from('"');
+const RETURN = Buffer.from('\r');
+const LINE_BREAK = Buffer.from('\n');
+
+function withoutReturn(field: Buffer): Buffer {
+  return field.at(-1) === CARRIAGE_RETURN ? field.subarray(0, -1) : field;
+}
+
+function writeDoubled(text: Buffer, output: GrowingBuffer): void {
+  let from = 0;
+  for (let at = text.indexOf(QUOTE); at !== -1; at = text.indexOf(QUOTE, at + 1)) {
+    output.append(text.subarray(from, at + 1));
+    from = at;
+  }
+  output.append(text.subarray(from));
+}

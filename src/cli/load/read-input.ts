@@ -1,0 +1,112 @@
+/** Detects how the input is written, unless flags say it, and sets the source and the options accordingly. */
+
+import type { LoadOptions, ReadingFlags } from '../args/options.js';
+import { InputError } from '../common/errors.js';
+import { numberedNames, repairNames } from '../detect/column-names.js';
+import { detectReading, Undecided } from '../detect/detect-reading.js';
+import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../detect/reading.js';
+import { converterFor } from '../input/read-as.js';
+import type { Source } from '../input/source.js';
+
+/** Bytes of the first file that are looked at. */
+const SAMPLE_BYTES = 256 * 1024;
+/** Stands in for a delimiter where lines are not divided. It is not used in texts. */
+const NO_DELIMITER = '\x1f';
+
+export interface InputReading {
+  /** With what was detected in the place of the defaults. */
+  readonly options: LoadOptions;
+  /** Undefined if nothing was detected. */
+  readonly reading: Reading | undefined;
+}
+
+export interface StoredReading {
+  readonly reading: Reading;
+  readonly columns: string[] | undefined;
+}
+
+export interface KnownBefore {
+  /** Undefined if the table is to be made. */
+  readonly tableColumns: readonly string[] | undefined;
+  /** `--resume`: of the first run. */
+  readonly stored: StoredReading | undefined;
+}
+
+/**
+ * @throws {InputError} if two readings are about as likely, naming the flag that decides
+ */
+export async function readInput(
+  source: Source,
+  options: LoadOptions,
+  { tableColumns, stored }: KnownBefore,
+): Promise<InputReading> {
+  if (options.strict || options.format !== 'csv') return { options, reading: undefined };
+  const { bytes, isWhole } = await source.sample(SAMPLE_BYTES);
+  const { flags, maxRecordBytes } = options;
+  const reading =
+    stored === undefined
+      ? await detect(source, bytes, isWhole, { ...flags, tableColumns })
+      : withFlags(stored.reading, flags);
+  // In one column, the usual delimiter does no harm unless a text has it.
+  const delimiter =
+    reading.delimiter ?? (bytes.includes(options.delimiter) ? NO_DELIMITER : options.delimiter);
+  const createConverter = converterFor({ ...reading, delimiter, comment: flags.comment, maxRecordBytes });
+  if (createConverter !== undefined) source.convertBy(createConverter);
+  const { header } = reading;
+  const columns =
+    options.columns ?? (stored === undefined ? namesFor(reading, tableColumns) : stored.columns);
+  return { options: { ...options, delimiter, header, columns, skipped: reading.skip }, reading };
+}
+
+async function detect(
+  source: Source,
+  sample: Buffer,
+  isWhole: boolean,
+  given: GivenReading,
+): Promise<Reading> {
+  try {
+    return await detectReading(sample, isWhole, given);
+  } catch (error) {
+    if (!(error instanceof Undecided)) throw error;
+    throw new InputError(source.files[0]!.name, undefined, error.message, error);
+  }
+}
+
+/** A flag that differs from the first run's is an error of the import, which compares the two. */
+function withFlags(reading: Reading, flags: ReadingFlags): Reading {
+  const { encoding, delimiter, quote, escape, skip, header } = reading;
+  return {
+    ...reading,
+    encoding: flags.encoding ?? encoding,
+    delimiter: flags.delimiter ?? delimiter,
+    quote: flags.quote === undefined ? quote : flags.quote === 'none' ? undefined : flags.quote,
+    escape: flags.escape ?? escape,
+    skip: flags.skip ?? skip,
+    header: flags.header ?? header,
+  };
+}
+
+/** Returns what an import keeps of the reading, besides the delimiter and the header, which it keeps in any case. */
+export function readingToKeep(reading: Reading): object {
+  const { encoding, lineBreak, quote, escape, skip, fieldCount, names } = readingToJson(reading);
+  return { encoding, lineBreak, quote, escape, skip, fieldCount, names };
+}
+
+/**
+ * Returns how the first run of an import has read its input.
+ *
+ * @param source what the import keeps of it
+ * @returns undefined if nothing was detected then: by `--strict`, or by a version that did not
+ */
+export function storedReading(source: unknown): StoredReading | undefined {
+  const { reading, columns, delimiter, header } = source as Record<string, unknown>;
+  const known = readingFromJson({ ...(reading as object | undefined), delimiter, header });
+  if (known === undefined) return undefined;
+  return { reading: known, columns: Array.isArray(columns) ? columns.map(String) : undefined };
+}
+
+/** Names in place of the header's, if it has too few, or if a new table has no other. */
+function namesFor(reading: Reading, tableColumns: readonly string[] | undefined): string[] | undefined {
+  if (reading.names !== undefined) return [...repairNames(reading.names).names];
+  return reading.header || tableColumns !== undefined ? undefined : numberedNames(reading.fieldCount);
+}

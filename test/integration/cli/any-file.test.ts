@@ -1,0 +1,115 @@
+/** Files as other programs write them, loaded by the obvious command: `spillway load FILE --create --table t`. */
+
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { useCli } from '../../support/cli.js';
+import { useTestDatabase } from '../../support/postgres.js';
+
+const cli = useCli();
+const database = useTestDatabase();
+let number = 0;
+
+interface Loaded {
+  readonly columns: Record<string, string>;
+  readonly rows: unknown[][];
+}
+
+function write(content: string | Buffer, extension: string): string {
+  const file = path.join(cli.directory, `any-${++number}.${extension}`);
+  writeFileSync(file, content);
+  return file;
+}
+
+async function run(file: string, ...flags: string[]) {
+  const table = `any_${number}`;
+  const result = await cli.run(['load', file, '-q', '--create', '-t', table, '--to', database.url, ...flags]);
+  return { table, ...result };
+}
+
+/** The table after a load, each value as the text that the server has for it. */
+async function load(content: string | Buffer, extension = 'csv', ...flags: string[]): Promise<Loaded> {
+  const { table, code, stderr } = await run(write(content, extension), ...flags);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const types = await database.query<{ name: string; type: string }>(
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+     WHERE attrelid = '${table}'::regclass AND attnum > 0 ORDER BY attnum`,
+  );
+  const columns = Object.fromEntries(types.map(({ name, type }) => [name, type]));
+  const list = types.map(({ name }) => `"${name.replaceAll('"', '""')}"::text`).join(', ');
+  const rows = await database.query<{ r: unknown[] }>(
+    `SELECT json_build_array(${list}) r FROM ${table} ORDER BY ctid`,
+  );
+  return { columns, rows: rows.map(({ r }) => r) };
+}
+
+describe('the obvious command', () => {
+  it.each<[string, string | Buffer, Record<string, string>, unknown[][]]>([
+    ['semicolons', 'id;name\n1;a\n', { id: 'bigint', name: 'text' }, [['1', 'a']]],
+    ['semicolons and quotes', '"age";"job"\n1;"x"\n', { age: 'bigint', job: 'text' }, [['1', 'x']]],
+    ['a line that says the separator', 'sep=;\nid;name\n1;a\n', { id: 'bigint', name: 'text' }, [['1', 'a']]],
+    ['a comment before the header', '# made in 2024\nid,name\n1,a\n', { id: 'bigint', name: 'text' }, [['1', 'a']]],
+    ['a title before the header', 'Report of May\n\nid,name\n1,a\n2,b\n', { id: 'bigint', name: 'text' }, [['1', 'a'], ['2', 'b']]],
+    ['no header', '5.1,3.5,setosa\n4.9,3.0,setosa\n', { column1: 'numeric', column2: 'numeric', column3: 'text' }, [['5.1', '3.5', 'setosa'], ['4.9', '3.0', 'setosa']]],
+    ['a column without a name', ',speed\na,1\nb,2\n', { column1: 'text', speed: 'bigint' }, [['a', '1'], ['b', '2']]],
+    ['a header without a name for the row names', 'mpg,cyl\nMazda,21,6\nDatsun,22,4\n', { column1: 'text', mpg: 'bigint', cyl: 'bigint' }, [['Mazda', '21', '6'], ['Datsun', '22', '4']]],
+    ['one name twice', 'id,id\n1,2\n', { id: 'bigint', id_2: 'bigint' }, [['1', '2']]],
+    ['a blank line at the end', 'id,name\n1,a\n\n', { id: 'bigint', name: 'text' }, [['1', 'a']]],
+    ['blank lines with spaces within', 'id,name\n1,a\n  \n2,b\n', { id: 'bigint', name: 'text' }, [['1', 'a'], ['2', 'b']]],
+    ['tabs, quotes, and lines that end in CR', '"a"\t"b"\r"1"\t"2"\r', { a: 'bigint', b: 'bigint' }, [['1', '2']]],
+    ['CR within quotes, where lines end in CR', 'a,b\r1,"x\ry"\r', { a: 'bigint', b: 'text' }, [['1', 'x\ry']]],
+    ['UTF-16LE without a mark', Buffer.from('id,name\n1,ä\n', 'utf16le'), { id: 'bigint', name: 'text' }, [['1', 'ä']]],
+    ['UTF-16BE with a mark', Buffer.from('\ufeffid,name\r\n1,ä\r\n', 'utf16le').swap16(), { id: 'bigint', name: 'text' }, [['1', 'ä']]],
+    ['an apostrophe of windows-1252', Buffer.from('id,t\n1,it\x92s\n', 'latin1'), { id: 'bigint', t: 'text' }, [['1', 'it’s']]],
+    ['macintosh', Buffer.from('id,t\r1,caf\x8e\r', 'latin1'), { id: 'bigint', t: 'text' }, [['1', 'café']]],
+    ['apostrophes as quotes', "a,b\n1,'x, y'\n2,'it''s \"z\"'\n", { a: 'bigint', b: 'text' }, [['1', 'x, y'], ['2', 'it\'s "z"']]],
+    ['quotes after a backslash', 'a,b\n1,"x \\"y\\", z"\n', { a: 'bigint', b: 'text' }, [['1', 'x "y", z']]],
+    ['quotes that are part of the text', 'a\tb\n1\t5" pipe\n2\t"x" and y\n3\t"z\n', { a: 'bigint', b: 'text' }, [['1', '5" pipe'], ['2', '"x" and y'], ['3', '"z']]],
+    ['one column with commas', 'name\nSmith, John\nDoe, Jane\n', { name: 'text' }, [['Smith, John'], ['Doe, Jane']]],
+    ['names of years', 'country,1990,1991\nfr,1,2\nde,4,5\n', { country: 'text', 1990: 'bigint', 1991: 'bigint' }, [['fr', '1', '2'], ['de', '4', '5']]],
+  ])('%s', async (_name, content, columns, rows) => {
+    const { rows: loaded, columns: types } = await load(content);
+    expect({ ...types }).toEqual(columns);
+    expect(loaded).toEqual(rows);
+  }); // prettier-ignore
+
+  it('a record that is too short is refused by its line, and --pad makes the missing field NULL', async () => {
+    const file = write('id,name\n1,a\n2\n', 'csv');
+    const refused = await run(file);
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/:3: expected 2 fields, got 1; --pad /);
+    const { rows } = await load('id,name\n1,a\n2\n', 'csv', '--pad');
+    expect(rows).toEqual([['1', 'a'], ['2', null]]); // prettier-ignore
+  });
+
+  it('two readings that are as likely are refused, naming both and the flag', async () => {
+    const refused = await run(write('a;b,c\nx;y,z\n', 'csv'));
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/two ways: ".".*, or ".".*--delimiter decides/);
+  });
+
+  it('--strict reads as PostgreSQL does', async () => {
+    const { columns, rows } = await load('id;name\n1;a\n', 'csv', '--strict');
+    expect(columns).toEqual({ 'id;name': 'text' });
+    expect(rows).toEqual([['1;a']]);
+  });
+
+  it('--comment leaves lines out, with their numbers kept', async () => {
+    const { rows } = await load('id,name\n# one, two\n1,a\n#3,x\n2,b\n', 'csv', '--comment', '#');
+    expect(rows).toEqual([['1', 'a'], ['2', 'b']]); // prettier-ignore
+    const refused = await run(write('id,name\n# one\n1,a\n2\n', 'csv'), '--comment', '#');
+    expect(refused.stderr).toMatch(/:4: expected 2 fields/);
+  });
+
+  it('lines before the table count in messages', async () => {
+    const refused = await run(write('Report\n\nid,name\n1,a\n2\n', 'csv'));
+    expect(refused.stderr).toMatch(/:5: expected 2 fields/);
+  });
+
+  it('a byte that does not fit the encoding after the sample names its line and --encoding', async () => {
+    const lines = Buffer.from('id,t\n1,\u00e4\n', 'utf16le');
+    const refused = await run(write(Buffer.concat([lines, Buffer.from([0x01, 0xd8, 0x31, 0x00])]), 'csv'));
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/--encoding/);
+  });
+});
