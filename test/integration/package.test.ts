@@ -145,13 +145,13 @@ describe('size', () => {
   const kilobytes = (bytes: number) => bytes / 1000;
 
   test('the package is small to download', () => {
-    expect(kilobytes(tarballSize)).toBeLessThan(450);
+    expect(kilobytes(tarballSize)).toBeLessThan(480);
   });
 
   // Minified and gzipped, by a bundler that drops what is not used: a little more than was measured.
   test.each([
-    ['everything of the core', '*', 41],
-    ['BackpressureWritable', '{ BackpressureWritable }', 32],
+    ['everything of the core', '*', 41.5],
+    ['BackpressureWritable', '{ BackpressureWritable }', 32.5],
     ['BackpressureController', '{ BackpressureController }', 29.5],
     ['BackpressureTransform', '{ BackpressureTransform }', 19.5],
     ['drainOnSignals', '{ drainOnSignals }', 5.6],
