@@ -79,7 +79,7 @@ export type NodeEventName = 'close' | 'drain' | 'error' | 'finish' | 'pipe' | 'u
 export type AnyListener = (...args: any[]) => void;
 
 /** The listener of an event. An event without arguments takes any listener, also the `resolve` of a promise. */
-export type ListenerOf<Arguments extends unknown[]> = Arguments extends []
+type ListenerOf<Arguments extends unknown[]> = Arguments extends []
   ? AnyListener
   : (...args: Arguments) => void;
 
