@@ -60,6 +60,7 @@ export class CsvTranslator {
     const output = new GrowingBuffer(2 * input.length + 2);
     let start = 0;
     while (start < input.length) {
+      if (!isLast && this.#mayBecomeComment(input, start)) break;
       const isComment = this.#isCommentAt(input, start);
       const end = isComment ? this.#lineEndAfter(input, start) : this.#fieldEnd(input, start);
       const isWhole = end < input.length || isLast || end - start > this.#mostFieldBytes;
@@ -81,7 +82,15 @@ export class CsvTranslator {
   #isCommentAt(input: Buffer, start: number): boolean {
     const comment = this.#comment;
     if (comment === undefined || !this.#isRecordStart) return false;
-    return input.compare(comment, 0, comment.length, start, start + comment.length) === 0;
+    return comment.equals(input.subarray(start, start + comment.length));
+  }
+
+  /** The input ends within what may be the mark of a comment. */
+  #mayBecomeComment(input: Buffer, start: number): boolean {
+    const comment = this.#comment;
+    const there = input.length - start;
+    if (comment === undefined || !this.#isRecordStart || there >= comment.length) return false;
+    return comment.subarray(0, there).equals(input.subarray(start));
   }
 
   #lineEndAfter(input: Buffer, start: number): number {
