@@ -38,6 +38,8 @@ export const LOAD_HELP = {
   escape: 'CSV: the character before a quote within quotes (default: detected, mostly the quote itself)',
   skip: 'CSV: leave out so many lines at the beginning of each file (default: detected)',
   comment: 'CSV: leave out lines that begin with this text, for example "#"',
+  decimalComma:
+    'CSV: 3,5 is the number 3.5, in a table that --create makes (default: detected where fields are divided by semicolons)',
   pad: 'CSV: a record that is too short gets NULL for the fields that it lacks',
   strict: 'CSV: detect nothing; read it as PostgreSQL’s own CSV format, in UTF-8',
   noHeader: 'CSV: the first line is data; fields are the table’s columns in order, or those of --columns',

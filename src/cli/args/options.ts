@@ -39,6 +39,8 @@ export interface LoadOptions {
   header: boolean;
   /** Lines at the beginning of each file that are left out. */
   skipped: number;
+  /** Numbers have a decimal comma. */
+  decimalComma: boolean;
   /** Fields that a record lacks at its end are NULL. */
   pad: boolean;
   create: boolean;

@@ -109,6 +109,7 @@ interface RawLoadOptions {
   escape?: string;
   skip?: number;
   comment?: string;
+  decimalComma?: boolean;
   pad?: boolean;
   create?: boolean;
   truncate?: boolean;
@@ -146,6 +147,7 @@ function addLoad(program: Command, found: (options: LoadOptions) => void): void 
     .option('--escape <char>', LOAD_HELP.escape, parseMark)
     .option('--skip <lines>', LOAD_HELP.skip, integer(0, MOST_SKIPPED))
     .option('--comment <text>', LOAD_HELP.comment, parseComment)
+    .option('--decimal-comma', LOAD_HELP.decimalComma)
     .option('--pad', LOAD_HELP.pad)
     .option('--strict', LOAD_HELP.strict)
     .option('--create', LOAD_HELP.create)
@@ -222,6 +224,7 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     nullText,
     header: raw.header ?? true,
     skipped: raw.skip ?? 0,
+    decimalComma: raw.decimalComma ?? false,
     pad: raw.pad ?? false,
     create: raw.create ?? false,
     truncate: raw.truncate ?? false,
@@ -256,6 +259,7 @@ const CSV_FLAGS = [
   ['--delimiter', 'delimiter'],
   ['--null', 'null'],
   ['--header and --no-header', 'header'],
+  ['--decimal-comma', 'decimalComma'],
   ['--pad', 'pad'],
 ] as const;
 

@@ -3,7 +3,7 @@
  *
  * ```text
  *   block of whole records
- *     │ fields are the columns, in order · UTF-8, no U+0000, no `\.` · the scan agrees (csv-scan.ts)
+ *     │ fields are the columns, in order · UTF-8, no U+0000, no `\.` · no rule applies (field-rules.ts) · the scan agrees (csv-scan.ts)
  *     ├── no ──▶ rows: parsed here (csv-reader.ts)
  *     │ yes
  *     ├── quotes or backslashes ──▶ sent as CSV
@@ -97,7 +97,8 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       readAsRows(this.#rows, block.subarray(start, end), rowsOptions, onRow);
       start = end;
     }
-    const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
+    const { rules } = this.#options;
+    const isSame = this.#rows.areFieldsColumns && isReadAlike(block) && rules?.mayApplyTo(block) !== true;
     // Chosen once for the whole block, which may be cut into many.
     const scanBlock = block.includes(QUOTE) || block.includes(CARRIAGE_RETURN) ? scanCsv : scanLines;
     while (start < block.length) {

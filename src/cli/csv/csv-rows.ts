@@ -2,6 +2,7 @@
 
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
+import type { FieldRuleSet } from './field-rules.js';
 import { InputError } from '../common/errors.js';
 import { repairNames } from '../detect/column-names.js';
 import { counted } from '../common/counted.js';
@@ -17,6 +18,7 @@ export interface CsvRowOptions extends CsvOptions {
   readonly isLenient?: boolean | undefined;
   /** Fields that a record lacks at its end are NULL. */
   readonly pads?: boolean | undefined;
+  readonly rules?: FieldRuleSet | undefined;
 }
 
 /** Reads one file. Its header may have the names in another order than the first file's. */
@@ -76,7 +78,9 @@ export class CsvRows implements BlockReader<unknown[]> {
         }
         while (row.length < this.#fieldCount) row.push(null);
       }
-      onRow(this.#places === undefined ? row : this.#places.map((place) => row[place]), line);
+      const values = this.#places === undefined ? row : this.#places.map((place) => row[place]!);
+      this.#options.rules?.applyTo(values);
+      onRow(values, line);
     };
     this.#reader.read(block, onFields, this.#afterHeader(onBadRecord));
   }

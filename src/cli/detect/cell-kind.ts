@@ -3,7 +3,7 @@
 export type CellKind = 'empty' | 'number' | 'date' | 'boolean' | 'text';
 
 /** Texts that usually stand for a value that is missing. */
-const USUAL_NULLS: readonly string[] = ['NA', 'N/A', 'n/a', 'NULL', 'null', '#N/A', '-', '?', '.'];
+export const USUAL_NULLS: readonly string[] = ['NA', 'N/A', 'n/a', 'NULL', 'null', '#N/A', '-', '?', '.'];
 const MISSING = new Set(['', ...USUAL_NULLS]);
 
 /** With thousands separators, a decimal comma, a currency, a per cent sign, or in scientific notation. */

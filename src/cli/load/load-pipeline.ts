@@ -11,6 +11,7 @@ import { BlockSizer, MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js
 import { BlockSink } from '../write/block-sink.js';
 import { CsvBlocks, csvFormats } from '../csv/csv-blocks.js';
 import { endOfRecord } from '../csv/csv-reader.js';
+import { FieldRuleSet } from '../csv/field-rules.js';
 import { CsvRows, type CsvRowOptions } from '../csv/csv-rows.js';
 import type { CliError } from '../common/errors.js';
 import type { LoadSink, LoadTarget } from '../write/load-sink.js';
@@ -149,12 +150,20 @@ function ndjsonRowOptions(
   };
 }
 
-function csvRowOptions({ columns }: LoadTarget, options: LoadOptions): CsvRowOptions {
+function csvRowOptions({ columns, rules }: LoadTarget, options: LoadOptions): CsvRowOptions {
   const { delimiter, nullText, maxRecordBytes, header, columns: names, skipped, strict, pad } = options;
   return {
     firstLine: skipped + 1,
     isLenient: !strict,
     pads: pad,
+    rules:
+      rules === undefined
+        ? undefined
+        : new FieldRuleSet(
+            rules,
+            columns.map(({ name }) => name),
+            delimiter,
+          ),
     delimiter,
     nullText,
     maxRecordBytes,

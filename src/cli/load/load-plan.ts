@@ -24,6 +24,7 @@ import {
   withClient,
   type LoadColumn,
 } from '../table/table.js';
+import type { FieldRules } from '../csv/field-rules.js';
 import type { Reading } from '../detect/reading.js';
 import { CreatedTable } from '../table/created-table.js';
 import { readInput, readingToKeep, storedReading, type InputReading } from './read-input.js';
@@ -35,6 +36,8 @@ export interface LoadPlan {
   readonly options: LoadOptions;
   /** How the input is read; undefined if nothing was detected. */
   readonly reading: Reading | undefined;
+  /** How fields are read: only of a table that this load, or the first run of its import, has made. */
+  readonly rules: FieldRules | undefined;
   readonly table: TableDescription;
   readonly columns: readonly LoadColumn[];
   /** The table's own names of the columns of `--key`. */
@@ -98,7 +101,7 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
 
 type Target = Pick<
   LoadPlan,
-  'options' | 'reading' | 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes'
+  'options' | 'reading' | 'rules' | 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes'
 >;
 
 function truncates({ options }: LoadRequest, { created }: Target): boolean {
@@ -112,7 +115,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const existing = await findTable(pool, name);
   if (existing === undefined && !create) throwMissingTable(name);
   const tableColumns = existing?.columns.map((column) => column.name);
-  const { options, reading } = await findReading(pool, request, existing, tableColumns);
+  const { options, reading, rules } = await findReading(pool, request, existing, tableColumns);
   const keepsBadRecords = rejects !== undefined;
   const preview = await previewInput(source, options, {
     withTypes: existing === undefined,
@@ -127,6 +130,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   return {
     options,
     reading,
+    rules: made === undefined ? rules : rulesOf(names ?? []),
     table,
     columns,
     key: keyColumns(options.key, columns),
@@ -134,6 +138,11 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     notes: nameNotes(options.table, table, columns),
     head: preview.head,
   };
+}
+
+function rulesOf(names: readonly InputName[]): FieldRules | undefined {
+  const rules = names.flatMap(({ name, rule }) => (rule === undefined ? [] : [[name, rule] as const]));
+  return rules.length === 0 ? undefined : Object.fromEntries(rules);
 }
 
 /** An import reads its input as its first run has. */
@@ -199,8 +208,8 @@ async function planImport(
 ): Promise<LoadPlan> {
   const { source, rejects, signal, made } = request;
   const { options } = target;
-  const { reading } = target;
-  const kept = reading && readingToKeep(reading);
+  const { reading, rules } = target;
+  const kept = reading && readingToKeep(reading, rules);
   const fingerprint = await fingerprintOf(source, options, target.head, kept);
   signal.throwIfAborted();
   // Before the first run empties the table.

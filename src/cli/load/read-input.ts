@@ -5,6 +5,7 @@ import { InputError } from '../common/errors.js';
 import { numberedNames, repairNames } from '../detect/column-names.js';
 import { detectReading, Undecided } from '../detect/detect-reading.js';
 import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../detect/reading.js';
+import { rulesFromJson, type FieldRules } from '../csv/field-rules.js';
 import { converterFor } from '../input/read-as.js';
 import type { Source } from '../input/source.js';
 
@@ -18,11 +19,14 @@ export interface InputReading {
   readonly options: LoadOptions;
   /** Undefined if nothing was detected. */
   readonly reading: Reading | undefined;
+  /** `--resume`: of the first run. */
+  readonly rules?: FieldRules | undefined;
 }
 
 export interface StoredReading {
   readonly reading: Reading;
   readonly columns: string[] | undefined;
+  readonly rules: FieldRules | undefined;
 }
 
 export interface KnownBefore {
@@ -55,7 +59,11 @@ export async function readInput(
   const { header } = reading;
   const columns =
     options.columns ?? (stored === undefined ? namesFor(reading, tableColumns) : stored.columns);
-  return { options: { ...options, delimiter, header, columns, skipped: reading.skip }, reading };
+  return {
+    options: { ...options, delimiter, header, columns, skipped: reading.skip },
+    reading,
+    rules: stored?.rules,
+  };
 }
 
 async function detect(
@@ -87,9 +95,10 @@ function withFlags(reading: Reading, flags: ReadingFlags): Reading {
 }
 
 /** Returns what an import keeps of the reading, besides the delimiter and the header, which it keeps in any case. */
-export function readingToKeep(reading: Reading): object {
+export function readingToKeep(reading: Reading, rules: FieldRules | undefined): object {
   const { encoding, lineBreak, quote, escape, skip, fieldCount, names } = readingToJson(reading);
-  return { encoding, lineBreak, quote, escape, skip, fieldCount, names };
+  const kept = { encoding, lineBreak, quote, escape, skip, fieldCount, names };
+  return rules === undefined ? kept : { ...kept, rules };
 }
 
 /**
@@ -102,7 +111,12 @@ export function storedReading(source: unknown): StoredReading | undefined {
   const { reading, columns, delimiter, header } = source as Record<string, unknown>;
   const known = readingFromJson({ ...(reading as object | undefined), delimiter, header });
   if (known === undefined) return undefined;
-  return { reading: known, columns: Array.isArray(columns) ? columns.map(String) : undefined };
+  const { rules } = reading as { rules?: unknown };
+  return {
+    reading: known,
+    columns: Array.isArray(columns) ? columns.map(String) : undefined,
+    rules: rulesFromJson(rules),
+  };
 }
 
 /** Names in place of the header's, if it has too few, or if a new table has no other. */

@@ -2,7 +2,7 @@
  * Column types for `--create`, from a sample of the input. Pure.
  *
  * A type is chosen only if it returns every value of the sample as it was written, so that codes stay text. Only plain decimals are
- * numbers: `007`, `+1`, `12E4`, `0x1F` and `1_000` stay text. Decimals become `numeric`, which keeps all digits; `.5` becomes 0.5.
+ * numbers: `007`, `+1`, `12E4`, `0x1F` and `1_000` stay text. Decimals become `numeric`, which keeps all digits; `.5` becomes 0.5, and `5.` becomes 5.
  *
  * A type widens as values come:
  *
@@ -79,7 +79,7 @@ function typeOfNumber(text: string): InferredType | undefined {
     const value = BigInt(text);
     return value <= LARGEST_BIGINT && value >= -LARGEST_BIGINT - 1n ? 'bigint' : 'numeric';
   }
-  if (!/^-?(?:0|[1-9]\d*)?\.\d+$/.test(text)) return undefined;
+  if (!/^-?(?:(?:0|[1-9]\d*)?\.\d+|(?:0|[1-9]\d*)\.)$/.test(text)) return undefined;
   const point = text.indexOf('.');
   return point <= MOST_DIGITS && text.length - point - 1 <= MOST_PLACES ? 'numeric' : undefined;
 }

@@ -5,6 +5,8 @@ import type { LoadOptions } from '../args/options.js';
 import { CsvReader, endOfRecord, type CsvRow } from '../csv/csv-reader.js';
 import { headerNames, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
 import { InputError, UsageError } from '../common/errors.js';
+import type { FieldRule } from '../csv/field-rules.js';
+import { FieldInference, type InferenceMode } from './field-inference.js';
 import { TypeInference, type InferredType } from './infer-types.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
 import { RecordParser } from '../records/record-parser.js';
@@ -35,6 +37,8 @@ export interface InputName {
   readonly line: number | undefined;
   /** Inferred from the sample, if types were asked for. */
   readonly type: InferredType;
+  /** CSV: how its fields are read, if types were asked for and not all fields are as the server reads them. */
+  readonly rule?: FieldRule | undefined;
 }
 
 export interface PreviewNeeds {
@@ -53,20 +57,24 @@ export function previewInput(source: Source, options: LoadOptions, needs: Previe
 }
 
 /** A column's name with the types of its values so far. */
-class NamedColumn {
-  readonly inference = new TypeInference();
+class NamedColumn<Inference extends TypeInference | FieldInference> {
+  readonly inference: Inference;
   readonly name: string;
   readonly #file: string | undefined;
   readonly #line: number | undefined;
 
-  constructor(name: string, file?: string, line?: number) {
+  constructor(inference: Inference, name: string, file?: string, line?: number) {
+    this.inference = inference;
     this.name = name;
     this.#file = file;
     this.#line = line;
   }
 
   done(): InputName {
-    return { name: this.name, file: this.#file, line: this.#line, type: this.inference.type };
+    const { inference } = this;
+    const found =
+      inference instanceof FieldInference ? inference.done() : { type: inference.type, rule: undefined };
+    return { name: this.name, file: this.#file, line: this.#line, ...found };
   }
 }
 
@@ -77,7 +85,10 @@ async function previewCsv(
 ): Promise<Preview> {
   const { header, nullText } = options;
   const isLenient = !options.strict;
-  let columns = options.columns?.map((name) => new NamedColumn(name));
+  const mode = modeOf(options);
+  const createColumn = (name: string, file?: string, line?: number) =>
+    new NamedColumn(new FieldInference(mode), name, file, line);
+  let columns = options.columns?.map((name) => createColumn(name));
   if (!header && withTypes && columns === undefined) {
     throw new UsageError('--create needs names for the columns: a header, or --columns');
   }
@@ -91,17 +102,17 @@ async function previewCsv(
       headerOf = file;
       if (options.columns !== undefined) return;
       const names = headerNames(row, nullText, file, line, isLenient);
-      columns ??= names.map((name) => new NamedColumn(name, file.name, line));
+      columns ??= names.map((name) => createColumn(name, file.name, line));
       const byName = new Map(columns.map((column) => [column.name, column]));
       // A name that the first file does not have is an error of the load, after the rows before it.
-      fields = names.map((name) => byName.get(name) ?? new NamedColumn(name));
+      fields = names.map((name) => byName.get(name) ?? createColumn(name));
       return;
     }
     // Such a record has no place for its fields.
     if (fields !== undefined && row.length !== fields.length) return;
     records += 1;
     if (withTypes && records <= SAMPLE_RECORDS) {
-      fields?.forEach((column, index) => column.inference.addText(row[index] ?? null));
+      fields?.forEach((column, index) => column.inference.add(row[index] ?? null));
     }
   };
   const passOver = (fault: InputError, _line: number, file: SourceFile): void => {
@@ -129,20 +140,27 @@ async function previewCsv(
   return { head, names: columns?.map((column) => column.done()) };
 }
 
+/** A decimal comma is looked for only where the comma divides no fields, as programs write both. */
+function modeOf({ delimiter, decimalComma, strict }: LoadOptions): InferenceMode {
+  if (strict) return 'strict';
+  if (decimalComma) return 'given';
+  return delimiter === ';' ? 'detect' : 'never';
+}
+
 async function previewNdjson(
   source: Source,
   options: LoadOptions,
   { withTypes, keepsBadRecords = false }: PreviewNeeds,
 ): Promise<Preview> {
   const given = options.columns;
-  const columns = new Map(given?.map((name) => [name, new NamedColumn(name)]));
+  const columns = new Map(given?.map((name) => [name, new NamedColumn(new TypeInference(), name)]));
   let records = 0;
   const onRow = (record: JsonRecord, line: number, file: SourceFile): void => {
     if (records >= SAMPLE_RECORDS) return;
     for (const key of Object.keys(record)) {
       if (given === undefined && !columns.has(key)) {
         if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
-        columns.set(key, new NamedColumn(key, file.name, line));
+        columns.set(key, new NamedColumn(new TypeInference(), key, file.name, line));
       }
       if (withTypes) columns.get(key)?.inference.addJson(record[key]);
     }

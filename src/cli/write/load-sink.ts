@@ -1,5 +1,6 @@
 /** What loading row by row and loading by blocks have in common. */
 
+import type { FieldRules } from '../csv/field-rules.js';
 import { messageOf } from '../../common/thrown.js';
 import type { SinkMetrics } from '../../api/metrics.js';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
@@ -26,6 +27,8 @@ export interface LoadTarget {
   readonly pool: CopyPool;
   readonly table: TableDescription;
   readonly columns: readonly LoadColumn[];
+  /** How fields of CSV are read that are not as the server reads them. */
+  readonly rules?: FieldRules | undefined;
   readonly key: readonly string[] | undefined;
   /** Receives rejected rows. Without it the first one ends the load. */
   readonly rejects: RejectFile | undefined;

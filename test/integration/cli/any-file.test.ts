@@ -66,6 +66,14 @@ describe('the obvious command', () => {
     ['quotes after a backslash', 'a,b\n1,"x \\"y\\", z"\n', { a: 'bigint', b: 'text' }, [['1', 'x "y", z']]],
     ['quotes that are part of the text', 'a\tb\n1\t5" pipe\n2\t"x" and y\n3\t"z\n', { a: 'bigint', b: 'text' }, [['1', '5" pipe'], ['2', '"x" and y'], ['3', '"z']]],
     ['one column with commas', 'name\nSmith, John\nDoe, Jane\n', { name: 'text' }, [['Smith, John'], ['Doe, Jane']]],
+    ['decimal commas', 'id;v\n1;3,5\n2;4,25\n', { id: 'bigint', v: 'numeric' }, [['1', '3.5'], ['2', '4.25']]],
+    ['commas that may divide thousands', 'id;v\n1;1,500\n2;4,250\n', { id: 'bigint', v: 'text' }, [['1', '1,500'], ['2', '4,250']]],
+    ['numbers that begin with a point', 'id,share\n1,.732\n2,0.5\n3,5.\n', { id: 'bigint', share: 'numeric' }, [['1', '0.732'], ['2', '0.5'], ['3', '5']]],
+    ['empty fields in quotes', '"id","score"\n"1","3.5"\n"2",""\n', { id: 'bigint', score: 'numeric' }, [['1', '3.5'], ['2', null]]],
+    ['markers of missing numbers', 'id,t,d\n1,5,2024-01-02\n2,NA,-\n?,7,N/A\n', { id: 'bigint', t: 'bigint', d: 'date' }, [['1', '5', '2024-01-02'], ['2', null, null], [null, '7', null]]],
+    ['markers in quotes, and at the end of a line', '"a","b"\n"1","x"\n"NA","NA"\n2,NA\n', { a: 'bigint', b: 'text' }, [['1', 'x'], [null, 'NA'], ['2', 'NA']]],
+    ['markers in a column of texts', 'id,t\n1,NA\n2,no\n3,\n4,""\n', { id: 'bigint', t: 'text' }, [['1', 'NA'], ['2', 'no'], ['3', null], ['4', '']]],
+    ['nothing but markers', 'id,t\n1,NA\n2,-\n', { id: 'bigint', t: 'text' }, [['1', 'NA'], ['2', '-']]],
     ['names of years', 'country,1990,1991\nfr,1,2\nde,4,5\n', { country: 'text', 1990: 'bigint', 1991: 'bigint' }, [['fr', '1', '2'], ['de', '4', '5']]],
   ])('%s', async (_name, content, columns, rows) => {
     const { rows: loaded, columns: types } = await load(content);

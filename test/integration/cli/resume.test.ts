@@ -403,6 +403,23 @@ describe('--resume and the way in which the file is read', () => {
     ]);
   });
 
+  it('has the rules for missing values and decimal commas that the first run has found', async () => {
+    const input = await file('x.csv', `a;v\n1;2,5\n2;NA\n${'3;NA\n'.repeat(5)}4\n5;6,5\n`);
+    const args = ['-q', '-t', 'rules', '--create', '--batch-size', '1', '--connections', '1', input];
+    const first = await load([...args, '--resume', 'rules']);
+    expect(first).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/:9: expected 2 fields/) as string,
+    });
+    expect(await load([...args, '--resume', 'rules', '--pad'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await database.query('SELECT a, v FROM rules WHERE a <> 3 ORDER BY a')).toEqual([
+      { a: '1', v: '2.5' },
+      { a: '2', v: null },
+      { a: '4', v: null },
+      { a: '5', v: '6.5' },
+    ]);
+  });
+
   it('is refused if a flag says another one than the first run had', async () => {
     const table = await database.table('a int, b text');
     const input = await file('x.csv', 'a;b\n1;x\n');

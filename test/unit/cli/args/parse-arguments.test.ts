@@ -39,6 +39,7 @@ describe('options of load', () => {
       nullText: '',
       header: true,
       skipped: 0,
+      decimalComma: false,
       pad: false,
       create: false,
       truncate: false,
@@ -60,7 +61,7 @@ describe('options of load', () => {
   it('are all read', () => {
     const argv =
       'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --no-header --create ' +
-      "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --json --quiet";
+      "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --decimal-comma --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --json --quiet";
     expect(load(...argv.split(' '))).toEqual({
       files: ['a.csv', 'b.csv'],
       table: { schema: 's', table: 't' },
@@ -81,6 +82,7 @@ describe('options of load', () => {
       nullText: 'NULL',
       header: false,
       skipped: 3,
+      decimalComma: true,
       pad: true,
       create: true,
       truncate: true,

@@ -1,0 +1,76 @@
+/** How the fields of single columns are read: texts that mean NULL, quoted or not, and decimal commas. */
+
+import type { CsvRow } from './csv-reader.js';
+
+export interface FieldRule {
+  /** An empty text stands for an empty field in quotes. */
+  readonly nulls: readonly string[];
+  /** `3,5` is the number 3.5. */
+  readonly decimalComma: boolean;
+}
+
+/** By name of the column. */
+export type FieldRules = Readonly<Record<string, FieldRule>>;
+
+/** Returns undefined for anything but rules. */
+export function rulesFromJson(json: unknown): FieldRules | undefined {
+  if (typeof json !== 'object' || json === null) return undefined;
+  const rules = Object.entries(json as Record<string, { nulls?: unknown; decimalComma?: unknown } | null>);
+  return Object.fromEntries(
+    rules.map(([column, rule]) => {
+      const nulls: readonly unknown[] = Array.isArray(rule?.nulls) ? rule.nulls : [];
+      return [column, { nulls: nulls.map(String), decimalComma: rule?.decimalComma === true }];
+    }),
+  );
+}
+
+/** The rules of a load. A row's values are those of `columns`, in their order. */
+export class FieldRuleSet {
+  readonly #places: {
+    readonly place: number;
+    readonly nulls: ReadonlySet<string>;
+    readonly decimalComma: boolean;
+  }[] = [];
+  readonly #delimiter: string;
+  /** Texts without which no rule applies to a block. Undefined: any block may have one. */
+  readonly #signs: readonly string[] | undefined;
+
+  constructor(rules: FieldRules, columns: readonly string[], delimiter: string) {
+    this.#delimiter = delimiter;
+    for (const [place, column] of columns.entries()) {
+      const rule = Object.hasOwn(rules, column) ? rules[column] : undefined;
+      if (rule === undefined) continue;
+      this.#places.push({ place, nulls: new Set(rule.nulls), decimalComma: rule.decimalComma });
+    }
+    const markers = new Set(this.#places.flatMap(({ nulls }) => [...nulls]));
+    const hasCommas = this.#places.some(({ decimalComma }) => decimalComma);
+    this.#signs = hasCommas ? undefined : [...markers].flatMap((marker) => this.#signsOf(marker));
+  }
+
+  #signsOf(marker: string): string[] {
+    return marker === '' ? ['""'] : [`${this.#delimiter}${marker}`, `\n${marker}`, `"${marker}"`];
+  }
+
+  /** Returns whether a field of the block may be read in another way than the server reads it. */
+  mayApplyTo(block: Buffer): boolean {
+    if (this.#places.length === 0) return false;
+    const signs = this.#signs;
+    if (signs === undefined || signs.some((sign) => block.includes(sign))) return true;
+    // The first field of a block has nothing before it.
+    const [first] = block.toString('latin1', 0, LONGEST_MARKER).split(this.#delimiter, 1);
+    return this.#places[0]!.nulls.has(first!.trimEnd());
+  }
+
+  /** Changes the values that rules are about. */
+  applyTo(row: CsvRow): void {
+    for (const { place, nulls, decimalComma } of this.#places) {
+      const value = row[place];
+      if (value === null || value === undefined) continue;
+      if (nulls.has(value)) row[place] = null;
+      else if (decimalComma) row[place] = value.replace(',', '.');
+    }
+  }
+}
+
+/** Long enough for every marker. */
+const LONGEST_MARKER = 16;

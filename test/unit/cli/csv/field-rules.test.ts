@@ -1,0 +1,44 @@
+/** Rules for the fields of single columns. */
+
+import { describe, expect, it } from 'vitest';
+import { FieldRuleSet, rulesFromJson } from '../../../../src/cli/csv/field-rules.js';
+
+const RULES = { b: { nulls: ['NA', ''], decimalComma: false }, c: { nulls: [], decimalComma: true } };
+
+describe('rules of fields', () => {
+  it('change the columns that they are about, and no others', () => {
+    const rules = new FieldRuleSet(RULES, ['a', 'b', 'c'], ';');
+    const rows = [['NA', 'NA', 'NA'], ['', '', '1,5'], ['1,5', 'x', null]]; // prettier-ignore
+    for (const row of rows) rules.applyTo(row);
+    expect(rows).toEqual([['NA', null, 'NA'], ['', null, '1.5'], ['1,5', 'x', null]]); // prettier-ignore
+  });
+
+  it.each<[string, boolean]>([
+    ['1,2\n3,4\n', false],
+    ['1,NA\n', true],
+    ['NA,1\n', true],
+    ['1,2\nNA,1\n', true],
+    ['1,"NA"\n', true],
+    ['1,""\n', true],
+    ['1,DNA\n', false],
+  ])('may apply to the block %j: %s', (block, expected) => {
+    const nulls = ['NA', ''];
+    const rules = { a: { nulls, decimalComma: false }, b: { nulls, decimalComma: false } };
+    expect(new FieldRuleSet(rules, ['a', 'b'], ',').mayApplyTo(Buffer.from(block))).toBe(expected);
+  });
+
+  it('apply to every block if a column has decimal commas, and to none without rules', () => {
+    const block = Buffer.from('1;2;3\n');
+    expect(new FieldRuleSet(RULES, ['a', 'b', 'c'], ';').mayApplyTo(block)).toBe(true);
+    expect(new FieldRuleSet({}, ['a', 'constructor'], ';').mayApplyTo(block)).toBe(false);
+  });
+
+  it('are read from JSON, whatever it is', () => {
+    expect(rulesFromJson(JSON.parse(JSON.stringify(RULES)))).toEqual(RULES);
+    expect(rulesFromJson({ a: null, b: { nulls: 'x' } })).toEqual({
+      a: { nulls: [], decimalComma: false },
+      b: { nulls: [], decimalComma: false },
+    });
+    expect(rulesFromJson('x')).toBeUndefined();
+  });
+});
