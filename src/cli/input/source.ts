@@ -1,4 +1,4 @@
-/** The input: files and standard input, one after another, as chunks of plain bytes (gzip already undone). */
+/** The input: files and standard input, one after another, as chunks of plain bytes (compression already undone). */
 
 import { constants, createReadStream, fstatSync, openSync, statSync } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
@@ -7,7 +7,8 @@ import { Readable } from 'node:stream';
 import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
-import { plainChunks, type ByteChunk } from './gunzip.js';
+import type { ByteChunk } from './compression/byte-chunk.js';
+import { plainChunks } from './plain-chunks.js';
 
 /** Large enough that the cost of a chunk does not matter, small enough that its rows do not either. */
 const CHUNK_BYTES = 256 * 1024;
@@ -202,7 +203,7 @@ export class Source {
   async *#readFile(file: SourceFile): AsyncGenerator<SourceChunk, void> {
     const chunks = this.#counted(this.#rawChunks(file));
     try {
-      for await (const chunk of await plainChunks(chunks)) yield { file, ...chunk, last: false };
+      for await (const chunk of await plainChunks(file.name, chunks)) yield { file, ...chunk, last: false };
     } finally {
       // Not awaited: a pipe may be waiting for data.
       chunks.return().catch(() => undefined);

@@ -18,6 +18,7 @@ import type { LoadOptions } from '../args/options.js';
 import { untilStopped } from '../server/answer-time.js';
 import { startProgress, type ProgressReading } from '../report/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
+import { checkFiles } from '../input/check-files.js';
 import { findFiles, Source } from '../input/source.js';
 import { UnansweredCommits } from '../write/unanswered-commits.js';
 import { DROPPED, summarise, type LoadOutcome, type LoadSummary } from '../report/summary.js';
@@ -55,6 +56,7 @@ export async function load(
     throw new UsageError('no file is given; - reads what is typed');
   }
   const files = await findFiles(paths);
+  await checkFiles(files);
   const rejects =
     options.rejects === undefined
       ? undefined
