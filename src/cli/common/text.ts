@@ -42,8 +42,13 @@ export function divideByValidity(
   if (runStart < bytes.length) valid(bytes.subarray(runStart));
 }
 
-/** Returns an error that names line and byte. @param record not UTF-8, begins on line `firstLine` */
-export function invalidText(record: Buffer, file: string, firstLine: number): InputError {
+/**
+ * Returns an error that names line and byte.
+ *
+ * @param record not UTF-8, begins on line `firstLine`
+ * @param help what can be done about it
+ */
+export function invalidText(record: Buffer, file: string, firstLine: number, help = ''): InputError {
   let line = firstLine;
   let start = 0;
   let end = endOfLine(record, start);
@@ -54,7 +59,7 @@ export function invalidText(record: Buffer, file: string, firstLine: number): In
   }
   const offset = firstInvalid(record.subarray(start, end));
   const byte = record[start + offset]!.toString(16).toUpperCase().padStart(2, '0');
-  return new InputError(file, line, `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line`);
+  return new InputError(file, line, `not UTF-8: byte 0x${byte} at byte ${offset + 1} of the line${help}`);
 }
 
 /** Returns the offset of the first byte that is not part of a whole character. */

@@ -11,6 +11,8 @@ import { InputError } from '../common/errors.js';
 import { count } from '../common/counted.js';
 import { decodeUtf8, divideByValidity, invalidText } from '../common/text.js';
 
+const HELP = '; --encoding says how the file is encoded';
+
 /** Returns the number of a record's fields for a message. */
 export function fieldsOfRow({ length }: CsvRow): string {
   return length > MOST_FIELDS ? `more than ${count(MOST_FIELDS)}` : count(length);
@@ -55,7 +57,7 @@ export class CsvReader implements BlockReader<CsvRow> {
       endOfRecord,
       (run) => this.#readText(run, onRow, onBadRecord),
       (record) => {
-        onBadRecord(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
+        onBadRecord(invalidText(record, this.#file, this.nextLine, HELP), this.nextLine, record);
         this.nextLine += lineFeedsIn(record);
       },
     );

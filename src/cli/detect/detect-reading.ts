@@ -17,10 +17,17 @@ export class Undecided extends Error {}
 /**
  * @param sample the beginning of the file, plain bytes
  * @param isWhole the file ends with the sample
+ * @param later lines from further on in the file, in which only the encoding is looked for
  * @throws {Undecided} naming both readings and the flag that decides
  */
-export async function detectReading(sample: Buffer, isWhole: boolean, given: GivenReading): Promise<Reading> {
-  const encoding = given.encoding ?? (await encodingOf(sample, isWhole));
+export async function detectReading(
+  sample: Buffer,
+  isWhole: boolean,
+  given: GivenReading,
+  later?: Buffer,
+): Promise<Reading> {
+  const bytes = later === undefined ? sample : Buffer.concat([sample, later]);
+  const encoding = given.encoding ?? (await encodingOf(bytes, isWhole));
   const text = beginningOf(sample, encoding);
   const isTextWhole = isWhole && sample.length <= DIALECT_BYTES;
   const lines: Sample = { text, isWhole: isTextWhole, lineBreak: lineBreakOf(text, isTextWhole) };

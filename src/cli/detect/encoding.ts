@@ -43,16 +43,20 @@ export async function detectEncoding(sample: Buffer, isWhole: boolean): Promise<
 /** Fewer may be values. */
 const LEAST_ZEROS = 2;
 
-/** UTF-16 without a mark: every other byte of what is ASCII is 0. */
+/**
+ * UTF-16 without a mark: every other byte of what is ASCII is 0. Few other characters have such a byte, and no text has U+0000. At least
+ * line ends and delimiters are ASCII.
+ */
 function wideEncoding(sample: Buffer): string | undefined {
-  const length = Math.min(sample.length, 4096) & ~1;
+  const bytes = sample.subarray(0, Math.min(sample.length, 4096) & ~1);
   const zeros = [0, 0];
-  for (let at = 0; at < length; at += 1) if (sample[at] === 0) zeros[at & 1]! += 1;
-  if (zeros[0]! + zeros[1]! < LEAST_ZEROS) return undefined;
-  const units = length / 2;
-  const [even, odd] = [zeros[0]! / units, zeros[1]! / units];
-  if (odd > 0.3 && even < 0.05) return 'utf-16le';
-  return even > 0.3 && odd < 0.05 ? 'utf-16be' : undefined;
+  for (let at = 0; at < bytes.length; at += 1) if (bytes[at] === 0) zeros[at & 1]! += 1;
+  const [even, odd] = zeros as [number, number];
+  const [rarer, usual] = [Math.min(even, odd), Math.max(even, odd)];
+  if (usual < LEAST_ZEROS || usual < 0.05 * (bytes.length / 2) || rarer > usual / 3) return undefined;
+  const encoding = odd > even ? 'utf-16le' : 'utf-16be';
+  // A damaged character is an error of this encoding, and not another one.
+  return new TextDecoder(encoding).decode(bytes).includes('\0') ? undefined : encoding;
 }
 
 /** Valid, or damaged in a few places, which are errors and not another encoding. */

@@ -18,6 +18,10 @@ export function converterFor(reading: ReadAs): ((file: SourceFile) => ByteConver
   return isPlain ? undefined : (file) => new FileConverter(file, reading);
 }
 
+const NOTHING = Buffer.alloc(0);
+/** The byte order mark in UTF-8. */
+const MARK = Buffer.from('\ufeff');
+
 class FileConverter implements ByteConverter {
   readonly #file: SourceFile;
   readonly #encoding: string;
@@ -25,6 +29,8 @@ class FileConverter implements ByteConverter {
   readonly #translator: CsvTranslator | undefined;
   readonly #lineEnd: number;
   #toSkip: number;
+  /** Bytes that may be a byte order mark; undefined after it. */
+  #beginning: Buffer | undefined = NOTHING;
   /** Lines that were decoded, for messages. */
   #lines = 0;
 
@@ -38,9 +44,24 @@ class FileConverter implements ByteConverter {
   }
 
   convert(bytes: Buffer, isLast: boolean): Buffer {
-    const text = this.#decoder === undefined ? bytes : this.#decode(this.#decoder, bytes, isLast);
+    const text =
+      this.#decoder === undefined
+        ? this.#withoutMark(bytes, isLast)
+        : this.#decode(this.#decoder, bytes, isLast);
     const table = this.#toSkip === 0 ? text : this.#withoutSkipped(text);
     return this.#translator === undefined ? table : this.#translator.translate(table, isLast);
+  }
+
+  /** A byte order mark is no part of the first field, which may begin with a quote. A decoder leaves it out itself. */
+  #withoutMark(bytes: Buffer, isLast: boolean): Buffer {
+    if (this.#beginning === undefined) return bytes;
+    const beginning = Buffer.concat([this.#beginning, bytes]);
+    if (beginning.length < MARK.length && !isLast) {
+      this.#beginning = beginning;
+      return NOTHING;
+    }
+    this.#beginning = undefined;
+    return beginning.subarray(0, MARK.length).equals(MARK) ? beginning.subarray(MARK.length) : beginning;
   }
 
   #decode(decoder: SliceDecoder, bytes: Buffer, isLast: boolean): Buffer {

@@ -47,6 +47,10 @@ export interface Sample {
 }
 
 const NOTHING = Buffer.alloc(0);
+const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
+/** Of a file, besides its beginning: at even distances, the last one at its end. */
+const LATER_SLICES = 8;
+const LATER_SLICE_BYTES = 16 * 1024;
 
 /**
  * Finds every file before the first is read, so that a wrong name does not stop a load half way.
@@ -131,6 +135,26 @@ export class Source {
       isWhole = chunk.last;
     }
     return { bytes: Buffer.concat(this.#sampled.map(({ bytes }) => bytes)), isWhole };
+  }
+
+  /** Whole lines from the middle and the end of the first file; none if it is compressed or can be read only once. */
+  async sampleLater(): Promise<Buffer> {
+    const { path, sizeBytes } = this.files[0]!;
+    if (path === undefined || sizeBytes === undefined) return NOTHING;
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(GZIP_MAGIC.length), 0, GZIP_MAGIC.length, 0);
+      if (bytesRead < GZIP_MAGIC.length || buffer.equals(GZIP_MAGIC)) return NOTHING;
+      const slices: Buffer[] = [];
+      for (let number = 1; number <= LATER_SLICES; number += 1) {
+        const start = Math.max(0, Math.floor((sizeBytes / LATER_SLICES) * number) - LATER_SLICE_BYTES);
+        const slice = await file.read(Buffer.alloc(LATER_SLICE_BYTES), 0, LATER_SLICE_BYTES, start);
+        slices.push(wholeLines(slice.buffer.subarray(0, slice.bytesRead)));
+      }
+      return Buffer.concat(slices);
+    } finally {
+      await file.close();
+    }
   }
 
   /** Converts all chunks that `next()` returns from now on. */
@@ -254,6 +278,12 @@ export class Source {
       yield chunk;
     }
   }
+}
+
+/** The lines between the first line break and the last one, of either kind. */
+function wholeLines(bytes: Buffer): Buffer {
+  const lineEnd = bytes.includes(0x0a) ? 0x0a : 0x0d;
+  return bytes.subarray(bytes.indexOf(lineEnd) + 1, bytes.lastIndexOf(lineEnd) + 1);
 }
 
 /** Line breaks of either kind, at most as many as the sample needs. */

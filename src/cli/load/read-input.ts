@@ -1,5 +1,6 @@
 /** Detects how the input is written, unless flags say it, and sets the source and the options accordingly. */
 
+import { isAscii } from 'node:buffer';
 import type { LoadOptions, ReadingFlags } from '../args/options.js';
 import { InputError } from '../common/errors.js';
 import { numberedNames, repairNames } from '../detect/column-names.js';
@@ -73,7 +74,9 @@ async function detect(
   given: GivenReading,
 ): Promise<Reading> {
   try {
-    return await detectReading(sample, isWhole, given);
+    // ASCII says nothing about the encoding of what follows.
+    const later = !isWhole && given.encoding === undefined && isAscii(sample);
+    return await detectReading(sample, isWhole, given, later ? await source.sampleLater() : undefined);
   } catch (error) {
     if (!(error instanceof Undecided)) throw error;
     throw new InputError(source.files[0]!.name, undefined, error.message, error);

@@ -1,6 +1,6 @@
 /** Files as other programs write them, loaded by the obvious command: `spillway load FILE --create --table t`. */
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { useCli } from '../../support/cli.js';
@@ -61,6 +61,7 @@ describe('the obvious command', () => {
     ['UTF-16LE without a mark', Buffer.from('id,name\n1,ä\n', 'utf16le'), { id: 'bigint', name: 'text' }, [['1', 'ä']]],
     ['UTF-16BE with a mark', Buffer.from('\ufeffid,name\r\n1,ä\r\n', 'utf16le').swap16(), { id: 'bigint', name: 'text' }, [['1', 'ä']]],
     ['an apostrophe of windows-1252', Buffer.from('id,t\n1,it\x92s\n', 'latin1'), { id: 'bigint', t: 'text' }, [['1', 'it’s']]],
+    ['a mark before quotes that are apostrophes', "\ufeff'a,b','c'\n'x, y','2'\n'z, y','3'\n", { 'a,b': 'text', c: 'bigint' }, [['x, y', '2'], ['z, y', '3']]],
     ['macintosh', Buffer.from('id,t\r1,caf\x8e\r', 'latin1'), { id: 'bigint', t: 'text' }, [['1', 'café']]],
     ['apostrophes as quotes', "a,b\n1,'x, y'\n2,'it''s \"z\"'\n", { a: 'bigint', b: 'text' }, [['1', 'x, y'], ['2', 'it\'s "z"']]],
     ['quotes after a backslash', 'a,b\n1,"x \\"y\\", z"\n', { a: 'bigint', b: 'text' }, [['1', 'x "y", z']]],
@@ -119,5 +120,30 @@ describe('the obvious command', () => {
     const refused = await run(write(Buffer.concat([lines, Buffer.from([0x01, 0xd8, 0x31, 0x00])]), 'csv'));
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/--encoding/);
+  });
+
+  it('a file whose first 256 KiB are ASCII has the encoding of the rest', async () => {
+    const lines = Array.from({ length: 40_000 }, (_, index) => `${index},plain text\n`).join('');
+    const file = write(Buffer.from(`id,t\n${lines}40000,caf\xe9\n`, 'latin1'), 'csv');
+    const { table, code, stderr } = await run(file);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(await database.query(`SELECT t FROM ${table} WHERE id = 40000`)).toEqual([{ t: 'café' }]);
+  });
+
+  it('the same from a pipe is an error that names --encoding, and with --rejects a rejected row', async () => {
+    const lines = Array.from({ length: 40_000 }, (_, index) => `${index},plain text\n`).join('');
+    const stdin = Buffer.from(`id,t\n${lines}40000,caf\xe9\n`, 'latin1');
+    const load = (name: string, ...flags: string[]) =>
+      cli.run(
+        ['load', '-', '-q', '--format', 'csv', '--create', '-t', name, '--to', database.url, ...flags],
+        { stdin },
+      );
+    const refused = await load('any_pipe');
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/:40002: not UTF-8: .*--encoding/);
+    const rejects = path.join(cli.directory, 'any-pipe.ndjson');
+    expect(await load('any_pipe_rejects', '--rejects', rejects)).toMatchObject({ code: 3 });
+    expect(readFileSync(rejects, 'utf8')).toMatch(/"line":40002,.*"text":"40000,caf.*--encoding/);
+    expect(await load('any_pipe_given', '--encoding', 'windows-1252')).toMatchObject({ code: 0 });
   });
 });

@@ -59,7 +59,7 @@ describe('input', () => {
       'Latin-1',
       'x.csv',
       Buffer.from('a,b\n1,x\n2,\xe9t\xe9\n', 'latin1'),
-      /x\.csv:3: not UTF-8: byte 0xE9 at byte 3 of the line \(1 row was loaded\)$/,
+      /x\.csv:3: not UTF-8: byte 0xE9 at byte 3 of the line; --encoding says how the file is encoded \(1 row was loaded\)$/,
       1,
     ],
     ['UTF-16', 'x.csv', Buffer.from('\ufeffa,b\n', 'utf16le'), /x\.csv:1: the text is UTF-16/, 0],

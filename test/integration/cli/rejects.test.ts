@@ -107,7 +107,7 @@ describe('--rejects', () => {
         line: 7,
         record: 6,
         text: '6,\ufffd',
-        message: 'not UTF-8: byte 0xE9 at byte 3 of the line',
+        message: 'not UTF-8: byte 0xE9 at byte 3 of the line; --encoding says how the file is encoded',
       }),
     ]);
     expect(await rowsOf(table)).toEqual([
