@@ -5,6 +5,7 @@ import { SignalRule } from '../shutdown/signal-rule.js';
 import { statusOf } from '../shutdown/signal-target.js';
 import { writeLineNow } from '../shutdown/standard-error.js';
 import { oneLine, type ExitCode } from './common/errors.js';
+import { dryRun } from './load/dry-run.js';
 import { load, type StopSignal, type Terminal } from './load/load.js';
 import type { LoadOptions } from './args/options.js';
 import { writeJson, writeLine } from './common/terminal.js';
@@ -14,6 +15,12 @@ export async function runLoad(
   options: LoadOptions,
   terminal: Omit<Terminal, 'onStopSignal'>,
 ): Promise<ExitCode> {
+  if (options.dryRun) {
+    const { json, text } = await dryRun(options, terminal);
+    if (options.json) writeJson(terminal.stdout, json);
+    else terminal.stdout.write(text);
+    return json.exitCode;
+  }
   const summary = await load(options, {
     environment: terminal.environment,
     // A getter, as the mere access opens it.

@@ -68,6 +68,9 @@ export const LOAD_HELP = {
     'load under this id, any text: when the load was interrupted, the same command goes on where it stopped, and each row is in the table ' +
     'once; a load that is complete is not done again',
   atomic: 'load all rows in one transaction: all of them, or none',
+  dryRun:
+    'show how the input is read, the table, the first rows and problems of the first 10,000 records, and change nothing; with --create, no ' +
+    'server is needed',
   json: 'print one JSON summary on standard output',
   quiet: 'no progress and no summary on standard error; errors are still printed',
   after: `

@@ -59,6 +59,8 @@ export interface LoadOptions {
   resume: string | undefined;
   /** All rows in one transaction. */
   atomic: boolean;
+  /** Show what would happen, and change nothing. */
+  dryRun: boolean;
   json: boolean;
   quiet: boolean;
 }

@@ -123,6 +123,7 @@ interface RawLoadOptions {
   maxRejects?: number;
   resume?: string;
   atomic?: boolean;
+  dryRun?: boolean;
   json?: boolean;
   quiet?: boolean;
 }
@@ -162,6 +163,7 @@ function addLoad(program: Command, found: (options: LoadOptions) => void): void 
     .option('--max-rejects <n>', LOAD_HELP.maxRejects, integer(0, Number.MAX_SAFE_INTEGER))
     .option('--resume <id>', LOAD_HELP.resume, parseImportId)
     .option('--atomic', LOAD_HELP.atomic)
+    .option('--dry-run', LOAD_HELP.dryRun)
     .option('--json', LOAD_HELP.json)
     .option('-q, --quiet', LOAD_HELP.quiet)
     .addHelpText('after', LOAD_HELP.after)
@@ -238,6 +240,7 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     maxRejects: raw.maxRejects,
     resume: raw.resume,
     atomic: raw.atomic ?? false,
+    dryRun: raw.dryRun ?? false,
     json: raw.json ?? false,
     quiet: raw.quiet ?? false,
   };

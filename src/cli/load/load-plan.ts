@@ -140,7 +140,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   };
 }
 
-function rulesOf(names: readonly InputName[]): FieldRules | undefined {
+export function rulesOf(names: readonly InputName[]): FieldRules | undefined {
   const rules = names.flatMap(({ name, rule }) => (rule === undefined ? [] : [[name, rule] as const]));
   return rules.length === 0 ? undefined : Object.fromEntries(rules);
 }

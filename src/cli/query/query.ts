@@ -11,7 +11,7 @@ import { CliError, ExitCode, oneLine } from '../common/errors.js';
 import { printable, safeJson } from '../common/terminal.js';
 import type { Terminal } from '../load/load.js';
 import type { QueryOptions } from '../args/options.js';
-import { formatTable } from './query-table.js';
+import { formatTable } from '../report/value-table.js';
 
 const BEGIN_READ_ONLY = statement('BEGIN READ ONLY');
 

@@ -53,6 +53,7 @@ describe('options of load', () => {
       maxRejects: undefined,
       resume: undefined,
       atomic: false,
+      dryRun: false,
       json: false,
       quiet: false,
     });
@@ -61,7 +62,7 @@ describe('options of load', () => {
   it('are all read', () => {
     const argv =
       'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --no-header --create ' +
-      "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --decimal-comma --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --json --quiet";
+      "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --decimal-comma --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --dry-run --json --quiet";
     expect(load(...argv.split(' '))).toEqual({
       files: ['a.csv', 'b.csv'],
       table: { schema: 's', table: 't' },
@@ -96,6 +97,7 @@ describe('options of load', () => {
       maxRejects: 7,
       resume: undefined,
       atomic: false,
+      dryRun: true,
       json: true,
       quiet: true,
     });

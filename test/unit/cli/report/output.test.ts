@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CliError, oneLine } from '../../../../src/cli/common/errors.js';
 import { parseArguments } from '../../../../src/cli/args/parse-arguments.js';
 import { plainLine, startProgress } from '../../../../src/cli/report/progress.js';
-import { formatTable } from '../../../../src/cli/query/query-table.js';
+import { formatTable } from '../../../../src/cli/report/value-table.js';
 import { SourceRow } from '../../../../src/cli/records/record-parser.js';
 import { summarise, type LoadOutcome } from '../../../../src/cli/report/summary.js';
 import type { SinkMetrics } from '../../../../src/api/metrics.js';

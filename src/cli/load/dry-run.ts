@@ -1,0 +1,222 @@
+/** `spillway load --dry-run`: shows how the input is read and what would be stored, from its beginning. It changes nothing. */
+
+import { stringify } from 'lossless-json';
+import type { TableDescription } from '../../postgres/table/catalogue.js';
+import { quoteIdentifier, quoteTable } from '../../postgres/sql/identifiers.js';
+import type { LoadOptions } from '../args/options.js';
+import { showTable } from '../args/table-name.js';
+import { CliError, ExitCode, InputError, oneLine, UsageError } from '../common/errors.js';
+import { printable } from '../common/terminal.js';
+import { endOfLine } from '../common/text.js';
+import { endOfRecord } from '../csv/csv-reader.js';
+import { CsvRows } from '../csv/csv-rows.js';
+import { FieldRuleSet } from '../csv/field-rules.js';
+import { describeReading, readingToJson, type ReadingJson } from '../detect/reading.js';
+import { findFiles, Source, type SourceChunk, type SourceFile } from '../input/source.js';
+import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
+import { RecordParser } from '../records/record-parser.js';
+import { formatTable } from '../report/value-table.js';
+import { connect } from '../server/connection.js';
+import { resolveDestination } from '../server/destination.js';
+import { previewInput, type InputName } from '../table/preview.js';
+import { findTable, throwMissingTable } from '../table/table.js';
+import type { Terminal } from './load.js';
+import { rulesOf } from './load-plan.js';
+import { readInput } from './read-input.js';
+
+/** Rows and problems that are shown. */
+const MOST_ROWS = 10;
+const MOST_PROBLEMS = 10;
+
+export interface DryRunJson {
+  readonly dryRun: true;
+  readonly table: string;
+  readonly schema: string | null;
+  readonly reading: ReadingJson | null;
+  /** `CREATE TABLE`, with `--create`. */
+  readonly statement: string | null;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** The first rows, as they would be stored: texts, or `null`. */
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** Records of the sample that cannot be read. */
+  readonly problems: readonly {
+    readonly file: string;
+    readonly line: number | null;
+    readonly message: string;
+  }[];
+  readonly exitCode: ExitCode;
+}
+
+export interface DryRun {
+  readonly json: DryRunJson;
+  /** For people. */
+  readonly text: string;
+}
+
+/**
+ * With `--create` no server is asked, and the table is taken to be missing.
+ *
+ * @throws {CliError} for input that cannot be read at all, and without `--create` if there is no such table
+ */
+export async function dryRun(
+  options: LoadOptions,
+  terminal: Omit<Terminal, 'onStopSignal'>,
+): Promise<DryRun> {
+  const paths = options.files.length === 0 ? ['-'] : options.files;
+  if (options.files.length === 0 && terminal.stdin.isTTY === true) {
+    throw new UsageError('no file is given; - reads what is typed');
+  }
+  const source = new Source(await findFiles(paths), terminal.stdin);
+  try {
+    const table = options.create ? undefined : await describeTarget(options, terminal);
+    const tableColumns = table?.columns.map(({ name }) => name);
+    const input = await readInput(source, options, { tableColumns, stored: undefined });
+    const preview = await previewInput(source, input.options, { withTypes: true, keepsBadRecords: true });
+    const names = preview.names?.filter(({ name }) => name !== '') ?? namesOf(table);
+    const sampled = readRows(preview.head, names, input.options, table === undefined);
+    const columns = columnsOf(names, table);
+    const statement = table === undefined ? statementFor(options, names) : null;
+    const exitCode = exitCodeFor(options, sampled.problems);
+    const reading = input.reading === undefined ? null : readingToJson(input.reading);
+    const { schema = null, table: name } = options.table;
+    const json: DryRunJson = {
+      dryRun: true,
+      table: name,
+      schema,
+      reading,
+      statement,
+      columns,
+      ...sampled,
+      exitCode,
+    };
+    const lines = [
+      ...(input.reading === undefined ? [] : [describeReading(input.reading)]),
+      statement ?? `into the table ${showTable(options.table)}, which is there`,
+    ];
+    return { json, text: textOf(json, lines) };
+  } finally {
+    source.stop();
+  }
+}
+
+async function describeTarget(
+  options: LoadOptions,
+  terminal: Omit<Terminal, 'onStopSignal'>,
+): Promise<TableDescription> {
+  const destination = resolveDestination(options.to, terminal.environment);
+  const connection = await connect(destination, 1, terminal.environment);
+  try {
+    const table = await findTable(connection.pool, options.table);
+    return table ?? throwMissingTable(options.table);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Without a header the fields are the table's columns, in their order. */
+function namesOf(table: TableDescription | undefined): InputName[] {
+  const loadable = table?.columns.filter(({ isGenerated }) => !isGenerated) ?? [];
+  return loadable.map(({ name }) => ({ name, file: undefined, line: undefined, type: 'text' }));
+}
+
+/** @throws {CliError} for a name that the table does not have */
+function columnsOf(names: readonly InputName[], table: TableDescription | undefined): DryRunJson['columns'] {
+  if (table === undefined) {
+    if (names.length > 0) return names.map(({ name, type }) => ({ name, type }));
+    throw new CliError('the input has no records to infer columns from');
+  }
+  const found = new Map(table.columns.map(({ name, typeName }) => [name, typeName]));
+  return names.map(({ name, file, line }) => {
+    const type = found.get(name);
+    if (type !== undefined) return { name, type };
+    const reason = `the table ${JSON.stringify(table.table)} has no column ${JSON.stringify(name)}; it takes ${[...found.keys()].join(', ')}`;
+    throw file === undefined ? new CliError(`--columns: ${reason}`) : new InputError(file, line, reason);
+  });
+}
+
+function statementFor({ table }: LoadOptions, names: readonly InputName[]): string {
+  const name =
+    table.schema === undefined ? quoteIdentifier(table.table) : quoteTable(table.schema, table.table);
+  const columns = names.map((column) => `  ${quoteIdentifier(column.name)} ${column.type}`);
+  return `CREATE TABLE ${name} (\n${columns.join(',\n')}\n)`;
+}
+
+function exitCodeFor({ rejects }: LoadOptions, problems: readonly unknown[]): ExitCode {
+  if (problems.length === 0) return ExitCode.OK;
+  return rejects === undefined ? ExitCode.FAILED : ExitCode.INCOMPLETE;
+}
+
+type Sampled = Pick<DryRunJson, 'rows' | 'problems'>;
+
+/** Reads the sample once more, now that the columns are known. */
+function readRows(
+  head: readonly SourceChunk[],
+  names: readonly InputName[],
+  options: LoadOptions,
+  isNew: boolean,
+): Sampled {
+  const rows: (string | null)[][] = [];
+  const problems: { file: string; line: number | null; message: string }[] = [];
+  const onRow = (row: readonly unknown[]): void => {
+    if (rows.length < MOST_ROWS) rows.push(row.map(textOfValue));
+  };
+  const onFault = (fault: InputError): void => {
+    const { file, line = null, reason } = fault;
+    if (problems.length < MOST_PROBLEMS) problems.push({ file, line, message: oneLine(reason) });
+  };
+  const parser =
+    options.format === 'csv'
+      ? new RecordParser(csvFormat(names, options, isNew), onRow, onFault)
+      : new RecordParser(
+          ndjsonFormat(options),
+          (record: JsonRecord) => onRow(names.map(({ name }) => record[name])),
+          onFault,
+        );
+  try {
+    for (const chunk of head) parser.add(chunk);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    onFault(error);
+  }
+  return { rows, problems };
+}
+
+function csvFormat(names: readonly InputName[], options: LoadOptions, isNew: boolean) {
+  const { delimiter, maxRecordBytes, skipped, strict, pad } = options;
+  const columns = names.map(({ name }) => name);
+  const rules = isNew ? rulesOf(names) : undefined;
+  const rowOptions = {
+    ...options,
+    names: options.columns,
+    columns,
+    firstLine: skipped + 1,
+    isLenient: !strict,
+    pads: pad,
+    rules: rules && new FieldRuleSet(rules, columns, delimiter),
+  };
+  const open = (file: SourceFile) => new CsvRows(file, rowOptions);
+  return { delimiter, maxRecordBytes, open, recordEnd: endOfRecord };
+}
+
+function ndjsonFormat({ maxRecordBytes }: LoadOptions) {
+  const open = (file: SourceFile) => new NdjsonReader(file.name);
+  return { delimiter: undefined, maxRecordBytes, open, recordEnd: endOfLine };
+}
+
+function textOfValue(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  return typeof value === 'string' ? value : (stringify(value) ?? null);
+}
+
+function textOf({ columns, rows, problems }: DryRunJson, lines: readonly string[]): string {
+  const fields = columns.map(({ name, type }) => ({ name, dataTypeID: RIGHT.test(type) ? 20 : 25 }));
+  const faults = problems.map(({ file, line, message }) =>
+    printable(line === null ? `${file}: ${message}` : `${file}:${line}: ${message}`),
+  );
+  const found = faults.length === 0 ? ['no problem found'] : ['problems:', ...faults];
+  const shown = lines.map((line) => line.split('\n').map(printable).join('\n'));
+  return `${shown.join('\n')}\n\n${formatTable(fields, rows)}\n${found.join('\n')}\nnothing was changed\n`;
+}
+
+/** Types of numbers. */
+const RIGHT = /^(?:smallint|integer|bigint|numeric|real|double)/;

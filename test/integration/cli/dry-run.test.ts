@@ -1,0 +1,126 @@
+/** `spillway load --dry-run`: what it shows, and that it changes nothing. */
+
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { useCli } from '../../support/cli.js';
+import { useTestDatabase } from '../../support/postgres.js';
+
+const cli = useCli();
+const database = useTestDatabase();
+
+async function file(name: string, content: string | Buffer): Promise<string> {
+  await writeFile(path.join(cli.directory, name), content);
+  return name;
+}
+
+function dryRun(...args: string[]) {
+  return cli.run(['load', '--dry-run', ...args], { env: { DATABASE_URL: undefined, PGHOST: '/nowhere' } });
+}
+
+describe('with --create', () => {
+  it('shows reading, table, rows and problems, as the guide has them, and needs no server', async () => {
+    const text = 'Report\n\nid;city;share\n1;M\xe1laga;3,5\n2;K\xf6ln;NA\n3;x\n';
+    const name = await file('report.csv', Buffer.from(text, 'latin1'));
+    expect(await dryRun(name, '--create', '--table', 'sales')).toEqual({
+      code: 1,
+      stderr: '',
+      stdout: [
+        'read as CSV: windows-1252, fields divided by ";", 2 lines before the table left out, with a header',
+        'CREATE TABLE "sales" (',
+        '  "id" bigint,',
+        '  "city" text,',
+        '  "share" numeric',
+        ')',
+        '',
+        'id | city   | share',
+        '---+--------+------',
+        ' 1 | Málaga |   3.5',
+        ' 2 | Köln   |  NULL',
+        '(2 rows)',
+        '',
+        'problems:',
+        'report.csv:6: expected 3 fields, got 2; --pad makes the fields that are missing NULL',
+        'nothing was changed',
+        '',
+      ].join('\n'),
+    });
+  });
+
+  it('prints one object with --json', async () => {
+    const name = await file('x.csv', 'a,b\n1,x\n');
+    const { stdout, code } = await dryRun(name, '--create', '--table', 't', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      dryRun: true,
+      table: 't',
+      schema: null,
+      reading: expect.objectContaining({ encoding: 'utf-8', delimiter: ',', header: true }) as object,
+      statement: 'CREATE TABLE "t" (\n  "a" bigint,\n  "b" text\n)',
+      columns: [
+        { name: 'a', type: 'bigint' },
+        { name: 'b', type: 'text' },
+      ],
+      rows: [['1', 'x']],
+      problems: [],
+      exitCode: 0,
+    });
+  });
+
+  it('shows NDJSON, numbers as they are written', async () => {
+    const name = await file('x.ndjson', '{"a":1.10,"b":{"c":[1.0]}}\n{"a":2,"d":true}\n{"a"\n');
+    const { stdout, code } = await dryRun(
+      name,
+      '--create',
+      '--table',
+      't',
+      '--json',
+      '--rejects',
+      'never.ndjson',
+    );
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({
+      rows: [
+        ['1.10', '{"c":[1.0]}', null],
+        ['2', null, 'true'],
+      ],
+      problems: [{ file: 'x.ndjson', line: 3 }],
+    });
+  });
+
+  it('refuses a file that can be read in two ways with exit code 1', async () => {
+    const refused = await dryRun(await file('two.csv', 'a;b,c\nx;y,z\n'), '--create', '--table', 't');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/--delimiter decides/);
+  });
+
+  it('prints no control characters of a file raw', async () => {
+    const { stdout } = await dryRun(
+      await file('bell.csv', 'a\x1b[31m,b\n\x07x,1\n'),
+      '--create',
+      '--table',
+      't',
+    );
+    expect(stdout).not.toMatch(/[\x07\x1b]/); // eslint-disable-line no-control-regex
+  });
+});
+
+describe('into a table that is there', () => {
+  it('shows its types, and changes nothing', async () => {
+    const table = await database.table('a int, b text');
+    const name = await file('there.csv', 'b,a\nx,1\n');
+    const shown = await cli.run(['load', name, '--dry-run', '--truncate', '-t', table, '--to', database.url]);
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(shown.stdout).toContain(`into the table "${table}", which is there`);
+    expect(shown.stdout).toContain('b | a\n--+--\nx | 1\n(1 row)');
+    expect(await database.query(`SELECT * FROM ${table}`)).toEqual([]);
+  });
+
+  it('refuses a name that it does not have', async () => {
+    const table = await database.table('a int');
+    const name = await file('other.csv', 'a,zz\n1,2\n');
+    const refused = await cli.run(['load', name, '--dry-run', '-t', table, '--to', database.url]);
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/other\.csv:1: .*no column "zz"; it takes a$/m);
+  });
+});
