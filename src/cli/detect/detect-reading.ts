@@ -5,7 +5,9 @@ import { detectDialect } from './dialect.js';
 import type { DialectReading } from './candidates.js';
 import { detectEncoding } from './encoding.js';
 import { judgeHeader } from './header.js';
+import type { Choice } from './likelihood.js';
 import { showDelimiter, type GivenReading, type Reading } from './reading.js';
+import { spacingOf } from './spaced-columns.js';
 import { isBlank, isComment, lineBreakOf, type Sample, type SampleRecord } from './sample-records.js';
 
 /** Bytes in which the dialect is looked for. The encoding is looked for in the whole sample. */
@@ -34,7 +36,7 @@ export async function detectReading(
   const choice = detectDialect(lines, given);
   // The loader will say what is wrong with it.
   if (choice === undefined) return { ...PLAIN, ...defined(given), encoding, lineBreak: lines.lineBreak };
-  const { best, rival } = choice;
+  const { best, rival } = readSpaced(lines, choice, given);
   if (rival !== undefined) {
     throw new Undecided(
       `it can be read in two ways: ${describe(best)}, or ${describe(rival)}; ${flagFor(best, rival)} decides`,
@@ -48,6 +50,25 @@ export async function detectReading(
     fieldCount: best.fieldCount,
     ...headerOf(best, given),
   };
+}
+
+/** @throws {Undecided} if the lines may have fields between spaces, or have some that no delimiter divides */
+function readSpaced(
+  lines: Sample,
+  choice: Choice<DialectReading>,
+  given: GivenReading,
+): Choice<DialectReading> {
+  const isDecided = given.delimiter !== undefined || given.tableColumns?.length === 1;
+  const spacing = isDecided || choice.rival !== undefined ? undefined : spacingOf(choice.best);
+  if (spacing === undefined) return choice;
+  if (spacing === 'even') return detectDialect(lines, { ...given, delimiter: ' ' }) ?? choice;
+  const shown = preview(choice.best.records[choice.best.start]!);
+  throw new Undecided(
+    `its lines may be one column, or fields between spaces (${shown}); --delimiter , reads one column, and ` +
+      (spacing === 'unsure'
+        ? '--delimiter " " the fields, if there is one space between them'
+        : "sed -E 's/^ +//; s/ +/,/g' makes commas of the spaces"),
+  );
 }
 
 const PLAIN: Omit<Reading, 'encoding' | 'lineBreak'> = {
@@ -116,12 +137,25 @@ function headerOf(reading: DialectReading, given: GivenReading): Pick<Reading, '
     return { header: given.header, names: rowNames(first, isShort && given.header) };
   if (isShort) return { header: true, names: rowNames(first, true) };
   const header = judgeByTable(first, given.tableColumns) ?? judgeHeader(body);
+  if (header === false && given.skip === undefined) assertNoHeaderBefore(reading);
   if (header === undefined) {
     throw new Undecided(
       `its first record may be a header or data (${preview(first!)}); --header or --no-header decides`,
     );
   }
   return { header, names: undefined };
+}
+
+/** @throws {Undecided} if the line right before a table without a header has too few names, and may be its header all the same */
+function assertNoHeaderBefore({ records, start, fieldCount }: DialectReading): void {
+  const before = records[start - 1];
+  if (before === undefined || isBlank(before) || (isComment(before, '#') && /^#\s/.test(before.fields[0]!)))
+    return;
+  const { fields, line } = before;
+  if (fields.length < 2 || fields.length < fieldCount / 2) return;
+  throw new Undecided(
+    `its line ${line + 1} may be a header with ${fields.length} names for ${fieldCount} columns (${preview(before)}); --skip ${line + 1} leaves it out`,
+  );
 }
 
 /** `true`: all fields are names of the table's columns. */

@@ -119,7 +119,10 @@ function scoreReading(value: DialectReading, isCut: boolean, given: GivenReading
   ).length;
   const consistency = fitting / body.length;
   if (consistency <= LEAST_CONSISTENCY) return undefined;
-  const preamble = records.slice(0, start).filter((record) => isProse(record));
+  // A title with all of the table's delimiters is no text of one column.
+  const preamble = records
+    .slice(0, start)
+    .filter((record) => isProse(record) && record.fields.length !== fieldCount);
   const isSetOff = start > 0 && isBlank(records[start - 1]!);
   if (given.delimiter === undefined && !isSetOff && isOneColumn(preamble, body)) return undefined;
   const known = knownShare(body, dialect);
@@ -142,12 +145,41 @@ function startsAt(
   fieldCount: number,
   { comment }: GivenReading,
 ): number[] {
+  const afterTitles = startAfterTitles(records, start, fieldCount);
+  if (afterTitles !== undefined) {
+    const body = records.slice(afterTitles).filter((record) => !isBlank(record));
+    return hasHeaderEvidence(body) ? [afterTitles] : [afterTitles, start];
+  }
   const before = records[start - 1];
   if (comment !== undefined || before?.fields.length !== fieldCount || !isComment(before, '#'))
     return [start];
   const body = records.slice(start).filter((record) => !isBlank(record));
   const isName = /^#\S/.test(before.fields[0]!);
   return isName && hasHeaderEvidence([before, ...body]) ? [start - 1] : [start, start - 1];
+}
+
+/**
+ * Spreadsheets write a title with as many delimiters as the table has. Returns the first record behind such lines that has a text in every
+ * field; undefined without titles.
+ */
+function startAfterTitles(
+  records: readonly SampleRecord[],
+  start: number,
+  fieldCount: number,
+): number | undefined {
+  let at = start;
+  while (at < records.length && at < start + MOST_PREAMBLE && isTitle(records[at]!, fieldCount)) at += 1;
+  const header = records[at];
+  if (at === start || header?.fields.length !== fieldCount) return undefined;
+  return header.fields.every((field) => kindOf(field) === 'text') ? at : undefined;
+}
+
+/** At most half of the fields, the first ones, have a text. */
+function isTitle(record: SampleRecord, fieldCount: number): boolean {
+  const { fields, quoted } = record;
+  if (isBlank(record)) return true;
+  const last = fields.findLastIndex((field, at) => field !== '' || quoted[at] === true);
+  return fields.length === fieldCount && fieldCount > 2 && last + 1 <= fieldCount / 2;
 }
 
 /** Returns the number of fields that most records have, of those with more than one. */
@@ -197,7 +229,8 @@ function startOfTable(
   const isShortHeader =
     before !== undefined &&
     before.fields.length === fieldCount - 1 &&
-    fieldCount > 2 &&
+    // A title is no text in quotes.
+    (fieldCount > 2 || before.quoted[0] === true) &&
     !isComment(before, comment ?? '#') &&
     before.fields.every((field) => field !== '');
   return isShortHeader ? first - 1 : first;

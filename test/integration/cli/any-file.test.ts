@@ -53,6 +53,8 @@ describe('the obvious command', () => {
     ['no header', '5.1,3.5,setosa\n4.9,3.0,setosa\n', { column1: 'numeric', column2: 'numeric', column3: 'text' }, [['5.1', '3.5', 'setosa'], ['4.9', '3.0', 'setosa']]],
     ['a column without a name', ',speed\na,1\nb,2\n', { column1: 'text', speed: 'bigint' }, [['a', '1'], ['b', '2']]],
     ['a header without a name for the row names', 'mpg,cyl\nMazda,21,6\nDatsun,22,4\n', { column1: 'text', mpg: 'bigint', cyl: 'bigint' }, [['Mazda', '21', '6'], ['Datsun', '22', '4']]],
+    ['a title with delimiters behind it', 'Report,,\n,,\nid,name,v\n1,a,2\n', { id: 'bigint', name: 'text', v: 'bigint' }, [['1', 'a', '2']]],
+    ['numbers between spaces', '0.7 1 0.17\n0.6 0 0.23\n1.4 1 0.07\n', { column1: 'numeric', column2: 'bigint', column3: 'numeric' }, [['0.7', '1', '0.17'], ['0.6', '0', '0.23'], ['1.4', '1', '0.07']]],
     ['one name twice', 'id,id\n1,2\n', { id: 'bigint', id_2: 'bigint' }, [['1', '2']]],
     ['a blank line at the end', 'id,name\n1,a\n\n', { id: 'bigint', name: 'text' }, [['1', 'a']]],
     ['blank lines with spaces within', 'id,name\n1,a\n  \n2,b\n', { id: 'bigint', name: 'text' }, [['1', 'a'], ['2', 'b']]],

@@ -1,0 +1,55 @@
+/** How small files are read, and which are refused. */
+
+import { describe, expect, it } from 'vitest';
+import { detectReading, Undecided } from '../../../../src/cli/detect/detect-reading.js';
+import type { GivenReading, Reading } from '../../../../src/cli/detect/reading.js';
+
+function detect(text: string, given: GivenReading = {}): Promise<Reading> {
+  return detectReading(Buffer.from(text), true, given);
+}
+
+const THREE = ['', 'x', 'y'];
+
+describe('detectReading', () => {
+  it.each<[string, string, Partial<Reading>]>([
+    ['a title with delimiters behind it', 'Report,,\nid,name,v\n1,a,2\n2,b,3\n', { skip: 1, header: true, fieldCount: 3 }],
+    ['a title, and a line of delimiters', 'Report,,\n,,\nid,name,v\n1,a,2\n', { skip: 2, header: true }],
+    ['a line of sizes above the header', '506,13,,,,\na,b,c,d,e,f\n1,2,3,4,5,6\n', { skip: 1, header: true }],
+    ['a header whose last names are missing', 'id,name,\n1,a,x\n2,b,y\n', { skip: 0, header: true }],
+    ['a first record whose last fields are empty', '1,,\n2,3,4\n5,6,7\n', { skip: 0, header: false }],
+    ['a header without a name for the row names', 'x,y\na,1,2\nb,3,4\n', { skip: 0, header: true, names: THREE }],
+    ['the same with one name, in quotes', '"x"\n"a",1\n"b",2\n', { header: true, fieldCount: 2, names: ['', 'x'] }],
+    ['a title above two columns', 'Report\na,1\nb,2\n', { delimiter: undefined, fieldCount: 1 }],
+    ['numbers between spaces', '0.7 1.0 0.17\n0.6 0.0 0.23\n1.4 1.0 0.07\n', { delimiter: ' ', header: false, fieldCount: 3 }],
+    ['numbers between spaces under a header', 'a b c\n0.6 0.0 0.23\n1.4 1.0 0.07\n', { delimiter: ' ', header: true }],
+    ['sentences', 'text\nA few words here\nA few more words\n', { delimiter: undefined, header: true }],
+    ['dates with a time', 't\n2024-01-02 10:00\n2024-01-03 11:00\n', { delimiter: undefined, header: true }],
+    ['numbers with spaces for thousands', 'n\n1 234 567\n2 345 678\n3 456 789\n', { delimiter: undefined, header: true }],
+    ['names with a number', 'room\nRoom 1\nRoom 2\nRoom 3\n', { delimiter: undefined, header: true }],
+  ])('%s', async (_name, text, expected) => {
+    expect(await detect(text)).toMatchObject(expected);
+  }); // prettier-ignore
+
+  it.each<[string, string, RegExp]>([
+    ['two delimiters', 'a;b,c\nx;y,z\n', /two ways: .*--delimiter decides/],
+    ['a title in a table of texts', 'Report,,\nid,name,v\na,b,c\nd,e,f\n', /two ways: .*--skip decides/],
+    ['a header with a name too few at its end', '"A","B",\n"x","1",3,\n,"2",4,\n,"3",5,\n', /line 1 may be a header with 3 names for 4 columns.*--skip 1/],
+    ['a header behind a # with a name too few', '#id,name\n1,a,2\n2,b,3\n', /line 1 may be a header with 2 names for 3/],
+    ['numbers between spaces of changing number', ' 0   0    0\n 1   1    1\n10 100 1000\n', /spaces.*--delimiter , .*sed/],
+    ['two numbers in each line', '48.85 2.35\n52.52 13.4\n51.5 0.12\n', /one column, or fields between spaces.*--delimiter " "/],
+  ])('%s: refused, with the flag that decides', async (_name, text, message) => {
+    await expect(detect(text)).rejects.toThrow(Undecided);
+    await expect(detect(text)).rejects.toThrow(message);
+  }); // prettier-ignore
+
+  it.each<[string, string, GivenReading, Partial<Reading>]>([
+    ['--delimiter', 'a;b,c\nx;y,z\n', { delimiter: ',' }, { delimiter: ',', fieldCount: 2 }],
+    ['--delimiter for lines with spaces', '1 2\n3 4\n5 6\n', { delimiter: ' ' }, { delimiter: ' ', fieldCount: 2 }],
+    ['--delimiter for one column', '1 2\n3 4\n5 6\n', { delimiter: ',' }, { delimiter: ',', fieldCount: 1 }],
+    ['--skip', '#id,name\n1,a,2\n2,b,3\n', { skip: 1 }, { skip: 1, header: false }],
+    ['--no-header', 'id,name\na,b\n', { header: false }, { header: false }],
+    ['a table of one column', '1 2\n3 4\n5 6\n', { tableColumns: ['t'] }, { delimiter: undefined, fieldCount: 1 }],
+  ])('%s decides', async (_name, text, given, expected) => {
+    expect(await detect(text, given)).toMatchObject(expected);
+  }); // prettier-ignore
+});
