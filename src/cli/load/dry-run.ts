@@ -28,7 +28,7 @@ import { readInput } from './read-input.js';
 const MOST_ROWS = 10;
 const MOST_PROBLEMS = 10;
 
-export interface DryRunJson {
+interface DryRunJson {
   readonly dryRun: true;
   readonly table: string;
   readonly schema: string | null;
