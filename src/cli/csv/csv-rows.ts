@@ -140,7 +140,7 @@ export const MOST_COLUMNS = 1600;
 /**
  * The names in a header line.
  *
- * @param isLenient a name that is empty or comes twice is repaired
+ * @param isLenient a name that is empty or comes twice is repaired, and `onNote` gets a line about it
  * @throws {InputError} for such a name otherwise
  */
 export function headerNames(
@@ -149,6 +149,7 @@ export function headerNames(
   file: SourceFile,
   line: number,
   isLenient: boolean,
+  onNote?: (note: string) => void,
 ): string[] {
   if (row.length > MOST_COLUMNS) {
     const has = `the header has ${fieldsOfRow(row)} fields`;
@@ -158,7 +159,11 @@ export function headerNames(
       `${has}, and a table has at most ${counted(MOST_COLUMNS, 'column')}`,
     );
   }
-  if (isLenient) return [...repairNames(row.map((field) => field ?? nullText)).names];
+  if (isLenient) {
+    const { names, notes } = repairNames(row.map((field) => field ?? nullText));
+    for (const note of notes) onNote?.(note);
+    return [...names];
+  }
   const names = new Set<string>();
   for (const field of row) {
     // A name is never NULL, even if it equals the null text.

@@ -1,5 +1,7 @@
 /** Names for columns that the header leaves without one, or gives the same one. Pure. */
 
+import { counted } from '../common/counted.js';
+
 /** Returns `column1`, `column2` … */
 export function numberedNames(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `column${index + 1}`);
@@ -15,7 +17,7 @@ export interface RepairedNames {
 export function repairNames(header: readonly string[]): RepairedNames {
   const taken = new Set(header);
   const used = new Set<string>();
-  const notes: string[] = [];
+  const [named, numbered]: [string[], string[]] = [[], []];
   const names = header.map((name, index) => {
     if (name !== '' && !used.has(name)) {
       used.add(name);
@@ -25,12 +27,24 @@ export function repairNames(header: readonly string[]): RepairedNames {
     let free = base;
     for (let number = 2; taken.has(free) || used.has(free); number += 1) free = `${base}_${number}`;
     used.add(free);
-    notes.push(
-      name === ''
-        ? `the column ${index + 1} has no name in the header; it is "${free}"`
-        : `the header has ${JSON.stringify(name)} more than once; the column ${index + 1} is ${JSON.stringify(free)}`,
-    );
+    (name === '' ? named : numbered).push(free);
     return free;
   });
-  return { names, notes };
+  return { names, notes: notesOn(named, numbered) };
+}
+
+function notesOn(named: readonly string[], numbered: readonly string[]): string[] {
+  const notes: string[] = [];
+  if (named.length > 0)
+    notes.push(`the header has no name for ${counted(named.length, 'column')}: ${listOf(named)}`);
+  if (numbered.length > 0) notes.push(`the header has a name more than once: ${listOf(numbered)}`);
+  return notes;
+}
+
+/** Names that a note lists. */
+const MOST_LISTED = 5;
+
+function listOf(names: readonly string[]): string {
+  const listed = names.slice(0, MOST_LISTED).map((name) => JSON.stringify(name));
+  return listed.join(', ') + (names.length > MOST_LISTED ? ' …' : '');
 }

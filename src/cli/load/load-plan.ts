@@ -115,7 +115,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const existing = await findTable(pool, name);
   if (existing === undefined && !create) throwMissingTable(name);
   const tableColumns = existing?.columns.map((column) => column.name);
-  const { options, reading, rules } = await findReading(pool, request, existing, tableColumns);
+  const { options, reading, rules, notes = [] } = await findReading(pool, request, existing, tableColumns);
   const keepsBadRecords = rejects !== undefined;
   const preview = await previewInput(source, options, {
     withTypes: existing === undefined,
@@ -135,7 +135,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     columns,
     key: keyColumns(options.key, columns),
     created: made !== undefined,
-    notes: nameNotes(options.table, table, columns),
+    notes: [...notes, ...(preview.notes ?? []), ...nameNotes(options.table, table, columns)],
     head: preview.head,
   };
 }

@@ -3,7 +3,7 @@
 import { isAscii } from 'node:buffer';
 import type { LoadOptions, ReadingFlags } from '../args/options.js';
 import { InputError } from '../common/errors.js';
-import { numberedNames, repairNames } from '../detect/column-names.js';
+import { numberedNames, repairNames, type RepairedNames } from '../detect/column-names.js';
 import { detectReading, Undecided } from '../detect/detect-reading.js';
 import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../detect/reading.js';
 import { rulesFromJson, type FieldRules } from '../csv/field-rules.js';
@@ -22,6 +22,8 @@ export interface InputReading {
   readonly reading: Reading | undefined;
   /** `--resume`: of the first run. */
   readonly rules?: FieldRules | undefined;
+  /** Names of columns that were repaired. */
+  readonly notes?: readonly string[] | undefined;
 }
 
 export interface StoredReading {
@@ -58,12 +60,14 @@ export async function readInput(
   const createConverter = converterFor({ ...reading, delimiter, comment: flags.comment, maxRecordBytes });
   if (createConverter !== undefined) source.convertBy(createConverter);
   const { header } = reading;
-  const columns =
-    options.columns ?? (stored === undefined ? namesFor(reading, tableColumns) : stored.columns);
+  const isNamed = options.columns !== undefined || stored !== undefined;
+  const named = isNamed ? undefined : namesFor(reading, tableColumns);
+  const columns = options.columns ?? stored?.columns ?? named?.names.slice();
   return {
     options: { ...options, delimiter, header, columns, skipped: reading.skip },
     reading,
     rules: stored?.rules,
+    notes: named?.notes,
   };
 }
 
@@ -123,7 +127,8 @@ export function storedReading(source: unknown): StoredReading | undefined {
 }
 
 /** Names in place of the header's, if it has too few, or if a new table has no other. */
-function namesFor(reading: Reading, tableColumns: readonly string[] | undefined): string[] | undefined {
-  if (reading.names !== undefined) return [...repairNames(reading.names).names];
-  return reading.header || tableColumns !== undefined ? undefined : numberedNames(reading.fieldCount);
+function namesFor(reading: Reading, tableColumns: readonly string[] | undefined): RepairedNames | undefined {
+  if (reading.names !== undefined) return repairNames(reading.names);
+  if (reading.header || tableColumns !== undefined) return undefined;
+  return { names: numberedNames(reading.fieldCount), notes: [] };
 }

@@ -27,6 +27,8 @@ export interface Preview {
   readonly head: readonly SourceChunk[];
   /** CSV: the fields' names, from `--columns` or the header; undefined without both. NDJSON: the keys. */
   readonly names: readonly InputName[] | undefined;
+  /** Names of the header that were repaired. */
+  readonly notes?: readonly string[];
 }
 
 /** A name of the input's, which should be a column's. */
@@ -92,6 +94,7 @@ async function previewCsv(
   if (!header && withTypes && columns === undefined) {
     throw new UsageError('--create needs names for the columns: a header, or --columns');
   }
+  const notes: string[] = [];
   let headerOf: SourceFile | undefined;
   /** For each field of the file that is read. Other files may have the same names in another order. */
   let fields = columns;
@@ -101,7 +104,8 @@ async function previewCsv(
     if (header && headerOf !== file) {
       headerOf = file;
       if (options.columns !== undefined) return;
-      const names = headerNames(row, nullText, file, line, isLenient);
+      const onNote = (note: string) => columns === undefined && notes.push(note);
+      const names = headerNames(row, nullText, file, line, isLenient, onNote);
       columns ??= names.map((name) => createColumn(name, file.name, line));
       const byName = new Map(columns.map((column) => [column.name, column]));
       // A name that the first file does not have is an error of the load, after the rows before it.
@@ -137,7 +141,7 @@ async function previewCsv(
     line: () => reader?.nextLine,
   });
   if (header && columns === undefined) throw emptyFile(source.files[0]!);
-  return { head, names: columns?.map((column) => column.done()) };
+  return { head, names: columns?.map((column) => column.done()), notes };
 }
 
 /** A decimal comma is looked for only where the comma divides no fields, as programs write both. */

@@ -93,6 +93,18 @@ describe('the obvious command', () => {
     expect(rows).toEqual([['1', 'a'], ['2', null]]); // prettier-ignore
   });
 
+  it('names that were repaired are said', async () => {
+    const file = write(',a,a,,b\n1,2,3,4,5\nx,3,4,5,6\n', 'csv');
+    const flags = ['--create', '-t', `any_${number}`, '--to', database.url, '--json'];
+    const { code, stdout, stderr } = await cli.run(['load', file, ...flags]);
+    const notes = [
+      'the header has no name for 2 columns: "column1", "column4"',
+      'the header has a name more than once: "a_2"',
+    ];
+    expect({ code, notes: (JSON.parse(stdout) as { notes: string[] }).notes }).toEqual({ code: 0, notes });
+    for (const note of notes) expect(stderr).toContain(note);
+  });
+
   it('two readings that are as likely are refused, naming both and the flag', async () => {
     const refused = await run(write('a;b,c\nx;y,z\n', 'csv'));
     expect(refused).toMatchObject({ code: 1 });
