@@ -39,10 +39,14 @@ export class CsvTranslator {
   readonly #lineEnd: number;
   readonly #comment: Buffer | undefined;
   readonly #mostFieldBytes: number;
+  /** Quotes and escapes are the loader's: only lines and comments differ. */
+  readonly #hasPlainQuotes: boolean;
   /** A record begins with the next byte. */
   #isRecordStart = true;
   /** The beginning of a field whose end has not come yet. */
   #rest = NOTHING;
+  /** Where the search for the closing quote goes on in it. */
+  #searched = 0;
 
   /** @param mostFieldBytes a longer field is passed on as it is, so that the loader rejects it by its own limit */
   constructor({ delimiter, quote, escape, lineBreak, comment }: CsvDialect, mostFieldBytes: number) {
@@ -50,6 +54,7 @@ export class CsvTranslator {
     this.#delimiter = delimiter?.charCodeAt(0) ?? -1;
     this.#quote = quote?.charCodeAt(0) ?? -1;
     this.#escape = escape?.charCodeAt(0) ?? -1;
+    this.#hasPlainQuotes = this.#quote === QUOTE && this.#escape === QUOTE;
     this.#lineEnd = lineBreak === 'cr' ? CARRIAGE_RETURN : LINE_FEED;
     this.#mostFieldBytes = mostFieldBytes;
   }
@@ -58,25 +63,35 @@ export class CsvTranslator {
   translate(bytes: Buffer, isLast: boolean): Buffer {
     const input = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     const output = new GrowingBuffer(2 * input.length + 2);
+    const rewrites = this.#quote !== QUOTE && input.includes(QUOTE);
     let start = 0;
+    /** What is before it has been written. Fields that stay as they are wait, to be copied together. */
+    let written = 0;
     while (start < input.length) {
       if (!isLast && this.#mayBecomeComment(input, start)) break;
       const isComment = this.#isCommentAt(input, start);
       const end = isComment ? this.#lineEndAfter(input, start) : this.#fieldEnd(input, start);
       const isWhole = end < input.length || isLast || end - start > this.#mostFieldBytes;
       if (!isWhole) break;
-      if (!isComment) this.#writeField(input.subarray(start, end), output);
-      if (end < input.length) output.append(this.#separator(input[end]!));
+      const isQuoted = !isComment && input[start] === this.#quote;
+      if (isComment || (isQuoted ? !this.#hasPlainQuotes : rewrites)) {
+        output.append(input.subarray(written, start));
+        if (!isComment) this.#writeField(input.subarray(start, end), output);
+        written = end;
+      }
+      this.#searched = 0;
       this.#isRecordStart = end < input.length && input[end] === this.#lineEnd;
+      if (this.#isRecordStart && this.#lineEnd !== LINE_FEED) {
+        output.append(input.subarray(written, end));
+        output.append(LINE_BREAK);
+        written = end + 1;
+      }
       start = end + 1;
     }
+    output.append(input.subarray(written, start));
     // A copy: the memory of a chunk is used again.
     this.#rest = start >= input.length ? NOTHING : Buffer.from(input.subarray(start));
     return output.bytes;
-  }
-
-  #separator(byte: number): Buffer {
-    return byte === this.#lineEnd ? LINE_BREAK : Buffer.of(byte);
   }
 
   #isCommentAt(input: Buffer, start: number): boolean {
@@ -100,32 +115,43 @@ export class CsvTranslator {
 
   /** Returns where the field's delimiter or line end stands; the length of the input if it is not there yet. */
   #fieldEnd(input: Buffer, start: number): number {
+    const delimiter = this.#delimiter;
+    const lineEnd = this.#lineEnd;
     let at = start;
-    if (input[at] === this.#quote && this.#quote !== -1) at = this.#afterQuotes(input, start);
+    if (input[at] === this.#quote) at = this.#afterQuotes(input, start, start === 0 ? this.#searched : 0);
     for (; at < input.length; at += 1) {
       const byte = input[at];
-      if (byte === this.#delimiter || byte === this.#lineEnd) return at;
+      if (byte === delimiter || byte === lineEnd) return at;
     }
     return input.length;
   }
 
-  /** Returns the place after the closing quote. */
-  #afterQuotes(input: Buffer, start: number): number {
-    for (let at = start + 1; at < input.length; at += 1) {
+  /** Returns the place after the closing quote. @param searched so many bytes of the field have none */
+  #afterQuotes(input: Buffer, start: number, searched = 0): number {
+    const quote = this.#quote;
+    const escape = this.#escape;
+    let at = start + Math.max(1, searched);
+    for (; at < input.length; at += 1) {
       const byte = input[at];
-      if (byte === this.#escape && this.#escape !== this.#quote) at += 1;
-      else if (byte === this.#quote) {
+      if (byte === escape && escape !== quote) {
+        if (at + 1 === input.length) break;
+        at += 1;
+      } else if (byte === quote) {
         // The next byte may double it: it must be there before the field can end.
-        if (at + 1 === input.length) return at + 1;
-        if (this.#escape === this.#quote && input[at + 1] === this.#quote) at += 1;
-        else return at + 1;
+        if (at + 1 === input.length) {
+          this.#searched = at - start;
+          return at + 1;
+        }
+        if (escape !== quote || input[at + 1] !== quote) return at + 1;
+        at += 1;
       }
     }
+    this.#searched = at - start;
     return input.length;
   }
 
   #writeField(field: Buffer, output: GrowingBuffer): void {
-    const isQuoted = field.length > 1 && field[0] === this.#quote && this.#quote !== -1;
+    const isQuoted = field.length > 1 && field[0] === this.#quote;
     if (isQuoted) this.#writeQuoted(field, output);
     else if (field.includes(QUOTE) && this.#quote !== QUOTE) {
       output.append(MARK);
