@@ -21,12 +21,13 @@ ${DESTINATION}
 
 export const LOAD_HELP = {
   description:
-    'Loads CSV or NDJSON files, one after another, into a table by COPY. Gzip is recognised by its first bytes. ' +
+    'Loads CSV or NDJSON files, one after another, into a table by COPY. Compression is recognised by its first bytes: gzip, zstd, xz, bzip2, zip. ' +
     'Each batch is one transaction: after a failure the batches before it stay, unless --atomic is given.',
   files: 'files to read; - or none is standard input',
   table: 'table, or SCHEMA.TABLE; case counts, a name with a dot goes in double quotes',
   to: 'where to: a postgres:// URL, "host=… dbname=…", or "embedded"',
-  format: 'csv or ndjson (default: from the name: .csv .tsv .ndjson .jsonl, also with .gz)',
+  format:
+    'csv or ndjson (default: from the name: .csv .tsv .ndjson .jsonl, also with .gz .zst .xz .bz2 .zip)',
   columns:
     'CSV: the table’s columns for the fields, in their order, in place of the header; an empty name leaves its field out ' +
     '(a,,c). NDJSON: the keys to load; others are left out',

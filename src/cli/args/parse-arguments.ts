@@ -286,12 +286,12 @@ function checkNullText(nullText: string, delimiter: string): void {
 }
 
 const EXTENSIONS: readonly (readonly [RegExp, Format])[] = [
-  [/\.(csv|tsv|tab)(\.gz)?$/i, 'csv'],
-  [/\.(ndjson|jsonl)(\.gz)?$/i, 'ndjson'],
+  [/\.(csv|tsv|tab)(\.(gz|zst|xz|bz2|zip))?$/i, 'csv'],
+  [/\.(ndjson|jsonl)(\.(gz|zst|xz|bz2|zip))?$/i, 'ndjson'],
 ];
 
 function isTabSeparated(file: string): boolean {
-  return /\.(tsv|tab)(\.gz)?$/i.test(file);
+  return /\.(tsv|tab)(\.(gz|zst|xz|bz2|zip))?$/i.test(file);
 }
 
 function formatOf(files: readonly string[]): Format {

@@ -26,7 +26,7 @@ const EXPORT_AS_CSV = 'export it as CSV';
 const UNPACK = 'unpack it first';
 const NOT_YET = 'which is not supported yet';
 
-export const NOT_DATA: readonly NotData[] = [
+const NOT_DATA: readonly NotData[] = [
   {
     what: 'is an HTML page',
     text: new RegExp(String.raw`^${COMMENTS}<(?:!doctype\s+html|html)[\s>]`),

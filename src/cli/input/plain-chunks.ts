@@ -2,7 +2,7 @@
 
 import { InputError } from '../common/errors.js';
 import type { ByteChunk } from './compression/byte-chunk.js';
-import { gunzip } from './compression/gunzip.js';
+import { containerOf, undo } from './compression/containers.js';
 import { describeNotData, isEnoughToTell, notDataOf } from './not-data.js';
 
 const NOTHING = Buffer.alloc(0);
@@ -18,7 +18,8 @@ export async function plainChunks(
   chunks: AsyncGenerator<ByteChunk, void>,
 ): Promise<AsyncGenerator<ByteChunk, void>> {
   const { head, joined } = await peek(chunks);
-  if (isGzip(head)) return tableOf(name, gunzip(joined));
+  const container = containerOf(head);
+  if (container !== undefined) return tableOf(name, undo(container, joined));
   assertTable(name, head);
   return joined;
 }
@@ -43,7 +44,7 @@ async function peek(
   chunks: AsyncGenerator<ByteChunk, void>,
 ): Promise<{ head: Buffer; joined: AsyncGenerator<ByteChunk, void> }> {
   let head: ByteChunk = { bytes: NOTHING };
-  while (!isGzip(head.bytes) && !isEnoughToTell(head.bytes)) {
+  while (containerOf(head.bytes) === undefined && !isEnoughToTell(head.bytes)) {
     const { done, value: chunk } = await chunks.next();
     if (done === true) break;
     // A first chunk goes on as it is, with its memory.
@@ -63,8 +64,4 @@ async function* rejoin(
 ): AsyncGenerator<ByteChunk, void> {
   if (head.bytes.length > 0) yield head;
   yield* rest;
-}
-
-function isGzip(head: Buffer): boolean {
-  return head[0] === 0x1f && head[1] === 0x8b;
 }

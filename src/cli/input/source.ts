@@ -8,6 +8,7 @@ import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
 import type { ByteChunk } from './compression/byte-chunk.js';
+import { CompressedDataError } from './compression/compressed-data-error.js';
 import { plainChunks } from './plain-chunks.js';
 
 /** Large enough that the cost of a chunk does not matter, small enough that its rows do not either. */
@@ -330,6 +331,7 @@ const READING_ERRORS: Readonly<Record<string, string>> = {
 
 export function readingError(name: string, error: unknown): CliError {
   if (error instanceof CliError) return error;
+  if (error instanceof CompressedDataError) return new InputError(name, undefined, error.message, error);
   const { code, message } = error as NodeJS.ErrnoException;
   const reason = READING_ERRORS[code ?? ''];
   const detail =

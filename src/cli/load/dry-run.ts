@@ -12,6 +12,7 @@ import { endOfRecord } from '../csv/csv-reader.js';
 import { CsvRows } from '../csv/csv-rows.js';
 import { FieldRuleSet } from '../csv/field-rules.js';
 import { describeReading, readingToJson, type ReadingJson } from '../detect/reading.js';
+import { checkFiles } from '../input/check-files.js';
 import { findFiles, Source, type SourceChunk, type SourceFile } from '../input/source.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
 import { RecordParser } from '../records/record-parser.js';
@@ -66,7 +67,9 @@ export async function dryRun(
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
     throw new UsageError('no file is given; - reads what is typed');
   }
-  const source = new Source(await findFiles(paths), terminal.stdin);
+  const files = await findFiles(paths);
+  await checkFiles(files);
+  const source = new Source(files, terminal.stdin);
   try {
     const table = options.create ? undefined : await describeTarget(options, terminal);
     const tableColumns = table?.columns.map(({ name }) => name);
