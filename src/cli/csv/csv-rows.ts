@@ -124,8 +124,11 @@ export class CsvRows implements BlockReader<unknown[]> {
   #ragged(row: CsvRow, line: number): InputError {
     const expected = `expected ${counted(this.#fieldCount, 'field')}`;
     const empty = row.length === 1 && (row[0] === null || row[0] === '');
-    const isShort = row.length < this.#fieldCount && !empty && this.#options.isLenient === true;
-    const hint = isShort ? '; --pad makes the fields that are missing NULL' : '';
+    const isLenient = this.#options.isLenient === true;
+    const isShort = row.length < this.#fieldCount && !empty && isLenient;
+    const isComment = isLenient && row[0]?.startsWith('#') === true;
+    const padHint = isShort ? '; --pad makes the fields that are missing NULL' : '';
+    const hint = isComment ? '; --comment "#" leaves such lines out' : padHint;
     return new InputError(
       this.#file.name,
       line,

@@ -9,13 +9,23 @@ export interface ReadAs extends CsvDialect {
   readonly encoding: string;
   /** Lines at the beginning of each file that are left out. */
   readonly skip: number;
+  /** The number of lines was found in the first file. In another one, such a line must not look like a record. */
+  readonly isSkipDetected?: boolean | undefined;
   readonly maxRecordBytes: number;
+  /** In one column, each line may be a record. */
+  readonly fieldCount?: number | undefined;
 }
 
 /** Returns undefined if the files are read as they are. */
 export function converterFor(reading: ReadAs): ((file: SourceFile) => ByteConverter) | undefined {
   const isPlain = reading.encoding === 'utf-8' && reading.skip === 0 && isCanonical(reading);
-  return isPlain ? undefined : (file) => new FileConverter(file, reading);
+  if (isPlain) return undefined;
+  let skipped: string[] | undefined;
+  return (file) => {
+    const converter = new FileConverter(file, reading, skipped);
+    skipped ??= converter.skipped;
+    return converter;
+  };
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -28,13 +38,23 @@ class FileConverter implements ByteConverter {
   readonly #decoder: SliceDecoder | undefined;
   readonly #translator: CsvTranslator | undefined;
   readonly #lineEnd: number;
+  readonly #delimiter: string | undefined;
+  /** Of the first file; undefined if the lines need not be compared. */
+  readonly #expected: readonly string[] | undefined;
+  /** The lines that were left out. */
+  readonly skipped: string[] = [];
   #toSkip: number;
+  /** The beginning of a line to leave out. */
+  #line = '';
   /** Bytes that may be a byte order mark; undefined after it. */
   #beginning: Buffer | undefined = NOTHING;
   /** Lines that were decoded, for messages. */
   #lines = 0;
 
-  constructor(file: SourceFile, reading: ReadAs) {
+  /** @param skipped by the converter of the first file */
+  constructor(file: SourceFile, reading: ReadAs, skipped: readonly string[] | undefined) {
+    this.#delimiter = reading.fieldCount === 1 ? undefined : reading.delimiter;
+    this.#expected = reading.isSkipDetected === true ? skipped : undefined;
     this.#file = file;
     this.#encoding = reading.encoding;
     this.#decoder = reading.encoding === 'utf-8' ? undefined : createDecoder(reading.encoding);
@@ -93,17 +113,40 @@ class FileConverter implements ByteConverter {
     return linesIn(bytes, this.#lineEnd);
   }
 
+  /** @throws {InputError} for a line that may be a record: one with a delimiter, which the first file does not have in its place */
+  #leaveOut(line: string): void {
+    const number = this.skipped.push(line);
+    const expected = this.#expected?.[number - 1];
+    if (expected === undefined || line === '' || line === expected) return;
+    const isComment = line.startsWith('#') && expected.startsWith('#');
+    const isTitle = this.#delimiter !== undefined && !line.includes(this.#delimiter) && !line.startsWith('#');
+    if (isComment || (isTitle && expected !== '')) return;
+    throw new InputError(
+      this.#file.name,
+      number,
+      `may be a record, and in the first file the line is none, and left out; --skip ${this.#toSkip + number - 1} leaves it out here, too`,
+    );
+  }
+
   #withoutSkipped(text: Buffer): Buffer {
     let start = 0;
     while (this.#toSkip > 0) {
       const end = text.indexOf(this.#lineEnd, start);
-      if (end === -1) return text.subarray(text.length);
+      const isWhole = end !== -1;
+      if (this.#line.length < MOST_COMPARED)
+        this.#line += text.toString('utf8', start, isWhole ? end : undefined);
+      if (!isWhole) return text.subarray(text.length);
+      this.#leaveOut(this.#line.trim());
       start = end + 1;
       this.#toSkip -= 1;
+      this.#line = '';
     }
     return text.subarray(start);
   }
 }
+
+/** Of a line that is left out. */
+const MOST_COMPARED = 64 * 1024;
 
 function linesIn(bytes: Buffer, lineEnd: number): number {
   let lines = 0;

@@ -57,7 +57,13 @@ export async function readInput(
   // In one column, the usual delimiter does no harm unless a text has it.
   const delimiter =
     reading.delimiter ?? (bytes.includes(options.delimiter) ? NO_DELIMITER : options.delimiter);
-  const createConverter = converterFor({ ...reading, delimiter, comment: flags.comment, maxRecordBytes });
+  const createConverter = converterFor({
+    ...reading,
+    delimiter,
+    comment: flags.comment,
+    maxRecordBytes,
+    isSkipDetected: flags.skip === undefined,
+  });
   if (createConverter !== undefined) source.convertBy(createConverter);
   const { header } = reading;
   const isNamed = options.columns !== undefined || stored !== undefined;

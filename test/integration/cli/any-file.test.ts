@@ -124,6 +124,20 @@ describe('the obvious command', () => {
     expect(refused.stderr).toMatch(/:4: expected 2 fields/);
   });
 
+  it('a line within the table that begins with # names --comment', async () => {
+    const refused = await run(write('id,name\n1,a\n# two\n2,b\n', 'csv'));
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/:3: expected 2 fields, got 1; --comment "#" /);
+  });
+
+  it('a second file without the lines before the table that the first one has is refused', async () => {
+    const one = write('# a\n1,x\n2,y\n', 'csv');
+    const two = write('3,z\n4,u\n', 'csv');
+    const refused = await run(one, two);
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/:1: may be a record.*--skip 1/);
+  });
+
   it('lines before the table count in messages', async () => {
     const refused = await run(write('Report\n\nid,name\n1,a\n2\n', 'csv'));
     expect(refused.stderr).toMatch(/:5: expected 2 fields/);

@@ -49,6 +49,34 @@ describe('converterFor', () => {
     expect(convert(bytewise(bytes), reading)).toBe(expected);
   }); // prettier-ignore
 
+  it.each<[string, string, string, string | RegExp]>([
+    ['the same title', 'Report\na,b\n', 'Report\n1,2\n', '1,2\n'],
+    ['another title', 'May\na,b\n', 'June\n1,2\n', '1,2\n'],
+    ['another comment', '# 1,2\na,b\n', '# 3,4\n1,2\n', '1,2\n'],
+    ['a blank line', '\na,b\n', '\n1,2\n', '1,2\n'],
+    ['a record in the place of a title', 'Report\na,b\n', '1,2\n3,4\n', /^g\.csv:1: may be a record.*--skip 1 /],
+    ['a record in the place of a comment', '# x\na,b\n', '1,2\n3,4\n', /^g\.csv:1: may be a record/],
+    ['a record in the place of a blank line', '\na,b\n', '1,2\n3,4\n', /^g\.csv:1: may be a record/],
+  ])('a second file that has %s where the first one has a line before the table', (_name, one, two, expected) => {
+    const create = converterFor({ ...PLAIN, skip: 1, isSkipDetected: true })!;
+    create(FILE).convert(Buffer.from(one), true);
+    for (const slices of [[Buffer.from(two)], bytewise(Buffer.from(two))]) {
+      const second = create({ ...FILE, name: 'g.csv' });
+      const act = () => slices.map((slice) => second.convert(slice, false).toString()).join('');
+      if (typeof expected === 'string') expect(act()).toBe(expected);
+      else expect(act).toThrow(expected);
+    }
+    const given = converterFor({ ...PLAIN, skip: 1 })!;
+    given(FILE).convert(Buffer.from(one), true);
+    expect(() => given(FILE).convert(Buffer.from(two), true)).not.toThrow();
+  }); // prettier-ignore
+
+  it('a second file of one column may not have another text where the first one has a comment', () => {
+    const create = converterFor({ ...PLAIN, skip: 1, isSkipDetected: true, fieldCount: 1 })!;
+    create(FILE).convert(Buffer.from('# x\na\n'), true);
+    expect(() => create(FILE).convert(Buffer.from('b\nc\n'), true)).toThrow(InputError);
+  });
+
   it.each<[string, Partial<ReadAs>, Buffer]>([
     ['half a character', { encoding: 'utf-16le' }, Buffer.concat([Buffer.from('a\nb\n', 'utf16le'), Buffer.of(0x3d, 0xd8, 0x31, 0x00)])],
     ['an end within a character', { encoding: 'utf-16le' }, Buffer.concat([Buffer.from('a\nb\n', 'utf16le'), Buffer.of(0x3d, 0xd8)])],
