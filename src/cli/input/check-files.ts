@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { ByteChunk } from './compression/byte-chunk.js';
-import { containerOf } from './compression/containers.js';
+import { containerOf, MAGIC_BYTES } from './compression/containers.js';
 import { assertOneEntry } from './compression/zip-entries.js';
 import { plainChunks } from './plain-chunks.js';
 import { readingError, type SourceFile } from './source.js';
@@ -45,7 +45,7 @@ async function* chunksOf(raw: Readable): AsyncGenerator<ByteChunk, void> {
 async function assertZipOfOne(path: string): Promise<void> {
   const file = await open(path);
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
     if (containerOf(buffer.subarray(0, bytesRead)) !== 'zip') return;
   } finally {
     await file.close();

@@ -8,6 +8,7 @@ import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
 import type { ByteChunk } from './compression/byte-chunk.js';
+import { containerOf, MAGIC_BYTES } from './compression/containers.js';
 import { CompressedDataError } from './compression/compressed-data-error.js';
 import { plainChunks } from './plain-chunks.js';
 
@@ -48,7 +49,6 @@ export interface Sample {
 }
 
 const NOTHING = Buffer.alloc(0);
-const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
 /** Of a file, besides its beginning: at even distances, the last one at its end. */
 const LATER_SLICES = 8;
 const LATER_SLICE_BYTES = 16 * 1024;
@@ -144,8 +144,8 @@ export class Source {
     if (path === undefined || sizeBytes === undefined) return NOTHING;
     const file = await open(path);
     try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(GZIP_MAGIC.length), 0, GZIP_MAGIC.length, 0);
-      if (bytesRead < GZIP_MAGIC.length || buffer.equals(GZIP_MAGIC)) return NOTHING;
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
+      if (containerOf(buffer.subarray(0, bytesRead)) !== undefined) return NOTHING;
       const slices: Buffer[] = [];
       for (let number = 1; number <= LATER_SLICES; number += 1) {
         const start = Math.max(0, Math.floor((sizeBytes / LATER_SLICES) * number) - LATER_SLICE_BYTES);

@@ -7,6 +7,8 @@ export type Container = 'gzip' | 'zstd' | 'xz' | 'bzip2' | 'zip';
 
 type Undo = (chunks: AsyncGenerator<ByteChunk, void>) => AsyncGenerator<ByteChunk, void>;
 
+/** The longest magic number, of bzip2. */
+export const MAGIC_BYTES = 10;
 /** Latin-1. */
 const MAGICS: readonly (readonly [string, Container])[] = [
   ['\x1f\x8b', 'gzip'],
@@ -22,7 +24,7 @@ const MAGICS: readonly (readonly [string, Container])[] = [
 const BZIP2_MARKS = ['1AY&SY', '\x17rE8P\x90'];
 
 export function containerOf(head: Buffer): Container | undefined {
-  const bytes = head.toString('latin1', 0, 10);
+  const bytes = head.toString('latin1', 0, MAGIC_BYTES);
   if (/^BZh[1-9]/.test(bytes) && BZIP2_MARKS.some((mark) => bytes.startsWith(mark, 4))) return 'bzip2';
   return MAGICS.find(([magic]) => bytes.startsWith(magic))?.[1];
 }
