@@ -23,7 +23,7 @@ export const LOAD_HELP = {
   description:
     'Loads CSV or NDJSON files, one after another, into a table by COPY. Compression is recognised by its first bytes: gzip, zstd, xz, bzip2, zip. ' +
     'Each batch is one transaction: after a failure the batches before it stay, unless --atomic is given.',
-  files: 'files to read; - or none is standard input',
+  files: 'files to read, file:// URLs or patterns (*.csv); - or none is standard input',
   table: 'table, or SCHEMA.TABLE; case counts, a name with a dot goes in double quotes',
   to: 'where to: a postgres:// URL, "host=… dbname=…", or "embedded"',
   format:

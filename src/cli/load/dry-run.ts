@@ -13,6 +13,7 @@ import { CsvRows } from '../csv/csv-rows.js';
 import { FieldRuleSet } from '../csv/field-rules.js';
 import { describeReading, readingToJson, type ReadingJson } from '../detect/reading.js';
 import { checkFiles } from '../input/check-files.js';
+import { expandPaths } from '../input/expand-paths.js';
 import { findFiles, Source, type SourceChunk, type SourceFile } from '../input/source.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
 import { RecordParser } from '../records/record-parser.js';
@@ -63,7 +64,7 @@ export async function dryRun(
   options: LoadOptions,
   terminal: Omit<Terminal, 'onStopSignal'>,
 ): Promise<DryRun> {
-  const paths = options.files.length === 0 ? ['-'] : options.files;
+  const paths = options.files.length === 0 ? ['-'] : expandPaths(options.files);
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
     throw new UsageError('no file is given; - reads what is typed');
   }

@@ -19,6 +19,7 @@ import { untilStopped } from '../server/answer-time.js';
 import { startProgress, type ProgressReading } from '../report/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { checkFiles } from '../input/check-files.js';
+import { expandPaths } from '../input/expand-paths.js';
 import { findFiles, Source } from '../input/source.js';
 import { UnansweredCommits } from '../write/unanswered-commits.js';
 import { DROPPED, summarise, type LoadOutcome, type LoadSummary } from '../report/summary.js';
@@ -51,7 +52,7 @@ export async function load(
   open: OpenPipeline = openPipeline,
 ): Promise<LoadSummary> {
   const destination = resolveDestination(options.to, terminal.environment);
-  const paths = options.files.length === 0 ? ['-'] : options.files;
+  const paths = options.files.length === 0 ? ['-'] : expandPaths(options.files);
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
     throw new UsageError('no file is given; - reads what is typed');
   }
