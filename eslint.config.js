@@ -47,6 +47,7 @@ const ROOMS = [
   'cli/server',
   'cli/input',
   'cli/detect',
+  'cli/json',
   'cli/ndjson/values',
   'cli/records',
   'cli/csv',

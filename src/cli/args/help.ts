@@ -21,16 +21,16 @@ ${DESTINATION}
 
 export const LOAD_HELP = {
   description:
-    'Loads CSV or NDJSON files, one after another, into a table by COPY. Compression is recognised by its first bytes: gzip, zstd, xz, bzip2, zip. ' +
+    'Loads CSV, NDJSON or JSON files, one after another, into a table by COPY. Compression is recognised by its first bytes: gzip, zstd, xz, bzip2, zip. ' +
     'Each batch is one transaction: after a failure the batches before it stay, unless --atomic is given.',
   files: 'files to read, file:// URLs or patterns (*.csv); - or none is standard input',
   table: 'table, or SCHEMA.TABLE; case counts, a name with a dot goes in double quotes',
   to: 'where to: a postgres:// URL, "host=… dbname=…", or "embedded"',
   format:
-    'csv or ndjson (default: from the name: .csv .tsv .ndjson .jsonl, also with .gz .zst .xz .bz2 .zip)',
+    'csv, ndjson or json (default: from the name: .csv .tsv .ndjson .jsonl .json .geojson, also with .gz .zst .xz .bz2 .zip)',
   columns:
     'CSV: the table’s columns for the fields, in their order, in place of the header; an empty name leaves its field out ' +
-    '(a,,c). NDJSON: the keys to load; others are left out',
+    '(a,,c). NDJSON and JSON: the keys to load; others are left out',
   delimiter: 'CSV: one character; "tab" or "\\t" is a tab (default: detected)',
   null: 'CSV: the unquoted text that means NULL; in quotes it is a plain text (default: empty)',
   header: 'CSV: the first line (after --skip) has the names of the columns',
@@ -88,6 +88,10 @@ lines that end in CR alone are an error. Text is UTF-8.
 NDJSON has one object on each line; blank lines are skipped. Without --columns the keys of the first
 10,000 records fix the columns. An absent key gets its column's default; one that no column
 stands for is an error.
+
+JSON (--format json) is an array of objects, objects one after another, one object with a single list of
+objects, or a FeatureCollection of GeoJSON, whose properties, geometry and id become columns. Messages name
+the number of a record in its file in place of a line.
 
 --rejects: each line has file, line, record (counted from 1, over all files), row (or text, where the record
 cannot be read), code (SQLSTATE), column, constraint and message. Each load makes a new file, readable

@@ -28,6 +28,8 @@ export interface LoadOptions {
   table: TableName;
   to: string | undefined;
   format: Format;
+  /** `--format json`: JSON of any layout. It is read as NDJSON, once its records are cut. */
+  isJsonDocument: boolean;
   /** Names of the fields in their order (CSV; an empty one leaves its field out) or the keys to load (NDJSON). */
   columns: string[] | undefined;
   flags: ReadingFlags;

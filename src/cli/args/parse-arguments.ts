@@ -95,10 +95,13 @@ function wordsOf(error: CommanderError): string {
   return error.message.replace(/^error: /, '').replace(/\n\(?/g, ' (');
 }
 
+/** `json` is read as NDJSON, once its records are cut. */
+type GivenFormat = Format | 'json';
+
 interface RawLoadOptions {
   table?: TableName;
   to?: string;
-  format?: Format;
+  format?: GivenFormat;
   columns?: string[];
   delimiter?: string;
   null?: string;
@@ -132,12 +135,12 @@ function addLoad(program: Command, found: (options: LoadOptions) => void): void 
   program
     .command('load')
     .usage('[options] [file …|-]')
-    .summary('load CSV or NDJSON into a PostgreSQL table')
+    .summary('load CSV, NDJSON or JSON into a PostgreSQL table')
     .description(LOAD_HELP.description)
     .argument('[files...]', LOAD_HELP.files)
     .option('-t, --table <name>', LOAD_HELP.table, parseTable)
     .option('--to <url>', LOAD_HELP.to, notEmpty)
-    .addOption(new Option('-f, --format <format>', LOAD_HELP.format).choices(['csv', 'ndjson']))
+    .addOption(new Option('-f, --format <format>', LOAD_HELP.format).choices(['csv', 'ndjson', 'json']))
     .option('--columns <a,b,…>', LOAD_HELP.columns, parseColumns)
     .option('--delimiter <char>', LOAD_HELP.delimiter, parseDelimiter)
     .option('--null <text>', LOAD_HELP.null)
@@ -191,7 +194,8 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
   const { table } = raw;
   // Not left to the parser, which would miss it before it has seen that an option is misspelt.
   if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
-  const format = raw.format ?? formatOf(files);
+  const given = raw.format ?? formatOf(files);
+  const format = given === 'json' ? 'ndjson' : given;
   if (format === 'ndjson') {
     for (const [flag, property] of CSV_FLAGS) rejectForNdjson(flag, raw[property] !== undefined);
     if (raw.columns?.includes('') === true) throw new UsageError('--columns has an empty name');
@@ -211,6 +215,7 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     table,
     to: raw.to,
     format,
+    isJsonDocument: given === 'json',
     columns: raw.columns,
     flags: {
       encoding: raw.encoding,
@@ -274,7 +279,7 @@ function rejectForStrict(flag: string, given: boolean): void {
 }
 
 function rejectForNdjson(flag: string, given: boolean): void {
-  if (given) throw new UsageError(`${flag} is for CSV, and the input is NDJSON`);
+  if (given) throw new UsageError(`${flag} is for CSV, and the input is JSON`);
 }
 
 function checkNullText(nullText: string, delimiter: string): void {
@@ -285,18 +290,19 @@ function checkNullText(nullText: string, delimiter: string): void {
   if (nullText.includes(delimiter)) throw new UsageError('--null must not contain the delimiter');
 }
 
-const EXTENSIONS: readonly (readonly [RegExp, Format])[] = [
+const EXTENSIONS: readonly (readonly [RegExp, GivenFormat])[] = [
   [/\.(csv|tsv|tab)(\.(gz|zst|xz|bz2|zip))?$/i, 'csv'],
   [/\.(ndjson|jsonl)(\.(gz|zst|xz|bz2|zip))?$/i, 'ndjson'],
+  [/\.(json|geojson)(\.(gz|zst|xz|bz2|zip))?$/i, 'json'],
 ];
 
 function isTabSeparated(file: string): boolean {
   return /\.(tsv|tab)(\.(gz|zst|xz|bz2|zip))?$/i.test(file);
 }
 
-function formatOf(files: readonly string[]): Format {
-  const hint = 'give --format csv or --format ndjson';
-  const formats = new Set<Format>();
+function formatOf(files: readonly string[]): GivenFormat {
+  const hint = 'give --format csv, --format ndjson or --format json';
+  const formats = new Set<GivenFormat>();
   for (const file of files.length === 0 ? ['-'] : files) {
     if (file === '-') throw new UsageError(`standard input does not say its format: ${hint}`);
     const format = EXTENSIONS.find(([pattern]) => pattern.test(file))?.[1];

@@ -58,26 +58,34 @@ export function missingPackage(error: unknown): CliError | undefined {
       );
 }
 
+/** A name, or a file whose places may be told as numbers of records. */
+export type InputName = string | { readonly name: string; readonly countsRecords?: boolean };
+
 /** Input that cannot be read as what it should be; names the file and, if known, the line. */
 export class InputError extends CliError {
   override readonly name = 'InputError';
   readonly file: string;
   /** Counted from 1: the line on which the record begins. */
   readonly line: number | undefined;
+  /** Set if `line` is the number of a record. */
+  readonly record: number | undefined;
   /** What is wrong, without the place. */
   readonly reason: string;
 
-  constructor(file: string, line: number | undefined, reason: string, cause?: unknown) {
+  constructor(file: InputName, line: number | undefined, reason: string, cause?: unknown) {
     super(`${placeOf(file, line)}: ${reason}`, ExitCode.FAILED, cause);
-    this.file = file;
+    this.file = typeof file === 'string' ? file : file.name;
+    this.record = typeof file === 'object' && file.countsRecords === true ? line : undefined;
     this.line = line;
     this.reason = reason;
   }
 }
 
-/** A place in the input, as compilers write it. */
-export function placeOf(file: string, line: number | undefined): string {
-  return line === undefined ? file : `${file}:${line}`;
+/** A place in the input, as compilers write it. @param line of files that count records, the number of the record */
+export function placeOf(file: InputName, line: number | undefined): string {
+  const { name, countsRecords = false } = typeof file === 'string' ? { name: file } : file;
+  if (line === undefined) return name;
+  return countsRecords ? `${name}: record ${line}` : `${name}:${line}`;
 }
 
 /** The longest line of an error, in characters. The server quotes a whole field, and we whole names: either may have megabytes. */

@@ -2,7 +2,7 @@
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import { CARRIAGE_RETURN, LINE_FEED } from '../../common/bytes.js';
-import { InputError } from './errors.js';
+import { InputError, type InputName } from './errors.js';
 
 /** Decodes bytes that are known to be UTF-8. */
 export function decodeUtf8(bytes: Buffer): string {
@@ -48,7 +48,7 @@ export function divideByValidity(
  * @param record not UTF-8, begins on line `firstLine`
  * @param help what can be done about it
  */
-export function invalidText(record: Buffer, file: string, firstLine: number, help = ''): InputError {
+export function invalidText(record: Buffer, file: InputName, firstLine: number, help = ''): InputError {
   let line = firstLine;
   let start = 0;
   let end = endOfLine(record, start);

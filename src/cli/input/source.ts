@@ -1,8 +1,7 @@
 /** The input: files and standard input, one after another, as chunks of plain bytes (compression already undone). */
 
-import { constants, createReadStream, fstatSync, openSync, statSync } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
-import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
@@ -10,6 +9,7 @@ import { count, counted } from '../common/counted.js';
 import type { ByteChunk } from './compression/byte-chunk.js';
 import { containerOf, MAGIC_BYTES } from './compression/containers.js';
 import { CompressedDataError } from './compression/compressed-data-error.js';
+import { openStream } from './open-stream.js';
 import { plainChunks } from './plain-chunks.js';
 
 /** Large enough that the cost of a chunk does not matter, small enough that its rows do not either. */
@@ -25,6 +25,8 @@ export interface SourceFile {
   readonly path: string | undefined;
   /** Undefined if it cannot be known: standard input and pipes. */
   readonly sizeBytes: number | undefined;
+  /** Its records are numbered, as they are not one on each line: where others have a line, it has the number of a record. */
+  readonly countsRecords?: boolean;
 }
 
 export interface SourceChunk {
@@ -52,15 +54,20 @@ const NOTHING = Buffer.alloc(0);
 /** Of a file, besides its beginning: at even distances, the last one at its end. */
 const LATER_SLICES = 8;
 const LATER_SLICE_BYTES = 16 * 1024;
+/** A converter may return many chunks' bytes at once. */
+const MOST_CONVERTED_BYTES = 4 * CHUNK_BYTES;
 
 /**
  * Finds every file before the first is read, so that a wrong name does not stop a load half way.
  *
  * @throws {InputError} naming the file that is missing, a directory or not readable.
  */
-export async function findFiles(paths: readonly string[]): Promise<SourceFile[]> {
+export async function findFiles(paths: readonly string[], countsRecords = false): Promise<SourceFile[]> {
   const files: SourceFile[] = [];
-  for (const path of paths) files.push(path === '-' ? standardInput() : await findFile(path));
+  for (const path of paths) {
+    const file = path === '-' ? standardInput() : await findFile(path);
+    files.push(countsRecords ? { ...file, countsRecords } : file);
+  }
   return files;
 }
 
@@ -101,6 +108,8 @@ export class Source {
   readonly #sampled: SourceChunk[] = [];
   #createConverter: ((file: SourceFile) => ByteConverter) | undefined;
   #converter: ByteConverter | undefined;
+  /** The rest of what the converter has returned. */
+  #rest: SourceChunk | undefined;
 
   constructor(files: readonly SourceFile[], standardInput: Readable) {
     this.files = files;
@@ -165,6 +174,7 @@ export class Source {
 
   /** The next chunk; undefined at the end of the last file, and after `stop()`. @throws {InputError} */
   async next(): Promise<SourceChunk | undefined> {
+    if (this.#rest !== undefined) return this.#nextOfRest(this.#rest);
     const chunk = this.#sampled.shift() ?? (await this.#nextRaw());
     if (chunk === undefined || this.#createConverter === undefined) return chunk;
     const { file, bytes, last, memory } = chunk;
@@ -173,7 +183,14 @@ export class Source {
     if (last) this.#converter = undefined;
     if (converted.buffer === bytes.buffer) return { ...chunk, bytes: converted };
     memory?.release();
-    return { file, bytes: converted, last };
+    return this.#nextOfRest({ file, bytes: converted, last });
+  }
+
+  #nextOfRest(rest: SourceChunk): SourceChunk {
+    const { file, bytes, last } = rest;
+    const isMore = bytes.length > MOST_CONVERTED_BYTES;
+    this.#rest = isMore ? { file, bytes: bytes.subarray(MOST_CONVERTED_BYTES), last } : undefined;
+    return isMore ? { file, bytes: bytes.subarray(0, MOST_CONVERTED_BYTES), last: false } : rest;
   }
 
   async #nextRaw(): Promise<SourceChunk | undefined> {
@@ -237,7 +254,7 @@ export class Source {
 
   #rawChunks({ name, path, sizeBytes }: SourceFile): AsyncGenerator<ByteChunk, void> {
     if (path !== undefined && sizeBytes !== undefined) return this.#readRegular(name, path, sizeBytes);
-    return this.#readStream(() => (path === undefined ? this.#standardInput : openStream(path)));
+    return this.#readStream(() => (path === undefined ? this.#standardInput : openStream(path, CHUNK_BYTES)));
   }
 
   /** Reads a regular file, where each read fills a chunk. */
@@ -293,19 +310,6 @@ function linesIn(bytes: Buffer): number {
   for (let at = 0; at < bytes.length && lines < SAMPLE_LINES; at += 1)
     if (bytes[at] === 0x0a || bytes[at] === 0x0d) lines += 1;
   return lines;
-}
-
-/**
- * Opens what is not a regular file. A named pipe is read through a socket: read as a file, a silent pipe holds a thread, and no signal ends
- * the process.
- */
-function openStream(path: string): Readable {
-  // Other systems report the end of a pipe that has no writer yet, if it is opened without waiting.
-  if (process.platform !== 'linux' || !statSync(path).isFIFO()) {
-    return createReadStream(path, { highWaterMark: CHUNK_BYTES });
-  }
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  return new Socket({ fd, readable: true, writable: false });
 }
 
 /** @throws {InputError} if the file has shrunk. An unchanged size is not checked: files such as Linux's /proc report one that is wrong. */

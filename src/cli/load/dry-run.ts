@@ -5,18 +5,19 @@ import type { TableDescription } from '../../postgres/table/catalogue.js';
 import { quoteIdentifier, quoteTable } from '../../postgres/sql/identifiers.js';
 import type { LoadOptions } from '../args/options.js';
 import { showTable } from '../args/table-name.js';
-import { CliError, ExitCode, InputError, oneLine, UsageError } from '../common/errors.js';
+import { CliError, ExitCode, InputError, oneLine, placeOf, UsageError } from '../common/errors.js';
 import { printable } from '../common/terminal.js';
 import { endOfLine } from '../common/text.js';
 import { endOfRecord } from '../csv/csv-reader.js';
 import { CsvRows } from '../csv/csv-rows.js';
 import { FieldRuleSet } from '../csv/field-rules.js';
-import { describeReading, readingToJson, type ReadingJson } from '../detect/reading.js';
 import { checkFiles } from '../input/check-files.js';
 import { expandPaths } from '../input/expand-paths.js';
 import { findFiles, Source, type SourceChunk, type SourceFile } from '../input/source.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
 import { RecordParser } from '../records/record-parser.js';
+import type { LoadJson } from '../report/load-json.js';
+import { readingJson, readingLine } from '../report/summary.js';
 import { formatTable } from '../report/value-table.js';
 import { connect } from '../server/connection.js';
 import { resolveDestination } from '../server/destination.js';
@@ -34,7 +35,7 @@ interface DryRunJson {
   readonly dryRun: true;
   readonly table: string;
   readonly schema: string | null;
-  readonly reading: ReadingJson | null;
+  readonly reading: LoadJson['reading'];
   /** `CREATE TABLE`, with `--create`. */
   readonly statement: string | null;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
@@ -44,6 +45,8 @@ interface DryRunJson {
   readonly problems: readonly {
     readonly file: string;
     readonly line: number | null;
+    /** In place of the line: JSON that is not one object a line. */
+    readonly record?: number;
     readonly message: string;
   }[];
   readonly exitCode: ExitCode;
@@ -68,7 +71,7 @@ export async function dryRun(
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
     throw new UsageError('no file is given; - reads what is typed');
   }
-  const files = await findFiles(paths);
+  const files = await findFiles(paths, options.isJsonDocument);
   await checkFiles(files);
   const source = new Source(files, terminal.stdin);
   try {
@@ -81,7 +84,7 @@ export async function dryRun(
     const columns = columnsOf(names, table);
     const statement = table === undefined ? statementFor(options, names) : null;
     const exitCode = exitCodeFor(options, sampled.problems);
-    const reading = input.reading === undefined ? null : readingToJson(input.reading);
+    const reading = readingJson(input.reading);
     const { schema = null, table: name } = options.table;
     const json: DryRunJson = {
       dryRun: true,
@@ -94,7 +97,7 @@ export async function dryRun(
       exitCode,
     };
     const lines = [
-      ...(input.reading === undefined ? [] : [describeReading(input.reading)]),
+      ...(input.reading === undefined ? [] : [readingLine(input.reading)]),
       statement ?? `into the table ${showTable(options.table)}, which is there`,
     ];
     return { json, text: textOf(json, lines) };
@@ -160,13 +163,16 @@ function readRows(
   isNew: boolean,
 ): Sampled {
   const rows: (string | null)[][] = [];
-  const problems: { file: string; line: number | null; message: string }[] = [];
+  const problems: { file: string; line: number | null; record?: number; message: string }[] = [];
   const onRow = (row: readonly unknown[]): void => {
     if (rows.length < MOST_ROWS) rows.push(row.map(textOfValue));
   };
   const onFault = (fault: InputError): void => {
-    const { file, line = null, reason } = fault;
-    if (problems.length < MOST_PROBLEMS) problems.push({ file, line, message: oneLine(reason) });
+    const { file, line = null, record, reason } = fault;
+    if (problems.length < MOST_PROBLEMS) {
+      const place = record === undefined ? { line } : { line: null, record };
+      problems.push({ file, ...place, message: oneLine(reason) });
+    }
   };
   const parser =
     options.format === 'csv'
@@ -203,7 +209,7 @@ function csvFormat(names: readonly InputName[], options: LoadOptions, isNew: boo
 }
 
 function ndjsonFormat({ maxRecordBytes }: LoadOptions) {
-  const open = (file: SourceFile) => new NdjsonReader(file.name);
+  const open = (file: SourceFile) => new NdjsonReader(file);
   return { delimiter: undefined, maxRecordBytes, open, recordEnd: endOfLine };
 }
 
@@ -214,9 +220,10 @@ function textOfValue(value: unknown): string | null {
 
 function textOf({ columns, rows, problems }: DryRunJson, lines: readonly string[]): string {
   const fields = columns.map(({ name, type }) => ({ name, dataTypeID: RIGHT.test(type) ? 20 : 25 }));
-  const faults = problems.map(({ file, line, message }) =>
-    printable(line === null ? `${file}: ${message}` : `${file}:${line}: ${message}`),
-  );
+  const faults = problems.map(({ file, line, record, message }) => {
+    const place = placeOf({ name: file, countsRecords: record !== undefined }, record ?? line ?? undefined);
+    return printable(`${place}: ${message}`);
+  });
   const found = faults.length === 0 ? ['no problem found'] : ['problems:', ...faults];
   const shown = lines.map((line) => line.split('\n').map(printable).join('\n'));
   return `${shown.join('\n')}\n\n${formatTable(fields, rows)}\n${found.join('\n')}\nnothing was changed\n`;

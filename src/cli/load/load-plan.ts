@@ -25,6 +25,7 @@ import {
   type LoadColumn,
 } from '../table/table.js';
 import type { FieldRules } from '../csv/field-rules.js';
+import type { JsonReading } from '../json/json-reading.js';
 import type { Reading } from '../detect/reading.js';
 import { CreatedTable } from '../table/created-table.js';
 import { readInput, readingToKeep, storedReading, type InputReading } from './read-input.js';
@@ -35,7 +36,7 @@ export interface LoadPlan {
   /** With what was detected in the place of the defaults. */
   readonly options: LoadOptions;
   /** How the input is read; undefined if nothing was detected. */
-  readonly reading: Reading | undefined;
+  readonly reading: Reading | JsonReading | undefined;
   /** How fields are read: only of a table that this load, or the first run of its import, has made. */
   readonly rules: FieldRules | undefined;
   readonly table: TableDescription;

@@ -56,7 +56,7 @@ export async function load(
   if (options.files.length === 0 && terminal.stdin.isTTY === true) {
     throw new UsageError('no file is given; - reads what is typed');
   }
-  const files = await findFiles(paths);
+  const files = await findFiles(paths, options.isJsonDocument);
   await checkFiles(files);
   const rejects =
     options.rejects === undefined

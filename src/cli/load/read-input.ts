@@ -8,6 +8,8 @@ import { detectReading, Undecided } from '../detect/detect-reading.js';
 import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../detect/reading.js';
 import { rulesFromJson, type FieldRules } from '../csv/field-rules.js';
 import { converterFor } from '../input/read-as.js';
+import { JsonCutter } from '../json/json-cutter.js';
+import { JsonReading, type JsonShape } from '../json/json-reading.js';
 import type { Source } from '../input/source.js';
 
 /** Bytes of the first file that are looked at. */
@@ -19,7 +21,7 @@ export interface InputReading {
   /** With what was detected in the place of the defaults. */
   readonly options: LoadOptions;
   /** Undefined if nothing was detected. */
-  readonly reading: Reading | undefined;
+  readonly reading: Reading | JsonReading | undefined;
   /** `--resume`: of the first run. */
   readonly rules?: FieldRules | undefined;
   /** Names of columns that were repaired. */
@@ -47,6 +49,7 @@ export async function readInput(
   options: LoadOptions,
   { tableColumns, stored }: KnownBefore,
 ): Promise<InputReading> {
+  if (options.isJsonDocument) return { options, reading: readJson(source, options) };
   if (options.strict || options.format !== 'csv') return { options, reading: undefined };
   const { bytes, isWhole } = await source.sample(SAMPLE_BYTES);
   const { flags, maxRecordBytes } = options;
@@ -75,6 +78,14 @@ export async function readInput(
     rules: stored?.rules,
     notes: named?.notes,
   };
+}
+
+/** Cuts the records of JSON of any layout. */
+function readJson(source: Source, { maxRecordBytes }: LoadOptions): JsonReading {
+  const reading = new JsonReading();
+  const onShape = (shape: JsonShape): void => reading.add(shape);
+  source.convertBy((file) => new JsonCutter(file, { maxRecordBytes, onShape }));
+  return reading;
 }
 
 async function detect(
@@ -108,7 +119,8 @@ function withFlags(reading: Reading, flags: ReadingFlags): Reading {
 }
 
 /** Returns what an import keeps of the reading, besides the delimiter and the header, which it keeps in any case. */
-export function readingToKeep(reading: Reading, rules: FieldRules | undefined): object {
+export function readingToKeep(reading: Reading | JsonReading, rules: FieldRules | undefined): object {
+  if (reading instanceof JsonReading) return { layout: 'json' };
   const { encoding, lineBreak, quote, escape, skip, fieldCount, names } = readingToJson(reading);
   const kept = { encoding, lineBreak, quote, escape, skip, fieldCount, names };
   return rules === undefined ? kept : { ...kept, rules };

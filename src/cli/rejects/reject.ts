@@ -26,7 +26,7 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
   return (row, error) => {
     const parts: [string, string][] = [
       ['file', JSON.stringify(row.file.name)],
-      ['line', String(row.line)],
+      ['line', row.file.countsRecords === true ? 'null' : String(row.line)],
       ['record', String(row.ordinal + 1)],
     ];
     const { fault } = row;

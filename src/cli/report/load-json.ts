@@ -5,6 +5,7 @@ import type { SinkMetrics } from '../../api/metrics.js';
 import { BackpressureState } from '../../api/states.js';
 import { ExitCode, isCliError, oneLine } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
+import type { JsonReadingJson } from '../json/json-reading.js';
 import type { ReadingJson } from '../detect/reading.js';
 
 export type LoadJson = {
@@ -40,9 +41,10 @@ export type LoadJson = {
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | null;
   /** What the user should know besides, such as names that the server has cut. */
   readonly notes: readonly string[];
-  /** How CSV was read, if that was detected. */
-  readonly reading: ReadingJson | null;
-  readonly lastRow: { readonly file: string; readonly line: number } | null;
+  /** How CSV was read, if that was detected; what the records of JSON are. */
+  readonly reading: ReadingJson | JsonReadingJson | null;
+  /** `record`, counted in its file, in place of the line: JSON that is not one object a line. */
+  readonly lastRow: { readonly file: string; readonly line: number | null; readonly record?: number } | null;
   readonly peakMemoryBytes: number;
   readonly error: string | null;
   readonly exitCode: ExitCode;

@@ -4,6 +4,7 @@ import type { SinkMetrics } from '../../api/metrics.js';
 import { showImportId } from '../../postgres/imports/import-id.js';
 import { ExitCode, oneLine, placeOf, type CliError } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
+import { JsonReading } from '../json/json-reading.js';
 import { describeReading, readingToJson, type Reading } from '../detect/reading.js';
 import type { RecordPlace } from '../records/record-stream.js';
 import { count, counted, mebibytes } from '../common/counted.js';
@@ -20,7 +21,7 @@ export interface LoadOutcome {
   readonly dropped: boolean;
   readonly notes: readonly string[];
   /** How the input was read, if that was detected. */
-  readonly reading: Reading | undefined;
+  readonly reading: Reading | JsonReading | undefined;
   readonly truncated: boolean;
   readonly seconds: number;
   readonly bytesRead: number;
@@ -92,13 +93,27 @@ function linesOf(outcome: LoadOutcome, peak: number): string[] {
     `${counted(rowsOf(outcome), 'row')} into ${where} in ` +
       `${seconds.toFixed(2)} s: ${counted(rowsPerSecond(outcome), 'row')}/s, ${mebibytes(outcome.bytesRead)} read`,
     ...(outcome.import === undefined ? [] : [importLine(outcome, outcome.import)]),
-    ...(outcome.reading === undefined ? [] : [describeReading(outcome.reading)]),
+    ...(outcome.reading === undefined ? [] : [readingLine(outcome.reading)]),
     `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peak)}`,
     ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
     ...rejected,
     ...(outcome.rowsUnknown > 0 && outcome.failure === undefined ? [twiceLine(outcome)] : []),
     ...outcome.notes,
   ];
+}
+
+export function readingLine(reading: Reading | JsonReading): string {
+  return reading instanceof JsonReading ? reading.describe() : describeReading(reading);
+}
+
+export function readingJson(reading: Reading | JsonReading | undefined): LoadJson['reading'] {
+  if (reading === undefined) return null;
+  return reading instanceof JsonReading ? reading.toJson() : readingToJson(reading);
+}
+
+function lastRowJson({ file, line }: RecordPlace): LoadJson['lastRow'] {
+  const { name, countsRecords = false } = file;
+  return countsRecords ? { file: name, line: null, record: line } : { file: name, line };
 }
 
 function importLine(outcome: LoadOutcome, { importId, rowsBefore, wasFinished }: ImportOutcome): string {
@@ -124,7 +139,7 @@ function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error
     created: outcome.created && isKept,
     truncated: outcome.truncated && isKept,
     notes: outcome.notes,
-    reading: outcome.reading === undefined ? null : readingToJson(outcome.reading),
+    reading: readingJson(outcome.reading),
     rows,
     rowsBefore: imported?.rowsBefore ?? 0,
     rowsUnknown: outcome.rowsUnknown,
@@ -139,7 +154,7 @@ function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error
     rowsPerSecond: rowsPerSecond(outcome),
     ...metricsJson(metrics),
     stoppedBy: outcome.stoppedBy ?? null,
-    lastRow: lastRow === undefined ? null : { file: lastRow.file.name, line: lastRow.line },
+    lastRow: lastRow === undefined ? null : lastRowJson(lastRow),
   };
 }
 
@@ -187,7 +202,7 @@ function stopLine(outcome: LoadOutcome): string {
   if (lastRow === undefined) {
     return `stopped by ${stoppedBy} before the first row${outcome.dropped ? `; ${DROPPED}` : ''}`;
   }
-  const place = placeOf(lastRow.file.name, lastRow.line);
+  const place = placeOf(lastRow.file, lastRow.line);
   return `stopped by ${stoppedBy} after ${place}; the rows up to there were loaded: ${count(rowsOf(outcome))}; ${again}`;
 }
 

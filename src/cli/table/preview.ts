@@ -179,7 +179,7 @@ async function previewNdjson(
       delimiter: undefined,
       maxRecordBytes,
       recordEnd: endOfLine,
-      open: (file) => (reader = new NdjsonReader(file.name, kept)),
+      open: (file) => (reader = new NdjsonReader(file, kept)),
     },
     onRow,
     keepsBadRecords ? () => undefined : undefined,
@@ -200,7 +200,7 @@ async function previewNdjson(
 function tooManyKeys(file: SourceFile, line: number): InputError {
   const most = counted(MOST_COLUMNS, 'column');
   return new InputError(
-    file.name,
+    file,
     line,
     `the records up to here have more keys than a table has columns (${most})`,
   );
@@ -246,7 +246,7 @@ async function readHead(
     }
     if (bytes > maxRecordBytes + MOST_BYTES_BEFORE && !canBegin()) {
       throw new InputError(
-        chunk.file.name,
+        chunk.file,
         line(),
         `no record can be read in the ${mebibytes(bytes)} up to here; is it another format?`,
       );

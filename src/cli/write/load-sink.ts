@@ -123,8 +123,8 @@ export function describeLoadFailure(error: unknown): CliError {
   }
   const place =
     copyError.row !== undefined || first === last
-      ? placeOf(first.file.name, first.line)
-      : `a row from ${placeOf(first.file.name, first.line)} to ${placeOf(last.file.name, last.line)}`;
+      ? placeOf(first.file, first.line)
+      : `a row from ${placeOf(first.file, first.line)} to ${placeOf(last.file, last.line)}`;
   const message = oneLine(messageFor(copyError));
   const column = copyError.column === undefined ? '' : `column ${JSON.stringify(copyError.column)}`;
   // Our own message begins with the column; the server's does not name it.

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { useCli } from '../../support/cli.js';
 import { useTestDatabase } from '../../support/postgres.js';
@@ -83,6 +84,77 @@ describe('the obvious command', () => {
     expect({ ...types }).toEqual(columns);
     expect(loaded).toEqual(rows);
   }); // prettier-ignore
+
+  it.each<[string, string, string, Record<string, string>, unknown[][]]>([
+    ['an array', 'json', '[{"a":1},{"a":2}]', { a: 'bigint' }, [['1'], ['2']]],
+    ['an array, indented', 'json', '[\r\n  {\r\n\t"a": 1.50,\r\n\t"b": [1, {"c": "] x"}]\r\n  }\r\n]\r\n', { a: 'numeric', b: 'jsonb' }, [['1.50', '[1, {"c": "] x"}]']]],
+    ['objects, indented', 'json', '{\n "a": 1\n}\n{\n "a": 2\n}\n', { a: 'bigint' }, [['1'], ['2']]],
+    ['objects without a space between', 'json', '\ufeff{"a":1}{"a":2}', { a: 'bigint' }, [['1'], ['2']]],
+    ['objects after record separators', 'json', '\u001e{"a":1}\n\u001e{"a":2}\n', { a: 'bigint' }, [['1'], ['2']]],
+    ['one object', 'json', '{"a":1,"b":[1]}', { a: 'bigint', b: 'jsonb' }, [['1', '[1]']]],
+    ['a wrapper', 'json', '{"meta":{"n":2},"tags":["x"],"data":[{"a":1},{"a":2}],"next":null}', { a: 'bigint' }, [['1'], ['2']]],
+    ['GeoJSON', 'geojson', '{"type":"FeatureCollection","features":[{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[1.50,2]},"properties":{"name":"x"}}]}', { name: 'text', geometry: 'jsonb', id: 'bigint' }, [['x', '{"type": "Point", "coordinates": [1.50, 2]}', '7']]],
+    ['GeoJSON with a property of its own id', 'geojson', '{"type":"FeatureCollection","features":[{"type":"Feature","id":7,"geometry":null,"properties":{"id":1}}]}', { id: 'bigint', geometry: 'text', id_2: 'bigint' }, [['1', null, '7']]],
+  ])('JSON: %s', async (_name, extension, content, columns, rows) => {
+    const { rows: loaded, columns: types } = await load(content, extension);
+    expect({ ...types }).toEqual(columns);
+    expect(loaded).toEqual(rows);
+  }); // prettier-ignore
+
+  it('JSON is read from gzip, and --json says its shape', async () => {
+    const file = write(gzipSync('[{"a":1},{"a":"x"}]'), 'json.gz');
+    const { stdout, code } = await run(file, '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      rows: 2,
+      reading: { format: 'json', shapes: [{ kind: 'array' }] },
+      lastRow: { file, line: null, record: 2 },
+    });
+  });
+
+  it('a bad record of JSON is named by its number, and --rejects keeps it', async () => {
+    const file = write('[{"a":1},{"a":01},5,{"a":\n2}]', 'json');
+    const rejects = path.join(cli.directory, `rejects-${number}.ndjson`);
+    const { code } = await run(file, '--rejects', rejects);
+    expect(code).toBe(3);
+    const lines = readFileSync(rejects, 'utf8').trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { file, line: null, record: 2, text: '{"a":01}' },
+      { file, line: null, record: 3, text: '5' },
+    ]);
+    expect(await database.query(`SELECT a::int FROM any_${number} ORDER BY a`)).toEqual([{ a: 1 }, { a: 2 }]);
+    const refused = await run(file);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/json: record 2: not JSON/);
+  });
+
+  it('damaged JSON is refused, and nothing is loaded', async () => {
+    const refused = await run(write('[{"a":1},\n{"a":2},\n]', 'json'));
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/json:3: not JSON: expected a value after record 2, got \]/);
+    const several = await run(write('{"a":[{"x":1}],"b":[{"y":1}]}', 'json'));
+    expect(several.stderr).toMatch(/several lists of objects.*"a", "b"/);
+  });
+
+  it('an empty array has no columns for a table', async () => {
+    const none = await run(write('[]', 'json'));
+    const empty = await run(write('', 'ndjson'));
+    expect(none.code).toBe(empty.code);
+    expect(none.stderr.replace(/any_\d+|any-\d+\.\w+/g, '')).toBe(
+      empty.stderr.replace(/any_\d+|any-\d+\.\w+/g, ''),
+    );
+  });
+
+  it.each(['[{"a":1},{"a":2}]', '[\n{"a":1}\n]', '{\n"a":1\n}'])(
+    'JSON in a file of NDJSON is refused, naming --format json: %j',
+    async (content) => {
+      const file = write(content, 'ndjson');
+      const refused = await run(file);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(/:1: .*--format json/);
+      expect(await run(file, '--format', 'json')).toMatchObject({ code: 0 });
+    },
+  );
 
   it('a record that is too short is refused by its line, and --pad makes the missing field NULL', async () => {
     const file = write('id,name\n1,a\n2\n', 'csv');

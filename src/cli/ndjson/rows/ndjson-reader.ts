@@ -8,7 +8,10 @@ import {
   type OnBadRecord,
   type OnRow,
 } from '../../records/block-reader.js';
-import { InputError } from '../../common/errors.js';
+import { InputError, type InputName } from '../../common/errors.js';
+import { OPENING_BRACE, OPENING_BRACKET } from '../../../common/bytes.js';
+import { ByteOutput } from '../../json/byte-output.js';
+import { ValueScanner } from '../../json/value-scanner.js';
 import { JsonFault } from '../values/json-scan.js';
 import { LONG_RECORD, parseLongRecord, WrittenJson, type SelectedKeys } from '../values/long-record.js';
 import { numberAsWritten } from '../values/written-number.js';
@@ -30,7 +33,7 @@ const UNUSUAL_NUMBER = /[:,[]\s*(?:-?(?:[\d.]{16}|\d+\.\d*0[\s,}\]]|0\.0{6}|\d[\
 export class NdjsonReader implements BlockReader<JsonRecord> {
   /** The number of the line on which the next block begins. */
   nextLine = 1;
-  readonly #file: string;
+  readonly #file: InputName;
   readonly #kept: SelectedKeys | undefined;
   /** Text and range of the record that is being passed to `onRow`. */
   #text = '';
@@ -38,7 +41,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   #end = 0;
 
   /** @param kept which keys of long records are kept (default: all) */
-  constructor(file: string, kept?: SelectedKeys) {
+  constructor(file: InputName, kept?: SelectedKeys) {
     this.#file = file;
     this.#kept = kept;
   }
@@ -62,7 +65,8 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   }
 
   rejectLine(reason: string, written: Buffer, onBadRecord: OnBadRecord = throwFault): void {
-    onBadRecord(new InputError(this.#file, this.nextLine, reason), this.nextLine, written);
+    const hint = this.#hintFor(written.toString('latin1', 0, 1));
+    onBadRecord(new InputError(this.#file, this.nextLine, reason + hint), this.nextLine, written);
     this.nextLine += 1;
   }
 
@@ -99,20 +103,43 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
           ? parseShort(line, mayHaveUnusualNumbers)
           : parseLongRecord(line, this.#kept);
     } catch (error) {
-      onBadRecord(this.#faultOf(error as Error), this.nextLine, this.written);
+      onBadRecord(this.#faultOf(error as Error, line), this.nextLine, this.written);
       return undefined;
     }
     if (isObject(value)) return value;
-    const fault = new InputError(this.#file, this.nextLine, `expected a JSON object, got ${nameOf(value)}`);
+    const fault = new InputError(
+      this.#file,
+      this.nextLine,
+      `expected a JSON object, got ${nameOf(value)}${this.#hintFor(line)}`,
+    );
     onBadRecord(fault, this.nextLine, this.written);
     return undefined;
   }
 
-  #faultOf(error: Error): InputError {
+  #faultOf(error: Error, text: string): InputError {
+    const reason = `not JSON: ${whyNotJson(error)}`;
     return error instanceof RangeError
       ? this.nestedTooDeeply(this.nextLine, error)
-      : new InputError(this.#file, this.nextLine, `not JSON: ${whyNotJson(error)}`, error);
+      : new InputError(this.#file, this.nextLine, reason + this.#hintFor(text), error);
   }
+
+  /** Returns what to do if the file is JSON, but not one object a line: then its first line is the beginning of something. */
+  #hintFor(text: string): string {
+    const countsRecords = typeof this.#file === 'object' && this.#file.countsRecords === true;
+    if (this.nextLine > 1 || countsRecords || !isBeginningOfMore(text)) return '';
+    return '; if it is JSON that is not one object on each line, give --format json';
+  }
+}
+
+/** Returns whether a line is an array, or a part of a value. */
+function isBeginningOfMore(line: string): boolean {
+  const bytes = Buffer.from(line.trimStart());
+  if (bytes[0] === OPENING_BRACKET) return true;
+  if (bytes[0] !== OPENING_BRACE) return false;
+  const scanner = new ValueScanner('');
+  scanner.begin(OPENING_BRACE);
+  scanner.scan(bytes, 0, new ByteOutput());
+  return !scanner.isWhole;
 }
 
 /** Checks the first character first: most lines have a brace there. */

@@ -29,7 +29,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     this.#file = file;
     // One more, for the error that names an unknown key.
     const names = new Set(options.columns.map(({ name }) => name));
-    this.#reader = new NdjsonReader(file.name, { names, mostOthers: 1 });
+    this.#reader = new NdjsonReader(file, { names, mostOthers: 1 });
     this.#ignoresOtherKeys = options.ignoresOtherKeys;
     this.#columns = options.columns.map(({ name, type }) => ({
       name,
@@ -85,7 +85,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     const names = new Set(this.#columns.map(({ name }) => name));
     const key = Object.keys(record).find((name) => !names.has(name))!;
     return new InputError(
-      this.#file.name,
+      this.#file,
       line,
       `the key ${JSON.stringify(key)} is not among those that are loaded; name all in --columns`,
     );

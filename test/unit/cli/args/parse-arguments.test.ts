@@ -32,6 +32,7 @@ describe('options of load', () => {
       table: { schema: undefined, table: 'events' },
       to: undefined,
       format: 'csv',
+      isJsonDocument: false,
       columns: undefined,
       flags: {},
       strict: false,
@@ -68,6 +69,7 @@ describe('options of load', () => {
       table: { schema: 's', table: 't' },
       to: 'embedded',
       format: 'csv',
+      isJsonDocument: false,
       columns: ['a', '', 'c'],
       flags: {
         encoding: 'windows-1252',
@@ -111,7 +113,12 @@ describe('options of load', () => {
     ['events.ndjson', 'ndjson', ','],
     ['events.jsonl.gz', 'ndjson', ','],
   ])('takes the format of %s from the name', (file, format, delimiter) => {
-    expect(load('-t', 't', file)).toMatchObject({ format, delimiter });
+    expect(load('-t', 't', file)).toMatchObject({ format, delimiter, isJsonDocument: false });
+  });
+
+  it('reads .json, .geojson and --format json as JSON of any layout', () => {
+    for (const args of [['a.json'], ['a.JSON.gz'], ['a.geojson'], ['-', '-f', 'json']])
+      expect(load('-t', 't', ...args)).toMatchObject({ format: 'ndjson', isJsonDocument: true });
   });
 
   it.each([
