@@ -2,6 +2,7 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { useCli } from '../../support/cli.js';
@@ -43,5 +44,19 @@ describe('a file that is no table', () => {
     await mkdir(path.join(cli.directory, 'folder.csv'));
     const { stderr } = await cli.run(['load', 'folder.csv', ...NO_SERVER]);
     expect(stderr).toMatch(/folder\.csv: is a directory/);
+  });
+});
+
+describe('names of files', () => {
+  it('a file:// URL and a pattern are files, and a pattern without a match is refused', async () => {
+    const at = path.join(cli.directory, 'some page.csv');
+    await writeFile(at, PAGE);
+    for (const name of [pathToFileURL(at).href, 'some*.csv', 'some?page.csv']) {
+      const { stderr } = await cli.run(['load', name, ...NO_SERVER]);
+      expect(stderr).toMatch(/some page\.csv: is an HTML page/);
+    }
+    const { code, stderr } = await cli.run(['load', 'none*.csv', ...NO_SERVER]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/none\*\.csv: no file matches this pattern/);
   });
 });
