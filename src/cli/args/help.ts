@@ -32,7 +32,9 @@ export const LOAD_HELP = {
     'CSV: the table’s columns for the fields, in their order, in place of the header; an empty name leaves its field out ' +
     '(a,,c). NDJSON and JSON: the keys to load; others are left out',
   delimiter: 'CSV: one character; "tab" or "\\t" is a tab (default: detected)',
-  null: 'CSV: the unquoted text that means NULL; in quotes it is a plain text (default: empty)',
+  null: 'CSV: an unquoted text that means NULL, in quotes it is a plain text; may be given more than once (default: empty)',
+  nullFor:
+    'CSV: a text that means NULL in one column, in quotes, too: COLUMN=TEXT; may be given more than once',
   header: 'CSV: the first line (after --skip) has the names of the columns',
   encoding: 'CSV: how the text is encoded, for example windows-1252 or utf-16le (default: detected)',
   quote: 'CSV: the character around fields, or "none" (default: detected, mostly ")',

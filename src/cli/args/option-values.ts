@@ -74,6 +74,23 @@ export function parseEncoding(value: string): string {
   }
 }
 
+/** For an option that may be given more than once. */
+export function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+/** `COLUMN=TEXT`: the first equals sign divides them. */
+export function collectNullFor(
+  value: string,
+  before: Readonly<Record<string, string[]>> | undefined,
+): Record<string, string[]> {
+  const at = value.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must be COLUMN=TEXT, for example score=-99.');
+  const column = value.slice(0, at);
+  const known = before !== undefined && Object.hasOwn(before, column) ? before[column]! : [];
+  return { ...before, [column]: [...known, value.slice(at + 1)] };
+}
+
 export function integer(min: number, max: number): (value: string) => number {
   return (value) => {
     const number = /^\d+$/.test(value) ? Number(value) : NaN;

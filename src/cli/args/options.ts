@@ -38,6 +38,10 @@ export interface LoadOptions {
   /** The delimiter of CSV: the flag's or the format's own; in place of it that which is detected. */
   delimiter: string;
   nullText: string;
+  /** Further texts of `--null`. */
+  otherNulls: readonly string[];
+  /** `--null-for`: texts that mean NULL in one column, quoted or not. */
+  nullsFor: Readonly<Record<string, readonly string[]>>;
   header: boolean;
   /** Lines at the beginning of each file that are left out. */
   skipped: number;

@@ -9,6 +9,8 @@ import {
   integer,
   notEmpty,
   parseBytes,
+  collect,
+  collectNullFor,
   parseColumns,
   parseComment,
   parseDelimiter,
@@ -78,10 +80,13 @@ export function parseArguments(argv: readonly string[]): Invocation {
   return found.invocation;
 }
 
+/** Options that may be given more than once. */
+const REPEATABLE: ReadonlySet<string> = new Set(['null', 'null-for']);
+
 /** Of two values the last would count, and nobody would learn of the first. */
 function rejectRepeatedOptions(command: Command): void {
   for (const option of command.options) {
-    if (!option.required) continue;
+    if (!option.required || REPEATABLE.has(option.name())) continue;
     let isGiven = false;
     command.on(`option:${option.name()}`, () => {
       if (isGiven) throw new UsageError(`option '${option.flags}' is given more than once`);
@@ -104,7 +109,8 @@ interface RawLoadOptions {
   format?: GivenFormat;
   columns?: string[];
   delimiter?: string;
-  null?: string;
+  null?: string[];
+  nullFor?: Record<string, string[]>;
   header?: boolean;
   strict?: boolean;
   encoding?: string;
@@ -143,7 +149,8 @@ function addLoad(program: Command, found: (options: LoadOptions) => void): void 
     .addOption(new Option('-f, --format <format>', LOAD_HELP.format).choices(['csv', 'ndjson', 'json']))
     .option('--columns <a,b,…>', LOAD_HELP.columns, parseColumns)
     .option('--delimiter <char>', LOAD_HELP.delimiter, parseDelimiter)
-    .option('--null <text>', LOAD_HELP.null)
+    .option('--null <text>', LOAD_HELP.null, collect)
+    .option('--null-for <column=text>', LOAD_HELP.nullFor, collectNullFor)
     .option('--header', LOAD_HELP.header)
     .option('--no-header', LOAD_HELP.noHeader)
     .option('--encoding <name>', LOAD_HELP.encoding, parseEncoding)
@@ -208,8 +215,8 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     throw new UsageError('standard input (-) can be read only once');
   }
   const delimiter = raw.delimiter ?? (files.length > 0 && files.every(isTabSeparated) ? '\t' : ',');
-  const nullText = raw.null ?? '';
-  checkNullText(nullText, delimiter);
+  const [nullText = '', ...otherNulls] = raw.null ?? [];
+  for (const text of [nullText, ...otherNulls]) checkNullText(text, delimiter);
   const options: LoadOptions = {
     files,
     table,
@@ -229,6 +236,8 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     strict,
     delimiter,
     nullText,
+    otherNulls,
+    nullsFor: raw.nullFor ?? {},
     header: raw.header ?? true,
     skipped: raw.skip ?? 0,
     decimalComma: raw.decimalComma ?? false,
@@ -266,6 +275,7 @@ const CSV_FLAGS = [
   ...DETECTED_FLAGS,
   ['--delimiter', 'delimiter'],
   ['--null', 'null'],
+  ['--null-for', 'nullFor'],
   ['--header and --no-header', 'header'],
   ['--decimal-comma', 'decimalComma'],
   ['--pad', 'pad'],

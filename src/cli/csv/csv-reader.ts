@@ -23,6 +23,8 @@ export type CsvRow = CsvField[];
 export interface CsvOptions {
   readonly delimiter: string;
   readonly nullText: string;
+  /** Further unquoted texts that mean NULL. */
+  readonly otherNulls?: ReadonlySet<string> | undefined;
   readonly maxRecordBytes: number;
   /** The line on which the text begins: lines before it were left out. Default 1. */
   readonly firstLine?: number | undefined;
@@ -70,8 +72,9 @@ export class CsvReader implements BlockReader<CsvRow> {
 
   /** Cannot fail at quotes: the splitter passes on only records whose quotes are right. */
   #readText(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord): void {
-    const { delimiter, nullText } = this.#options;
-    const fields = new RecordFields(decodeUtf8(block), delimiter, nullText, block.includes(CARRIAGE_RETURN));
+    const { delimiter, nullText, otherNulls } = this.#options;
+    const hasReturns = block.includes(CARRIAGE_RETURN);
+    const fields = new RecordFields(decodeUtf8(block), delimiter, nullText, hasReturns, otherNulls);
     this.#text = fields.text;
     while (!fields.isAtEnd) {
       this.#start = fields.at;

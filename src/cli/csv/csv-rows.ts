@@ -4,7 +4,7 @@ import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../r
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
 import type { FieldRuleSet } from './field-rules.js';
 import { InputError } from '../common/errors.js';
-import { repairNames } from '../detect/column-names.js';
+import { repairNames } from './column-names.js';
 import { counted } from '../common/counted.js';
 import type { SourceFile } from '../input/source.js';
 

@@ -12,6 +12,21 @@ export interface FieldRule {
 /** By name of the column. */
 export type FieldRules = Readonly<Record<string, FieldRule>>;
 
+/** Adds the texts that `--null-for` names. */
+export function withNulls(
+  rules: FieldRules | undefined,
+  nullsFor: Readonly<Record<string, readonly string[]>>,
+): FieldRules | undefined {
+  const given = Object.entries(nullsFor);
+  if (given.length === 0) return rules;
+  const merged = new Map(Object.entries(rules ?? {}));
+  for (const [column, nulls] of given) {
+    const { nulls: found = [], decimalComma = false } = merged.get(column) ?? {};
+    merged.set(column, { nulls: [...new Set([...found, ...nulls])], decimalComma });
+  }
+  return Object.fromEntries(merged);
+}
+
 /** Returns undefined for anything but rules. */
 export function rulesFromJson(json: unknown): FieldRules | undefined {
   if (typeof json !== 'object' || json === null) return undefined;
@@ -32,17 +47,26 @@ export class FieldRuleSet {
     readonly decimalComma: boolean;
   }[] = [];
   readonly #delimiter: string;
+  /** Texts that may be the first field of a block. */
+  readonly #first: ReadonlySet<string>;
   /** Texts without which no rule applies to a block. Undefined: any block may have one. */
   readonly #signs: readonly string[] | undefined;
 
-  constructor(rules: FieldRules, columns: readonly string[], delimiter: string) {
+  /** @param otherNulls texts that mean NULL in any column, unless they are quoted: the reader applies them */
+  constructor(
+    rules: FieldRules,
+    columns: readonly string[],
+    delimiter: string,
+    otherNulls: readonly string[] = [],
+  ) {
     this.#delimiter = delimiter;
     for (const [place, column] of columns.entries()) {
       const rule = Object.hasOwn(rules, column) ? rules[column] : undefined;
       if (rule === undefined) continue;
       this.#places.push({ place, nulls: new Set(rule.nulls), decimalComma: rule.decimalComma });
     }
-    const markers = new Set(this.#places.flatMap(({ nulls }) => [...nulls]));
+    const markers = new Set([...otherNulls, ...this.#places.flatMap(({ nulls }) => [...nulls])]);
+    this.#first = markers;
     const hasCommas = this.#places.some(({ decimalComma }) => decimalComma);
     this.#signs = hasCommas ? undefined : [...markers].flatMap((marker) => this.#signsOf(marker));
   }
@@ -53,12 +77,12 @@ export class FieldRuleSet {
 
   /** Returns whether a field of the block may be read in another way than the server reads it. */
   mayApplyTo(block: Buffer): boolean {
-    if (this.#places.length === 0) return false;
+    if (this.#first.size === 0 && this.#signs !== undefined) return false;
     const signs = this.#signs;
     if (signs === undefined || signs.some((sign) => block.includes(sign))) return true;
     // The first field of a block has nothing before it.
     const [first] = block.toString('latin1', 0, LONGEST_MARKER).split(this.#delimiter, 1);
-    return this.#places[0]!.nulls.has(first!.trimEnd());
+    return this.#first.has(first!.trimEnd());
   }
 
   /** Changes the values that rules are about. */

@@ -18,6 +18,7 @@ export class RecordFields {
   readonly text: string;
   readonly #delimiter: string;
   readonly #nullText: string;
+  readonly #otherNulls: ReadonlySet<string> | undefined;
   /** Where the next record begins. */
   at = 0;
   /** Where the last record ended, without its line break. */
@@ -31,10 +32,18 @@ export class RecordFields {
   #nextLineFeed: number;
   #nextReturn: number;
 
-  constructor(text: string, delimiter: string, nullText: string, hasReturns: boolean) {
+  /** @param otherNulls further unquoted texts that mean NULL */
+  constructor(
+    text: string,
+    delimiter: string,
+    nullText: string,
+    hasReturns: boolean,
+    otherNulls?: ReadonlySet<string>,
+  ) {
     this.text = text;
     this.#delimiter = delimiter;
     this.#nullText = nullText;
+    this.#otherNulls = otherNulls;
     this.#nextDelimiter = text.indexOf(delimiter);
     this.#nextLineFeed = text.indexOf('\n');
     this.#nextReturn = hasReturns ? text.indexOf('\r') : -1;
@@ -65,7 +74,7 @@ export class RecordFields {
       if (this.#nextReturn !== -1 && this.#nextReturn < end) end = this.#passReturns(end, isLast);
       if (count < MOST_FIELDS) {
         const field = quoted ?? text.slice(at, end);
-        fields[count] = field === this.#nullText && quoted === undefined ? null : field;
+        fields[count] = quoted === undefined && this.#isNull(field) ? null : field;
       }
       this.end = end;
       at = next;
@@ -73,6 +82,10 @@ export class RecordFields {
     if (count > MOST_FIELDS) fields.length = MOST_FIELDS + 1;
     else if (count !== this.#fieldCount) fields.length = this.#fieldCount = count;
     return fields;
+  }
+
+  #isNull(field: string): boolean {
+    return field === this.#nullText || this.#otherNulls?.has(field) === true;
   }
 
   /** Passes carriage returns before `end`. Returns where the field ends: without the line break. */

@@ -49,9 +49,16 @@ export async function fingerprintOf(
   return { source: { files, ...readingFlags(options), ...detected }, head: chunks };
 }
 
-function readingFlags({ format, columns, maxRecordBytes, header, delimiter, nullText }: LoadOptions): object {
+function readingFlags(options: LoadOptions): object {
+  const { format, columns, maxRecordBytes, header, delimiter, nullText, otherNulls, nullsFor } = options;
   const common = { format, columns: columns ?? null, maxRecordBytes };
-  return format === 'csv' ? { ...common, header, delimiter, null: nullText } : common;
+  if (format !== 'csv') return common;
+  // Absent as in imports of versions without these flags.
+  const nulls = {
+    ...(otherNulls.length > 0 && { otherNulls }),
+    ...(Object.keys(nullsFor).length > 0 && { nullsFor }),
+  };
+  return { ...common, header, delimiter, null: nullText, ...nulls };
 }
 
 /** Hashes the beginning of the first file, uncompressed. Pulls chunks from the source if `chunks` are too few. */

@@ -10,7 +10,6 @@ import { printable } from '../common/terminal.js';
 import { endOfLine } from '../common/text.js';
 import { endOfRecord } from '../csv/csv-reader.js';
 import { CsvRows } from '../csv/csv-rows.js';
-import { FieldRuleSet } from '../csv/field-rules.js';
 import { checkFiles } from '../input/check-files.js';
 import { expandPaths } from '../input/expand-paths.js';
 import { findFiles, Source, type SourceChunk, type SourceFile } from '../input/source.js';
@@ -24,6 +23,7 @@ import { resolveDestination } from '../server/destination.js';
 import { previewInput, type InputName } from '../table/preview.js';
 import { findTable, throwMissingTable } from '../table/table.js';
 import type { Terminal } from './load.js';
+import { csvOptionsFor } from './load-pipeline.js';
 import { rulesOf } from './load-plan.js';
 import { readInput } from './read-input.js';
 
@@ -192,18 +192,9 @@ function readRows(
 }
 
 function csvFormat(names: readonly InputName[], options: LoadOptions, isNew: boolean) {
-  const { delimiter, maxRecordBytes, skipped, strict, pad } = options;
+  const { delimiter, maxRecordBytes } = options;
   const columns = names.map(({ name }) => name);
-  const rules = isNew ? rulesOf(names) : undefined;
-  const rowOptions = {
-    ...options,
-    names: options.columns,
-    columns,
-    firstLine: skipped + 1,
-    isLenient: !strict,
-    pads: pad,
-    rules: rules && new FieldRuleSet(rules, columns, delimiter),
-  };
+  const rowOptions = csvOptionsFor(options, columns, isNew ? rulesOf(names) : undefined);
   const open = (file: SourceFile) => new CsvRows(file, rowOptions);
   return { delimiter, maxRecordBytes, open, recordEnd: endOfRecord };
 }

@@ -61,6 +61,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   header: 'the header (--no-header)',
   delimiter: '--delimiter',
   null: '--null',
+  otherNulls: '--null',
+  nullsFor: '--null-for',
 };
 
 /** Exported for its test. */

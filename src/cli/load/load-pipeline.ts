@@ -11,7 +11,7 @@ import { BlockSizer, MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js
 import { BlockSink } from '../write/block-sink.js';
 import { CsvBlocks, csvFormats } from '../csv/csv-blocks.js';
 import { endOfRecord } from '../csv/csv-reader.js';
-import { FieldRuleSet } from '../csv/field-rules.js';
+import { FieldRuleSet, withNulls, type FieldRules } from '../csv/field-rules.js';
 import { CsvRows, type CsvRowOptions } from '../csv/csv-rows.js';
 import type { CliError } from '../common/errors.js';
 import type { LoadSink, LoadTarget } from '../write/load-sink.js';
@@ -151,24 +151,33 @@ function ndjsonRowOptions(
 }
 
 function csvRowOptions({ columns, rules }: LoadTarget, options: LoadOptions): CsvRowOptions {
-  const { delimiter, nullText, maxRecordBytes, header, columns: names, skipped, strict, pad } = options;
+  return csvOptionsFor(
+    options,
+    columns.map(({ name }) => name),
+    rules,
+  );
+}
+
+/** @param columns the input's names of the columns to load */
+export function csvOptionsFor(
+  options: LoadOptions,
+  columns: readonly string[],
+  rules: FieldRules | undefined,
+): CsvRowOptions {
+  const { delimiter, nullText, otherNulls, maxRecordBytes, header, skipped, strict, pad } = options;
+  const allRules = withNulls(rules, options.nullsFor);
+  const hasRules = allRules !== undefined || otherNulls.length > 0;
   return {
     firstLine: skipped + 1,
     isLenient: !strict,
     pads: pad,
-    rules:
-      rules === undefined
-        ? undefined
-        : new FieldRuleSet(
-            rules,
-            columns.map(({ name }) => name),
-            delimiter,
-          ),
+    rules: hasRules ? new FieldRuleSet(allRules ?? {}, columns, delimiter, otherNulls) : undefined,
     delimiter,
     nullText,
+    otherNulls: otherNulls.length === 0 ? undefined : new Set(otherNulls),
     maxRecordBytes,
     header,
-    names,
-    columns: columns.map(({ name }) => name),
+    names: options.columns,
+    columns,
   };
 }

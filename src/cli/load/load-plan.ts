@@ -128,6 +128,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const table =
     existing ?? (await findTable(pool, made?.name ?? options.table)) ?? throwMissingTable(options.table);
   const columns = await columnsFor(pool, table, names);
+  assertKnownColumns(options.nullsFor, columns);
   return {
     options,
     reading,
@@ -139,6 +140,16 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     notes: [...notes, ...(preview.notes ?? []), ...nameNotes(options.table, table, columns)],
     head: preview.head,
   };
+}
+
+/** @throws {CliError} for a column of `--null-for` that is not loaded */
+function assertKnownColumns(nullsFor: LoadOptions['nullsFor'], columns: readonly LoadColumn[]): void {
+  const unknown = Object.keys(nullsFor).find((name) => !columns.some((column) => column.name === name));
+  if (unknown === undefined) return;
+  const names = columns.map((column) => column.name).join(', ');
+  throw new CliError(
+    `--null-for: ${JSON.stringify(unknown)} is not among the columns that are loaded: ${names}`,
+  );
 }
 
 export function rulesOf(names: readonly InputName[]): FieldRules | undefined {

@@ -3,7 +3,7 @@
 import { isAscii } from 'node:buffer';
 import type { LoadOptions, ReadingFlags } from '../args/options.js';
 import { InputError } from '../common/errors.js';
-import { numberedNames, repairNames, type RepairedNames } from '../detect/column-names.js';
+import { numberedNames, repairNames, type RepairedNames } from '../csv/column-names.js';
 import { detectReading, Undecided } from '../detect/detect-reading.js';
 import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../detect/reading.js';
 import { rulesFromJson, type FieldRules } from '../csv/field-rules.js';

@@ -2,7 +2,7 @@
 
 import { WorkPacer } from '../../common/turn-budget.js';
 import type { LoadOptions } from '../args/options.js';
-import { CsvReader, endOfRecord, type CsvRow } from '../csv/csv-reader.js';
+import { CsvReader, endOfRecord, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
 import { headerNames, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
 import { InputError, UsageError } from '../common/errors.js';
 import type { FieldRule } from '../csv/field-rules.js';
@@ -95,6 +95,7 @@ async function previewCsv(
     throw new UsageError('--create needs names for the columns: a header, or --columns');
   }
   const notes: string[] = [];
+  const addTo = adderFor(options);
   let headerOf: SourceFile | undefined;
   /** For each field of the file that is read. Other files may have the same names in another order. */
   let fields = columns;
@@ -116,7 +117,7 @@ async function previewCsv(
     if (fields !== undefined && row.length !== fields.length) return;
     records += 1;
     if (withTypes && records <= SAMPLE_RECORDS) {
-      fields?.forEach((column, index) => column.inference.add(row[index] ?? null));
+      fields?.forEach((column, index) => addTo(column, row[index] ?? null));
     }
   };
   const passOver = (fault: InputError, _line: number, file: SourceFile): void => {
@@ -129,7 +130,7 @@ async function previewCsv(
       delimiter,
       maxRecordBytes,
       recordEnd: endOfRecord,
-      open: (file) => (reader = new CsvReader(file.name, { ...options, firstLine: options.skipped + 1 })),
+      open: (file) => (reader = new CsvReader(file.name, readerOptions(options))),
     },
     onRow,
     keepsBadRecords ? passOver : undefined,
@@ -149,6 +150,18 @@ function modeOf({ delimiter, decimalComma, strict }: LoadOptions): InferenceMode
   if (strict) return 'strict';
   if (decimalComma) return 'given';
   return delimiter === ';' ? 'detect' : 'never';
+}
+
+function readerOptions(options: LoadOptions): CsvOptions {
+  return { ...options, firstLine: options.skipped + 1, otherNulls: new Set(options.otherNulls) };
+}
+
+/** Returns a function that adds a value to a column's inference, unless `--null-for` makes it NULL. */
+function adderFor({ nullsFor }: LoadOptions) {
+  const nulls = new Map(Object.entries(nullsFor).map(([name, texts]) => [name, new Set(texts)] as const));
+  return ({ name, inference }: NamedColumn<FieldInference>, value: string | null): void => {
+    if (value !== null && nulls.get(name)?.has(value) !== true) inference.add(value);
+  };
 }
 
 async function previewNdjson(

@@ -165,6 +165,16 @@ describe('the obvious command', () => {
     expect(rows).toEqual([['1', 'a'], ['2', null]]); // prettier-ignore
   });
 
+  it('--null may be given more than once, and --null-for is for one column', async () => {
+    const text = 'a,b,c\n1,x,-99\nmissing,missing,2\nn/k,n/k,"-99"\n4,"n/k",\n';
+    const flags = ['--null', 'missing', '--null', 'n/k', '--null', '', '--null-for', 'c=-99'];
+    const { columns, rows } = await load(text, 'csv', ...flags);
+    expect(columns).toEqual({ a: 'bigint', b: 'text', c: 'bigint' });
+    expect(rows).toEqual([['1', 'x', null], [null, null, '2'], [null, null, null], ['4', 'n/k', null]]); // prettier-ignore
+    const refused = await run(write(text, 'csv'), '--null-for', 'd=1');
+    expect(refused.stderr).toMatch(/--null-for: "d" is not among the columns/);
+  });
+
   it('names that were repaired are said', async () => {
     const file = write(',a,a,,b\n1,2,3,4,5\nx,3,4,5,6\n', 'csv');
     const flags = ['--create', '-t', `any_${number}`, '--to', database.url, '--json'];

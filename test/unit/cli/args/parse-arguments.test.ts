@@ -38,6 +38,8 @@ describe('options of load', () => {
       strict: false,
       delimiter: ',',
       nullText: '',
+      otherNulls: [],
+      nullsFor: {},
       header: true,
       skipped: 0,
       decimalComma: false,
@@ -62,7 +64,7 @@ describe('options of load', () => {
 
   it('are all read', () => {
     const argv =
-      'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --no-header --create ' +
+      'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --null - --null-for a=x=1 --null-for a= --null-for c=y --no-header --create ' +
       "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --decimal-comma --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --dry-run --json --quiet";
     expect(load(...argv.split(' '))).toEqual({
       files: ['a.csv', 'b.csv'],
@@ -83,6 +85,8 @@ describe('options of load', () => {
       strict: false,
       delimiter: ';',
       nullText: 'NULL',
+      otherNulls: ['-'],
+      nullsFor: { a: ['x=1', ''], c: ['y'] },
       header: false,
       skipped: 3,
       decimalComma: true,
@@ -250,7 +254,6 @@ describe('a flag that takes one value', () => {
     '--format': 'csv',
     '--columns': 'a',
     '--delimiter': ';',
-    '--null': '-',
     '--batch-size': '5',
     '--encoding': 'utf-16le',
     '--quote': 'none',
@@ -271,7 +274,8 @@ describe('a flag that takes one value', () => {
     const flags = [...help('load', '--help').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+) </gm)].map(
       ([, flag]) => flag,
     );
-    expect(flags.toSorted()).toEqual(Object.keys(values).toSorted());
+    const repeatable = ['--null', '--null-for'];
+    expect(flags.toSorted()).toEqual([...Object.keys(values), ...repeatable].toSorted());
   });
 
   it.each(Object.entries(values))('is refused by name when load gets it twice: %s', (flag, value) => {

@@ -9,6 +9,8 @@ import { Source } from '../../../../src/cli/input/source.js';
 const OPTIONS = {
   delimiter: ',',
   nullText: '',
+  otherNulls: [],
+  nullsFor: {},
   header: true,
   columns: undefined,
   strict: true,
