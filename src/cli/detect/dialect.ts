@@ -41,7 +41,8 @@ export function detectDialect(sample: Sample, given: GivenReading): Choice<Diale
     // One record says too little.
     const { records, start } = sure.best;
     const other = likely.find(({ value }) => !isSameTable(value, sure.best))?.value;
-    return records.length - start > 1 ? sure : { best: sure.best, rival: sure.rival ?? other };
+    const isOne = records.slice(start).filter((record) => !isBlank(record)).length === 1;
+    return !isOne ? sure : { best: sure.best, rival: sure.rival ?? other };
   }
   return chooseDoubtful(sample, choose(likely, isSameTable), readOneColumn(sample, given), given);
 }
@@ -123,7 +124,8 @@ function scoreReading(value: DialectReading, isCut: boolean, given: GivenReading
   const preamble = records
     .slice(0, start)
     .filter((record) => isProse(record) && record.fields.length !== fieldCount);
-  const isSetOff = start > 0 && isBlank(records[start - 1]!);
+  const before = records.slice(0, start).findLast((record) => !isComment(record, '#'));
+  const isSetOff = before !== undefined && isBlank(before);
   if (given.delimiter === undefined && !isSetOff && isOneColumn(preamble, body)) return undefined;
   const known = knownShare(body, dialect);
   const isUnclear = preamble.length > 0 && given.skip === undefined && !isClearOf(preamble, body, isSetOff);
@@ -150,12 +152,14 @@ function startsAt(
     const body = records.slice(afterTitles).filter((record) => !isBlank(record));
     return hasHeaderEvidence(body) ? [afterTitles] : [afterTitles, start];
   }
-  const before = records[start - 1];
-  if (comment !== undefined || before?.fields.length !== fieldCount || !isComment(before, '#'))
-    return [start];
-  const body = records.slice(start).filter((record) => !isBlank(record));
-  const isName = /^#\S/.test(before.fields[0]!);
-  return isName && hasHeaderEvidence([before, ...body]) ? [start - 1] : [start, start - 1];
+  const isLike = (record: SampleRecord | undefined) =>
+    record?.fields.length === fieldCount && isComment(record, '#');
+  if (comment !== undefined || !isLike(records[start - 1])) return [start];
+  let first = start - 1;
+  while (first > 0 && isLike(records[first - 1])) first -= 1;
+  const body = records.slice(first).filter((record) => !isBlank(record));
+  const isName = first === start - 1 && /^#\S/.test(records[first]!.fields[0]!);
+  return isName && hasHeaderEvidence(body) ? [first] : [start, first];
 }
 
 /**

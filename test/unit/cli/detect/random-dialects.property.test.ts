@@ -131,6 +131,9 @@ it('a file in a random dialect is read as it was written, or refused', async () 
     fc.asyncProperty(tables, dialects, async (table, dialect) => {
       // A first line that begins with a # is a comment, unless it has as many fields as the table.
       fc.pre(!(table.names.length === 1 && !dialect.hasHeader && table.rows[0]![0]!.startsWith('#')));
+      // Where each value has a delimiter of its own, there are as many columns.
+      const isPlain = table.rows.some(([value]) => !/[,;|\t]/.test(value!));
+      fc.pre(table.names.length > 1 || dialect.hasHeader || isPlain);
       const texts =
         dialect.escape === ''
           ? table.rows

@@ -1,7 +1,7 @@
 /** Names for columns that the header leaves without one, or gives the same one. */
 
 import { describe, expect, it } from 'vitest';
-import { numberedNames, repairNames } from '../../../../src/cli/detect/column-names.js';
+import { numberedNames, repairNames } from '../../../../src/cli/csv/column-names.js';
 
 describe('repairNames', () => {
   it.each<[string, string[], string[]]>([
