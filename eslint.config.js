@@ -45,6 +45,7 @@ const ROOMS = [
   'cli/server/session',
   'cli/server/embedded',
   'cli/server',
+  'cli/input/compression',
   'cli/input',
   'cli/detect',
   'cli/json',

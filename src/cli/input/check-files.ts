@@ -3,7 +3,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { ByteChunk } from './compression/byte-chunk.js';
+import type { ByteChunk } from '../common/chunk-memory.js';
 import { containerOf, MAGIC_BYTES } from './compression/containers.js';
 import { assertOneEntry } from './compression/zip-entries.js';
 import { plainChunks } from './plain-chunks.js';

@@ -1,7 +1,7 @@
 /** The plain bytes of a file: undoes compression, which is recognised by its first bytes, and refuses what is no table. */
 
 import { InputError } from '../common/errors.js';
-import type { ByteChunk } from './compression/byte-chunk.js';
+import type { ByteChunk } from '../common/chunk-memory.js';
 import { containerOf, undo } from './compression/containers.js';
 import { describeNotData, isEnoughToTell, notDataOf } from './not-data.js';
 

@@ -3,10 +3,10 @@
 import { constants, fstatSync } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { ChunkPool, type ChunkMemory } from './chunk-memory.js';
+import { ChunkPool, type ChunkMemory } from '../common/chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
-import type { ByteChunk } from './compression/byte-chunk.js';
+import type { ByteChunk } from '../common/chunk-memory.js';
 import { containerOf, MAGIC_BYTES } from './compression/containers.js';
 import { CompressedDataError } from './compression/compressed-data-error.js';
 import { openStream } from './open-stream.js';

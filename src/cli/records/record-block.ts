@@ -2,7 +2,7 @@
 
 import type { BlockContent, ReadRecord, SentContent } from './block-content.js';
 import type { BlockSizer } from './block-sizer.js';
-import type { ChunkMemory } from '../input/chunk-memory.js';
+import type { ChunkMemory } from '../common/chunk-memory.js';
 import { endOfRows, throwFault, type BlockReader, type OnBadRecord, type OnRow } from './block-reader.js';
 import { lineRows } from './line-rows.js';
 import { WrittenArray } from '../ndjson/values/written-array.js';

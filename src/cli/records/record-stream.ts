@@ -2,7 +2,7 @@
 
 import { Duplex } from 'node:stream';
 import { WorkPacer } from '../../common/turn-budget.js';
-import type { ChunkMemory } from '../input/chunk-memory.js';
+import type { ChunkMemory } from '../common/chunk-memory.js';
 import { CliError } from '../common/errors.js';
 import { RecordBlock, rowsOf, type OpenReader } from './record-block.js';
 import type { BlockContent } from './block-content.js';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { ChunkPool, type ChunkMemory } from '../../../src/cli/input/chunk-memory.js';
+import { ChunkPool, type ChunkMemory } from '../../../src/cli/common/chunk-memory.js';
 import { load, type Terminal } from '../../../src/cli/load/load.js';
 import type { LoadOptions } from '../../../src/cli/args/options.js';
 import { parseArguments } from '../../../src/cli/args/parse-arguments.js';

@@ -1,6 +1,6 @@
 /** Reads bytes from chunks, by number. */
 
-import type { ByteChunk } from './byte-chunk.js';
+import type { ByteChunk } from '../../common/chunk-memory.js';
 import { endsInTheMiddle } from './compressed-data-error.js';
 
 const NOTHING = Buffer.alloc(0);

@@ -1,6 +1,6 @@
 /** Compressed files, by their first bytes. What undoes them is loaded when it is needed. */
 
-import type { ByteChunk } from './byte-chunk.js';
+import type { ByteChunk } from '../../common/chunk-memory.js';
 import { gunzip } from './gunzip.js';
 
 export type Container = 'gzip' | 'zstd' | 'xz' | 'bzip2' | 'zip';

@@ -5,7 +5,7 @@
  */
 
 import type { Decoder } from 'unbzip2-stream/lib/bzip2.js';
-import type { ByteChunk } from './byte-chunk.js';
+import type { ByteChunk } from '../../common/chunk-memory.js';
 import { ByteReader } from './byte-reader.js';
 import { endsInTheMiddle, isDamaged, optionalPackage } from './compressed-data-error.js';
 

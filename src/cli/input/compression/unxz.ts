@@ -1,7 +1,7 @@
 /** Undoes xz, of one stream or several, by the package xz-decompress: xz-embedded as WebAssembly. */
 
 import { ReadableStream } from 'node:stream/web';
-import type { ByteChunk } from './byte-chunk.js';
+import type { ByteChunk } from '../../common/chunk-memory.js';
 import { ByteReader } from './byte-reader.js';
 import { CompressedDataError, endsInTheMiddle, isDamaged, optionalPackage } from './compressed-data-error.js';
 

@@ -10,7 +10,7 @@
 
 import { Readable } from 'node:stream';
 import { createInflateRaw, type InflateRaw } from 'node:zlib';
-import type { ByteChunk } from './byte-chunk.js';
+import type { ByteChunk } from '../../common/chunk-memory.js';
 import { ByteReader } from './byte-reader.js';
 import { CompressedDataError, endsInTheMiddle, isDamaged } from './compressed-data-error.js';
 import { crc32 } from './crc.js';

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import zlib from 'node:zlib';
 import type { Decompress as Fzstd } from 'fzstd';
 import type { XXHash } from 'xxhash-wasm';
-import type { ByteChunk } from './byte-chunk.js';
+import type { ByteChunk } from '../../common/chunk-memory.js';
 import { ByteReader } from './byte-reader.js';
 import { CompressedDataError, isDamaged, optionalPackage } from './compressed-data-error.js';
 

@@ -46,3 +46,10 @@ export class ChunkMemory {
     if (this.#holders === 0) this.#onFree(this);
   }
 }
+
+/** Bytes of a file, before or after compression is undone. */
+export interface ByteChunk {
+  readonly bytes: Buffer;
+  /** Set if `bytes` are reused when no holder is left. */
+  readonly memory?: ChunkMemory;
+}

@@ -9,7 +9,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlockSizer } from '../../../../src/cli/records/block-sizer.js';
-import { ChunkMemory, ChunkPool } from '../../../../src/cli/input/chunk-memory.js';
+import { ChunkMemory, ChunkPool } from '../../../../src/cli/common/chunk-memory.js';
 import { CsvBlocks, csvFormats } from '../../../../src/cli/csv/csv-blocks.js';
 import { CsvRows } from '../../../../src/cli/csv/csv-rows.js';
 import type { RecordBlock } from '../../../../src/cli/records/record-block.js';
