@@ -17,7 +17,7 @@ export function redactSecrets(text: string): string {
   const lastAt = pairs.lastIndexOf('@');
   if (lastAt < start.index) return pairs;
   // A user's name alone is no secret, as in the examples of our own messages.
-  if (/:\/\/[\w.-]*$/.test(pairs.slice(start.index, lastAt))) return pairs;
+  if (/^postgres(?:ql)?:\/\/[\w.-]*$/i.test(pairs.slice(start.index, lastAt))) return pairs;
   const rest = /^[^\s"]*/.exec(pairs.slice(lastAt))![0];
   return `${pairs.slice(0, start.index)}postgres://…${pairs.slice(lastAt + rest.length)}`;
 }

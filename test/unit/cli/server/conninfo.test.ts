@@ -15,6 +15,7 @@ import { hostLabel, parseHosts } from '../../../../src/cli/server/conninfo/hosts
 import type { Parameters } from '../../../../src/cli/server/conninfo/parameters.js';
 import { parsePairs } from '../../../../src/cli/server/conninfo/parse-pairs.js';
 import { parseUrl } from '../../../../src/cli/server/conninfo/parse-url.js';
+import { fastCheckRuns } from '../../../support/test-runs.js';
 import { findPassword } from '../../../../src/cli/server/conninfo/password-file.js';
 import { parseRequireAuth } from '../../../../src/cli/server/conninfo/require-auth.js';
 import { parseService } from '../../../../src/cli/server/conninfo/service-file.js';
@@ -84,7 +85,13 @@ describe('a connection URL', () => {
           expect(redactSecrets(`the name "${url}" does not say its format`)).not.toContain('SECRET');
         },
       ),
+      fastCheckRuns(2_000),
     );
+  });
+
+  it('never shows a password that looks like the end of a URL', () => {
+    expect(redactSecrets('cannot open postgres://u://:SECRET://@h/d')).toBe('cannot open postgres://…');
+    expect(redactSecrets('such as postgres://user@host/d')).toBe('such as postgres://user@host/d');
   });
 });
 
