@@ -50,15 +50,17 @@ export async function fingerprintOf(
 }
 
 function readingFlags(options: LoadOptions): object {
-  const { format, columns, maxRecordBytes, header, delimiter, nullText, otherNulls, nullsFor } = options;
+  const { format, columns, maxRecordBytes, header, delimiter, nullText, otherNulls, nullsFor, flags } =
+    options;
   const common = { format, columns: columns ?? null, maxRecordBytes };
   if (format !== 'csv') return common;
   // Absent as in imports of versions without these flags.
-  const nulls = {
+  const others = {
+    ...(flags.comment !== undefined && { comment: flags.comment }),
     ...(otherNulls.length > 0 && { otherNulls }),
     ...(Object.keys(nullsFor).length > 0 && { nullsFor }),
   };
-  return { ...common, header, delimiter, null: nullText, ...nulls };
+  return { ...common, header, delimiter, null: nullText, ...others };
 }
 
 /** Hashes the beginning of the first file, uncompressed. Pulls chunks from the source if `chunks` are too few. */

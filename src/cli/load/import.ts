@@ -61,6 +61,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   header: 'the header (--no-header)',
   delimiter: '--delimiter',
   null: '--null',
+  comment: '--comment',
   otherNulls: '--null',
   nullsFor: '--null-for',
 };

@@ -420,6 +420,16 @@ describe('--resume and the way in which the file is read', () => {
     ]);
   });
 
+  it('is refused without the --comment of the first run, by which records are counted', async () => {
+    const table = await database.table('a int, b text');
+    const input = await file('x.csv', 'a,b\n#1,x\n2,y\n');
+    const args = ['-q', '-t', table, '--resume', 'comment', input];
+    expect(await load([...args, '--comment', '#'])).toMatchObject({ code: 0 });
+    const other = await load(args);
+    expect(other).toMatchObject({ code: 1 });
+    expect(other.stderr).toMatch(/--comment was "#" and is not given/);
+  });
+
   it('is refused if a flag says another one than the first run had', async () => {
     const table = await database.table('a int, b text');
     const input = await file('x.csv', 'a;b\n1;x\n');
