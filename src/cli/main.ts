@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { boundGarbage } from './bounded-garbage.js';
-import { ExitCode, isCliError, missingPackage, oneLine, UsageError } from './common/errors.js';
+import { ExitCode, isCliError, missingPackage, oneLine } from './common/errors.js';
 import type { Invocation } from './args/options.js';
 import { parseArguments } from './args/parse-arguments.js';
 import { earlyFailureJson } from './report/load-json.js';
@@ -65,7 +65,8 @@ function fail(error: unknown, command: string | undefined): ExitCode {
     return ExitCode.FAILED;
   }
   const help = command === 'load' || command === 'query' ? `spillway ${command} --help` : 'spillway --help';
-  const hint = error.name === UsageError.name ? ` (see "${help}")` : '';
+  // By its name: each command's bundle has a class of its own, and short names of classes.
+  const hint = error.name === 'UsageError' ? ` (see "${help}")` : '';
   writeLine(process.stderr, `spillway: ${oneLine(error.message)}${hint}`);
   return error.exitCode;
 }
