@@ -127,7 +127,7 @@ describe('--json', () => {
       [['-t', table, good, '--to', 'postgres://nobody@127.0.0.1:1/x'], 1],
       [[good], 2],
       [['-t', table, good, '--nonsense'], 2],
-      [['-t', table, good, '--null', 'x', '--null', 'y'], 2],
+      [['-t', table, good, '--delimiter', ',', '--delimiter', ';'], 2],
       [['-t', table, good], 2, { env: { DATABASE_URL: '' } }],
     ] as [string[], number, RunOptions?][]) {
       expect(await fieldsOf(args, code, options), args.join(' ')).toEqual(expected);

@@ -76,7 +76,7 @@ describe('copyInto', () => {
     await expectRows(table, 1_000);
   });
 
-  test('finds rows with a fault of the same kind by their shape, in few statements', async () => {
+  test('finds 40 rows with a fault of the same kind among 2,000 in few statements', async () => {
     const table = await database.table('a inet');
     const bad = new Set(range(40).map((n) => 13 + n * 47));
     const rows = range(2_000).map((n) => ({ a: bad.has(n) ? `host ${n}` : `10.0.${n >> 8}.${n & 255}` }));
@@ -85,8 +85,8 @@ describe('copyInto', () => {
       takesFailures: true,
     });
     expect(result?.errors).toHaveLength(40);
-    // Without hints it takes 77, with them 45.
-    expect(queries).toBeLessThan(60);
+    // It takes 77. Rows that look alike were candidates once, which took 45 and saved too little time.
+    expect(queries).toBeLessThan(85);
     await expectRows(table, 1_960);
   });
 
