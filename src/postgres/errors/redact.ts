@@ -1,7 +1,12 @@
 /** Removes passwords from a text that people see. Pure; linear in the text's length. */
 
 const URL_START = /\bpostgres(?:ql)?(?::|\/\/)/i;
-const PASSWORD_PAIR = /((?:ssl)?password|oauth_client_secret|PGPASSWORD)(\s*=\s*)(?:'[^']*'?|[^\s&"']+)/gi;
+/**
+ * A value ends as in a connection string of pairs or a URL. An escaped space or quote does not end it, also within a text that is itself escaped
+ * (JSON). In doubt it takes more.
+ */
+const PASSWORD_PAIR =
+  /((?:ssl)?password|oauth_client_secret|PGPASSWORD)(\s*=\s*)(?:'(?:[^']|(?<=\\)')*'?|(?:\\+[^]|&(?!\w+=)|'(?=\S)|[^\s&"'\\])+)/gi;
 
 /** Shorter parts of a password would also be found in ordinary words. */
 const SHORTEST_PART = 3;
