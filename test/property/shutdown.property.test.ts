@@ -209,10 +209,9 @@ class Run {
 
   /** Of what was queued nothing is flushed any more once it is reported: all later calls are of batches that had been called before. */
   #checkNothingNewWasFlushed(): void {
-    for (const { context } of this.#destination.calls.slice(this.#callsBefore)) {
-      expect(this.#report).toBeDefined();
+    expect(this.#report).toBeDefined();
+    for (const { context } of this.#destination.calls.slice(this.#callsBefore))
       expect(context.attempt).toBeGreaterThan(1);
-    }
   }
 }
 
