@@ -39,6 +39,14 @@ export function rulesFromJson(json: unknown): FieldRules | undefined {
   );
 }
 
+/** What NULL is in any column, unless it is quoted: the reader applies it. */
+interface NullTexts {
+  readonly delimiter: string;
+  /** The server's, too. */
+  readonly nullText: string;
+  readonly otherNulls?: readonly string[];
+}
+
 /** The rules of a load. A row's values are those of `columns`, in their order. */
 export class FieldRuleSet {
   readonly #places: {
@@ -47,17 +55,15 @@ export class FieldRuleSet {
     readonly decimalComma: boolean;
   }[] = [];
   readonly #delimiter: string;
-  /** Texts that may be the first field of a block. */
-  readonly #first: ReadonlySet<string>;
+  /** Texts that may be the first field of a block, which has nothing before it. */
+  readonly #first: readonly Buffer[];
   /** Texts without which no rule applies to a block. Undefined: any block may have one. */
   readonly #signs: readonly string[] | undefined;
 
-  /** @param otherNulls texts that mean NULL in any column, unless they are quoted: the reader applies them */
   constructor(
     rules: FieldRules,
     columns: readonly string[],
-    delimiter: string,
-    otherNulls: readonly string[] = [],
+    { delimiter, nullText, otherNulls = [] }: NullTexts,
   ) {
     this.#delimiter = delimiter;
     for (const [place, column] of columns.entries()) {
@@ -66,23 +72,23 @@ export class FieldRuleSet {
       this.#places.push({ place, nulls: new Set(rule.nulls), decimalComma: rule.decimalComma });
     }
     const markers = new Set([...otherNulls, ...this.#places.flatMap(({ nulls }) => [...nulls])]);
-    this.#first = markers;
+    this.#first = [...markers].filter((marker) => marker !== '').map((marker) => Buffer.from(marker));
     const hasCommas = this.#places.some(({ decimalComma }) => decimalComma);
-    this.#signs = hasCommas ? undefined : [...markers].flatMap((marker) => this.#signsOf(marker));
+    // An empty field without quotes is NULL for the server only if that is its null text.
+    const hasEmpty = markers.has('') && nullText !== '';
+    this.#signs = hasCommas || hasEmpty ? undefined : [...markers].flatMap((each) => this.#signsOf(each));
   }
 
   #signsOf(marker: string): string[] {
-    return marker === '' ? ['""'] : [`${this.#delimiter}${marker}`, `\n${marker}`, `"${marker}"`];
+    const quoted = `"${marker.replaceAll('"', '""')}"`;
+    return marker === '' ? [quoted] : [`${this.#delimiter}${marker}`, `\n${marker}`, quoted];
   }
 
   /** Returns whether a field of the block may be read in another way than the server reads it. */
   mayApplyTo(block: Buffer): boolean {
-    if (this.#first.size === 0 && this.#signs !== undefined) return false;
     const signs = this.#signs;
     if (signs === undefined || signs.some((sign) => block.includes(sign))) return true;
-    // The first field of a block has nothing before it.
-    const [first] = block.toString('latin1', 0, LONGEST_MARKER).split(this.#delimiter, 1);
-    return this.#first.has(first!.trimEnd());
+    return this.#first.some((marker) => marker.equals(block.subarray(0, marker.length)));
   }
 
   /** Changes the values that rules are about. */
@@ -95,6 +101,3 @@ export class FieldRuleSet {
     }
   }
 }
-
-/** Long enough for every marker. */
-const LONGEST_MARKER = 16;

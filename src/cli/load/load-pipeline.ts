@@ -171,7 +171,7 @@ export function csvOptionsFor(
     firstLine: skipped + 1,
     isLenient: !strict,
     pads: pad,
-    rules: hasRules ? new FieldRuleSet(allRules ?? {}, columns, delimiter, otherNulls) : undefined,
+    rules: hasRules ? new FieldRuleSet(allRules ?? {}, columns, options) : undefined,
     delimiter,
     nullText,
     otherNulls: otherNulls.length === 0 ? undefined : new Set(otherNulls),

@@ -4,10 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { FieldRuleSet, rulesFromJson } from '../../../../src/cli/csv/field-rules.js';
 
 const RULES = { b: { nulls: ['NA', ''], decimalComma: false }, c: { nulls: [], decimalComma: true } };
+const COMMAS = { delimiter: ',', nullText: '' };
+const SEMICOLONS = { delimiter: ';', nullText: '' };
 
 describe('rules of fields', () => {
   it('change the columns that they are about, and no others', () => {
-    const rules = new FieldRuleSet(RULES, ['a', 'b', 'c'], ';');
+    const rules = new FieldRuleSet(RULES, ['a', 'b', 'c'], SEMICOLONS);
     const rows = [['NA', 'NA', 'NA'], ['', '', '1,5'], ['1,5', 'x', null]]; // prettier-ignore
     for (const row of rows) rules.applyTo(row);
     expect(rows).toEqual([['NA', null, 'NA'], ['', null, '1.5'], ['1,5', 'x', null]]); // prettier-ignore
@@ -24,13 +26,32 @@ describe('rules of fields', () => {
   ])('may apply to the block %j: %s', (block, expected) => {
     const nulls = ['NA', ''];
     const rules = { a: { nulls, decimalComma: false }, b: { nulls, decimalComma: false } };
-    expect(new FieldRuleSet(rules, ['a', 'b'], ',').mayApplyTo(Buffer.from(block))).toBe(expected);
+    expect(new FieldRuleSet(rules, ['a', 'b'], COMMAS).mayApplyTo(Buffer.from(block))).toBe(expected);
+  });
+
+  it.each<[string, string, string]>([
+    ['is longer than others', 'not available at all', 'not available at all,1\n'],
+    ['is not ASCII', 'näх', 'näх,1\n'],
+    ['is all of its line', 'none', 'none\nb\n'],
+    ['has quotes', 'say "x"', '1,"say ""x"""\n'],
+  ])('may apply to a block whose marker %s', (_title, marker, block) => {
+    const rules = { a: { nulls: [marker], decimalComma: false } };
+    expect(new FieldRuleSet(rules, ['a'], COMMAS).mayApplyTo(Buffer.from(block))).toBe(true);
+  });
+
+  it('may apply to every block if an empty field is NULL, and the server has another text for it', () => {
+    const block = Buffer.from('1,\n');
+    const rules = { b: { nulls: [''], decimalComma: false } };
+    const texts = { delimiter: ',', nullText: 'NA' };
+    expect(new FieldRuleSet(rules, ['a', 'b'], texts).mayApplyTo(block)).toBe(true);
+    expect(new FieldRuleSet({}, ['a', 'b'], { ...texts, otherNulls: [''] }).mayApplyTo(block)).toBe(true);
+    expect(new FieldRuleSet(rules, ['a', 'b'], COMMAS).mayApplyTo(block)).toBe(false);
   });
 
   it('apply to every block if a column has decimal commas, and to none without rules', () => {
     const block = Buffer.from('1;2;3\n');
-    expect(new FieldRuleSet(RULES, ['a', 'b', 'c'], ';').mayApplyTo(block)).toBe(true);
-    expect(new FieldRuleSet({}, ['a', 'constructor'], ';').mayApplyTo(block)).toBe(false);
+    expect(new FieldRuleSet(RULES, ['a', 'b', 'c'], SEMICOLONS).mayApplyTo(block)).toBe(true);
+    expect(new FieldRuleSet({}, ['a', 'constructor'], SEMICOLONS).mayApplyTo(block)).toBe(false);
   });
 
   it('are read from JSON, whatever it is', () => {
