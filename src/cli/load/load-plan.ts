@@ -168,7 +168,8 @@ async function findReading(
   if (resume === undefined || existing === undefined) {
     return readInput(source, options, { tableColumns, stored: undefined });
   }
-  const before = await ImportLog.findSource(pool, { schema: existing.schema, importId: resume }, signal);
+  const { schema, table } = existing;
+  const before = await ImportLog.findSource(pool, { schema, table, importId: resume }, signal);
   const stored = before === undefined ? undefined : storedReading(before);
   // Nothing was detected then.
   const strict = options.strict || (before !== undefined && stored === undefined);

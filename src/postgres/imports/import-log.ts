@@ -19,7 +19,7 @@ import {
   isDuplicateCheckpoint,
   type LoadedTable,
 } from './import-tables.js';
-import { inTransaction } from './import-transaction.js';
+import { inTransaction, limitLockWait } from './import-transaction.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, statement, type Statement } from '../sql/statement.js';
 
@@ -130,15 +130,21 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     }
   }
 
-  /** Returns the `source` of earlier runs; undefined without one. Not to be trusted: only `open()` checks where it comes from. */
+  /**
+   * Returns the `source` of earlier runs; undefined without one.
+   *
+   * @throws {CopyError} `setup`, if the tables are not trusted: even to read them may run code of another role
+   */
   static async findSource(
     pool: CopyPool,
-    { schema, importId }: Pick<ImportOptions, 'schema' | 'importId'>,
+    { schema, table, importId }: Pick<ImportOptions, 'schema' | 'table' | 'importId'>,
     signal: AbortSignal,
   ): Promise<unknown> {
     const statements = importStatements(schema);
     try {
       return await inTransaction(pool, statements.begin, signal, async (client) => {
+        await limitLockWait(client, LOCK_TIMEOUT_MS);
+        await checkTables(client, { schema, table });
         const { rows } = await runStatement(client, statements.find, [importId]);
         return parsed((rows[0] as KnownImport | undefined)?.source ?? null);
       });
@@ -285,7 +291,7 @@ async function beginRun<Client extends CopyClient>(
   const made = inserted.rows[0] as { id: string; run: string } | undefined;
   if (made !== undefined) {
     // For locks on other tables than ours, the session's own limit applies.
-    await runStatement(client, SET_LOCK_TIMEOUT, [limitBefore]);
+    await limitLockWait(client, limitBefore);
     expectOtherStatements(client);
     await onFirstRun?.(client);
     return { ...made, isFirstRun: true, isFinished: false };
@@ -316,16 +322,6 @@ interface KnownImport {
 
 function parsed(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json);
-}
-
-const SET_LOCK_TIMEOUT = statement(
-  "SELECT pg_catalog.current_setting('lock_timeout') AS before, pg_catalog.set_config('lock_timeout', $1, true)",
-);
-
-/** Applies to the transaction. Returns the limit before. */
-async function limitLockWait(client: CopyClient, milliseconds: number): Promise<string> {
-  const { rows } = await runStatement(client, SET_LOCK_TIMEOUT, [String(milliseconds)]);
-  return (rows[0] as { before: string }).before;
 }
 
 async function readCommitted(

@@ -12,7 +12,7 @@ import {
   unlessAborted,
 } from '../connection/answer-deadline.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
-import { runStatement, type Statement } from '../sql/statement.js';
+import { runStatement, statement, type Statement } from '../sql/statement.js';
 import { leavesConnectionUsable } from '../errors/sqlstate.js';
 import { OWN_TRANSACTION } from '../sql/transaction-scope.js';
 
@@ -62,6 +62,16 @@ export async function inTransaction<Client extends CopyClient, Result>(
     await rollBack(lease, error, signal);
     throw commitment.isOpen ? new OpenCommit(error) : error;
   }
+}
+
+const SET_LOCK_TIMEOUT = statement(
+  "SELECT pg_catalog.current_setting('lock_timeout') AS before, pg_catalog.set_config('lock_timeout', $1, true)",
+);
+
+/** Limits the waits for locks in the transaction. @param limit milliseconds, or what it has returned @returns the limit before */
+export async function limitLockWait(client: CopyClient, limit: number | string): Promise<string> {
+  const { rows } = await runStatement(client, SET_LOCK_TIMEOUT, [String(limit)]);
+  return (rows[0] as { before: string }).before;
 }
 
 async function commit(

@@ -3,6 +3,7 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { copyInto } from '../../../src/postgres/index.js';
+import { ImportLog } from '../../../src/postgres/imports/import-log.js';
 import { checkTables } from '../../../src/postgres/imports/import-tables.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
@@ -392,6 +393,37 @@ test.each(TAKEN)('%s: taken', async (_, plant) => {
   await plantAll(plant);
   await loadAs(loader);
   expect(await database.query('SELECT * FROM public.events')).toEqual([{ id: 1 }, { id: 2 }]);
+});
+
+const sourceOf = (importId: string) => {
+  const options = { schema: 'public', table: 'events', importId };
+  const client = database.pool({ options: `-c role=${loader}` });
+  return ImportLog.findSource(client, options, new AbortController().signal);
+};
+
+test('the source of an import in a table of another role: refused, no policy of it runs', async () => {
+  const [row, policy] = [
+    "INSERT INTO public.spillway_imports (import_id, table_name, source) VALUES ('x', 'events', '[]')",
+    'CREATE POLICY p ON public.spillway_imports USING (evil.fits(import_id))',
+  ];
+  const secure = 'ALTER TABLE public.spillway_imports ENABLE ROW LEVEL SECURITY';
+  await plantAll(made(mallory, [mallory, row], [mallory, secure], [mallory, policy]));
+  const calls = 'SELECT last_value, is_called FROM public.calls';
+  const before = await database.query(calls);
+  await expect(sourceOf('x')).rejects.toMatchObject({
+    failureClass: 'setup',
+    message: expect.stringMatching(/"spillway_imports" is not trusted.*belongs to/) as string,
+  });
+  expect(await database.query(calls)).toEqual(before);
+});
+
+test('the source of an import: nothing without the tables, nor for another import', async () => {
+  expect(await sourceOf('x')).toBeUndefined();
+  const row =
+    "INSERT INTO public.spillway_imports (import_id, table_name, source) VALUES ('x', 'events', '[7]')";
+  await plantAll(made(loader, [loader, row]));
+  expect(await sourceOf('y')).toBeUndefined();
+  expect(await sourceOf('x')).toEqual([7]);
 });
 
 const copyOf = (client: pg.Pool) =>
