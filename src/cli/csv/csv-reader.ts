@@ -14,7 +14,7 @@ import { decodeUtf8, divideByValidity, invalidText } from '../common/text.js';
 const HELP = '; --encoding says how the file is encoded';
 
 /** Returns the number of a record's fields for a message. */
-export function fieldsOfRow({ length }: CsvRow): string {
+export function fieldsOfRow({ length }: readonly unknown[]): string {
   return length > MOST_FIELDS ? `more than ${count(MOST_FIELDS)}` : count(length);
 }
 

@@ -2,6 +2,7 @@
 
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
+import { fieldTexts } from './record-fields.js';
 import type { FieldRuleSet } from './field-rules.js';
 import { InputError } from '../common/errors.js';
 import { repairNames } from './column-names.js';
@@ -69,7 +70,7 @@ export class CsvRows implements BlockReader<unknown[]> {
       if (row.length !== this.#fieldCount || this.#awaitsHeader) {
         if (this.#options.isLenient === true && isBlankLine(row, this.#fieldCount, this.#reader)) return;
         if (this.#awaitsHeader) {
-          this.#readHeader(row, line);
+          this.#readHeader(line);
           return;
         }
         if (this.#options.pads !== true || row.length > this.#fieldCount) {
@@ -93,11 +94,11 @@ export class CsvRows implements BlockReader<unknown[]> {
     if (this.#awaitsHeader) throw emptyFile(this.#file);
   }
 
-  #readHeader(row: CsvRow, line: number): void {
+  #readHeader(line: number): void {
     this.#awaitsHeader = false;
     if (this.#options.names !== undefined) return;
-    const { columns, nullText, isLenient = false } = this.#options;
-    const names = headerNames(row, nullText, this.#file, line, isLenient);
+    const { columns, delimiter, isLenient = false } = this.#options;
+    const names = headerNames(fieldTexts(this.#reader.written, delimiter), this.#file, line, isLenient);
     const [given, known] = [new Set(names), new Set(columns)];
     const unknown = names.find((name) => !known.has(name));
     const missing = columns.find((name) => !given.has(name));
@@ -143,12 +144,12 @@ export const MOST_COLUMNS = 1600;
 /**
  * The names in a header line.
  *
+ * @param row its fields as texts: a name is never NULL, even if it is written as NULL is
  * @param isLenient a name that is empty or comes twice is repaired, and `onNote` gets a line about it
  * @throws {InputError} for such a name otherwise
  */
 export function headerNames(
-  row: CsvRow,
-  nullText: string,
+  row: readonly string[],
   file: SourceFile,
   line: number,
   isLenient: boolean,
@@ -163,14 +164,12 @@ export function headerNames(
     );
   }
   if (isLenient) {
-    const { names, notes } = repairNames(row.map((field) => field ?? nullText));
+    const { names, notes } = repairNames(row);
     for (const note of notes) onNote?.(note);
     return [...names];
   }
   const names = new Set<string>();
-  for (const field of row) {
-    // A name is never NULL, even if it equals the null text.
-    const name = field ?? nullText;
+  for (const name of row) {
     if (name === '') {
       throw new InputError(file.name, line, `the header's field ${names.size + 1} has no name`);
     }

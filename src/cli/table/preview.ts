@@ -4,6 +4,7 @@ import { WorkPacer } from '../../common/turn-budget.js';
 import type { LoadOptions } from '../args/options.js';
 import { CsvReader, endOfRecord, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
 import { headerNames, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
+import { fieldTexts } from '../csv/record-fields.js';
 import { InputError, UsageError } from '../common/errors.js';
 import type { FieldRule } from '../csv/field-rules.js';
 import { FieldInference, type InferenceMode } from './field-inference.js';
@@ -85,7 +86,7 @@ async function previewCsv(
   options: LoadOptions,
   { withTypes, keepsBadRecords = false }: PreviewNeeds,
 ): Promise<Preview> {
-  const { header, nullText } = options;
+  const { header, delimiter, maxRecordBytes } = options;
   const isLenient = !options.strict;
   const mode = modeOf(options);
   const createColumn = (name: string, file?: string, line?: number) =>
@@ -106,7 +107,7 @@ async function previewCsv(
       headerOf = file;
       if (options.columns !== undefined) return;
       const onNote = (note: string) => columns === undefined && notes.push(note);
-      const names = headerNames(row, nullText, file, line, isLenient, onNote);
+      const names = headerNames(fieldTexts(reader!.written, delimiter), file, line, isLenient, onNote);
       columns ??= names.map((name) => createColumn(name, file.name, line));
       const byName = new Map(columns.map((column) => [column.name, column]));
       // A name that the first file does not have is an error of the load, after the rows before it.
@@ -123,7 +124,6 @@ async function previewCsv(
   const passOver = (fault: InputError, _line: number, file: SourceFile): void => {
     if (header && headerOf !== file) throw fault;
   };
-  const { delimiter, maxRecordBytes } = options;
   let reader: CsvReader | undefined;
   const parser = new RecordParser(
     {

@@ -75,5 +75,9 @@ describe('rows of CSV', () => {
     expect(rowsOf('NULL\nNULL\n', { columns: ['NULL'], nullText: 'NULL' }).map(({ row }) => row)).toEqual([
       [null],
     ]);
+    const otherNulls = new Set(['NA']);
+    expect(rowsOf('EU,NA\nNA,1\n', { columns: ['EU', 'NA'], otherNulls }).map(({ row }) => row)).toEqual([
+      [null, '1'],
+    ]);
   });
 });
