@@ -215,8 +215,11 @@ function loadOptions(files: string[], raw: RawLoadOptions): LoadOptions {
     throw new UsageError('standard input (-) can be read only once');
   }
   const delimiter = raw.delimiter ?? (files.length > 0 && files.every(isTabSeparated) ? '\t' : ',');
-  const [nullText = '', ...otherNulls] = raw.null ?? [];
-  for (const text of [nullText, ...otherNulls]) checkNullText(text, delimiter);
+  const nulls = [...new Set(raw.null ?? [''])];
+  for (const text of nulls) checkNullText(text, delimiter);
+  // The server knows one such text. The empty one is the most frequent in most files.
+  const nullText = nulls.includes('') ? '' : nulls[0]!;
+  const otherNulls = nulls.filter((text) => text !== nullText);
   const options: LoadOptions = {
     files,
     table,

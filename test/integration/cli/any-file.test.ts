@@ -175,6 +175,15 @@ describe('the obvious command', () => {
     expect(refused.stderr).toMatch(/--null-for: "d" is not among the columns/);
   });
 
+  it.each([[['--null', 'NA', '--null', '']], [['--null', 'NA', '--null-for', 'b=', '--null-for', 'NA=']]])(
+    'an empty field is NULL beside another text for it: %j',
+    async (flags) => {
+      const { columns, rows } = await load('a,b,NA\n1,,5\nNA,x,\n3,y,6\n', 'csv', ...flags);
+      expect(columns).toEqual({ a: 'bigint', b: 'text', NA: 'bigint' });
+      expect(rows).toEqual([['1', null, '5'], [null, 'x', null], ['3', 'y', '6']]); // prettier-ignore
+    },
+  );
+
   it('names that were repaired are said', async () => {
     const file = write(',a,a,,b\n1,2,3,4,5\nx,3,4,5,6\n', 'csv');
     const flags = ['--create', '-t', `any_${number}`, '--to', database.url, '--json'];

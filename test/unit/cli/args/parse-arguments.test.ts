@@ -120,6 +120,11 @@ describe('options of load', () => {
     expect(load('-t', 't', file)).toMatchObject({ format, delimiter, isJsonDocument: false });
   });
 
+  it('takes the empty text for the server’s NULL if --null names it among others', () => {
+    const parsed = parseArguments(['load', 'x.csv', '-t', 't', '--null', 'NA', '--null', '', '--null', 'NA']);
+    expect(parsed).toMatchObject({ options: { nullText: '', otherNulls: ['NA'] } });
+  });
+
   it('reads .json, .geojson and --format json as JSON of any layout', () => {
     for (const args of [['a.json'], ['a.JSON.gz'], ['a.geojson'], ['-', '-f', 'json']])
       expect(load('-t', 't', ...args)).toMatchObject({ format: 'ndjson', isJsonDocument: true });
