@@ -4,6 +4,11 @@ import { isAscii, isUtf8 } from 'node:buffer';
 import { CARRIAGE_RETURN, LINE_FEED } from '../../common/bytes.js';
 import { InputError, type InputName } from './errors.js';
 
+/**
+ * First field of two that stand in place of a comment where each line, also a blank one, is a record of one field. No value has U+0000.
+ */
+export const LEFT_OUT = '\0';
+
 /** Decodes bytes that are known to be UTF-8. */
 export function decodeUtf8(bytes: Buffer): string {
   return isAscii(bytes) ? bytes.toString('latin1') : bytes.toString('utf8');

@@ -7,6 +7,7 @@ import type { FieldRuleSet } from './field-rules.js';
 import { InputError } from '../common/errors.js';
 import { repairNames } from './column-names.js';
 import { counted } from '../common/counted.js';
+import { LEFT_OUT } from '../common/text.js';
 import type { SourceFile } from '../input/source.js';
 
 export interface CsvRowOptions extends CsvOptions {
@@ -179,8 +180,13 @@ export function headerNames(
   return [...names];
 }
 
-/** Returns whether the row is a line without text where records have several fields. A quoted empty field is text. */
+/**
+ * Returns whether the row is a line without text where records have several fields, or else a comment. A quoted empty field is text.
+ *
+ * @param fieldCount 0 before the header
+ */
 export function isBlankLine(row: CsvRow, fieldCount: number, reader: Pick<CsvReader, 'written'>): boolean {
+  if (fieldCount < 2 && row.length === 2 && row[0] === LEFT_OUT && reader.written.length === 2) return true;
   return row.length === 1 && fieldCount !== 1 && reader.written.trim() === '';
 }
 

@@ -9,11 +9,10 @@
  * ```
  */
 
+import { CARRIAGE_RETURN, LINE_FEED, QUOTE } from '../../common/bytes.js';
+import { LEFT_OUT } from '../common/text.js';
 import { GrowingBuffer } from './growing-buffer.js';
 
-const QUOTE = 0x22;
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
 const NOTHING = Buffer.alloc(0);
 
 export interface CsvDialect {
@@ -23,8 +22,9 @@ export interface CsvDialect {
   readonly quote: string | undefined;
   readonly escape: string | undefined;
   readonly lineBreak: 'lf' | 'crlf' | 'cr';
-  /** Lines that begin with it become blank lines, which the loader skips. */
+  /** Lines that begin with it become lines that the loader skips: blank ones, or `LEFT_OUT` in a table of one column. */
   readonly comment?: string | undefined;
+  readonly fieldCount?: number | undefined;
 }
 
 /** Returns whether the loader reads this dialect as it is. */
@@ -38,6 +38,7 @@ export class CsvTranslator {
   readonly #escape: number;
   readonly #lineEnd: number;
   readonly #comment: Buffer | undefined;
+  readonly #leftOut: Buffer;
   readonly #mostFieldBytes: number;
   /** Quotes and escapes are the loader's: only lines and comments differ. */
   readonly #hasPlainQuotes: boolean;
@@ -49,8 +50,10 @@ export class CsvTranslator {
   #searched = 0;
 
   /** @param mostFieldBytes a longer field is passed on as it is, so that the loader rejects it by its own limit */
-  constructor({ delimiter, quote, escape, lineBreak, comment }: CsvDialect, mostFieldBytes: number) {
+  constructor(dialect: CsvDialect, mostFieldBytes: number) {
+    const { delimiter, quote, escape, lineBreak, comment, fieldCount } = dialect;
     this.#comment = comment === undefined ? undefined : Buffer.from(comment);
+    this.#leftOut = fieldCount === 1 ? Buffer.from(`${LEFT_OUT}${delimiter ?? ''}`) : NOTHING;
     this.#delimiter = delimiter?.charCodeAt(0) ?? -1;
     this.#quote = quote?.charCodeAt(0) ?? -1;
     this.#escape = escape?.charCodeAt(0) ?? -1;
@@ -76,7 +79,8 @@ export class CsvTranslator {
       const isQuoted = !isComment && input[start] === this.#quote;
       if (isComment || (isQuoted ? !this.#hasPlainQuotes : rewrites)) {
         output.append(input.subarray(written, start));
-        if (!isComment) this.#writeField(input.subarray(start, end), output);
+        if (isComment) output.append(this.#leftOut);
+        else this.#writeField(input.subarray(start, end), output);
         written = end;
       }
       this.#searched = 0;

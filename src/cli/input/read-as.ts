@@ -12,8 +12,6 @@ export interface ReadAs extends CsvDialect {
   /** The number of lines was found in the first file. In another one, such a line must not look like a record. */
   readonly isSkipDetected?: boolean | undefined;
   readonly maxRecordBytes: number;
-  /** In one column, each line may be a record. */
-  readonly fieldCount?: number | undefined;
 }
 
 /** Returns undefined if the files are read as they are. */

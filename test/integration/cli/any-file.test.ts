@@ -213,6 +213,15 @@ describe('the obvious command', () => {
     expect(rows).toEqual([['1', 'a'], ['2', 'b']]); // prettier-ignore
     const refused = await run(write('id,name\n# one\n1,a\n2\n', 'csv'), '--comment', '#');
     expect(refused.stderr).toMatch(/:4: expected 2 fields/);
+    const { rows: one } = await load(
+      '# "x\nid\n# one, two\n1\n\n#3\n2\n',
+      'csv',
+      '--comment',
+      '#',
+      '--skip',
+      '0',
+    );
+    expect(one).toEqual([['1'], [null], ['2']]); // prettier-ignore
   });
 
   it('a line within the table that begins with # names --comment', async () => {

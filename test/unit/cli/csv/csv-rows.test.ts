@@ -80,4 +80,15 @@ describe('rows of CSV', () => {
       [null, '1'],
     ]);
   });
+
+  it('of one column leave out what stands in place of comments, and no more', () => {
+    expect(rowsOf('\0,\na\n\0,\n\n1\n', { columns: ['a'], isLenient: true })).toEqual([
+      { row: [null], line: 4 },
+      { row: ['1'], line: 5 },
+    ]);
+    expect(() => rowsOf('a\n"\0",\n', { columns: ['a'], isLenient: true })).toThrow(
+      'events.csv:2: expected 1 field, got 2',
+    );
+    expect(rowsOf('a,b\n\0,\n', { columns: ['a', 'b'] })).toEqual([{ row: ['\0', null], line: 2 }]);
+  });
 });

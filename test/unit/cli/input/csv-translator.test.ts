@@ -44,6 +44,7 @@ describe('CsvTranslator', () => {
     ['text behind a closing quote', APOSTROPHES, "'a'b,1\n", '"a"b,1\n'],
     ['a comment', { comment: '#' }, 'a\n# "x\n1\n', 'a\n\n1\n'],
     ['a comment of two characters', { comment: '//' }, '// x\na\n/ b\n//\n/', '\na\n/ b\n\n/'],
+    ['a comment in one column', { comment: '#', fieldCount: 1 }, '\n# "x\r\n1\n#', '\n\0,\n1\n\0,'],
     ['a comment mark within quotes', { comment: '#' }, '"a\n# b"\n', '"a\n# b"\n'],
     ['a comment mark in the second field', { comment: '#' }, 'a,#b\n', 'a,#b\n'],
     ['an apostrophe at the very end', APOSTROPHES, "a,'", 'a,\''],
