@@ -6,7 +6,7 @@
  *                              v
  *     idle ────────────> pump scheduled (one microtask) ────────────> pump
  *      ^                                                               │
- *      │ alarm: the oldest item has waited, or the pause ends        ├─ due, slot free, call permitted: launch, again
+ *      │ alarm: the oldest item has waited, or the pause ends          ├─ due, slot free, call permitted: launch, again
  *      └──────────────────── not due yet: set the alarm <──────────────┘
  *
  * The decision itself is `flushDue`, which is pure. Flushes start in a microtask, never inside an admission, so that all items of one
