@@ -24,7 +24,7 @@ import { previewInput, type InputName } from '../table/preview.js';
 import { findTable, throwMissingTable } from '../table/table.js';
 import type { Terminal } from './load.js';
 import { csvOptionsFor } from './load-pipeline.js';
-import { rulesOf } from './load-plan.js';
+import { assertKnownColumns, rulesOf } from './load-plan.js';
 import { readInput } from './read-input.js';
 
 /** Rows and problems that are shown. */
@@ -78,10 +78,12 @@ export async function dryRun(
     const table = options.create ? undefined : await describeTarget(options, terminal);
     const tableColumns = table?.columns.map(({ name }) => name);
     const input = await readInput(source, options, { tableColumns, stored: undefined });
-    const preview = await previewInput(source, input.options, { withTypes: true, keepsBadRecords: true });
+    const named = { ...input.options, columns: input.options.columns ?? fieldNames(input.options, table) };
+    const preview = await previewInput(source, named, { withTypes: true, keepsBadRecords: true });
     const names = preview.names?.filter(({ name }) => name !== '') ?? namesOf(table);
     const sampled = readRows(preview.head, names, input.options, table === undefined);
     const columns = columnsOf(names, table);
+    assertKnownColumns(options.nullsFor, columns);
     const statement = table === undefined ? statementFor(options, names) : null;
     const exitCode = exitCodeFor(options, sampled.problems);
     const reading = readingJson(input.reading);
@@ -120,7 +122,15 @@ async function describeTarget(
   }
 }
 
-/** Without a header the fields are the table's columns, in their order. */
+/** Without a header the fields of CSV are the table's columns, in their order. */
+function fieldNames(
+  { format, header }: LoadOptions,
+  table: TableDescription | undefined,
+): string[] | undefined {
+  if (table === undefined || format !== 'csv' || header) return undefined;
+  return namesOf(table).map(({ name }) => name);
+}
+
 function namesOf(table: TableDescription | undefined): InputName[] {
   const loadable = table?.columns.filter(({ isGenerated }) => !isGenerated) ?? [];
   return loadable.map(({ name }) => ({ name, file: undefined, line: undefined, type: 'text' }));

@@ -143,7 +143,10 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
 }
 
 /** @throws {CliError} for a column of `--null-for` that is not loaded */
-function assertKnownColumns(nullsFor: LoadOptions['nullsFor'], columns: readonly LoadColumn[]): void {
+export function assertKnownColumns(
+  nullsFor: LoadOptions['nullsFor'],
+  columns: readonly { readonly name: string }[],
+): void {
   const unknown = Object.keys(nullsFor).find((name) => !columns.some((column) => column.name === name));
   if (unknown === undefined) return;
   const names = columns.map((column) => column.name).join(', ');

@@ -117,6 +117,20 @@ describe('into a table that is there', () => {
     expect(await database.query(`SELECT * FROM ${table}`)).toEqual([]);
   });
 
+  it('shows a file without a header, whose fields are its columns', async () => {
+    const table = await database.table('a int, b text, c int GENERATED ALWAYS AS (a) STORED');
+    const name = await file('bare.csv', '1,x\n2,y\n3\n');
+    const args = ['load', name, '--dry-run', '-t', table, '--to', database.url];
+    const shown = await cli.run(args);
+    expect(shown).toMatchObject({ code: 1, stderr: '' });
+    expect(shown.stdout).toContain('without a header');
+    expect(shown.stdout).toContain('a | b\n--+--\n1 | x\n2 | y\n(2 rows)');
+    expect(shown.stdout).toContain('bare.csv:3: expected 2 fields, got 1');
+    const refused = await cli.run([...args, '--null-for', 'd=1']);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/--null-for: "d" is not among the columns that are loaded: a, b/);
+  });
+
   it('refuses a name that it does not have', async () => {
     const table = await database.table('a int');
     const name = await file('other.csv', 'a,zz\n1,2\n');
