@@ -32,6 +32,8 @@ export interface LoadOptions {
   isJsonDocument: boolean;
   /** Names of the fields in their order (CSV; an empty one leaves its field out) or the keys to load (NDJSON). */
   columns: string[] | undefined;
+  /** The header has no name for the first of `columns`, the row names: it has the names of the others. Found by the reading. */
+  isHeaderShort?: boolean;
   flags: ReadingFlags;
   /** Nothing is detected: CSV is read as PostgreSQL's own format. */
   strict: boolean;

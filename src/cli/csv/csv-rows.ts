@@ -14,6 +14,8 @@ export interface CsvRowOptions extends CsvOptions {
   readonly header: boolean;
   /** `--columns`, in place of the header's names. An empty name leaves its field out. */
   readonly names: readonly string[] | undefined;
+  /** The header has the names of all columns but the first, in any order. */
+  readonly isHeaderShort?: boolean | undefined;
   /** The columns to load, in the order of the rows' values. */
   readonly columns: readonly string[];
   /** Blank lines are no records if a record has more than one field, and names are repaired. Otherwise both are errors. */
@@ -97,9 +99,10 @@ export class CsvRows implements BlockReader<unknown[]> {
 
   #readHeader(line: number): void {
     this.#awaitsHeader = false;
-    if (this.#options.names !== undefined) return;
-    const { columns, delimiter, isLenient = false } = this.#options;
-    const names = headerNames(fieldTexts(this.#reader.written, delimiter), this.#file, line, isLenient);
+    const { columns, delimiter, isLenient = false, isHeaderShort = false } = this.#options;
+    if (this.#options.names !== undefined && !isHeaderShort) return;
+    const header = headerTexts(this.#reader, delimiter, isHeaderShort);
+    const names = headerNames(header, this.#file, line, isLenient);
     const [given, known] = [new Set(names), new Set(columns)];
     const unknown = names.find((name) => !known.has(name));
     const missing = columns.find((name) => !given.has(name));
@@ -137,6 +140,16 @@ export class CsvRows implements BlockReader<unknown[]> {
       `${expected}, got ${empty ? 'an empty line' : fieldsOfRow(row)}${hint}`,
     );
   }
+}
+
+/** Returns the fields of the record that the reader passes on. @param isShort the first column has none */
+export function headerTexts(
+  { written }: Pick<CsvReader, 'written'>,
+  delimiter: string,
+  isShort: boolean | undefined,
+): string[] {
+  const fields = fieldTexts(written, delimiter);
+  return isShort === true ? ['', ...fields] : fields;
 }
 
 /** PostgreSQL's own limit. */

@@ -178,6 +178,7 @@ export function csvOptionsFor(
     maxRecordBytes,
     header,
     names: options.columns,
+    isHeaderShort: options.isHeaderShort,
     columns,
   };
 }

@@ -72,8 +72,9 @@ export async function readInput(
   const isNamed = options.columns !== undefined || stored !== undefined;
   const named = isNamed ? undefined : namesFor(reading, tableColumns);
   const columns = options.columns ?? stored?.columns ?? named?.names.slice();
+  const isHeaderShort = header && options.columns === undefined && reading.names !== undefined;
   return {
-    options: { ...options, delimiter, header, columns, skipped: reading.skip },
+    options: { ...options, delimiter, header, columns, isHeaderShort, skipped: reading.skip },
     reading,
     rules: stored?.rules,
     notes: named?.notes,

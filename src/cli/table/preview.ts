@@ -3,8 +3,7 @@
 import { WorkPacer } from '../../common/turn-budget.js';
 import type { LoadOptions } from '../args/options.js';
 import { CsvReader, endOfRecord, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
-import { headerNames, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
-import { fieldTexts } from '../csv/record-fields.js';
+import { headerNames, headerTexts, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
 import { InputError, UsageError } from '../common/errors.js';
 import type { FieldRule } from '../csv/field-rules.js';
 import { FieldInference, type InferenceMode } from './field-inference.js';
@@ -105,9 +104,10 @@ async function previewCsv(
     if (isLenient && isBlankLine(row, fields?.length ?? 0, reader!)) return;
     if (header && headerOf !== file) {
       headerOf = file;
-      if (options.columns !== undefined) return;
+      if (options.columns !== undefined && options.isHeaderShort !== true) return;
       const onNote = (note: string) => columns === undefined && notes.push(note);
-      const names = headerNames(fieldTexts(reader!.written, delimiter), file, line, isLenient, onNote);
+      const texts = headerTexts(reader!, delimiter, options.isHeaderShort);
+      const names = headerNames(texts, file, line, isLenient, onNote);
       columns ??= names.map((name) => createColumn(name, file.name, line));
       const byName = new Map(columns.map((column) => [column.name, column]));
       // A name that the first file does not have is an error of the load, after the rows before it.

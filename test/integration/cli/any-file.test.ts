@@ -230,6 +230,18 @@ describe('the obvious command', () => {
     expect(refused.stderr).toMatch(/:3: expected 2 fields, got 1; --comment "#" /);
   });
 
+  it('a second file may have its columns in another order, also without a name for the row names', async () => {
+    const two = write('cyl,mpg\nVolvo,6,21.5\nSaab,7,22\n', 'csv');
+    const { columns, rows } = await load('mpg,cyl\nMazda,21,6\nDatsun,22,4\n', 'csv', two);
+    expect(columns).toEqual({ column1: 'text', mpg: 'numeric', cyl: 'bigint' });
+    expect(rows.slice(2)).toEqual([['Volvo', '21.5', '6'], ['Saab', '22', '7']]); // prettier-ignore
+    const refused = await run(
+      write('mpg,cyl\nMazda,21,6\nDatsun,22,4\n', 'csv'),
+      write('mpg,hp\nVolvo,6,21\n', 'csv'),
+    );
+    expect(refused.stderr).toMatch(/:1: the header differs from that of the first file: it has "hp" besides/);
+  });
+
   it('a second file without the lines before the table that the first one has is refused', async () => {
     const one = write('# a\n1,x\n2,y\n', 'csv');
     const two = write('3,z\n4,u\n', 'csv');
