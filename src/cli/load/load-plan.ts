@@ -88,7 +88,7 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
         // Without a cancel it would empty the table whenever it gets its lock.
         () =>
           withClient(pool, (client) =>
-            cancelledBy(request.signal, client, truncateTable(client, target.table)),
+            cancelledBy(request.signal, client, () => truncateTable(client, target.table)),
           ),
       );
       request.made.isTruncated = true;

@@ -49,16 +49,20 @@ export function requestCancel(client: object): void {
   });
 }
 
-/** Settles as `answer` does. Asks the server to cancel the statement if the signal fires first: it would go on after the connection is closed. */
+/**
+ * Runs a statement unless the signal has fired. If it fires before the response, asks the server to cancel the statement: it would go on after
+ * the connection is closed.
+ */
 export async function cancelledBy<Answer>(
   signal: AbortSignal,
   client: object,
-  answer: Promise<Answer>,
+  run: () => Promise<Answer>,
 ): Promise<Answer> {
+  signal.throwIfAborted();
   const cancel = (): void => requestCancel(client);
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    return await answer;
+    return await run();
   } finally {
     signal.removeEventListener('abort', cancel);
   }
