@@ -3,6 +3,7 @@
 import { constants, fstatSync } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { CARRIAGE_RETURN, LINE_FEED, SPACE } from '../../common/bytes.js';
 import { ChunkPool, type ChunkMemory } from '../common/chunk-memory.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
@@ -16,8 +17,10 @@ import { plainChunks } from './plain-chunks.js';
 const CHUNK_BYTES = 256 * 1024;
 /** Chunks that are read ahead of the one in work. */
 const CHUNKS_AHEAD = 1;
-/** Of a pipe: a header, and a record. */
+/** Of a pipe: a header, and a record. Blank lines and comments are neither. */
 const SAMPLE_LINES = 2;
+/** Begins a comment. */
+const NUMBER_SIGN = 0x23;
 
 export interface SourceFile {
   /** The path as it was given; `standard input` for `-`. */
@@ -128,20 +131,20 @@ export class Source {
   }
 
   /**
-   * The beginning of the first file: at least so many bytes, if it has them. Of a pipe, it is what comes first, with two whole lines: more
-   * may come late, and what is there is to be loaded. To be called before `next()`.
+   * The beginning of the first file: at least so many bytes, if it has them. Of a pipe, it is what comes first, with two whole lines
+   * that may be records: more may come late, and what is there is to be loaded. To be called before `next()`.
    */
   async sample(leastBytes: number): Promise<Sample> {
     const isPipe = this.files[0]!.sizeBytes === undefined;
     let length = 0;
-    let lines = 0;
+    const counter = new LineCounter();
     let isWhole = false;
-    while (length < leastBytes && !isWhole && !(isPipe && lines >= SAMPLE_LINES)) {
+    while (length < leastBytes && !isWhole && !(isPipe && counter.lines >= SAMPLE_LINES)) {
       const chunk = await this.#nextRaw();
       if (chunk === undefined) break;
       this.#sampled.push(chunk);
       length += chunk.bytes.length;
-      lines += linesIn(chunk.bytes);
+      if (isPipe) counter.add(chunk.bytes);
       isWhole = chunk.last;
     }
     return { bytes: Buffer.concat(this.#sampled.map(({ bytes }) => bytes)), isWhole };
@@ -300,16 +303,25 @@ export class Source {
 
 /** The lines between the first line break and the last one, of either kind. */
 function wholeLines(bytes: Buffer): Buffer {
-  const lineEnd = bytes.includes(0x0a) ? 0x0a : 0x0d;
+  const lineEnd = bytes.includes(LINE_FEED) ? LINE_FEED : CARRIAGE_RETURN;
   return bytes.subarray(bytes.indexOf(lineEnd) + 1, bytes.lastIndexOf(lineEnd) + 1);
 }
 
-/** Line breaks of either kind, at most as many as the sample needs. */
-function linesIn(bytes: Buffer): number {
-  let lines = 0;
-  for (let at = 0; at < bytes.length && lines < SAMPLE_LINES; at += 1)
-    if (bytes[at] === 0x0a || bytes[at] === 0x0d) lines += 1;
-  return lines;
+/** Counts lines that may be records, with line breaks of any kind, at most as many as the sample needs. */
+class LineCounter {
+  lines = 0;
+  /** The first byte of the line that is no white space. */
+  #first: number | undefined;
+
+  add(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length && this.lines < SAMPLE_LINES; at += 1) {
+      const byte = bytes[at]!;
+      if (byte === LINE_FEED || byte === CARRIAGE_RETURN) {
+        if (this.#first !== undefined && this.#first !== NUMBER_SIGN) this.lines += 1;
+        this.#first = undefined;
+      } else if (byte > SPACE) this.#first ??= byte;
+    }
+  }
 }
 
 /** @throws {InputError} if the file has shrunk. An unchanged size is not checked: files such as Linux's /proc report one that is wrong. */

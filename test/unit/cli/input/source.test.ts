@@ -188,6 +188,19 @@ describe.runIf(process.platform === 'linux')('a named pipe', () => {
   });
 });
 
+describe('the sample of a pipe', () => {
+  it.each([
+    ['lines that end in CRLF', ['a;b\r\n', '1;2\r', '\n', '3;4\r\n'], 'a;b\r\n1;2\r'],
+    ['lines that end in CR', ['a;b\r', '1;2\r', '3;4\r'], 'a;b\r1;2\r'],
+    ['comments and blank lines', ['# x\n', '# y\n\n', '  #\n', 'a;b\n', '1;2\n', '3;4\n'], '# x\n# y\n\n  #\na;b\n1;2\n'],
+  ])('has two lines that may be records: %s', async (_name, pieces, expected) => {
+    const stream = Readable.from(pieces.map((piece) => Buffer.from(piece)), { objectMode: false });
+    const file = { name: 'standard input', path: undefined, sizeBytes: undefined };
+    const { bytes } = await new Source([file], stream).sample(1_000_000);
+    expect(bytes.toString()).toBe(expected);
+  }); // prettier-ignore
+});
+
 describe('rows', () => {
   const good = '\ufeffa,b\r\n1,é\r\n2\r\n"3\n",😀\r\n';
   const expected = [
