@@ -2,7 +2,7 @@
 
 import { createDecoder } from '../common/text-decoder.js';
 import { detectDialect } from './dialect.js';
-import type { DialectReading } from './candidates.js';
+import { quotingsFor, type DialectReading } from './candidates.js';
 import { detectEncoding } from './encoding.js';
 import { judgeHeader } from './header.js';
 import type { Choice } from './likelihood.js';
@@ -82,10 +82,10 @@ const PLAIN: Omit<Reading, 'encoding' | 'lineBreak'> = {
 };
 
 /** Without the properties that are not given: they would take the place of a default. */
-function defined({ delimiter, quote, skip, header }: GivenReading): Partial<Reading> {
+function defined(given: GivenReading): Partial<Reading> {
+  const { delimiter, skip, header } = given;
   const entries = Object.entries({ delimiter, skip, header }).filter(([, value]) => value !== undefined);
-  const quoting = quote === 'none' ? { quote: undefined, escape: undefined } : {};
-  return { ...(Object.fromEntries(entries) as Partial<Reading>), ...quoting };
+  return { ...(Object.fromEntries(entries) as Partial<Reading>), ...quotingsFor('', given)[0] };
 }
 
 async function encodingOf(sample: Buffer, isWhole: boolean): Promise<string> {

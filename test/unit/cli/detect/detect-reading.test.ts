@@ -52,4 +52,20 @@ describe('detectReading', () => {
   ])('%s decides', async (_name, text, given, expected) => {
     expect(await detect(text, given)).toMatchObject(expected);
   }); // prettier-ignore
+
+  it.each<[GivenReading, Partial<Reading>]>([
+    [{}, { quote: '"', escape: '"' }],
+    [{ quote: "'" }, { quote: "'", escape: "'" }],
+    [
+      { quote: "'", escape: '\\' },
+      { quote: "'", escape: '\\' },
+    ],
+    [{ escape: '\\' }, { quote: '"', escape: '\\' }],
+    [
+      { quote: 'none', delimiter: ';' },
+      { quote: undefined, escape: undefined, delimiter: ';' },
+    ],
+  ])('a sample without a record is read as the flags say: %j', async (given, expected) => {
+    expect(await detect('', given)).toMatchObject(expected);
+  });
 });
