@@ -93,8 +93,11 @@ export class RingBuffer<T> {
     return this.#bytes && this.#copyLane(this.#bytes, count);
   }
 
+  /** When the `count` oldest items were admitted, or nothing if at one time: mostly they came in one turn of the event loop. */
   copyTimes(count: number): Float64Array | undefined {
-    return this.#times && this.#copyLane(this.#times, count);
+    const times = this.#times!;
+    const newest = times[(this.#head + count - 1) & this.#mask]!;
+    return newest > times[this.#head]! ? this.#copyLane(times, count) : undefined;
   }
 
   copyWeights(count: number): Float64Array | undefined {
@@ -160,8 +163,10 @@ export interface TakenItems<T> {
   items: T[];
   /** Ordinal of the first one among all admitted items, counted from 0. */
   first: number;
-  /** When each was admitted. */
-  times: Float64Array;
+  /** When the oldest was admitted. */
+  oldestTime: number;
+  /** When each was admitted; nothing if all were at `oldestTime`. */
+  times: Float64Array | undefined;
   sizes: Float64Array | undefined;
   weights: Float64Array | undefined;
   bytes: number;
@@ -169,10 +174,11 @@ export interface TakenItems<T> {
 
 /** Takes the `count` oldest items out, with the numbers that belong to them. */
 export function takeItems<T>(ring: RingBuffer<T>, first: number, count: number): TakenItems<T> {
-  const times = ring.copyTimes(count)!;
+  const oldestTime = ring.oldestTime();
+  const times = ring.copyTimes(count);
   const sizes = ring.copyBytes(count);
   const weights = ring.copyWeights(count);
   let bytes = 0;
   if (sizes !== undefined) for (const size of sizes) bytes += size;
-  return { items: ring.take(count), first, times, sizes, weights, bytes };
+  return { items: ring.take(count), first, oldestTime, times, sizes, weights, bytes };
 }

@@ -20,22 +20,21 @@ export interface FailureCause {
 export class BatchItems<T> {
   items: T[];
   weights: Float64Array | undefined;
+  /** When the oldest of the items was admitted. */
+  oldestTime: number;
   /** A call's outcome is unknown: it may have delivered what a later call reports as failed. */
   hasUnknownOutcome = false;
   #sizes: Float64Array | undefined;
-  #times: Float64Array;
+  /** Nothing if all are `oldestTime`. */
+  #times: Float64Array | undefined;
   #causes: FailureCause | (FailureCause | undefined)[] = [];
 
-  constructor({ items, times, sizes, weights }: TakenItems<T>) {
+  constructor({ items, oldestTime, times, sizes, weights }: TakenItems<T>) {
     this.items = items;
     this.weights = weights;
     this.#sizes = sizes;
+    this.oldestTime = oldestTime;
     this.#times = times;
-  }
-
-  /** When the oldest of the items was admitted. */
-  get oldestTime(): number {
-    return this.#times[0]!;
   }
 
   /** Notes why items failed: all for one cause, or each for that at its place. */
@@ -93,7 +92,8 @@ export class BatchItems<T> {
     this.items = this.itemsAt(places);
     this.#sizes = this.#sizes && pick(this.#sizes, places);
     this.weights = this.weightsAt(places);
-    this.#times = pick(this.#times, places);
+    this.oldestTime = this.#times?.[places[0]!] ?? this.oldestTime;
+    this.#times = this.#times && pick(this.#times, places);
     if (Array.isArray(this.#causes)) this.#causes = places.map((place) => this.causeAt(place));
   }
 }

@@ -74,8 +74,8 @@ export class OutputSource<In> {
       return buffer.push(item, item, false, 1, bytesBefore - queue.ledger.queuedBytes, time);
     }
     const count = Math.min(this.#batchSize, queue.ledger.queued);
-    const { items, bytes, times } = queue.takeBatch(count);
-    return buffer.push(items, items, true, count, bytes, times[0]!);
+    const { items, bytes, oldestTime } = queue.takeBatch(count);
+    return buffer.push(items, items, true, count, bytes, oldestTime);
   }
 
   /** Maps an item. Returns whether there may be something to emit, or to map, at once. */
