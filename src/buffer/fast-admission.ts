@@ -111,28 +111,38 @@ export class FastAdmission<T> {
   /** Counts and decides on an item that nobody is asked about. Returns `false`, and does nothing, if there is no credit. */
   tryOffer(item: T): boolean {
     if (this.#items <= 0) return false;
-    const ledger = this.#ledger;
-    ledger.offered++;
-    ledger.waiting++;
+    let time;
     try {
-      if (this.tryAdmit(item, 0)) return true;
+      time = admissionTime(this.#clock);
     } catch {
-      // The clock failed. The slow path reads it again, and reports that.
+      // The slow path reads the clock again, and reports that it failed.
+      return false;
     }
-    ledger.offered--;
-    ledger.waiting--;
-    return false;
+    const ledger = this.#ledger;
+    if (this.#outcome === 'queued') {
+      this.#ring.push(item, time);
+      this.#items--;
+      ledger.accepted++;
+      ledger.queued++;
+    } else if (!this.#tryDrop(item, time)) return false;
+    ledger.offered++;
+    return true;
   }
 
   /** Decides on an item that has arrived and been measured. Returns `false` if the credit does not cover it. */
   tryAdmit(item: T, bytes: number): boolean {
     if (this.#items <= 0 || bytes > this.#bytes) return false;
-    if (this.#outcome !== 'queued') return this.#tryDrop(item);
     // First: the clock, which the user may give, may throw.
-    this.#ring.push(item, admissionTime(this.#clock), bytes, 1);
+    const time = admissionTime(this.#clock);
+    const ledger = this.#ledger;
+    if (this.#outcome !== 'queued') {
+      if (!this.#tryDrop(item, time)) return false;
+      ledger.waiting--;
+      return true;
+    }
+    this.#ring.push(item, time, bytes);
     this.#items--;
     this.#bytes -= bytes;
-    const ledger = this.#ledger;
     ledger.waiting--;
     ledger.accepted++;
     ledger.queued++;
@@ -140,15 +150,14 @@ export class FastAdmission<T> {
     return true;
   }
 
-  #tryDrop(item: T): boolean {
+  #tryDrop(item: T, time: number): boolean {
     if (this.#observesDrops()) return false;
     const ledger = this.#ledger;
     if (this.#outcome === 'evicted') {
-      const time = admissionTime(this.#clock);
       ledger.drops.evicted++;
       this.#ring.shift();
       ledger.accepted++;
-      this.#ring.push(item, time, 0, 1);
+      this.#ring.push(item, time);
     } else if (this.#outcome === 'sampled') {
       ledger.drops.sampled++;
       this.#sampling.skipNext();
@@ -157,7 +166,6 @@ export class FastAdmission<T> {
       ledger.drops.rejected++;
     }
     this.#items--;
-    ledger.waiting--;
     return true;
   }
 }
