@@ -119,3 +119,8 @@ export function watchReadable<S extends Readable>(prototype: S, onReadable: (str
 function nativeGetter<V>(name: keyof Writable): (this: Writable) => V {
   return (Object.getOwnPropertyDescriptor(Writable.prototype, name) as { get: () => V }).get;
 }
+
+/** As `listenerCount('data') > 0`, which takes longer than all else that is asked for each item. */
+export function hasDataListener(stream: Readable): boolean {
+  return (stream as unknown as { _events: { data?: unknown } })._events.data !== undefined;
+}

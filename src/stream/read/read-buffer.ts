@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
-import { nativeMethod } from '../node/native-length.js';
+import { hasDataListener, nativeMethod } from '../node/native-length.js';
 import { TextUnits } from './text-units.js';
 import { UnreadItems, type RestOf } from './unread-items.js';
 
@@ -52,7 +52,7 @@ export class ReadBuffer<In> {
       stream.readableFlowing === true &&
       stream.readableLength === 0 &&
       this.#text === undefined &&
-      stream.listenerCount('data') > 0
+      hasDataListener(stream)
     );
   }
 
