@@ -5,10 +5,20 @@ import type { LoadOptions } from './options.js';
 
 /** @throws {UsageError} naming both flags */
 export function checkRelations(options: LoadOptions): void {
+  checkInput(options);
   checkConflict(options);
   checkRejects(options);
   checkResume(options);
   checkAtomic(options);
+}
+
+function checkInput({ files, format, columns }: LoadOptions): void {
+  if (files.filter((file) => file === '-').length > 1) {
+    throw new UsageError('standard input (-) can be read only once');
+  }
+  if (format === 'ndjson' && columns?.includes('') === true) {
+    throw new UsageError('--columns has an empty name');
+  }
 }
 
 function checkConflict({ onConflict, key }: LoadOptions): void {

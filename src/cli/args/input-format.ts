@@ -1,0 +1,32 @@
+/** The format of files by their names. Pure. */
+
+import { UsageError } from '../common/errors.js';
+import type { Format } from './options.js';
+
+/** `json` is read as NDJSON, once its records are cut. */
+export type GivenFormat = Format | 'json';
+
+const EXTENSIONS: readonly (readonly [RegExp, GivenFormat])[] = [
+  [/\.(csv|tsv|tab)(\.(gz|zst|xz|bz2|zip))?$/i, 'csv'],
+  [/\.(ndjson|jsonl)(\.(gz|zst|xz|bz2|zip))?$/i, 'ndjson'],
+  [/\.(json|geojson)(\.(gz|zst|xz|bz2|zip))?$/i, 'json'],
+];
+
+export function isTabSeparated(file: string): boolean {
+  return /\.(tsv|tab)(\.(gz|zst|xz|bz2|zip))?$/i.test(file);
+}
+
+/** @throws {UsageError} for a name that does not say it, and for files of several formats */
+export function formatOf(files: readonly string[]): GivenFormat {
+  const hint = 'give --format csv, --format ndjson or --format json';
+  const formats = new Set<GivenFormat>();
+  for (const file of files.length === 0 ? ['-'] : files) {
+    if (file === '-') throw new UsageError(`standard input does not say its format: ${hint}`);
+    const format = EXTENSIONS.find(([pattern]) => pattern.test(file))?.[1];
+    if (format === undefined) throw new UsageError(`the name "${file}" does not say its format: ${hint}`);
+    formats.add(format);
+  }
+  if (formats.size > 1)
+    throw new UsageError('the files are of different formats: load them one after another');
+  return [...formats][0]!;
+}

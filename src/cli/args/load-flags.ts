@@ -1,0 +1,97 @@
+/** The flags of `load`: how each is written, what reads its value, and what it is about. A new flag is a line here. */
+
+import { Option } from 'commander';
+import { LOAD_HELP } from './help.js';
+import {
+  collect,
+  collectNullFor,
+  integer,
+  notEmpty,
+  parseBytes,
+  parseColumns,
+  parseComment,
+  parseDelimiter,
+  parseEncoding,
+  parseImportId,
+  parseKey,
+  parseMark,
+  parseQuote,
+  parseRejects,
+  parseStrategy,
+  parseTable,
+} from './option-values.js';
+import { CONFLICT_ACTIONS } from './options.js';
+
+const LARGEST_BATCH_SIZE = 1_000_000;
+const MOST_CONNECTIONS = 100;
+const MOST_SKIPPED = 1_000_000;
+
+interface LoadFlag {
+  /** As commander and the help write it. */
+  readonly flags: string;
+  readonly help: string;
+  /** Without it, and without `choices`, the value is what was given. */
+  readonly parse?: (value: string, before: never) => unknown;
+  readonly choices?: readonly string[];
+  /** `true`: it may be given more than once. */
+  readonly repeats?: boolean;
+  /** `csv`: it is refused for other formats. `detected`: with `--strict`, too, as it is about what strict reading does not have. */
+  readonly about?: 'csv' | 'detected';
+}
+
+const LOAD_FLAGS: readonly LoadFlag[] = [
+  { flags: '-t, --table <name>', help: LOAD_HELP.table, parse: parseTable },
+  { flags: '--to <url>', help: LOAD_HELP.to, parse: notEmpty },
+  { flags: '-f, --format <format>', help: LOAD_HELP.format, choices: ['csv', 'ndjson', 'json'] },
+  { flags: '--columns <a,b,…>', help: LOAD_HELP.columns, parse: parseColumns },
+  { flags: '--delimiter <char>', help: LOAD_HELP.delimiter, parse: parseDelimiter, about: 'csv' },
+  { flags: '--null <text>', help: LOAD_HELP.null, parse: collect, repeats: true, about: 'csv' },
+  {
+    flags: '--null-for <column=text>',
+    help: LOAD_HELP.nullFor,
+    parse: collectNullFor,
+    repeats: true,
+    about: 'csv',
+  },
+  { flags: '--header', help: LOAD_HELP.header, about: 'csv' },
+  { flags: '--no-header', help: LOAD_HELP.noHeader, about: 'csv' },
+  { flags: '--encoding <name>', help: LOAD_HELP.encoding, parse: parseEncoding, about: 'detected' },
+  { flags: '--quote <char>', help: LOAD_HELP.quote, parse: parseQuote, about: 'detected' },
+  { flags: '--escape <char>', help: LOAD_HELP.escape, parse: parseMark, about: 'detected' },
+  { flags: '--skip <lines>', help: LOAD_HELP.skip, parse: integer(0, MOST_SKIPPED), about: 'detected' },
+  { flags: '--comment <text>', help: LOAD_HELP.comment, parse: parseComment, about: 'detected' },
+  { flags: '--decimal-comma', help: LOAD_HELP.decimalComma, about: 'csv' },
+  { flags: '--pad', help: LOAD_HELP.pad, about: 'csv' },
+  { flags: '--strict', help: LOAD_HELP.strict },
+  { flags: '--create', help: LOAD_HELP.create },
+  { flags: '--truncate', help: LOAD_HELP.truncate },
+  { flags: '--batch-size <rows>', help: LOAD_HELP.batchSize, parse: integer(1, LARGEST_BATCH_SIZE) },
+  { flags: '--connections <n>', help: LOAD_HELP.connections, parse: integer(1, MOST_CONNECTIONS) },
+  { flags: '--max-record-bytes <bytes>', help: LOAD_HELP.maxRecordBytes, parse: parseBytes },
+  { flags: '--strategy <strategy>', help: LOAD_HELP.strategy, parse: parseStrategy },
+  { flags: '--on-conflict <action>', help: LOAD_HELP.onConflict, choices: CONFLICT_ACTIONS },
+  { flags: '--key <a,b,…>', help: LOAD_HELP.key, parse: parseKey },
+  { flags: '--rejects <file>', help: LOAD_HELP.rejects, parse: parseRejects },
+  { flags: '--max-rejects <n>', help: LOAD_HELP.maxRejects, parse: integer(0, Number.MAX_SAFE_INTEGER) },
+  { flags: '--resume <id>', help: LOAD_HELP.resume, parse: parseImportId },
+  { flags: '--atomic', help: LOAD_HELP.atomic },
+  { flags: '--dry-run', help: LOAD_HELP.dryRun },
+  { flags: '--json', help: LOAD_HELP.json },
+  { flags: '-q, --quiet', help: LOAD_HELP.quiet },
+];
+
+export interface LoadOption {
+  readonly option: Option;
+  readonly repeats: boolean;
+  readonly about: LoadFlag['about'];
+}
+
+/** Makes commander's options of the table. */
+export function createLoadOptions(): LoadOption[] {
+  return LOAD_FLAGS.map(({ flags, help, parse, choices, repeats = false, about }) => {
+    const option = new Option(flags, help);
+    if (choices !== undefined) option.choices(choices);
+    if (parse !== undefined) option.argParser(parse as (value: string, before: unknown) => unknown);
+    return { option, repeats, about };
+  });
+}

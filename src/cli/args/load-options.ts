@@ -1,0 +1,84 @@
+/** From the flags that were given to the options of a load: defaults, and what follows from what. Pure. */
+
+import { BackpressureStrategy } from '../../api/states.js';
+import { UsageError } from '../common/errors.js';
+import { formatOf, isTabSeparated, type GivenFormat } from './input-format.js';
+import { checkRelations } from './option-relations.js';
+import { DEFAULT_MAX_RECORD_BYTES, type LoadOptions, type ReadingFlags } from './options.js';
+import type { TableName } from './table-name.js';
+
+/** Options that are what a flag says, by the flag's name. */
+const DEFAULTS = {
+  to: undefined,
+  columns: undefined,
+  strict: false,
+  decimalComma: false,
+  pad: false,
+  create: false,
+  truncate: false,
+  batchSize: undefined,
+  connections: undefined,
+  maxRecordBytes: DEFAULT_MAX_RECORD_BYTES,
+  strategy: BackpressureStrategy.BLOCK,
+  onConflict: 'error',
+  key: undefined,
+  rejects: undefined,
+  maxRejects: undefined,
+  resume: undefined,
+  atomic: false,
+  dryRun: false,
+  json: false,
+  quiet: false,
+} as const satisfies Partial<LoadOptions>;
+
+/** The flags that were given, by commander's names for them. */
+export interface GivenFlags extends Partial<Pick<LoadOptions, keyof typeof DEFAULTS> & ReadingFlags> {
+  table?: TableName;
+  format?: GivenFormat;
+  null?: string[];
+  nullFor?: Record<string, string[]>;
+}
+
+/** @throws {UsageError} for flags that need or exclude each other */
+export function createOptions(files: string[], given: GivenFlags): LoadOptions {
+  const { table, format: givenFormat, null: givenNulls, nullFor = {}, ...others } = given;
+  const { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header, ...plain } = others;
+  // Not left to the parser, which would miss it before it has seen that an option is misspelt.
+  if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
+  const format = givenFormat ?? formatOf(files);
+  const delimiter = givenDelimiter ?? (files.length > 0 && files.every(isTabSeparated) ? '\t' : ',');
+  const options: LoadOptions = {
+    ...DEFAULTS,
+    ...plain,
+    files,
+    table,
+    format: format === 'json' ? 'ndjson' : format,
+    isJsonDocument: format === 'json',
+    flags: { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header },
+    delimiter,
+    ...nullTexts(givenNulls, delimiter),
+    nullsFor: nullFor,
+    header: header ?? true,
+    skipped: skip ?? 0,
+  };
+  checkRelations(options);
+  return options;
+}
+
+function nullTexts(
+  given: readonly string[] = [''],
+  delimiter: string,
+): Pick<LoadOptions, 'nullText' | 'otherNulls'> {
+  for (const text of given) checkNullText(text, delimiter);
+  // The server knows one such text. The empty one is the most frequent in most files.
+  const nullText = given.includes('') ? '' : given[0]!;
+  return { nullText, otherNulls: [...new Set(given)].filter((text) => text !== nullText) };
+}
+
+function checkNullText(nullText: string, delimiter: string): void {
+  // The limits of PostgreSQL's own CSV format.
+  if (/["\r\n]/.test(nullText)) {
+    throw new UsageError('--null must not contain a quote or a line break');
+  }
+  if (nullText.includes(delimiter)) throw new UsageError('--null must not contain the delimiter');
+}
