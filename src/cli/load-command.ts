@@ -6,7 +6,8 @@ import { statusOf } from '../shutdown/signal-target.js';
 import { writeLineNow } from '../shutdown/standard-error.js';
 import { oneLine, type ExitCode } from './common/errors.js';
 import { dryRun } from './load/dry-run.js';
-import { load, type StopSignal, type Terminal } from './load/load.js';
+import { load, type Terminal } from './load/load.js';
+import type { StopSignal } from './load/stop-signal.js';
 import type { LoadOptions } from './args/options.js';
 import { writeJson, writeLine } from './common/terminal.js';
 

@@ -20,6 +20,8 @@ export interface CopyFunction<T> {
 export type RowCopy<T> = CopyFunction<T> & {
   /** See `TableCopy.copyWritten`. */
   readonly copyWritten: (batch: WrittenBatch, signal: AbortSignal) => Promise<boolean>;
+  /** See `TableCopy.forgetTable`. */
+  readonly forgetTable: () => void;
 };
 
 /** The default of node-postgres, for pools that do not show their size. */
@@ -72,8 +74,8 @@ export function createCopy<T extends object, Client extends CopyClient = CopyCli
   options: CopyOptionFields<T, Client>,
   internals: CopyInternals<T> = {},
 ): RowCopy<T> {
-  const { copy, defaults, copyWritten } = buildCopy(pool, options, internals);
-  return Object.assign(copy, { defaults, copyWritten });
+  const { copy, ...others } = buildCopy(pool, options, internals);
+  return Object.assign(copy, others);
 }
 
 function buildCopy<T extends object, Client extends CopyClient>(
@@ -91,6 +93,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
     copy: (items: T[], context: FlushContext) => table.copy(items, context),
     defaults,
     copyWritten: (batch: WrittenBatch, signal: AbortSignal) => table.copyWritten(batch, signal),
+    forgetTable: () => table.forgetTable(),
   };
 }
 

@@ -60,6 +60,8 @@ export interface CopyInternals<T> extends CheckpointSettings<T> {
   sizedOf?: (item: T) => unknown;
   /** Default: each batch has a transaction of its own. */
   scope?: TransactionScope;
+  /** Returns `true` for an error of a row that is to fail the batch, although bad rows are left out. */
+  failsBatch?: (error: CopyError) => boolean;
   /** Returns the rows that items stand for, if they are written already. */
   linesOf?: (items: readonly T[]) => WrittenLines | undefined;
 }
@@ -130,6 +132,12 @@ export class TableCopy<T extends object, Client extends CopyClient> {
     }
   }
 
+  /** The next batch looks the table up again. */
+  forgetTable(): void {
+    const { known } = this.#tableLayout;
+    if (known !== undefined) this.#tableLayout.forget(known);
+  }
+
   async #findLayout(
     items: readonly T[],
     { takesFailures, signal }: Pick<FlushContext, 'takesFailures' | 'signal'>,
@@ -162,6 +170,7 @@ export class TableCopy<T extends object, Client extends CopyClient> {
       onEncoded: () => Promise.resolve(),
       onStaleLayout: () => this.#tableLayout.forget(layout),
       beforeCommit: undefined,
+      failsBatch: undefined,
       checkpoint: range.checkpoint,
     });
     if (failed === undefined) return true;
@@ -222,6 +231,7 @@ export class TableCopy<T extends object, Client extends CopyClient> {
       },
       onStaleLayout: () => this.#tableLayout.forget(known),
       beforeCommit: this.#options.beforeCommit,
+      failsBatch: this.#internals.failsBatch,
       checkpoint: batch.checkpoint,
     });
     if (failure === undefined) return leftOut;

@@ -170,6 +170,18 @@ export class Source {
     }
   }
 
+  /** Whether all of it can be read a second time. */
+  get isRereadable(): boolean {
+    return this.files.every(({ path, sizeBytes }) => path !== undefined && sizeBytes !== undefined);
+  }
+
+  /** The same input from its beginning, converted alike. */
+  again(): Source {
+    const source = new Source(this.files, this.#standardInput);
+    source.#createConverter = this.#createConverter;
+    return source;
+  }
+
   /** Converts all chunks that `next()` returns from now on. */
   convertBy(createConverter: (file: SourceFile) => ByteConverter): void {
     this.#createConverter = createConverter;

@@ -31,6 +31,9 @@ import { readInput } from './read-input.js';
 const MOST_ROWS = 10;
 const MOST_PROBLEMS = 10;
 
+const SAMPLED =
+  'the types are those of the first 10,000 records or 4 MiB; a load widens the type of a later value that does not fit';
+
 interface DryRunJson {
   readonly dryRun: true;
   readonly table: string;
@@ -39,6 +42,8 @@ interface DryRunJson {
   /** `CREATE TABLE`, with `--create`. */
   readonly statement: string | null;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Whether all of the input was looked at, or its beginning only. */
+  readonly isWhole: boolean;
   /** The first rows, as they would be stored: texts, or `null`. */
   readonly rows: readonly (readonly (string | null)[])[];
   /** Records of the sample that cannot be read. */
@@ -95,11 +100,13 @@ export async function dryRun(
       reading,
       statement,
       columns,
+      isWhole: preview.isWhole,
       ...sampled,
       exitCode,
     };
     const lines = [
       ...(input.reading === undefined ? [] : [readingLine(input.reading)]),
+      ...(preview.isWhole || statement === null ? [] : [SAMPLED]),
       statement ?? `into the table ${showTable(options.table)}, which is there`,
     ];
     return { json, text: textOf(json, lines) };

@@ -16,7 +16,7 @@ export interface ImportRequest {
   /** `source` of the fingerprint. */
   readonly source: object;
   readonly files: readonly SourceFile[];
-  readonly onFirstRun: ((client: CopyClient) => Promise<unknown>) | undefined;
+  readonly onFirstRun: (client: CopyClient) => Promise<unknown>;
   readonly signal: AbortSignal;
 }
 

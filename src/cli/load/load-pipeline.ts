@@ -86,7 +86,13 @@ function csvBlocks(request: PipelineRequest): BlockReading | undefined {
   if (formats === undefined) return undefined;
   const rowOptions = csvRowOptions(target, options);
   const sizer = createBlockSizer(request);
-  const blockOptions = { ...rowOptions, formats, sizer, keepsBadRecords: target.rejects !== undefined };
+  const blockOptions = {
+    ...rowOptions,
+    formats,
+    sizer,
+    keepsBadRecords: target.rejects !== undefined,
+    fit: target.widener?.fit,
+  };
   return {
     format: { delimiter, maxRecordBytes, open: (file) => new CsvBlocks(file, blockOptions) },
     // A block has no header, and its fields are the columns.
@@ -136,15 +142,20 @@ function rowFormat({ target, options }: PipelineRequest): RecordFormat<unknown[]
   return { delimiter, maxRecordBytes, open, recordEnd: endOfRecord };
 }
 
+const DECIMAL = { kind: 'scalar', name: 'numeric', category: 'N' } as const;
+
 function ndjsonRowOptions(
-  { columns, table }: LoadTarget,
+  { columns, table, widener }: LoadTarget,
   { columns: names, onConflict }: LoadOptions,
 ): NdjsonRowOptions {
   // The marker is valid only if rows go straight into the table.
   const isDirect = onConflict === 'error' && table.hasRowSecurity !== true;
   const hasDefaults = columns.some(({ hasDefault }) => hasDefault === true);
   return {
-    columns,
+    // So that `1.0` stays as it is written: the server refuses it, and the column is widened.
+    columns: columns.map((column) =>
+      widener?.isWholeNumber(column) === true ? { ...column, type: DECIMAL } : column,
+    ),
     ignoresOtherKeys: names !== undefined,
     takesDefaultMarker: isDirect && hasDefaults && table.takesDefaultMarker === true,
   };

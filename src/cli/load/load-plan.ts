@@ -28,6 +28,7 @@ import type { FieldRules } from '../csv/field-rules.js';
 import type { JsonReading } from '../json/json-reading.js';
 import type { Reading } from '../detect/reading.js';
 import { CreatedTable } from '../table/created-table.js';
+import { OwnTable } from '../table/own-table.js';
 import { readInput, readingToKeep, storedReading, type InputReading } from './read-input.js';
 
 export interface LoadPlan {
@@ -50,6 +51,10 @@ export interface LoadPlan {
   readonly notes: readonly string[];
   readonly truncated: boolean;
   readonly importLog: ImportLog | undefined;
+  /** What the import keeps of the source. */
+  readonly importSource?: object;
+  /** Set if the load, or an earlier run of its import, has made the table. */
+  readonly own: OwnTable | undefined;
 }
 
 export interface LoadRequest {
@@ -102,8 +107,11 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
 
 type Target = Pick<
   LoadPlan,
-  'options' | 'reading' | 'rules' | 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes'
->;
+  'options' | 'reading' | 'rules' | 'table' | 'columns' | 'key' | 'head' | 'created' | 'notes' | 'own'
+> & {
+  /** Number of the table that the first run of the import has made. */
+  readonly madeOid: string | undefined;
+};
 
 function truncates({ options }: LoadRequest, { created }: Target): boolean {
   return options.truncate && !created;
@@ -112,11 +120,12 @@ function truncates({ options }: LoadRequest, { created }: Target): boolean {
 /** Determines table and columns from the catalogue and the beginning of the input. */
 async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target> {
   const { source, rejects, signal } = request;
-  const { table: name, create } = request.options;
-  const existing = await findTable(pool, name);
-  if (existing === undefined && !create) throwMissingTable(name);
+  const { create } = request.options;
+  const existing = await findBegun(pool, request.options);
+  if (existing === undefined && !create) throwMissingTable(request.options.table);
   const tableColumns = existing?.columns.map((column) => column.name);
-  const { options, reading, rules, notes = [] } = await findReading(pool, request, existing, tableColumns);
+  const found = await findReading(pool, request, existing, tableColumns);
+  const { options, reading, rules, notes = [] } = found;
   const keepsBadRecords = rejects !== undefined;
   const preview = await previewInput(source, options, {
     withTypes: existing === undefined,
@@ -129,7 +138,10 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     existing ?? (await findTable(pool, made?.name ?? options.table)) ?? throwMissingTable(options.table);
   const columns = await columnsFor(pool, table, names);
   assertKnownColumns(options.nullsFor, columns);
+  const madeOid = made?.oid ?? found.madeOid;
   return {
+    madeOid,
+    own: await findOwn(pool, table, madeOid),
     options,
     reading,
     rules: made === undefined ? rules : rulesOf(names ?? []),
@@ -140,6 +152,23 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     notes: [...notes, ...(preview.notes ?? []), ...nameNotes(options.table, table, columns)],
     head: preview.head,
   };
+}
+
+async function findBegun(
+  pool: CopyPool,
+  { table: name, create, resume }: LoadOptions,
+): Promise<TableDescription | undefined> {
+  const table = await findTable(pool, name);
+  if (table === undefined || !create || resume === undefined) return table;
+  return (await CreatedTable.dropUnbegun(pool, table, resume)) ? undefined : table;
+}
+
+async function findOwn(
+  pool: CopyPool,
+  table: TableDescription,
+  oid: string | undefined,
+): Promise<OwnTable | undefined> {
+  return oid === undefined ? undefined : withClient(pool, (client) => OwnTable.find(client, table, oid));
 }
 
 /** @throws {CliError} for a column of `--null-for` that is not loaded */
@@ -166,7 +195,7 @@ async function findReading(
   { source, options, signal }: LoadRequest,
   existing: TableDescription | undefined,
   tableColumns: readonly string[] | undefined,
-): Promise<InputReading> {
+): Promise<InputReading & { madeOid?: string | undefined }> {
   const { resume } = options;
   if (resume === undefined || existing === undefined) {
     return readInput(source, options, { tableColumns, stored: undefined });
@@ -176,7 +205,9 @@ async function findReading(
   const stored = before === undefined ? undefined : storedReading(before);
   // Nothing was detected then.
   const strict = options.strict || (before !== undefined && stored === undefined);
-  return readInput(source, { ...options, strict }, { tableColumns, stored });
+  const { made } = (before ?? {}) as { made?: unknown };
+  const madeOid = typeof made === 'string' ? made : undefined;
+  return { ...(await readInput(source, { ...options, strict }, { tableColumns, stored })), madeOid };
 }
 
 /** Sets `made.open` until the server has answered, also with an error. @throws as `work` does */
@@ -205,7 +236,7 @@ async function makeTable(
   const table = await unlessOpen(
     made,
     `CREATE TABLE was sent and not answered: the table ${showTable(options.table)} may be there`,
-    () => CreatedTable.make(pool, options.table, names, options.atomic),
+    () => CreatedTable.make(pool, options.table, names, options),
   );
   if (table !== undefined) made.table = table;
   else if (options.atomic) {
@@ -223,24 +254,28 @@ async function planImport(
   importId: string,
 ): Promise<LoadPlan> {
   const { source, rejects, signal, made } = request;
-  const { options } = target;
-  const { reading, rules } = target;
+  const { options, reading, rules, madeOid } = target;
   const kept = reading && readingToKeep(reading, rules);
   const fingerprint = await fingerprintOf(source, options, target.head, kept);
+  // Absent as in imports into tables that were there.
+  const importSource = { ...fingerprint.source, ...(madeOid !== undefined && { made: madeOid }) };
   signal.throwIfAborted();
   // Before the first run empties the table.
   rejects?.prepare();
   const importLog = await openImport(pool, {
     importId,
     table: target.table,
-    source: fingerprint.source,
+    source: importSource,
     files: source.files,
-    onFirstRun: truncates(request, target) ? (client) => truncateTable(client, target.table) : undefined,
+    onFirstRun: async (client) => {
+      if (truncates(request, target)) await truncateTable(client, target.table);
+      await made.table?.begin(client);
+    },
     signal,
   });
   made.importLog = importLog;
   const truncated = truncates(request, target) && importLog.isFirstRun;
   made.isTruncated = truncated;
   await rejects?.start((use) => importLog.readRejects((line) => use(line as string)));
-  return { ...target, head: fingerprint.head, pool, truncated, importLog };
+  return { ...target, head: fingerprint.head, pool, truncated, importLog, importSource };
 }

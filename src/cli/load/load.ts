@@ -9,10 +9,16 @@ import type { CopyPool } from '../../postgres/protocol/pool.js';
 import { AtomicLoad } from '../write/atomic-load.js';
 import { connect, type Connection } from '../server/connection.js';
 import { resolveDestination, type Environment } from '../server/destination.js';
-import { causesOf, CliError, ExitCode, UsageError } from '../common/errors.js';
+import { causesOf, CliError, UsageError } from '../common/errors.js';
 import { assertInputNotShorter } from './import.js';
-import { planLoad, type LoadPlan, type MadeByLoad } from './load-plan.js';
-import { describeLoadFailure, type LoadSink } from '../write/load-sink.js';
+import type { LoadPlan } from './load-plan.js';
+import { Preparation } from './preparation.js';
+import { exitCodeOf, type StopSignal } from './stop-signal.js';
+import { ColumnWidener, MisfitError } from '../write/column-widener.js';
+import { describeLoadFailure } from '../write/load-failure.js';
+import type { LoadSink } from '../write/load-sink.js';
+import { Widenings } from '../report/widenings.js';
+import { startOver } from './start-over.js';
 import { openPipeline, type OpenPipeline } from './load-pipeline.js';
 import type { LoadOptions } from '../args/options.js';
 import { untilStopped } from '../server/answer-time.js';
@@ -22,7 +28,7 @@ import { checkFiles } from '../input/check-files.js';
 import { expandPaths } from '../input/expand-paths.js';
 import { findFiles, Source } from '../input/source.js';
 import { UnansweredCommits } from '../write/unanswered-commits.js';
-import { DROPPED, summarise, type LoadOutcome, type LoadSummary } from '../report/summary.js';
+import { summarise, type LoadOutcome, type LoadSummary } from '../report/summary.js';
 
 /** The parts of the process that a command may use. */
 export interface Terminal {
@@ -36,8 +42,6 @@ export interface Terminal {
    */
   onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number): () => void;
 }
-
-export type StopSignal = 'SIGINT' | 'SIGTERM';
 
 /** `copyInto`'s own default, made of a pool of one more. */
 const DEFAULT_CONNECTIONS = 3;
@@ -85,9 +89,11 @@ export async function load(
   }
 }
 
+type Loaded = Pick<LoadOutcome, 'metrics' | 'lastRow' | 'failure'>;
+
 class LoadJob {
   readonly #options: LoadOptions;
-  readonly #source: Source;
+  #source: Source;
   readonly #rejects: RejectFile | undefined;
   readonly #terminal: Terminal;
   readonly #openPipeline: OpenPipeline;
@@ -97,7 +103,8 @@ class LoadJob {
   #isCommitting = false;
   #stoppedBy: StopSignal | undefined;
   #sink: LoadSink | undefined;
-  readonly #made: MadeByLoad = {};
+  readonly #widenings = new Widenings();
+  readonly #preparation: Preparation;
 
   constructor(
     options: LoadOptions,
@@ -109,6 +116,7 @@ class LoadJob {
     this.#openPipeline = open;
     this.#options = options;
     this.#unanswered = new UnansweredCommits(options.resume !== undefined);
+    this.#preparation = new Preparation(options, this.#unanswered);
     this.#source = source;
     this.#rejects = rejects;
     this.#terminal = terminal;
@@ -146,12 +154,16 @@ class LoadJob {
     const startedAt = performance.now();
     const atomic = this.#options.atomic ? await this.#begin(pool) : undefined;
     try {
-      const plan = await this.#plan(atomic?.pool ?? pool, pool);
+      const first = await this.#preparation.plan(
+        { load: atomic?.pool ?? pool, own: pool },
+        { source: this.#source, rejects: this.#rejects, signal: this.#stopping.signal },
+        () => this.#stoppedBy,
+      );
+      const wasFinished = first.importLog?.isFinished ?? false;
+      const { plan, loaded } = await this.#loadUntilFit(first, atomic);
       const { importLog } = plan;
-      const wasFinished = importLog?.isFinished ?? false;
-      const loaded = await this.#load(plan, atomic);
       const isWhole = loaded.failure === undefined && this.#stoppedBy === undefined;
-      const dropped = !isWhole && (await this.#dropCreated(pool));
+      const dropped = !isWhole && (await this.#preparation.dropCreated(pool));
       return summarise({
         ...loaded,
         options: this.#options,
@@ -159,6 +171,7 @@ class LoadJob {
         created: plan.created && !dropped,
         dropped,
         notes: plan.notes,
+        widenings: this.#widenings,
         reading: plan.reading,
         truncated: plan.truncated,
         seconds: (performance.now() - startedAt) / 1000,
@@ -188,65 +201,51 @@ class LoadJob {
     });
   }
 
-  /** @param pool for the load @param ownPool outside of the load's transaction, if it has one */
-  async #plan(pool: CopyPool, ownPool: CopyPool): Promise<LoadPlan> {
-    try {
-      const planning = planLoad(pool, {
-        options: this.#options,
-        source: this.#source,
-        rejects: this.#rejects,
-        signal: this.#stopping.signal,
-        made: this.#made,
-      });
-      return await untilStopped(this.#stopping.signal, planning);
-    } catch (error) {
-      throw Object.assign(await this.#planFailure(error, ownPool), { truncated: this.#truncated(error) });
-    }
-  }
-
-  /** Returns whether the table is empty now. `null`: it is not known. */
-  #truncated(error: unknown): boolean | null {
-    const { truncate, atomic } = this.#options;
-    // With --atomic, the rollback undoes it.
-    if (!truncate || atomic) return false;
-    if (this.#made.isTruncated !== undefined) return this.#made.isTruncated;
-    return this.#openWork(error) === undefined ? false : null;
-  }
-
-  /** Describes what was sent to the server, and may or may not have been done. */
-  #openWork(error: unknown): string | undefined {
-    return this.#options.atomic ? undefined : (this.#made.open ?? openOutcome(error));
-  }
-
-  /** @param ownPool outside of the load's transaction, if it has one */
-  async #planFailure(error: unknown, ownPool: CopyPool): Promise<Error> {
-    const open = this.#openWork(error);
-    const wasDropped = open === undefined && (await this.#dropCreated(ownPool));
-    const left = wasDropped ? DROPPED : this.#truncated(error) === true ? 'the table was emptied' : open;
-    const done = left === undefined ? '' : `; ${left}`;
-    if (this.#stoppedBy !== undefined) {
-      const exitCode = exitCodeOf(this.#stoppedBy);
-      return new CliError(`stopped before anything was loaded${done}`, exitCode, error);
-    }
-    if (done === '' || !(error instanceof CliError)) return error as Error;
-    return new CliError(`${error.message}${done}`, error.exitCode, error);
-  }
-
-  /**
-   * Drops the table that this run has made if it has no row: it would be used as it is by the corrected command. A failure to drop it is
-   * ignored, as the failure that ended the load matters more.
-   */
-  async #dropCreated(pool: CopyPool): Promise<boolean> {
-    const { table, importLog } = this.#made;
-    // With --atomic, the rollback drops it.
-    if (this.#options.atomic || this.#unanswered.rows > 0) return false;
-    return (await table?.dropIfEmpty(pool, importLog).catch(() => false)) ?? false;
-  }
-
-  async #load(
-    plan: LoadPlan,
+  /** Loads, and starts over with wider types as long as a value does not fit. */
+  async #loadUntilFit(
+    first: LoadPlan,
     atomic: AtomicLoad | undefined,
-  ): Promise<Pick<LoadOutcome, 'metrics' | 'lastRow' | 'failure'>> {
+  ): Promise<{ plan: LoadPlan; loaded: Loaded }> {
+    let plan = first;
+    let loaded = await this.#load(plan, atomic);
+    try {
+      while (loaded.failure instanceof MisfitError && this.#source.isRereadable) {
+        plan = await this.#startOver(plan, loaded.failure);
+        loaded = await this.#load(plan, atomic);
+      }
+    } catch (error) {
+      loaded = { ...loaded, failure: describeLoadFailure(error) };
+    }
+    // The value is read again when the load goes on.
+    if (this.#stoppedBy !== undefined && loaded.failure instanceof MisfitError)
+      loaded = { ...loaded, failure: undefined };
+    try {
+      await this.#rejects?.close();
+    } catch (error) {
+      loaded = { ...loaded, failure: loaded.failure ?? (error as CliError) };
+    }
+    return { plan, loaded };
+  }
+
+  /** @throws {MisfitError} if a signal stops the load before it has begun again */
+  async #startOver(plan: LoadPlan, misfit: MisfitError): Promise<LoadPlan> {
+    if (this.#stoppedBy !== undefined) throw misfit;
+    const own = plan.own!;
+    this.#source = this.#source.again();
+    const { signal } = this.#stopping;
+    const request = { plan, own, misfit, source: this.#source, rejects: this.#rejects, signal };
+    const started = await untilStopped(signal, startOver(request)).catch((error: unknown) => {
+      throw error instanceof AbortFault ? misfit : error;
+    });
+    this.#source.stop();
+    this.#source = this.#source.again();
+    this.#preparation.startedOver(started.plan);
+    this.#unanswered.clear();
+    this.#widenings.startOver(started.changes);
+    return started.plan;
+  }
+
+  async #load(plan: LoadPlan, atomic: AtomicLoad | undefined): Promise<Loaded> {
     const { head, importLog } = plan;
     const failures: CliError[] = [];
     const onFailure = (error: CliError): void => {
@@ -254,7 +253,12 @@ class LoadJob {
       this.#source.stop();
     };
     const { records, sink } = this.#openPipeline({
-      target: { ...plan, rejects: this.#rejects, unanswered: this.#unanswered },
+      target: {
+        ...plan,
+        rejects: this.#rejects,
+        unanswered: this.#unanswered,
+        widener: this.#widenerFor(plan),
+      },
       options: plan.options,
       onFailure,
       skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
@@ -279,8 +283,15 @@ class LoadJob {
     } finally {
       progress.stop();
     }
-    await this.#rejects?.close().catch((error: unknown) => failures.push(error as CliError));
     return { metrics: sink.metrics(), lastRow: records.lastRow, failure: failures[0] };
+  }
+
+  #widenerFor({ pool, own: table, columns, options }: LoadPlan): ColumnWidener | undefined {
+    if (table === undefined) return undefined;
+    const { format, atomic: isAtomic, delimiter, nullText } = options;
+    // NDJSON becomes COPY's text format.
+    const fields = format === 'csv' ? { delimiter, nullText } : { delimiter: '\t', nullText: '\\N' };
+    return new ColumnWidener({ pool, table, columns, format, fields, isAtomic, widenings: this.#widenings });
   }
 
   async #finish(importLog: ImportLog): Promise<void> {
@@ -323,13 +334,4 @@ class LoadJob {
       waitingFor: this.#isCommitting ? 'the answer to COMMIT' : sink.waitingFor.trouble,
     };
   }
-}
-
-/** Returns the message of a COMMIT without an answer. */
-function openOutcome(error: unknown): string | undefined {
-  return causesOf(error).find((cause) => cause instanceof CopyError && cause.ambiguous)?.message;
-}
-
-function exitCodeOf(signal: StopSignal): ExitCode {
-  return signal === 'SIGINT' ? ExitCode.INTERRUPTED : ExitCode.TERMINATED;
 }

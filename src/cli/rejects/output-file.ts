@@ -31,7 +31,8 @@ import { isatty, WriteStream as TtyStream } from 'node:tty';
 
 /** For the owner only: rejects hold data of the input. */
 const MODE = 0o600;
-const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const NEW_FILE =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 /** Without O_NONBLOCK, a named pipe would hold the process until somebody reads from it. */
 const EXISTING =
   constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY;
@@ -39,6 +40,8 @@ const EXISTING =
 /** An open output. Calls must not overlap. */
 export interface Output {
   write(text: string): Promise<void>;
+  /** Takes back what was written. Undefined if that has left the process. */
+  readonly clear?: () => Promise<void>;
   /** Resolves when everything is on the disk, or has left the process. */
   close(): Promise<void>;
 }
@@ -189,6 +192,7 @@ async function replaceFile(
 function fileOutput(handle: FileHandle): Output {
   return {
     write: (text) => handle.appendFile(text),
+    clear: () => handle.truncate(),
     close: async () => {
       try {
         await handle.sync();

@@ -80,6 +80,23 @@ export class RejectFile {
     this.assertWithinLimit();
   }
 
+  /** Whether the lines that were written can be taken back, if there are any. */
+  get canStartOver(): boolean {
+    return this.#count === 0 || this.#output?.clear !== undefined;
+  }
+
+  /** Takes back all lines, those of earlier runs included. @throws {CliError} */
+  async startOver(): Promise<void> {
+    await this.written();
+    if (this.#count === 0) return;
+    this.#count = 0;
+    try {
+      await this.#output?.clear?.();
+    } catch (error) {
+      throw notWritable(this.path, error);
+    }
+  }
+
   /** Resolves when they are written. @throws {CliError} */
   async add(lines: readonly string[]): Promise<void> {
     this.queue(lines);

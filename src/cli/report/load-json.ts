@@ -6,6 +6,7 @@ import { BackpressureState } from '../../api/states.js';
 import { ExitCode, isCliError, oneLine } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
 import type { JsonReadingJson } from '../json/json-reading.js';
+import type { WideningJson } from './widenings.js';
 import type { ReadingJson } from '../detect/reading.js';
 
 export type LoadJson = {
@@ -44,6 +45,10 @@ export type LoadJson = {
   /** How CSV was read, if that was detected; what the records of JSON are. */
   readonly reading: ReadingJson | JsonReadingJson | null;
   /** `record`, counted in its file, in place of the line: JSON that is not one object a line. */
+  /** Columns of a new table that got another type than the first records had. */
+  readonly widened: readonly WideningJson[];
+  /** How often the load started over, with wider types. */
+  readonly restarts: number;
   readonly lastRow: { readonly file: string; readonly line: number | null; readonly record?: number } | null;
   readonly peakMemoryBytes: number;
   readonly error: string | null;
@@ -110,6 +115,8 @@ export function earlyFailureJson(options: LoadOptions | undefined, error: unknow
     stoppedBy: STOPPED_BY[exitCode] ?? null,
     notes: [],
     reading: null,
+    widened: [],
+    restarts: 0,
     lastRow: null,
     peakMemoryBytes: peakMemoryBytes(),
     error: oneLine(error instanceof Error ? error.message : String(error)),

@@ -9,6 +9,7 @@ import { describeReading, readingToJson, type Reading } from '../detect/reading.
 import type { RecordPlace } from '../records/record-stream.js';
 import { count, counted, mebibytes } from '../common/counted.js';
 import { metricsJson, nonZero, peakMemoryBytes, type LoadJson } from './load-json.js';
+import type { Widenings } from './widenings.js';
 import { showTable } from '../args/table-name.js';
 
 export interface LoadOutcome {
@@ -20,6 +21,7 @@ export interface LoadOutcome {
   /** Whether a table that this run has made was dropped again. */
   readonly dropped: boolean;
   readonly notes: readonly string[];
+  readonly widenings: Widenings;
   /** How the input was read, if that was detected. */
   readonly reading: Reading | JsonReading | undefined;
   readonly truncated: boolean;
@@ -87,6 +89,7 @@ function linesOf(outcome: LoadOutcome, peak: number): string[] {
   const { metrics, seconds, rejects, options } = outcome;
   const where = `${showTable(options.table)} of ${outcome.label}`;
   const rejected = rejects === 0 ? [] : [rejectLine(outcome)];
+  const widened = outcome.widenings.describe();
   if (outcome.import?.wasFinished === true)
     return [`${importLine(outcome, outcome.import)} into ${where}`, ...rejected, ...outcome.notes];
   return [
@@ -94,6 +97,7 @@ function linesOf(outcome: LoadOutcome, peak: number): string[] {
       `${seconds.toFixed(2)} s: ${counted(rowsPerSecond(outcome), 'row')}/s, ${mebibytes(outcome.bytesRead)} read`,
     ...(outcome.import === undefined ? [] : [importLine(outcome, outcome.import)]),
     ...(outcome.reading === undefined ? [] : [readingLine(outcome.reading)]),
+    ...(widened === undefined ? [] : [widened]),
     `time by state: ${stateShares(metrics)}; peak memory ${mebibytes(peak)}`,
     ...(metrics.eventsDropped > 0 ? [dropLine(metrics)] : []),
     ...rejected,
@@ -140,6 +144,8 @@ function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error
     truncated: outcome.truncated && isKept,
     notes: outcome.notes,
     reading: readingJson(outcome.reading),
+    widened: outcome.widenings.toJson(),
+    restarts: outcome.widenings.restarts,
     rows,
     rowsBefore: imported?.rowsBefore ?? 0,
     rowsUnknown: outcome.rowsUnknown,

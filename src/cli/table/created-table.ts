@@ -4,9 +4,11 @@ import { quoteTable } from '../../postgres/sql/identifiers.js';
 import type { ImportLog } from '../../postgres/imports/import-log.js';
 import { inTransaction } from '../../postgres/imports/import-transaction.js';
 import type { CopyClient, CopyPool } from '../../postgres/protocol/pool.js';
-import { runStatement } from '../../postgres/sql/statement.js';
+import { runStatement, sequence } from '../../postgres/sql/statement.js';
 import * as tableStatements from '../../postgres/sql/table-statements.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
+import type { TableDescription } from '../../postgres/table/catalogue.js';
+import type { LoadOptions } from '../args/options.js';
 import { CliError } from '../common/errors.js';
 import type { InputName } from './preview.js';
 import { throwMissingTable, serverTableName, withClient } from './table.js';
@@ -23,13 +25,13 @@ const MADE_BY_ANOTHER = new Set(['42P07', '23505']);
 export class CreatedTable {
   /** With its schema: the search path no longer decides which table is meant. */
   readonly name: TableName;
+  readonly oid: string;
   readonly #table: string;
-  readonly #oid: string;
 
   private constructor(name: TableName, oid: string) {
     this.name = name;
     this.#table = quoteTable(name.schema, name.table);
-    this.#oid = oid;
+    this.oid = oid;
   }
 
   /**
@@ -42,7 +44,7 @@ export class CreatedTable {
     pool: CopyPool,
     name: TableName,
     columns: readonly InputName[],
-    isAtomic: boolean,
+    { atomic, resume }: Pick<LoadOptions, 'atomic' | 'resume'>,
   ): Promise<CreatedTable | undefined> {
     if (columns.length === 0) {
       throw new CliError(
@@ -64,16 +66,49 @@ export class CreatedTable {
       );
       const typed = columns.map(({ type }, index) => ({ name: names[index]!, type }));
       try {
-        await runStatement(client, tableStatements.createTable(table, typed));
+        const create = tableStatements.createTable(table, typed);
+        // As one message, and so one transaction.
+        const mark = resume === undefined ? [] : [tableStatements.commentOn(table, unbegun(resume))];
+        await runStatement(client, sequence([create, ...mark]));
       } catch (error) {
         if (!MADE_BY_ANOTHER.has((error as { code?: string }).code ?? '')) throw error;
-        if (!isAtomic) await assertOwnTable(client, table);
+        if (!atomic) await assertOwnTable(client, table);
         return undefined;
       }
       const { rows } = await runStatement(client, tableStatements.FIND_OID, [table]);
       const { oid } = rows[0] as { oid: string | null };
       return oid === null ? throwMissingTable(name) : new CreatedTable({ schema, table: cut.table }, oid);
     });
+  }
+
+  /**
+   * Drops a table that an earlier run of the import has made, if that run was killed before it was known as its table: types and reading of
+   * the input are kept with the import.
+   */
+  static async dropUnbegun(
+    pool: CopyPool,
+    { schema, table }: TableDescription,
+    importId: string,
+  ): Promise<boolean> {
+    const name = quoteTable(schema, table);
+    const isUnbegun = async (client: CopyClient): Promise<boolean> => {
+      const { rows } = await runStatement(client, tableStatements.FIND_COMMENT, [name]);
+      return (rows[0] as { comment: string | null }).comment === unbegun(importId);
+    };
+    if (!(await withClient(pool, isUnbegun))) return false;
+    return inTransaction(pool, OWN_TRANSACTION.begin, AbortSignal.timeout(DROP_LIMIT_MS), async (client) => {
+      await runStatement(client, tableStatements.LIMIT_LOCK_WAIT, [String(LOCK_LIMIT_MS)]);
+      await runStatement(client, tableStatements.lockTable(name));
+      const { rows } = await runStatement(client, tableStatements.findOidAndUse(name), [name]);
+      if ((rows[0] as { used: string }).used === 'true' || !(await isUnbegun(client))) return false;
+      await runStatement(client, tableStatements.dropTable(name));
+      return true;
+    });
+  }
+
+  /** To be called in the transaction that makes the import known. */
+  async begin(client: CopyClient): Promise<void> {
+    await runStatement(client, tableStatements.commentOn(this.#table, null));
   }
 
   /**
@@ -88,13 +123,18 @@ export class CreatedTable {
       await runStatement(client, tableStatements.lockTable(this.#table));
       const { rows } = await runStatement(client, tableStatements.findOidAndUse(this.#table), [this.#table]);
       const { oid, used } = rows[0] as { oid: string | null; used: string };
-      if (oid !== this.#oid || used === 'true') return false;
+      if (oid !== this.oid || used === 'true') return false;
       if (importLog !== undefined && !(await importLog.forget(client))) return false;
       await runStatement(client, tableStatements.dropTable(this.#table));
       return true;
     };
     return inTransaction(pool, OWN_TRANSACTION.begin, AbortSignal.timeout(DROP_LIMIT_MS), drop);
   }
+}
+
+/** The comment of a table between its making and the beginning of the import. */
+function unbegun(importId: string): string {
+  return `made by spillway load for the import ${JSON.stringify(importId)}, which has not begun`;
 }
 
 async function assertOwnTable(client: CopyClient, table: string): Promise<void> {

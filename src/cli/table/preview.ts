@@ -25,6 +25,8 @@ const SAMPLE_BYTES = 4 * 1024 * 1024;
 export interface Preview {
   /** The chunks that were read. */
   readonly head: readonly SourceChunk[];
+  /** Whether the types are those of all records. */
+  readonly isWhole: boolean;
   /** CSV: the fields' names, from `--columns` or the header; undefined without both. NDJSON: the keys. */
   readonly names: readonly InputName[] | undefined;
   /** Names of the header that were repaired. */
@@ -48,6 +50,8 @@ export interface PreviewNeeds {
   readonly withTypes: boolean;
   /** `true`: skip records that cannot be read, as the load will. `false`: the first one ends the sample. */
   readonly keepsBadRecords?: boolean;
+  /** So many records are looked at, however long they are, and their chunks are not kept. Default: a sample of limited size. */
+  readonly records?: number | undefined;
 }
 
 /** @throws {InputError} naming file and line of what cannot be read. */
@@ -83,8 +87,9 @@ class NamedColumn<Inference extends TypeInference | FieldInference> {
 async function previewCsv(
   source: Source,
   options: LoadOptions,
-  { withTypes, keepsBadRecords = false }: PreviewNeeds,
+  { withTypes, keepsBadRecords = false, records: most }: PreviewNeeds,
 ): Promise<Preview> {
+  const mostRecords = most ?? SAMPLE_RECORDS;
   const { header, delimiter, maxRecordBytes } = options;
   const isLenient = !options.strict;
   const mode = modeOf(options);
@@ -115,12 +120,14 @@ async function previewCsv(
       return;
     }
     // Such a record has no place for its fields.
-    if (fields !== undefined && row.length !== fields.length) return;
+    if (fields !== undefined && row.length !== fields.length && !isPadded(row, fields)) return;
     records += 1;
-    if (withTypes && records <= SAMPLE_RECORDS) {
+    if (withTypes && records <= mostRecords) {
       fields?.forEach((column, index) => addTo(column, row[index] ?? null));
     }
   };
+  const isPadded = (row: CsvRow, { length }: readonly unknown[]): boolean =>
+    options.pad && row.length < length;
   const passOver = (fault: InputError, _line: number, file: SourceFile): void => {
     if (header && headerOf !== file) throw fault;
   };
@@ -135,14 +142,16 @@ async function previewCsv(
     onRow,
     keepsBadRecords ? passOver : undefined,
   );
-  const head = await readHead(source, maxRecordBytes, {
-    isEnough: () => (withTypes ? records >= SAMPLE_RECORDS : !header || columns !== undefined),
+  const { head, isEnd } = await readHead(source, maxRecordBytes, {
+    keeps: most === undefined,
+    isEnough: () => (withTypes ? records >= mostRecords : !header || columns !== undefined),
     canBegin: () => columns !== undefined && (!withTypes || records > 0),
     look: (chunk) => lookInTurns(parser, chunk),
     line: () => reader?.nextLine,
   });
   if (header && columns === undefined) throw emptyFile(source.files[0]!);
-  return { head, names: columns?.map((column) => column.done()), notes };
+  const isWhole = isEnd && records <= mostRecords;
+  return { head, isWhole, names: columns?.map((column) => column.done()), notes };
 }
 
 /** A decimal comma is looked for only where the comma divides no fields, as programs write both. */
@@ -167,14 +176,14 @@ function adderFor({ nullsFor }: LoadOptions) {
 async function previewNdjson(
   source: Source,
   options: LoadOptions,
-  { withTypes, keepsBadRecords = false }: PreviewNeeds,
+  { withTypes, keepsBadRecords = false, records: most }: PreviewNeeds,
 ): Promise<Preview> {
+  const mostRecords = most ?? SAMPLE_RECORDS;
   const given = options.columns;
   const columns = new Map(given?.map((name) => [name, new NamedColumn(new TypeInference(), name)]));
   let records = 0;
   const onRow = (record: JsonRecord, line: number, file: SourceFile): void => {
-    if (records >= SAMPLE_RECORDS) return;
-    for (const key of Object.keys(record)) {
+    for (const key of records < mostRecords ? Object.keys(record) : []) {
       if (given === undefined && !columns.has(key)) {
         if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
         columns.set(key, new NamedColumn(new TypeInference(), key, file.name, line));
@@ -197,8 +206,9 @@ async function previewNdjson(
     onRow,
     keepsBadRecords ? () => undefined : undefined,
   );
-  const head = await readHead(source, maxRecordBytes, {
-    isEnough: () => (given !== undefined && !withTypes) || records >= SAMPLE_RECORDS,
+  const { head, isEnd } = await readHead(source, maxRecordBytes, {
+    keeps: most === undefined,
+    isEnough: () => (given !== undefined && !withTypes) || records >= mostRecords,
     canBegin: () => records > 0,
     look: (chunk) => lookInTurns(parser, chunk),
     line: () => reader?.nextLine,
@@ -206,6 +216,7 @@ async function previewNdjson(
   // Without a record there is no key, and no row that would need one.
   return {
     head,
+    isWhole: isEnd && records <= mostRecords,
     names: columns.size === 0 ? undefined : [...columns.values()].map((column) => column.done()),
   };
 }
@@ -220,6 +231,8 @@ function tooManyKeys(file: SourceFile, line: number): InputError {
 }
 
 interface Look {
+  /** The chunks are kept, and so bounded. */
+  readonly keeps: boolean;
   readonly isEnough: () => boolean;
   readonly canBegin: () => boolean;
   readonly look: (chunk: SourceChunk) => Promise<void>;
@@ -240,18 +253,19 @@ async function lookInTurns(
 async function readHead(
   source: Source,
   maxRecordBytes: number,
-  { isEnough, canBegin, look, line }: Look,
-): Promise<SourceChunk[]> {
+  { keeps, isEnough, canBegin, look, line }: Look,
+): Promise<{ head: SourceChunk[]; isEnd: boolean }> {
   const head: SourceChunk[] = [];
   let bytes = 0;
   // A first record may be longer than the sample; --max-record-bytes bounds it.
-  while (!isEnough() && (bytes < SAMPLE_BYTES || !canBegin())) {
+  while (!isEnough() && (!keeps || bytes < SAMPLE_BYTES || !canBegin())) {
     const chunk = await source.next();
-    if (chunk === undefined) break;
-    head.push(chunk);
+    if (chunk === undefined) return { head, isEnd: true };
+    if (keeps) head.push(chunk);
     bytes += chunk.bytes.length;
     try {
       await look(chunk);
+      if (!keeps) chunk.memory?.release();
     } catch (error) {
       // Enough was read before the error; the load will meet it again, after the rows before it.
       if (canBegin()) break;
@@ -265,5 +279,5 @@ async function readHead(
       );
     }
   }
-  return head;
+  return { head, isEnd: false };
 }

@@ -1,23 +1,21 @@
 /** What loading row by row and loading by blocks have in common. */
 
 import type { FieldRules } from '../csv/field-rules.js';
-import { messageOf } from '../../common/thrown.js';
 import type { SinkMetrics } from '../../api/metrics.js';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
-import { CopyError } from '../../postgres/errors/copy-error.js';
 import { poolProbe } from '../../postgres/connection/probe-server.js';
 import { createCopy, type RowCopy } from '../../postgres/copy-into.js';
 import type { ImportLog } from '../../postgres/imports/import-log.js';
 import type { CopyPool } from '../../postgres/protocol/pool.js';
 import type { FlushContext } from '../../api/flush-function.js';
 import { NESTED_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
-import { causesOf, CliError, ExitCode, oneLine, placeOf } from '../common/errors.js';
 import { writtenLines } from '../records/line-rows.js';
 import type { LoadOptions } from '../args/options.js';
-import { SourceRow } from '../records/record-parser.js';
+import type { SourceRow } from '../records/record-parser.js';
 import type { RejectFile } from '../rejects/reject-file.js';
-import { messageFor, type RejectLine } from '../rejects/reject.js';
+import type { RejectLine } from '../rejects/reject.js';
 import type { LoadColumn } from '../table/table.js';
+import type { ColumnWidener } from './column-widener.js';
 import type { WaitingFor } from '../report/waiting-for.js';
 import type { UnansweredCommits } from './unanswered-commits.js';
 
@@ -34,6 +32,8 @@ export interface LoadTarget {
   readonly rejects: RejectFile | undefined;
   readonly importLog: ImportLog | undefined;
   readonly unanswered: UnansweredCommits;
+  /** Set if the types of the columns were inferred, and may be widened. */
+  readonly widener?: ColumnWidener | undefined;
 }
 
 export interface LoadSink {
@@ -63,7 +63,7 @@ export class OpenFlushes {
 }
 
 export function createRowCopy(
-  { pool, table, columns, key, importLog, unanswered }: LoadTarget,
+  { pool, table, columns, key, importLog, unanswered, widener }: LoadTarget,
   { onConflict, atomic }: LoadOptions,
   lineOf: RejectLine,
 ): RowCopy<SourceRow> {
@@ -88,16 +88,31 @@ export function createRowCopy(
       onOutcome: (first, rows) => {
         unanswered.foundOut(first as number, rows);
       },
+      ...(widener === undefined ? {} : { failsBatch: widener.isMisfit }),
       ...(importLog === undefined ? {} : { importLog }),
       ...(atomic ? { scope: NESTED_TRANSACTION } : {}),
     },
   );
   const watched = (rows: SourceRow[], context: FlushContext) =>
-    unanswered.watch(rows[0]!.ordinal, rows.length, copy(rows, context));
-  const { defaults, copyWritten } = copy;
+    unanswered.watch(rows[0]!.ordinal, rows.length, copyAndWiden(rows, context));
+  const copyAndWiden = async (rows: SourceRow[], context: FlushContext) => {
+    const widened = new Set<string>();
+    for (let next = context; ; next = { ...next, attempt: next.attempt + 1 }) {
+      try {
+        await widener?.makeRoomIn(rows);
+        return await copy(rows, next);
+      } catch (error) {
+        if (widener === undefined) throw error;
+        await widener.makeRoomAfter(error, widened);
+        forgetTable();
+      }
+    }
+  };
+  const { defaults, copyWritten, forgetTable } = copy;
   return Object.assign(watched, {
     // A person waits for a load: an outage ends it sooner than a service.
     defaults: { ...defaults, breaker: { maxOutageMs: MAX_OUTAGE_MS, probe: poolProbe(pool) } },
+    forgetTable,
     copyWritten: (...[batch, signal]: Parameters<typeof copyWritten>) =>
       unanswered.watch(batch.first, batch.rows, copyWritten(batch, signal)),
   });
@@ -106,28 +121,4 @@ export function createRowCopy(
 function valuesOf(row: SourceRow, only?: number): unknown {
   if (row.fault !== undefined) throw row.fault;
   return only === undefined ? row.values : row.valueAlone(only);
-}
-
-/** Turns a failure into one line that names the place in the input, as far as it is known. */
-export function describeLoadFailure(error: unknown): CliError {
-  const chain = causesOf(error);
-  const own = chain.find((cause) => cause instanceof CliError);
-  if (own !== undefined) return own;
-  const copyError = chain.find((cause) => cause instanceof CopyError);
-  if (copyError === undefined) return new CliError(oneLine(messageOf(error)), ExitCode.FAILED, error);
-  const places = copyError.items.filter((item) => item instanceof SourceRow);
-  const [first, last] = [places[0], places.at(-1)];
-  // Only a fault of a row has a place in the input.
-  if (first === undefined || last === undefined || copyError.failureClass !== 'row') {
-    return new CliError(oneLine(copyError.message), ExitCode.FAILED, error);
-  }
-  const place =
-    copyError.row !== undefined || first === last
-      ? placeOf(first.file, first.line)
-      : `a row from ${placeOf(first.file, first.line)} to ${placeOf(last.file, last.line)}`;
-  const message = oneLine(messageFor(copyError));
-  const column = copyError.column === undefined ? '' : `column ${JSON.stringify(copyError.column)}`;
-  // Our own message begins with the column; the server's does not name it.
-  const named = column === '' || message.startsWith(`${column} `) ? message : `${column}: ${message}`;
-  return new CliError(`${place}: ${named}`, ExitCode.FAILED, error);
 }

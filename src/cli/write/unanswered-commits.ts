@@ -21,6 +21,11 @@ export class UnansweredCommits {
     return sum;
   }
 
+  /** All of them are gone: the table was emptied behind them. */
+  clear(): void {
+    this.#rows.clear();
+  }
+
   /** Records that the outcome of a batch's last attempt is known. */
   foundOut(first: Position, rows: number): void {
     const others = (this.#rows.get(first) ?? 0) - rows;

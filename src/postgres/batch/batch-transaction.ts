@@ -176,7 +176,12 @@ export class BatchTransaction<T, Client extends CopyClient> {
   /** What comes after the rows. */
   async complete(): Promise<void> {
     const { client } = this.#lease;
-    const { beforeCommit, layout, checkpoint, signal, items } = this.#batch;
+    const { beforeCommit, layout, checkpoint, signal, items, failsBatch } = this.#batch;
+    if (failsBatch !== undefined) {
+      // Past the stages in which the error would be taken for the server's, and its row searched.
+      this.#stage = 'beforeCommit';
+      for (const error of this.leftOut().values()) if (failsBatch(error)) throw error;
+    }
     if (beforeCommit !== undefined) {
       const included = this.failures.size === 0 ? items : this.includedRows().map((row) => items[row]!);
       this.#stage = 'beforeCommit';

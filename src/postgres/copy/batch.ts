@@ -96,6 +96,8 @@ export interface Batch<T, Client extends CopyClient> {
   /** Called if the table may have changed since the layout was made. */
   onStaleLayout: () => void;
   beforeCommit: ((client: Client, items: readonly T[]) => Promise<unknown>) | undefined;
+  /** A row that is refused with such an error fails the batch, although bad rows are left out. */
+  failsBatch: ((error: CopyError) => boolean) | undefined;
   /** Writes the batch's checkpoint. Runs last in the transaction. */
   checkpoint: ((client: CopyClient, failures: RowFailures) => Promise<unknown>) | undefined;
 }

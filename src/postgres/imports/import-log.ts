@@ -9,6 +9,7 @@ import { LARGE_ANSWER } from '../protocol/protocol-guard.js';
 import { CopyError } from '../errors/copy-error.js';
 import { AlreadyCommitted, describeImportFailure, SourceChanged, takenOver } from './import-errors.js';
 import { showImportId } from './import-id.js';
+import { readCommitted, type Committed } from './committed-ranges.js';
 import { PositionRanges, toPosition } from './import-positions.js';
 import { asciiJson, sourceDifferences } from './import-source.js';
 import { importStatements, type ImportStatements } from './import-statements.js';
@@ -25,8 +26,6 @@ import { runStatement, statement, type Statement } from '../sql/statement.js';
 
 /** Longer than a batch stays open behind its checkpoint. */
 const LOCK_TIMEOUT_MS = 30_000;
-/** Ranges that could be joined: joining fewer is not worth a statement. */
-const MANY_RANGES = 1_000;
 /** SQLSTATE */
 const UNDEFINED_TABLE = '42P01';
 const FETCH_REJECTS = statement('FETCH 200 FROM spillway_rejects');
@@ -57,12 +56,6 @@ interface Found {
   readonly run: string;
   readonly isFirstRun: boolean;
   readonly isFinished: boolean;
-}
-
-interface Committed {
-  readonly ranges: PositionRanges;
-  readonly rows: number;
-  readonly rejected: number;
 }
 
 export class ImportLog<Client extends CopyClient = CopyClient> {
@@ -256,6 +249,29 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
     return rows.length > 0;
   }
 
+  /**
+   * Forgets in the caller's transaction what the import has committed, and replaces the description of its source. Earlier batches can commit nothing more.
+   *
+   * @returns the import as it is once the transaction is committed, and how many rows had been
+   * @throws {CopyError} `setup`, if another run has taken over
+   */
+  async startOver(client: CopyClient, source: object): Promise<{ log: ImportLog<Client>; rows: number }> {
+    await checkTables(client, this.#loaded);
+    const values = [this.#id, this.#run, asciiJson(source)];
+    const { rows: updated } = await runStatement(client, this.#statements.startOver, values);
+    const { run } = (updated[0] ?? {}) as { run?: string };
+    if (run === undefined) throw takenOver(this.importId);
+    const { rows: gone } = await runStatement(client, this.#statements.forgetRanges, [this.#id]);
+    const log = new ImportLog<Client>(
+      this.#pool,
+      { importId: this.importId, ...this.#loaded },
+      this.#statements,
+      { id: this.#id, run, isFirstRun: this.isFirstRun, isFinished: false },
+      { ranges: new PositionRanges(), rows: 0, rejected: 0 },
+    );
+    return { log, rows: Number((gone[0] as { rows: string }).rows) };
+  }
+
   async #expectRun(client: CopyClient, text: Statement): Promise<void> {
     const { rows } = await runStatement(client, text, [this.#id, this.#run]);
     if (rows.length === 0) throw takenOver(this.importId);
@@ -322,23 +338,4 @@ interface KnownImport {
 
 function parsed(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json);
-}
-
-async function readCommitted(
-  client: CopyClient,
-  statements: ImportStatements,
-  id: string,
-): Promise<Committed> {
-  const { rows } = await runStatement(client, statements.readRanges, [id], LARGE_ANSWER);
-  const found = rows as { first: string; last: string; rows: string; rejected: string; plain: string }[];
-  const ranges = new PositionRanges();
-  const counts = { rows: 0, rejected: 0, plain: 0 };
-  for (const range of found) {
-    ranges.add(toPosition(BigInt(range.first)), toPosition(BigInt(range.last)));
-    counts.rows += Number(range.rows);
-    counts.rejected += Number(range.rejected);
-    counts.plain += Number(range.plain);
-  }
-  if (counts.plain - found.length > MANY_RANGES) await runStatement(client, statements.compact, [id]);
-  return { ranges, ...counts };
 }

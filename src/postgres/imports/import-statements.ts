@@ -20,6 +20,8 @@ export interface ImportStatements {
   readonly finish: Statement;
   readonly openRejects: Statement;
   readonly forget: Statement;
+  readonly startOver: Statement;
+  readonly forgetRanges: Statement;
 }
 
 /** How long a server waits for COMMIT after a batch has left its checkpoint. Shorter than others wait for that batch's lock. */
@@ -67,7 +69,7 @@ function createStatements(imports: string, ranges: string): Statement[] {
 function runStatements(
   imports: string,
   ranges: string,
-): Pick<ImportStatements, 'insert' | 'find' | 'nextRun' | 'lockRun' | 'finish' | 'forget'> {
+): Pick<ImportStatements, 'insert' | 'find' | 'nextRun' | 'lockRun' | 'finish' | 'forget' | 'startOver'> {
   return {
     // If only the one table was dropped, by DROP … CASCADE, its ids begin again: rows of the other would pass for this import's.
     insert: statement(`WITH made AS (
@@ -87,6 +89,10 @@ function runStatements(
     finish: statement(
       `UPDATE ${imports} SET finished_at = coalesce(finished_at, pg_catalog.now()) WHERE ${IS_RUN} RETURNING id::pg_catalog.text`,
     ),
+    // As a run of its own: what is left of the batches before cannot be committed any more.
+    startOver:
+      statement(`UPDATE ${imports} SET run = run OPERATOR(pg_catalog.+) 1, source = $3::pg_catalog.json
+      WHERE ${IS_RUN} RETURNING run::pg_catalog.text`),
     forget:
       statement(`DELETE FROM ${imports} WHERE ${IS_RUN} AND NOT EXISTS (SELECT FROM ${ranges} WHERE import ${EQUALS} $1)
       RETURNING id::pg_catalog.text`),
@@ -97,7 +103,7 @@ function runStatements(
 function rangeStatements(
   imports: string,
   ranges: string,
-): Pick<ImportStatements, 'readRanges' | 'compact' | 'checkpoint' | 'openRejects'> {
+): Pick<ImportStatements, 'readRanges' | 'compact' | 'checkpoint' | 'openRejects' | 'forgetRanges'> {
   // Ranges that overlap or touch form an island.
   const islands = `
     SELECT *, pg_catalog.count(*) FILTER (
@@ -135,6 +141,8 @@ function rangeStatements(
       statement(`INSERT INTO ${ranges} (import, first_position, last_position, rows, rejected, rejects)
       SELECT id, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::pg_catalog.json FROM ${imports} WHERE ${IS_RUN} FOR SHARE
       RETURNING pg_catalog.set_config('idle_in_transaction_session_timeout', '${CHECKPOINT_COMMIT_LIMIT}', true)`),
+    forgetRanges: statement(`WITH gone AS (DELETE FROM ${ranges} WHERE import ${EQUALS} $1 RETURNING rows)
+      SELECT coalesce(pg_catalog.sum(rows), 0)::pg_catalog.text AS rows FROM gone`),
     openRejects: statement(`DECLARE spillway_rejects NO SCROLL CURSOR FOR
       SELECT entry OPERATOR(pg_catalog.->>) 1 AS reject
       FROM ${ranges}, pg_catalog.json_array_elements(rejects) AS entry

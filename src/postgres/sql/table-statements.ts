@@ -1,6 +1,6 @@
 /** Statements about the loaded table as a whole. Table names are those that `quoteTable` returns, with their schema. */
 
-import { quoteIdentifier } from './identifiers.js';
+import { quoteIdentifier, quoteLiteral } from './identifiers.js';
 import { statement, type Statement } from './statement.js';
 
 /** The schema in which a table without a schema is made. NULL if no schema of the search path exists. */
@@ -23,12 +23,44 @@ export const CUT_NAMES =
   statement(`SELECT pg_catalog.json_agg(given::pg_catalog.name ORDER BY place)::pg_catalog.text AS names
 FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS input(given, place)`);
 
+export const FIND_COMMENT = statement(
+  "SELECT pg_catalog.obj_description(pg_catalog.to_regclass($1)::pg_catalog.oid, 'pg_class'::pg_catalog.name) AS comment",
+);
+
+export function commentOn(table: string, comment: string | null): Statement {
+  return statement(`COMMENT ON TABLE ${table} IS ${comment === null ? 'NULL' : quoteLiteral(comment)}`);
+}
+
+export const LIMIT_STATEMENTS = statement("SELECT pg_catalog.set_config('statement_timeout', $1, true)");
+
 export const LIMIT_LOCK_WAIT = statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)");
 
 /** Every column is nullable. */
 export function createTable(table: string, columns: readonly { name: string; type: string }[]): Statement {
   const list = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${qualifiedType(type)}`);
   return statement(`CREATE TABLE ${table} (${list.join(', ')})`);
+}
+
+/** Changes the type of a column whose values all stay as they are. */
+export function widenColumn(table: string, { name, type }: { name: string; type: string }): Statement {
+  return statement(`ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)} TYPE ${qualifiedType(type)}`);
+}
+
+/** Empties the table, and gives columns other types. */
+export function emptyAndRetype(
+  table: string,
+  columns: readonly { name: string; type: string }[],
+): Statement[] {
+  const actions = columns.map(({ name, type }) => {
+    const target = qualifiedType(type);
+    return `ALTER COLUMN ${quoteIdentifier(name)} TYPE ${target} USING NULL::${target}`;
+  });
+  const retype = actions.length === 0 ? [] : [statement(`ALTER TABLE ${table} ${actions.join(', ')}`)];
+  return [truncateTable(table), ...retype];
+}
+
+export function countRows(table: string): Statement {
+  return statement(`SELECT pg_catalog.count(*)::pg_catalog.text AS rows FROM ${table}`);
 }
 
 export function lockTable(table: string): Statement {

@@ -4,6 +4,7 @@ import { parseArguments } from '../../../../src/cli/args/parse-arguments.js';
 import { plainLine, startProgress } from '../../../../src/cli/report/progress.js';
 import { formatTable } from '../../../../src/cli/report/value-table.js';
 import { SourceRow } from '../../../../src/cli/records/record-parser.js';
+import { Widenings } from '../../../../src/cli/report/widenings.js';
 import { summarise, type LoadOutcome } from '../../../../src/cli/report/summary.js';
 import type { SinkMetrics } from '../../../../src/api/metrics.js';
 import { BackpressureWritable } from '../../../../src/stream/backpressure-writable.js';
@@ -22,6 +23,7 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
     created: false,
     dropped: false,
     notes: [],
+    widenings: new Widenings(),
     reading: undefined,
     truncated: false,
     seconds: 2,

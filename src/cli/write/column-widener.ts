@@ -1,0 +1,212 @@
+/**
+ * Makes room for a value that the inferred type of its column cannot take, while a load is under way.
+ *
+ * ```text
+ *   value refused ─▶ a number, for a bigint column? ─ yes ─▶ ALTER … TYPE numeric, and the batch is tried again
+ *                      └─ no ─▶ MisfitError: the load starts over with wider types (load/start-over.ts), or fails
+ * ```
+ *
+ * Only from bigint to numeric does every value stay as it was written. The others are read by their type: `TRUE`, `.5` and `1 Jan` are
+ * stored in another form, which would be the text from then on.
+ */
+
+import { LosslessNumber } from 'lossless-json';
+import { toError } from '../../common/thrown.js';
+import { CopyError } from '../../postgres/errors/copy-error.js';
+import { inTransaction } from '../../postgres/imports/import-transaction.js';
+import type { CopyPool } from '../../postgres/protocol/pool.js';
+import { runStatement } from '../../postgres/sql/statement.js';
+import { LIMIT_STATEMENTS } from '../../postgres/sql/table-statements.js';
+import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
+import type { Format } from '../args/options.js';
+import { CliError, ExitCode, InputError } from '../common/errors.js';
+import { FieldFit, type FitOptions } from '../csv/field-fit.js';
+import { LineRow } from '../records/line-rows.js';
+import { SourceRow } from '../records/record-parser.js';
+import type { Widenings } from '../report/widenings.js';
+import { TypeInference, type InferredType } from '../table/infer-types.js';
+import { inferredTypeOf, type OwnTable } from '../table/own-table.js';
+import { withClient, type LoadColumn } from '../table/table.js';
+import { describeLoadFailure } from './load-failure.js';
+
+/** A value that its type cannot read: invalid text, out of range, of a wrong form or field, an unknown time zone. */
+const MISFIT_STATES: ReadonlySet<string> = new Set(['22P02', '22003', '22007', '22008', '22009', '22023']);
+/** Characters of a value that a message quotes. */
+const LONGEST_SHOWN = 60;
+/** Less than a batch may take: other batches wait for it. */
+const ALTER_LIMIT_MS = 40_000;
+
+/** A value does not fit the inferred type of its column, and the type cannot be changed in place. */
+export class MisfitError extends CliError {
+  override readonly name = 'MisfitError';
+  readonly column: LoadColumn;
+  readonly row: SourceRow;
+
+  /** @param message says what ends the load if it cannot start over */
+  constructor(message: string, { column, row, cause }: Misfit) {
+    super(message, ExitCode.FAILED, cause);
+    this.column = column;
+    this.row = row;
+  }
+}
+
+interface Misfit {
+  readonly column: LoadColumn;
+  readonly row: SourceRow;
+  readonly value: unknown;
+  /** Why it does not fit. */
+  readonly cause: CopyError | CliError;
+}
+
+export interface WidenerOptions {
+  readonly pool: CopyPool;
+  readonly table: OwnTable;
+  /** Those whose types may be changed. */
+  readonly columns: readonly LoadColumn[];
+  /** The load is one transaction, whose connection is all that the pool has. */
+  readonly isAtomic: boolean;
+  readonly format: Format;
+  /** How fields are written where a block of them is sent. */
+  readonly fields: FitOptions;
+  readonly widenings: Widenings;
+}
+
+export class ColumnWidener {
+  readonly #options: WidenerOptions;
+  /** By the table's names of the columns. */
+  readonly #types = new Map<string, InferredType>();
+  /** Knows the forms of the types. */
+  readonly fit: FieldFit;
+  /** Widenings go one after another: several batches may ask for the same. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: WidenerOptions) {
+    this.#options = options;
+    for (const column of options.columns) {
+      const type = inferredTypeOf(column);
+      if (type !== undefined && type !== 'text' && type !== 'jsonb') this.#types.set(column.columnName, type);
+    }
+    this.fit = new FieldFit(
+      options.columns.map(({ columnName }) => this.#types.get(columnName)),
+      options.fields,
+    );
+  }
+
+  /** Whether a row was refused because the type that was inferred for a column is too narrow. */
+  readonly isMisfit = ({ sqlState, column }: CopyError): boolean =>
+    column !== undefined && this.#types.has(column) && MISFIT_STATES.has(sqlState ?? '');
+
+  /** Whether a column of whole numbers may become one of decimals. */
+  isWholeNumber({ columnName }: LoadColumn): boolean {
+    return this.#types.get(columnName) === 'bigint';
+  }
+
+  /**
+   * Makes room for values that the server would take, as something else than what is written.
+   *
+   * @throws {MisfitError}
+   */
+  async makeRoomIn(rows: readonly SourceRow[]): Promise<void> {
+    const widened = new Set<string>();
+    for (const row of rows) {
+      // Its block fits: it was sent as it is.
+      if (row instanceof LineRow || row.fault !== undefined) continue;
+      for (let place = this.fit.misfit(row.values); place !== -1; place = this.fit.misfit(row.values))
+        await this.#makeRoomFor(this.#unlike(row, place), widened);
+    }
+  }
+
+  #unlike(row: SourceRow, place: number): Misfit {
+    const column = this.#options.columns[place]!;
+    const value = row.values[place];
+    const shown = JSON.stringify(value).slice(0, LONGEST_SHOWN);
+    const type = this.#types.get(column.columnName)!;
+    const reason = `column ${JSON.stringify(column.name)}: ${shown} is not written like the values of type ${type} before it`;
+    return { column, row, value, cause: new InputError(row.file, row.line, reason) };
+  }
+
+  /**
+   * Resolves when the batch can be tried again.
+   *
+   * @param widened columns that were widened for this batch before
+   * @throws {MisfitError} if the column cannot be widened in place; `error`, if it is about something else
+   */
+  async makeRoomAfter(error: unknown, widened: Set<string>): Promise<void> {
+    const misfit = this.#misfitOf(error);
+    if (misfit === undefined) throw error;
+    await this.#makeRoomFor(misfit, widened);
+  }
+
+  async #makeRoomFor(misfit: Misfit, widened: Set<string>): Promise<void> {
+    const { columnName } = misfit.column;
+    const isRepeated = widened.has(columnName);
+    widened.add(columnName);
+    const done = this.#last.then(() => this.#widen(misfit, isRepeated));
+    this.#last = done.catch(() => undefined);
+    await done;
+  }
+
+  #misfitOf(error: unknown): Misfit | undefined {
+    if (!(error instanceof CopyError) || !this.isMisfit(error)) return undefined;
+    const [row] = error.items;
+    if (!(row instanceof SourceRow) || error.items.length > 1) return undefined;
+    const { columns } = this.#options;
+    const place = columns.findIndex(({ columnName }) => columnName === error.column);
+    return { column: columns[place]!, row, value: row.values[place], cause: error };
+  }
+
+  async #widen(misfit: Misfit, isRepeated: boolean): Promise<void> {
+    const { widenings, format } = this.#options;
+    const { column, row, value } = misfit;
+    const type = this.#types.get(column.columnName);
+    const isInPlace = !isRepeated && (type === 'bigint' || type === 'numeric') && isNumber(value, format);
+    if (!isInPlace) throw this.#misfitError(misfit, 'text');
+    // Another batch has asked before.
+    if (type === 'numeric') return;
+    try {
+      await this.#alter(column.columnName);
+    } catch (error) {
+      if (this.#options.isAtomic) throw error;
+      throw this.#misfitError(misfit, 'numeric', toError(error));
+    }
+    this.#types.set(column.columnName, 'numeric');
+    this.fit.setType(this.#options.columns.indexOf(column), 'numeric');
+    const place = { file: row.file, line: row.line };
+    widenings.add({ column: column.name, from: 'bigint', to: 'numeric', nulls: [], place });
+  }
+
+  async #alter(name: string): Promise<void> {
+    const { pool, table, isAtomic } = this.#options;
+    const column = { name, type: 'numeric' } as const;
+    if (isAtomic) {
+      await withClient(pool, (client) => table.widen(client, column));
+      return;
+    }
+    await inTransaction(
+      pool,
+      OWN_TRANSACTION.begin,
+      AbortSignal.timeout(2 * ALTER_LIMIT_MS),
+      async (client) => {
+        await runStatement(client, LIMIT_STATEMENTS, [String(ALTER_LIMIT_MS)]);
+        await table.widen(client, column);
+      },
+    );
+  }
+
+  #misfitError(misfit: Misfit, wider: InferredType, failure?: Error): MisfitError {
+    const why = failure === undefined ? '' : ` (it could not be widened: ${failure.message})`;
+    const message =
+      `${describeLoadFailure(misfit.cause).message}; the column's type is that of the records before${why}, ` +
+      `and they cannot be read again: give --type ${misfit.column.name}=${wider}`;
+    return new MisfitError(message, misfit);
+  }
+}
+
+/** A number of JSON, or a text that a column of decimals keeps as it is written. */
+function isNumber(value: unknown, format: Format): boolean {
+  if (typeof value === 'number' || value instanceof LosslessNumber) return true;
+  if (typeof value !== 'string' || format !== 'csv') return false;
+  const inference = new TypeInference();
+  inference.addText(value);
+  return inference.type === 'bigint' || inference.type === 'numeric';
+}
