@@ -61,10 +61,19 @@ describe('with --create', () => {
         { name: 'a', type: 'bigint' },
         { name: 'b', type: 'text' },
       ],
+      isWhole: true,
       rows: [['1', 'x']],
       problems: [],
       exitCode: 0,
     });
+  });
+
+  it('says that it has seen a part of the input only', async () => {
+    const name = await file('long.csv', `a\n${'1\n'.repeat(10_001)}`);
+    const { stdout } = await dryRun(name, '--create', '--table', 't');
+    expect(stdout).toContain('the types are those of the first 10,000 records');
+    const whole = await file('short.csv', `a\n${'1\n'.repeat(10_000)}`);
+    expect((await dryRun(whole, '--create', '--table', 't')).stdout).not.toContain('10,000');
   });
 
   it('shows NDJSON, numbers as they are written', async () => {

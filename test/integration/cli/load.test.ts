@@ -285,18 +285,14 @@ describe('--create', () => {
     expect(await typesOf(table)).toEqual({ a: 'smallint' });
   });
 
-  it('names the line of a later value that does not fit', async () => {
+  it('names the line of a later value that does not fit and comes from a pipe', async () => {
     const lines = Array.from({ length: 12_000 }, (_, index) => String(index));
     lines[11_000] = 'x';
-    const result = await load([
-      '-q',
-      '-t',
-      'made_late',
-      '--create',
-      await file('x.csv', `a\n${lines.join('\n')}\n`),
-    ]);
+    const result = await load(['-q', '-t', 'made_late', '--create', '--format', 'csv', '-'], {
+      stdin: `a\n${lines.join('\n')}\n`,
+    });
     expect(result.code).toBe(1);
-    expect(result.stderr).toMatch(/^spillway: \d+-x\.csv:11002: column "a": .*bigint.*\n$/);
+    expect(result.stderr).toMatch(/^spillway: standard input:11002: column "a": .*bigint.*\n$/);
   });
 });
 

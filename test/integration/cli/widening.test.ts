@@ -128,7 +128,7 @@ describe('a value that does not fit the inferred type of its column', () => {
   ])('is made room for with %s', async (...flags) => {
     const text = csv({ n: { 20_000: '0.5', 30_000: 'word' }, m: { 25_000: '7.25' }, b: { 12_000: '.5' } });
     const name = await file('flags.csv', text);
-    const table = `flags_${flags[0]!.slice(2)}`;
+    const table = `flags_${flags[0].slice(2)}`;
     const result = await load([name, '--create', '-t', table, '-q', ...flags]);
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(await typesOf(table)).toEqual({ id: 'bigint', n: 'text', m: 'numeric', b: 'numeric' });
