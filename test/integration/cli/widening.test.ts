@@ -116,7 +116,8 @@ describe('a value that does not fit the inferred type of its column', () => {
     expect(result).toMatchObject({ code: 3 });
     expect(summaryOf(result)).toMatchObject({ rejects: 2, rows: ROWS - 2, restarts: 1 });
     const rejected = (await readFile(path.join(cli.directory, rejects), 'utf8')).split('\n').slice(0, -1);
-    expect(rejected.map((line) => (JSON.parse(line) as { line: number }).line)).toEqual([11_001, 35_001]);
+    const places = rejected.map((line) => (JSON.parse(line) as { line: number }).line);
+    expect(places.toSorted((a, b) => a - b)).toEqual([11_001, 35_001]);
     expect(await typesOf('with_rejects')).toEqual({ id: 'bigint', n: 'text' });
   });
 
