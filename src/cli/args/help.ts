@@ -50,6 +50,11 @@ export const LOAD_HELP = {
     'make the table if it is missing, with types inferred from the first 10,000 records; one that exists is used as it is; a new one is ' +
     'dropped again if the load fails before its first row. Only plain decimals are numbers (bigint or numeric, with all their digits); ' +
     'codes such as 007, +1 or 12E4 stay text',
+  type:
+    'with --create: the type of a column, in place of the one that is inferred: COLUMN=TYPE, for example "price=numeric(10,2)" or tags=text[]; ' +
+    'may be given more than once. In a column of numbers, dates or booleans, NA and the like are NULL',
+  normalizeNames:
+    'names of columns become snake_case: "Unit Price" and UnitPrice are unit_price; a table that exists is compared in the same way',
   truncate: 'empty the table first, in a transaction of its own',
   batchSize: 'rows in a batch (default: by bytes, so that a COPY is large)',
   connections:

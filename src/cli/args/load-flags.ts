@@ -5,6 +5,7 @@ import { LOAD_HELP } from './help.js';
 import {
   collect,
   collectNullFor,
+  collectType,
   integer,
   notEmpty,
   parseBytes,
@@ -64,6 +65,8 @@ const LOAD_FLAGS: readonly LoadFlag[] = [
   { flags: '--pad', help: LOAD_HELP.pad, about: 'csv' },
   { flags: '--strict', help: LOAD_HELP.strict },
   { flags: '--create', help: LOAD_HELP.create },
+  { flags: '--type <column=type>', help: LOAD_HELP.type, parse: collectType, repeats: true },
+  { flags: '--normalize-names', help: LOAD_HELP.normalizeNames },
   { flags: '--truncate', help: LOAD_HELP.truncate },
   { flags: '--batch-size <rows>', help: LOAD_HELP.batchSize, parse: integer(1, LARGEST_BATCH_SIZE) },
   { flags: '--connections <n>', help: LOAD_HELP.connections, parse: integer(1, MOST_CONNECTIONS) },

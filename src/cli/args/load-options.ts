@@ -15,6 +15,7 @@ const DEFAULTS = {
   decimalComma: false,
   pad: false,
   create: false,
+  normalizeNames: false,
   truncate: false,
   batchSize: undefined,
   connections: undefined,
@@ -36,12 +37,13 @@ export interface GivenFlags extends Partial<Pick<LoadOptions, keyof typeof DEFAU
   table?: TableName;
   format?: GivenFormat;
   null?: string[];
+  type?: LoadOptions['types'];
   nullFor?: Record<string, string[]>;
 }
 
 /** @throws {UsageError} for flags that need or exclude each other */
 export function createOptions(files: string[], given: GivenFlags): LoadOptions {
-  const { table, format: givenFormat, null: givenNulls, nullFor = {}, ...others } = given;
+  const { table, format: givenFormat, null: givenNulls, nullFor = {}, type = {}, ...others } = given;
   const { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header, ...plain } = others;
   // Not left to the parser, which would miss it before it has seen that an option is misspelt.
   if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
@@ -58,6 +60,7 @@ export function createOptions(files: string[], given: GivenFlags): LoadOptions {
     delimiter,
     ...nullTexts(givenNulls, delimiter),
     nullsFor: nullFor,
+    types: type,
     header: header ?? true,
     skipped: skip ?? 0,
   };

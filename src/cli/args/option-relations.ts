@@ -6,6 +6,7 @@ import type { LoadOptions } from './options.js';
 /** @throws {UsageError} naming both flags */
 export function checkRelations(options: LoadOptions): void {
   checkInput(options);
+  checkTypes(options);
   checkConflict(options);
   checkRejects(options);
   checkResume(options);
@@ -18,6 +19,14 @@ function checkInput({ files, format, columns }: LoadOptions): void {
   }
   if (format === 'ndjson' && columns?.includes('') === true) {
     throw new UsageError('--columns has an empty name');
+  }
+}
+
+function checkTypes({ types, create }: LoadOptions): void {
+  if (Object.keys(types).length > 0 && !create) {
+    throw new UsageError(
+      '--type needs --create: it is about a table that is made, and one that exists has its types (ALTER TABLE changes them)',
+    );
   }
 }
 

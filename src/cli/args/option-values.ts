@@ -5,6 +5,7 @@ import { IMPORT_ID_RANGE, isImportId } from '../../postgres/imports/import-id.js
 import { BackpressureStrategy } from '../../api/states.js';
 import { labelOf } from '../common/text-decoder.js';
 import { parseTableName, type TableName } from './table-name.js';
+import { parseTypeName, type TypeName } from './type-name.js';
 
 /** V8's strings end near 512 Mi characters, and a record exists as bytes, as text and as a row at the same time. */
 const LARGEST_MAX_RECORD_BYTES = 256 * 1024 * 1024;
@@ -79,16 +80,38 @@ export function collect(value: string, before: readonly string[] | undefined): s
   return [...(before ?? []), value];
 }
 
-/** `COLUMN=TEXT`: the first equals sign divides them. */
+/** `COLUMN=TEXT`: the first equals sign divides them, unless the column is in double quotes. */
+function divideAtEquals(value: string): [column: string, text: string] | undefined {
+  const [, quoted, plain, text] = /^(?:"((?:[^"]|"")+)"|([^=]+))=([^]*)$/.exec(value) ?? [];
+  const column = quoted?.replaceAll('""', '"') ?? plain;
+  return column === undefined ? undefined : [column, text!];
+}
+
 export function collectNullFor(
   value: string,
   before: Readonly<Record<string, string[]>> | undefined,
 ): Record<string, string[]> {
-  const at = value.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('It must be COLUMN=TEXT, for example score=-99.');
-  const column = value.slice(0, at);
+  const divided = divideAtEquals(value);
+  if (divided === undefined) throw new InvalidArgumentError('It must be COLUMN=TEXT, for example score=-99.');
+  const [column, text] = divided;
   const known = before !== undefined && Object.hasOwn(before, column) ? before[column]! : [];
-  return { ...before, [column]: [...known, value.slice(at + 1)] };
+  return { ...before, [column]: [...known, text] };
+}
+
+export function collectType(
+  value: string,
+  before: Readonly<Record<string, TypeName>> | undefined,
+): Record<string, TypeName> {
+  const [column, text] = divideAtEquals(value) ?? [];
+  const type = text === undefined ? undefined : parseTypeName(text);
+  if (column === undefined || type === undefined) {
+    throw new InvalidArgumentError(
+      'It must be COLUMN=TYPE, for example price=numeric(10,2) or tags=text[]; a name with capitals or signs goes in double quotes: v=gis."My Type".',
+    );
+  }
+  if (before !== undefined && Object.hasOwn(before, column))
+    throw new InvalidArgumentError(`It gives the column "${column}" a second type.`);
+  return { ...before, [column]: type };
 }
 
 export function integer(min: number, max: number): (value: string) => number {

@@ -2,10 +2,11 @@
 
 import type { BackpressureStrategy } from '../../api/states.js';
 import type { TableName } from './table-name.js';
+import type { TypeName } from './type-name.js';
 
 export type Format = 'csv' | 'ndjson';
 export const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
-export type ConflictAction = (typeof CONFLICT_ACTIONS)[number];
+type ConflictAction = (typeof CONFLICT_ACTIONS)[number];
 
 /** What the flags say of how CSV is written. Undefined: it is detected. */
 export interface ReadingFlags {
@@ -52,6 +53,10 @@ export interface LoadOptions {
   /** Fields that a record lacks at its end are NULL. */
   pad: boolean;
   create: boolean;
+  /** `--type`: types of columns of the table that `create` makes. They are never changed. */
+  types: Readonly<Record<string, TypeName>>;
+  /** Names of the input's columns become snake_case. */
+  normalizeNames: boolean;
   truncate: boolean;
   batchSize: number | undefined;
   connections: number | undefined;

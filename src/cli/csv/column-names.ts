@@ -1,6 +1,7 @@
 /** Names for columns that the header leaves without one, or gives the same one. Pure. */
 
 import { counted } from '../common/counted.js';
+import { snakeCaseNames } from '../common/snake-case.js';
 
 /** Returns `column1`, `column2` … */
 export function numberedNames(count: number): string[] {
@@ -13,8 +14,17 @@ export interface RepairedNames {
   readonly notes: readonly string[];
 }
 
-/** An empty name becomes `columnN`, by its place; a second `name` becomes `name_2`. A new name is never one that the header has. */
-export function repairNames(header: readonly string[]): RepairedNames {
+/**
+ * An empty name becomes `columnN`, by its place; a second `name` becomes `name_2`. A new name is never one that the header has.
+ *
+ * @param normalizes the names become snake_case
+ */
+export function repairNames(header: readonly string[], normalizes = false): RepairedNames {
+  const { names, notes } = distinctNames(header);
+  return { names: normalizes ? snakeCaseNames(names) : names, notes };
+}
+
+function distinctNames(header: readonly string[]): RepairedNames {
   const taken = new Set(header);
   const used = new Set<string>();
   const [named, numbered]: [string[], string[]] = [[], []];

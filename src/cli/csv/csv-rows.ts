@@ -7,6 +7,8 @@ import type { FieldRuleSet } from './field-rules.js';
 import { InputError } from '../common/errors.js';
 import { repairNames } from './column-names.js';
 import { counted } from '../common/counted.js';
+import { didYouMean } from '../common/similar-names.js';
+import { snakeCaseNames } from '../common/snake-case.js';
 import { LEFT_OUT } from '../common/text.js';
 import type { SourceFile } from '../input/source.js';
 
@@ -20,6 +22,8 @@ export interface CsvRowOptions extends CsvOptions {
   readonly columns: readonly string[];
   /** Blank lines are no records if a record has more than one field, and names are repaired. Otherwise both are errors. */
   readonly isLenient?: boolean | undefined;
+  /** Names of the header become snake_case. */
+  readonly normalizesNames?: boolean | undefined;
   /** Fields that a record lacks at its end are NULL. */
   readonly pads?: boolean | undefined;
   readonly rules?: FieldRuleSet | undefined;
@@ -99,15 +103,21 @@ export class CsvRows implements BlockReader<unknown[]> {
 
   #readHeader(line: number): void {
     this.#awaitsHeader = false;
-    const { columns, delimiter, isLenient = false, isHeaderShort = false } = this.#options;
+    const { columns, delimiter, isHeaderShort = false } = this.#options;
     if (this.#options.names !== undefined && !isHeaderShort) return;
     const header = headerTexts(this.#reader, delimiter, isHeaderShort);
-    const names = headerNames(header, this.#file, line, isLenient);
+    const names = headerNames(header, this.#file, line, this.#options);
     const [given, known] = [new Set(names), new Set(columns)];
     const unknown = names.find((name) => !known.has(name));
     const missing = columns.find((name) => !given.has(name));
     if (unknown !== undefined || missing !== undefined) {
-      const difference = unknown === undefined ? `lacks "${missing}"` : `has "${unknown}" besides`;
+      const difference =
+        unknown === undefined
+          ? `lacks ${JSON.stringify(missing)}`
+          : `has ${JSON.stringify(unknown)} besides${didYouMean(
+              unknown,
+              columns.filter((name) => !given.has(name)),
+            )}`;
       throw new InputError(
         this.#file.name,
         line,
@@ -158,15 +168,16 @@ export const MOST_COLUMNS = 1600;
 /**
  * The names in a header line.
  *
+ * If it is lenient, a name that is empty or comes twice is repaired, and `onNote` gets a line about it.
+ *
  * @param row its fields as texts: a name is never NULL, even if it is written as NULL is
- * @param isLenient a name that is empty or comes twice is repaired, and `onNote` gets a line about it
  * @throws {InputError} for such a name otherwise
  */
 export function headerNames(
   row: readonly string[],
   file: SourceFile,
   line: number,
-  isLenient: boolean,
+  { isLenient = false, normalizesNames = false }: Pick<CsvRowOptions, 'isLenient' | 'normalizesNames'>,
   onNote?: (note: string) => void,
 ): string[] {
   if (row.length > MOST_COLUMNS) {
@@ -178,7 +189,7 @@ export function headerNames(
     );
   }
   if (isLenient) {
-    const { names, notes } = repairNames(row);
+    const { names, notes } = repairNames(row, normalizesNames);
     for (const note of notes) onNote?.(note);
     return [...names];
   }
@@ -190,7 +201,7 @@ export function headerNames(
     if (names.has(name)) throw new InputError(file.name, line, `the header has "${name}" twice`);
     names.add(name);
   }
-  return [...names];
+  return normalizesNames ? snakeCaseNames([...names]) : [...names];
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Detects how a file of CSV is written, from a sample of its beginning. What flags say is taken as it is. */
 
+import { snakeCase } from '../common/snake-case.js';
 import { createDecoder } from '../common/text-decoder.js';
 import { detectDialect } from './dialect.js';
 import { quotingsFor, type DialectReading } from './candidates.js';
@@ -136,7 +137,7 @@ function headerOf(reading: DialectReading, given: GivenReading): Pick<Reading, '
   if (given.header !== undefined)
     return { header: given.header, names: rowNames(first, isShort && given.header) };
   if (isShort) return { header: true, names: rowNames(first, true) };
-  const header = judgeByTable(first, given.tableColumns) ?? judgeHeader(body);
+  const header = judgeByTable(first, given) ?? judgeHeader(body);
   if (header === false && given.skip === undefined) assertNoHeaderBefore(reading);
   if (header === undefined) {
     throw new Undecided(
@@ -161,11 +162,12 @@ function assertNoHeaderBefore({ records, start, fieldCount }: DialectReading): v
 /** `true`: all fields are names of the table's columns. */
 function judgeByTable(
   first: SampleRecord | undefined,
-  columns: readonly string[] | undefined,
+  { tableColumns, normalizesNames = false }: GivenReading,
 ): boolean | undefined {
-  if (first === undefined || columns === undefined) return undefined;
-  const matches = first.fields.filter((field) => columns.includes(field)).length;
-  return matches === first.fields.length ? true : undefined;
+  if (first === undefined || tableColumns === undefined) return undefined;
+  const nameOf = (name: string): string => (normalizesNames ? snakeCase(name) : name);
+  const known = new Set(tableColumns.map(nameOf));
+  return first.fields.every((field) => known.has(nameOf(field))) ? true : undefined;
 }
 
 function rowNames(first: SampleRecord | undefined, isShort: boolean): readonly string[] | undefined {

@@ -32,6 +32,8 @@ export interface Reading extends Dialect {
 export type GivenReading = Partial<ReadingFlags> & {
   /** The columns of the table, if it is there: a first record that has such names is a header. */
   readonly tableColumns?: readonly string[] | undefined;
+  /** Names are compared in snake_case. */
+  readonly normalizesNames?: boolean;
 };
 
 /** A reading as JSON. */

@@ -52,7 +52,14 @@ export async function fingerprintOf(
 function readingFlags(options: LoadOptions): object {
   const { format, columns, maxRecordBytes, header, delimiter, nullText, otherNulls, nullsFor, flags } =
     options;
-  const common = { format, columns: columns ?? null, maxRecordBytes };
+  const types = Object.entries(options.types).map(([column, { text }]) => [column, text] as const);
+  const common = {
+    format,
+    columns: columns ?? null,
+    maxRecordBytes,
+    ...(types.length > 0 && { types: Object.fromEntries(types) }),
+    ...(options.normalizeNames && { normalizeNames: true }),
+  };
   if (format !== 'csv') return common;
   // Absent as in imports of versions without these flags.
   const others = {

@@ -20,11 +20,13 @@ import { readingJson, readingLine } from '../report/summary.js';
 import { formatTable } from '../report/value-table.js';
 import { connect } from '../server/connection.js';
 import { resolveDestination } from '../server/destination.js';
-import { previewInput, type InputName } from '../table/preview.js';
-import { findTable, throwMissingTable } from '../table/table.js';
+import { columnFor, columnsByName, valuesByColumn } from '../table/flag-columns.js';
+import type { InputName } from '../table/input-names.js';
+import { previewInput } from '../table/preview.js';
+import { existingNames, findTable, noSuchColumn, throwMissingTable, wantedName } from '../table/table.js';
 import type { Terminal } from './load.js';
 import { csvOptionsFor } from './load-pipeline.js';
-import { assertKnownColumns, rulesOf } from './load-plan.js';
+import { rulesOf } from './load-plan.js';
 import { readInput } from './read-input.js';
 
 /** Rows and problems that are shown. */
@@ -86,9 +88,10 @@ export async function dryRun(
     const named = { ...input.options, columns: input.options.columns ?? fieldNames(input.options, table) };
     const preview = await previewInput(source, named, { withTypes: true, keepsBadRecords: true });
     const names = preview.names?.filter(({ name }) => name !== '') ?? namesOf(table);
-    const sampled = readRows(preview.head, names, input.options, table === undefined);
-    const columns = columnsOf(names, table);
-    assertKnownColumns(options.nullsFor, columns);
+    const columns = columnsOf(names, table, options);
+    const nullsFor = valuesByColumn('--null-for', options.nullsFor, names);
+    const read = { ...input.options, nullsFor };
+    const sampled = readRows(preview.head, names, read, table === undefined);
     const statement = table === undefined ? statementFor(options, names) : null;
     const exitCode = exitCodeFor(options, sampled.problems);
     const reading = readingJson(input.reading);
@@ -144,24 +147,29 @@ function namesOf(table: TableDescription | undefined): InputName[] {
 }
 
 /** @throws {CliError} for a name that the table does not have */
-function columnsOf(names: readonly InputName[], table: TableDescription | undefined): DryRunJson['columns'] {
-  if (table === undefined) {
-    if (names.length > 0) return names.map(({ name, type }) => ({ name, type }));
+function columnsOf(
+  names: readonly InputName[],
+  table: TableDescription | undefined,
+  { key = [], normalizeNames }: LoadOptions,
+): DryRunJson['columns'] {
+  if (table === undefined && names.length === 0)
     throw new CliError('the input has no records to infer columns from');
-  }
-  const found = new Map(table.columns.map(({ name, typeName }) => [name, typeName]));
-  return names.map(({ name, file, line }) => {
-    const type = found.get(name);
-    if (type !== undefined) return { name, type };
-    const reason = `the table ${JSON.stringify(table.table)} has no column ${JSON.stringify(name)}; it takes ${[...found.keys()].join(', ')}`;
-    throw file === undefined ? new CliError(`--columns: ${reason}`) : new InputError(file, line, reason);
+  const existing = table && existingNames(table, names, normalizeNames);
+  const columns = names.map((input, index) => {
+    if (table === undefined) return { ...input, columnName: wantedName(input) };
+    const column = table.columns.find(({ name }) => name === existing![index]);
+    if (column === undefined || column.isGenerated) throw noSuchColumn(table, input);
+    return { ...input, columnName: column.name, type: column.typeName };
   });
+  const known = columnsByName(columns);
+  for (const name of key) columnFor('--key', name, known);
+  return columns.map(({ columnName, type }) => ({ name: columnName, type }));
 }
 
 function statementFor({ table }: LoadOptions, names: readonly InputName[]): string {
   const name =
     table.schema === undefined ? quoteIdentifier(table.table) : quoteTable(table.schema, table.table);
-  const columns = names.map((column) => `  ${quoteIdentifier(column.name)} ${column.type}`);
+  const columns = names.map((column) => `  ${quoteIdentifier(wantedName(column))} ${column.type}`);
   return `CREATE TABLE ${name} (\n${columns.join(',\n')}\n)`;
 }
 

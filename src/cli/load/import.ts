@@ -64,6 +64,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   comment: '--comment',
   otherNulls: '--null',
   nullsFor: '--null-for',
+  types: '--type',
+  normalizeNames: '--normalize-names',
 };
 
 /** Exported for its test. */

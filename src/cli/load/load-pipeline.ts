@@ -175,12 +175,14 @@ export function csvOptionsFor(
   columns: readonly string[],
   rules: FieldRules | undefined,
 ): CsvRowOptions {
-  const { delimiter, nullText, otherNulls, maxRecordBytes, header, skipped, strict, pad } = options;
+  const { delimiter, nullText, otherNulls, maxRecordBytes, header, skipped, strict, pad, normalizeNames } =
+    options;
   const allRules = withNulls(rules, options.nullsFor);
   const hasRules = allRules !== undefined || otherNulls.length > 0;
   return {
     firstLine: skipped + 1,
     isLenient: !strict,
+    normalizesNames: normalizeNames,
     pads: pad,
     rules: hasRules ? new FieldRuleSet(allRules ?? {}, columns, options) : undefined,
     delimiter,

@@ -9,7 +9,8 @@ import { leavesConnectionUsable } from '../../postgres/errors/sqlstate.js';
 import { causesOf, CliError, ExitCode, oneLine } from '../common/errors.js';
 import { openImport } from './import.js';
 import type { LoadOptions } from '../args/options.js';
-import { previewInput, type InputName } from '../table/preview.js';
+import type { InputName } from '../table/input-names.js';
+import { previewInput } from '../table/preview.js';
 import type { RejectFile } from '../rejects/reject-file.js';
 import { fingerprintOf } from '../input/source-fingerprint.js';
 import type { Source, SourceChunk } from '../input/source.js';
@@ -29,6 +30,8 @@ import type { JsonReading } from '../json/json-reading.js';
 import type { Reading } from '../detect/reading.js';
 import { CreatedTable } from '../table/created-table.js';
 import { OwnTable } from '../table/own-table.js';
+import { valuesByColumn } from '../table/flag-columns.js';
+import { assertGivenTypes, markGivenTypes } from '../table/given-types.js';
 import { readInput, readingToKeep, storedReading, type InputReading } from './read-input.js';
 
 export interface LoadPlan {
@@ -136,20 +139,20 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const made = existing === undefined ? await makeTable(pool, request, names ?? []) : undefined;
   const table =
     existing ?? (await findTable(pool, made?.name ?? options.table)) ?? throwMissingTable(options.table);
-  const columns = await columnsFor(pool, table, names);
-  assertKnownColumns(options.nullsFor, columns);
+  const columns = markGivenTypes(await columnsFor(pool, table, names, options.normalizeNames), options.types);
+  if (made === undefined) await assertGivenTypes(pool, table, options.types, columns);
   const madeOid = made?.oid ?? found.madeOid;
   return {
     madeOid,
     own: await findOwn(pool, table, madeOid),
-    options,
+    options: { ...options, nullsFor: valuesByColumn('--null-for', options.nullsFor, columns) },
     reading,
     rules: made === undefined ? rules : rulesOf(names ?? []),
     table,
     columns,
     key: keyColumns(options.key, columns),
     created: made !== undefined,
-    notes: [...notes, ...(preview.notes ?? []), ...nameNotes(options.table, table, columns)],
+    notes: [...notes, ...(preview.notes ?? []), ...nameNotes(options, table, columns)],
     head: preview.head,
   };
 }
@@ -169,19 +172,6 @@ async function findOwn(
   oid: string | undefined,
 ): Promise<OwnTable | undefined> {
   return oid === undefined ? undefined : withClient(pool, (client) => OwnTable.find(client, table, oid));
-}
-
-/** @throws {CliError} for a column of `--null-for` that is not loaded */
-export function assertKnownColumns(
-  nullsFor: LoadOptions['nullsFor'],
-  columns: readonly { readonly name: string }[],
-): void {
-  const unknown = Object.keys(nullsFor).find((name) => !columns.some((column) => column.name === name));
-  if (unknown === undefined) return;
-  const names = columns.map((column) => column.name).join(', ');
-  throw new CliError(
-    `--null-for: ${JSON.stringify(unknown)} is not among the columns that are loaded: ${names}`,
-  );
 }
 
 export function rulesOf(names: readonly InputName[]): FieldRules | undefined {

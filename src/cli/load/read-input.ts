@@ -55,7 +55,11 @@ export async function readInput(
   const { flags, maxRecordBytes } = options;
   const reading =
     stored === undefined
-      ? await detect(source, bytes, isWhole, { ...flags, tableColumns })
+      ? await detect(source, bytes, isWhole, {
+          ...flags,
+          tableColumns,
+          normalizesNames: options.normalizeNames,
+        })
       : withFlags(stored.reading, flags);
   // In one column, the usual delimiter does no harm unless a text has it.
   const delimiter =
@@ -70,7 +74,7 @@ export async function readInput(
   if (createConverter !== undefined) source.convertBy(createConverter);
   const { header } = reading;
   const isNamed = options.columns !== undefined || stored !== undefined;
-  const named = isNamed ? undefined : namesFor(reading, tableColumns);
+  const named = isNamed ? undefined : namesFor(reading, tableColumns, options.normalizeNames);
   const columns = options.columns ?? stored?.columns ?? named?.names.slice();
   const isHeaderShort = header && options.columns === undefined && reading.names !== undefined;
   return {
@@ -146,8 +150,12 @@ export function storedReading(source: unknown): StoredReading | undefined {
 }
 
 /** Names in place of the header's, if it has too few, or if a new table has no other. */
-function namesFor(reading: Reading, tableColumns: readonly string[] | undefined): RepairedNames | undefined {
-  if (reading.names !== undefined) return repairNames(reading.names);
+function namesFor(
+  reading: Reading,
+  tableColumns: readonly string[] | undefined,
+  normalizes: boolean,
+): RepairedNames | undefined {
+  if (reading.names !== undefined) return repairNames(reading.names, normalizes);
   if (reading.header || tableColumns !== undefined) return undefined;
   return { names: numberedNames(reading.fieldCount), notes: [] };
 }

@@ -27,7 +27,8 @@ import type { Source } from '../input/source.js';
 import type { RejectFile } from '../rejects/reject-file.js';
 import type { Widening } from '../report/widenings.js';
 import { inferredTypeOf, type OwnTable, type RetypedColumn } from '../table/own-table.js';
-import { previewInput, type InputName } from '../table/preview.js';
+import type { InputName } from '../table/input-names.js';
+import { previewInput } from '../table/preview.js';
 import { withClient, type LoadColumn } from '../table/table.js';
 import { describeLoadFailure } from '../write/load-failure.js';
 import type { MisfitError } from '../write/column-widener.js';
@@ -71,10 +72,12 @@ export async function startOver(request: StartOverRequest): Promise<StartedOver>
   const { importLog, table } = await resetTable(request, changes, rules);
   await rejects?.startOver();
   const byName = new Map(table.columns.map((column) => [column.name, column]));
-  const columns = plan.columns.map(({ name, columnName }) => ({
+  const columns = plan.columns.map(({ name, columnName, written, hasGivenType = false }) => ({
     ...byName.get(columnName)!,
     name,
     columnName,
+    written,
+    hasGivenType,
   }));
   return { plan: { ...plan, rules, table, columns, head: [], importLog }, changes };
 }
@@ -98,7 +101,7 @@ function changesOf(names: readonly InputName[], { plan, misfit }: StartOverReque
   return plan.columns.flatMap((column): Widening[] => {
     const name = found.get(column.name);
     const from = inferredTypeOf(column);
-    if (name === undefined || from === undefined) return [];
+    if (name === undefined || from === undefined || column.hasGivenType === true) return [];
     const before = plan.rules?.[column.name];
     if (from === name.type && isSameRule(before, name.rule)) return [];
     const nulls = (name.rule?.nulls ?? []).filter((text) => before?.nulls.includes(text) !== true);

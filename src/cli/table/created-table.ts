@@ -10,9 +10,10 @@ import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
 import type { LoadOptions } from '../args/options.js';
 import { CliError } from '../common/errors.js';
-import type { InputName } from './preview.js';
+import type { InputName } from './input-names.js';
 import { throwMissingTable, serverTableName, withClient } from './table.js';
 import { showTable, type TableName } from '../args/table-name.js';
+import { typesForServer } from './given-types.js';
 import { serverNames } from './server-names.js';
 
 /** How long the drop may take in all, and how long it waits for others who use the table. In milliseconds. */
@@ -62,9 +63,10 @@ export class CreatedTable {
       const table = quoteTable(schema, cut.table);
       const names = await serverNames(
         client,
-        columns.map((column) => column.name),
+        columns.map(({ name, columnName = name }) => columnName),
       );
-      const typed = columns.map(({ type }, index) => ({ name: names[index]!, type }));
+      const types = await typesForServer(client, columns);
+      const typed = types.map((type, index) => ({ name: names[index]!, type }));
       try {
         const create = tableStatements.createTable(table, typed);
         // As one message, and so one transaction.

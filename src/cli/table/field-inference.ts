@@ -6,6 +6,7 @@
 
 import { USUAL_NULLS } from '../detect/cell-kind.js';
 import type { FieldRule } from '../csv/field-rules.js';
+import type { TypeKind, TypeName } from '../args/type-name.js';
 import { TypeInference, type InferredType } from './infer-types.js';
 
 const MARKERS = new Set(USUAL_NULLS);
@@ -60,13 +61,22 @@ export class FieldInference {
     this.#withCommas.addText(value.replace(',', '.'));
   }
 
-  done(): { readonly type: InferredType; readonly rule: FieldRule | undefined } {
+  /** @param given the type that `--type` gives the column */
+  done(given?: TypeName): { readonly type: string; readonly rule: FieldRule | undefined } {
+    if (given !== undefined) return { type: given.text, rule: this.#ruleFor(given.kind) };
     const decimalComma = this.#isDecimalComma();
     const type = decimalComma ? this.#withCommas.type : this.#plain.type;
     if (!PLAIN_TYPES.includes(type))
       return { type: this.#markers.size === 0 ? type : 'text', rule: undefined };
     const nulls = [...this.#markers];
     return { type, rule: nulls.length === 0 && !decimalComma ? undefined : { nulls, decimalComma } };
+  }
+
+  /** No value of such a type is written as a marker, so that all of them are NULL, wherever they come. */
+  #ruleFor(kind: TypeKind): FieldRule | undefined {
+    if (kind === 'other' || this.#mode === 'strict') return undefined;
+    const decimalComma = kind === 'number' && (this.#mode === 'given' || this.#isDecimalComma());
+    return { nulls: ['', ...MARKERS], decimalComma };
   }
 
   #isDecimalComma(): boolean {

@@ -5,9 +5,17 @@ import type { LoadOptions } from '../args/options.js';
 import { CsvReader, endOfRecord, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
 import { headerNames, headerTexts, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
 import { InputError, UsageError } from '../common/errors.js';
-import type { FieldRule } from '../csv/field-rules.js';
 import { FieldInference, type InferenceMode } from './field-inference.js';
-import { TypeInference, type InferredType } from './infer-types.js';
+import {
+  addField,
+  inputNames,
+  nameColumns,
+  NamedColumn,
+  withNulls,
+  type InputName,
+  type PlacedName,
+} from './input-names.js';
+import { TypeInference } from './infer-types.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
 import { RecordParser } from '../records/record-parser.js';
 import { counted, mebibytes } from '../common/counted.js';
@@ -33,18 +41,6 @@ export interface Preview {
   readonly notes?: readonly string[];
 }
 
-/** A name of the input's, which should be a column's. */
-export interface InputName {
-  readonly name: string;
-  /** File and line of the name; undefined if it comes from `--columns`. */
-  readonly file: string | undefined;
-  readonly line: number | undefined;
-  /** Inferred from the sample, if types were asked for. */
-  readonly type: InferredType;
-  /** CSV: how its fields are read, if types were asked for and not all fields are as the server reads them. */
-  readonly rule?: FieldRule | undefined;
-}
-
 export interface PreviewNeeds {
   /** Whether the names need types. */
   readonly withTypes: boolean;
@@ -62,28 +58,6 @@ export function previewInput(source: Source, options: LoadOptions, needs: Previe
     : previewNdjson(source, options, needs);
 }
 
-/** A column's name with the types of its values so far. */
-class NamedColumn<Inference extends TypeInference | FieldInference> {
-  readonly inference: Inference;
-  readonly name: string;
-  readonly #file: string | undefined;
-  readonly #line: number | undefined;
-
-  constructor(inference: Inference, name: string, file?: string, line?: number) {
-    this.inference = inference;
-    this.name = name;
-    this.#file = file;
-    this.#line = line;
-  }
-
-  done(): InputName {
-    const { inference } = this;
-    const found =
-      inference instanceof FieldInference ? inference.done() : { type: inference.type, rule: undefined };
-    return { name: this.name, file: this.#file, line: this.#line, ...found };
-  }
-}
-
 async function previewCsv(
   source: Source,
   options: LoadOptions,
@@ -92,15 +66,15 @@ async function previewCsv(
   const mostRecords = most ?? SAMPLE_RECORDS;
   const { header, delimiter, maxRecordBytes } = options;
   const isLenient = !options.strict;
+  const naming = { isLenient, normalizesNames: options.normalizeNames };
   const mode = modeOf(options);
-  const createColumn = (name: string, file?: string, line?: number) =>
-    new NamedColumn(new FieldInference(mode), name, file, line);
-  let columns = options.columns?.map((name) => createColumn(name));
+  const create = (name: PlacedName) => new NamedColumn(new FieldInference(mode), name);
+  const createAll = (names: readonly PlacedName[]) => withNulls(names.map(create), options);
+  let columns = options.columns && createAll(options.columns.map((name) => ({ name })));
   if (!header && withTypes && columns === undefined) {
     throw new UsageError('--create needs names for the columns: a header, or --columns');
   }
   const notes: string[] = [];
-  const addTo = adderFor(options);
   let headerOf: SourceFile | undefined;
   /** For each field of the file that is read. Other files may have the same names in another order. */
   let fields = columns;
@@ -112,22 +86,21 @@ async function previewCsv(
       if (options.columns !== undefined && options.isHeaderShort !== true) return;
       const onNote = (note: string) => columns === undefined && notes.push(note);
       const texts = headerTexts(reader!, delimiter, options.isHeaderShort);
-      const names = headerNames(texts, file, line, isLenient, onNote);
-      columns ??= names.map((name) => createColumn(name, file.name, line));
+      const names = headerNames(texts, file, line, naming, onNote);
+      columns ??= createAll(names.map((name, at) => ({ name, written: texts[at], file, line })));
       const byName = new Map(columns.map((column) => [column.name, column]));
       // A name that the first file does not have is an error of the load, after the rows before it.
-      fields = names.map((name) => byName.get(name) ?? createColumn(name));
+      fields = names.map((name) => byName.get(name) ?? create({ name }));
       return;
     }
     // Such a record has no place for its fields.
-    if (fields !== undefined && row.length !== fields.length && !isPadded(row, fields)) return;
+    const isPadded = options.pad && row.length < (fields?.length ?? 0);
+    if (fields !== undefined && row.length !== fields.length && !isPadded) return;
     records += 1;
     if (withTypes && records <= mostRecords) {
-      fields?.forEach((column, index) => addTo(column, row[index] ?? null));
+      fields?.forEach((column, index) => addField(column, row[index] ?? null));
     }
   };
-  const isPadded = (row: CsvRow, { length }: readonly unknown[]): boolean =>
-    options.pad && row.length < length;
   const passOver = (fault: InputError, _line: number, file: SourceFile): void => {
     if (header && headerOf !== file) throw fault;
   };
@@ -151,7 +124,7 @@ async function previewCsv(
   });
   if (header && columns === undefined) throw emptyFile(source.files[0]!);
   const isWhole = isEnd && records <= mostRecords;
-  return { head, isWhole, names: columns?.map((column) => column.done()), notes };
+  return { head, isWhole, names: columns && inputNames(columns, options, withTypes), notes };
 }
 
 /** A decimal comma is looked for only where the comma divides no fields, as programs write both. */
@@ -165,14 +138,6 @@ function readerOptions(options: LoadOptions): CsvOptions {
   return { ...options, firstLine: options.skipped + 1, otherNulls: new Set(options.otherNulls) };
 }
 
-/** Returns a function that adds a value to a column's inference, unless `--null-for` makes it NULL. */
-function adderFor({ nullsFor }: LoadOptions) {
-  const nulls = new Map(Object.entries(nullsFor).map(([name, texts]) => [name, new Set(texts)] as const));
-  return ({ name, inference }: NamedColumn<FieldInference>, value: string | null): void => {
-    if (value !== null && nulls.get(name)?.has(value) !== true) inference.add(value);
-  };
-}
-
 async function previewNdjson(
   source: Source,
   options: LoadOptions,
@@ -180,13 +145,13 @@ async function previewNdjson(
 ): Promise<Preview> {
   const mostRecords = most ?? SAMPLE_RECORDS;
   const given = options.columns;
-  const columns = new Map(given?.map((name) => [name, new NamedColumn(new TypeInference(), name)]));
+  const columns = new Map(given?.map((name) => [name, new NamedColumn(new TypeInference(), { name })]));
   let records = 0;
   const onRow = (record: JsonRecord, line: number, file: SourceFile): void => {
     for (const key of records < mostRecords ? Object.keys(record) : []) {
       if (given === undefined && !columns.has(key)) {
         if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
-        columns.set(key, new NamedColumn(new TypeInference(), key, file.name, line));
+        columns.set(key, new NamedColumn(new TypeInference(), { name: key, file, line }));
       }
       if (withTypes) columns.get(key)?.inference.addJson(record[key]);
     }
@@ -213,11 +178,12 @@ async function previewNdjson(
     look: (chunk) => lookInTurns(parser, chunk),
     line: () => reader?.nextLine,
   });
+  nameColumns([...columns.values()], options);
   // Without a record there is no key, and no row that would need one.
   return {
     head,
     isWhole: isEnd && records <= mostRecords,
-    names: columns.size === 0 ? undefined : [...columns.values()].map((column) => column.done()),
+    names: columns.size === 0 ? undefined : inputNames([...columns.values()], options, withTypes),
   };
 }
 

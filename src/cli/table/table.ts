@@ -11,14 +11,24 @@ import { runStatement } from '../../postgres/sql/statement.js';
 import { truncateTable as truncation } from '../../postgres/sql/table-statements.js';
 import { inTime } from '../server/answer-time.js';
 import { CliError, ExitCode, InputError, oneLine } from '../common/errors.js';
-import type { InputName } from './preview.js';
+import { didYouMean } from '../common/similar-names.js';
+import { snakeCase } from '../common/snake-case.js';
+import type { InputName } from './input-names.js';
+import type { LoadOptions } from '../args/options.js';
 import { showTable, type TableName } from '../args/table-name.js';
+import { columnFor, columnsByName } from './flag-columns.js';
 import { cutNames, numbered, serverNames } from './server-names.js';
 
 /** A column of the table that is loaded, with the name that the input has for it. */
 export interface LoadColumn extends TableColumn {
   /** The column's name in the table: that of the input, cut to the server's longest name. */
   readonly columnName: string;
+  /** The name in the header; undefined if it is `name`. */
+  readonly written?: string | undefined;
+  /** `--type` says its type: it is never widened. */
+  readonly hasGivenType?: boolean;
+  /** The name that was too long for the server. */
+  readonly cutFrom?: string | undefined;
 }
 
 /** Returns undefined if there is no such table. A name that is too long is cut as the server cuts it. */
@@ -87,26 +97,30 @@ export async function columnsFor(
   pool: CopyPool,
   table: TableDescription,
   names: readonly InputName[] | undefined,
+  normalizes = false,
 ): Promise<LoadColumn[]> {
   const loadable = table.columns.filter(({ isGenerated }) => !isGenerated);
   if (names === undefined) return loadable.map((column) => ({ ...column, columnName: column.name }));
-  const columnNames = await columnNamesFor(pool, table, names);
+  const found = existingNames(table, names, normalizes);
+  const given = names.map((input, index) => found[index] ?? wantedName(input));
+  const columnNames = await serverNamesFor(pool, table, names, given);
   const byName = new Map(loadable.map((column) => [column.name, column]));
   return names.map((input, index) => {
     const columnName = columnNames[index]!;
     const column = byName.get(columnName);
-    if (column === undefined) throw noSuchColumn(table, loadable, input);
-    return { ...column, name: input.name, columnName };
+    if (column === undefined) throw noSuchColumn(table, input);
+    const cutFrom = columnName === given[index] ? undefined : given[index];
+    return { ...column, name: input.name, columnName, written: input.written, cutFrom };
   });
 }
 
 /** Names are cut only if the table lacks one of them: most tables have them as they are. */
-async function columnNamesFor(
+async function serverNamesFor(
   pool: CopyPool,
   table: TableDescription,
   names: readonly InputName[],
-): Promise<string[]> {
-  const given = names.map(({ name }) => name);
+  given: readonly string[],
+): Promise<readonly string[]> {
   const existing = new Set(table.columns.map(({ name }) => name));
   if (given.every((name) => existing.has(name))) return given;
   const columnNames = await withClient(pool, (client) => serverNames(client, given));
@@ -114,22 +128,63 @@ async function columnNamesFor(
     const columnName = columnNames[index]!;
     // `--create` has numbered one of two cut names. The other one is not in this input, so that either column may be meant.
     const twin = numbered(columnName, 2);
-    if (columnName === input.name || !existing.has(twin) || columnNames.includes(twin)) return;
-    throw atInput(
-      input,
-      `the name ${JSON.stringify(input.name)} is longer than the server's longest, and may stand for the column ` +
-        `${JSON.stringify(columnName)} or ${JSON.stringify(twin)}; give the columns' own names by --columns`,
-    );
+    if (columnName === given[index] || !existing.has(twin) || columnNames.includes(twin)) return;
+    throw ambiguous(input, "is longer than the server's longest, and", [columnName, twin]);
   });
   return columnNames;
 }
 
-function noSuchColumn(table: TableDescription, loadable: readonly TableColumn[], input: InputName): CliError {
-  const generated = table.columns.some((candidate) => candidate.name === input.name);
-  const what = generated
-    ? `the column ${JSON.stringify(input.name)} of "${table.table}" is computed by the server and cannot be loaded`
-    : `the table "${table.table}" has no column ${JSON.stringify(input.name)}`;
-  return atInput(input, `${what}; it takes ${loadable.map((candidate) => candidate.name).join(', ')}`);
+/** Returns the name that the column should have in the table. */
+export function wantedName({ name, columnName = name }: InputName): string {
+  return columnName;
+}
+
+/**
+ * Returns the table's own names of columns that it has, in the order of the input's names; undefined for the others. Pure.
+ *
+ * With `--normalize-names`, a column counts also if its name in snake_case is that of the input.
+ *
+ * @throws {CliError} for a name that may stand for several columns
+ */
+export function existingNames(
+  { columns }: Pick<TableDescription, 'columns'>,
+  names: readonly InputName[],
+  normalizes: boolean,
+): (string | undefined)[] {
+  const existing = new Set(columns.map(({ name }) => name));
+  const wanted = names.map(wantedName);
+  const columnsIn = (name: string): string[] =>
+    normalizes ? [...existing].filter((column) => snakeCase(column) === name) : [];
+  return names.map((input, index) => {
+    const name = wanted[index]!;
+    const { written = input.name } = input;
+    const found = existing.has(name) ? [name] : columnsIn(name);
+    // `--create` has numbered one of two names that are the same in snake_case. The other one is not in this input.
+    const twin = `${name}_2`;
+    if (normalizes && written !== name && existing.has(twin) && !wanted.includes(twin)) found.push(twin);
+    if (found.length > 1)
+      throw ambiguous({ ...input, name: written }, `is ${JSON.stringify(name)} in snake_case, and`, found);
+    return found[0];
+  });
+}
+
+function ambiguous(input: InputName, why: string, columns: readonly string[]): CliError {
+  const list = columns.map((column) => JSON.stringify(column)).join(' or ');
+  return atInput(
+    input,
+    `the name ${JSON.stringify(input.name)} ${why} may stand for the column ${list}; give the columns' own names by --columns`,
+  );
+}
+
+/** @returns an error that names a similar column, if there is one */
+export function noSuchColumn(table: Pick<TableDescription, 'table' | 'columns'>, input: InputName): CliError {
+  const { written = input.name } = input;
+  const loadable = table.columns.filter(({ isGenerated }) => !isGenerated).map(({ name }) => name);
+  const isGenerated = table.columns.some(({ name }) => name === wantedName(input));
+  const what = isGenerated
+    ? `the column ${JSON.stringify(wantedName(input))} of "${table.table}" is computed by the server and cannot be loaded`
+    : `the table "${table.table}" has no column ${JSON.stringify(written)}${didYouMean(written, loadable)}`;
+  return atInput(input, `${what}; it takes ${loadable.join(', ')}`);
 }
 
 function atInput({ file, line }: InputName, message: string): CliError {
@@ -145,23 +200,34 @@ export function keyColumns(
   key: readonly string[] | undefined,
   columns: readonly LoadColumn[],
 ): string[] | undefined {
-  return key?.map((name) => {
-    const column = columns.find((candidate) => candidate.name === name || candidate.columnName === name);
-    if (column !== undefined) return column.columnName;
-    const names = columns.map((candidate) => candidate.name).join(', ');
-    throw new CliError(`--key: ${JSON.stringify(name)} is not among the columns that are loaded: ${names}`);
-  });
+  const known = columnsByName(columns);
+  return key?.map((name) => columnFor('--key', name, known).columnName);
 }
 
-/** Returns notes on the names that the server has cut. */
+/** Names that a note lists. */
+const MOST_LISTED = 5;
+
+/** Returns notes on the names that the server has cut, or that are in snake_case now. */
 export function nameNotes(
-  name: TableName,
+  { table: name, normalizeNames }: Pick<LoadOptions, 'table' | 'normalizeNames'>,
   table: TableDescription,
   columns: readonly LoadColumn[],
 ): string[] {
-  const notes = columns
-    .filter((column) => column.name !== column.columnName)
-    .map((column) => cutNote('column', column.name, column.columnName));
+  const notes = columns.flatMap(({ cutFrom, columnName }) =>
+    cutFrom === undefined ? [] : [cutNote('column', cutFrom, columnName)],
+  );
+  const changed = columns.filter(
+    ({ name, written = name, columnName }) => written !== '' && written !== columnName,
+  );
+  if (normalizeNames && changed.length > 0) {
+    const list = changed
+      .slice(0, MOST_LISTED)
+      .map(
+        ({ name, written = name, columnName }) =>
+          `${JSON.stringify(written)} is ${JSON.stringify(columnName)}`,
+      );
+    notes.push(`names in snake_case: ${list.join(', ')}${changed.length > MOST_LISTED ? ' …' : ''}`);
+  }
   if (name.table !== table.table) notes.unshift(cutNote('table', name.table, table.table));
   return notes;
 }

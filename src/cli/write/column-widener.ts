@@ -83,7 +83,7 @@ export class ColumnWidener {
   constructor(options: WidenerOptions) {
     this.#options = options;
     for (const column of options.columns) {
-      const type = inferredTypeOf(column);
+      const type = column.hasGivenType === true ? undefined : inferredTypeOf(column);
       if (type !== undefined && type !== 'text' && type !== 'jsonb') this.#types.set(column.columnName, type);
     }
     this.fit = new FieldFit(

@@ -33,6 +33,15 @@ export function commentOn(table: string, comment: string | null): Statement {
 
 export const LIMIT_STATEMENTS = statement("SELECT pg_catalog.set_config('statement_timeout', $1, true)");
 
+/** For each type's name: the type with its schema, and how messages write it. `null` for one that is not known. */
+export const FIND_TYPES =
+  statement(`SELECT pg_catalog.json_agg(CASE WHEN t.oid IS NOT NULL THEN pg_catalog.json_build_object(
+    'sql', pg_catalog.format('%I.%I', n.nspname, t.typname), 'name', pg_catalog.format_type(t.oid, NULL)) END
+  ORDER BY place)::pg_catalog.text AS types
+FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS input(given, place)
+  LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) pg_catalog.to_regtype(given)::pg_catalog.oid
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace`);
+
 export const LIMIT_LOCK_WAIT = statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)");
 
 /** Every column is nullable. */

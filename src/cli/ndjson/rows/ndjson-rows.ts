@@ -4,6 +4,7 @@ import { stringify } from 'lossless-json';
 import type { TableColumn } from '../../../postgres/table/catalogue.js';
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../../records/block-reader.js';
 import { InputError } from '../../common/errors.js';
+import { didYouMean } from '../../common/similar-names.js';
 import { integerText, OverlongNumber, RejectedNumber, WrittenNumber } from '../values/written-number.js';
 import { WrittenJson } from '../values/long-record.js';
 import { ArrayLiteral, WrittenArray } from '../values/written-array.js';
@@ -87,7 +88,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
     return new InputError(
       this.#file,
       line,
-      `the key ${JSON.stringify(key)} is not among those that are loaded; name all in --columns`,
+      `the key ${JSON.stringify(key)} is not among those that are loaded${didYouMean(key, names)}; name all in --columns`,
     );
   }
 }

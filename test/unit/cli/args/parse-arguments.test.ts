@@ -45,6 +45,8 @@ describe('options of load', () => {
       decimalComma: false,
       pad: false,
       create: false,
+      types: {},
+      normalizeNames: false,
       truncate: false,
       batchSize: undefined,
       connections: undefined,
@@ -64,7 +66,7 @@ describe('options of load', () => {
 
   it('are all read', () => {
     const argv =
-      'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --null - --null-for a=x=1 --null-for a= --null-for c=y --no-header --create ' +
+      'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --null - --null-for a=x=1 --null-for a= --null-for c=y --no-header --create --type a=NUMERIC(10,2) --type "c=d"=text[] --normalize-names ' +
       "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --decimal-comma --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --dry-run --json --quiet";
     expect(load(...argv.split(' '))).toEqual({
       files: ['a.csv', 'b.csv'],
@@ -92,6 +94,11 @@ describe('options of load', () => {
       decimalComma: true,
       pad: true,
       create: true,
+      types: {
+        a: expect.objectContaining({ text: 'numeric(10,2)', kind: 'number' }) as object,
+        'c=d': expect.objectContaining({ text: 'text[]', kind: 'other' }) as object,
+      },
+      normalizeNames: true,
       truncate: true,
       batchSize: 500,
       connections: 2,
@@ -208,6 +215,14 @@ describe('wrong usage names the flag, its range and the value', () => {
     [['load', '-t', 't', 'a.ndjson', '--delimiter', ';'], /--delimiter is for CSV/],
     [['load', '-t', 't', 'a.ndjson', '--no-header'], /--no-header is for CSV/],
     [['load', '-t', 't', 'a.ndjson', '--columns', 'a,,b'], /--columns has an empty name/],
+    [['load', '-t', 't', 'a.csv', '--type', 'a=int'], /^--type needs --create/],
+    [['load', '-t', 't', 'a.csv', '--create', '--type', 'a'], /--type.*'a' is invalid.*COLUMN=TYPE/],
+    [['load', '-t', 't', 'a.csv', '--create', '--type', '=int'], /--type.*COLUMN=TYPE/],
+    [['load', '-t', 't', 'a.csv', '--create', '--type', 'a=int; DROP TABLE t'], /--type.*COLUMN=TYPE/],
+    [
+      ['load', '-t', 't', 'a.csv', '--create', '--type', 'a=int', '--type', 'a=text'],
+      /--type.*the column "a" a second type/,
+    ],
     [['load', '-t', 't', '-'], /standard input does not say its format/],
     [['load', '-t', 't'], /standard input does not say its format/],
     [['load', '-t', 't', 'data.txt'], /"data\.txt" does not say its format/],
@@ -279,7 +294,7 @@ describe('a flag that takes one value', () => {
     const flags = [...help('load', '--help').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+) </gm)].map(
       ([, flag]) => flag,
     );
-    const repeatable = ['--null', '--null-for'];
+    const repeatable = ['--null', '--null-for', '--type'];
     expect(flags.toSorted()).toEqual([...Object.keys(values), ...repeatable].toSorted());
   });
 

@@ -11,6 +11,7 @@ const OPTIONS = {
   nullText: '',
   otherNulls: [],
   nullsFor: {},
+  types: {},
   header: true,
   columns: undefined,
   strict: true,
