@@ -40,6 +40,7 @@ const ROOMS = [
   'postgres/batch',
   'postgres',
   'cli/common',
+  'cli/values',
   'cli/args',
   'cli/server/conninfo',
   'cli/server/session',

@@ -41,9 +41,20 @@ export const LOAD_HELP = {
   escape: 'CSV: the character before a quote within quotes (default: detected, mostly the quote itself)',
   skip: 'CSV: leave out so many lines at the beginning of each file (default: detected)',
   comment: 'CSV: leave out lines that begin with this text, for example "#"',
+  dates:
+    'CSV: how dates of digits are written: dmy (31/12/2024, 31.12.24), mdy or ymd. Names of months are English. Columns of dates, and those ' +
+    'that --create makes of such values, get them; other texts there are refused (default: dates are like 2024-12-31)',
+  numbers:
+    'CSV: how 1234.5 is written: 1,234.5, 1.234,5, "1 234,5", "1\'234.5" or 1234,5. Numbers may then also have a per cent sign or a currency, ' +
+    'the same in the whole column, which is left out: 12 % is 12. (5) and 5- are -5',
   decimalComma:
-    'CSV: 3,5 is the number 3.5, in a table that --create makes (default: detected where fields are divided by semicolons)',
+    'CSV: the same as --numbers 1234,5 (default: detected where fields are divided by semicolons)',
+  booleans: 'CSV: --create makes booleans of yes and no, on and off, y and n, t and f',
   pad: 'CSV: a record that is too short gets NULL for the fields that it lacks',
+  trim:
+    'CSV: leave out white space at both ends of fields and names, in quotes, too, and around quotes; a field that is empty then is NULL, unless ' +
+    'it was in quotes',
+  nul: 'what to do with the character U+0000, which PostgreSQL cannot store: strip leaves it out, replace makes it U+FFFD (default: refuse the row)',
   strict: 'CSV: detect nothing; read it as PostgreSQL’s own CSV format, in UTF-8',
   noHeader: 'CSV: the first line is data; fields are the table’s columns in order, or those of --columns',
   create:

@@ -16,12 +16,15 @@ import {
   parseImportId,
   parseKey,
   parseMark,
+  parseNumbers,
   parseQuote,
   parseRejects,
   parseStrategy,
   parseTable,
 } from './option-values.js';
 import { CONFLICT_ACTIONS } from './options.js';
+import { NUL_ACTIONS } from '../values/value-flags.js';
+import { DATE_ORDERS } from '../values/dates.js';
 
 const LARGEST_BATCH_SIZE = 1_000_000;
 const MOST_CONNECTIONS = 100;
@@ -61,8 +64,13 @@ const LOAD_FLAGS: readonly LoadFlag[] = [
   { flags: '--escape <char>', help: LOAD_HELP.escape, parse: parseMark, about: 'detected' },
   { flags: '--skip <lines>', help: LOAD_HELP.skip, parse: integer(0, MOST_SKIPPED), about: 'detected' },
   { flags: '--comment <text>', help: LOAD_HELP.comment, parse: parseComment, about: 'detected' },
+  { flags: '--dates <order>', help: LOAD_HELP.dates, choices: DATE_ORDERS, about: 'csv' },
+  { flags: '--numbers <example>', help: LOAD_HELP.numbers, parse: parseNumbers, about: 'csv' },
   { flags: '--decimal-comma', help: LOAD_HELP.decimalComma, about: 'csv' },
+  { flags: '--booleans', help: LOAD_HELP.booleans, about: 'csv' },
   { flags: '--pad', help: LOAD_HELP.pad, about: 'csv' },
+  { flags: '--trim', help: LOAD_HELP.trim, about: 'csv' },
+  { flags: '--nul <action>', help: LOAD_HELP.nul, choices: NUL_ACTIONS },
   { flags: '--strict', help: LOAD_HELP.strict },
   { flags: '--create', help: LOAD_HELP.create },
   { flags: '--type <column=type>', help: LOAD_HELP.type, parse: collectType, repeats: true },

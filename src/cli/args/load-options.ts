@@ -6,14 +6,17 @@ import { formatOf, isTabSeparated, type GivenFormat } from './input-format.js';
 import { checkRelations } from './option-relations.js';
 import { DEFAULT_MAX_RECORD_BYTES, type LoadOptions, type ReadingFlags } from './options.js';
 import type { TableName } from './table-name.js';
+import type { DateOrder } from '../values/dates.js';
+import { DECIMAL_COMMA, type NumberFormat } from '../values/numbers.js';
 
 /** Options that are what a flag says, by the flag's name. */
 const DEFAULTS = {
   to: undefined,
   columns: undefined,
   strict: false,
-  decimalComma: false,
   pad: false,
+  trim: false,
+  nul: undefined,
   create: false,
   normalizeNames: false,
   truncate: false,
@@ -39,12 +42,21 @@ export interface GivenFlags extends Partial<Pick<LoadOptions, keyof typeof DEFAU
   null?: string[];
   type?: LoadOptions['types'];
   nullFor?: Record<string, string[]>;
+  decimalComma?: boolean;
+  dates?: DateOrder;
+  numbers?: NumberFormat;
+  booleans?: boolean;
 }
 
 /** @throws {UsageError} for flags that need or exclude each other */
 export function createOptions(files: string[], given: GivenFlags): LoadOptions {
   const { table, format: givenFormat, null: givenNulls, nullFor = {}, type = {}, ...others } = given;
-  const { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header, ...plain } = others;
+  const { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header, ...rest } = others;
+  const { decimalComma = false, dates, numbers, booleans = false, ...plain } = rest;
+  if (decimalComma && numbers !== undefined)
+    throw new UsageError(
+      '--decimal-comma and --numbers exclude each other: --decimal-comma is --numbers 1234,5',
+    );
   // Not left to the parser, which would miss it before it has seen that an option is misspelt.
   if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
   const format = givenFormat ?? formatOf(files);
@@ -61,6 +73,11 @@ export function createOptions(files: string[], given: GivenFlags): LoadOptions {
     ...nullTexts(givenNulls, delimiter),
     nullsFor: nullFor,
     types: type,
+    valueFlags: {
+      dates,
+      numbers: numbers ?? (decimalComma ? DECIMAL_COMMA : undefined),
+      booleans,
+    },
     header: header ?? true,
     skipped: skip ?? 0,
   };

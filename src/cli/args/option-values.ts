@@ -4,6 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import { IMPORT_ID_RANGE, isImportId } from '../../postgres/imports/import-id.js';
 import { BackpressureStrategy } from '../../api/states.js';
 import { labelOf } from '../common/text-decoder.js';
+import { numberFormat, type NumberFormat } from '../values/numbers.js';
 import { parseTableName, type TableName } from './table-name.js';
 import { parseTypeName, type TypeName } from './type-name.js';
 
@@ -73,6 +74,15 @@ export function parseEncoding(value: string): string {
       'It must be a name of the WHATWG Encoding Standard, such as utf-8, utf-16le, windows-1252, macintosh, shift_jis.',
     );
   }
+}
+
+/** How numbers are written, by an example. */
+export function parseNumbers(value: string): NumberFormat {
+  const format = numberFormat(value);
+  if (format !== undefined) return format;
+  throw new InvalidArgumentError(
+    'It must be the number 1234.5 as the file writes it: 1,234.5, 1.234,5, "1 234,5", "1\'234.5" or 1234,5.',
+  );
 }
 
 /** For an option that may be given more than once. */

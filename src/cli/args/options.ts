@@ -2,6 +2,7 @@
 
 import type { BackpressureStrategy } from '../../api/states.js';
 import type { TableName } from './table-name.js';
+import type { NulAction, ValueFlags } from '../values/value-flags.js';
 import type { TypeName } from './type-name.js';
 
 export type Format = 'csv' | 'ndjson';
@@ -48,8 +49,12 @@ export interface LoadOptions {
   header: boolean;
   /** Lines at the beginning of each file that are left out. */
   skipped: number;
-  /** Numbers have a decimal comma. */
-  decimalComma: boolean;
+  /** White space at both ends of fields is left out. */
+  trim: boolean;
+  /** What is done with U+0000; undefined: the row is refused. */
+  nul: NulAction | undefined;
+  /** How values are written. */
+  valueFlags: ValueFlags;
   /** Fields that a record lacks at its end are NULL. */
   pad: boolean;
   create: boolean;

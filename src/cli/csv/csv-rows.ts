@@ -86,7 +86,7 @@ export class CsvRows implements BlockReader<unknown[]> {
         }
         while (row.length < this.#fieldCount) row.push(null);
       }
-      const values = this.#places === undefined ? row : this.#places.map((place) => row[place]!);
+      const values: unknown[] = this.#places === undefined ? row : this.#places.map((place) => row[place]!);
       this.#options.rules?.applyTo(values);
       onRow(values, line);
     };

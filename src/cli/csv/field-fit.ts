@@ -5,6 +5,8 @@
  * is written, in silence. So a field of another form does not fit, although the server would take it.
  */
 
+import { textForServer } from '../values/converted-field.js';
+
 const DAY = String.raw`\d{4}-\d\d-\d\d`;
 const TIME = String.raw`[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?`;
 const ZONE = String.raw`(?:Z|[+-]\d\d(?::?\d\d)?)`;
@@ -49,10 +51,10 @@ export class FieldFit {
     this.#patterns.clear();
   }
 
-  /** Returns the place of the first value that does not fit; -1 without one. Only texts are looked at. */
+  /** Returns the place of the first value that does not fit; -1 without one. Only texts are looked at, as the server gets them. */
   misfit(values: readonly unknown[]): number {
     return this.#forms.findIndex((form, place) => {
-      const value = values[place];
+      const value = textForServer(values[place]);
       return form !== undefined && typeof value === 'string' && !form.test(value);
     });
   }

@@ -1,12 +1,13 @@
-/** How the fields of single columns are read: texts that mean NULL, quoted or not, and decimal commas. */
+/** How the fields of single columns are read: texts that mean NULL, quoted or not, and texts that are rewritten, such as dates. */
 
-import type { CsvRow } from './csv-reader.js';
+import { conversionFromJson, convertBy, type Conversion, type Convert } from '../values/conversion.js';
+import { ConvertedField, RefusedField } from '../values/converted-field.js';
 
 export interface FieldRule {
   /** An empty text stands for an empty field in quotes. */
   readonly nulls: readonly string[];
-  /** `3,5` is the number 3.5. */
-  readonly decimalComma: boolean;
+  /** How all other texts are rewritten. Undefined: not at all. */
+  readonly conversion?: Conversion | undefined;
 }
 
 /** By name of the column. */
@@ -21,8 +22,8 @@ export function withNulls(
   if (given.length === 0) return rules;
   const merged = new Map(Object.entries(rules ?? {}));
   for (const [column, nulls] of given) {
-    const { nulls: found = [], decimalComma = false } = merged.get(column) ?? {};
-    merged.set(column, { nulls: [...new Set([...found, ...nulls])], decimalComma });
+    const rule = merged.get(column);
+    merged.set(column, { ...rule, nulls: [...new Set([...(rule?.nulls ?? []), ...nulls])] });
   }
   return Object.fromEntries(merged);
 }
@@ -30,11 +31,12 @@ export function withNulls(
 /** Returns undefined for anything but rules. */
 export function rulesFromJson(json: unknown): FieldRules | undefined {
   if (typeof json !== 'object' || json === null) return undefined;
-  const rules = Object.entries(json as Record<string, { nulls?: unknown; decimalComma?: unknown } | null>);
+  const rules = Object.entries(json as Record<string, { nulls?: unknown; conversion?: unknown } | null>);
   return Object.fromEntries(
-    rules.map(([column, rule]) => {
+    rules.map(([column, rule]): [string, FieldRule] => {
       const nulls: readonly unknown[] = Array.isArray(rule?.nulls) ? rule.nulls : [];
-      return [column, { nulls: nulls.map(String), decimalComma: rule?.decimalComma === true }];
+      const conversion = conversionFromJson(rule?.conversion);
+      return [column, { nulls: nulls.map(String), ...(conversion === undefined ? {} : { conversion }) }];
     }),
   );
 }
@@ -52,7 +54,8 @@ export class FieldRuleSet {
   readonly #places: {
     readonly place: number;
     readonly nulls: ReadonlySet<string>;
-    readonly decimalComma: boolean;
+    readonly conversion: Conversion | undefined;
+    readonly convert: Convert | undefined;
   }[] = [];
   readonly #delimiter: string;
   /** Texts that may be the first field of a block, which has nothing before it. */
@@ -69,14 +72,16 @@ export class FieldRuleSet {
     for (const [place, column] of columns.entries()) {
       const rule = Object.hasOwn(rules, column) ? rules[column] : undefined;
       if (rule === undefined) continue;
-      this.#places.push({ place, nulls: new Set(rule.nulls), decimalComma: rule.decimalComma });
+      const { nulls, conversion } = rule;
+      const convert = conversion === undefined ? undefined : convertBy(conversion);
+      this.#places.push({ place, nulls: new Set(nulls), conversion, convert });
     }
     const markers = new Set([...otherNulls, ...this.#places.flatMap(({ nulls }) => [...nulls])]);
     this.#first = [...markers].filter((marker) => marker !== '').map((marker) => Buffer.from(marker));
-    const hasCommas = this.#places.some(({ decimalComma }) => decimalComma);
+    const converts = this.#places.some(({ convert }) => convert !== undefined);
     // An empty field without quotes is NULL for the server only if that is its null text.
     const hasEmpty = markers.has('') && nullText !== '';
-    this.#signs = hasCommas || hasEmpty ? undefined : [...markers].flatMap((each) => this.#signsOf(each));
+    this.#signs = converts || hasEmpty ? undefined : [...markers].flatMap((each) => this.#signsOf(each));
   }
 
   #signsOf(marker: string): string[] {
@@ -92,12 +97,16 @@ export class FieldRuleSet {
   }
 
   /** Changes the values that rules are about. */
-  applyTo(row: CsvRow): void {
-    for (const { place, nulls, decimalComma } of this.#places) {
+  applyTo(row: unknown[]): void {
+    for (const { place, nulls, conversion, convert } of this.#places) {
       const value = row[place];
-      if (value === null || value === undefined) continue;
+      if (typeof value !== 'string') continue;
       if (nulls.has(value)) row[place] = null;
-      else if (decimalComma) row[place] = value.replace(',', '.');
+      else if (convert !== undefined) {
+        const text = convert(value);
+        if (text === undefined) row[place] = new RefusedField(value, conversion!);
+        else if (text !== value) row[place] = new ConvertedField(value, text);
+      }
     }
   }
 }

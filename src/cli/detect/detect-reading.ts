@@ -33,7 +33,12 @@ export async function detectReading(
   const encoding = given.encoding ?? (await encodingOf(bytes, isWhole));
   const text = beginningOf(sample, encoding);
   const isTextWhole = isWhole && sample.length <= DIALECT_BYTES;
-  const lines: Sample = { text, isWhole: isTextWhole, lineBreak: lineBreakOf(text, isTextWhole) };
+  const lines: Sample = {
+    text,
+    isWhole: isTextWhole,
+    lineBreak: lineBreakOf(text, isTextWhole),
+    trim: given.trim,
+  };
   const choice = detectDialect(lines, given);
   // The loader will say what is wrong with it.
   if (choice === undefined) return { ...PLAIN, ...defined(given), encoding, lineBreak: lines.lineBreak };

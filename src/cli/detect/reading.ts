@@ -32,6 +32,8 @@ export interface Reading extends Dialect {
 export type GivenReading = Partial<ReadingFlags> & {
   /** The columns of the table, if it is there: a first record that has such names is a header. */
   readonly tableColumns?: readonly string[] | undefined;
+  /** White space at both ends of fields is left out. */
+  readonly trim?: boolean;
   /** Names are compared in snake_case. */
   readonly normalizesNames?: boolean;
 };

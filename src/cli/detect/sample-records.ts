@@ -21,6 +21,8 @@ export interface Sample {
   /** The file ends with the sample. Otherwise the last record is cut off, and left out. */
   readonly isWhole: boolean;
   readonly lineBreak: LineBreak;
+  /** White space at both ends of fields is left out, and that around quotes. */
+  readonly trim?: boolean | undefined;
 }
 
 /** A record can have many more fields than any table has columns. */
@@ -61,8 +63,10 @@ class SampleReader {
     const quoted: boolean[] = [];
     this.#fault = undefined;
     for (;;) {
+      if (this.#sample.trim === true) this.#skipSpaces();
       const isQuoted = this.#dialect.quote !== undefined && text[this.#at] === this.#dialect.quote;
-      fields.push(isQuoted ? this.#readQuoted() : this.#readPlain());
+      const field = isQuoted ? this.#readQuoted() : this.#readPlain();
+      fields.push(this.#sample.trim === true ? field.trim() : field);
       quoted.push(isQuoted);
       const separator = text[this.#at];
       this.#at += 1;
@@ -73,6 +77,13 @@ class SampleReader {
     const isCut = this.#at > text.length && !isWhole;
     if (isCut) return undefined;
     return { fields, quoted, line, fault: this.#fault };
+  }
+
+  /** Passes white space of the line that divides no fields. */
+  #skipSpaces(): void {
+    const { text } = this.#sample;
+    const { delimiter } = this.#dialect;
+    while (text[this.#at] !== delimiter && /[^\S\r\n]/.test(text[this.#at] ?? '')) this.#at += 1;
   }
 
   /** Reads up to a delimiter, a line break or the end. */
@@ -117,7 +128,8 @@ class SampleReader {
     const found = delimiter === undefined ? -1 : text.indexOf(delimiter, this.#at);
     const isDelimited = found !== -1 && found < lineEnd;
     const rest = text.slice(this.#at, isDelimited ? found : this.#contentEnd(lineEnd, this.#at));
-    if (rest !== '') this.#fault = 'damaged';
+    const isDamaged = this.#sample.trim === true ? rest.trim() !== '' : rest !== '';
+    if (isDamaged) this.#fault = 'damaged';
     this.#at = isDelimited ? found : lineEnd;
     return field + rest;
   }

@@ -11,9 +11,11 @@
 
 import { CARRIAGE_RETURN, LINE_FEED, QUOTE } from '../../common/bytes.js';
 import { LEFT_OUT } from '../common/text.js';
+import { afterSpaces, beforeSpaces } from '../values/white-space.js';
 import { GrowingBuffer } from './growing-buffer.js';
 
 const NOTHING = Buffer.alloc(0);
+const NO_BYTE = -1;
 
 export interface CsvDialect {
   /** Undefined: each line is one field. */
@@ -25,11 +27,14 @@ export interface CsvDialect {
   /** Lines that begin with it become lines that the loader skips: blank ones, or `LEFT_OUT` in a table of one column. */
   readonly comment?: string | undefined;
   readonly fieldCount?: number | undefined;
+  /** White space at both ends of fields is left out, and that around quotes. Line breaks stay. */
+  readonly trim?: boolean | undefined;
 }
 
 /** Returns whether the loader reads this dialect as it is. */
-export function isCanonical({ quote, escape, lineBreak, comment }: CsvDialect): boolean {
-  return quote === '"' && escape === '"' && lineBreak !== 'cr' && comment === undefined;
+export function isCanonical({ quote, escape, lineBreak, comment, trim }: CsvDialect): boolean {
+  const hasPlainQuotes = quote === '"' && escape === '"';
+  return hasPlainQuotes && lineBreak !== 'cr' && comment === undefined && trim !== true;
 }
 
 export class CsvTranslator {
@@ -40,6 +45,7 @@ export class CsvTranslator {
   readonly #comment: Buffer | undefined;
   readonly #leftOut: Buffer;
   readonly #mostFieldBytes: number;
+  readonly #trims: boolean;
   /** Quotes and escapes are the loader's: only lines and comments differ. */
   readonly #hasPlainQuotes: boolean;
   /** A record begins with the next byte. */
@@ -51,12 +57,13 @@ export class CsvTranslator {
 
   /** @param mostFieldBytes a longer field is passed on as it is, so that the loader rejects it by its own limit */
   constructor(dialect: CsvDialect, mostFieldBytes: number) {
-    const { delimiter, quote, escape, lineBreak, comment, fieldCount } = dialect;
+    const { delimiter, quote, escape, lineBreak, comment, fieldCount, trim = false } = dialect;
+    this.#trims = trim;
     this.#comment = comment === undefined ? undefined : Buffer.from(comment);
     this.#leftOut = fieldCount === 1 ? Buffer.from(`${LEFT_OUT}${delimiter ?? ''}`) : NOTHING;
-    this.#delimiter = delimiter?.charCodeAt(0) ?? -1;
-    this.#quote = quote?.charCodeAt(0) ?? -1;
-    this.#escape = escape?.charCodeAt(0) ?? -1;
+    this.#delimiter = delimiter?.charCodeAt(0) ?? NO_BYTE;
+    this.#quote = quote?.charCodeAt(0) ?? NO_BYTE;
+    this.#escape = escape?.charCodeAt(0) ?? NO_BYTE;
     this.#hasPlainQuotes = this.#quote === QUOTE && this.#escape === QUOTE;
     this.#lineEnd = lineBreak === 'cr' ? CARRIAGE_RETURN : LINE_FEED;
     this.#mostFieldBytes = mostFieldBytes;
@@ -73,14 +80,17 @@ export class CsvTranslator {
     while (start < input.length) {
       if (!isLast && this.#mayBecomeComment(input, start)) break;
       const isComment = this.#isCommentAt(input, start);
-      const end = isComment ? this.#lineEndAfter(input, start) : this.#fieldEnd(input, start);
+      const from =
+        isComment || !this.#trims ? start : afterSpaces(input, start, input.length, this.#delimiter);
+      const end = isComment ? this.#lineEndAfter(input, start) : this.#fieldEnd(input, from, start === 0);
       const isWhole = end < input.length || isLast || end - start > this.#mostFieldBytes;
       if (!isWhole) break;
-      const isQuoted = !isComment && input[start] === this.#quote;
-      if (isComment || (isQuoted ? !this.#hasPlainQuotes : rewrites)) {
+      const isQuoted = !isComment && input[from] === this.#quote;
+      const field = this.#trims && !isComment ? this.#trimmed(input, start, from, end) : undefined;
+      if (isComment || field !== undefined || (isQuoted ? !this.#hasPlainQuotes : rewrites)) {
         output.append(input.subarray(written, start));
         if (isComment) output.append(this.#leftOut);
-        else this.#writeField(input.subarray(start, end), output);
+        else this.#writeField(field ?? input.subarray(start, end), output);
         written = end;
       }
       this.#searched = 0;
@@ -118,16 +128,39 @@ export class CsvTranslator {
   }
 
   /** Returns where the field's delimiter or line end stands; the length of the input if it is not there yet. */
-  #fieldEnd(input: Buffer, start: number): number {
+  #fieldEnd(input: Buffer, start: number, isFirst: boolean): number {
     const delimiter = this.#delimiter;
     const lineEnd = this.#lineEnd;
     let at = start;
-    if (input[at] === this.#quote) at = this.#afterQuotes(input, start, start === 0 ? this.#searched : 0);
+    if (input[at] === this.#quote) at = this.#afterQuotes(input, start, isFirst ? this.#searched : 0);
     for (; at < input.length; at += 1) {
       const byte = input[at];
       if (byte === delimiter || byte === lineEnd) return at;
     }
     return input.length;
+  }
+
+  /**
+   * Returns a field without white space at its ends; undefined if it has none.
+   *
+   * @param start of the field, white space included
+   * @param from after it
+   */
+  #trimmed(input: Buffer, start: number, from: number, end: number): Buffer | undefined {
+    // The carriage return of a line break stays.
+    const hasReturn = this.#lineEnd === LINE_FEED && end > from && input[end - 1] === CARRIAGE_RETURN;
+    const lineEnd = hasReturn ? end - 1 : end;
+    const to = beforeSpaces(input, from, lineEnd);
+    const isPlain = start === from && to === lineEnd;
+    const hasQuotes = to - from > 1 && input[from] === this.#quote && input[to - 1] === this.#quote;
+    // What follows a closing quote is an error, which the loader reports.
+    if (!hasQuotes || this.#afterQuotes(input.subarray(0, to), from) !== to)
+      return isPlain ? undefined : Buffer.concat([input.subarray(from, to), input.subarray(lineEnd, end)]);
+    const textStart = afterSpaces(input, from + 1, to - 1, NO_BYTE);
+    const textEnd = beforeSpaces(input, textStart, to - 1);
+    if (isPlain && textStart === from + 1 && textEnd === to - 1) return undefined;
+    const quote = input.subarray(from, from + 1);
+    return Buffer.concat([quote, input.subarray(textStart, textEnd), quote, input.subarray(lineEnd, end)]);
   }
 
   /** Returns the place after the closing quote. @param searched so many bytes of the field have none */

@@ -2,7 +2,9 @@
 
 import { InputError } from '../common/errors.js';
 import { CsvTranslator, isCanonical, type CsvDialect } from './csv-translator.js';
+import { withoutNul } from './nul.js';
 import type { ByteConverter, SourceFile } from './source.js';
+import type { NulAction } from '../values/value-flags.js';
 import { createDecoder, type SliceDecoder } from '../common/text-decoder.js';
 
 export interface ReadAs extends CsvDialect {
@@ -12,11 +14,14 @@ export interface ReadAs extends CsvDialect {
   /** The number of lines was found in the first file. In another one, such a line must not look like a record. */
   readonly isSkipDetected?: boolean | undefined;
   readonly maxRecordBytes: number;
+  /** What is done with U+0000. Undefined: it stays, and the record is refused. */
+  readonly nul?: NulAction | undefined;
 }
 
 /** Returns undefined if the files are read as they are. */
 export function converterFor(reading: ReadAs): ((file: SourceFile) => ByteConverter) | undefined {
-  const isPlain = reading.encoding === 'utf-8' && reading.skip === 0 && isCanonical(reading);
+  const { encoding, skip, nul } = reading;
+  const isPlain = encoding === 'utf-8' && skip === 0 && nul === undefined && isCanonical(reading);
   if (isPlain) return undefined;
   let skipped: string[] | undefined;
   return (file) => {
@@ -36,6 +41,7 @@ class FileConverter implements ByteConverter {
   readonly #decoder: SliceDecoder | undefined;
   readonly #translator: CsvTranslator | undefined;
   readonly #lineEnd: number;
+  readonly #nul: NulAction | undefined;
   readonly #delimiter: string | undefined;
   /** Of the first file; undefined if the lines need not be compared. */
   readonly #expected: readonly string[] | undefined;
@@ -59,13 +65,15 @@ class FileConverter implements ByteConverter {
     this.#translator = isCanonical(reading) ? undefined : new CsvTranslator(reading, reading.maxRecordBytes);
     this.#lineEnd = reading.lineBreak === 'cr' ? 0x0d : 0x0a;
     this.#toSkip = reading.skip;
+    this.#nul = reading.nul;
   }
 
   convert(bytes: Buffer, isLast: boolean): Buffer {
-    const text =
+    const decoded =
       this.#decoder === undefined
         ? this.#withoutMark(bytes, isLast)
         : this.#decode(this.#decoder, bytes, isLast);
+    const text = this.#nul === undefined ? decoded : withoutNul(decoded, this.#nul);
     const table = this.#toSkip === 0 ? text : this.#withoutSkipped(text);
     return this.#translator === undefined ? table : this.#translator.translate(table, isLast);
   }

@@ -3,6 +3,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { InputError } from '../common/errors.js';
+import { valueFlagsToJson } from '../values/value-flags.js';
 import type { LoadOptions } from '../args/options.js';
 import { readingError, type Source, type SourceChunk, type SourceFile } from './source.js';
 
@@ -50,13 +51,24 @@ export async function fingerprintOf(
 }
 
 function readingFlags(options: LoadOptions): object {
-  const { format, columns, maxRecordBytes, header, delimiter, nullText, otherNulls, nullsFor, flags } =
-    options;
+  const {
+    format,
+    columns,
+    maxRecordBytes,
+    header,
+    delimiter,
+    nullText,
+    otherNulls,
+    nullsFor,
+    flags,
+    valueFlags,
+  } = options;
   const types = Object.entries(options.types).map(([column, { text }]) => [column, text] as const);
   const common = {
     format,
     columns: columns ?? null,
     maxRecordBytes,
+    ...(options.nul !== undefined && { nul: options.nul }),
     ...(types.length > 0 && { types: Object.fromEntries(types) }),
     ...(options.normalizeNames && { normalizeNames: true }),
   };
@@ -66,6 +78,8 @@ function readingFlags(options: LoadOptions): object {
     ...(flags.comment !== undefined && { comment: flags.comment }),
     ...(otherNulls.length > 0 && { otherNulls }),
     ...(Object.keys(nullsFor).length > 0 && { nullsFor }),
+    ...(options.trim && { trim: true }),
+    ...valueFlagsToJson(valueFlags),
   };
   return { ...common, header, delimiter, null: nullText, ...others };
 }

@@ -26,7 +26,9 @@ import { previewInput } from '../table/preview.js';
 import { existingNames, findTable, noSuchColumn, throwMissingTable, wantedName } from '../table/table.js';
 import type { Terminal } from './load.js';
 import { csvOptionsFor } from './load-pipeline.js';
-import { rulesOf } from './load-plan.js';
+import { RefusedField, textForServer } from '../values/converted-field.js';
+import type { FieldRules } from '../csv/field-rules.js';
+import { fieldNames, rulesFor, rulesOf } from './column-rules.js';
 import { readInput } from './read-input.js';
 
 /** Rows and problems that are shown. */
@@ -91,7 +93,8 @@ export async function dryRun(
     const columns = columnsOf(names, table, options);
     const nullsFor = valuesByColumn('--null-for', options.nullsFor, names);
     const read = { ...input.options, nullsFor };
-    const sampled = readRows(preview.head, names, read, table === undefined);
+    const rules = table === undefined ? rulesOf(names) : rulesFor(table.columns, names);
+    const sampled = readRows(preview.head, names, read, rules);
     const statement = table === undefined ? statementFor(options, names) : null;
     const exitCode = exitCodeFor(options, sampled.problems);
     const reading = readingJson(input.reading);
@@ -130,15 +133,6 @@ async function describeTarget(
   } finally {
     await connection.close();
   }
-}
-
-/** Without a header the fields of CSV are the table's columns, in their order. */
-function fieldNames(
-  { format, header }: LoadOptions,
-  table: TableDescription | undefined,
-): string[] | undefined {
-  if (table === undefined || format !== 'csv' || header) return undefined;
-  return namesOf(table).map(({ name }) => name);
 }
 
 function namesOf(table: TableDescription | undefined): InputName[] {
@@ -185,13 +179,10 @@ function readRows(
   head: readonly SourceChunk[],
   names: readonly InputName[],
   options: LoadOptions,
-  isNew: boolean,
+  rules: FieldRules | undefined,
 ): Sampled {
   const rows: (string | null)[][] = [];
   const problems: { file: string; line: number | null; record?: number; message: string }[] = [];
-  const onRow = (row: readonly unknown[]): void => {
-    if (rows.length < MOST_ROWS) rows.push(row.map(textOfValue));
-  };
   const onFault = (fault: InputError): void => {
     const { file, line = null, record, reason } = fault;
     if (problems.length < MOST_PROBLEMS) {
@@ -199,12 +190,24 @@ function readRows(
       problems.push({ file, ...place, message: oneLine(reason) });
     }
   };
+  const onRow = (row: readonly unknown[], line: number, file: SourceFile): void => {
+    const place = row.findIndex((value) => value instanceof RefusedField);
+    if (place !== -1) {
+      const { reason } = row[place] as RefusedField;
+      onFault(new InputError(file, line, `column ${JSON.stringify(names[place]!.name)} ${reason}`));
+    } else if (rows.length < MOST_ROWS) rows.push(row.map(textOfValue));
+  };
   const parser =
     options.format === 'csv'
-      ? new RecordParser(csvFormat(names, options, isNew), onRow, onFault)
+      ? new RecordParser(csvFormat(names, options, rules), onRow, onFault)
       : new RecordParser(
           ndjsonFormat(options),
-          (record: JsonRecord) => onRow(names.map(({ name }) => record[name])),
+          (record: JsonRecord, line, file) =>
+            onRow(
+              names.map(({ name }) => record[name]),
+              line,
+              file,
+            ),
           onFault,
         );
   try {
@@ -216,10 +219,10 @@ function readRows(
   return { rows, problems };
 }
 
-function csvFormat(names: readonly InputName[], options: LoadOptions, isNew: boolean) {
+function csvFormat(names: readonly InputName[], options: LoadOptions, rules: FieldRules | undefined) {
   const { delimiter, maxRecordBytes } = options;
   const columns = names.map(({ name }) => name);
-  const rowOptions = csvOptionsFor(options, columns, isNew ? rulesOf(names) : undefined);
+  const rowOptions = csvOptionsFor(options, columns, rules);
   const open = (file: SourceFile) => new CsvRows(file, rowOptions);
   return { delimiter, maxRecordBytes, open, recordEnd: endOfRecord };
 }
@@ -231,7 +234,8 @@ function ndjsonFormat({ maxRecordBytes }: LoadOptions) {
 
 function textOfValue(value: unknown): string | null {
   if (value === null || value === undefined) return null;
-  return typeof value === 'string' ? value : (stringify(value) ?? null);
+  const text = textForServer(value);
+  return typeof text === 'string' ? text : (stringify(value) ?? null);
 }
 
 function textOf({ columns, rows, problems }: DryRunJson, lines: readonly string[]): string {

@@ -66,6 +66,11 @@ const FLAGS: Readonly<Record<string, string>> = {
   nullsFor: '--null-for',
   types: '--type',
   normalizeNames: '--normalize-names',
+  trim: '--trim',
+  nul: '--nul',
+  dates: '--dates',
+  numbers: '--numbers',
+  booleans: '--booleans',
 };
 
 /** Exported for its test. */

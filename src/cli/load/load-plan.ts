@@ -25,6 +25,8 @@ import {
   withClient,
   type LoadColumn,
 } from '../table/table.js';
+import { convertsValues } from '../values/value-flags.js';
+import { fieldNames, rulesFor, rulesOf } from './column-rules.js';
 import type { FieldRules } from '../csv/field-rules.js';
 import type { JsonReading } from '../json/json-reading.js';
 import type { Reading } from '../detect/reading.js';
@@ -130,10 +132,11 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const found = await findReading(pool, request, existing, tableColumns);
   const { options, reading, rules, notes = [] } = found;
   const keepsBadRecords = rejects !== undefined;
-  const preview = await previewInput(source, options, {
-    withTypes: existing === undefined,
-    keepsBadRecords,
-  });
+  // Into a table that is there, the sample shows how numbers are written.
+  const withTypes = existing === undefined || convertsValues(options.valueFlags);
+  const columnNames = options.columns ?? (withTypes ? fieldNames(options, existing) : undefined);
+  const sampled = { ...options, columns: columnNames };
+  const preview = await previewInput(source, sampled, { withTypes, keepsBadRecords });
   signal.throwIfAborted();
   const names = preview.names?.filter(({ name }) => name !== '');
   const made = existing === undefined ? await makeTable(pool, request, names ?? []) : undefined;
@@ -147,7 +150,7 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     own: await findOwn(pool, table, madeOid),
     options: { ...options, nullsFor: valuesByColumn('--null-for', options.nullsFor, columns) },
     reading,
-    rules: made === undefined ? rules : rulesOf(names ?? []),
+    rules: made === undefined ? (rules ?? rulesFor(columns, names ?? [])) : rulesOf(names ?? []),
     table,
     columns,
     key: keyColumns(options.key, columns),
@@ -172,11 +175,6 @@ async function findOwn(
   oid: string | undefined,
 ): Promise<OwnTable | undefined> {
   return oid === undefined ? undefined : withClient(pool, (client) => OwnTable.find(client, table, oid));
-}
-
-export function rulesOf(names: readonly InputName[]): FieldRules | undefined {
-  const rules = names.flatMap(({ name, rule }) => (rule === undefined ? [] : [[name, rule] as const]));
-  return rules.length === 0 ? undefined : Object.fromEntries(rules);
 }
 
 /** An import reads its input as its first run has. */

@@ -8,6 +8,7 @@ import { detectReading, Undecided } from '../detect/detect-reading.js';
 import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../detect/reading.js';
 import { rulesFromJson, type FieldRules } from '../csv/field-rules.js';
 import { converterFor } from '../input/read-as.js';
+import { NulConverter } from '../input/nul.js';
 import { JsonCutter } from '../json/json-cutter.js';
 import { JsonReading, type JsonShape } from '../json/json-reading.js';
 import type { Source } from '../input/source.js';
@@ -16,6 +17,9 @@ import type { Source } from '../input/source.js';
 const SAMPLE_BYTES = 256 * 1024;
 /** Stands in for a delimiter where lines are not divided. It is not used in texts. */
 const NO_DELIMITER = '\x1f';
+
+/** PostgreSQL's own CSV format. */
+const STRICT = { encoding: 'utf-8', lineBreak: 'lf', quote: '"', escape: '"', skip: 0 } as const;
 
 export interface InputReading {
   /** With what was detected in the place of the defaults. */
@@ -50,13 +54,23 @@ export async function readInput(
   { tableColumns, stored }: KnownBefore,
 ): Promise<InputReading> {
   if (options.isJsonDocument) return { options, reading: readJson(source, options) };
-  if (options.strict || options.format !== 'csv') return { options, reading: undefined };
+  if (options.format !== 'csv') {
+    const { nul } = options;
+    if (nul !== undefined) source.convertBy(() => new NulConverter(nul));
+    return { options, reading: undefined };
+  }
+  if (options.strict) {
+    const createConverter = converterFor({ ...STRICT, ...options });
+    if (createConverter !== undefined) source.convertBy(createConverter);
+    return { options, reading: undefined };
+  }
   const { bytes, isWhole } = await source.sample(SAMPLE_BYTES);
-  const { flags, maxRecordBytes } = options;
+  const { flags, maxRecordBytes, trim, nul } = options;
   const reading =
     stored === undefined
       ? await detect(source, bytes, isWhole, {
           ...flags,
+          trim,
           tableColumns,
           normalizesNames: options.normalizeNames,
         })
@@ -69,6 +83,8 @@ export async function readInput(
     delimiter,
     comment: flags.comment,
     maxRecordBytes,
+    trim,
+    nul,
     isSkipDetected: flags.skip === undefined,
   });
   if (createConverter !== undefined) source.convertBy(createConverter);
@@ -86,10 +102,15 @@ export async function readInput(
 }
 
 /** Cuts the records of JSON of any layout. */
-function readJson(source: Source, { maxRecordBytes }: LoadOptions): JsonReading {
+function readJson(source: Source, { maxRecordBytes, nul }: LoadOptions): JsonReading {
   const reading = new JsonReading();
   const onShape = (shape: JsonShape): void => reading.add(shape);
-  source.convertBy((file) => new JsonCutter(file, { maxRecordBytes, onShape }));
+  source.convertBy((file) => {
+    const cutter = new JsonCutter(file, { maxRecordBytes, onShape });
+    if (nul === undefined) return cutter;
+    const before = new NulConverter(nul);
+    return { convert: (bytes, isLast) => cutter.convert(before.convert(bytes, isLast), isLast) };
+  });
   return reading;
 }
 

@@ -32,7 +32,8 @@ import { previewInput } from '../table/preview.js';
 import { withClient, type LoadColumn } from '../table/table.js';
 import { describeLoadFailure } from '../write/load-failure.js';
 import type { MisfitError } from '../write/column-widener.js';
-import { rulesOf, type LoadPlan } from './load-plan.js';
+import { rulesOf } from './column-rules.js';
+import type { LoadPlan } from './load-plan.js';
 import { readingToKeep } from './read-input.js';
 
 /** How many times as many records are looked at as were read up to the value that did not fit. */
@@ -113,7 +114,7 @@ function changesOf(names: readonly InputName[], { plan, misfit }: StartOverReque
 
 function isSameRule(before: FieldRule | undefined, now: FieldRule | undefined): boolean {
   const textOf = (rule: FieldRule | undefined) =>
-    JSON.stringify([rule?.nulls ?? [], rule?.decimalComma ?? false]);
+    JSON.stringify([rule?.nulls ?? [], rule?.conversion ?? null]);
   return textOf(before) === textOf(now);
 }
 

@@ -5,6 +5,7 @@ import type { BlockSizer } from './block-sizer.js';
 import type { ChunkMemory } from '../common/chunk-memory.js';
 import { endOfRows, throwFault, type BlockReader, type OnBadRecord, type OnRow } from './block-reader.js';
 import { lineRows } from './line-rows.js';
+import { ConvertedField } from '../values/converted-field.js';
 import { WrittenArray } from '../ndjson/values/written-array.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from '../input/source.js';
@@ -103,6 +104,7 @@ function sizeOf(values: readonly unknown[]): number {
 
 function textLength(value: unknown): number {
   if (typeof value === 'string') return value.length;
+  if (value instanceof ConvertedField) return 2 * value.written.length + VALUE_BYTES;
   return value instanceof WrittenArray ? value.text.length : 0;
 }
 

@@ -4,6 +4,7 @@ import { stringify } from 'lossless-json';
 import type { TableColumn } from '../../postgres/table/catalogue.js';
 import type { CopyError } from '../../postgres/errors/copy-error.js';
 import { oneLine } from '../common/errors.js';
+import { ConvertedField } from '../values/converted-field.js';
 import { WrittenArray } from '../ndjson/values/written-array.js';
 import type { Format } from '../args/options.js';
 import type { SourceRow } from '../records/record-parser.js';
@@ -45,7 +46,8 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
   };
 }
 
-function valueJson(value: unknown, isJson: boolean): string {
+function valueJson(given: unknown, isJson: boolean): string {
+  const value = given instanceof ConvertedField ? given.written : given;
   // Its JSON is longer still, and would only be cut.
   if (typeof value === 'string' && value.length > LONGEST_REJECTED_VALUE) return cutJson(value);
   const text = isJson && typeof value === 'string' ? value : jsonOf(value ?? null);
@@ -65,5 +67,16 @@ function jsonOf(value: unknown): string {
 
 /** Returns the server's message without the library's frame: "row 3 of the batch" means nothing to a user of the command line. */
 export function messageFor(error: CopyError): string {
-  return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message;
+  const { cause, sqlState = '' } = error;
+  const message = cause instanceof Error && cause.message !== '' ? cause.message : error.message;
+  return isAboutNul(sqlState, message) ? message + NUL_HELP : message;
+}
+
+const NUL_HELP = '; --nul strip leaves it out, --nul replace makes it U+FFFD';
+
+/** The server says of an escape of JSON only that it is not supported: the others it refuses as JSON. */
+function isAboutNul(sqlState: string, message: string): boolean {
+  return sqlState === '22P05'
+    ? /Unicode escape/.test(message)
+    : sqlState === '22021' && message.includes('U+0000');
 }

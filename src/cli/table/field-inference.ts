@@ -1,13 +1,20 @@
 /**
- * The type of a column of CSV, and how its fields are read: markers of missing values, and decimal commas. Pure.
+ * The type of a column of CSV, and how its fields are read: markers of missing values, and texts that are rewritten, such as dates. Pure.
  *
- * A marker such as NA is NULL only in a column whose other values are all numbers, dates or booleans. In a column of texts it is a text.
+ * ```text
+ *   value ──▶ marker?  kept aside: NULL if the other values are all numbers, dates or booleans, else a text
+ *         └─▶ each way to read it (value-ways.ts): as flags say, as it stands, with a decimal comma
+ *                 the first way in which all values of the sample fit decides; without one the column is text
+ * ```
  */
 
 import { USUAL_NULLS } from '../detect/cell-kind.js';
 import type { FieldRule } from '../csv/field-rules.js';
 import type { TypeKind, TypeName } from '../args/type-name.js';
-import { TypeInference, type InferredType } from './infer-types.js';
+import type { Conversion, Conversions } from '../values/conversion.js';
+import type { ValueFlags } from '../values/value-flags.js';
+import type { InferredType } from './infer-types.js';
+import { waysFor, type ValueWays } from './value-ways.js';
 
 const MARKERS = new Set(USUAL_NULLS);
 /** Types whose values cannot be mistaken for a marker. */
@@ -19,68 +26,70 @@ const PLAIN_TYPES: readonly InferredType[] = [
   'timestamp',
   'timestamptz',
 ];
+const NUMBERS: readonly InferredType[] = ['bigint', 'numeric'];
 
-const DECIMAL_COMMA = /^-?(?:0|[1-9]\d*),(\d+)$/;
-const DECIMAL_POINT = /^-?\d*\.\d*$/;
+export interface FieldOptions {
+  /** Markers are texts, too. */
+  readonly strict: boolean;
+  /** `3,5` may be a number, though no flag says so. */
+  readonly detectsCommas: boolean;
+  readonly flags: ValueFlags;
+}
 
-/** Whether `3,5` may be a number: by a flag, if it is detected, or never. `strict`: markers are texts, too. */
-export type InferenceMode = 'given' | 'detect' | 'never' | 'strict';
+export interface InferredField {
+  /** For a column that is to be made. */
+  readonly type: string;
+  readonly rule: FieldRule | undefined;
+  /** For a column that is there already. */
+  readonly conversions?: Conversions | undefined;
+}
 
 export class FieldInference {
-  readonly #mode: InferenceMode;
-  readonly #plain = new TypeInference();
-  /** As `#plain`, with decimal commas as points. */
-  readonly #withCommas = new TypeInference();
+  readonly #strict: boolean;
+  readonly #ways: ValueWays;
   readonly #markers = new Set<string>();
-  #hasPoint = false;
-  #hasComma = false;
-  /** A comma before three digits may as well divide thousands. */
-  #isSureComma = false;
 
-  constructor(mode: InferenceMode) {
-    this.#mode = mode;
+  constructor({ strict, detectsCommas, flags }: FieldOptions) {
+    this.#strict = strict;
+    this.#ways = waysFor(flags, detectsCommas);
   }
 
   /** @param value `null` for NULL; an empty text was in quotes */
   add(value: string | null): void {
     if (value === null) return;
-    if (this.#mode !== 'strict' && (value === '' || MARKERS.has(value))) {
-      this.#markers.add(value);
-      return;
-    }
-    this.#plain.addText(value);
-    if (this.#mode === 'strict' || this.#mode === 'never') return;
-    const comma = DECIMAL_COMMA.exec(value);
-    if (comma === null) {
-      this.#hasPoint ||= DECIMAL_POINT.test(value);
-      this.#withCommas.addText(value);
-      return;
-    }
-    this.#hasComma = true;
-    this.#isSureComma ||= comma[1]!.length !== 3;
-    this.#withCommas.addText(value.replace(',', '.'));
+    if (!this.#strict && (value === '' || MARKERS.has(value))) this.#markers.add(value);
+    else for (const way of this.#ways.all) way.add(value);
   }
 
   /** @param given the type that `--type` gives the column */
-  done(given?: TypeName): { readonly type: string; readonly rule: FieldRule | undefined } {
-    if (given !== undefined) return { type: given.text, rule: this.#ruleFor(given.kind) };
-    const decimalComma = this.#isDecimalComma();
-    const type = decimalComma ? this.#withCommas.type : this.#plain.type;
-    if (!PLAIN_TYPES.includes(type))
-      return { type: this.#markers.size === 0 ? type : 'text', rule: undefined };
+  done(given?: TypeName): InferredField {
+    const conversions = this.#conversions();
+    if (given !== undefined) return { type: given.text, rule: this.#ruleFor(given.kind, conversions) };
+    const { all, plain } = this.#ways;
+    const way = all.find(({ type }) => type !== undefined) ?? plain;
+    const type = way.type!;
     const nulls = [...this.#markers];
-    return { type, rule: nulls.length === 0 && !decimalComma ? undefined : { nulls, decimalComma } };
+    if (PLAIN_TYPES.includes(type)) return { type, rule: ruleOf(nulls, way.conversion), conversions };
+    return { type: nulls.length === 0 ? type : 'text', rule: undefined, conversions };
   }
 
   /** No value of such a type is written as a marker, so that all of them are NULL, wherever they come. */
-  #ruleFor(kind: TypeKind): FieldRule | undefined {
-    if (kind === 'other' || this.#mode === 'strict') return undefined;
-    const decimalComma = kind === 'number' && (this.#mode === 'given' || this.#isDecimalComma());
-    return { nulls: ['', ...MARKERS], decimalComma };
+  #ruleFor(kind: TypeKind, conversions: Conversions): FieldRule | undefined {
+    if (kind === 'other') return undefined;
+    const { commas } = this.#ways;
+    const detected = kind === 'number' && commas?.type !== undefined ? commas.conversion : undefined;
+    return ruleOf(this.#strict ? [] : ['', ...MARKERS], conversions[kind] ?? detected);
   }
 
-  #isDecimalComma(): boolean {
-    if (!this.#hasComma || this.#hasPoint || this.#withCommas.type !== 'numeric') return false;
-    return this.#mode === 'given' || this.#isSureComma;
+  /** What flags say. Numbers that have no decimal commas, but points, are left to the server. */
+  #conversions(): Conversions {
+    const { numbers, dates, plain } = this.#ways;
+    const isPlain = numbers?.fits === false && NUMBERS.includes(plain.type!);
+    return { number: isPlain ? undefined : numbers?.conversion, date: dates?.conversion };
   }
+}
+
+function ruleOf(nulls: readonly string[], conversion: Conversion | undefined): FieldRule | undefined {
+  if (conversion !== undefined) return { nulls, conversion };
+  return nulls.length === 0 ? undefined : { nulls };
 }

@@ -4,6 +4,7 @@ import type { LoadOptions } from '../args/options.js';
 import type { TypeName } from '../args/type-name.js';
 import type { InputName as InputFile } from '../common/errors.js';
 import { snakeCaseNames } from '../common/snake-case.js';
+import type { Conversions } from '../values/conversion.js';
 import type { FieldRule } from '../csv/field-rules.js';
 import { FieldInference } from './field-inference.js';
 import { columnsByName, valuesByColumn } from './flag-columns.js';
@@ -26,6 +27,8 @@ export interface InputName {
   readonly givenType?: TypeName | undefined;
   /** CSV: how its fields are read, if types were asked for and not all fields are as the server reads them. */
   readonly rule?: FieldRule | undefined;
+  /** CSV: how its fields are read if the column is there already. */
+  readonly conversions?: Conversions | undefined;
 }
 
 /** A column's name with the types of its values so far. */

@@ -5,7 +5,7 @@ import type { LoadOptions } from '../args/options.js';
 import { CsvReader, endOfRecord, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
 import { headerNames, headerTexts, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
 import { InputError, UsageError } from '../common/errors.js';
-import { FieldInference, type InferenceMode } from './field-inference.js';
+import { FieldInference, type FieldOptions } from './field-inference.js';
 import {
   addField,
   inputNames,
@@ -67,8 +67,8 @@ async function previewCsv(
   const { header, delimiter, maxRecordBytes } = options;
   const isLenient = !options.strict;
   const naming = { isLenient, normalizesNames: options.normalizeNames };
-  const mode = modeOf(options);
-  const create = (name: PlacedName) => new NamedColumn(new FieldInference(mode), name);
+  const fieldOptions = fieldOptionsOf(options);
+  const create = (name: PlacedName) => new NamedColumn(new FieldInference(fieldOptions), name);
   const createAll = (names: readonly PlacedName[]) => withNulls(names.map(create), options);
   let columns = options.columns && createAll(options.columns.map((name) => ({ name })));
   if (!header && withTypes && columns === undefined) {
@@ -128,10 +128,8 @@ async function previewCsv(
 }
 
 /** A decimal comma is looked for only where the comma divides no fields, as programs write both. */
-function modeOf({ delimiter, decimalComma, strict }: LoadOptions): InferenceMode {
-  if (strict) return 'strict';
-  if (decimalComma) return 'given';
-  return delimiter === ';' ? 'detect' : 'never';
+function fieldOptionsOf({ delimiter, strict, valueFlags }: LoadOptions): FieldOptions {
+  return { strict, detectsCommas: !strict && delimiter === ';', flags: valueFlags };
 }
 
 function readerOptions(options: LoadOptions): CsvOptions {

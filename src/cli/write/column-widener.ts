@@ -21,6 +21,7 @@ import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import type { Format } from '../args/options.js';
 import { CliError, ExitCode, InputError } from '../common/errors.js';
 import { FieldFit, type FitOptions } from '../csv/field-fit.js';
+import { textForServer } from '../values/converted-field.js';
 import { LineRow } from '../records/line-rows.js';
 import { SourceRow } from '../records/record-parser.js';
 import type { Widenings } from '../report/widenings.js';
@@ -203,7 +204,8 @@ export class ColumnWidener {
 }
 
 /** A number of JSON, or a text that a column of decimals keeps as it is written. */
-function isNumber(value: unknown, format: Format): boolean {
+function isNumber(given: unknown, format: Format): boolean {
+  const value = textForServer(given);
   if (typeof value === 'number' || value instanceof LosslessNumber) return true;
   if (typeof value !== 'string' || format !== 'csv') return false;
   const inference = new TypeInference();

@@ -42,8 +42,10 @@ describe('options of load', () => {
       nullsFor: {},
       header: true,
       skipped: 0,
-      decimalComma: false,
+      valueFlags: { dates: undefined, numbers: undefined, booleans: false },
       pad: false,
+      trim: false,
+      nul: undefined,
       create: false,
       types: {},
       normalizeNames: false,
@@ -67,7 +69,7 @@ describe('options of load', () => {
   it('are all read', () => {
     const argv =
       'a.csv b.csv --table s.t --to embedded --format csv --columns a,,c --delimiter ; --null NULL --null - --null-for a=x=1 --null-for a= --null-for c=y --no-header --create --type a=NUMERIC(10,2) --type "c=d"=text[] --normalize-names ' +
-      "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --decimal-comma --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --dry-run --json --quiet";
+      "--encoding latin1 --quote ' --escape \\ --skip 3 --comment # --dates dmy --booleans --decimal-comma --trim --nul strip --pad --truncate --batch-size 500 --connections 2 --max-record-bytes 64KiB --strategy drop-oldest --on-conflict update --key a,c --rejects r --max-rejects 7 --dry-run --json --quiet";
     expect(load(...argv.split(' '))).toEqual({
       files: ['a.csv', 'b.csv'],
       table: { schema: 's', table: 't' },
@@ -91,8 +93,10 @@ describe('options of load', () => {
       nullsFor: { a: ['x=1', ''], c: ['y'] },
       header: false,
       skipped: 3,
-      decimalComma: true,
+      valueFlags: { dates: 'dmy', numbers: { decimal: ',', group: '' }, booleans: true },
       pad: true,
+      trim: true,
+      nul: 'strip',
       create: true,
       types: {
         a: expect.objectContaining({ text: 'numeric(10,2)', kind: 'number' }) as object,
@@ -258,6 +262,17 @@ describe('wrong usage names the flag, its range and the value', () => {
       ['load', '-t', 't', 'a.csv', '--atomic', '--strategy', 'drop_newest'],
       /^--atomic needs --strategy block/,
     ],
+    [['load', '-t', 't', 'a.csv', '--dates', 'dym'], /--dates.*'dym'.*dmy, mdy, ymd/],
+    [
+      ['load', '-t', 't', 'a.csv', '--numbers', '1,234'],
+      /--numbers.*the number 1234.5 as the file writes it/,
+    ],
+    [
+      ['load', '-t', 't', 'a.csv', '--numbers', '1.234,5', '--decimal-comma'],
+      /^--decimal-comma and --numbers exclude each other/,
+    ],
+    [['load', '-t', 't', 'a.ndjson', '--dates', 'dmy'], /--dates is for CSV, and the input is JSON/],
+    [['load', '-t', 't', 'a.ndjson', '--booleans'], /--booleans is for CSV/],
     [['query'], /missing required argument 'sql'/],
     [['query', 'a', 'b'], /too many arguments/],
   ])('%j', (argv, message) => {
@@ -279,6 +294,9 @@ describe('a flag that takes one value', () => {
     '--quote': 'none',
     '--escape': '\\',
     '--skip': '2',
+    '--dates': 'dmy',
+    '--nul': 'strip',
+    '--numbers': '1,234.5',
     '--comment': '#',
     '--connections': '2',
     '--max-record-bytes': '64KiB',

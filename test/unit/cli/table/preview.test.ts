@@ -15,6 +15,7 @@ const OPTIONS = {
   header: true,
   columns: undefined,
   strict: true,
+  valueFlags: { dates: undefined, numbers: undefined, booleans: false },
   skipped: 0,
   maxRecordBytes: 1_000,
 } as const;
