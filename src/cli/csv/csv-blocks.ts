@@ -3,9 +3,10 @@
  *
  * ```text
  *   block of whole records
- *     │ fields are the columns, in order · UTF-8, no U+0000, no `\.` · no rule applies (field-rules.ts) · the scan agrees (csv-scan.ts)
+ *     │ fields are the columns, in order · UTF-8, no U+0000, no `\.` · the scan agrees (csv-scan.ts)
  *     ├── no ──▶ rows: parsed here (csv-reader.ts)
  *     │ yes
+ *     ├── a rule may apply (field-rules.ts) ──▶ rewritten as COPY's text format (rewritten-records.ts), or rows if a field does not fit
  *     ├── quotes or backslashes ──▶ sent as CSV
  *     └── plain lines ────────────▶ sent as COPY's text format, or binary if the columns' types make that faster
  *                                     └── batch refused ──▶ lines, parsed one by one (records/line-rows.ts)
@@ -24,19 +25,23 @@
 
 import { isUtf8 } from 'node:buffer';
 import { BACKSLASH, CARRIAGE_RETURN, QUOTE } from '../../common/bytes.js';
-import { delimitedFormat } from '../../postgres/merge/copy-plan.js';
+import { delimitedFormat, TEXT_FORMAT } from '../../postgres/merge/copy-plan.js';
 import type { BlockSizer } from '../records/block-sizer.js';
-import type { BlockReader, OnBadRecord, OnRow } from '../records/block-reader.js';
+import { MOST_ROWS, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { endOfRecord } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
 import type { LineFormat } from '../records/block-content.js';
 import type { FieldFit } from './field-fit.js';
 import { scanCsv, scanLines, type CsvScan } from './csv-scan.js';
 import { readAsRows } from '../records/record-block.js';
-import type { BlockContent, BlockFormat } from '../records/block-content.js';
+import type { BlockContent, BlockFormat, SentContent } from '../records/block-content.js';
+import type { FieldRuleSet } from './field-rules.js';
+import { rewriteRecords } from './rewritten-records.js';
 import type { SourceFile } from '../input/source.js';
 
 const END_OF_DATA = '\\.';
+/** One constant: blocks can be sent together if they share the object. */
+const REWRITTEN: readonly BlockFormat[] = [{ copy: TEXT_FORMAT }];
 const LINE_BREAKS = { lf: Buffer.from('\n'), crlf: Buffer.from('\r\n') };
 
 /** The COPY formats of a load's blocks, by kind of line break. */
@@ -102,19 +107,24 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       readAsRows(this.#rows, block.subarray(start, end), rowsOptions, onRow);
       start = end;
     }
-    const { rules } = this.#options;
-    const isSame = this.#rows.areFieldsColumns && isReadAlike(block) && rules?.mayApplyTo(block) !== true;
+    const { rules, sizer } = this.#options;
+    const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
+    const rewrites = isSame && rules?.mayApplyTo(block) === true ? rules : undefined;
     // Chosen once for the whole block, which may be cut into many.
     const scanBlock = block.includes(QUOTE) || block.includes(CARRIAGE_RETURN) ? scanCsv : scanLines;
     while (start < block.length) {
-      const { sizer } = this.#options;
-      const scan = isSame
-        ? scanBlock(block, start, sizer.remaining, this.#delimiter, this.#rows.fieldCount)
-        : undefined;
-      if (scan === undefined || !this.#fits(block.subarray(start, scan.end), scan))
+      const most = rewrites === undefined ? sizer.remaining : Math.min(sizer.remaining, MOST_ROWS);
+      const scan = isSame ? scanBlock(block, start, most, this.#delimiter, this.#rows.fieldCount) : undefined;
+      const content = scan && this.#contentOf(block.subarray(start, scan.end), scan, rewrites);
+      if (content === undefined)
         return start + readAsRows(this.#rows, block.subarray(start), rowsOptions, onRow);
-      this.#passScanned(block.subarray(start, scan.end), scan, onRow);
-      start = scan.end;
+      const line = this.#rows.nextLine;
+      this.#rows.nextLine += scan!.lines;
+      sizer.countRecords(content.records);
+      onRow(content, line, content.records);
+      start = scan!.end;
+      // It takes a turn of its own.
+      if (rewrites !== undefined) break;
     }
     return start;
   }
@@ -128,31 +138,32 @@ export class CsvBlocks implements BlockReader<BlockContent> {
     this.#rows.end();
   }
 
-  #fits(written: Buffer, { hasQuotes }: CsvScan): boolean {
+  /** Returns undefined if the records must be read as rows. */
+  #contentOf(written: Buffer, scan: CsvScan, rules: FieldRuleSet | undefined): SentContent | undefined {
     const { fit } = this.#options;
-    return fit === undefined || fit.fits(written, hasQuotes);
+    const { records, linesBeforeLast, hasQuotes } = scan;
+    this.#lineBreak = scan.lineBreak ?? this.#lineBreak;
+    const content = { kind: 'sent', records, linesBeforeLast, written } as const;
+    if (rules === undefined)
+      return fit?.fits(written, hasQuotes) === false
+        ? undefined
+        : { ...content, ...this.#asWritten(written, scan) };
+    const sent = rewriteRecords(written, { ...this.#options, rules, fit });
+    return sent && { ...content, sent, formats: REWRITTEN, lines: undefined };
   }
 
-  #passScanned(written: Buffer, scan: CsvScan, onRow: OnRow<BlockContent>): void {
-    const { formats, sizer } = this.#options;
-    const { records, lines, linesBeforeLast, hasQuotes, isComplete } = scan;
-    const lineBreak = scan.lineBreak ?? this.#lineBreak;
-    this.#lineBreak = lineBreak;
+  #asWritten(
+    written: Buffer,
+    { hasQuotes, isComplete }: CsvScan,
+  ): Pick<SentContent, 'sent' | 'formats' | 'lines'> {
+    const { formats } = this.#options;
+    const lineBreak = this.#lineBreak;
     const isPlain = !hasQuotes && !written.includes(BACKSLASH);
-    const line = this.#rows.nextLine;
-    this.#rows.nextLine += lines;
-    sizer.countRecords(records);
-    const sent = isComplete ? written : Buffer.concat([written, LINE_BREAKS[lineBreak]]);
-    const content: BlockContent = {
-      kind: 'sent',
-      records,
-      linesBeforeLast,
-      written,
-      sent,
+    return {
+      sent: isComplete ? written : Buffer.concat([written, LINE_BREAKS[lineBreak]]),
       formats: (isPlain ? formats.plain : formats.any)[lineBreak],
       lines: isPlain ? formats.lines[lineBreak] : undefined,
     };
-    onRow(content, line, records);
   }
 }
 

@@ -1,5 +1,6 @@
 /** How the fields of single columns are read: texts that mean NULL, quoted or not, and texts that are rewritten, such as dates. */
 
+import type { CsvRow } from './csv-reader.js';
 import { conversionFromJson, convertBy, type Conversion, type Convert } from '../values/conversion.js';
 import { ConvertedField, RefusedField } from '../values/converted-field.js';
 
@@ -96,7 +97,19 @@ export class FieldRuleSet {
     return this.#first.some((marker) => marker.equals(block.subarray(0, marker.length)));
   }
 
-  /** Changes the values that rules are about. */
+  /** Changes the fields that rules are about to what the server is to read. Returns `false` if one does not fit. */
+  rewrite(row: CsvRow): boolean {
+    for (const { place, nulls, convert } of this.#places) {
+      const value = row[place];
+      if (value === null || value === undefined) continue;
+      const text = nulls.has(value) ? null : convert === undefined ? value : convert(value);
+      if (text === undefined) return false;
+      row[place] = text;
+    }
+    return true;
+  }
+
+  /** As `rewrite`, with the texts as they are written beside what they become. */
   applyTo(row: unknown[]): void {
     for (const { place, nulls, conversion, convert } of this.#places) {
       const value = row[place];

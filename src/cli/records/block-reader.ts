@@ -34,7 +34,7 @@ export interface BlockReader<Row> {
 }
 
 /** Most records that become rows in one step: as objects they take many times their bytes, and they hold the event loop. */
-const MOST_ROWS = 2048;
+export const MOST_ROWS = 2048;
 
 /** Returns where the records of one step end. */
 export function endOfRows(block: Buffer, recordEnd: FindRecordEnd): number {
