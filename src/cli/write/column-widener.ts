@@ -19,10 +19,9 @@ import { runStatement } from '../../postgres/sql/statement.js';
 import { LIMIT_STATEMENTS } from '../../postgres/sql/table-statements.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import type { Format } from '../args/options.js';
-import { CliError, ExitCode, InputError } from '../common/errors.js';
+import { causesOf, CliError, ExitCode, InputError } from '../common/errors.js';
 import { FieldFit, type FitOptions } from '../csv/field-fit.js';
 import { textForServer } from '../values/converted-field.js';
-import { LineRow } from '../records/line-rows.js';
 import { SourceRow } from '../records/record-parser.js';
 import type { Widenings } from '../report/widenings.js';
 import { TypeInference, type InferredType } from '../table/infer-types.js';
@@ -49,6 +48,20 @@ export class MisfitError extends CliError {
     this.column = column;
     this.row = row;
   }
+}
+
+/** A value that the server would take, but that is not written like the others of its column. */
+class UnlikeError extends InputError {
+  readonly place: number;
+
+  constructor({ file, line }: SourceRow, place: number, reason: string) {
+    super(file, line, reason);
+    this.place = place;
+  }
+}
+
+function unlikeIn(error: CopyError): UnlikeError | undefined {
+  return causesOf(error).find((cause) => cause instanceof UnlikeError);
 }
 
 interface Misfit {
@@ -94,36 +107,26 @@ export class ColumnWidener {
   }
 
   /** Whether a row was refused because the type that was inferred for a column is too narrow. */
-  readonly isMisfit = ({ sqlState, column }: CopyError): boolean =>
-    column !== undefined && this.#types.has(column) && MISFIT_STATES.has(sqlState ?? '');
+  readonly isMisfit = (error: CopyError): boolean => {
+    const { sqlState, column } = error;
+    if (column === undefined) return unlikeIn(error) !== undefined;
+    return this.#types.has(column) && MISFIT_STATES.has(sqlState ?? '');
+  };
 
   /** Whether a column of whole numbers may become one of decimals. */
   isWholeNumber({ columnName }: LoadColumn): boolean {
     return this.#types.get(columnName) === 'bigint';
   }
 
-  /**
-   * Makes room for values that the server would take, as something else than what is written.
-   *
-   * @throws {MisfitError}
-   */
-  async makeRoomIn(rows: readonly SourceRow[]): Promise<void> {
-    const widened = new Set<string>();
-    for (const row of rows) {
-      // Its block fits: it was sent as it is.
-      if (row instanceof LineRow || row.fault !== undefined) continue;
-      for (let place = this.fit.misfit(row.values); place !== -1; place = this.fit.misfit(row.values))
-        await this.#makeRoomFor(this.#unlike(row, place), widened);
-    }
-  }
-
-  #unlike(row: SourceRow, place: number): Misfit {
-    const column = this.#options.columns[place]!;
-    const value = row.values[place];
-    const shown = JSON.stringify(value).slice(0, LONGEST_SHOWN);
-    const type = this.#types.get(column.columnName)!;
-    const reason = `column ${JSON.stringify(column.name)}: ${shown} is not written like the values of type ${type} before it`;
-    return { column, row, value, cause: new InputError(row.file, row.line, reason) };
+  /** @throws {UnlikeError} if the server would take a value as something else than what is written */
+  assertFit(row: SourceRow, values: readonly unknown[]): void {
+    const place = this.fit.misfit(values);
+    if (place === -1) return;
+    const { name, columnName } = this.#options.columns[place]!;
+    const shown = JSON.stringify(values[place]).slice(0, LONGEST_SHOWN);
+    const type = this.#types.get(columnName)!;
+    const reason = `column ${JSON.stringify(name)}: ${shown} is not written like the values of type ${type} before it`;
+    throw new UnlikeError(row, place, reason);
   }
 
   /**
@@ -152,8 +155,9 @@ export class ColumnWidener {
     const [row] = error.items;
     if (!(row instanceof SourceRow) || error.items.length > 1) return undefined;
     const { columns } = this.#options;
-    const place = columns.findIndex(({ columnName }) => columnName === error.column);
-    return { column: columns[place]!, row, value: row.values[place], cause: error };
+    const unlike = unlikeIn(error);
+    const place = unlike?.place ?? columns.findIndex(({ columnName }) => columnName === error.column);
+    return { column: columns[place]!, row, value: row.values[place], cause: unlike ?? error };
   }
 
   async #widen(misfit: Misfit, isRepeated: boolean): Promise<void> {

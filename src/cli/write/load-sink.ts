@@ -80,7 +80,7 @@ export function createRowCopy(
         : { importId: importLog.importId, positionOf: (row: SourceRow) => row.ordinal }),
     },
     {
-      valuesOf,
+      valuesOf: (row, only) => valuesOf(row, only, widener),
       sizedOf: ({ values }) => values,
       linesOf: writtenLines,
       rejectOf: lineOf,
@@ -99,7 +99,6 @@ export function createRowCopy(
     const widened = new Set<string>();
     for (let next = context; ; next = { ...next, attempt: next.attempt + 1 }) {
       try {
-        await widener?.makeRoomIn(rows);
         return await copy(rows, next);
       } catch (error) {
         if (widener === undefined) throw error;
@@ -118,7 +117,10 @@ export function createRowCopy(
   });
 }
 
-function valuesOf(row: SourceRow, only?: number): unknown {
+function valuesOf(row: SourceRow, only: number | undefined, widener: ColumnWidener | undefined): unknown {
   if (row.fault !== undefined) throw row.fault;
-  return only === undefined ? row.values : row.valueAlone(only);
+  if (only !== undefined) return row.valueAlone(only);
+  const { values } = row;
+  widener?.assertFit(row, values);
+  return values;
 }
