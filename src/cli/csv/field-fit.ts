@@ -23,6 +23,14 @@ const FORMS: Readonly<Record<string, string>> = {
   uuid: `${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}`,
 };
 
+/** The forms in which the server writes what it has stored, if they are others: only such a value can become a text again. */
+const STORED_FORMS: Readonly<Record<string, string>> = {
+  boolean: 'true|false',
+  numeric: String.raw`0|-?[1-9]\d*(?:\.\d+)?|-?0\.\d+`,
+};
+/** Types that are written in several forms. */
+const MANY_FORMS: ReadonlySet<string> = new Set(['timestamp', 'timestamptz']);
+
 /** Of a longer block the fields are looked at one by one: the engine of regular expressions needs memory for each byte. */
 const LONGEST_BLOCK = 512 * 1024;
 
@@ -31,37 +39,84 @@ export interface FitOptions {
   readonly nullText: string;
 }
 
+/** What is known of the fields of one column. */
+class ColumnFit {
+  /** Texts that are NULL. */
+  readonly nulls = new Set<string>();
+  readonly #form: string;
+  readonly #storedForm: string;
+  #isAsWritten: boolean;
+
+  constructor(type: string, isAsWritten = true) {
+    this.#form = FORMS[type]!;
+    this.#storedForm = STORED_FORMS[type] ?? this.#form;
+    this.#isAsWritten = isAsWritten && !MANY_FORMS.has(type);
+  }
+
+  /** Every field so far is stored as it is written. */
+  get isAsWritten(): boolean {
+    return this.#isAsWritten;
+  }
+
+  get form(): string {
+    return this.#isAsWritten ? this.#storedForm : this.#form;
+  }
+
+  takes(field: string): boolean {
+    if (isOfForm(field, this.form)) return true;
+    if (!this.#isAsWritten || !isOfForm(field, this.#form)) return false;
+    this.#isAsWritten = false;
+    return true;
+  }
+}
+
 export class FieldFit {
-  readonly #types: (string | undefined)[];
+  readonly #columns: (ColumnFit | undefined)[];
   readonly #patterns = new Map<boolean, RegExp>();
-  readonly #forms: (RegExp | undefined)[];
   readonly #options: FitOptions;
 
   /** @param types of the columns, in the order of a row's fields; undefined for one that takes anything */
   constructor(types: readonly (string | undefined)[], options: FitOptions) {
-    this.#types = types.map((type) => (type !== undefined && Object.hasOwn(FORMS, type) ? type : undefined));
-    this.#forms = this.#types.map(formOf);
+    this.#columns = types.map((type) => columnOf(type));
     this.#options = options;
   }
 
   /** A column has got another type. */
   setType(place: number, type: string): void {
-    this.#types[place] = type;
-    this.#forms[place] = formOf(type);
+    this.#columns[place] = columnOf(type, this.isAsWritten(place));
     this.#patterns.clear();
   }
 
-  /** Returns the place of the first value that does not fit; -1 without one. Only texts are looked at, as the server gets them. */
-  misfit(values: readonly unknown[]): number {
-    return this.#forms.findIndex((form, place) => {
+  /** From now on a text of this column is NULL. */
+  addNull(place: number, text: string): void {
+    this.#columns[place]?.nulls.add(text);
+  }
+
+  /** Whether all fields of a column so far are stored as they are written. */
+  isAsWritten(place: number): boolean {
+    const column = this.#columns[place];
+    return column?.isAsWritten === true && column.nulls.size === 0;
+  }
+
+  /**
+   * Returns the place of the first text that does not fit, as the server gets it; -1 without one. Makes NULL what is to be NULL.
+   */
+  misfit(values: unknown[]): number {
+    return this.#columns.findIndex((column, place) => {
       const value = textForServer(values[place]);
-      return form !== undefined && typeof value === 'string' && !form.test(value);
+      if (column === undefined || typeof value !== 'string') return false;
+      const { isAsWritten } = column;
+      const isTaken = column.takes(value);
+      if (isAsWritten !== column.isAsWritten) this.#patterns.clear();
+      if (isTaken || !column.nulls.has(value)) return !isTaken;
+      values[place] = null;
+      return false;
     });
   }
 
   /** Whether all fields fit. @param block whole records, as the server is to read them */
   fits(block: Buffer, hasQuotes: boolean): boolean {
-    if (this.#forms.every((form) => form === undefined)) return true;
+    if (this.#columns.every((column) => column === undefined)) return true;
     if (block.length > LONGEST_BLOCK) return false;
     const pattern = this.#patternFor(hasQuotes);
     pattern.lastIndex = 0;
@@ -73,19 +128,28 @@ export class FieldFit {
   #patternFor(hasQuotes: boolean): RegExp {
     const known = this.#patterns.get(hasQuotes);
     if (known !== undefined) return known;
-    const pattern = recordsPattern(this.#types, this.#options, hasQuotes);
+    const forms = this.#columns.map((column) => column?.form);
+    const pattern = recordsPattern(forms, this.#options, hasQuotes);
     this.#patterns.set(hasQuotes, pattern);
     return pattern;
   }
 }
 
-function formOf(type: string | undefined): RegExp | undefined {
-  return type === undefined ? undefined : new RegExp(`^(?:${FORMS[type]!})$`);
+function columnOf(type: string | undefined, isAsWritten?: boolean): ColumnFit | undefined {
+  return type !== undefined && Object.hasOwn(FORMS, type) ? new ColumnFit(type, isAsWritten) : undefined;
+}
+
+const WHOLE_FORMS = new Map<string, RegExp>();
+
+function isOfForm(field: string, form: string): boolean {
+  let whole = WHOLE_FORMS.get(form);
+  if (whole === undefined) WHOLE_FORMS.set(form, (whole = new RegExp(`^(?:${form})$`)));
+  return whole.test(field);
 }
 
 /** Matches records from the beginning on, up to the first one with a field that does not fit. */
 function recordsPattern(
-  types: readonly (string | undefined)[],
+  forms: readonly (string | undefined)[],
   options: FitOptions,
   hasQuotes: boolean,
 ): RegExp {
@@ -94,9 +158,8 @@ function recordsPattern(
   const any = hasQuotes
     ? String.raw`(?:"(?:[^"]|"")*"|[^${inClass(options.delimiter)}"\r\n]*)`
     : String.raw`[^${inClass(options.delimiter)}\r\n]*`;
-  const fields = types.map((type) => {
-    if (type === undefined) return any;
-    const form = FORMS[type]!;
+  const fields = forms.map((form) => {
+    if (form === undefined) return any;
     return hasQuotes ? `(?:${form}|"(?:${form})"|${nullText})` : `(?:${form}|${nullText})`;
   });
   return new RegExp(String.raw`(?:${fields.join(delimiter)}(?:\r?\n|$))*`, 'y');

@@ -286,12 +286,18 @@ class LoadJob {
     return { metrics: sink.metrics(), lastRow: records.lastRow, failure: failures[0] };
   }
 
-  #widenerFor({ pool, own: table, columns, options }: LoadPlan): ColumnWidener | undefined {
+  #widenerFor(plan: LoadPlan): ColumnWidener | undefined {
+    const { pool, own: table, columns, options, rules, importLog } = plan;
     if (table === undefined) return undefined;
     const { format, atomic: isAtomic, delimiter, nullText } = options;
     // NDJSON becomes COPY's text format.
     const fields = format === 'csv' ? { delimiter, nullText } : { delimiter: '\t', nullText: '\\N' };
-    return new ColumnWidener({ pool, table, columns, format, fields, isAtomic, widenings: this.#widenings });
+    return new ColumnWidener({
+      ...{ pool, table, columns, rules, format, fields, isAtomic },
+      hasMarkers: !options.strict,
+      isOnce: !this.#source.isRereadable && importLog?.isFirstRun !== false,
+      widenings: this.#widenings,
+    });
   }
 
   async #finish(importLog: ImportLog): Promise<void> {

@@ -47,9 +47,15 @@ export class OwnTable {
     return (await own.#isThere(client)) ? own : undefined;
   }
 
-  /** Changes the type of a column in the caller's transaction. The values must stay as they are. */
-  async widen(client: CopyClient, column: RetypedColumn): Promise<void> {
+  /**
+   * Changes the type of a column in the caller's transaction. The values must stay as they are.
+   *
+   * @param check throws if they do not. It is called when no batch is under way.
+   */
+  async widen(client: CopyClient, column: RetypedColumn, check: () => void): Promise<void> {
     await this.#lock(client);
+    check();
+    await runStatement(client, tableStatements.WRITE_ISO_DATES);
     await runStatement(client, tableStatements.widenColumn(this.#table, column));
   }
 

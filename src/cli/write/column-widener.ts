@@ -2,24 +2,29 @@
  * Makes room for a value that the inferred type of its column cannot take, while a load is under way.
  *
  * ```text
- *   value refused ─▶ a number, for a bigint column? ─ yes ─▶ ALTER … TYPE numeric, and the batch is tried again
- *                      └─ no ─▶ MisfitError: the load starts over with wider types (load/start-over.ts), or fails
+ *   value does not fit
+ *     ├── a number, for whole numbers ─────▶ ALTER … TYPE numeric, and the batch is tried again
+ *     ├── the input can be read once only
+ *     │     ├── a marker such as NA ───────▶ it is NULL from now on
+ *     │     └── all before is as written ──▶ ALTER … TYPE text, and the batch is tried again
+ *     └── anything else ───────────────────▶ MisfitError: the load starts over (load/start-over.ts), or fails
  * ```
  *
- * Only from bigint to numeric does every value stay as it was written. The others are read by their type: `TRUE`, `.5` and `1 Jan` are
- * stored in another form, which would be the text from then on.
+ * Only if every value so far is stored as it was written, can a column become text in place: `TRUE` and `.5` are stored in another form.
  */
 
 import { LosslessNumber } from 'lossless-json';
 import { toError } from '../../common/thrown.js';
 import { CopyError } from '../../postgres/errors/copy-error.js';
 import { inTransaction } from '../../postgres/imports/import-transaction.js';
-import type { CopyPool } from '../../postgres/protocol/pool.js';
+import type { CopyClient, CopyPool } from '../../postgres/protocol/pool.js';
 import { runStatement } from '../../postgres/sql/statement.js';
 import { LIMIT_STATEMENTS } from '../../postgres/sql/table-statements.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import type { Format } from '../args/options.js';
 import { causesOf, CliError, ExitCode, InputError } from '../common/errors.js';
+import { USUAL_NULLS } from '../detect/cell-kind.js';
+import type { FieldRules } from '../csv/field-rules.js';
 import { FieldFit, type FitOptions } from '../csv/field-fit.js';
 import { textForServer } from '../values/converted-field.js';
 import { SourceRow } from '../records/record-parser.js';
@@ -31,6 +36,7 @@ import { describeLoadFailure } from './load-failure.js';
 
 /** A value that its type cannot read: invalid text, out of range, of a wrong form or field, an unknown time zone. */
 const MISFIT_STATES: ReadonlySet<string> = new Set(['22P02', '22003', '22007', '22008', '22009', '22023']);
+const MARKERS: ReadonlySet<string> = new Set(['', ...USUAL_NULLS]);
 /** Characters of a value that a message quotes. */
 const LONGEST_SHOWN = 60;
 /** Less than a batch may take: other batches wait for it. */
@@ -67,6 +73,8 @@ function unlikeIn(error: CopyError): UnlikeError | undefined {
 interface Misfit {
   readonly column: LoadColumn;
   readonly row: SourceRow;
+  /** Among the columns. */
+  readonly place: number;
   readonly value: unknown;
   /** Why it does not fit. */
   readonly cause: CopyError | CliError;
@@ -82,6 +90,12 @@ export interface WidenerOptions {
   readonly format: Format;
   /** How fields are written where a block of them is sent. */
   readonly fields: FitOptions;
+  /** How fields are read. */
+  readonly rules: FieldRules | undefined;
+  /** The usual markers of missing values are NULL, except in texts. */
+  readonly hasMarkers: boolean;
+  /** The input is read for the first time, and cannot be read again. */
+  readonly isOnce: boolean;
   readonly widenings: Widenings;
 }
 
@@ -119,7 +133,7 @@ export class ColumnWidener {
   }
 
   /** @throws {UnlikeError} if the server would take a value as something else than what is written */
-  assertFit(row: SourceRow, values: readonly unknown[]): void {
+  assertFit(row: SourceRow, values: unknown[]): void {
     const place = this.fit.misfit(values);
     if (place === -1) return;
     const { name, columnName } = this.#options.columns[place]!;
@@ -132,20 +146,13 @@ export class ColumnWidener {
   /**
    * Resolves when the batch can be tried again.
    *
-   * @param widened columns that were widened for this batch before
+   * @param widened steps that were taken for this batch before
    * @throws {MisfitError} if the column cannot be widened in place; `error`, if it is about something else
    */
   async makeRoomAfter(error: unknown, widened: Set<string>): Promise<void> {
     const misfit = this.#misfitOf(error);
     if (misfit === undefined) throw error;
-    await this.#makeRoomFor(misfit, widened);
-  }
-
-  async #makeRoomFor(misfit: Misfit, widened: Set<string>): Promise<void> {
-    const { columnName } = misfit.column;
-    const isRepeated = widened.has(columnName);
-    widened.add(columnName);
-    const done = this.#last.then(() => this.#widen(misfit, isRepeated));
+    const done = this.#last.then(() => this.#widen(misfit, widened));
     this.#last = done.catch(() => undefined);
     await done;
   }
@@ -157,45 +164,59 @@ export class ColumnWidener {
     const { columns } = this.#options;
     const unlike = unlikeIn(error);
     const place = unlike?.place ?? columns.findIndex(({ columnName }) => columnName === error.column);
-    return { column: columns[place]!, row, value: row.values[place], cause: unlike ?? error };
+    return { column: columns[place]!, place, row, value: row.values[place], cause: unlike ?? error };
   }
 
-  async #widen(misfit: Misfit, isRepeated: boolean): Promise<void> {
-    const { widenings, format } = this.#options;
-    const { column, row, value } = misfit;
-    const type = this.#types.get(column.columnName);
-    const isInPlace = !isRepeated && (type === 'bigint' || type === 'numeric') && isNumber(value, format);
-    if (!isInPlace) throw this.#misfitError(misfit, 'text');
+  async #widen(misfit: Misfit, widened: Set<string>): Promise<void> {
+    const { column } = misfit;
+    const room = this.#roomFor(misfit);
+    // Another type for the same batch must be another step.
+    const step = `${column.columnName} ${room?.type ?? ''} ${room?.nullText ?? ''}`;
+    if (room === undefined || widened.has(step)) throw this.#misfitError(misfit, 'text');
+    widened.add(step);
     // Another batch has asked before.
-    if (type === 'numeric') return;
-    try {
-      await this.#alter(column.columnName);
-    } catch (error) {
-      if (this.#options.isAtomic) throw error;
-      throw this.#misfitError(misfit, 'numeric', toError(error));
-    }
-    this.#types.set(column.columnName, 'numeric');
-    this.fit.setType(this.#options.columns.indexOf(column), 'numeric');
+    const from = this.#types.get(column.columnName) ?? 'text';
+    if (room.nullText !== undefined) this.fit.addNull(misfit.place, room.nullText);
+    else if (room.type === from) return;
+    else await this.#alter(misfit, room.type);
+    const { row } = misfit;
     const place = { file: row.file, line: row.line };
-    widenings.add({ column: column.name, from: 'bigint', to: 'numeric', nulls: [], place });
+    const nulls = room.nullText === undefined ? [] : [room.nullText];
+    this.#options.widenings.add({ column: column.name, from, to: room.type, nulls, place });
   }
 
-  async #alter(name: string): Promise<void> {
+  /** Returns what makes room for a value, without a look at the values before. Undefined: nothing does. */
+  #roomFor({ column, value, place }: Misfit): { type: InferredType; nullText?: string } | undefined {
+    const { format, isOnce, rules } = this.#options;
+    const type = this.#types.get(column.columnName);
+    if (type === undefined) return { type: 'text' };
+    if ((type === 'bigint' || type === 'numeric') && isNumber(value, format)) return { type: 'numeric' };
+    if (!isOnce || format !== 'csv' || typeof value !== 'string') return undefined;
+    if (MARKERS.has(value) && this.#options.hasMarkers) return { type, nullText: value };
+    const hasRule = rules !== undefined && Object.hasOwn(rules, column.name);
+    return !hasRule && this.fit.isAsWritten(place) ? { type: 'text' } : undefined;
+  }
+
+  async #alter(misfit: Misfit, type: InferredType): Promise<void> {
     const { pool, table, isAtomic } = this.#options;
-    const column = { name, type: 'numeric' } as const;
-    if (isAtomic) {
-      await withClient(pool, (client) => table.widen(client, column));
-      return;
+    const { columnName } = misfit.column;
+    const work = async (client: CopyClient): Promise<void> => {
+      if (!isAtomic) await runStatement(client, LIMIT_STATEMENTS, [String(ALTER_LIMIT_MS)]);
+      await table.widen(client, { name: columnName, type }, () => {
+        // Batches that were under way may have had another form.
+        if (type === 'text' && !this.fit.isAsWritten(misfit.place)) throw this.#misfitError(misfit, type);
+      });
+    };
+    try {
+      if (isAtomic) await withClient(pool, work);
+      else await inTransaction(pool, OWN_TRANSACTION.begin, AbortSignal.timeout(2 * ALTER_LIMIT_MS), work);
+    } catch (error) {
+      if (isAtomic || error instanceof MisfitError) throw error;
+      throw this.#misfitError(misfit, type, toError(error));
     }
-    await inTransaction(
-      pool,
-      OWN_TRANSACTION.begin,
-      AbortSignal.timeout(2 * ALTER_LIMIT_MS),
-      async (client) => {
-        await runStatement(client, LIMIT_STATEMENTS, [String(ALTER_LIMIT_MS)]);
-        await table.widen(client, column);
-      },
-    );
+    if (type === 'text') this.#types.delete(columnName);
+    else this.#types.set(columnName, type);
+    this.fit.setType(misfit.place, type);
   }
 
   #misfitError(misfit: Misfit, wider: InferredType, failure?: Error): MisfitError {

@@ -31,6 +31,9 @@ export function commentOn(table: string, comment: string | null): Statement {
   return statement(`COMMENT ON TABLE ${table} IS ${comment === null ? 'NULL' : quoteLiteral(comment)}`);
 }
 
+/** Dates as texts are then as files have them, whatever the session's own form is. */
+export const WRITE_ISO_DATES = statement("SELECT pg_catalog.set_config('datestyle', 'ISO', true)");
+
 export const LIMIT_STATEMENTS = statement("SELECT pg_catalog.set_config('statement_timeout', $1, true)");
 
 /** For each type's name: the type with its schema, and how messages write it. `null` for one that is not known. */

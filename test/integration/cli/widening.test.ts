@@ -56,6 +56,8 @@ interface Summary {
 
 const summaryOf = ({ stdout }: CliResult): Summary => JSON.parse(stdout) as Summary;
 
+const DATES = Object.fromEntries(Array.from({ length: ROWS }, (_, row) => [row + 1, '2024-01-05']));
+
 describe('a value that does not fit the inferred type of its column', () => {
   it('widens whole numbers to decimals in place', async () => {
     const text = csv({ n: { [ROWS]: '14.67' } });
@@ -93,18 +95,40 @@ describe('a value that does not fit the inferred type of its column', () => {
     expect(await contents('markers')).toEqual(expected);
   });
 
-  it('is refused from a pipe with its place and --type, unless it is a number', async () => {
-    const text = csv({ n: { 20_000: '1.25' } });
-    expect(
-      await load(['-', '--format', 'csv', '-q', '--create', '-t', 'piped'], { stdin: text }),
-    ).toMatchObject({ code: 0 });
-    expect(await contents('piped')).toEqual(fieldsOf(text));
-    const refused = await load(['-', '--format', 'csv', '-q', '--create', '-t', 'piped_word'], {
-      stdin: csv({ n: { 20_000: '2024-13-77' } }),
+  describe('from a pipe, which cannot be read again', () => {
+    const piped = async (table: string, values: Readonly<Record<number, string>>): Promise<CliResult> =>
+      load(['-', '--format', 'csv', '-q', '--create', '-t', table], { stdin: csv({ n: values }) });
+
+    it.each<[string, Record<number, string>, string]>([
+      ['a number', { 20_000: '1.25' }, 'numeric'],
+      ['a word behind whole numbers', { 20_000: 'word', 30_000: '007' }, 'text'],
+      ['a word behind decimals', { 100: '1.50', 20_000: '2.5', 30_000: 'x' }, 'text'],
+      ['a time behind dates', { ...DATES, 30_000: '2024-01-05 10:30:00' }, 'text'],
+    ])('%s makes room for itself', async (_, values, type) => {
+      const table = freshName('piped');
+      expect(await piped(table, values)).toMatchObject({ code: 0, stderr: '' });
+      expect(await typesOf(table)).toEqual({ id: 'bigint', n: type });
+      expect(await contents(table)).toEqual(fieldsOf(csv({ n: values })));
     });
-    expect(refused).toMatchObject({ code: 1 });
-    expect(refused.stderr).toContain('standard input:20001: column "n"');
-    expect(refused.stderr).toContain('--type n=text');
+
+    it('a marker is NULL', async () => {
+      expect(await piped('piped_marker', { 20_000: 'NA' })).toMatchObject({ code: 0 });
+      expect(await typesOf('piped_marker')).toEqual({ id: 'bigint', n: 'bigint' });
+      const expected: (string | null)[][] = fieldsOf(csv({ n: {} }));
+      expected[19_999]![1] = null;
+      expect(await contents('piped_marker')).toEqual(expected);
+    });
+
+    it.each<[string, Record<number, string>]>([
+      ['a value was stored in another form', { 15_000: '.5', 20_000: 'word' }],
+      ['a marker became NULL', { 15_000: 'NA', 20_000: 'word' }],
+      ['a marker of the sample became NULL', { 100: 'NA', 20_000: 'word' }],
+    ])('a word is refused with its place and --type if %s', async (_, values) => {
+      const { code, stderr } = await piped(freshName('refused'), values);
+      expect(code).toBe(1);
+      expect(stderr).toContain('standard input:20001: column "n"');
+      expect(stderr).toContain('--type n=text');
+    });
   });
 
   it('is no bad row for --rejects, whose file has no row of the load that was given up', async () => {
