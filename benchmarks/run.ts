@@ -85,6 +85,14 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
     question: 'How fast does the command line load an NDJSON file, beside psql and CSV?',
     load: () => import('./load-ndjson.js'),
   },
+  'load-rejects': {
+    question: 'What does --rejects cost, with nothing to reject and with bad rows of five kinds?',
+    load: () => import('./load-rejects.js'),
+  },
+  'start-up': {
+    question: 'How long does a load of one row take, beside Node.js that does nothing?',
+    load: () => import('./start-up.js'),
+  },
 };
 
 const USAGE = `usage: npm run bench -- [NAME …] [--rounds N] [--warm-ups N] [--rows N] [--json FILE] [--save]\n\n${Object.entries(
