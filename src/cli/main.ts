@@ -1,7 +1,8 @@
 /** The program `spillway`: runs a command, and turns its result into lines and an exit code. */
 
 import { readFile } from 'node:fs/promises';
-import { boundGarbage } from './bounded-garbage.js';
+import { boundYoungGarbage } from './common/bounded-garbage.js';
+import { cacheCompiledCode } from './common/compile-cache.js';
 import { ExitCode, isCliError, missingPackage, oneLine } from './common/errors.js';
 import type { Invocation } from './args/options.js';
 import { parseArguments } from './args/parse-arguments.js';
@@ -35,6 +36,8 @@ function wantsSummary(argv: readonly string[], invocation: Invocation | undefine
 }
 
 async function run(invocation: Invocation): Promise<ExitCode> {
+  // Of what follows: this file is compiled already.
+  if (invocation.command === 'load' || invocation.command === 'query') cacheCompiledCode(process.env);
   switch (invocation.command) {
     case 'help':
       process.stdout.write(printableLines(invocation.text));
@@ -43,7 +46,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       writeLine(process.stdout, await version());
       return ExitCode.OK;
     case 'load': {
-      boundGarbage(invocation.options.rejects !== undefined);
+      boundYoungGarbage();
       const { runLoad } = await import('./load-command.js');
       return runLoad(invocation.options, terminal);
     }
