@@ -7,7 +7,7 @@ import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
 import { writeDecimal } from './binary-numeric.js';
 import { CLOCKS, isDate, type DateZone } from '../dates/date-clock.js';
 import { dayOf, FIRST_PLAIN_DAY, LAST_PLAIN_DAY } from '../dates/date-text.js';
-import { isoDay, isoMicroseconds, IsoReader } from '../dates/iso-text.js';
+import { isoDay, isoMoment, IsoReader } from '../dates/iso-text.js';
 import type { ColumnType, ValueEncoder } from '../text/text-encoders.js';
 
 export interface BinaryEncoder {
@@ -23,7 +23,6 @@ export interface BinaryEncoder {
 /** 2000-01-01, where PostgreSQL counts from. */
 const EPOCH_DAY = 10_957;
 const EPOCH_MS = EPOCH_DAY * 86_400_000;
-const EPOCH_US = EPOCH_MS * 1000;
 /** So many milliseconds have an exact number of microseconds, below 2⁵³. */
 const MOST_EXACT_MS = Math.floor(Number.MAX_SAFE_INTEGER / 1000);
 /** Integers of so many digits are exact as numbers. */
@@ -199,9 +198,8 @@ function dates(zone: DateZone): BinaryEncoder {
       chunk.writeInt32(day - EPOCH_DAY);
     },
     copyField(chunk, line, start) {
-      const day = iso.day(line, start);
-      if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) return start;
-      chunk.writeInt32(day - EPOCH_DAY);
+      if (!iso.readDay(line, start)) return start;
+      chunk.writeInt32(iso.dayNumber - EPOCH_DAY);
       return iso.end;
     },
   };
@@ -221,25 +219,16 @@ function moments(clock: (date: Date) => number, needsZone: boolean): BinaryEncod
         else chunk.writeInt64(sinceMs * 1000);
         return;
       }
-      const microseconds = typeof value === 'string' ? isoMicroseconds(value, needsZone) : NaN;
-      if (Number.isNaN(microseconds)) refuse();
-      writeMoment(chunk, microseconds);
+      const moment = typeof value === 'string' ? isoMoment(value, needsZone) : undefined;
+      const { dayNumber, secondOfDay, microsecond } = moment ?? refuse();
+      chunk.writeMoment(dayNumber - EPOCH_DAY, secondOfDay, microsecond);
     },
     copyField(chunk, line, start) {
-      const microseconds = iso.microseconds(line, start, needsZone);
-      if (Number.isNaN(microseconds)) return start;
-      writeMoment(chunk, microseconds);
+      if (!iso.readMoment(line, start, needsZone)) return start;
+      chunk.writeMoment(iso.dayNumber - EPOCH_DAY, iso.secondOfDay, iso.microsecond);
       return iso.end;
     },
   };
-}
-
-/** @param microseconds since 1970 */
-function writeMoment(chunk: BinaryChunk, microseconds: number): void {
-  const since = microseconds - EPOCH_US;
-  // Before 1714 there may be more of them to 2000 than a number holds, and not yet to 1970.
-  if (Number.isSafeInteger(since)) chunk.writeInt64(since);
-  else chunk.writeBigInt64(BigInt(microseconds) - BigInt(EPOCH_US));
 }
 
 function texts(encoder: ValueEncoder, version?: number): BinaryEncoder {
