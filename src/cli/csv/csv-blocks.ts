@@ -2,7 +2,7 @@
  * Reads CSV as blocks that PostgreSQL parses itself.
  *
  * ```text
- *   block of whole records
+ *   block of whole records, up to the next one that the server would read otherwise
  *     │ fields are the columns, in order · UTF-8, no U+0000, no `\.` · the scan agrees (csv-scan.ts)
  *     ├── no ──▶ rows: parsed here (csv-reader.ts)
  *     │ yes
@@ -39,6 +39,8 @@ import type { FieldRuleSet } from './field-rules.js';
 import { rewriteRecords } from './rewritten-records.js';
 import type { SourceFile } from '../input/source.js';
 
+/** After so many records that can be sent, the next one that cannot is taken to be alone. */
+const GOOD_RUN = 64;
 const END_OF_DATA = '\\.';
 /** One constant: blocks can be sent together if they share the object. */
 const REWRITTEN: readonly BlockFormat[] = [{ copy: TEXT_FORMAT }];
@@ -89,6 +91,8 @@ export class CsvBlocks implements BlockReader<BlockContent> {
   readonly #rows: CsvRows;
   readonly #options: CsvBlockOptions;
   readonly #delimiter: number;
+  /** Records that become rows where a scan ends: a bad record is alone at first, then so many are that a block has few pieces. */
+  #rowsAtOnce = 1;
   /** Kind of line break of the records so far. */
   #lineBreak: 'lf' | 'crlf' = 'lf';
 
@@ -113,16 +117,25 @@ export class CsvBlocks implements BlockReader<BlockContent> {
     // Chosen once for the whole block, which may be cut into many.
     const scanBlock = block.includes(QUOTE) || block.includes(CARRIAGE_RETURN) ? scanCsv : scanLines;
     while (start < block.length) {
+      if (!isSame) return start + readAsRows(this.#rows, block.subarray(start), rowsOptions, onRow);
       const most = rewrites === undefined ? sizer.remaining : Math.min(sizer.remaining, MOST_ROWS);
-      const scan = isSame ? scanBlock(block, start, most, this.#delimiter, this.#rows.fieldCount) : undefined;
-      const content = scan && this.#contentOf(block.subarray(start, scan.end), scan, rewrites);
+      const scan = scanBlock(block, start, most, this.#delimiter, this.#rows.fieldCount);
+      if (scan === undefined) {
+        const rows = this.#rowsAtOnce;
+        start += readAsRows(this.#rows, block.subarray(start), rowsOptions, onRow, rows);
+        this.#rowsAtOnce = Math.min(2 * rows, MOST_ROWS);
+        if (rows === MOST_ROWS) return start;
+        continue;
+      }
+      const content = this.#contentOf(block.subarray(start, scan.end), scan, rewrites);
       if (content === undefined)
         return start + readAsRows(this.#rows, block.subarray(start), rowsOptions, onRow);
+      if (scan.records >= GOOD_RUN) this.#rowsAtOnce = 1;
       const line = this.#rows.nextLine;
-      this.#rows.nextLine += scan!.lines;
+      this.#rows.nextLine += scan.lines;
       sizer.countRecords(content.records);
       onRow(content, line, content.records);
-      start = scan!.end;
+      start = scan.end;
       // It takes a turn of its own.
       if (rewrites !== undefined) break;
     }

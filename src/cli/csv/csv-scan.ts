@@ -18,11 +18,12 @@ export interface CsvScan {
 }
 
 /**
- * Scans up to `most` whole records from `start` on, byte by byte. Their quotes are right.
+ * Scans up to `most` whole records from `start` on, byte by byte. Their quotes are right. Ends before a record with another number of fields,
+ * or with a lone carriage return.
  *
  * @param delimiter code of the delimiter
  * @param fieldCount number of fields that each record must have
- * @returns undefined if a record has another number of fields, a carriage return stands alone, or line breaks are of both kinds
+ * @returns undefined if the first record is such a one, or if line breaks are of both kinds
  */
 export function scanCsv(
   bytes: Buffer,
@@ -43,6 +44,8 @@ export function scanCsv(
   let isQuoted = false;
   let hasQuotes = false;
   let carriageReturns = 0;
+  let returnsBefore = 0;
+  let isFaulty = false;
   for (let i = start; i < length; i += 1) {
     const byte = bytes[i]!;
     if (byte > highest) continue;
@@ -52,30 +55,41 @@ export function scanCsv(
     } else if (byte === LINE_FEED) {
       lines += 1;
       if (isQuoted) continue;
-      if (fields !== fieldCount) return undefined;
+      isFaulty = fields !== fieldCount;
+      if (isFaulty) break;
       fields = 1;
       records += 1;
       linesBeforeLast = linesBefore;
       linesBefore = lines;
+      returnsBefore = carriageReturns;
       end = i + 1;
       if (records === most) break;
     } else if (isQuoted) continue;
     else if (byte === delimiter) fields += 1;
     else if (byte === CARRIAGE_RETURN) {
-      if (bytes[i + 1] !== LINE_FEED) return undefined;
+      isFaulty = bytes[i + 1] !== LINE_FEED;
+      if (isFaulty) break;
       carriageReturns += 1;
     }
   }
-  if (carriageReturns !== 0 && carriageReturns !== records) return undefined;
-  const lineBreak = records === 0 ? undefined : carriageReturns === 0 ? 'lf' : 'crlf';
-  const isComplete = records === most || end === length;
-  if (!isComplete) {
-    if (fields !== fieldCount) return undefined;
-    records += 1;
-    linesBeforeLast = linesBefore;
-    end = length;
+  if (returnsBefore !== 0 && returnsBefore !== records) return undefined;
+  const lineBreak = records === 0 ? undefined : returnsBefore === 0 ? 'lf' : 'crlf';
+  const hasRest = !isFaulty && records < most && end < length;
+  isFaulty ||= hasRest && fields !== fieldCount;
+  if (isFaulty || !hasRest) {
+    if (records === 0) return undefined;
+    return { end, records, lines: linesBefore, linesBeforeLast, lineBreak, isComplete: true, hasQuotes };
   }
-  return { end, records, lines, linesBeforeLast, lineBreak, isComplete, hasQuotes };
+  records += 1;
+  return {
+    end: length,
+    records,
+    lines,
+    linesBeforeLast: linesBefore,
+    lineBreak,
+    isComplete: false,
+    hasQuotes,
+  };
 }
 
 const EACH_BYTE = 0x01010101;
@@ -111,7 +125,8 @@ export function scanLines(
   let end = start;
   let records = 0;
   let fields = 1;
-  for (let i = start; i < length && records < most;) {
+  let isFaulty = false;
+  for (let i = start; i < length && records < most && !isFaulty;) {
     let next = from;
     if (i >= from) {
       let word = (i - from) >> 2;
@@ -130,7 +145,8 @@ export function scanLines(
       const byte = bytes[i]!;
       if (byte === delimiter) fields += 1;
       else if (byte === LINE_FEED) {
-        if (fields !== fieldCount) return undefined;
+        isFaulty = fields !== fieldCount;
+        if (isFaulty) break;
         fields = 1;
         records += 1;
         end = i + 1;
@@ -138,12 +154,13 @@ export function scanLines(
     }
   }
   const lines = records;
-  const isComplete = records === most || end === length;
+  const lineBreak = lines === 0 ? undefined : 'lf';
+  const hasRest = !isFaulty && records < most && end < length;
+  const isComplete = !hasRest || fields !== fieldCount;
   if (!isComplete) {
-    if (fields !== fieldCount) return undefined;
     records += 1;
     end = length;
   }
-  const lineBreak = lines === 0 ? undefined : 'lf';
+  if (records === 0) return undefined;
   return { end, records, lines, linesBeforeLast: records - 1, lineBreak, isComplete, hasQuotes: false };
 }

@@ -36,10 +36,10 @@ export interface BlockReader<Row> {
 /** Most records that become rows in one step: as objects they take many times their bytes, and they hold the event loop. */
 export const MOST_ROWS = 2048;
 
-/** Returns where the records of one step end. */
-export function endOfRows(block: Buffer, recordEnd: FindRecordEnd): number {
+/** Returns where the records of one step end, at most so many. */
+export function endOfRows(block: Buffer, recordEnd: FindRecordEnd, most = MOST_ROWS): number {
   let end = 0;
-  for (let left = MOST_ROWS; left > 0 && end < block.length; left -= 1) end = recordEnd(block, end);
+  for (let left = most; left > 0 && end < block.length; left -= 1) end = recordEnd(block, end);
   return end;
 }
 

@@ -3,6 +3,7 @@
 import { isAscii } from 'node:buffer';
 import { CARRIAGE_RETURN, LINE_FEED } from '../../common/bytes.js';
 import type { WrittenLines } from '../../postgres/rows/encoded-rows.js';
+import { unreadValues, type RowFault } from '../../postgres/rows/row-fault.js';
 import type { LineFormat } from './block-content.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from '../input/source.js';
@@ -99,16 +100,26 @@ export function lineRows(
   return rows;
 }
 
-/** Returns the rows as lines, to be sent again; undefined if not all are lines of one format. */
+/**
+ * Returns the rows as lines, to be sent again; undefined if not all are lines of one format, or records that could not be read, or if none is a
+ * line.
+ */
 export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefined {
-  if (!(rows[0] instanceof LineRow)) return undefined;
-  const { format, delimiter } = rows[0].lines.of;
+  const of = rows.find((row) => row instanceof LineRow)?.lines.of;
+  if (of === undefined) return undefined;
+  const { format, delimiter, nullText } = of;
   const chunks: Buffer[] = [];
+  const faults: RowFault[] = [];
   const chunkOf = new Uint32Array(rows.length);
   const starts = new Uint32Array(rows.length);
   const ends = new Uint32Array(rows.length);
   let current: Lines | undefined;
-  for (const [place, row] of rows.entries()) {
+  for (let place = 0; place < rows.length; place += 1) {
+    const row = rows[place]!;
+    if (row.fault !== undefined) {
+      faults.push(unreadValues(place, row.fault));
+      continue;
+    }
     if (!(row instanceof LineRow) || row.lines.of.format !== format) return undefined;
     const { lines, index } = row;
     if (lines !== current) {
@@ -119,5 +130,5 @@ export function writtenLines(rows: readonly SourceRow[]): WrittenLines | undefin
     starts[place] = lines.starts[index]!;
     ends[place] = lines.starts[index + 1]!;
   }
-  return { format: format.copy, delimiter, chunks, chunkOf, starts, ends };
+  return { format: format.copy, delimiter, nullText, chunks, chunkOf, starts, ends, faults };
 }

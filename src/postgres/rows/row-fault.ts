@@ -17,6 +17,11 @@ export class RowFault extends Error {
   }
 }
 
+/** The fault of a row whose values its source cannot tell. */
+export function unreadValues(row: number, thrown: unknown): RowFault {
+  return new RowFault(row, undefined, '22P02', messageOf(thrown), toError(thrown));
+}
+
 /** The fault of a row that throws when it is looked at: a getter, a trap of a proxy, or a proxy that was revoked. */
 export function unreadableRow(row: number, thrown: unknown): RowFault {
   return new RowFault(row, undefined, '22P02', `cannot be read: ${messageOf(thrown)}`, toError(thrown));

@@ -1,7 +1,7 @@
 /** Writes rows into chunks, by a layout. A value that it cannot write is a fault of its row, named by place and column. */
 
 import { AbsentRefusal, absentList, MissingColumn, type AbsentValues } from '../merge/absent-values.js';
-import { fieldOf, messageOf, toError } from '../../common/thrown.js';
+import { fieldOf, messageOf } from '../../common/thrown.js';
 import { WorkPacer } from '../../common/turn-budget.js';
 import { show } from '../../guards/validate.js';
 import { BinaryChunk, BinaryRefusal } from '../encoding/binary/binary-chunk.js';
@@ -9,7 +9,7 @@ import { CHUNK_BYTES, ChunkWriter } from '../encoding/text/chunk-writer.js';
 import type { BinaryFormat } from './copy-format.js';
 import type { RowLayout } from './row-layout.js';
 import type { ValueEncoder } from '../encoding/text/text-encoders.js';
-import { isInstance, isNeverRow, isPlain, notRow, RowFault, unreadableRow } from './row-fault.js';
+import { isInstance, isNeverRow, isPlain, notRow, RowFault, unreadableRow, unreadValues } from './row-fault.js';
 import { ValueFault } from '../encoding/text/value-fault.js';
 
 /** Returns the row that an item stands for. An error that it throws is a fault of that row. With `only`, just that value is needed. */
@@ -134,7 +134,7 @@ export class RowWriter {
     try {
       return valuesOf(item, undefined, row);
     } catch (thrown) {
-      throw new RowFault(row, undefined, '22P02', messageOf(thrown), toError(thrown));
+      throw unreadValues(row, thrown);
     }
   }
 
