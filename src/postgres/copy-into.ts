@@ -8,6 +8,7 @@ import { freshProbe } from './connection/probe-server.js';
 import { checkCopyOptions, type CopyOptionFields, type CopyOptions } from './copy-options.js';
 import { CopyError } from './errors/copy-error.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
+import type { WrittenRange } from './batch-checkpoints.js';
 import { TableCopy, type CopyInternals, type WrittenBatch } from './table-copy.js';
 
 /** A flush function into a table, with the options that suit it. */
@@ -18,6 +19,8 @@ export interface CopyFunction<T> {
 
 /** What only the command line uses. */
 export type RowCopy<T> = CopyFunction<T> & {
+  /** See `TableCopy.begin`. */
+  readonly begin: (range: WrittenRange) => void;
   /** See `TableCopy.copyWritten`. */
   readonly copyWritten: (batch: WrittenBatch, signal: AbortSignal) => Promise<boolean>;
   /** See `TableCopy.forgetTable`. */
@@ -92,6 +95,7 @@ function buildCopy<T extends object, Client extends CopyClient>(
   return {
     copy: (items: T[], context: FlushContext) => table.copy(items, context),
     defaults,
+    begin: (range: WrittenRange) => table.begin(range),
     copyWritten: (batch: WrittenBatch, signal: AbortSignal) => table.copyWritten(batch, signal),
     forgetTable: () => table.forgetTable(),
   };

@@ -36,6 +36,7 @@ import type { CopyError } from './errors/copy-error.js';
 import { hintsAtChangedTable, leavesConnectionUsable } from './errors/sqlstate.js';
 import { AbsentRefusal, MissingColumn } from './merge/absent-values.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
+import type { TableDescription } from './table/catalogue.js';
 import { FormatChoice } from './rows/copy-format.js';
 import type { WrittenLines } from './rows/encoded-rows.js';
 import { firstRow, missingColumns } from './rows/row-keys.js';
@@ -58,6 +59,8 @@ export interface CopyInternals<T> extends CheckpointSettings<T> {
   valuesOf?: (item: T, only?: number) => unknown;
   /** Returns the value whose memory an item stands for. Default: the item itself. */
   sizedOf?: (item: T) => unknown;
+  /** The table, looked up just now. */
+  description?: TableDescription;
   /** Default: each batch has a transaction of its own. */
   scope?: TransactionScope;
   /** Returns `true` for an error of a row that is to fail the batch, although bad rows are left out. */
@@ -99,7 +102,17 @@ export class TableCopy<T extends object, Client extends CopyClient> {
     this.#options = options;
     this.#internals = internals;
     this.#source = { rowOf: valuesOf as ValuesOf | undefined, weightColumn };
-    this.#tableLayout = new TableLayout(pool, schema, table, columns, conflict, format, dates, weightColumn);
+    this.#tableLayout = new TableLayout(
+      pool,
+      schema,
+      table,
+      columns,
+      conflict,
+      format,
+      dates,
+      weightColumn,
+      internals.description,
+    );
     this.#checkpoints = BatchCheckpoints.create<T>(pool, options, internals);
     this.#shared = {
       pool,
@@ -136,6 +149,11 @@ export class TableCopy<T extends object, Client extends CopyClient> {
   forgetTable(): void {
     const { known } = this.#tableLayout;
     if (known !== undefined) this.#tableLayout.forget(known);
+  }
+
+  /** Begins a batch that is then copied in parts, each as a further attempt. @throws {CopyError} as for any batch that is out of order */
+  begin(range: WrittenRange): void {
+    this.#checkpoints.advanceTo(range, this.#options.table);
   }
 
   async #findLayout(

@@ -24,6 +24,10 @@ export class RecordBlock {
   #sent: SentContent | undefined;
   /** How many of its records the table has rejected. */
   rejected = 0;
+  /** The error of the first one. */
+  fault: Error | undefined;
+  /** Its other records are in the table: their transaction is committed. */
+  isInserted = false;
   readonly #rows: readonly SourceRow[];
   #memory: ChunkMemory | undefined;
 
@@ -141,6 +145,7 @@ export interface RowsOptions {
  * Reads the first records of a block as rows, and passes them on in blocks of the right size. Rows before a fault that is thrown are passed
  * on, too.
  *
+ * @param most records
  * @returns the number of bytes that were read
  */
 export function readAsRows(
@@ -148,6 +153,7 @@ export function readAsRows(
   block: Buffer,
   { keepsBadRecords, sizer, recordEnd }: RowsOptions,
   onRow: OnRow<BlockContent>,
+  most?: number,
 ): number {
   const passRows = (rows: readonly ReadRecord[]): void => {
     for (let start = 0; start < rows.length;) {
@@ -157,7 +163,7 @@ export function readAsRows(
       onRow({ kind: 'rows', rows: some }, some[0]!.line, some.length);
     }
   };
-  const end = endOfRows(block, recordEnd);
+  const end = endOfRows(block, recordEnd, most);
   passRows(readRecords(reader, block.subarray(0, end), keepsBadRecords, passRows));
   return end;
 }

@@ -6,14 +6,25 @@
  */
 
 import { MIB } from '../../common/bytes.js';
-import { ItemError } from '../../api/errors.js';
 import type { SinkMetrics } from '../../api/metrics.js';
 import type { Settlement } from '../../api/options.js';
 import type { RowCopy } from '../../postgres/copy-into.js';
+import { CopyError } from '../../postgres/errors/copy-error.js';
 import { BackpressureWritable } from '../../stream/backpressure-writable.js';
 import type { FlushContext, FlushFunction, FlushResult } from '../../api/flush-function.js';
 import type { DropReason } from '../../api/states.js';
 import { MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js';
+import { expectBadRows } from '../common/bounded-garbage.js';
+import { causesOf } from '../common/errors.js';
+import {
+  chunksOf,
+  commonFormat,
+  noteInserted,
+  partsOf,
+  rangeOf,
+  resultOf,
+  type PartSize,
+} from './block-batch.js';
 import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './load-sink.js';
 import type { LoadOptions } from '../args/options.js';
 import type { OpenReader, RecordBlock } from '../records/record-block.js';
@@ -31,10 +42,15 @@ const BATCH_BYTES = {
   ndjson: 4 * MIB,
 };
 const MAX_BUFFER_BYTES = 16 * MIB;
-/** With rejects, a batch may become rows, which need many times as much memory. */
-const SHARE_WITH_REJECTS = 1 / 4;
-/** Chunks below this length are joined. */
-const SHORT_BYTES = 16 * 1024;
+/**
+ * With rejects, a batch goes to the server as it does without them. If it is refused, it becomes rows part by part: these need many times as
+ * much memory, so that the buffer has less.
+ */
+const WITH_REJECTS = {
+  batchBytes: 2 * MIB,
+  maxBufferBytes: 8 * MIB,
+  partBytes: { csv: MIB / 2, ndjson: MIB },
+};
 
 export class BlockSink implements LoadSink {
   readonly stream: BackpressureWritable<RecordBlock>;
@@ -45,6 +61,9 @@ export class BlockSink implements LoadSink {
   readonly #lineOf: RejectLine;
   readonly #flushes = new OpenFlushes();
   readonly #offered: () => number;
+  readonly #partSize: PartSize;
+  /** The first blocks of batches whose COMMIT was not answered: the server knows of them as a whole. */
+  readonly #unanswered = new WeakSet<RecordBlock>();
   readonly #rows = { flushed: 0, failed: 0, dropped: new Map<DropReason, number>() };
   /** After a refused batch, batches become rows at once, until one of them has no bad row: bad rows seldom come alone. */
   #expectsFaults = false;
@@ -60,19 +79,21 @@ export class BlockSink implements LoadSink {
     this.#copy = createRowCopy(target, options, this.#lineOf);
     this.#open = open;
     this.#rejects = rejects;
+    const { batchSize, format } = options;
+    const hasRejects = rejects !== undefined;
+    this.#partSize = hasRejects
+      ? { records: batchSize ?? MOST_RECORDS_WITH_REJECTS, bytes: WITH_REJECTS.partBytes[format] }
+      : { records: Infinity, bytes: Infinity };
     // A batch also has a limit of records, which is counted as bytes. With --batch-size blocks end where batches do. Without it, a limit
-    // protects the server, and the memory here if a refused batch of short records becomes rows.
-    const { batchSize } = options;
-    const share = rejects === undefined ? 1 : SHARE_WITH_REJECTS;
-    const batchBytes = share * BATCH_BYTES[options.format];
-    const most = rejects === undefined ? this.#copy.defaults.batchSize! : MOST_RECORDS_WITH_REJECTS;
-    const recordBytes = Math.ceil(batchBytes / (batchSize ?? most));
+    // protects the server.
+    const batchBytes = Math.min(BATCH_BYTES[format], hasRejects ? WITH_REJECTS.batchBytes : Infinity);
+    const recordBytes = Math.ceil(batchBytes / (batchSize ?? this.#copy.defaults.batchSize!));
     const flush: FlushFunction<RecordBlock> = (blocks, context) =>
       this.#flushes.add(this.#flush(blocks, context));
     const defaults = {
       ...this.#copy.defaults,
       batchBytes,
-      maxBufferBytes: share * MAX_BUFFER_BYTES,
+      maxBufferBytes: hasRejects ? WITH_REJECTS.maxBufferBytes : MAX_BUFFER_BYTES,
       sizeOf: (block: RecordBlock) => Math.max(block.bytes, block.records * recordBytes),
     };
     this.stream = new BackpressureWritable<RecordBlock>(Object.assign(flush, { defaults }), {
@@ -112,8 +133,8 @@ export class BlockSink implements LoadSink {
     const rows = this.#rows;
     for (const settlement of settlements) {
       const { item: block, outcome } = settlement;
-      // A block with rejected rows counts as failed, but its other rows are inserted.
-      const isInserted = outcome === 'flushed' || block.rejected > 0;
+      // A block with rejected rows counts as failed, but its other rows are inserted. So are those of the parts before the one that failed.
+      const isInserted = outcome === 'flushed' || block.isInserted;
       const inserted = isInserted ? block.records - block.rejected : 0;
       // The bytes of any other block may still be needed for sending.
       if (isInserted) block.release();
@@ -126,90 +147,50 @@ export class BlockSink implements LoadSink {
   }
 
   async #flush(blocks: RecordBlock[], context: FlushContext): Promise<FlushResult | undefined> {
-    const format = context.attempt > 1 || this.#expectsFaults ? undefined : commonFormat(blocks);
-    let { attempt } = context;
-    if (format !== undefined) {
-      if (await this.#copyWritten(blocks, format, context)) return undefined;
-      attempt += 1;
-      this.#expectsFaults = true;
+    if (context.attempt === 1) {
+      const format = this.#expectsFaults ? undefined : commonFormat(blocks);
+      if (format === undefined) this.#copy.begin(rangeOf(blocks));
+      else if (await this.#copyWritten(blocks, format, context)) return undefined;
     }
+    const left = blocks.filter(({ isInserted }) => !isInserted);
+    const parts = this.#unanswered.has(blocks[0]!) ? [left] : partsOf(left, this.#partSize);
+    for (const part of parts) await this.#copyRows(part, context);
+    const result = resultOf(blocks);
+    this.#expectsFaults = result !== undefined;
+    return result;
+  }
+
+  async #copyWritten(
+    blocks: readonly RecordBlock[],
+    { copy, textLines }: BlockFormat,
+    { signal }: FlushContext,
+  ): Promise<boolean> {
+    const written = { ...rangeOf(blocks), format: copy, chunks: chunksOf(blocks), textLines };
+    try {
+      if (await this.#copy.copyWritten(written, signal)) return true;
+      this.#expectsFaults = true;
+      return false;
+    } catch (error) {
+      const isOpen = causesOf(error).some((cause) => cause instanceof CopyError && cause.ambiguous);
+      if (isOpen) this.#unanswered.add(blocks[0]!);
+      throw error;
+    }
+  }
+
+  /** Inserts blocks row by row, in a transaction of their own, without the rows that the table rejects. */
+  async #copyRows(blocks: readonly RecordBlock[], context: FlushContext): Promise<void> {
+    if (this.#rejects !== undefined) expectBadRows();
     const rows: SourceRow[] = [];
     for (const block of blocks) {
       block.sendNoMore();
       for (const row of block.rows(this.#open)) rows.push(row);
     }
-    const result = await this.#copy(rows, { ...context, attempt });
+    // The batch has begun as a whole.
+    const result = await this.#copy(rows, { ...context, attempt: context.attempt + 1 });
     const rejected = result?.errors.map((error) => rejectOf(error, rows)) ?? [];
-    this.#expectsFaults = rejected.length > 0;
-    if (rejected.length === 0) return undefined;
+    noteInserted(blocks, rejected);
+    if (rejected.length === 0) return;
     this.#rejects?.queue(rejected.map(([row, error]) => this.#lineOf(row, error)));
-    return resultOf(blocks, rejected);
+    this.#rejects?.assertWithinLimit();
   }
-
-  #copyWritten(blocks: readonly RecordBlock[], { copy, textLines }: BlockFormat, { signal }: FlushContext) {
-    let rows = 0;
-    for (const { records } of blocks) rows += records;
-    return this.#copy.copyWritten(
-      {
-        first: blocks[0]!.ordinal,
-        last: blocks.at(-1)!.lastOrdinal,
-        rows,
-        format: copy,
-        chunks: chunksOf(blocks),
-        textLines,
-      },
-      signal,
-    );
-  }
-}
-
-/** Returns the blocks' bytes, with short ones joined: each chunk costs a message, and a pipe may deliver line by line. */
-function chunksOf(blocks: readonly RecordBlock[]): Buffer[] {
-  const chunks: Buffer[] = [];
-  let short: Buffer[] = [];
-  let shortBytes = 0;
-  const join = (): void => {
-    if (short.length > 0) chunks.push(short.length === 1 ? short[0]! : Buffer.concat(short));
-    short = [];
-    shortBytes = 0;
-  };
-  for (const block of blocks) {
-    const { sent } = block.sent!;
-    if (sent.length >= SHORT_BYTES) {
-      join();
-      chunks.push(sent);
-      continue;
-    }
-    short.push(sent);
-    shortBytes += sent.length;
-    if (shortBytes >= SHORT_BYTES) join();
-  }
-  join();
-  return chunks;
-}
-
-/** Returns the format that all blocks of a batch share, the best for the first of them. */
-function commonFormat(blocks: readonly RecordBlock[]): BlockFormat | undefined {
-  return blocks[0]!.sent?.formats.find((format) =>
-    blocks.every(({ sent }) => sent?.formats.includes(format)),
-  );
-}
-
-/** Names the blocks that have rejected rows. */
-function resultOf(
-  blocks: readonly RecordBlock[],
-  rejected: readonly (readonly [SourceRow, Error])[],
-): FlushResult {
-  const errors: Error[] = [];
-  let index = -1;
-  for (const [row, cause] of rejected) {
-    const before = index;
-    while (index < 0 || row.ordinal > blocks[index]!.lastOrdinal) index += 1;
-    if (index !== before) {
-      blocks[index]!.rejected = 0;
-      errors.push(new ItemError(index, { retryable: false, cause }));
-    }
-    blocks[index]!.rejected += 1;
-  }
-  return { success: blocks.length - errors.length, failed: errors.length, errors };
 }

@@ -80,6 +80,8 @@ export function createRowCopy(
         : { importId: importLog.importId, positionOf: (row: SourceRow) => row.ordinal }),
     },
     {
+      // A column that becomes wider would be another one than is described.
+      ...(widener === undefined ? { description: table } : {}),
       valuesOf: (row, only) => valuesOf(row, only, widener),
       sizedOf: ({ values }) => values,
       linesOf: writtenLines,
@@ -107,10 +109,11 @@ export function createRowCopy(
       }
     }
   };
-  const { defaults, copyWritten, forgetTable } = copy;
+  const { defaults, begin, copyWritten, forgetTable } = copy;
   return Object.assign(watched, {
     // A person waits for a load: an outage ends it sooner than a service.
     defaults: { ...defaults, breaker: { maxOutageMs: MAX_OUTAGE_MS, probe: poolProbe(pool) } },
+    begin,
     forgetTable,
     copyWritten: (...[batch, signal]: Parameters<typeof copyWritten>) =>
       unanswered.watch(batch.first, batch.rows, copyWritten(batch, signal)),

@@ -7,6 +7,7 @@ import { CopyError } from '../../postgres/errors/copy-error.js';
 import { BackpressureWritable } from '../../stream/backpressure-writable.js';
 import type { CopyFunction } from '../../postgres/copy-into.js';
 import type { FlushContext, FlushDefaults, FlushFunction, FlushResult } from '../../api/flush-function.js';
+import { expectBadRows } from '../common/bounded-garbage.js';
 import { createRowCopy, OpenFlushes, type LoadSink, type LoadTarget } from './load-sink.js';
 import type { LoadOptions } from '../args/options.js';
 import { FAULT_BYTES } from '../records/record-block.js';
@@ -52,6 +53,7 @@ export class RowSink implements LoadSink {
    */
   #rejecting(copy: CopyFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
     const flush = async (rows: SourceRow[], context: FlushContext): Promise<FlushResult | undefined> => {
+      expectBadRows();
       const result = await copy(rows, context);
       const lines = result?.errors.map((error) => this.#lineOf(...rejectOf(error, rows)));
       if (lines !== undefined && lines.length > 0) rejects.queue(lines);

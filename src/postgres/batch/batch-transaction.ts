@@ -212,9 +212,9 @@ export class BatchTransaction<T, Client extends CopyClient> {
     }
   }
 
-  async query(text: Statement): Promise<{ command: string; rows: unknown[] }> {
+  async query(text: Statement, values?: unknown[]): Promise<{ command: string; rows: unknown[] }> {
     this.#sentAt = performance.now();
-    const result = await this.#answerDeadline.wait(runStatement(this.#lease.client, text));
+    const result = await this.#answerDeadline.wait(runStatement(this.#lease.client, text, values));
     if (result === TIMED_OUT) throw new AbortFault(this.#batch.signal);
     return result;
   }

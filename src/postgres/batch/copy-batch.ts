@@ -6,6 +6,7 @@
 import { toError } from '../../common/thrown.js';
 import { BatchFailure, type Batch, type RowFailures, type WrittenRows } from '../copy/batch.js';
 import { isolateRows } from './batch-isolation.js';
+import { leaveOutInputFaults } from './input-faults.js';
 import { BatchTransaction } from './batch-transaction.js';
 import { BinaryRefusal } from '../encoding/binary/binary-chunk.js';
 import { ClientLease } from '../connection/client-lease.js';
@@ -64,6 +65,8 @@ class BatchCopy<T, Client extends CopyClient> {
   #wasRefusedInBinary = false;
   /** Rows that cannot be sent. */
   #faults: readonly RowFault[] = [];
+  /** The rows whose lines were sent. Undefined: values of all rows were. */
+  #lines: readonly number[] | undefined;
 
   constructor(batch: Batch<T, Client>, transaction: BatchTransaction<T, Client>) {
     this.#batch = batch;
@@ -73,7 +76,8 @@ class BatchCopy<T, Client extends CopyClient> {
   async run(): Promise<void> {
     const { isolates, items, memory, format, layout, statementSize, rows } = this.#batch;
     if (rows.kind === 'written') return this.#copyWrittenRows(rows.written);
-    const binary = rows.kind === 'values' ? layout.binary : undefined;
+    if (rows.kind === 'lines') await this.#leaveOutBadLines(rows.lines);
+    const { binary } = layout;
     const isGrouped = layout.absent?.way === 'groups';
     if (
       items.length > statementSize.rows ||
@@ -87,7 +91,8 @@ class BatchCopy<T, Client extends CopyClient> {
       return isolateRows(this.#batch, this.#transaction, spacing);
     }
     try {
-      const isBinary = format.isBinary(binary, 'values');
+      const isBinary =
+        (rows.kind === 'values' || rows.lines.nullText !== undefined) && format.isBinary(binary, rows.kind);
       if (isBinary && (await this.#tryInBinary(() => this.#copyAll(binary)))) return;
       await this.#sendAsText(() => this.#copyAll(undefined));
     } catch (thrown) {
@@ -131,7 +136,8 @@ class BatchCopy<T, Client extends CopyClient> {
       if (!this.#mayRetryAsText(error)) throw thrown;
       format.failed();
       this.#wasRefusedInBinary = !(error instanceof BinaryRefusal);
-      this.#transaction.failures.clear();
+      // Values are looked at again.
+      if (this.#batch.rows.kind === 'values') this.#transaction.failures.clear();
       this.#transaction.restart();
       return false;
     }
@@ -157,10 +163,20 @@ class BatchCopy<T, Client extends CopyClient> {
     await this.#transaction.merge();
   }
 
+  async #leaveOutBadLines(lines: WrittenLines): Promise<void> {
+    const { faults = [] } = lines;
+    if (!this.#batch.isolates) {
+      if (faults.length > 0) throw faults[0]!;
+      return;
+    }
+    await this.#transaction.leaveOut(faults);
+    await leaveOutInputFaults(this.#batch, this.#transaction, lines);
+  }
+
   /** The first attempt: all rows, written as they are sent. */
   async #copyAll(binary: BinaryFormat | undefined): Promise<void> {
     const { layout, rows, valuesOf, isolates, items, onEncoded } = this.#batch;
-    if (rows.kind === 'lines') return this.#copyLines(rows.lines);
+    if (rows.kind === 'lines') return this.#copyLines(rows.lines, binary);
     const faults: RowFault[] = [];
     const writer = new RowWriter(layout, valuesOf, isolates ? faults : undefined, binary);
     let row = 0;
@@ -184,13 +200,20 @@ class BatchCopy<T, Client extends CopyClient> {
     await this.#transaction.merge();
   }
 
-  /** Lines of the items, which may be some of the lines of their source, are sent in one piece of memory. */
-  async #copyLines(lines: WrittenLines): Promise<void> {
+  /** Lines of the items, which may be some of the lines of their source, are sent in one piece of memory as text. */
+  async #copyLines(lines: WrittenLines, binary: BinaryFormat | undefined): Promise<void> {
     const encoded = new EncodedRows(lines);
-    const rows = [...this.#batch.items.keys()];
+    const rows = this.#transaction.includedRows();
+    this.#lines = rows;
+    const { delimiter, nullText = '' } = lines;
+    if (binary !== undefined) {
+      const transcoder = new LineTranscoder(encoded.slicesOf(rows), { delimiter, nullText }, binary.encoders);
+      await this.#sendBinary(binary, () => transcoder.next());
+      return this.#transaction.merge();
+    }
     const bytes = Buffer.allocUnsafeSlow(encoded.bytesOf(rows));
     encoded.write(rows, bytes, 0);
-    await this.#copyWritten({ format: lines.format, chunks: [bytes] });
+    return this.#copyWritten({ format: lines.format, chunks: [bytes] });
   }
 
   #send(format: CopyFormat, nextChunk: () => Buffer | undefined): Promise<void> {
@@ -205,6 +228,6 @@ class BatchCopy<T, Client extends CopyClient> {
   /** Returns the rows that the last attempt was to send. */
   #sent(): SentRows {
     const { layout, items, valuesOf } = this.#batch;
-    return new SentRows(layout, items, undefined, valuesOf, this.#faults);
+    return new SentRows(layout, items, this.#lines, valuesOf, this.#faults);
   }
 }

@@ -33,8 +33,11 @@ export class TableLayout {
   #choice: ColumnChoice | undefined;
   #known: { readonly plan: (zone: DateZone) => RowLayout; layout: RowLayout } | undefined;
   readonly #dates: ClientDates;
+  /** For the first layout. */
+  #given: TableDescription | undefined;
   #lookUp: LookUp | undefined;
 
+  /** @param given the table, if it has been looked up just now: it is looked up again only after a failure */
   constructor(
     pool: CopyPool,
     schema: string | undefined,
@@ -44,6 +47,7 @@ export class TableLayout {
     format: FormatOption,
     dates?: DateZone,
     weightColumn?: string,
+    given?: TableDescription,
   ) {
     this.#pool = pool;
     this.#schema = schema;
@@ -52,6 +56,7 @@ export class TableLayout {
     this.#conflict = conflict;
     this.#format = format;
     this.#weightColumn = weightColumn;
+    this.#given = given;
     this.#dates = new ClientDates(pool, dates);
   }
 
@@ -112,9 +117,12 @@ export class TableLayout {
         { failureClass: 'row', sqlState: '22P02', table: this.#table, row: 0, items: [firstRow] },
       );
     }
+    const given = this.#given;
+    this.#given = undefined;
     const lease = await ClientLease.take(this.#pool, signal);
     try {
-      const description = await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table));
+      const description =
+        given ?? (await unlessAborted(signal, describeTable(lease.client, this.#schema, this.#table)));
       const target = await unlessAborted(signal, this.#findConflictTarget(lease.client, description));
       const plan = (zone: DateZone): RowLayout =>
         planLayout(description, choice, {

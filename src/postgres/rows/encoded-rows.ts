@@ -8,11 +8,15 @@ import type { RowLayout } from './row-layout.js';
 import type { RowFault } from './row-fault.js';
 import { RowWriter, type ValuesOf } from './row-writer.js';
 
-/** Each row is one line, as the server counts them. */
+/** Each row is one line, as the server counts them, but for those at fault. */
 export interface WrittenLines {
+  /** Rows that have no line, in order. */
+  readonly faults?: readonly RowFault[];
   readonly format: CopyFormat;
   /** Between the columns of a row. */
   readonly delimiter: string;
+  /** The text of a field that is NULL, if no line has a backslash. */
+  readonly nullText?: string;
   readonly chunks: readonly Buffer[];
   /** For each row its chunk, and the places in it at which the row begins and ends. An empty row cannot be sent. */
   readonly chunkOf: Uint32Array;
@@ -98,22 +102,28 @@ export class EncodedRows {
     return length;
   }
 
-  /** Writes the text of some rows, in ascending order. Returns the place in `to` behind it. */
-  write(rows: readonly number[], to: Buffer, start: number): number {
+  /** Returns the text of some rows, in ascending order, as it lies in memory. */
+  slicesOf(rows: readonly number[]): Buffer[] {
     const { chunks, chunkOf, starts, ends } = this.#lines;
-    let at = start;
+    const slices: Buffer[] = [];
     for (let index = 0; index < rows.length;) {
-      // Rows that lie side by side are copied together.
-      const chunk = chunkOf[rows[index]!]!;
-      const from = starts[rows[index]!]!;
-      let until = ends[rows[index]!]!;
+      const first = rows[index]!;
+      let until = ends[first]!;
       for (index += 1; index < rows.length; index += 1) {
         const row = rows[index]!;
-        if (chunkOf[row] !== chunk || starts[row] !== until) break;
+        if (chunkOf[row] !== chunkOf[first] || starts[row] !== until) break;
         until = ends[row]!;
       }
-      at += chunks[chunk]!.copy(to, at, from, until);
+      slices.push(chunks[chunkOf[first]!]!.subarray(starts[first], until));
     }
+    return slices;
+  }
+
+  /** Writes the text of some rows, in ascending order. Returns the place in `to` behind it. */
+  write(rows: readonly number[], to: Buffer, start: number): number {
+    let at = start;
+    // Rows that lie side by side are copied together.
+    for (const slice of this.slicesOf(rows)) at += slice.copy(to, at);
     return at;
   }
 }

@@ -3,6 +3,7 @@
 import { CopyError } from '../errors/copy-error.js';
 import type { TableColumn, TableDescription } from '../table/catalogue.js';
 import { planBinary, type BinaryFormat, type FormatOption } from './copy-format.js';
+import { planFieldChecks, type FieldCheck } from '../encoding/binary/line-check.js';
 import type { DateZone } from '../encoding/dates/date-clock.js';
 import { compileEncoder, type ValueEncoder } from '../encoding/text/text-encoders.js';
 import type { ConflictTarget } from '../table/conflict-target.js';
@@ -51,6 +52,8 @@ export interface RowLayout {
   textFormat: CopyFormat;
   /** Undefined: the rows go as text. */
   binary: BinaryFormat | undefined;
+  /** Of the first columns: how fields of lines are checked here. Empty: the server cannot explain a value by itself (before PostgreSQL 16). */
+  fieldChecks: readonly FieldCheck[];
   refersToItself: boolean;
   hasTriggers: boolean;
 }
@@ -179,6 +182,7 @@ function layoutOf(
     listing: undefined,
     textFormat: absent?.way === 'marker' ? TEXT_FORMAT_WITH_DEFAULTS : TEXT_FORMAT,
     binary: planBinary({ schema, table }, encoded, format, zone),
+    fieldChecks: description.takesDefaultMarker === true ? planFieldChecks(encoded, zone) : [],
     refersToItself: description.refersToItself,
     // A policy may ask for other rows, too.
     hasTriggers: description.hasTriggers || isSecured,
