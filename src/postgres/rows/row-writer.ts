@@ -9,7 +9,15 @@ import { CHUNK_BYTES, ChunkWriter } from '../encoding/text/chunk-writer.js';
 import type { BinaryFormat } from './copy-format.js';
 import type { RowLayout } from './row-layout.js';
 import type { ValueEncoder } from '../encoding/text/text-encoders.js';
-import { isInstance, isNeverRow, isPlain, notRow, RowFault, unreadableRow, unreadValues } from './row-fault.js';
+import {
+  isInstance,
+  isNeverRow,
+  isPlain,
+  notRow,
+  RowFault,
+  unreadableRow,
+  unreadValues,
+} from './row-fault.js';
 import { ValueFault } from '../encoding/text/value-fault.js';
 
 /** Returns the row that an item stands for. An error that it throws is a fault of that row. With `only`, just that value is needed. */

@@ -59,7 +59,7 @@ describe('records to which a rule applies', () => {
     ['é\t,5 Mar 2024,-1', ['é\\t\t2024-03-05\t-1\n']],
     ['"-",,""\n', ['1 rows']],
     ['x,5/3/2024,1\ny,31/2/2024,2\n', ['2 rows']],
-    ['x,5/3/2024,1\ny,6/3/2024\n', ['2 rows']],
+    ['x,5/3/2024,1\ny,6/3/2024\n', ['x\t2024-03-05\t1\n', '1 rows']],
   ])('are sent as text, or become rows if one does not fit: %j', (text, expected) => {
     expect(sentText(text)).toEqual(expected);
   });
