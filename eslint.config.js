@@ -48,6 +48,7 @@ const ROOMS = [
   'cli/server',
   'cli/input/compression',
   'cli/input',
+  'cli/detect/cells',
   'cli/detect',
   'cli/json',
   'cli/ndjson/values',

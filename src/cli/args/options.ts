@@ -24,6 +24,9 @@ export interface ReadingFlags {
   header: boolean | undefined;
 }
 
+/** A column that the header has no field for: the row names, or what follows a delimiter at the end of each record. */
+export type Unnamed = 'first' | 'last';
+
 export interface LoadOptions {
   /** Paths; `-` is standard input. Empty if none was given. */
   files: string[];
@@ -34,8 +37,8 @@ export interface LoadOptions {
   isJsonDocument: boolean;
   /** Names of the fields in their order (CSV; an empty one leaves its field out) or the keys to load (NDJSON). */
   columns: string[] | undefined;
-  /** The header has no name for the first of `columns`, the row names: it has the names of the others. Found by the reading. */
-  isHeaderShort?: boolean;
+  /** The header has no name for this one of `columns`: it has the names of the others. Found by the reading. */
+  unnamed?: Unnamed | undefined;
   flags: ReadingFlags;
   /** Nothing is detected: CSV is read as PostgreSQL's own format. */
   strict: boolean;

@@ -4,6 +4,7 @@ import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../r
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
 import { fieldTexts } from './record-fields.js';
 import type { FieldRuleSet } from './field-rules.js';
+import type { Unnamed } from '../args/options.js';
 import { InputError } from '../common/errors.js';
 import { repairNames } from './column-names.js';
 import { counted } from '../common/counted.js';
@@ -16,8 +17,8 @@ export interface CsvRowOptions extends CsvOptions {
   readonly header: boolean;
   /** `--columns`, in place of the header's names. An empty name leaves its field out. */
   readonly names: readonly string[] | undefined;
-  /** The header has the names of all columns but the first, in any order. */
-  readonly isHeaderShort?: boolean | undefined;
+  /** The header has the names of all columns but this one, in any order. */
+  readonly unnamed?: Unnamed | undefined;
   /** The columns to load, in the order of the rows' values. */
   readonly columns: readonly string[];
   /** Blank lines are no records if a record has more than one field, and names are repaired. Otherwise both are errors. */
@@ -103,9 +104,9 @@ export class CsvRows implements BlockReader<unknown[]> {
 
   #readHeader(line: number): void {
     this.#awaitsHeader = false;
-    const { columns, delimiter, isHeaderShort = false } = this.#options;
-    if (this.#options.names !== undefined && !isHeaderShort) return;
-    const header = headerTexts(this.#reader, delimiter, isHeaderShort);
+    const { columns, delimiter, unnamed } = this.#options;
+    if (this.#options.names !== undefined && unnamed === undefined) return;
+    const header = headerTexts(this.#reader, delimiter, unnamed);
     const names = headerNames(header, this.#file, line, this.#options);
     const [given, known] = [new Set(names), new Set(columns)];
     const unknown = names.find((name) => !known.has(name));
@@ -137,29 +138,37 @@ export class CsvRows implements BlockReader<unknown[]> {
   }
 
   #ragged(row: CsvRow, line: number): InputError {
-    const expected = `expected ${counted(this.#fieldCount, 'field')}`;
     const empty = row.length === 1 && (row[0] === null || row[0] === '');
-    const isLenient = this.#options.isLenient === true;
-    const isShort = row.length < this.#fieldCount && !empty && isLenient;
-    const isComment = isLenient && row[0]?.startsWith('#') === true;
-    const padHint = isShort ? '; --pad makes the fields that are missing NULL' : '';
-    const hint = isComment ? '; --comment "#" leaves such lines out' : padHint;
+    const isShort = row.length < this.#fieldCount && !empty;
+    const hint = this.#options.isLenient === true ? hintFor(row[0] ?? '', row.length, isShort) : '';
     return new InputError(
       this.#file.name,
       line,
-      `${expected}, got ${empty ? 'an empty line' : fieldsOfRow(row)}${hint}`,
+      `expected ${counted(this.#fieldCount, 'field')}, got ${empty ? 'an empty line' : fieldsOfRow(row)}${hint}`,
     );
   }
 }
 
-/** Returns the fields of the record that the reader passes on. @param isShort the first column has none */
+/** Returns which flag helps with a record of another number of fields. */
+function hintFor(first: string, fields: number, isShort: boolean): string {
+  if (first.startsWith('#')) return '; --comment "#" leaves such lines out';
+  if (!isShort) return '';
+  // A sentence behind the table.
+  const word = fields === 1 ? /^([\p{L}*-][\p{L}*:-]*)(?:\s|$)/u.exec(first)?.[1] : undefined;
+  const isNote = word !== undefined && /\s|:$/.test(first);
+  const note = isNote ? `--comment "${word}" leaves out lines that begin like this, and ` : '';
+  return `; ${note}--pad makes the fields that are missing NULL`;
+}
+
+/** Returns the fields of the record that the reader passes on. @param unnamed a column that has none */
 export function headerTexts(
   { written }: Pick<CsvReader, 'written'>,
   delimiter: string,
-  isShort: boolean | undefined,
+  unnamed: Unnamed | undefined,
 ): string[] {
   const fields = fieldTexts(written, delimiter);
-  return isShort === true ? ['', ...fields] : fields;
+  if (unnamed === undefined) return fields;
+  return unnamed === 'first' ? ['', ...fields] : [...fields, ''];
 }
 
 /** PostgreSQL's own limit. */

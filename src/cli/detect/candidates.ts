@@ -10,16 +10,20 @@ export function dialectsFor({ text }: Sample, given: GivenReading): Dialect[] {
   return delimiters.flatMap((delimiter) => quotings.map((quoting) => ({ delimiter, ...quoting })));
 }
 
+/** Around a field. */
+const APOSTROPHES = /(?:^|[,;\t|\n\r])'(?:[^']|'')*'(?:[,;\t|\n\r]|$)/;
+const SPACED_APOSTROPHES = /(?:^|[ \n\r])'(?:[^']|'')*'(?:[ \n\r]|$)/;
+
 type Quoting = Pick<Dialect, 'quote' | 'escape'>;
 
-export function quotingsFor(text: string, { quote, escape }: GivenReading): Quoting[] {
+export function quotingsFor(text: string, { quote, escape, delimiter }: GivenReading): Quoting[] {
   if (quote === 'none') return [{ quote: undefined, escape: undefined }];
   if (quote !== undefined) return [{ quote, escape: escape ?? quote }];
   if (escape !== undefined) return [{ quote: '"', escape }];
   const quotings: Quoting[] = [{ quote: '"', escape: '"' }];
   if (text.includes('\\"')) quotings.push({ quote: '"', escape: '\\' });
   if (text.includes("\\'")) quotings.push({ quote: "'", escape: '\\' });
-  if (/(?:^|[,;\t|\n\r])'(?:[^']|'')*'(?:[,;\t|\n\r]|$)/.test(text))
+  if ((delimiter === ' ' ? SPACED_APOSTROPHES : APOSTROPHES).test(text))
     quotings.push({ quote: "'", escape: "'" });
   if (text.includes('"')) quotings.push({ quote: undefined, escape: undefined });
   return quotings;

@@ -5,7 +5,7 @@ import { createDecoder } from '../common/text-decoder.js';
 import { detectDialect } from './dialect.js';
 import { quotingsFor, type DialectReading } from './candidates.js';
 import { detectEncoding } from './encoding.js';
-import { judgeHeader } from './header.js';
+import { judgeHeader, judgeShortHeader } from './header.js';
 import type { Choice } from './likelihood.js';
 import { showDelimiter, type GivenReading, type Reading } from './reading.js';
 import { spacingOf } from './spaced-columns.js';
@@ -139,17 +139,17 @@ function headerOf(reading: DialectReading, given: GivenReading): Pick<Reading, '
   // Into a table that is there, the header's names are all that count.
   const isShort =
     first !== undefined && first.fields.length === fieldCount - 1 && given.tableColumns === undefined;
-  if (given.header !== undefined)
-    return { header: given.header, names: rowNames(first, isShort && given.header) };
-  if (isShort) return { header: true, names: rowNames(first, true) };
-  const header = judgeByTable(first, given) ?? judgeHeader(body);
+  const names = isShort ? namesOf(body) : undefined;
+  if (given.header !== undefined) return { header: given.header, names: given.header ? names : undefined };
+  const header =
+    names === undefined ? (judgeByTable(first, given) ?? judgeHeader(body)) : judgeShortHeader(body, names);
   if (header === false && given.skip === undefined) assertNoHeaderBefore(reading);
   if (header === undefined) {
     throw new Undecided(
-      `its first record may be a header or data (${preview(first!)}); --header or --no-header decides`,
+      `its first record may be a header or data (${preview(first!)}); --header or --no-header decides, and --skip ${first!.line + 1} leaves it out`,
     );
   }
-  return { header, names: undefined };
+  return { header, names };
 }
 
 /** @throws {Undecided} if the line right before a table without a header has too few names, and may be its header all the same */
@@ -175,8 +175,12 @@ function judgeByTable(
   return first.fields.every((field) => known.has(nameOf(field))) ? true : undefined;
 }
 
-function rowNames(first: SampleRecord | undefined, isShort: boolean): readonly string[] | undefined {
-  return first === undefined || !isShort ? undefined : ['', ...first.fields];
+/** Of a header with a field less than the records, the column without a name is the first, unless the last one is always empty. */
+function namesOf([first, ...rest]: readonly SampleRecord[]): readonly string[] {
+  const { fields } = first!;
+  const others = rest.filter((record) => record.fields.length > fields.length);
+  const endsInDelimiter = others.every((record) => record.fields.at(-1) === '' && !record.quoted.at(-1)!);
+  return endsInDelimiter ? [...fields, ''] : ['', ...fields];
 }
 
 function describe({ dialect, records, start, fieldCount }: DialectReading): string {

@@ -14,11 +14,11 @@
  */
 
 import { dialectsFor, firstLineOf } from './candidates.js';
-import { kindOf } from './cell-kind.js';
+import { kindOf } from './cells/cell-kind.js';
 import { MOST_RECORDS, isSameTable, type DialectReading } from './candidates.js';
 import { hasHeaderEvidence } from './header.js';
 import { choose, type Choice, type Scored } from './likelihood.js';
-import { mayHaveMore, readDamaged, readOneColumn } from './one-column.js';
+import { mayHaveMore, raggedDelimiter, readDamaged, readOneColumn } from './one-column.js';
 import { DELIMITERS, type Dialect, type GivenReading } from './reading.js';
 import { isBlank, isComment, readSample, type Sample, type SampleRecord } from './sample-records.js';
 
@@ -32,7 +32,8 @@ const PREAMBLE_FACTOR = 0.9;
 /** Returns undefined if no dialect fits, or for a sample without records. */
 export function detectDialect(sample: Sample, given: GivenReading): Choice<DialectReading> | undefined {
   const scored = dialectsFor(sample, given).flatMap((dialect) => scoreDialect(sample, dialect, given));
-  const likely = given.quote === undefined ? withoutNeedlessQuotes(scored, sample) : scored;
+  const sound = given.escape === undefined ? withoutDamaged(scored) : scored;
+  const likely = given.quote === undefined ? withoutNeedlessQuotes(withQuotedNames(sound), sample) : sound;
   const sure = choose(
     likely.filter(({ isDoubtful }) => !isDoubtful),
     isSameTable,
@@ -56,8 +57,11 @@ function chooseDoubtful(
   if (oneColumn === undefined || delimiter !== undefined) return divided ?? oneColumn;
   const hasDelimiter = mayHaveMore(oneColumn.best);
   if (divided === undefined) {
-    if (!hasDelimiter || oneColumn.rival !== undefined) return oneColumn;
-    return { best: readDamaged(sample, oneColumn.best), rival: undefined };
+    if (oneColumn.rival !== undefined) return oneColumn;
+    const divider = raggedDelimiter(oneColumn.best);
+    if (hasDelimiter) return { best: readDamaged(sample, oneColumn.best), rival: undefined };
+    if (divider === undefined || tableColumns?.length === 1) return oneColumn;
+    return { best: oneColumn.best, rival: readDamaged(sample, oneColumn.best, divider) };
   }
   // The table's columns decide.
   if (tableColumns?.length === 1) return oneColumn;
@@ -70,6 +74,32 @@ function chooseDoubtful(
 interface ScoredReading extends Scored<DialectReading> {
   /** The lines before the table may be part of it, or the fields are parts of longer ones: then it has one column. */
   readonly isDoubtful: boolean;
+}
+
+/** Leaves out readings with damaged records if another escape explains them all. */
+function withoutDamaged(scored: readonly ScoredReading[]): readonly ScoredReading[] {
+  const isSound = ({ value: { records } }: ScoredReading) =>
+    records.every(({ fault }) => fault !== 'damaged');
+  return scored.filter((each) => {
+    const { delimiter, quote } = each.value.dialect;
+    const isLike = ({ value: { dialect } }: ScoredReading) =>
+      dialect.delimiter === delimiter && dialect.quote === quote;
+    return quote === undefined || isSound(each) || !scored.some((other) => isLike(other) && isSound(other));
+  });
+}
+
+/** Apostrophes around each field of a whole record are its quotes: leaves out readings without any quoted field. */
+function withQuotedNames(scored: readonly ScoredReading[]): readonly ScoredReading[] {
+  const quoted = scored.filter(
+    ({ value: { dialect, records } }) =>
+      dialect.quote === "'" &&
+      records.every(({ fault }) => fault === undefined) &&
+      records.some((record) => record.quoted.length > 1 && record.quoted.every(Boolean)),
+  );
+  return scored.filter(({ value: { dialect, records } }) => {
+    const isRival = quoted.some(({ value }) => value.dialect.delimiter === dialect.delimiter);
+    return !isRival || dialect.quote === "'" || records.some((record) => record.quoted.includes(true));
+  });
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { firstLineOf, quotingsFor, separatorLine } from './candidates.js';
 import { MOST_RECORDS, isSameTable, type DialectReading } from './candidates.js';
+import { kindOf } from './cells/cell-kind.js';
 import { hasHeaderEvidence } from './header.js';
 import type { Choice } from './likelihood.js';
 import { DELIMITERS, type Dialect, type GivenReading } from './reading.js';
@@ -17,9 +18,9 @@ function withComments(reading: DialectReading, { comment, skip }: GivenReading):
 }
 
 /** No dialect fits, and the first record has a delimiter: the load will name the records that do not fit it. */
-export function readDamaged(sample: Sample, oneColumn: DialectReading): DialectReading {
+export function readDamaged(sample: Sample, oneColumn: DialectReading, divider?: string): DialectReading {
   const first = oneColumn.records[oneColumn.start]!;
-  const delimiter = DELIMITERS.find((each) => first.fields[0]!.includes(each));
+  const delimiter = divider ?? DELIMITERS.find((each) => first.fields[0]!.includes(each));
   const dialect: Dialect = { delimiter, quote: '"', escape: '"' };
   const records = readSample(sample, dialect, MOST_RECORDS);
   const start = Math.max(
@@ -27,6 +28,22 @@ export function readDamaged(sample: Sample, oneColumn: DialectReading): DialectR
     records.findIndex(({ line }) => line === first.line),
   );
   return { dialect, records, start, fieldCount: records[start]!.fields.length };
+}
+
+/** Returns a delimiter that most lines have, other than in sentences and numbers: they may be records of different lengths. */
+export function raggedDelimiter({ records, start }: DialectReading): string | undefined {
+  const lines = records.slice(start + 1).filter((record) => !isBlank(record));
+  return DELIMITERS.find((delimiter) => {
+    const mark = delimiter === ',' ? /,\S/ : delimiter;
+    const found = lines.filter(({ fields, quoted }) => {
+      const text = fields[0]!;
+      const isDivided = typeof mark === 'string' ? text.includes(mark) : mark.test(text);
+      return isDivided && quoted[0] !== true && kindOf(text) === 'text';
+    });
+    // As many in each line are part of its text.
+    const counts = new Set(found.map(({ fields }) => fields[0]!.split(delimiter).length));
+    return found.length > lines.length / 2 && counts.size > 1;
+  });
 }
 
 /** The first record has a delimiter after all. */

@@ -24,7 +24,7 @@ export interface Reading extends Dialect {
   readonly skip: number;
   readonly header: boolean;
   readonly fieldCount: number;
-  /** Names in place of the header's, if it has one fewer than the records have fields, or if there is none. */
+  /** Names in place of the header's, if it has one fewer than the records have fields: an empty one is added. */
   readonly names: readonly string[] | undefined;
 }
 

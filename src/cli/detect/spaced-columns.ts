@@ -1,7 +1,7 @@
 /** Recognizes a table whose fields are divided by spaces: lines of numbers, as scientific programs write them. Pure. */
 
 import type { DialectReading } from './candidates.js';
-import { kindOf } from './cell-kind.js';
+import { kindOf } from './cells/cell-kind.js';
 import { isBlank, isComment } from './sample-records.js';
 
 /** `even`: single spaces, which are a delimiter; `aligned`: spaces of changing number, which are none; `unsure`: texts may look like that. */

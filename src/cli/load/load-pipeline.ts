@@ -191,7 +191,7 @@ export function csvOptionsFor(
     maxRecordBytes,
     header,
     names: options.columns,
-    isHeaderShort: options.isHeaderShort,
+    unnamed: options.unnamed,
     columns,
   };
 }

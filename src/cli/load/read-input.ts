@@ -92,9 +92,10 @@ export async function readInput(
   const isNamed = options.columns !== undefined || stored !== undefined;
   const named = isNamed ? undefined : namesFor(reading, tableColumns, options.normalizeNames);
   const columns = options.columns ?? stored?.columns ?? named?.names.slice();
-  const isHeaderShort = header && options.columns === undefined && reading.names !== undefined;
+  const shortNames = header && options.columns === undefined ? reading.names : undefined;
+  const unnamed = shortNames === undefined ? undefined : shortNames[0] === '' ? 'first' : 'last';
   return {
-    options: { ...options, delimiter, header, columns, isHeaderShort, skipped: reading.skip },
+    options: { ...options, delimiter, header, columns, unnamed, skipped: reading.skip },
     reading,
     rules: stored?.rules,
     notes: named?.notes,

@@ -8,7 +8,7 @@
  * ```
  */
 
-import { USUAL_NULLS } from '../detect/cell-kind.js';
+import { USUAL_NULLS } from '../detect/cells/cell-kind.js';
 import type { FieldRule } from '../csv/field-rules.js';
 import type { TypeKind, TypeName } from '../args/type-name.js';
 import type { Conversion, Conversions } from '../values/conversion.js';

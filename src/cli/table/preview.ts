@@ -83,9 +83,9 @@ async function previewCsv(
     if (isLenient && isBlankLine(row, fields?.length ?? 0, reader!)) return;
     if (header && headerOf !== file) {
       headerOf = file;
-      if (options.columns !== undefined && options.isHeaderShort !== true) return;
+      if (options.columns !== undefined && options.unnamed === undefined) return;
       const onNote = (note: string) => columns === undefined && notes.push(note);
-      const texts = headerTexts(reader!, delimiter, options.isHeaderShort);
+      const texts = headerTexts(reader!, delimiter, options.unnamed);
       const names = headerNames(texts, file, line, naming, onNote);
       columns ??= createAll(names.map((name, at) => ({ name, written: texts[at], file, line })));
       const byName = new Map(columns.map((column) => [column.name, column]));

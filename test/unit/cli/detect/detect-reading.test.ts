@@ -19,6 +19,12 @@ describe('detectReading', () => {
     ['a first record whose last fields are empty', '1,,\n2,3,4\n5,6,7\n', { skip: 0, header: false }],
     ['a header without a name for the row names', 'x,y\na,1,2\nb,3,4\n', { skip: 0, header: true, names: THREE }],
     ['the same with one name, in quotes', '"x"\n"a",1\n"b",2\n', { header: true, fieldCount: 2, names: ['', 'x'] }],
+    ['a delimiter at the end of each record', 'x,y\n1,2,\n1,4,\n', { header: true, names: ['x', 'y', ''] }],
+    ['names in apostrophes', "'a'\t'b'\n1\t2\n3\t4\n", { quote: "'", delimiter: '\t', header: true }],
+    ['names in apostrophes between spaces', "'a' 'b' 'c'\n1 2 3\n4 5 6\n", { quote: "'", delimiter: ' ', header: true }],
+    ['one escaped quote', 'a,b\n1,x\n2,y\n3,"an \\"e\\", and"\n4,z\n5,"u, v"\n', { escape: '\\', quote: '"' }],
+    ['one record of numbers with a delimiter at its end', ' -2.5, 3.5,\n', { header: false }],
+    ['signs in all texts', 'application/pdf\ntext/css\ntext/html\nimage/png\n', { header: false }],
     ['a title above two columns', 'Report\na,1\nb,2\n', { delimiter: undefined, fieldCount: 1 }],
     ['numbers between spaces', '0.7 1.0 0.17\n0.6 0.0 0.23\n1.4 1.0 0.07\n', { delimiter: ' ', header: false, fieldCount: 3 }],
     ['numbers between spaces under a header', 'a b c\n0.6 0.0 0.23\n1.4 1.0 0.07\n', { delimiter: ' ', header: true }],
@@ -31,6 +37,11 @@ describe('detectReading', () => {
   }); // prettier-ignore
 
   it.each<[string, string, RegExp]>([
+    ['a first record that lacks a field', 'x,1\na,1,2\nb,3,4\n', /may be a header or data.*--header or --no-header/],
+    ['hexadecimal numbers below a name and such a number', 'seed, 0x1f\n0, 0x2e\n1, 0xff\n2, 0xab\n', /may be a header.*--skip 1/],
+    ['a first record with hardly a name', 'Export,,\na,b,c\nd,e,f\ng,h,i\n', /two ways: .*--skip decides/],
+    ['a first record with hardly a name above lines that are no header', 'Export,,,,,\nMay,,,of,all,\na,b,c,d,e,f\n', /may be a header or data.*--skip 1 leaves/],
+    ['records of different lengths below a title', 'Report\n1,a\n2,b,c\n3,d,e,f\n', /two ways: one column .*--delimiter decides/],
     ['two delimiters', 'a;b,c\nx;y,z\n', /two ways: .*--delimiter decides/],
     ['a title in a table of texts', 'Report,,\nid,name,v\na,b,c\nd,e,f\n', /two ways: .*--skip decides/],
     ['a header with a name too few at its end', '"A","B",\n"x","1",3,\n,"2",4,\n,"3",5,\n', /line 1 may be a header with 3 names for 4 columns.*--skip 1/],
