@@ -54,6 +54,8 @@ describe('the obvious command', () => {
     ['no header', '5.1,3.5,setosa\n4.9,3.0,setosa\n', { column1: 'numeric', column2: 'numeric', column3: 'text' }, [['5.1', '3.5', 'setosa'], ['4.9', '3.0', 'setosa']]],
     ['a column without a name', ',speed\na,1\nb,2\n', { column1: 'text', speed: 'bigint' }, [['a', '1'], ['b', '2']]],
     ['a header without a name for the row names', 'mpg,cyl\nMazda,21,6\nDatsun,22,4\n', { column1: 'text', mpg: 'bigint', cyl: 'bigint' }, [['Mazda', '21', '6'], ['Datsun', '22', '4']]],
+    ['a delimiter at the end of each record', 'id,name\n1,a,\n2,a,\n', { id: 'bigint', name: 'text', column3: 'text' }, [['1', 'a', null], ['2', 'a', null]]],
+    ['a first record of a text that comes again below it', 'red,x\nred,y\nblue,z\nred,w\n', { column1: 'text', column2: 'text' }, [['red', 'x'], ['red', 'y'], ['blue', 'z'], ['red', 'w']]],
     ['a title with delimiters behind it', 'Report,,\n,,\nid,name,v\n1,a,2\n', { id: 'bigint', name: 'text', v: 'bigint' }, [['1', 'a', '2']]],
     ['numbers between spaces', '0.7 1 0.17\n0.6 0 0.23\n1.4 1 0.07\n', { column1: 'numeric', column2: 'bigint', column3: 'numeric' }, [['0.7', '1', '0.17'], ['0.6', '0', '0.23'], ['1.4', '1', '0.07']]],
     ['one name twice', 'id,id\n1,2\n', { id: 'bigint', id_2: 'bigint' }, [['1', '2']]],
@@ -163,6 +165,14 @@ describe('the obvious command', () => {
     expect(refused.stderr).toMatch(/:3: expected 2 fields, got 1; --pad /);
     const { rows } = await load('id,name\n1,a\n2\n', 'csv', '--pad');
     expect(rows).toEqual([['1', 'a'], ['2', null]]); // prettier-ignore
+  });
+
+  it('a note behind the table is refused, and --comment with its first word leaves it out', async () => {
+    const text = 'id,name\n1,a\nSource: a survey\n';
+    const refused = await run(write(text, 'csv'));
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/:3: expected 2 fields, got 1; --comment "Source:" leaves out .*--pad/);
+    expect((await load(text, 'csv', '--comment', 'Source:')).rows).toEqual([['1', 'a']]);
   });
 
   it('--null may be given more than once, and --null-for is for one column', async () => {
