@@ -68,7 +68,7 @@ function withoutData(vote: Vote): Vote {
 /** Adds the points of all columns: those with a vote, and those of texts. */
 function sumOf(first: SampleRecord, rest: readonly SampleRecord[], votes: readonly Vote[]): Points {
   const numbers = first.fields.filter((field) => kindOf(field) === 'number');
-  const mayBeNumbers = isSeries(numbers, 2) && Number(numbers[0]) < Number(numbers[1]);
+  const mayBeNumbers = isSeries(numbers, 2) && Number(numbers[1]) - Number(numbers[0]) === 1;
   let alike = 0;
   let unlike = 0;
   votes.forEach((vote, column) => {

@@ -23,7 +23,7 @@ import { LIMIT_STATEMENTS } from '../../postgres/sql/table-statements.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import type { Format } from '../args/options.js';
 import { causesOf, CliError, ExitCode, InputError } from '../common/errors.js';
-import { USUAL_NULLS } from '../detect/cell-kind.js';
+import { USUAL_NULLS } from '../detect/cells/cell-kind.js';
 import type { FieldRules } from '../csv/field-rules.js';
 import { FieldFit, type FitOptions } from '../csv/field-fit.js';
 import { textForServer } from '../values/converted-field.js';

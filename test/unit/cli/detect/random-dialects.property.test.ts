@@ -149,6 +149,9 @@ async function read(bytes: Buffer): Promise<{ reading: Reading; rows: (string | 
 
 /** A table of texts has a header by the rule, but not if its first record has a number, or a text that comes again below it. */
 function mayHaveHeader([first, ...rest]: readonly (readonly string[])[]): boolean {
+  const numbers = first!.filter((value) => kindOf(value) === 'number').map(Number);
+  // Such numbers may be names.
+  if (numbers.length > 1 && numbers.every((number, at) => number === numbers[0]! + at)) return true;
   return first!.every((value, column) => {
     const again = rest.filter((row) => row[column] === value).length;
     return kindOf(value) === 'empty' || (kindOf(value) !== 'number' && again < 2);
