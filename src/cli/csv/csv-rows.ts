@@ -10,6 +10,7 @@ import { repairNames } from './column-names.js';
 import { counted } from '../common/counted.js';
 import { didYouMean } from '../common/similar-names.js';
 import { snakeCaseNames } from '../common/snake-case.js';
+import { HAS_NUL } from '../values/value-flags.js';
 import { LEFT_OUT } from '../common/text.js';
 import type { SourceFile } from '../input/source.js';
 
@@ -197,6 +198,9 @@ export function headerNames(
       `${has}, and a table has at most ${counted(MOST_COLUMNS, 'column')}`,
     );
   }
+  const unstorable = row.find((name) => name.includes('\0'));
+  if (unstorable !== undefined)
+    throw new InputError(file, line, `the header's name ${JSON.stringify(unstorable)} ${HAS_NUL}`);
   if (isLenient) {
     const { names, notes } = repairNames(row, normalizesNames);
     for (const note of notes) onNote?.(note);

@@ -27,6 +27,8 @@ import { existingNames, findTable, noSuchColumn, throwMissingTable, wantedName }
 import type { Terminal } from './load.js';
 import { csvOptionsFor } from './load-pipeline.js';
 import { RefusedField, textForServer } from '../values/converted-field.js';
+import { HAS_NUL } from '../values/value-flags.js';
+import { describeHints } from '../table/value-hints.js';
 import type { FieldRules } from '../csv/field-rules.js';
 import { fieldNames, rulesFor, rulesOf } from './column-rules.js';
 import { readInput } from './read-input.js';
@@ -43,6 +45,8 @@ interface DryRunJson {
   readonly table: string;
   readonly schema: string | null;
   readonly reading: LoadJson['reading'];
+  /** What the user should know besides: names that were repaired, values that a flag would read. */
+  readonly notes: readonly string[];
   /** `CREATE TABLE`, with `--create`. */
   readonly statement: string | null;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
@@ -96,6 +100,11 @@ export async function dryRun(
     const rules = table === undefined ? rulesOf(names) : rulesFor(table.columns, names);
     const sampled = readRows(preview.head, names, read, rules);
     const statement = table === undefined ? statementFor(options, names) : null;
+    const notes = [
+      ...(input.notes ?? []),
+      ...(preview.notes ?? []),
+      ...(table === undefined ? describeHints(names) : []),
+    ];
     const exitCode = exitCodeFor(options, sampled.problems);
     const reading = readingJson(input.reading);
     const { schema = null, table: name } = options.table;
@@ -107,12 +116,14 @@ export async function dryRun(
       statement,
       columns,
       isWhole: preview.isWhole,
+      notes,
       ...sampled,
       exitCode,
     };
     const lines = [
       ...(input.reading === undefined ? [] : [readingLine(input.reading)]),
       ...(preview.isWhole || statement === null ? [] : [SAMPLED]),
+      ...notes,
       statement ?? `into the table ${showTable(options.table)}, which is there`,
     ];
     return { json, text: textOf(json, lines) };
@@ -191,9 +202,10 @@ function readRows(
     }
   };
   const onRow = (row: readonly unknown[], line: number, file: SourceFile): void => {
-    const place = row.findIndex((value) => value instanceof RefusedField);
+    const place = row.findIndex(isRefused);
     if (place !== -1) {
-      const { reason } = row[place] as RefusedField;
+      const { [place]: value } = row;
+      const reason = value instanceof RefusedField ? value.reason : HAS_NUL;
       onFault(new InputError(file, line, `column ${JSON.stringify(names[place]!.name)} ${reason}`));
     } else if (rows.length < MOST_ROWS) rows.push(row.map(textOfValue));
   };
@@ -230,6 +242,10 @@ function csvFormat(names: readonly InputName[], options: LoadOptions, rules: Fie
 function ndjsonFormat({ maxRecordBytes }: LoadOptions) {
   const open = (file: SourceFile) => new NdjsonReader(file);
   return { delimiter: undefined, maxRecordBytes, open, recordEnd: endOfLine };
+}
+
+function isRefused(value: unknown): boolean {
+  return value instanceof RefusedField || (typeof value === 'string' && value.includes('\0'));
 }
 
 function textOfValue(value: unknown): string | null {

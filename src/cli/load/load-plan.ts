@@ -26,6 +26,7 @@ import {
   type LoadColumn,
 } from '../table/table.js';
 import { convertsValues } from '../values/value-flags.js';
+import { describeHints } from '../table/value-hints.js';
 import { fieldNames, rulesFor, rulesOf } from './column-rules.js';
 import type { FieldRules } from '../csv/field-rules.js';
 import type { JsonReading } from '../json/json-reading.js';
@@ -155,7 +156,12 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
     columns,
     key: keyColumns(options.key, columns),
     created: made !== undefined,
-    notes: [...notes, ...(preview.notes ?? []), ...nameNotes(options, table, columns)],
+    notes: [
+      ...notes,
+      ...(preview.notes ?? []),
+      ...(made === undefined ? [] : describeHints(names ?? [])),
+      ...nameNotes(options, table, columns),
+    ],
     head: preview.head,
   };
 }

@@ -4,6 +4,7 @@ import { stringify } from 'lossless-json';
 import type { TableColumn } from '../../postgres/table/catalogue.js';
 import type { CopyError } from '../../postgres/errors/copy-error.js';
 import { oneLine } from '../common/errors.js';
+import { NUL_HELP } from '../values/value-flags.js';
 import { ConvertedField } from '../values/converted-field.js';
 import { WrittenArray } from '../ndjson/values/written-array.js';
 import type { Format } from '../args/options.js';
@@ -69,10 +70,8 @@ function jsonOf(value: unknown): string {
 export function messageFor(error: CopyError): string {
   const { cause, sqlState = '' } = error;
   const message = cause instanceof Error && cause.message !== '' ? cause.message : error.message;
-  return isAboutNul(sqlState, message) ? message + NUL_HELP : message;
+  return isAboutNul(sqlState, message) ? `${message}; ${NUL_HELP}` : message;
 }
-
-const NUL_HELP = '; --nul strip leaves it out, --nul replace makes it U+FFFD';
 
 /** The server says of an escape of JSON only that it is not supported: the others it refuses as JSON. */
 function isAboutNul(sqlState: string, message: string): boolean {

@@ -14,6 +14,7 @@ import type { TypeKind, TypeName } from '../args/type-name.js';
 import type { Conversion, Conversions } from '../values/conversion.js';
 import type { ValueFlags } from '../values/value-flags.js';
 import type { InferredType } from './infer-types.js';
+import { HINT_VALUES, hintFor, misfitHint, type ValueHint } from './value-hints.js';
 import { waysFor, type ValueWays } from './value-ways.js';
 
 const MARKERS = new Set(USUAL_NULLS);
@@ -42,23 +43,32 @@ export interface InferredField {
   readonly rule: FieldRule | undefined;
   /** For a column that is there already. */
   readonly conversions?: Conversions | undefined;
+  /** For a column that became text. */
+  readonly hint?: ValueHint | undefined;
 }
 
 export class FieldInference {
   readonly #strict: boolean;
   readonly #ways: ValueWays;
   readonly #markers = new Set<string>();
+  readonly #flags: ValueFlags;
+  readonly #first: string[] = [];
 
   constructor({ strict, detectsCommas, flags }: FieldOptions) {
     this.#strict = strict;
+    this.#flags = flags;
     this.#ways = waysFor(flags, detectsCommas);
   }
 
   /** @param value `null` for NULL; an empty text was in quotes */
   add(value: string | null): void {
     if (value === null) return;
-    if (!this.#strict && (value === '' || MARKERS.has(value))) this.#markers.add(value);
-    else for (const way of this.#ways.all) way.add(value);
+    if (!this.#strict && (value === '' || MARKERS.has(value))) {
+      this.#markers.add(value);
+      return;
+    }
+    if (this.#first.length < HINT_VALUES) this.#first.push(value);
+    for (const way of this.#ways.all) way.add(value);
   }
 
   /** @param given the type that `--type` gives the column */
@@ -70,7 +80,16 @@ export class FieldInference {
     const type = way.type!;
     const nulls = [...this.#markers];
     if (PLAIN_TYPES.includes(type)) return { type, rule: ruleOf(nulls, way.conversion), conversions };
-    return { type: nulls.length === 0 ? type : 'text', rule: undefined, conversions };
+    const hint = type === 'text' ? this.#hint() : undefined;
+    return { type: nulls.length === 0 ? type : 'text', rule: undefined, conversions, hint };
+  }
+
+  #hint(): ValueHint | undefined {
+    for (const way of this.#ways.all) {
+      const hint = misfitHint(way);
+      if (hint !== undefined) return hint;
+    }
+    return this.#strict ? undefined : hintFor(this.#first, this.#flags);
   }
 
   /** No value of such a type is written as a marker, so that all of them are NULL, wherever they come. */

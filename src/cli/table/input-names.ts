@@ -7,6 +7,7 @@ import { snakeCaseNames } from '../common/snake-case.js';
 import type { Conversions } from '../values/conversion.js';
 import type { FieldRule } from '../csv/field-rules.js';
 import { FieldInference } from './field-inference.js';
+import type { ValueHint } from './value-hints.js';
 import { columnsByName, valuesByColumn } from './flag-columns.js';
 import type { TypeInference } from './infer-types.js';
 
@@ -29,6 +30,8 @@ export interface InputName {
   readonly rule?: FieldRule | undefined;
   /** CSV: how its fields are read if the column is there already. */
   readonly conversions?: Conversions | undefined;
+  /** CSV: what the user should know of the values, if the column is to be made. */
+  readonly hint?: ValueHint | undefined;
 }
 
 /** A column's name with the types of its values so far. */

@@ -15,6 +15,7 @@ import {
   type InputName,
   type PlacedName,
 } from './input-names.js';
+import { HAS_NUL } from '../values/value-flags.js';
 import { TypeInference } from './infer-types.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
 import { RecordParser } from '../records/record-parser.js';
@@ -149,6 +150,7 @@ async function previewNdjson(
     for (const key of records < mostRecords ? Object.keys(record) : []) {
       if (given === undefined && !columns.has(key)) {
         if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
+        if (key.includes('\0')) throw new InputError(file, line, `the key ${JSON.stringify(key)} ${HAS_NUL}`);
         columns.set(key, new NamedColumn(new TypeInference(), { name: key, file, line }));
       }
       if (withTypes) columns.get(key)?.inference.addJson(record[key]);

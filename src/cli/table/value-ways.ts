@@ -21,24 +21,37 @@ interface WayOptions {
 export class ValueWay {
   readonly #options: WayOptions;
   readonly #inference = new TypeInference();
-  #hasValue = false;
-  #fits = true;
+  #values = 0;
+  #read = 0;
+  #misfit: string | undefined;
 
   constructor(options: WayOptions) {
     this.#options = options;
   }
 
   add(value: string): void {
-    if (!this.#fits) return;
-    this.#hasValue = true;
+    this.#values += 1;
     const text = this.#options.convert(value);
-    if (text === undefined) this.#fits = false;
-    else this.#inference.addText(text);
+    if (text === undefined) this.#misfit ??= value;
+    else {
+      this.#read += 1;
+      this.#inference.addText(text);
+    }
   }
 
   /** All values so far can be read. */
   get fits(): boolean {
-    return this.#fits;
+    return this.#misfit === undefined;
+  }
+
+  /** The first value that cannot be read. */
+  get misfit(): string | undefined {
+    return this.#misfit;
+  }
+
+  /** Part of the values that can be read. */
+  get share(): number {
+    return this.#read / this.#values;
   }
 
   get conversion(): Conversion | undefined {
@@ -50,7 +63,7 @@ export class ValueWay {
     const { types, isSure } = this.#options;
     const { type } = this.#inference;
     if (types === undefined) return type;
-    const isChosen = this.#fits && this.#hasValue && types.includes(type) && isSure?.() !== false;
+    const isChosen = this.fits && this.#read > 0 && types.includes(type) && isSure?.() !== false;
     return isChosen ? type : undefined;
   }
 }
@@ -76,7 +89,7 @@ export function waysFor(flags: ValueFlags, detectsCommas: boolean): ValueWays {
 }
 
 /** All values must have one unit, or none. Zero needs none. */
-function writtenNumbers(format: NumberFormat): ValueWay {
+export function writtenNumbers(format: NumberFormat): ValueWay {
   const read = numberReader(format);
   let unit = '';
   let hasBare = false;
@@ -92,7 +105,7 @@ function writtenNumbers(format: NumberFormat): ValueWay {
   return new ValueWay({ convert, conversion, types: ['bigint', 'numeric'] });
 }
 
-function writtenDates(order: DateOrder): ValueWay {
+export function writtenDates(order: DateOrder): ValueWay {
   return new ValueWay({
     convert: (text) => readDate(text, order),
     conversion: () => ({ kind: 'date', order }),
@@ -101,7 +114,7 @@ function writtenDates(order: DateOrder): ValueWay {
 }
 
 /** All values are of one pair. Of letters, both must occur: F may stand for something else. */
-function booleanWords(): ValueWay {
+export function booleanWords(): ValueWay {
   const found = new Set<string>();
   let pair: BooleanPair | undefined;
   const convert = (text: string): string | undefined => {

@@ -7,6 +7,10 @@ import { exampleOf, type NumberFormat } from './numbers.js';
 export const NUL_ACTIONS = ['strip', 'replace'] as const;
 export type NulAction = (typeof NUL_ACTIONS)[number];
 
+/** What helps against it. */
+export const NUL_HELP = '--nul strip leaves it out, --nul replace makes it U+FFFD';
+export const HAS_NUL = `holds the character U+0000, which PostgreSQL cannot store; ${NUL_HELP}`;
+
 export interface ValueFlags {
   /** `--dates` */
   readonly dates: DateOrder | undefined;

@@ -62,6 +62,7 @@ describe('with --create', () => {
         { name: 'b', type: 'text' },
       ],
       isWhole: true,
+      notes: [],
       rows: [['1', 'x']],
       problems: [],
       exitCode: 0,

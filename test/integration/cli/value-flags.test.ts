@@ -156,6 +156,22 @@ describe('a table that is there', () => {
   });
 });
 
+describe('a column that stays text', () => {
+  it('is named with the flag that would read it, by a load and by --dry-run', async () => {
+    const file = write('id,d,b\n1,31/12/2024,yes\n');
+    const notes = [
+      'the column "d" of text has dates such as "31/12/2024": --dates dmy reads them',
+      'the column "b" of text has words for true and false such as "yes": --booleans reads them',
+    ];
+    const preview = await run(file, '--create', '--dry-run', '--json');
+    expect((JSON.parse(preview.stdout) as { notes: string[] }).notes).toEqual(notes);
+    const loaded = await run(file, '--create', '--json');
+    expect((JSON.parse(loaded.stdout) as { notes: string[] }).notes).toEqual(notes);
+    const shown = await cli.run(['load', file, '-t', 't', '--create', '--dry-run']);
+    expect(shown.stdout).toContain(notes[0]);
+  });
+});
+
 describe('--trim', () => {
   it.each<[string, string, string[], unknown[][]]>([
     ['white space around fields', 'id , name\n 1, a b \n2,\t\u00a0\n', ['bigint', 'text'], [['1', 'a b'], ['2', null]]],
@@ -216,5 +232,11 @@ describe('--nul', () => {
     const { code, stderr } = await run(write(content, extension), '--create');
     expect(code).toBe(1);
     expect(stderr).toMatch(message);
+  });
+
+  it('is named by --dry-run', async () => {
+    const { stdout, code } = await run(write('a,b\nx\0y,z\n'), '--create', '--dry-run');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/:2: column "a" holds the character U\+0000.*--nul strip/);
   });
 });
