@@ -5,6 +5,7 @@
  * is written, in silence. So a field of another form does not fit, although the server would take it.
  */
 
+import { LINE_FEED } from '../../common/bytes.js';
 import { textForServer } from '../values/converted-field.js';
 
 const DAY = String.raw`\d{4}-\d\d-\d\d`;
@@ -31,7 +32,7 @@ const STORED_FORMS: Readonly<Record<string, string>> = {
 /** Types that are written in several forms. */
 const MANY_FORMS: ReadonlySet<string> = new Set(['timestamp', 'timestamptz']);
 
-/** Of a longer block the fields are looked at one by one: the engine of regular expressions needs memory for each byte. */
+/** Looked at together: the engine of regular expressions needs memory for each record, and for each byte in quotes. */
 const LONGEST_BLOCK = 512 * 1024;
 
 export interface FitOptions {
@@ -82,7 +83,7 @@ export class FieldFit {
   }
 
   /** A column has got another type. */
-  setType(place: number, type: string): void {
+  setType(place: number, type: string | undefined): void {
     this.#columns[place] = columnOf(type, this.isAsWritten(place));
     this.#patterns.clear();
   }
@@ -117,12 +118,21 @@ export class FieldFit {
   /** Whether all fields fit. @param block whole records, as the server is to read them */
   fits(block: Buffer, hasQuotes: boolean): boolean {
     if (this.#columns.every((column) => column === undefined)) return true;
-    if (block.length > LONGEST_BLOCK) return false;
+    if (hasQuotes) return block.length <= LONGEST_BLOCK && this.#areFitting(block, hasQuotes);
+    for (let start = 0; start < block.length;) {
+      const end = endOfLines(block, start);
+      if (!this.#areFitting(block.subarray(start, end), hasQuotes)) return false;
+      start = end;
+    }
+    return true;
+  }
+
+  #areFitting(records: Buffer, hasQuotes: boolean): boolean {
     const pattern = this.#patternFor(hasQuotes);
     pattern.lastIndex = 0;
     // Characters beyond ASCII are several here, none of which has a meaning.
-    pattern.test(block.toString('latin1'));
-    return pattern.lastIndex === block.length;
+    pattern.test(records.toString('latin1'));
+    return pattern.lastIndex === records.length;
   }
 
   #patternFor(hasQuotes: boolean): RegExp {
@@ -133,6 +143,14 @@ export class FieldFit {
     this.#patterns.set(hasQuotes, pattern);
     return pattern;
   }
+}
+
+/** Returns where the lines end that are looked at together: at least one. */
+function endOfLines(block: Buffer, start: number): number {
+  if (block.length - start <= LONGEST_BLOCK) return block.length;
+  const last = block.lastIndexOf(LINE_FEED, start + LONGEST_BLOCK - 1);
+  const end = last >= start ? last : block.indexOf(LINE_FEED, start);
+  return end === -1 ? block.length : end + 1;
 }
 
 function columnOf(type: string | undefined, isAsWritten?: boolean): ColumnFit | undefined {

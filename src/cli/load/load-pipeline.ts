@@ -117,6 +117,7 @@ function ndjsonBlocks(request: PipelineRequest): BlockReading {
   const blockOptions = {
     ...rowOptions,
     transcoder: new NdjsonTranscoder(rowOptions),
+    fit: target.widener?.fit,
     sizer: createBlockSizer(request),
     keepsBadRecords: target.rejects !== undefined,
   };

@@ -5,6 +5,7 @@
  */
 
 import { TEXT_FORMAT, TEXT_FORMAT_WITH_DEFAULTS } from '../../postgres/merge/copy-plan.js';
+import type { FieldFit } from '../csv/field-fit.js';
 import type { BlockSizer } from '../records/block-sizer.js';
 import type { BlockReader, OnBadRecord, OnRow } from '../records/block-reader.js';
 import type { NdjsonTranscoder, Transcoded } from './copy/transcoder.js';
@@ -22,6 +23,8 @@ export interface NdjsonBlockOptions extends NdjsonRowOptions {
   readonly transcoder: NdjsonTranscoder;
   readonly sizer: BlockSizer;
   readonly keepsBadRecords: boolean;
+  /** Set if the types of the columns were inferred: a value of another form is for the rows to judge. */
+  readonly fit?: FieldFit | undefined;
 }
 
 /** Reads one file. */
@@ -55,10 +58,11 @@ export class NdjsonBlocks implements BlockReader<BlockContent> {
   }
 
   #passTranscoded(lines: Buffer, onRow: OnRow<BlockContent>): Pick<Transcoded, 'bytes' | 'isPaused'> {
-    const { transcoder, sizer, takesDefaultMarker } = this.#options;
+    const { transcoder, sizer, takesDefaultMarker, fit } = this.#options;
     const formats = takesDefaultMarker === true ? FORMATS_WITH_DEFAULTS : FORMATS;
     const transcoded = transcoder.transcode(lines);
     const { data, records, lines: lineCount, linesBeforeLast, bytes } = transcoded;
+    if (records > 0 && fit?.fits(data, false) === false) return { bytes: 0, isPaused: false };
     const line = this.#rows.nextLine;
     this.#rows.nextLine += lineCount;
     if (records === 0) return transcoded;

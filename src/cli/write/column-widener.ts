@@ -114,8 +114,9 @@ export class ColumnWidener {
       const type = column.hasGivenType === true ? undefined : inferredTypeOf(column);
       if (type !== undefined && type !== 'text' && type !== 'jsonb') this.#types.set(column.columnName, type);
     }
+    const types = options.columns.map(({ columnName }) => this.#types.get(columnName));
     this.fit = new FieldFit(
-      options.columns.map(({ columnName }) => this.#types.get(columnName)),
+      types.map((type) => this.#formOf(type)),
       options.fields,
     );
   }
@@ -216,7 +217,13 @@ export class ColumnWidener {
     }
     if (type === 'text') this.#types.delete(columnName);
     else this.#types.set(columnName, type);
-    this.fit.setType(misfit.place, type);
+    this.fit.setType(misfit.place, this.#formOf(type));
+  }
+
+  /** The type whose form the fields have. Booleans and decimals of JSON are no texts, and have forms of their own. */
+  #formOf(type: InferredType | undefined): InferredType | undefined {
+    const isOfJson = type === 'boolean' || type === 'numeric';
+    return this.#options.format === 'ndjson' && isOfJson ? undefined : type;
   }
 
   #misfitError(misfit: Misfit, wider: InferredType, failure?: Error): MisfitError {

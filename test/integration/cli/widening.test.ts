@@ -183,6 +183,53 @@ describe('a value that does not fit the inferred type of its column', () => {
     const [, n, , j] = (await contents('from_ndjson'))[20_000]!;
     expect([n, j]).toEqual(['1.0', '{"a": 1.10}']);
   });
+
+  it('of NDJSON is no text that the server would shorten', async () => {
+    const lines = Array.from({ length: ROWS }, (_, row) => `{"id":${row},"d":"2024-01-05","n":${row}}`);
+    lines[20_000] = '{"id":20000,"d":"2024-01-06T10:30:00","n":"007"}';
+    const name = await file('times.ndjson', `${lines.join('\n')}\n`);
+    expect(await load([name, '--create', '-t', 'times', '-q'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await typesOf('times')).toEqual({ id: 'bigint', d: 'timestamp without time zone', n: 'text' });
+    expect((await contents('times'))[20_000]).toEqual(['20000', '2024-01-06 10:30:00', '007']);
+  });
+
+  it('is refused if rejects have gone into a pipe, from which they cannot be taken back', async () => {
+    const lines = csv({ n: { 30_000: 'word' } }).split('\n');
+    lines[11_000] = `${lines[11_000]},one too many`;
+    const name = await file('rejects.csv', lines.join('\n'));
+    const args = [name, '--create', '-t', 'rejects_in_a_pipe', '-q', '--rejects', '/dev/stdout'];
+    const { code, stdout, stderr } = await load(args);
+    expect(code).toBe(1);
+    expect(stdout.split('\n')).toHaveLength(2);
+    expect(stderr).toMatch(/rejects\.csv:30001: column "n".*\/dev\/stdout.*--type n=text/);
+  });
+
+  it('is refused if the table of an import has rows of others', async () => {
+    const lines = csv({ n: { 30_000: 'word' } }).split('\n');
+    lines[11_000] = `${lines[11_000]},one too many`;
+    const args = [
+      await file('others.csv', lines.join('\n')),
+      '--create',
+      '-t',
+      'others',
+      '-q',
+      '--resume',
+      'o',
+    ];
+    // It has rows when it fails.
+    expect(await load([...args, '--rejects', '/dev/stdout'])).toMatchObject({ code: 1 });
+    await database.query('INSERT INTO others VALUES (-1)');
+    const { code, stderr } = await load([...args, '--rejects', freshName('others.ndjson')]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('the table "others" has rows that it has not loaded');
+    await database.query('DELETE FROM others WHERE id = -1');
+    expect(await load([...args, '--rejects', freshName('others.ndjson')])).toMatchObject({
+      code: 3,
+      stderr: '',
+    });
+    expect(await typesOf('others')).toEqual({ id: 'bigint', n: 'text' });
+    expect(await contents('others')).toHaveLength(ROWS - 1);
+  });
 });
 
 describe('a load that is killed while it makes room', () => {
@@ -206,5 +253,20 @@ describe('a load that is killed while it makes room', () => {
     expect(kills).toBeGreaterThan(0);
     expect(await typesOf('killed')).toEqual({ id: 'bigint', n: 'text', m: 'numeric', w: 'text' });
     expect(await contents('killed')).toEqual(fieldsOf(text));
+  });
+
+  it('makes the table again if it was killed before the import was known', async () => {
+    const comment = 'made by spillway load for the import "unbegun", which has not begun';
+    await database.query(
+      `CREATE TABLE unbegun (id bigint, n text); COMMENT ON TABLE unbegun IS '${comment}'`,
+    );
+    const text = csv({ n: { 100: '1.5', 30_000: '0.5' } });
+    const args = [await file('unbegun.csv', text), '--create', '-t', 'unbegun', '-q', '--resume', 'unbegun'];
+    expect(await load(args)).toMatchObject({ code: 0, stderr: '' });
+    expect(await typesOf('unbegun')).toEqual({ id: 'bigint', n: 'numeric' });
+    expect(await contents('unbegun')).toEqual(fieldsOf(text));
+    expect(await database.query(`SELECT obj_description('unbegun'::regclass) AS text`)).toEqual([
+      { text: null },
+    ]);
   });
 });
