@@ -107,11 +107,11 @@ function withQuotedNames(scored: readonly ScoredReading[]): readonly ScoredReadi
  * or is damaged. Tabs are rare in texts, so that files with tabs are often written without quotes.
  */
 function withoutNeedlessQuotes(scored: readonly ScoredReading[], sample: Sample): ScoredReading[] {
-  return scored.filter(({ value: { dialect, records, start } }) => {
+  return scored.filter(({ value: { dialect, records } }) => {
     if (dialect.quote !== undefined) return true;
     let enclosed = 0;
     let opened = 0;
-    for (const field of records.slice(start).flatMap(({ fields }) => fields)) {
+    for (const field of records.flatMap(({ fields }) => fields)) {
       if (!field.startsWith('"')) continue;
       if (field.length > 1 && field.endsWith('"')) enclosed += 1;
       else opened += 1;
@@ -145,8 +145,12 @@ function scoreReading(value: DialectReading, isCut: boolean, given: GivenReading
   const { dialect, records, start, fieldCount } = value;
   const body = records.slice(start).filter((record) => !isBlank(record) && !isComment(record, given.comment));
   const fitting = body.filter(
-    ({ fields, fault }) =>
-      fault === undefined && (fields.length === fieldCount || (isCut && fields.length > 1)),
+    ({ fields, fault }, at) =>
+      fault === undefined &&
+      (fields.length === fieldCount ||
+        (isCut && fields.length > 1) ||
+        // A header without a name for one column.
+        (at === 0 && fields.length > 1 && fields.length === fieldCount - 1)),
   ).length;
   const consistency = fitting / body.length;
   if (consistency <= LEAST_CONSISTENCY) return undefined;
