@@ -36,7 +36,7 @@ export const LOAD_HELP = {
   nullFor:
     'CSV: a text that means NULL in one column, in quotes, too: COLUMN=TEXT; may be given more than once',
   header: 'CSV: the first line (after --skip) has the names of the columns',
-  encoding: 'CSV: how the text is encoded, for example windows-1252 or utf-16le (default: detected)',
+  encoding: 'how the text is encoded, for example windows-1252 or utf-16le (default: detected)',
   quote: 'CSV: the character around fields, or "none" (default: detected, mostly ")',
   escape: 'CSV: the character before a quote within quotes (default: detected, mostly the quote itself)',
   skip: 'CSV: leave out so many lines at the beginning of each file (default: detected)',

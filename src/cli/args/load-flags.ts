@@ -39,8 +39,8 @@ interface LoadFlag {
   readonly choices?: readonly string[];
   /** `true`: it may be given more than once. */
   readonly repeats?: boolean;
-  /** `csv`: it is refused for other formats. `detected`: with `--strict`, too, as it is about what strict reading does not have. */
-  readonly about?: 'csv' | 'detected';
+  /** `csv`: it is refused for other formats. `encoding`: with `--strict`, which has UTF-8 only. `detected`: in both cases. */
+  readonly about?: 'csv' | 'encoding' | 'detected';
 }
 
 const LOAD_FLAGS: readonly LoadFlag[] = [
@@ -59,7 +59,7 @@ const LOAD_FLAGS: readonly LoadFlag[] = [
   },
   { flags: '--header', help: LOAD_HELP.header, about: 'csv' },
   { flags: '--no-header', help: LOAD_HELP.noHeader, about: 'csv' },
-  { flags: '--encoding <name>', help: LOAD_HELP.encoding, parse: parseEncoding, about: 'detected' },
+  { flags: '--encoding <name>', help: LOAD_HELP.encoding, parse: parseEncoding, about: 'encoding' },
   { flags: '--quote <char>', help: LOAD_HELP.quote, parse: parseQuote, about: 'detected' },
   { flags: '--escape <char>', help: LOAD_HELP.escape, parse: parseMark, about: 'detected' },
   { flags: '--skip <lines>', help: LOAD_HELP.skip, parse: integer(0, MOST_SKIPPED), about: 'detected' },

@@ -80,8 +80,9 @@ function isGiven(option: Option, given: GivenFlags): boolean {
 /** @throws {UsageError} for a flag that says how CSV is written, if the input is not CSV, or is read strictly */
 function assertApplies({ option, about }: LoadOption, { format, strict }: LoadOptions): void {
   if (about === undefined) return;
-  if (format === 'ndjson') throw new UsageError(`${option.long} is for CSV, and the input is JSON`);
-  if (strict && about === 'detected')
+  if (format === 'ndjson' && about !== 'encoding')
+    throw new UsageError(`${option.long} is for CSV, and the input is JSON`);
+  if (strict && about !== 'csv')
     throw new UsageError(
       `${option.long} and --strict exclude each other: --strict is PostgreSQL's own CSV format, in UTF-8`,
     );

@@ -1,11 +1,12 @@
 /** Turns a file's bytes into what the loader reads: UTF-8, without the lines before the table, in its own dialect of CSV. */
 
+import { CARRIAGE_RETURN, LINE_FEED } from '../../common/bytes.js';
 import { InputError } from '../common/errors.js';
 import { CsvTranslator, isCanonical, type CsvDialect } from './csv-translator.js';
 import { withoutNul } from './nul.js';
 import type { ByteConverter, SourceFile } from './source.js';
 import type { NulAction } from '../values/value-flags.js';
-import { createDecoder, type SliceDecoder } from '../common/text-decoder.js';
+import { TextConverter } from '../common/text-converter.js';
 
 export interface ReadAs extends CsvDialect {
   readonly encoding: string;
@@ -37,8 +38,7 @@ const MARK = Buffer.from('\ufeff');
 
 class FileConverter implements ByteConverter {
   readonly #file: SourceFile;
-  readonly #encoding: string;
-  readonly #decoder: SliceDecoder | undefined;
+  readonly #decoder: TextConverter | undefined;
   readonly #translator: CsvTranslator | undefined;
   readonly #lineEnd: number;
   readonly #nul: NulAction | undefined;
@@ -52,27 +52,24 @@ class FileConverter implements ByteConverter {
   #line = '';
   /** Bytes that may be a byte order mark; undefined after it. */
   #beginning: Buffer | undefined = NOTHING;
-  /** Lines that were decoded, for messages. */
-  #lines = 0;
 
   /** @param skipped by the converter of the first file */
   constructor(file: SourceFile, reading: ReadAs, skipped: readonly string[] | undefined) {
     this.#delimiter = reading.fieldCount === 1 ? undefined : reading.delimiter;
     this.#expected = reading.isSkipDetected === true ? skipped : undefined;
     this.#file = file;
-    this.#encoding = reading.encoding;
-    this.#decoder = reading.encoding === 'utf-8' ? undefined : createDecoder(reading.encoding);
-    this.#translator = isCanonical(reading) ? undefined : new CsvTranslator(reading, reading.maxRecordBytes);
-    this.#lineEnd = reading.lineBreak === 'cr' ? 0x0d : 0x0a;
+    const { encoding, lineBreak, maxRecordBytes } = reading;
+    const lineEnd = lineBreak === 'cr' ? CARRIAGE_RETURN : LINE_FEED;
+    this.#decoder =
+      encoding === 'utf-8' ? undefined : new TextConverter({ file: file.name, encoding, lineEnd });
+    this.#translator = isCanonical(reading) ? undefined : new CsvTranslator(reading, maxRecordBytes);
+    this.#lineEnd = lineEnd;
     this.#toSkip = reading.skip;
     this.#nul = reading.nul;
   }
 
   convert(bytes: Buffer, isLast: boolean): Buffer {
-    const decoded =
-      this.#decoder === undefined
-        ? this.#withoutMark(bytes, isLast)
-        : this.#decode(this.#decoder, bytes, isLast);
+    const decoded = this.#decoder?.convert(bytes, isLast) ?? this.#withoutMark(bytes, isLast);
     const text = this.#nul === undefined ? decoded : withoutNul(decoded, this.#nul);
     const table = this.#toSkip === 0 ? text : this.#withoutSkipped(text);
     return this.#translator === undefined ? table : this.#translator.translate(table, isLast);
@@ -88,35 +85,6 @@ class FileConverter implements ByteConverter {
     }
     this.#beginning = undefined;
     return beginning.subarray(0, MARK.length).equals(MARK) ? beginning.subarray(MARK.length) : beginning;
-  }
-
-  #decode(decoder: SliceDecoder, bytes: Buffer, isLast: boolean): Buffer {
-    try {
-      const text = decoder.decode(bytes) + (isLast ? decoder.end() : '');
-      const decoded = Buffer.from(text);
-      this.#lines += linesIn(decoded, this.#lineEnd);
-      return decoded;
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      throw new InputError(
-        this.#file.name,
-        this.#lines + 1 + this.#linesBeforeFault(bytes),
-        `a byte is not ${this.#encoding}, as the beginning of the file is; give --encoding`,
-        error,
-      );
-    }
-  }
-
-  /** Decodes byte by byte, as an error does not tell its place. */
-  #linesBeforeFault(bytes: Buffer): number {
-    const decoder = createDecoder(this.#encoding);
-    let at = 0;
-    try {
-      for (; at < bytes.length; at += 1) decoder.decode(bytes.subarray(at, at + 1));
-    } catch {
-      return linesIn(bytes.subarray(0, at), this.#lineEnd);
-    }
-    return linesIn(bytes, this.#lineEnd);
   }
 
   /** @throws {InputError} for a line that may be a record: one with a delimiter, which the first file does not have in its place */
@@ -153,9 +121,3 @@ class FileConverter implements ByteConverter {
 
 /** Of a line that is left out. */
 const MOST_COMPARED = 64 * 1024;
-
-function linesIn(bytes: Buffer, lineEnd: number): number {
-  let lines = 0;
-  for (let at = bytes.indexOf(lineEnd); at !== -1; at = bytes.indexOf(lineEnd, at + 1)) lines += 1;
-  return lines;
-}

@@ -71,6 +71,8 @@ function readingFlags(options: LoadOptions): object {
     ...(options.nul !== undefined && { nul: options.nul }),
     ...(types.length > 0 && { types: Object.fromEntries(types) }),
     ...(options.normalizeNames && { normalizeNames: true }),
+    // CSV has it in its reading.
+    ...(format === 'ndjson' && flags.encoding !== undefined && { encoding: flags.encoding }),
   };
   if (format !== 'csv') return common;
   // Absent as in imports of versions without these flags.

@@ -71,6 +71,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   dates: '--dates',
   numbers: '--numbers',
   booleans: '--booleans',
+  encoding: '--encoding',
 };
 
 /** Exported for its test. */

@@ -10,8 +10,9 @@ import { rulesFromJson, type FieldRules } from '../csv/field-rules.js';
 import { converterFor } from '../input/read-as.js';
 import { NulConverter } from '../input/nul.js';
 import { JsonCutter } from '../json/json-cutter.js';
+import { JsonDecoder } from '../json/json-decoder.js';
 import { JsonReading, type JsonShape } from '../json/json-reading.js';
-import type { Source } from '../input/source.js';
+import type { ByteConverter, Source, SourceFile } from '../input/source.js';
 
 /** Bytes of the first file that are looked at. */
 const SAMPLE_BYTES = 256 * 1024;
@@ -55,8 +56,7 @@ export async function readInput(
 ): Promise<InputReading> {
   if (options.isJsonDocument) return { options, reading: readJson(source, options) };
   if (options.format !== 'csv') {
-    const { nul } = options;
-    if (nul !== undefined) source.convertBy(() => new NulConverter(nul));
+    source.convertBy((file) => chained(plainJson(file, options)));
     return { options, reading: undefined };
   }
   if (options.strict) {
@@ -103,16 +103,28 @@ export async function readInput(
 }
 
 /** Cuts the records of JSON of any layout. */
-function readJson(source: Source, { maxRecordBytes, nul }: LoadOptions): JsonReading {
+function readJson(source: Source, options: LoadOptions): JsonReading {
+  const { maxRecordBytes } = options;
   const reading = new JsonReading();
   const onShape = (shape: JsonShape): void => reading.add(shape);
   source.convertBy((file) => {
     const cutter = new JsonCutter(file, { maxRecordBytes, onShape });
-    if (nul === undefined) return cutter;
-    const before = new NulConverter(nul);
-    return { convert: (bytes, isLast) => cutter.convert(before.convert(bytes, isLast), isLast) };
+    return chained([...plainJson(file, options), cutter]);
   });
   return reading;
+}
+
+/** Makes UTF-8 of JSON, in which U+0000 is then one byte. */
+function plainJson(file: SourceFile, { flags, nul }: LoadOptions): ByteConverter[] {
+  const decoder = new JsonDecoder(file, flags.encoding);
+  return nul === undefined ? [decoder] : [decoder, new NulConverter(nul)];
+}
+
+function chained(converters: readonly ByteConverter[]): ByteConverter {
+  return {
+    convert: (bytes, isLast) =>
+      converters.reduce((input, converter) => converter.convert(input, isLast), bytes),
+  };
 }
 
 async function detect(

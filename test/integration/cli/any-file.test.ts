@@ -103,6 +103,22 @@ describe('the obvious command', () => {
     expect(loaded).toEqual(rows);
   }); // prettier-ignore
 
+  it.each(['utf-16le', 'utf-16be', 'utf-32le', 'utf-32be'])('JSON and NDJSON are read in %s', async (encoding) => {
+    const encode = (text: string): Buffer => {
+      const [, bits, order] = /(16|32)(.e)/.exec(encoding)!;
+      const bytes = bits === '16' ? Buffer.from(text, 'utf16le') : Buffer.from(new Uint32Array(Array.from(text, (c) => c.codePointAt(0)!)).buffer);
+      if (order === 'le') return bytes;
+      return bits === '16' ? bytes.swap16() : bytes.swap32();
+    };
+    for (const mark of ['', '\ufeff']) {
+      for (const [extension, text] of [['json', '[{"a":1.50,"b":"ä😀"},\n{"a":2}]'], ['ndjson', '{"a":1.50,"b":"ä😀"}\n{"a":2}\n']] as const) {
+        const { columns, rows } = await load(encode(mark + text), extension);
+        expect(columns).toEqual({ a: 'numeric', b: 'text' });
+        expect(rows).toEqual([['1.50', 'ä😀'], ['2', null]]);
+      }
+    }
+  }); // prettier-ignore
+
   it('JSON is read from gzip, and --json says its shape', async () => {
     const file = write(gzipSync('[{"a":1},{"a":"x"}]'), 'json.gz');
     const { stdout, code } = await run(file, '--json');
