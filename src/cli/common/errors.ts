@@ -71,6 +71,8 @@ export class InputError extends CliError {
   readonly record: number | undefined;
   /** What is wrong, without the place. */
   readonly reason: string;
+  /** It is about one record, and the others can be read. */
+  isOfRecord = false;
 
   constructor(file: InputName, line: number | undefined, reason: string, cause?: unknown) {
     super(`${placeOf(file, line)}: ${reason}`, ExitCode.FAILED, cause);

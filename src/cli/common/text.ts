@@ -9,6 +9,8 @@ import { InputError, type InputName } from './errors.js';
  */
 export const LEFT_OUT = '\0';
 
+export const ENCODING_HELP = '; --encoding says how the file is encoded';
+
 /** Decodes bytes that are known to be UTF-8. */
 export function decodeUtf8(bytes: Buffer): string {
   return isAscii(bytes) ? bytes.toString('latin1') : bytes.toString('utf8');
@@ -118,7 +120,11 @@ export function withoutByteOrderMark(bytes: Buffer, file: string): Buffer {
   for (const [mark, encoding] of BYTE_ORDER_MARKS) {
     if (bytes.toString('hex', 0, mark.length / 2) !== mark) continue;
     if (encoding === 'UTF-8') return bytes.subarray(mark.length / 2);
-    throw new InputError(file, 1, `the text is ${encoding}, by its byte order mark; it must be UTF-8`);
+    throw new InputError(
+      file,
+      1,
+      `the text is ${encoding}, by its byte order mark; it must be UTF-8; iconv -f UTF-16 -t UTF-8 FILE | spillway load - … makes it so`,
+    );
   }
   return bytes;
 }

@@ -9,9 +9,7 @@ import { MOST_FIELDS, RecordFields, type CsvField } from './record-fields.js';
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { InputError } from '../common/errors.js';
 import { count } from '../common/counted.js';
-import { decodeUtf8, divideByValidity, invalidText } from '../common/text.js';
-
-const HELP = '; --encoding says how the file is encoded';
+import { decodeUtf8, divideByValidity, ENCODING_HELP, invalidText } from '../common/text.js';
 
 /** Returns the number of a record's fields for a message. */
 export function fieldsOfRow({ length }: readonly unknown[]): string {
@@ -59,7 +57,7 @@ export class CsvReader implements BlockReader<CsvRow> {
       endOfRecord,
       (run) => this.#readText(run, onRow, onBadRecord),
       (record) => {
-        onBadRecord(invalidText(record, this.#file, this.nextLine, HELP), this.nextLine, record);
+        onBadRecord(invalidText(record, this.#file, this.nextLine, ENCODING_HELP), this.nextLine, record);
         this.nextLine += lineFeedsIn(record);
       },
     );
@@ -92,7 +90,7 @@ export class CsvReader implements BlockReader<CsvRow> {
     return new InputError(
       this.#file,
       this.nextLine,
-      'a carriage return stands alone outside quotes; lines must end in LF or CRLF',
+      "a carriage return stands alone outside quotes; lines must end in LF or CRLF; tr -d '\\r' <FILE | spillway load - … takes them out",
     );
   }
 }

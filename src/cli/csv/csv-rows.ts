@@ -8,6 +8,7 @@ import type { Unnamed } from '../args/options.js';
 import { InputError } from '../common/errors.js';
 import { repairNames } from './column-names.js';
 import { counted } from '../common/counted.js';
+import { showDelimiter } from '../detect/reading.js';
 import { didYouMean } from '../common/similar-names.js';
 import { snakeCaseNames } from '../common/snake-case.js';
 import { HAS_NUL } from '../values/value-flags.js';
@@ -123,7 +124,7 @@ export class CsvRows implements BlockReader<unknown[]> {
       throw new InputError(
         this.#file.name,
         line,
-        `the header differs from that of the first file: it ${difference}`,
+        `the header differs from that of the first file: it ${difference}; load the file by a command of its own`,
       );
     }
     this.#fieldCount = names.length;
@@ -140,25 +141,31 @@ export class CsvRows implements BlockReader<unknown[]> {
 
   #ragged(row: CsvRow, line: number): InputError {
     const empty = row.length === 1 && (row[0] === null || row[0] === '');
-    const isShort = row.length < this.#fieldCount && !empty;
-    const hint = this.#options.isLenient === true ? hintFor(row[0] ?? '', row.length, isShort) : '';
-    return new InputError(
-      this.#file.name,
-      line,
-      `expected ${counted(this.#fieldCount, 'field')}, got ${empty ? 'an empty line' : fieldsOfRow(row)}${hint}`,
-    );
+    const expected = `expected ${counted(this.#fieldCount, 'field')}`;
+    const got = empty ? 'an empty line' : fieldsOfRow(row);
+    return new InputError(this.#file.name, line, `${expected}, got ${got}; ${this.#helpFor(row, empty)}`);
+  }
+
+  #helpFor(row: CsvRow, isEmpty: boolean): string {
+    const { isLenient = false, delimiter } = this.#options;
+    if (isEmpty)
+      return isLenient ? '--pad makes the fields NULL' : 'without --strict, blank lines are skipped';
+    if (isLenient && row[0]?.startsWith('#') === true) return '--comment "#" leaves such lines out';
+    if (row.length < this.#fieldCount) {
+      const word = isLenient ? noteWordOf(row) : undefined;
+      const note =
+        word === undefined ? '' : `--comment "${word}" leaves out lines that begin like this, and `;
+      return `${note}--pad makes the fields that are missing NULL`;
+    }
+    return `a field with ${showDelimiter(delimiter)} in it must be in quotes`;
   }
 }
 
-/** Returns which flag helps with a record of another number of fields. */
-function hintFor(first: string, fields: number, isShort: boolean): string {
-  if (first.startsWith('#')) return '; --comment "#" leaves such lines out';
-  if (!isShort) return '';
-  // A sentence behind the table.
-  const word = fields === 1 ? /^([\p{L}*-][\p{L}*:-]*)(?:\s|$)/u.exec(first)?.[1] : undefined;
-  const isNote = word !== undefined && /\s|:$/.test(first);
-  const note = isNote ? `--comment "${word}" leaves out lines that begin like this, and ` : '';
-  return `; ${note}--pad makes the fields that are missing NULL`;
+/** A sentence behind the table: its first word. */
+function noteWordOf(row: CsvRow): string | undefined {
+  const [first] = row;
+  if (row.length > 1 || first == null || !/\s|:$/.test(first)) return undefined;
+  return /^([\p{L}*-][\p{L}*:-]*)(?:\s|$)/u.exec(first)?.[1];
 }
 
 /** Returns the fields of the record that the reader passes on. @param unnamed a column that has none */
@@ -195,7 +202,7 @@ export function headerNames(
     throw new InputError(
       file.name,
       line,
-      `${has}, and a table has at most ${counted(MOST_COLUMNS, 'column')}`,
+      `${has}, and a table has at most ${counted(MOST_COLUMNS, 'column')}; --delimiter may be another one, and --columns leaves fields out`,
     );
   }
   const unstorable = row.find((name) => name.includes('\0'));
@@ -209,9 +216,18 @@ export function headerNames(
   const names = new Set<string>();
   for (const name of row) {
     if (name === '') {
-      throw new InputError(file.name, line, `the header's field ${names.size + 1} has no name`);
+      throw new InputError(
+        file.name,
+        line,
+        `the header's field ${names.size + 1} has no name; without --strict it gets one, and --columns names all`,
+      );
     }
-    if (names.has(name)) throw new InputError(file.name, line, `the header has "${name}" twice`);
+    if (names.has(name))
+      throw new InputError(
+        file.name,
+        line,
+        `the header has "${name}" twice; without --strict the second one becomes "${name}_2", and --columns names all`,
+      );
     names.add(name);
   }
   return normalizesNames ? snakeCaseNames([...names]) : [...names];

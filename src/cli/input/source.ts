@@ -348,7 +348,7 @@ function assertNotShorter(name: string, before: number, now: number): void {
 
 const READING_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
-  EISDIR: 'is a directory, not a file',
+  EISDIR: 'is a directory, not a file; a pattern names its files: DIRECTORY/*.csv',
   EACCES: 'may not be read (permission denied)',
   EPERM: 'may not be read (operation not permitted)',
   ENOTDIR: 'no such file (a part of its path is not a directory)',

@@ -253,7 +253,12 @@ export class RecordSplitter {
   #rejectRecord(fault: SplitFault): void {
     const partial = this.#partial;
     const reported = fault === 'too_long' && this.#leavesQuoteOpen() ? 'too_long_open_quote' : fault;
-    if (!this.#options.skips) this.#options.onBadLine(reported, partial[0]!);
+    // It may be cut off, and may have further lines.
+    if (!this.#options.skips)
+      this.#options.onBadLine(
+        reported,
+        Buffer.concat(partial, Math.min(this.#partialBytes, MAX_BAD_LINE_BYTES)),
+      );
     this.#skipped = { fault: reported, slices: [], sliceBytes: 0 };
     for (let i = partial.length - 1; i >= 0; i -= 1) this.#waitInPortions(partial[i]!);
     this.#forget();

@@ -2,15 +2,15 @@
 
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
-import { CopyError } from '../../postgres/errors/copy-error.js';
 import { AbortFault } from '../../postgres/connection/answer-deadline.js';
 import type { ImportLog } from '../../postgres/imports/import-log.js';
 import type { CopyPool } from '../../postgres/protocol/pool.js';
 import { AtomicLoad } from '../write/atomic-load.js';
 import { connect, type Connection } from '../server/connection.js';
 import { resolveDestination, type Environment } from '../server/destination.js';
-import { causesOf, CliError, UsageError } from '../common/errors.js';
+import { CliError, UsageError } from '../common/errors.js';
 import { assertInputNotShorter } from './import.js';
+import { withHelp } from './failure-help.js';
 import type { LoadPlan } from './load-plan.js';
 import { Preparation } from './preparation.js';
 import { exitCodeOf, type StopSignal } from './stop-signal.js';
@@ -162,10 +162,12 @@ class LoadJob {
       const wasFinished = first.importLog?.isFinished ?? false;
       const { plan, loaded } = await this.#loadUntilFit(first, atomic);
       const { importLog } = plan;
-      const isWhole = loaded.failure === undefined && this.#stoppedBy === undefined;
+      const failure = loaded.failure && withHelp(loaded.failure, plan);
+      const isWhole = failure === undefined && this.#stoppedBy === undefined;
       const dropped = !isWhole && (await this.#preparation.dropCreated(pool));
       return summarise({
         ...loaded,
+        failure,
         options: this.#options,
         label: connection.label,
         created: plan.created && !dropped,
@@ -278,7 +280,7 @@ class LoadJob {
         }
       }
     } catch (error) {
-      failures.unshift(this.#withHint(describeLoadFailure(error)));
+      failures.unshift(describeLoadFailure(error));
       await sink.ended();
     } finally {
       progress.stop();
@@ -322,13 +324,6 @@ class LoadJob {
         error,
       );
     }
-  }
-
-  /** Adds a hint to a failure that another run may not meet. */
-  #withHint(failure: CliError): CliError {
-    const passes = causesOf(failure).some((cause) => cause instanceof CopyError && cause.retryable);
-    if (this.#options.resume === undefined || !passes) return failure;
-    return new CliError(`${failure.message}; run the same command again to go on`, failure.exitCode, failure);
   }
 
   #reading(sink: LoadSink): ProgressReading {

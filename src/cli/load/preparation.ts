@@ -7,6 +7,7 @@ import { causesOf, CliError } from '../common/errors.js';
 import { DROPPED } from '../report/summary.js';
 import { untilStopped } from '../server/answer-time.js';
 import type { UnansweredCommits } from '../write/unanswered-commits.js';
+import { withHelp } from './failure-help.js';
 import { planLoad, type LoadPlan, type LoadRequest, type MadeByLoad } from './load-plan.js';
 import { exitCodeOf, type StopSignal } from './stop-signal.js';
 
@@ -79,8 +80,9 @@ export class Preparation {
     const done = left === undefined ? '' : `; ${left}`;
     if (stoppedBy !== undefined)
       return new CliError(`stopped before anything was loaded${done}`, exitCodeOf(stoppedBy), error);
-    if (done === '' || !(error instanceof CliError)) return error as Error;
-    return new CliError(`${error.message}${done}`, error.exitCode, error);
+    if (!(error instanceof CliError)) return error as Error;
+    const helped = withHelp(error, { options: this.#options, created: false, columns: [] });
+    return done === '' ? helped : new CliError(`${helped.message}${done}`, error.exitCode, error);
   }
 }
 

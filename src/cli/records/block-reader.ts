@@ -15,7 +15,7 @@ export type OnBadRecord = (fault: InputError, line: number, written: string | Bu
 
 /** Throws the fault, so that the first one ends the reading. */
 export const throwFault: OnBadRecord = (fault) => {
-  throw fault;
+  throw Object.assign(fault, { isOfRecord: true });
 };
 
 /** Reads the blocks of one file, in their order. */

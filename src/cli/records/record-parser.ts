@@ -1,17 +1,9 @@
 /** Turns chunks of files into records: splits, reads, and passes each on with its place in the input. */
 
-import {
-  endOfRows,
-  NESTED_TOO_DEEPLY,
-  throwFault,
-  tooLong,
-  type BlockReader,
-  type OnBadRecord,
-  type OnRow,
-} from './block-reader.js';
+import { endOfRows, throwFault, type BlockReader, type OnBadRecord, type OnRow } from './block-reader.js';
 import type { InputError } from '../common/errors.js';
-import { divideByWeight, mostValues, type WeightFault } from './record-weight.js';
-import { count } from '../common/counted.js';
+import { divideByWeight, type WeightFault } from './record-weight.js';
+import { reasonOf } from './split-faults.js';
 import type { SourceChunk, SourceFile } from '../input/source.js';
 import { RecordSplitter, type SplitFault } from '../input/splitter.js';
 import {
@@ -172,7 +164,8 @@ export class RecordParser<Row> {
         : (fault, line, written) => onFault(fault, line, file, this.#records++, textAsWritten(written));
     const read = (next: Unread): Buffer | undefined => {
       if (next.fault !== undefined) {
-        reader.rejectLine(reasonOf(next.fault, maxRecordBytes), next.line, onBadRecord);
+        const { fault, line } = next;
+        reader.rejectLine(reasonOf(fault, { line, delimiter, maxRecordBytes }), line, onBadRecord);
         return undefined;
       }
       const { block } = next;
@@ -201,24 +194,5 @@ export class RecordParser<Row> {
     });
     const end = () => reader.end?.();
     return { file, splitter, unread, read, end, beginning: Buffer.alloc(0), last: false };
-  }
-}
-
-function reasonOf(fault: SplitFault | WeightFault, maxRecordBytes: number): string {
-  switch (fault) {
-    case 'too_many_values':
-      return `the record has more than ${count(mostValues(maxRecordBytes))} values and keys (one for each 16 bytes of --max-record-bytes)`;
-    case 'too_deep':
-      return NESTED_TOO_DEEPLY;
-    case 'too_long':
-      return tooLong(maxRecordBytes);
-    case 'too_long_open_quote':
-      return `${tooLong(maxRecordBytes)} (is a quote left open?)`;
-    case 'open_quote':
-      return 'a quote is not closed before the end of the file';
-    case 'text_after_quote':
-      return 'text follows a closing quote; a quote inside quotes must be doubled';
-    case 'quote_in_field':
-      return 'a quote stands inside an unquoted field; quote the whole field and double the quote';
   }
 }

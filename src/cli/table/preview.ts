@@ -192,7 +192,7 @@ function tooManyKeys(file: SourceFile, line: number): InputError {
   return new InputError(
     file,
     line,
-    `the records up to here have more keys than a table has columns (${most})`,
+    `the records up to here have more keys than a table has columns (${most}); --columns names those to load`,
   );
 }
 
@@ -241,7 +241,7 @@ async function readHead(
       throw new InputError(
         chunk.file,
         line(),
-        `no record can be read in the ${mebibytes(bytes)} up to here; is it another format?`,
+        `no record can be read in the ${mebibytes(bytes)} up to here; is it another format? --format, --delimiter and --quote say how it is written`,
       );
     }
   }

@@ -110,7 +110,8 @@ export async function columnsFor(
     const column = byName.get(columnName);
     if (column === undefined) throw noSuchColumn(table, input);
     const cutFrom = columnName === given[index] ? undefined : given[index];
-    return { ...column, name: input.name, columnName, written: input.written, cutFrom };
+    const hasGivenType = input.givenType !== undefined;
+    return { ...column, name: input.name, columnName, written: input.written, hasGivenType, cutFrom };
   });
 }
 
@@ -184,7 +185,8 @@ export function noSuchColumn(table: Pick<TableDescription, 'table' | 'columns'>,
   const what = isGenerated
     ? `the column ${JSON.stringify(wantedName(input))} of "${table.table}" is computed by the server and cannot be loaded`
     : `the table "${table.table}" has no column ${JSON.stringify(written)}${didYouMean(written, loadable)}`;
-  return atInput(input, `${what}; it takes ${loadable.join(', ')}`);
+  const help = input.file === undefined ? '' : ' (--columns says what is loaded)';
+  return atInput(input, `${what}; it takes ${loadable.join(', ')}${help}`);
 }
 
 function atInput({ file, line }: InputName, message: string): CliError {

@@ -160,7 +160,9 @@ describe('standard input', () => {
           encoding: 'utf8',
         },
       );
-      expect(result.stderr).toBe('spillway: standard input: is a directory, not a file\n');
+      expect(result.stderr).toBe(
+        'spillway: standard input: is a directory, not a file; a pattern names its files: DIRECTORY/*.csv\n',
+      );
       expect(result.status).toBe(1);
     }
     closeSync(folder);

@@ -37,21 +37,21 @@ describe('input', () => {
       'a ragged row',
       'x.csv',
       `a,b\n${goodRows}\n1\n2,y\n`,
-      /x\.csv:102: expected 2 fields, got 1 \(100 rows were loaded\)$/,
+      /x\.csv:102: expected 2 fields, got 1; --pad makes the fields that are missing NULL; --rejects FILE leaves such records out \(100 rows were loaded\)$/,
       100,
     ],
     [
       'an empty line',
       'x.csv',
       'a,b\n1,x\n\n',
-      /x\.csv:3: expected 2 fields, got an empty line \(1 row was loaded\)$/,
+      /x\.csv:3: expected 2 fields, got an empty line; without --strict, blank lines are skipped; --rejects FILE leaves such records out \(1 row was loaded\)$/,
       1,
     ],
     [
       'an open quote',
       'x.csv',
       'a,b\n1,x\n2,"y\n',
-      /x\.csv:3: a quote is not closed before the end of the file \(1 row was loaded\)$/,
+      /x\.csv:3: a quote is not closed before the end of the file \(field 2\); --quote none takes quotes for a part of the text; --rejects FILE leaves such records out \(1 row was loaded\)$/,
       1,
     ],
     ['text after a quote', 'x.csv', 'a,b\n1,"x"y\n', /x\.csv:2: text follows a closing quote/, 0],
@@ -59,7 +59,7 @@ describe('input', () => {
       'Latin-1',
       'x.csv',
       Buffer.from('a,b\n1,x\n2,\xe9t\xe9\n', 'latin1'),
-      /x\.csv:3: not UTF-8: byte 0xE9 at byte 3 of the line; --encoding says how the file is encoded \(1 row was loaded\)$/,
+      /x\.csv:3: not UTF-8: byte 0xE9 at byte 3 of the line; --encoding says how the file is encoded; --rejects FILE leaves such records out \(1 row was loaded\)$/,
       1,
     ],
     ['UTF-16', 'x.csv', Buffer.from('\ufeffa,b\n', 'utf16le'), /x\.csv:1: the text is UTF-16/, 0],
@@ -67,7 +67,7 @@ describe('input', () => {
       'a long record',
       'x.csv',
       `a,b\n1,${'x'.repeat(2000)}\n`,
-      /x\.csv:2: the record is longer than --max-record-bytes \(1024\) \(nothing was loaded\)$/,
+      /x\.csv:2: the record is longer than --max-record-bytes \(1024\); --rejects FILE leaves such records out \(nothing was loaded\)$/,
       0,
     ],
     [
@@ -84,26 +84,32 @@ describe('input', () => {
       /x\.csv\.gz: the gzip data is damaged \(.*\)/,
       -1,
     ],
-    ['a column twice', 'x.csv', 'a,a\n1,2\n', /x\.csv:1: the header has "a" twice$/, 0],
+    [
+      'a column twice',
+      'x.csv',
+      'a,a\n1,2\n',
+      /x\.csv:1: the header has "a" twice; without --strict the second one becomes "a_2", and --columns names all$/,
+      0,
+    ],
     [
       'an unknown column',
       'x.csv',
       'a,c\n1,2\n',
-      /x\.csv:1: the table "\w+" has no column "c"; it takes a, b$/,
+      /x\.csv:1: the table "\w+" has no column "c"; it takes a, b \(--columns says what is loaded\)$/,
       0,
     ],
     [
       'a generated column',
       'x.csv',
       'a,g\n1,2\n',
-      /x\.csv:1: the column "g" of "\w+" is computed by the server and cannot be loaded; it takes a, b$/,
+      /x\.csv:1: the column "g" of "\w+" is computed by the server and cannot be loaded; it takes a, b \(--columns says what is loaded\)$/,
       0,
     ],
     [
       'a value of the wrong type',
       'x.csv',
       'a,b\n1,x\nfoo,y\n',
-      /x\.csv:3: column "a": invalid input syntax for type integer: "foo" \(nothing was loaded\)$/,
+      /x\.csv:3: column "a": invalid input syntax for type integer: "foo"; --null-for a=foo makes it NULL; --rejects FILE leaves such records out \(nothing was loaded\)$/,
       0,
     ],
     [
@@ -117,7 +123,7 @@ describe('input', () => {
       'a constraint',
       'x.csv',
       'a,b\n1,x\n-5,y\n',
-      /x\.csv:3: .*violates check constraint "\w+" \(nothing was loaded\)$/,
+      /x\.csv:3: .*violates check constraint "\w+"; --rejects FILE leaves such records out \(nothing was loaded\)$/,
       0,
     ],
     ['U+0000', 'x.csv', 'a,b\n1,x\n2,"y\0"\n', /x\.csv:3: column "b" \(text\) holds .*U\+0000/, 0],
@@ -126,14 +132,14 @@ describe('input', () => {
       'JSON that is no object',
       'x.ndjson',
       '{"a":1}\n[2]\n',
-      /x\.ndjson:2: expected a JSON object, got an array \(1 row was loaded\)$/,
+      /x\.ndjson:2: expected a JSON object, got an array; --rejects FILE leaves such records out \(1 row was loaded\)$/,
       1,
     ],
     [
       'an unknown key',
       'x.ndjson',
       '{"a":1}\n{"c":2}\n',
-      /x\.ndjson:2: the table "\w+" has no column "c"; it takes a, b$/,
+      /x\.ndjson:2: the table "\w+" has no column "c"; it takes a, b \(--columns says what is loaded\)$/,
       0,
     ],
     [
@@ -175,7 +181,7 @@ describe('input', () => {
     ).join('\n');
     const result = await load(['-q', '-t', table, await file('x.ndjson', lines)]);
     expect(lineOf(result)).toMatch(
-      /x\.ndjson:10051: the key "c" is not among those that are loaded; name all in --columns \(10,050 rows were loaded\)$/,
+      /x\.ndjson:10051: the key "c" is not among those that are loaded; name all in --columns; --rejects FILE leaves such records out \(10,050 rows were loaded\)$/,
     );
     expect(await countOf(table)).toBe(10_050);
   });
@@ -195,7 +201,7 @@ describe('input', () => {
       'spillway: missing.csv: no such file',
     );
     expect(lineOf(await load(['-q', '-t', table, good, 'folder.csv']))).toBe(
-      'spillway: folder.csv: is a directory, not a file',
+      'spillway: folder.csv: is a directory, not a file; a pattern names its files: DIRECTORY/*.csv',
     );
     expect(lineOf(await load(['-q', '-t', table, `${good}/x.csv`]))).toContain('no such file');
     expect(await countOf(table)).toBe(0);
@@ -224,7 +230,7 @@ describe('input', () => {
       await file('y.csv', 'a\n1\n'),
     ]);
     expect(lineOf(result)).toMatch(
-      /y\.csv:1: the header differs from that of the first file: it lacks "b" \(1 row was loaded\)$/,
+      /y\.csv:1: the header differs from that of the first file: it lacks "b"; load the file by a command of its own \(1 row was loaded\)$/,
     );
   });
 

@@ -99,9 +99,14 @@ describe('--rejects', () => {
         code: '22P04',
         column: null,
         constraint: null,
-        message: 'expected 2 fields, got 1',
+        message: 'expected 2 fields, got 1; --pad makes the fields that are missing NULL',
       },
-      expect.objectContaining({ line: 4, record: 3, text: '3,y,z', message: 'expected 2 fields, got 3' }),
+      expect.objectContaining({
+        line: 4,
+        record: 3,
+        text: '3,y,z',
+        message: 'expected 2 fields, got 3; a field with "," in it must be in quotes',
+      }),
       expect.objectContaining({ line: 5, record: 4, text: '4,"q"r' }),
       expect.objectContaining({
         line: 7,

@@ -15,7 +15,7 @@ import { ValueScanner } from '../../json/value-scanner.js';
 import { JsonFault } from '../values/json-scan.js';
 import { LONG_RECORD, parseLongRecord, WrittenJson, type SelectedKeys } from '../values/long-record.js';
 import { numberAsWritten } from '../values/written-number.js';
-import { decodeUtf8, divideByValidity, endOfLine, invalidText } from '../../common/text.js';
+import { decodeUtf8, divideByValidity, endOfLine, ENCODING_HELP, invalidText } from '../../common/text.js';
 
 /**
  * A parsed record. A number that JavaScript would spell otherwise is a `WrittenNumber`; in a long record, objects and arrays are
@@ -58,7 +58,7 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
       endOfLine,
       (run) => this.#readText(run, onRow, onBadRecord),
       (record) => {
-        onBadRecord(invalidText(record, this.#file, this.nextLine), this.nextLine, record);
+        onBadRecord(invalidText(record, this.#file, this.nextLine, ENCODING_HELP), this.nextLine, record);
         this.nextLine += 1;
       },
     );

@@ -91,11 +91,11 @@ describe('blocks of CSV', () => {
   });
 
   it.each([
-    ['1,2\n3\n4,5\n', 'events.csv:2: expected 2 fields, got 1'],
-    ['1,2\n3,4,5\n', 'events.csv:2: expected 2 fields, got 3'],
+    ['1,2\n3\n4,5\n', 'events.csv:2: expected 2 fields, got 1; --pad makes the fields that are missing NULL'],
+    ['1,2\n3,4,5\n', 'events.csv:2: expected 2 fields, got 3; a field with "," in it must be in quotes'],
     [
       '1,2\n3,\r4\n',
-      'events.csv:2: a carriage return stands alone outside quotes; lines must end in LF or CRLF',
+      "events.csv:2: a carriage return stands alone outside quotes; lines must end in LF or CRLF; tr -d '\\r' <FILE | spillway load - … takes them out",
     ],
   ])('end with the first record that cannot be read: those before it pass', (text, message) => {
     expect(blocksOf(text)).toEqual([[1, 'text', '1,2\n'], message]);

@@ -152,7 +152,7 @@ describe('what is no CSV is refused with its line, after the rows before it', ()
       'UTF-16',
       [0xff, 0xfe, 0x61, 0x00],
       0,
-      'f:1: the text is UTF-16 (little endian), by its byte order mark; it must be UTF-8',
+      'f:1: the text is UTF-16 (little endian), by its byte order mark; it must be UTF-8; iconv -f UTF-16 -t UTF-8 FILE | spillway load - … makes it so',
     ],
   ])('%s', (_, bytes, rowCount, message) => {
     const { rows, error } = readCsv(Buffer.from(bytes));

@@ -76,7 +76,9 @@ describe('NDJSON', () => {
   it('refuses what is no UTF-8, after the rows before it', () => {
     const bytes = Buffer.from('{"a":"x"}\n{"a":"\xe9"}\n', 'latin1');
     const { rows, error } = readNdjson(bytes);
-    expect(error).toBe('f:2: not UTF-8: byte 0xE9 at byte 7 of the line');
+    expect(error).toBe(
+      'f:2: not UTF-8: byte 0xE9 at byte 7 of the line; --encoding says how the file is encoded',
+    );
     expect(rows).toHaveLength(1);
   });
 

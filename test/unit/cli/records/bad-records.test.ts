@@ -215,12 +215,12 @@ describe('a stream of rows', () => {
       expect(failure).toBeUndefined();
       expect(rows.map(shown)).toEqual([
         [0, 'one:2', ['1', 'x']],
-        [1, 'one:3: expected 2 fields, got 1', '2'],
+        [1, 'one:3: expected 2 fields, got 1; --pad m', '2'],
         [2, 'one:4: expected 2 fields, got an empty l', ''],
         [3, 'one:5', ['3\n3', 'y']],
-        [4, 'one:7: text follows a closing quote; a q', '4,"z"!'],
+        [4, 'one:7: text follows a closing quote (fie', '4,"z"!'],
         [5, 'two:2', ['5', 'x']],
-        [6, 'two:3: expected 2 fields, got 3', 'y,6,7'],
+        [6, 'two:3: expected 2 fields, got 3; a field', 'y,6,7'],
         [7, 'two:4', ['8', 'z']],
       ]);
       expect(lastRow).toBe(rows.at(-1));
@@ -230,7 +230,7 @@ describe('a stream of rows', () => {
   it('has a bad record of well-written quotes as a whole, with all its lines', async () => {
     const { rows } = await stream(csvFormat(['a', 'b']), ['a,b\n"1\n2,x\n3"\n4,y\n']);
     expect(rows.map(shown)).toEqual([
-      [0, 'one:2: expected 2 fields, got 1', '"1\n2,x\n3"'],
+      [0, 'one:2: expected 2 fields, got 1; --pad m', '"1\n2,x\n3"'],
       [1, 'one:5', ['4', 'y']],
     ]);
   });
@@ -246,7 +246,9 @@ describe('a stream of rows', () => {
     const texts = ['a,b\n1,x\n2\n3,y\n'];
     const { rows, failure } = await stream(csvFormat(['a', 'b']), texts, { keepsBadRecords: false });
     expect(rows.map(shown)).toEqual([[0, 'one:2', ['1', 'x']]]);
-    expect(failure?.message).toBe('one:3: expected 2 fields, got 1');
+    expect(failure?.message).toBe(
+      'one:3: expected 2 fields, got 1; --pad makes the fields that are missing NULL',
+    );
   });
 
   it('passes on what an open quote had held up as it is read, not at once', async () => {

@@ -1,0 +1,69 @@
+/** Adds to a failure what helps: the flags with which the same load goes on. Pure. */
+
+import { CopyError } from '../../postgres/errors/copy-error.js';
+import { causesOf, CliError, InputError } from '../common/errors.js';
+import type { LoadOptions } from '../args/options.js';
+import { messageFor } from '../rejects/reject.js';
+import type { LoadColumn } from '../table/table.js';
+import { MisfitError } from '../write/column-widener.js';
+
+export interface LoadFacts {
+  readonly options: LoadOptions;
+  /** This load has made the table. */
+  readonly created: boolean;
+  readonly columns: readonly LoadColumn[];
+}
+
+/** In characters. What would make the line longer is left out: the line would be cut. */
+const LONGEST_HELPED = 440;
+
+/** Returns the failure, or one with more of a message. */
+export function withHelp(failure: CliError, facts: LoadFacts): CliError {
+  // It says by itself what makes room for the value, which is no bad row.
+  if (failure instanceof MisfitError) return failure;
+  const causes = causesOf(failure);
+  const copyError = causes.find((cause) => cause instanceof CopyError);
+  const isOfRecord = causes.some((cause) => cause instanceof InputError && cause.isOfRecord);
+  const { resume, rejects } = facts.options;
+  const help: string[] = [];
+  if (copyError?.failureClass === 'row') help.push(...helpForRow(copyError, facts));
+  const isRow = isOfRecord || copyError?.failureClass === 'row';
+  if (isRow && rejects === undefined) help.push('--rejects FILE leaves such records out');
+  if (resume !== undefined && copyError?.retryable === true) help.push('run the same command again to go on');
+  const added = help.map((each) => `; ${each}`).join('');
+  if (added === '' || failure.message.length + added.length > LONGEST_HELPED) return failure;
+  return new CliError(failure.message + added, failure.exitCode, failure);
+}
+
+/** SQLSTATEs of values that are not of their column's type. */
+const WRONG_VALUES = new Set(['22P02', '22003', '22007', '22008']);
+
+function helpForRow(error: CopyError, { options, created, columns }: LoadFacts): string[] {
+  if (error.sqlState === '23505' && options.onConflict === 'error')
+    return [
+      '--on-conflict ignore leaves rows out whose key is there, and --on-conflict update replaces them',
+    ];
+  const column = columns.find(({ columnName }) => columnName === error.column);
+  if (column === undefined || !WRONG_VALUES.has(error.sqlState ?? '')) return [];
+  const value = /"([^"]*)"(?: is out of range .*)?$/.exec(messageFor(error))?.[1];
+  const help: string[] = [];
+  if (created && column.hasGivenType !== true) {
+    const type = error.sqlState === '22003' ? 'numeric' : 'text';
+    help.push(`--type ${inShell(`${flagName(column.columnName)}=${type}`)} makes room for it`);
+  }
+  if (options.format === 'csv' && value !== undefined && MARKER.test(value))
+    help.push(`--null-for ${inShell(`${flagName(column.columnName)}=${value}`)} makes it NULL`);
+  return help;
+}
+
+/** A text that may stand for a missing value: a few letters or signs, or a number that repeats a digit, such as -999. */
+const MARKER = /^(?:[^\d\s]{0,8}|-?(\d)\1{1,5})$/;
+
+/** A flag divides at the first equals sign. */
+function flagName(column: string): string {
+  return /^"|=/.test(column) ? `"${column.replaceAll('"', '""')}"` : column;
+}
+
+function inShell(word: string): string {
+  return /^[\w=.,:+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
