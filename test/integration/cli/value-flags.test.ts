@@ -156,6 +156,71 @@ describe('a table that is there', () => {
   });
 });
 
+describe('an import that made its table', () => {
+  it.each([[[]], [['--strict']]])('goes on with the same conversions: %j', async (others) => {
+    const file = write('id,d,n,b\n1,5/3/2024,"$1,000",yes\n2,6/3/2024,$2,no\n3\n4,NA,$4,\n5,7/3/2024,"$5.50",no\n');
+    const rejects = path.join(cli.directory, `values-${number}.ndjson`);
+    const flags = ['--create', '--resume', `made ${number}`, '--batch-size', '1', '--connections', '1', '--null', 'NA', '--null', ''];
+    const values = ['--dates', 'dmy', '--numbers', '1,234.5', '--booleans', ...others];
+    const first = await run(file, ...flags, ...values);
+    expect(first.code).toBe(1);
+    expect((await contents(first.table)).rows).toHaveLength(2);
+    expect(await run(file, ...flags, ...values, '--rejects', rejects)).toMatchObject({ code: 3, stderr: '' });
+    const { types, rows } = await contents(first.table);
+    expect(types).toEqual(['bigint', 'date', 'numeric', 'boolean']);
+    expect(rows).toEqual([
+      ['1', '2024-03-05', '1000', 'true'],
+      ['2', '2024-03-06', '2', 'false'],
+      ['4', null, '4', null],
+      ['5', '2024-03-07', '5.50', 'false'],
+    ]);
+  }); // prettier-ignore
+});
+
+describe('a value after the sample', () => {
+  const RECORDS = 12_000;
+
+  /** Columns of flags, with other values in single records. */
+  function later(others: Record<number, string>): string {
+    const lines = Array.from(
+      { length: RECORDS },
+      (_, at) => `${at};${others[at] ?? '5/3/2024;1.000;5 %;yes'}`,
+    );
+    return `id;d;n;p;b\n${lines.join('\n')}\n`;
+  }
+
+  const FLAGS = ['--create', '--dates', 'dmy', '--numbers', '1.234,5', '--booleans'];
+
+  it.each<[string, Record<number, string>, string[], unknown[]]>([
+    ['with a time makes a column of dates one of times', { 11_000: '5/3/2024 10:00;1.000;5 %;yes' }, ['timestamp', 'bigint', 'bigint', 'boolean'], ['2024-03-05 10:00:00', '1000', '5', 'true']],
+    ['with decimals makes whole numbers decimals', { 11_000: '5/3/2024;1.000,50;5,5 %;no' }, ['date', 'numeric', 'numeric', 'boolean'], ['2024-03-05', '1000.50', '5.5', 'false']],
+    ['that does not fit makes a column text, with all texts as they are written', { 11_000: '31/2/2024;12.5;€5;maybe' }, ['text', 'text', 'text', 'text'], ['31/2/2024', '12.5', '€5', 'maybe']],
+    ['of a marker is NULL', { 11_000: 'NA;-;?;' }, ['date', 'bigint', 'bigint', 'boolean'], [null, null, null, null]],
+    ['of another pair of words makes a column text', { 11_000: '5/3/2024;1.000;5 %;y' }, ['date', 'bigint', 'bigint', 'text'], ['2024-03-05', '1000', '5', 'y']],
+  ])('%s', async (_title, others, types, row) => {
+    const file = write(later(others));
+    const { table, code, stderr } = await run(file, ...FLAGS);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { types: found } = await contents(table);
+    expect(found.slice(1)).toEqual(types);
+    const [{ r }] = (await database.query<{ r: unknown[] }>(
+      `SELECT json_build_array(d::text, n::text, p::text, b::text) r FROM ${table} WHERE id = 11000`,
+    )) as [{ r: unknown[] }];
+    expect(r).toEqual(row);
+    const [first] = await database.query<{ r: unknown[] }>(
+      `SELECT json_build_array(d::text, n::text, p::text, b::text) r FROM ${table} WHERE id = 0`,
+    );
+    const isText = (at: number): boolean => types[at] === 'text';
+    expect(first!.r).toEqual([
+      isText(0) ? '5/3/2024' : expect.stringMatching(/^2024-03-05/),
+      isText(1) ? '1.000' : '1000',
+      isText(2) ? '5 %' : '5',
+      isText(3) ? 'yes' : 'true',
+    ]);
+    expect(await database.query(`SELECT count(*)::int FROM ${table}`)).toEqual([{ count: RECORDS }]);
+  }); // prettier-ignore
+});
+
 describe('a column that stays text', () => {
   it('is named with the flag that would read it, by a load and by --dry-run', async () => {
     const file = write('id,d,b\n1,31/12/2024,yes\n');
