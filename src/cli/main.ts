@@ -6,6 +6,7 @@ import { cacheCompiledCode } from './common/compile-cache.js';
 import { ExitCode, isCliError, missingPackage, oneLine } from './common/errors.js';
 import type { Invocation } from './args/options.js';
 import { parseArguments } from './args/parse-arguments.js';
+import { beginsWithParquet } from './parquet-magic.js';
 import { earlyFailureJson } from './report/load-json.js';
 import { printableLines, writeJson, writeLine } from './common/terminal.js';
 
@@ -14,7 +15,7 @@ async function main(argv: string[]): Promise<ExitCode> {
   watchProcess();
   let invocation: Invocation | undefined;
   try {
-    invocation = parseArguments(argv);
+    invocation = parseArguments(argv, beginsWithParquet);
     return await run(invocation);
   } catch (error) {
     const command = invocation === undefined ? argv[0] : invocation.command;

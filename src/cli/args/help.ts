@@ -21,16 +21,17 @@ ${DESTINATION}
 
 export const LOAD_HELP = {
   description:
-    'Loads CSV, NDJSON or JSON files, one after another, into a table by COPY. Compression is recognised by its first bytes: gzip, zstd, xz, bzip2, zip. ' +
+    'Loads CSV, NDJSON, JSON or Parquet files, or the text format of COPY, one after another, into a table by COPY. Compression is recognised by its first bytes: gzip, zstd, xz, bzip2, zip. ' +
     'Each batch is one transaction: after a failure the batches before it stay, unless --atomic is given.',
   files: 'files to read, file:// URLs or patterns (*.csv); - or none is standard input',
   table: 'table, or SCHEMA.TABLE; case counts, a name with a dot goes in double quotes',
   to: 'where to: a postgres:// URL, "host=… dbname=…", or "embedded"',
   format:
-    'csv, ndjson or json (default: from the name: .csv .tsv .ndjson .jsonl .json .geojson, also with .gz .zst .xz .bz2 .zip)',
+    'csv, ndjson, json, parquet or copy (default: from the name: .csv .tsv .ndjson .jsonl .json .geojson, also with .gz .zst .xz .bz2 .zip; ' +
+    'Parquet is recognised by its contents)',
   columns:
     'CSV: the table’s columns for the fields, in their order, in place of the header; an empty name leaves its field out ' +
-    '(a,,c). NDJSON and JSON: the keys to load; others are left out',
+    '(a,,c). NDJSON and JSON: the keys to load; Parquet: the columns to load; others are left out',
   delimiter: 'CSV: one character; "tab" or "\\t" is a tab (default: detected)',
   null: 'CSV: an unquoted text that means NULL, in quotes it is a plain text; may be given more than once (default: empty)',
   nullFor:
@@ -110,6 +111,12 @@ stands for is an error.
 JSON (--format json) is an array of objects, objects one after another, one object with a single list of
 objects, or a FeatureCollection of GeoJSON, whose properties, geometry and id become columns. Messages name
 the number of a record in its file in place of a line.
+
+Parquet (--format parquet) is read from files only, a page at a time, with the types that the file says. It
+needs the package hyparquet, and for LZ4, and zstd before Node.js 22.15, hyparquet-compressors.
+
+COPY's text format (--format copy) is what COPY ... TO writes: fields between tabs, \\N for NULL, backslash
+escapes, and no header unless --header is given. --delimiter, --null, --encoding and --skip are as for CSV.
 
 --rejects: each line has file, line, record (counted from 1, over all files), row (or text, where the record
 cannot be read), code (SQLSTATE), column, constraint and message. Each load makes a new file, readable

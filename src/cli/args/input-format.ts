@@ -3,13 +3,14 @@
 import { UsageError } from '../common/errors.js';
 import type { Format } from './options.js';
 
-/** `json` is read as NDJSON, once its records are cut. */
-export type GivenFormat = Format | 'json';
+/** `json` is read as NDJSON, once its records are cut, and `parquet` as COPY's text format. */
+export type GivenFormat = Format | 'json' | 'parquet';
 
 const EXTENSIONS: readonly (readonly [RegExp, GivenFormat])[] = [
   [/\.(csv|tsv|tab)(\.(gz|zst|xz|bz2|zip))?$/i, 'csv'],
   [/\.(ndjson|jsonl)(\.(gz|zst|xz|bz2|zip))?$/i, 'ndjson'],
   [/\.(json|geojson)(\.(gz|zst|xz|bz2|zip))?$/i, 'json'],
+  [/\.(parquet|parq|pq)$/i, 'parquet'],
 ];
 
 export function isTabSeparated(file: string): boolean {
@@ -18,7 +19,7 @@ export function isTabSeparated(file: string): boolean {
 
 /** @throws {UsageError} for a name that does not say it, and for files of several formats */
 export function formatOf(files: readonly string[]): GivenFormat {
-  const hint = 'give --format csv, --format ndjson or --format json';
+  const hint = 'give --format csv, ndjson, json, parquet or copy';
   const formats = new Set<GivenFormat>();
   for (const file of files.length === 0 ? ['-'] : files) {
     if (file === '-') throw new UsageError(`standard input does not say its format: ${hint}`);

@@ -41,15 +41,34 @@ interface LoadFlag {
   readonly repeats?: boolean;
   /** `csv`: it is refused for other formats. `encoding`: with `--strict`, which has UTF-8 only. `detected`: in both cases. */
   readonly about?: 'csv' | 'encoding' | 'detected';
+  /** It is about COPY's text format, too. */
+  readonly isForCopy?: boolean;
 }
 
 const LOAD_FLAGS: readonly LoadFlag[] = [
   { flags: '-t, --table <name>', help: LOAD_HELP.table, parse: parseTable },
   { flags: '--to <url>', help: LOAD_HELP.to, parse: notEmpty },
-  { flags: '-f, --format <format>', help: LOAD_HELP.format, choices: ['csv', 'ndjson', 'json'] },
+  {
+    flags: '-f, --format <format>',
+    help: LOAD_HELP.format,
+    choices: ['csv', 'ndjson', 'json', 'parquet', 'copy'],
+  },
   { flags: '--columns <a,b,…>', help: LOAD_HELP.columns, parse: parseColumns },
-  { flags: '--delimiter <char>', help: LOAD_HELP.delimiter, parse: parseDelimiter, about: 'csv' },
-  { flags: '--null <text>', help: LOAD_HELP.null, parse: collect, repeats: true, about: 'csv' },
+  {
+    flags: '--delimiter <char>',
+    help: LOAD_HELP.delimiter,
+    parse: parseDelimiter,
+    about: 'csv',
+    isForCopy: true,
+  },
+  {
+    flags: '--null <text>',
+    help: LOAD_HELP.null,
+    parse: collect,
+    repeats: true,
+    about: 'csv',
+    isForCopy: true,
+  },
   {
     flags: '--null-for <column=text>',
     help: LOAD_HELP.nullFor,
@@ -57,12 +76,24 @@ const LOAD_FLAGS: readonly LoadFlag[] = [
     repeats: true,
     about: 'csv',
   },
-  { flags: '--header', help: LOAD_HELP.header, about: 'csv' },
-  { flags: '--no-header', help: LOAD_HELP.noHeader, about: 'csv' },
-  { flags: '--encoding <name>', help: LOAD_HELP.encoding, parse: parseEncoding, about: 'encoding' },
+  { flags: '--header', help: LOAD_HELP.header, about: 'csv', isForCopy: true },
+  { flags: '--no-header', help: LOAD_HELP.noHeader, about: 'csv', isForCopy: true },
+  {
+    flags: '--encoding <name>',
+    help: LOAD_HELP.encoding,
+    parse: parseEncoding,
+    about: 'encoding',
+    isForCopy: true,
+  },
   { flags: '--quote <char>', help: LOAD_HELP.quote, parse: parseQuote, about: 'detected' },
   { flags: '--escape <char>', help: LOAD_HELP.escape, parse: parseMark, about: 'detected' },
-  { flags: '--skip <lines>', help: LOAD_HELP.skip, parse: integer(0, MOST_SKIPPED), about: 'detected' },
+  {
+    flags: '--skip <lines>',
+    help: LOAD_HELP.skip,
+    parse: integer(0, MOST_SKIPPED),
+    about: 'detected',
+    isForCopy: true,
+  },
   { flags: '--comment <text>', help: LOAD_HELP.comment, parse: parseComment, about: 'detected' },
   { flags: '--dates <order>', help: LOAD_HELP.dates, choices: DATE_ORDERS, about: 'csv' },
   { flags: '--numbers <example>', help: LOAD_HELP.numbers, parse: parseNumbers, about: 'csv' },
@@ -95,14 +126,15 @@ export interface LoadOption {
   readonly option: Option;
   readonly repeats: boolean;
   readonly about: LoadFlag['about'];
+  readonly isForCopy: boolean;
 }
 
 /** Makes commander's options of the table. */
 export function createLoadOptions(): LoadOption[] {
-  return LOAD_FLAGS.map(({ flags, help, parse, choices, repeats = false, about }) => {
+  return LOAD_FLAGS.map(({ flags, help, parse, choices, repeats = false, about, isForCopy = false }) => {
     const option = new Option(flags, help);
     if (choices !== undefined) option.choices(choices);
     if (parse !== undefined) option.argParser(parse as (value: string, before: unknown) => unknown);
-    return { option, repeats, about };
+    return { option, repeats, about, isForCopy };
   });
 }

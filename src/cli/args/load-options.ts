@@ -4,7 +4,13 @@ import { BackpressureStrategy } from '../../api/states.js';
 import { UsageError } from '../common/errors.js';
 import { formatOf, isTabSeparated, type GivenFormat } from './input-format.js';
 import { checkRelations } from './option-relations.js';
-import { DEFAULT_MAX_RECORD_BYTES, type LoadOptions, type ReadingFlags } from './options.js';
+import {
+  DEFAULT_MAX_RECORD_BYTES,
+  PARQUET_NULL,
+  type Format,
+  type LoadOptions,
+  type ReadingFlags,
+} from './options.js';
 import type { TableName } from './table-name.js';
 import type { DateOrder } from '../values/dates.js';
 import { DECIMAL_COMMA, type NumberFormat } from '../values/numbers.js';
@@ -48,8 +54,19 @@ export interface GivenFlags extends Partial<Pick<LoadOptions, keyof typeof DEFAU
   booleans?: boolean;
 }
 
+/** Returns whether files are Parquet by their contents. */
+export type IsParquet = (files: readonly string[]) => boolean;
+
+const READ_AS: Readonly<Record<GivenFormat, Format>> = {
+  csv: 'csv',
+  ndjson: 'ndjson',
+  json: 'ndjson',
+  copy: 'copy',
+  parquet: 'copy',
+};
+
 /** @throws {UsageError} for flags that need or exclude each other */
-export function createOptions(files: string[], given: GivenFlags): LoadOptions {
+export function createOptions(files: string[], given: GivenFlags, isParquet: IsParquet): LoadOptions {
   const { table, format: givenFormat, null: givenNulls, nullFor = {}, type = {}, ...others } = given;
   const { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header, ...rest } = others;
   const { decimalComma = false, dates, numbers, booleans = false, ...plain } = rest;
@@ -59,18 +76,21 @@ export function createOptions(files: string[], given: GivenFlags): LoadOptions {
     );
   // Not left to the parser, which would miss it before it has seen that an option is misspelt.
   if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
-  const format = givenFormat ?? formatOf(files);
-  const delimiter = givenDelimiter ?? (files.length > 0 && files.every(isTabSeparated) ? '\t' : ',');
+  const format = givenFormat ?? (isParquet(files) ? 'parquet' : formatOf(files));
+  const isCopy = format === 'copy' || format === 'parquet';
+  const isTabbed = isCopy || (files.length > 0 && files.every(isTabSeparated));
+  const delimiter = givenDelimiter ?? (isTabbed ? '\t' : ',');
   const options: LoadOptions = {
     ...DEFAULTS,
     ...plain,
     files,
     table,
-    format: format === 'json' ? 'ndjson' : format,
+    format: READ_AS[format],
+    isParquet: format === 'parquet',
     isJsonDocument: format === 'json',
     flags: { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header },
     delimiter,
-    ...nullTexts(givenNulls, delimiter),
+    ...nullTexts(format, givenNulls, delimiter),
     nullsFor: nullFor,
     types: type,
     valueFlags: {
@@ -78,7 +98,7 @@ export function createOptions(files: string[], given: GivenFlags): LoadOptions {
       numbers: numbers ?? (decimalComma ? DECIMAL_COMMA : undefined),
       booleans,
     },
-    header: header ?? true,
+    header: header ?? !isCopy,
     skipped: skip ?? 0,
   };
   checkRelations(options);
@@ -86,19 +106,26 @@ export function createOptions(files: string[], given: GivenFlags): LoadOptions {
 }
 
 function nullTexts(
-  given: readonly string[] = [''],
+  format: GivenFormat,
+  given: readonly string[] = [DEFAULT_NULLS[format] ?? ''],
   delimiter: string,
 ): Pick<LoadOptions, 'nullText' | 'otherNulls'> {
-  for (const text of given) checkNullText(text, delimiter);
+  for (const text of given) checkNullText(format, text, delimiter);
   // The server knows one such text. The empty one is the most frequent in most files.
   const nullText = given.includes('') ? '' : given[0]!;
   return { nullText, otherNulls: [...new Set(given)].filter((text) => text !== nullText) };
 }
 
-function checkNullText(nullText: string, delimiter: string): void {
-  // The limits of PostgreSQL's own CSV format.
-  if (/["\r\n]/.test(nullText)) {
-    throw new UsageError('--null must not contain a quote or a line break');
+const DEFAULT_NULLS: Readonly<Partial<Record<GivenFormat, string>>> = {
+  copy: '\\N',
+  // In what Parquet is written as.
+  parquet: PARQUET_NULL,
+};
+
+function checkNullText(format: GivenFormat, nullText: string, delimiter: string): void {
+  // The limits of PostgreSQL's own formats.
+  if (/[\r\n]/.test(nullText) || (format === 'csv' && nullText.includes('"'))) {
+    throw new UsageError(`--null must not contain ${format === 'csv' ? 'a quote or ' : ''}a line break`);
   }
   if (nullText.includes(delimiter)) throw new UsageError('--null must not contain the delimiter');
 }

@@ -7,17 +7,18 @@ import type { LoadOptions } from './options.js';
 export function checkRelations(options: LoadOptions): void {
   checkInput(options);
   checkTypes(options);
+  checkCopyText(options);
   checkConflict(options);
   checkRejects(options);
   checkResume(options);
   checkAtomic(options);
 }
 
-function checkInput({ files, format, columns }: LoadOptions): void {
+function checkInput({ files, format, isParquet, columns }: LoadOptions): void {
   if (files.filter((file) => file === '-').length > 1) {
     throw new UsageError('standard input (-) can be read only once');
   }
-  if (format === 'ndjson' && columns?.includes('') === true) {
+  if ((format === 'ndjson' || isParquet) && columns?.includes('') === true) {
     throw new UsageError('--columns has an empty name');
   }
 }
@@ -28,6 +29,15 @@ function checkTypes({ types, create }: LoadOptions): void {
       '--type needs --create: it is about a table that is made, and one that exists has its types (ALTER TABLE changes them)',
     );
   }
+}
+
+function checkCopyText({ format, delimiter, otherNulls }: LoadOptions): void {
+  if (format !== 'copy') return;
+  // The server's own limit.
+  if (/[\\.a-z0-9]/.test(delimiter)) {
+    throw new UsageError("--delimiter of COPY's text format is no backslash, dot, digit or small letter");
+  }
+  if (otherNulls.length > 0) throw new UsageError("COPY's text format has one --null");
 }
 
 function checkConflict({ onConflict, key }: LoadOptions): void {

@@ -5,7 +5,7 @@ import type { TableName } from './table-name.js';
 import type { NulAction, ValueFlags } from '../values/value-flags.js';
 import type { TypeName } from './type-name.js';
 
-export type Format = 'csv' | 'ndjson';
+export type Format = 'csv' | 'ndjson' | 'copy';
 export const CONFLICT_ACTIONS = ['error', 'ignore', 'update'] as const;
 type ConflictAction = (typeof CONFLICT_ACTIONS)[number];
 
@@ -35,6 +35,8 @@ export interface LoadOptions {
   format: Format;
   /** `--format json`: JSON of any layout. It is read as NDJSON, once its records are cut. */
   isJsonDocument: boolean;
+  /** `--format parquet`. It is read as COPY's text format, once it is written as that. */
+  isParquet: boolean;
   /** Names of the fields in their order (CSV; an empty one leaves its field out) or the keys to load (NDJSON). */
   columns: string[] | undefined;
   /** The header has no name for this one of `columns`: it has the names of the others. Found by the reading. */
@@ -42,7 +44,7 @@ export interface LoadOptions {
   flags: ReadingFlags;
   /** Nothing is detected: CSV is read as PostgreSQL's own format. */
   strict: boolean;
-  /** The delimiter of CSV: the flag's or the format's own; in place of it that which is detected. */
+  /** The delimiter of CSV and COPY text: the flag's or the format's own; in place of it that which is detected. */
   delimiter: string;
   nullText: string;
   /** Further texts of `--null`. */
@@ -97,5 +99,10 @@ export type Invocation =
   | { command: 'version' }
   | { command: 'load'; options: LoadOptions }
   | { command: 'query'; options: QueryOptions };
+
+/**
+ * NULL in the text that Parquet is written as. In a value, it has an escape. It is no backslash: blocks without one can be sent in binary.
+ */
+export const PARQUET_NULL = '\x7f';
 
 export const DEFAULT_MAX_RECORD_BYTES = 16 * 1024 * 1024;

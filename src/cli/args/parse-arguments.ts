@@ -4,7 +4,7 @@ import { Command, CommanderError, type Option } from 'commander';
 import { UsageError } from '../common/errors.js';
 import { LOAD_HELP, QUERY_HELP, TOP_HELP } from './help.js';
 import { createLoadOptions, type LoadOption } from './load-flags.js';
-import { createOptions, type GivenFlags } from './load-options.js';
+import { createOptions, type GivenFlags, type IsParquet } from './load-options.js';
 import { notEmpty } from './option-values.js';
 import type { Invocation, LoadOptions, QueryOptions } from './options.js';
 
@@ -13,7 +13,7 @@ import type { Invocation, LoadOptions, QueryOptions } from './options.js';
  *
  * @throws {UsageError} naming the flag, its range and the value that came.
  */
-export function parseArguments(argv: readonly string[]): Invocation {
+export function parseArguments(argv: readonly string[], isParquet: IsParquet = () => false): Invocation {
   const found: { invocation?: Invocation } = {};
   let output = '';
   const program = new Command('spillway')
@@ -34,7 +34,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     .helpCommand(true)
     .showSuggestionAfterError(true)
     .addHelpText('after', TOP_HELP.after);
-  addLoad(program, (options) => (found.invocation = { command: 'load', options }));
+  addLoad(program, isParquet, (options) => (found.invocation = { command: 'load', options }));
   addQuery(program, (options) => (found.invocation = { command: 'query', options }));
   try {
     program.parse(argv, { from: 'user' });
@@ -54,17 +54,17 @@ function wordsOf(error: CommanderError): string {
   return error.message.replace(/^error: /, '').replace(/\n\(?/g, ' (');
 }
 
-function addLoad(program: Command, found: (options: LoadOptions) => void): void {
+function addLoad(program: Command, isParquet: IsParquet, found: (options: LoadOptions) => void): void {
   const flags = createLoadOptions();
   const command = program
     .command('load')
     .usage('[options] [file …|-]')
-    .summary('load CSV, NDJSON or JSON into a PostgreSQL table')
+    .summary('load CSV, JSON, Parquet or COPY text into a PostgreSQL table')
     .description(LOAD_HELP.description)
     .argument('[files...]', LOAD_HELP.files)
     .addHelpText('after', LOAD_HELP.after)
     .action((files: string[], given: GivenFlags) => {
-      const options = createOptions(files, given);
+      const options = createOptions(files, given, isParquet);
       for (const flag of flags) if (isGiven(flag.option, given)) assertApplies(flag, options);
       found(options);
     });
@@ -78,10 +78,14 @@ function isGiven(option: Option, given: GivenFlags): boolean {
 }
 
 /** @throws {UsageError} for a flag that says how CSV is written, if the input is not CSV, or is read strictly */
-function assertApplies({ option, about }: LoadOption, { format, strict }: LoadOptions): void {
+function assertApplies({ option, about, isForCopy }: LoadOption, options: LoadOptions): void {
+  const { format, isParquet, strict } = options;
   if (about === undefined) return;
   if (format === 'ndjson' && about !== 'encoding')
     throw new UsageError(`${option.long} is for CSV, and the input is JSON`);
+  if (isParquet) throw new UsageError(`${option.long} is for CSV, and the input is Parquet`);
+  if (format === 'copy' && !isForCopy)
+    throw new UsageError(`${option.long} is for CSV, and the input is COPY's text format`);
   if (strict && about !== 'csv')
     throw new UsageError(
       `${option.long} and --strict exclude each other: --strict is PostgreSQL's own CSV format, in UTF-8`,

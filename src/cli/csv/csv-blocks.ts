@@ -1,5 +1,5 @@
 /**
- * Reads CSV as blocks that PostgreSQL parses itself.
+ * Reads CSV, or COPY's text format, as blocks that PostgreSQL parses itself.
  *
  * ```text
  *   block of whole records, up to the next one that the server would read otherwise
@@ -7,7 +7,7 @@
  *     ├── no ──▶ rows: parsed here (csv-reader.ts)
  *     │ yes
  *     ├── a rule may apply (field-rules.ts) ──▶ rewritten as COPY's text format (rewritten-records.ts), or rows if a field does not fit
- *     ├── quotes or backslashes ──▶ sent as CSV
+ *     ├── quotes or backslashes ──▶ sent as CSV; COPY's text format as itself
  *     └── plain lines ────────────▶ sent as COPY's text format, or binary if the columns' types make that faster
  *                                     └── batch refused ──▶ lines, parsed one by one (records/line-rows.ts)
  * ```
@@ -28,7 +28,8 @@ import { BACKSLASH, CARRIAGE_RETURN, QUOTE } from '../../common/bytes.js';
 import { delimitedFormat, TEXT_FORMAT } from '../../postgres/merge/copy-plan.js';
 import type { BlockSizer } from '../records/block-sizer.js';
 import { MOST_ROWS, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
-import { endOfRecord } from './csv-reader.js';
+import { scanCopy } from './copy-scan.js';
+import { recordFormat } from './csv-reader.js';
 import { CsvRows, type CsvRowOptions } from './csv-rows.js';
 import type { LineFormat } from '../records/block-content.js';
 import type { FieldFit } from './field-fit.js';
@@ -56,11 +57,11 @@ export interface CsvFormats {
 }
 
 /** Returns undefined for a delimiter that the server's formats do not take as ours does. */
-export function csvFormats(delimiter: string, nullText: string): CsvFormats | undefined {
+export function csvFormats(delimiter: string, nullText: string, isCopyText = false): CsvFormats | undefined {
   // Text format allows no letter, digit or dot, and a backslash means something else there.
   if (/[\\.a-zA-Z0-9]/.test(delimiter)) return undefined;
   const text = delimitedFormat('text', delimiter, nullText);
-  const csv = delimitedFormat('csv', delimiter, nullText);
+  const csv = delimitedFormat(isCopyText ? 'text' : 'csv', delimiter, nullText);
   // One object for each kind of line break: one COPY takes only one kind.
   const [lf, crlf] = [{ copy: csv }, { copy: csv }];
   const textLines = { delimiter, nullText };
@@ -103,19 +104,20 @@ export class CsvBlocks implements BlockReader<BlockContent> {
   }
 
   read(block: Buffer, onRow: OnRow<BlockContent>): number {
-    const rowsOptions = { ...this.#options, recordEnd: endOfRecord };
+    const { recordEnd } = recordFormat(this.#options);
+    const rowsOptions = { ...this.#options, recordEnd };
     let start = 0;
     // Blank lines may stand before the header.
     while (this.#rows.awaitsHeader && start < block.length) {
-      const end = endOfRecord(block, start);
+      const end = recordEnd(block, start);
       readAsRows(this.#rows, block.subarray(start, end), rowsOptions, onRow);
       start = end;
     }
     const { rules, sizer } = this.#options;
-    const isSame = this.#rows.areFieldsColumns && isReadAlike(block);
+    const isSame = this.#rows.areFieldsColumns && !this.#rows.hasEnded && isReadAlike(block);
     const rewrites = isSame && rules?.mayApplyTo(block) === true ? rules : undefined;
     // Chosen once for the whole block, which may be cut into many.
-    const scanBlock = block.includes(QUOTE) || block.includes(CARRIAGE_RETURN) ? scanCsv : scanLines;
+    const scanBlock = this.#scannerFor(block);
     while (start < block.length) {
       if (!isSame) return start + readAsRows(this.#rows, block.subarray(start), rowsOptions, onRow);
       const most = rewrites === undefined ? sizer.remaining : Math.min(sizer.remaining, MOST_ROWS);
@@ -140,6 +142,13 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       if (rewrites !== undefined) break;
     }
     return start;
+  }
+
+  #scannerFor(block: Buffer): typeof scanCsv {
+    const isCopyText = this.#options.isCopyText === true;
+    const special = isCopyText ? BACKSLASH : QUOTE;
+    if (!block.includes(special) && !block.includes(CARRIAGE_RETURN)) return scanLines;
+    return isCopyText ? scanCopy : scanCsv;
   }
 
   rejectLine(reason: string, written: Buffer, onBadRecord?: OnBadRecord): void {

@@ -1,15 +1,24 @@
 /**
- * Reads blocks of whole CSV records as rows of fields.
+ * Reads blocks of whole records of CSV, or of COPY's text format, as rows of fields.
  *
  * NULL is as in PostgreSQL's CSV format: an unquoted field that equals the null text is NULL, a quoted one is that text.
  */
 
 import { CARRIAGE_RETURN, LINE_FEED, QUOTE } from '../../common/bytes.js';
-import { MOST_FIELDS, RecordFields, type CsvField } from './record-fields.js';
+import { CopyFields, copyTexts } from './copy-fields.js';
+import { fieldTexts, MOST_FIELDS, RecordFields, type CsvField, type FieldCutter } from './record-fields.js';
+import type { RecordFormat } from '../records/record-parser.js';
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
-import { InputError } from '../common/errors.js';
+import { InputError, type InputName } from '../common/errors.js';
 import { count } from '../common/counted.js';
-import { decodeUtf8, divideByValidity, ENCODING_HELP, invalidText } from '../common/text.js';
+import {
+  decodeUtf8,
+  divideByValidity,
+  ENCODING_HELP,
+  endOfLine,
+  invalidText,
+  type FindRecordEnd,
+} from '../common/text.js';
 
 /** Returns the number of a record's fields for a message. */
 export function fieldsOfRow({ length }: readonly unknown[]): string {
@@ -26,20 +35,36 @@ export interface CsvOptions {
   readonly maxRecordBytes: number;
   /** The line on which the text begins: lines before it were left out. Default 1. */
   readonly firstLine?: number | undefined;
+  /** The text is that of COPY's text format. */
+  readonly isCopyText?: boolean | undefined;
+}
+
+/** Returns how records are found. */
+export function recordFormat({ delimiter, maxRecordBytes, isCopyText = false }: CsvOptions): Pick<
+  RecordFormat<unknown>,
+  'delimiter' | 'maxRecordBytes' | 'isCopyText'
+> & {
+  readonly recordEnd: FindRecordEnd;
+} {
+  return isCopyText
+    ? { delimiter: undefined, maxRecordBytes, isCopyText, recordEnd: endOfLine }
+    : { delimiter, maxRecordBytes, recordEnd: endOfRecord };
 }
 
 /** Reads the blocks of one file, in their order. */
 export class CsvReader implements BlockReader<CsvRow> {
   /** The number of the line on which the next block begins. */
   nextLine: number;
-  readonly #file: string;
+  readonly #file: InputName;
   readonly #options: CsvOptions;
   /** Text and range of the row that is being passed to `onRow`. */
   #text = '';
   #start = 0;
   #end = 0;
+  /** Line of the marker at the end of the data. */
+  #endLine: number | undefined;
 
-  constructor(file: string, options: CsvOptions) {
+  constructor(file: InputName, options: CsvOptions) {
     this.#file = file;
     this.#options = options;
     this.nextLine = options.firstLine ?? 1;
@@ -50,11 +75,22 @@ export class CsvReader implements BlockReader<CsvRow> {
     return this.#text.slice(this.#start, this.#end);
   }
 
-  /** @throws {InputError} naming file and line of the first record that is not CSV, unless `onBadRecord` is given */
+  /** The row's fields, none of them NULL. Valid only within the callbacks. */
+  get texts(): string[] {
+    const { delimiter, isCopyText } = this.#options;
+    return isCopyText === true ? copyTexts(this.written, delimiter) : fieldTexts(this.written, delimiter);
+  }
+
+  /** The marker at the end of the data was read. */
+  get hasEnded(): boolean {
+    return this.#endLine !== undefined;
+  }
+
+  /** @throws {InputError} naming file and line of the first record that cannot be read, unless `onBadRecord` is given */
   read(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord = throwFault): undefined {
     divideByValidity(
       block,
-      endOfRecord,
+      this.#options.isCopyText === true ? endOfLine : endOfRecord,
       (run) => this.#readText(run, onRow, onBadRecord),
       (record) => {
         onBadRecord(invalidText(record, this.#file, this.nextLine, ENCODING_HELP), this.nextLine, record);
@@ -70,27 +106,40 @@ export class CsvReader implements BlockReader<CsvRow> {
 
   /** Cannot fail at quotes: the splitter passes on only records whose quotes are right. */
   #readText(block: Buffer, onRow: OnRow<CsvRow>, onBadRecord: OnBadRecord): void {
-    const { delimiter, nullText, otherNulls } = this.#options;
-    const hasReturns = block.includes(CARRIAGE_RETURN);
-    const fields = new RecordFields(decodeUtf8(block), delimiter, nullText, hasReturns, otherNulls);
+    const fields = this.#cutterOf(block);
     this.#text = fields.text;
     while (!fields.isAtEnd) {
-      this.#start = fields.at;
       const row = fields.next();
+      this.#start = fields.start;
       this.#end = fields.end;
-      if (fields.hasLoneReturn) onBadRecord(this.#loneCarriageReturn(), this.nextLine, this.written);
-      else onRow(row, this.nextLine);
+      const { fault } = fields;
+      if (this.#endLine !== undefined) this.#assertBlank(this.#endLine);
+      else if (fields.isEndMarker) this.#endLine = this.nextLine;
+      else if (fault === undefined) onRow(row, this.nextLine);
+      else onBadRecord(new InputError(this.#file, this.nextLine, fault), this.nextLine, this.written);
       this.nextLine += fields.lines;
     }
     // Else a long text would stay in memory until the next block.
     this.#text = '';
   }
 
-  #loneCarriageReturn(): InputError {
-    return new InputError(
+  #cutterOf(block: Buffer): FieldCutter {
+    const { delimiter, nullText, otherNulls, isCopyText } = this.#options;
+    const text = decodeUtf8(block);
+    if (isCopyText === true) {
+      const hasFaults = typeof this.#file === 'object' && this.#file.countsRecords === true;
+      return new CopyFields(text, delimiter, nullText, hasFaults);
+    }
+    return new RecordFields(text, delimiter, nullText, block.includes(CARRIAGE_RETURN), otherNulls);
+  }
+
+  /** What follows the end is not loaded: it may be another table. */
+  #assertBlank(endLine: number): void {
+    if (this.written.trim() === '') return;
+    throw new InputError(
       this.#file,
       this.nextLine,
-      "a carriage return stands alone outside quotes; lines must end in LF or CRLF; tr -d '\\r' <FILE | spillway load - … takes them out",
+      `text follows the end of the data, which \\. marks on line ${endLine}`,
     );
   }
 }

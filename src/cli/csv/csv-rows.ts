@@ -2,7 +2,6 @@
 
 import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../records/block-reader.js';
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
-import { fieldTexts } from './record-fields.js';
 import type { FieldRuleSet } from './field-rules.js';
 import type { Unnamed } from '../args/options.js';
 import { InputError } from '../common/errors.js';
@@ -45,7 +44,7 @@ export class CsvRows implements BlockReader<unknown[]> {
   constructor(file: SourceFile, options: CsvRowOptions) {
     this.#file = file;
     this.#options = options;
-    this.#reader = new CsvReader(file.name, options);
+    this.#reader = new CsvReader(file, options);
     const names = options.names ?? options.columns;
     this.#awaitsHeader = options.header;
     this.#fieldCount = names.length;
@@ -59,6 +58,11 @@ export class CsvRows implements BlockReader<unknown[]> {
   /** Whether the fields are the columns, in their order. */
   get areFieldsColumns(): boolean {
     return this.#places === undefined;
+  }
+
+  /** The marker at the end of the data was read. */
+  get hasEnded(): boolean {
+    return this.#reader.hasEnded;
   }
 
   /** Number of fields that each record must have. */
@@ -106,9 +110,9 @@ export class CsvRows implements BlockReader<unknown[]> {
 
   #readHeader(line: number): void {
     this.#awaitsHeader = false;
-    const { columns, delimiter, unnamed } = this.#options;
+    const { columns, unnamed } = this.#options;
     if (this.#options.names !== undefined && unnamed === undefined) return;
-    const header = headerTexts(this.#reader, delimiter, unnamed);
+    const header = headerTexts(this.#reader, unnamed);
     const names = headerNames(header, this.#file, line, this.#options);
     const [given, known] = [new Set(names), new Set(columns)];
     const unknown = names.find((name) => !known.has(name));
@@ -143,7 +147,8 @@ export class CsvRows implements BlockReader<unknown[]> {
     const empty = row.length === 1 && (row[0] === null || row[0] === '');
     const expected = `expected ${counted(this.#fieldCount, 'field')}`;
     const got = empty ? 'an empty line' : fieldsOfRow(row);
-    return new InputError(this.#file.name, line, `${expected}, got ${got}; ${this.#helpFor(row, empty)}`);
+    const help = this.#options.isCopyText === true ? '' : `; ${this.#helpFor(row, empty)}`;
+    return new InputError(this.#file, line, `${expected}, got ${got}${help}`);
   }
 
   #helpFor(row: CsvRow, isEmpty: boolean): string {
@@ -169,14 +174,9 @@ function noteWordOf(row: CsvRow): string | undefined {
 }
 
 /** Returns the fields of the record that the reader passes on. @param unnamed a column that has none */
-export function headerTexts(
-  { written }: Pick<CsvReader, 'written'>,
-  delimiter: string,
-  unnamed: Unnamed | undefined,
-): string[] {
-  const fields = fieldTexts(written, delimiter);
-  if (unnamed === undefined) return fields;
-  return unnamed === 'first' ? ['', ...fields] : [...fields, ''];
+export function headerTexts({ texts }: Pick<CsvReader, 'texts'>, unnamed: Unnamed | undefined): string[] {
+  if (unnamed === undefined) return texts;
+  return unnamed === 'first' ? ['', ...texts] : [...texts, ''];
 }
 
 /** PostgreSQL's own limit. */

@@ -4,29 +4,49 @@ import { CARRIAGE_RETURN, QUOTE } from '../../common/bytes.js';
 
 export type CsvField = string | null;
 
+/** Cuts a text into records, one after another. */
+export interface FieldCutter {
+  readonly text: string;
+  /** Where the next record begins. */
+  readonly at: number;
+  /** Where the last record began. */
+  readonly start: number;
+  /** Where it ended, without its line break. */
+  readonly end: number;
+  /** How many lines it took. */
+  readonly lines: number;
+  /** Why it cannot be read. */
+  readonly fault: string | undefined;
+  /** It is the marker at the end of the data. */
+  readonly isEndMarker: boolean;
+  readonly isAtEnd: boolean;
+  next(): CsvField[];
+}
+
 /**
  * Most fields of a record that are kept; one more shows that there were others. No record that can be loaded has as many: a table has at
  * most 1,600 columns, and the system limits the length of `--columns`.
  */
 export const MOST_FIELDS = 100_000;
 
+const LONE_RETURN =
+  "a carriage return stands alone outside quotes; lines must end in LF or CRLF; tr -d '\\r' <FILE | spillway load - … takes them out";
+
 /**
  * Reads the records one after another. The next delimiter, line feed and carriage return are remembered, as they may be far away: each is
  * searched again only once it has been passed.
  */
-export class RecordFields {
+export class RecordFields implements FieldCutter {
   readonly text: string;
   readonly #delimiter: string;
   readonly #nullText: string;
   readonly #otherNulls: ReadonlySet<string> | undefined;
-  /** Where the next record begins. */
+  readonly isEndMarker = false;
   at = 0;
-  /** Where the last record ended, without its line break. */
+  start = 0;
   end = 0;
-  /** How many lines it took. */
   lines = 1;
-  /** It has a carriage return outside quotes that ends no line. */
-  hasLoneReturn = false;
+  fault: string | undefined;
   #fieldCount = 0;
   #nextDelimiter: number;
   #nextLineFeed: number;
@@ -57,8 +77,9 @@ export class RecordFields {
     const { text } = this;
     // As long as the last record: an array that grows takes three times the memory.
     const fields = new Array<CsvField>(this.#fieldCount);
+    this.start = this.at;
     this.lines = 1;
-    this.hasLoneReturn = false;
+    this.fault = undefined;
     let count = 0;
     for (let at = this.at, isLast = false; !isLast; count += 1) {
       const quoted = text.charCodeAt(at) === QUOTE ? this.#readQuoted(at) : undefined;
@@ -93,7 +114,7 @@ export class RecordFields {
     const { text } = this;
     const isLineBreak = isLast && end < text.length && text.charCodeAt(end - 1) === CARRIAGE_RETURN;
     const fieldEnd = isLineBreak ? end - 1 : end;
-    if (this.#nextReturn < fieldEnd) this.hasLoneReturn = true;
+    if (this.#nextReturn < fieldEnd) this.fault = LONE_RETURN;
     this.#nextReturn = text.indexOf('\r', end);
     return fieldEnd;
   }

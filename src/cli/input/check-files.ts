@@ -7,7 +7,7 @@ import type { ByteChunk } from '../common/chunk-memory.js';
 import { containerOf, MAGIC_BYTES } from './compression/containers.js';
 import { assertOneEntry } from './compression/zip-entries.js';
 import { plainChunks } from './plain-chunks.js';
-import { readingError, type SourceFile } from './source.js';
+import { readingError, type SourceFile } from './files/find-files.js';
 
 const CHUNK_BYTES = 64 * 1024;
 

@@ -55,10 +55,10 @@ const NOT_DATA: readonly NotData[] = [
     help: 'export a table with: sqlite3 -csv -header FILE "SELECT * FROM …"',
   },
   {
-    what: `is a Parquet file, ${NOT_YET}`,
+    what: 'is a Parquet file',
     magic: 'PAR1',
     isWord: true,
-    help: `${EXPORT_AS_CSV}, for example with DuckDB`,
+    help: 'save it as a file by itself, without further compression, and load it with --format parquet',
   },
   { what: `is an Avro file, ${NOT_YET}`, magic: 'Obj\x01', help: EXPORT_AS_CSV },
   { what: `is an ORC file, ${NOT_YET}`, magic: 'ORC', isWord: true, help: EXPORT_AS_CSV },

@@ -5,7 +5,8 @@ import { open } from 'node:fs/promises';
 import { InputError } from '../common/errors.js';
 import { valueFlagsToJson } from '../values/value-flags.js';
 import type { LoadOptions } from '../args/options.js';
-import { readingError, type Source, type SourceChunk, type SourceFile } from './source.js';
+import { readingError } from './files/find-files.js';
+import type { Source, SourceChunk, SourceFile } from './source.js';
 
 const BLOCK_BYTES = 1024 * 1024;
 /** Files up to this size are hashed whole. */
@@ -74,7 +75,7 @@ function readingFlags(options: LoadOptions): object {
     // CSV has it in its reading.
     ...(format === 'ndjson' && flags.encoding !== undefined && { encoding: flags.encoding }),
   };
-  if (format !== 'csv') return common;
+  if (format === 'ndjson') return common;
   // Absent as in imports of versions without these flags.
   const others = {
     ...(flags.comment !== undefined && { comment: flags.comment }),

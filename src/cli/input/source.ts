@@ -1,16 +1,15 @@
 /** The input: files and standard input, one after another, as chunks of plain bytes (compression already undone). */
 
-import { constants, fstatSync } from 'node:fs';
-import { access, open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { CARRIAGE_RETURN, LINE_FEED, SPACE } from '../../common/bytes.js';
 import { ChunkPool, type ChunkMemory } from '../common/chunk-memory.js';
-import { CliError, ExitCode, InputError } from '../common/errors.js';
+import { InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
 import type { ByteChunk } from '../common/chunk-memory.js';
 import { containerOf, MAGIC_BYTES } from './compression/containers.js';
-import { CompressedDataError } from './compression/compressed-data-error.js';
-import { openStream } from './open-stream.js';
+import { openStream } from './files/open-stream.js';
+import { readingError, type SourceFile } from './files/find-files.js';
 import { plainChunks } from './plain-chunks.js';
 
 /** Large enough that the cost of a chunk does not matter, small enough that its rows do not either. */
@@ -22,15 +21,7 @@ const SAMPLE_LINES = 2;
 /** Begins a comment. */
 const NUMBER_SIGN = 0x23;
 
-export interface SourceFile {
-  /** The path as it was given; `standard input` for `-`. */
-  readonly name: string;
-  readonly path: string | undefined;
-  /** Undefined if it cannot be known: standard input and pipes. */
-  readonly sizeBytes: number | undefined;
-  /** Its records are numbered, as they are not one on each line: where others have a line, it has the number of a record. */
-  readonly countsRecords?: boolean;
-}
+export type { SourceFile };
 
 export interface SourceChunk {
   readonly file: SourceFile;
@@ -47,6 +38,12 @@ export interface ByteConverter {
   convert(bytes: Buffer, isLast: boolean): Buffer;
 }
 
+/** Reads a file in a way of its own. `onBytes` is told of the bytes that it has read. */
+export type ReadContent = (
+  file: SourceFile,
+  onBytes: (bytes: number) => void,
+) => AsyncGenerator<ByteChunk, void>;
+
 export interface Sample {
   readonly bytes: Buffer;
   /** The file ends with the sample. */
@@ -59,41 +56,6 @@ const LATER_SLICES = 8;
 const LATER_SLICE_BYTES = 16 * 1024;
 /** A converter may return many chunks' bytes at once. */
 const MOST_CONVERTED_BYTES = 4 * CHUNK_BYTES;
-
-/**
- * Finds every file before the first is read, so that a wrong name does not stop a load half way.
- *
- * @throws {InputError} naming the file that is missing, a directory or not readable.
- */
-export async function findFiles(paths: readonly string[], countsRecords = false): Promise<SourceFile[]> {
-  const files: SourceFile[] = [];
-  for (const path of paths) {
-    const file = path === '-' ? standardInput() : await findFile(path);
-    files.push(countsRecords ? { ...file, countsRecords } : file);
-  }
-  return files;
-}
-
-const STANDARD_INPUT = 'standard input';
-
-function standardInput(): SourceFile {
-  // `< events.csv` is a file, whose size is known; a pipe's is not.
-  const found = fstatSync(0);
-  if (found.isDirectory()) throw new InputError(STANDARD_INPUT, undefined, READING_ERRORS['EISDIR']!);
-  const sizeBytes = found.isFile() ? found.size : undefined;
-  return { name: STANDARD_INPUT, path: undefined, sizeBytes };
-}
-
-async function findFile(path: string): Promise<SourceFile> {
-  try {
-    const found = await stat(path);
-    if (found.isDirectory()) throw new InputError(path, undefined, READING_ERRORS['EISDIR']!);
-    await access(path, constants.R_OK);
-    return { name: path, path, sizeBytes: found.isFile() ? found.size : undefined };
-  } catch (error) {
-    throw readingError(path, error);
-  }
-}
 
 /**
  * The bytes of all files in their order. Chunks can be pulled by `next()`, to look at the beginning, and the rest then read as a stream.
@@ -110,6 +72,7 @@ export class Source {
   /** Chunks of the sample, which `next()` returns again. */
   readonly #sampled: SourceChunk[] = [];
   #createConverter: ((file: SourceFile) => ByteConverter) | undefined;
+  #readContent: ReadContent | undefined;
   #converter: ByteConverter | undefined;
   /** The rest of what the converter has returned. */
   #rest: SourceChunk | undefined;
@@ -170,6 +133,11 @@ export class Source {
     }
   }
 
+  /** Takes what `read` yields in place of the bytes of each file. To be called before `next()`. */
+  readBy(read: ReadContent): void {
+    this.#readContent = read;
+  }
+
   /** Whether all of it can be read a second time. */
   get isRereadable(): boolean {
     return this.files.every(({ path, sizeBytes }) => path !== undefined && sizeBytes !== undefined);
@@ -179,6 +147,7 @@ export class Source {
   again(): Source {
     const source = new Source(this.files, this.#standardInput);
     source.#createConverter = this.#createConverter;
+    source.#readContent = this.#readContent;
     return source;
   }
 
@@ -258,6 +227,11 @@ export class Source {
   }
 
   async *#readFile(file: SourceFile): AsyncGenerator<SourceChunk, void> {
+    if (this.#readContent !== undefined) {
+      const onBytes = (bytes: number): void => void (this.bytesRead += bytes);
+      for await (const chunk of this.#readContent(file, onBytes)) yield { file, ...chunk, last: false };
+      return;
+    }
     const chunks = this.#counted(this.#rawChunks(file));
     try {
       for await (const chunk of await plainChunks(file.name, chunks)) yield { file, ...chunk, last: false };
@@ -344,27 +318,4 @@ function assertNotShorter(name: string, before: number, now: number): void {
     undefined,
     `became shorter while it was read: it had ${counted(before, 'byte')} and has ${count(now)}`,
   );
-}
-
-const READING_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  EISDIR: 'is a directory, not a file; a pattern names its files: DIRECTORY/*.csv',
-  EACCES: 'may not be read (permission denied)',
-  EPERM: 'may not be read (operation not permitted)',
-  ENOTDIR: 'no such file (a part of its path is not a directory)',
-  EMFILE: 'cannot be opened (too many open files)',
-  Z_BUF_ERROR: 'the gzip data ends in the middle (truncated file?)',
-  Z_DATA_ERROR: 'the gzip data is damaged',
-};
-
-export function readingError(name: string, error: unknown): CliError {
-  if (error instanceof CliError) return error;
-  if (error instanceof CompressedDataError) return new InputError(name, undefined, error.message, error);
-  const { code, message } = error as NodeJS.ErrnoException;
-  const reason = READING_ERRORS[code ?? ''];
-  const detail =
-    code === 'Z_DATA_ERROR' ? `${reason} (${message})` : (reason ?? `cannot be read: ${message}`);
-  return code === undefined
-    ? new CliError(`${name}: ${detail}`, ExitCode.FAILED, error)
-    : new InputError(name, undefined, detail, error);
 }

@@ -47,6 +47,6 @@ export function fieldNames(
   { format, header }: LoadOptions,
   table: TableDescription | undefined,
 ): string[] | undefined {
-  if (table === undefined || format !== 'csv' || header) return undefined;
+  if (table === undefined || format === 'ndjson' || header) return undefined;
   return table.columns.filter(({ isGenerated }) => !isGenerated).map(({ name }) => name);
 }

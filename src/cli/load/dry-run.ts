@@ -5,14 +5,12 @@ import type { TableDescription } from '../../postgres/table/catalogue.js';
 import { quoteIdentifier, quoteTable } from '../../postgres/sql/identifiers.js';
 import type { LoadOptions } from '../args/options.js';
 import { showTable } from '../args/table-name.js';
-import { CliError, ExitCode, InputError, oneLine, placeOf, UsageError } from '../common/errors.js';
+import { CliError, ExitCode, InputError, oneLine, placeOf } from '../common/errors.js';
 import { printable } from '../common/terminal.js';
 import { endOfLine } from '../common/text.js';
-import { endOfRecord } from '../csv/csv-reader.js';
+import { recordFormat } from '../csv/csv-reader.js';
 import { CsvRows } from '../csv/csv-rows.js';
-import { checkFiles } from '../input/check-files.js';
-import { expandPaths } from '../input/expand-paths.js';
-import { findFiles, Source, type SourceChunk, type SourceFile } from '../input/source.js';
+import type { SourceChunk, SourceFile } from '../input/source.js';
 import { NdjsonReader, type JsonRecord } from '../ndjson/rows/ndjson-reader.js';
 import { RecordParser } from '../records/record-parser.js';
 import type { LoadJson } from '../report/load-json.js';
@@ -31,7 +29,9 @@ import { HAS_NUL } from '../values/value-flags.js';
 import { describeHints } from '../table/value-hints.js';
 import type { FieldRules } from '../csv/field-rules.js';
 import { fieldNames, rulesFor, rulesOf } from './column-rules.js';
-import { readInput } from './read-input.js';
+import { knownOf } from './load-plan.js';
+import { openInput } from './reading/open-input.js';
+import { readInput } from './reading/read-input.js';
 
 /** Rows and problems that are shown. */
 const MOST_ROWS = 10;
@@ -80,20 +80,13 @@ export async function dryRun(
   options: LoadOptions,
   terminal: Omit<Terminal, 'onStopSignal'>,
 ): Promise<DryRun> {
-  const paths = options.files.length === 0 ? ['-'] : expandPaths(options.files);
-  if (options.files.length === 0 && terminal.stdin.isTTY === true) {
-    throw new UsageError('no file is given; - reads what is typed');
-  }
-  const files = await findFiles(paths, options.isJsonDocument);
-  await checkFiles(files);
-  const source = new Source(files, terminal.stdin);
+  const source = await openInput(options, terminal);
   try {
     const table = options.create ? undefined : await describeTarget(options, terminal);
-    const tableColumns = table?.columns.map(({ name }) => name);
-    const input = await readInput(source, options, { tableColumns, stored: undefined });
+    const input = await readInput(source, options, { ...knownOf(table), stored: undefined });
     const named = { ...input.options, columns: input.options.columns ?? fieldNames(input.options, table) };
     const preview = await previewInput(source, named, { withTypes: true, keepsBadRecords: true });
-    const names = preview.names?.filter(({ name }) => name !== '') ?? namesOf(table);
+    const names = (input.columns ?? preview.names)?.filter(({ name }) => name !== '') ?? namesOf(table);
     const columns = columnsOf(names, table, options);
     const nullsFor = valuesByColumn('--null-for', options.nullsFor, names);
     const read = { ...input.options, nullsFor };
@@ -122,7 +115,7 @@ export async function dryRun(
     };
     const lines = [
       ...(input.reading === undefined ? [] : [readingLine(input.reading)]),
-      ...(preview.isWhole || statement === null ? [] : [SAMPLED]),
+      ...(preview.isWhole || statement === null || input.columns !== undefined ? [] : [SAMPLED]),
       ...notes,
       statement ?? `into the table ${showTable(options.table)}, which is there`,
     ];
@@ -210,9 +203,8 @@ function readRows(
     } else if (rows.length < MOST_ROWS) rows.push(row.map(textOfValue));
   };
   const parser =
-    options.format === 'csv'
-      ? new RecordParser(csvFormat(names, options, rules), onRow, onFault)
-      : new RecordParser(
+    options.format === 'ndjson'
+      ? new RecordParser(
           ndjsonFormat(options),
           (record: JsonRecord, line, file) =>
             onRow(
@@ -221,7 +213,8 @@ function readRows(
               file,
             ),
           onFault,
-        );
+        )
+      : new RecordParser(csvFormat(names, options, rules), onRow, onFault);
   try {
     for (const chunk of head) parser.add(chunk);
   } catch (error) {
@@ -232,11 +225,10 @@ function readRows(
 }
 
 function csvFormat(names: readonly InputName[], options: LoadOptions, rules: FieldRules | undefined) {
-  const { delimiter, maxRecordBytes } = options;
   const columns = names.map(({ name }) => name);
   const rowOptions = csvOptionsFor(options, columns, rules);
   const open = (file: SourceFile) => new CsvRows(file, rowOptions);
-  return { delimiter, maxRecordBytes, open, recordEnd: endOfRecord };
+  return { ...recordFormat(rowOptions), open };
 }
 
 function ndjsonFormat({ maxRecordBytes }: LoadOptions) {
@@ -265,5 +257,5 @@ function textOf({ columns, rows, problems }: DryRunJson, lines: readonly string[
   return `${shown.join('\n')}\n\n${formatTable(fields, rows)}\n${found.join('\n')}\nnothing was changed\n`;
 }
 
-/** Types of numbers. */
-const RIGHT = /^(?:smallint|integer|bigint|numeric|real|double)/;
+/** Types of numbers, and no arrays of them. */
+const RIGHT = /^(?:smallint|integer|bigint|numeric|real|double)[^[]*$/;

@@ -10,7 +10,7 @@
 import { BlockSizer, MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js';
 import { BlockSink } from '../write/block-sink.js';
 import { CsvBlocks, csvFormats } from '../csv/csv-blocks.js';
-import { endOfRecord } from '../csv/csv-reader.js';
+import { recordFormat } from '../csv/csv-reader.js';
 import { FieldRuleSet, withNulls, type FieldRules } from '../csv/field-rules.js';
 import { CsvRows, type CsvRowOptions } from '../csv/csv-rows.js';
 import type { CliError } from '../common/errors.js';
@@ -74,15 +74,15 @@ interface BlockReading {
 /** Returns undefined for a strategy that drops single rows. */
 function blockFormat(request: PipelineRequest): BlockReading | undefined {
   if (request.options.strategy !== 'block') return undefined;
-  return request.options.format === 'csv' ? csvBlocks(request) : ndjsonBlocks(request);
+  return request.options.format === 'ndjson' ? ndjsonBlocks(request) : csvBlocks(request);
 }
 
 /** Returns undefined if the fields cannot be the columns. */
 function csvBlocks(request: PipelineRequest): BlockReading | undefined {
   const { target, options } = request;
-  const { delimiter, nullText, maxRecordBytes } = options;
+  const { delimiter, nullText } = options;
   if (options.columns?.includes('') === true) return undefined;
-  const formats = csvFormats(delimiter, nullText);
+  const formats = csvFormats(delimiter, nullText, options.format === 'copy');
   if (formats === undefined) return undefined;
   const rowOptions = csvRowOptions(target, options);
   const sizer = createBlockSizer(request);
@@ -94,7 +94,12 @@ function csvBlocks(request: PipelineRequest): BlockReading | undefined {
     fit: target.widener?.fit,
   };
   return {
-    format: { delimiter, maxRecordBytes, open: (file) => new CsvBlocks(file, blockOptions) },
+    // Blocks are read in steps by themselves.
+    format: {
+      ...recordFormat(rowOptions),
+      recordEnd: undefined,
+      open: (file) => new CsvBlocks(file, blockOptions),
+    },
     // A block has no header, and its fields are the columns.
     open: (file, firstLine) => {
       const rows = new CsvRows(file, { ...rowOptions, header: false, names: undefined });
@@ -132,7 +137,7 @@ function ndjsonBlocks(request: PipelineRequest): BlockReading {
 }
 
 function rowFormat({ target, options }: PipelineRequest): RecordFormat<unknown[]> {
-  const { format, maxRecordBytes, delimiter } = options;
+  const { format, maxRecordBytes } = options;
   if (format === 'ndjson') {
     const rowOptions = ndjsonRowOptions(target, options);
     const open = (file: SourceFile) => new NdjsonRows(file, rowOptions);
@@ -140,7 +145,7 @@ function rowFormat({ target, options }: PipelineRequest): RecordFormat<unknown[]
   }
   const rowOptions = csvRowOptions(target, options);
   const open = (file: SourceFile) => new CsvRows(file, rowOptions);
-  return { delimiter, maxRecordBytes, open, recordEnd: endOfRecord };
+  return { ...recordFormat(rowOptions), open };
 }
 
 const DECIMAL = { kind: 'scalar', name: 'numeric', category: 'N' } as const;
@@ -176,13 +181,14 @@ export function csvOptionsFor(
   columns: readonly string[],
   rules: FieldRules | undefined,
 ): CsvRowOptions {
-  const { delimiter, nullText, otherNulls, maxRecordBytes, header, skipped, strict, pad, normalizeNames } =
-    options;
+  const { format, delimiter, nullText, otherNulls, maxRecordBytes, header } = options;
+  const { skipped, strict, pad, normalizeNames } = options;
   const allRules = withNulls(rules, options.nullsFor);
   const hasRules = allRules !== undefined || otherNulls.length > 0;
   return {
+    isCopyText: format === 'copy',
     firstLine: skipped + 1,
-    isLenient: !strict,
+    isLenient: !strict || format === 'copy',
     normalizesNames: normalizeNames,
     pads: pad,
     rules: hasRules ? new FieldRuleSet(allRules ?? {}, columns, options) : undefined,

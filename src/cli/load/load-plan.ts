@@ -29,13 +29,12 @@ import { convertsValues } from '../values/value-flags.js';
 import { describeHints } from '../table/value-hints.js';
 import { fieldNames, rulesFor, rulesOf } from './column-rules.js';
 import type { FieldRules } from '../csv/field-rules.js';
-import type { JsonReading } from '../json/json-reading.js';
-import type { Reading } from '../detect/reading.js';
 import { CreatedTable } from '../table/created-table.js';
 import { OwnTable } from '../table/own-table.js';
 import { valuesByColumn } from '../table/flag-columns.js';
 import { assertGivenTypes, markGivenTypes } from '../table/given-types.js';
-import { readInput, readingToKeep, storedReading, type InputReading } from './read-input.js';
+import { readInput, readingToKeep, storedReading, type KnownBefore } from './reading/read-input.js';
+import type { InputFormatReading, InputReading } from './reading/input-reading.js';
 
 export interface LoadPlan {
   /** The pool of the load: one connection if the load is one transaction. */
@@ -43,7 +42,7 @@ export interface LoadPlan {
   /** With what was detected in the place of the defaults. */
   readonly options: LoadOptions;
   /** How the input is read; undefined if nothing was detected. */
-  readonly reading: Reading | JsonReading | undefined;
+  readonly reading: InputFormatReading | undefined;
   /** How fields are read: only of a table that this load, or the first run of its import, has made. */
   readonly rules: FieldRules | undefined;
   readonly table: TableDescription;
@@ -129,17 +128,17 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const { create } = request.options;
   const existing = await findBegun(pool, request.options);
   if (existing === undefined && !create) throwMissingTable(request.options.table);
-  const tableColumns = existing?.columns.map((column) => column.name);
-  const found = await findReading(pool, request, existing, tableColumns);
+  const found = await findReading(pool, request, existing);
   const { options, reading, rules, notes = [] } = found;
   const keepsBadRecords = rejects !== undefined;
   // Into a table that is there, the sample shows how numbers are written.
-  const withTypes = existing === undefined || convertsValues(options.valueFlags);
+  const isUntyped = existing === undefined && found.columns === undefined;
+  const withTypes = isUntyped || convertsValues(options.valueFlags);
   const columnNames = options.columns ?? (withTypes ? fieldNames(options, existing) : undefined);
   const sampled = { ...options, columns: columnNames };
   const preview = await previewInput(source, sampled, { withTypes, keepsBadRecords });
   signal.throwIfAborted();
-  const names = preview.names?.filter(({ name }) => name !== '');
+  const names = (found.columns ?? preview.names)?.filter(({ name }) => name !== '');
   const made = existing === undefined ? await makeTable(pool, request, names ?? []) : undefined;
   const table =
     existing ?? (await findTable(pool, made?.name ?? options.table)) ?? throwMissingTable(options.table);
@@ -148,7 +147,8 @@ async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target>
   const madeOid = made?.oid ?? found.madeOid;
   return {
     madeOid,
-    own: await findOwn(pool, table, madeOid),
+    // Types that the file says are not guessed, and stay.
+    own: found.columns === undefined ? await findOwn(pool, table, madeOid) : undefined,
     options: { ...options, nullsFor: valuesByColumn('--null-for', options.nullsFor, columns) },
     reading,
     rules: made === undefined ? (rules ?? rulesFor(columns, names ?? [])) : rulesOf(names ?? []),
@@ -188,11 +188,11 @@ async function findReading(
   pool: CopyPool,
   { source, options, signal }: LoadRequest,
   existing: TableDescription | undefined,
-  tableColumns: readonly string[] | undefined,
 ): Promise<InputReading & { madeOid?: string | undefined }> {
   const { resume } = options;
+  const known = knownOf(existing);
   if (resume === undefined || existing === undefined) {
-    return readInput(source, options, { tableColumns, stored: undefined });
+    return readInput(source, options, { ...known, stored: undefined });
   }
   const { schema, table } = existing;
   const before = await ImportLog.findSource(pool, { schema, table, importId: resume }, signal);
@@ -201,7 +201,13 @@ async function findReading(
   const strict = options.strict || (before !== undefined && stored === undefined);
   const { made } = (before ?? {}) as { made?: unknown };
   const madeOid = typeof made === 'string' ? made : undefined;
-  return { ...(await readInput(source, { ...options, strict }, { tableColumns, stored })), madeOid };
+  return { ...(await readInput(source, { ...options, strict }, { ...known, stored })), madeOid };
+}
+
+/** What is known of the columns before the input is read. */
+export function knownOf(table: TableDescription | undefined): Pick<KnownBefore, 'tableColumns' | 'typeFor'> {
+  const types = new Map(table?.columns.map(({ name, typeName }) => [name, typeName]));
+  return { tableColumns: table && [...types.keys()], typeFor: (name) => types.get(name) };
 }
 
 /** Sets `made.open` until the server has answered, also with an error. @throws as `work` does */

@@ -8,7 +8,7 @@ import type { CopyPool } from '../../postgres/protocol/pool.js';
 import { AtomicLoad } from '../write/atomic-load.js';
 import { connect, type Connection } from '../server/connection.js';
 import { resolveDestination, type Environment } from '../server/destination.js';
-import { CliError, UsageError } from '../common/errors.js';
+import { CliError } from '../common/errors.js';
 import { assertInputNotShorter } from './import.js';
 import { withHelp } from './failure-help.js';
 import type { LoadPlan } from './load-plan.js';
@@ -24,9 +24,8 @@ import type { LoadOptions } from '../args/options.js';
 import { untilStopped } from '../server/answer-time.js';
 import { startProgress, type ProgressReading } from '../report/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
-import { checkFiles } from '../input/check-files.js';
-import { expandPaths } from '../input/expand-paths.js';
-import { findFiles, Source } from '../input/source.js';
+import type { Source } from '../input/source.js';
+import { openInput } from './reading/open-input.js';
 import { UnansweredCommits } from '../write/unanswered-commits.js';
 import { summarise, type LoadOutcome, type LoadSummary } from '../report/summary.js';
 
@@ -56,20 +55,14 @@ export async function load(
   open: OpenPipeline = openPipeline,
 ): Promise<LoadSummary> {
   const destination = resolveDestination(options.to, terminal.environment);
-  const paths = options.files.length === 0 ? ['-'] : expandPaths(options.files);
-  if (options.files.length === 0 && terminal.stdin.isTTY === true) {
-    throw new UsageError('no file is given; - reads what is typed');
-  }
-  const files = await findFiles(paths, options.isJsonDocument);
-  await checkFiles(files);
+  const source = await openInput(options, terminal);
   const rejects =
     options.rejects === undefined
       ? undefined
-      : await RejectFile.check(options.rejects, files, {
+      : await RejectFile.check(options.rejects, source.files, {
           most: options.maxRejects,
           isStandardOutputTaken: options.json,
         });
-  const source = new Source(files, terminal.stdin);
   const job = new LoadJob(options, source, rejects, terminal, open);
   const release = terminal.onStopSignal(
     (signal) => job.stop(signal),

@@ -34,7 +34,7 @@ import { describeLoadFailure } from '../write/load-failure.js';
 import type { MisfitError } from '../write/column-widener.js';
 import { rulesOf } from './column-rules.js';
 import type { LoadPlan } from './load-plan.js';
-import { readingToKeep } from './read-input.js';
+import { readingToKeep } from './reading/read-input.js';
 
 /** How many times as many records are looked at as were read up to the value that did not fit. */
 const SCAN_FACTOR = 4;
@@ -85,7 +85,7 @@ export async function startOver(request: StartOverRequest): Promise<StartedOver>
 
 async function scanTypes({ plan, misfit, source, rejects }: StartOverRequest): Promise<readonly InputName[]> {
   const { options, columns } = plan;
-  const isCsv = options.format === 'csv';
+  const isCsv = options.format !== 'ndjson';
   // Further keys of NDJSON have no column.
   const scanned = isCsv ? options : { ...options, columns: columns.map(({ name }) => name) };
   const { names = [] } = await previewInput(source, scanned, {

@@ -18,8 +18,10 @@ export interface RecordFormat<Row> {
   readonly delimiter: string | undefined;
   readonly maxRecordBytes: number;
   readonly open: (file: SourceFile) => BlockReader<Row>;
+  /** Every line is a record of COPY's text format, and not of JSON. */
+  readonly isCopyText?: boolean;
   /** Set if blocks become rows: they are read in steps of a few thousand records. */
-  readonly recordEnd?: FindRecordEnd;
+  readonly recordEnd?: FindRecordEnd | undefined;
 }
 
 /**
@@ -150,7 +152,7 @@ export class RecordParser<Row> {
   }
 
   #openFile(file: SourceFile): OpenFile {
-    const { delimiter, maxRecordBytes, open, recordEnd } = this.#format;
+    const { delimiter, maxRecordBytes, open, recordEnd, isCopyText = false } = this.#format;
     const reader = open(file);
     const onFault = this.#onFault;
     const onRow: OnRow<Row> = (row, line, records = 1) => {
@@ -187,7 +189,7 @@ export class RecordParser<Row> {
       maxRecordBytes,
       skips: onFault !== undefined,
       onRecords: (block) => {
-        if (delimiter !== undefined) add({ block });
+        if (delimiter !== undefined || isCopyText) add({ block });
         else divideByWeight(block, maxRecordBytes, (lines) => add({ block: lines }), onBadLine);
       },
       onBadLine,

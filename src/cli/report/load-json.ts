@@ -6,6 +6,7 @@ import { BackpressureState } from '../../api/states.js';
 import { ExitCode, isCliError, oneLine } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
 import type { JsonReadingJson } from '../json/json-reading.js';
+import type { ParquetReadingJson } from '../parquet/parquet-reading.js';
 import type { WideningJson } from './widenings.js';
 import type { ReadingJson } from '../detect/reading.js';
 
@@ -42,13 +43,13 @@ export type LoadJson = {
   readonly stoppedBy: 'SIGINT' | 'SIGTERM' | null;
   /** What the user should know besides, such as names that the server has cut. */
   readonly notes: readonly string[];
-  /** How CSV was read, if that was detected; what the records of JSON are. */
-  readonly reading: ReadingJson | JsonReadingJson | null;
-  /** `record`, counted in its file, in place of the line: JSON that is not one object a line. */
+  /** How CSV was read, if that was detected; what the records of JSON are; what Parquet files say of themselves. */
+  readonly reading: ReadingJson | JsonReadingJson | ParquetReadingJson | null;
   /** Columns of a new table that got another type than the first records had. */
   readonly widened: readonly WideningJson[];
   /** How often the load started over, with wider types. */
   readonly restarts: number;
+  /** `record`, counted in its file, in place of the line: JSON that is not one object a line, and Parquet. */
   readonly lastRow: { readonly file: string; readonly line: number | null; readonly record?: number } | null;
   readonly peakMemoryBytes: number;
   readonly error: string | null;

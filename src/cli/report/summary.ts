@@ -4,7 +4,8 @@ import type { SinkMetrics } from '../../api/metrics.js';
 import { showImportId } from '../../postgres/imports/import-id.js';
 import { ExitCode, oneLine, placeOf, type CliError } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
-import { JsonReading } from '../json/json-reading.js';
+import type { JsonReading } from '../json/json-reading.js';
+import type { ParquetReading } from '../parquet/parquet-reading.js';
 import { describeReading, readingToJson, type Reading } from '../detect/reading.js';
 import type { RecordPlace } from '../records/record-stream.js';
 import { count, counted, mebibytes } from '../common/counted.js';
@@ -23,7 +24,7 @@ export interface LoadOutcome {
   readonly notes: readonly string[];
   readonly widenings: Widenings;
   /** How the input was read, if that was detected. */
-  readonly reading: Reading | JsonReading | undefined;
+  readonly reading: Reading | JsonReading | ParquetReading | undefined;
   readonly truncated: boolean;
   readonly seconds: number;
   readonly bytesRead: number;
@@ -106,13 +107,15 @@ function linesOf(outcome: LoadOutcome, peak: number): string[] {
   ];
 }
 
-export function readingLine(reading: Reading | JsonReading): string {
-  return reading instanceof JsonReading ? reading.describe() : describeReading(reading);
+export function readingLine(reading: Reading | JsonReading | ParquetReading): string {
+  return 'describe' in reading ? reading.describe() : describeReading(reading);
 }
 
-export function readingJson(reading: Reading | JsonReading | undefined): LoadJson['reading'] {
+export function readingJson(
+  reading: Reading | JsonReading | ParquetReading | undefined,
+): LoadJson['reading'] {
   if (reading === undefined) return null;
-  return reading instanceof JsonReading ? reading.toJson() : readingToJson(reading);
+  return 'toJson' in reading ? reading.toJson() : readingToJson(reading);
 }
 
 function lastRowJson({ file, line }: RecordPlace): LoadJson['lastRow'] {

@@ -2,9 +2,10 @@
 
 import { WorkPacer } from '../../common/turn-budget.js';
 import type { LoadOptions } from '../args/options.js';
-import { CsvReader, endOfRecord, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
+import { CsvReader, recordFormat, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
 import { headerNames, headerTexts, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
 import { InputError, UsageError } from '../common/errors.js';
+import { numberedNames } from '../csv/column-names.js';
 import { FieldInference, type FieldOptions } from './field-inference.js';
 import {
   addField,
@@ -54,9 +55,9 @@ export interface PreviewNeeds {
 /** @throws {InputError} naming file and line of what cannot be read. */
 export function previewInput(source: Source, options: LoadOptions, needs: PreviewNeeds): Promise<Preview> {
   if (needs.keepsBadRecords === true) stopTracingErrors();
-  return options.format === 'csv'
-    ? previewCsv(source, options, needs)
-    : previewNdjson(source, options, needs);
+  return options.format === 'ndjson'
+    ? previewNdjson(source, options, needs)
+    : previewCsv(source, options, needs);
 }
 
 async function previewCsv(
@@ -65,14 +66,14 @@ async function previewCsv(
   { withTypes, keepsBadRecords = false, records: most }: PreviewNeeds,
 ): Promise<Preview> {
   const mostRecords = most ?? SAMPLE_RECORDS;
-  const { header, delimiter, maxRecordBytes } = options;
-  const isLenient = !options.strict;
+  const { format, header, maxRecordBytes } = options;
+  const isLenient = !options.strict || format === 'copy';
   const naming = { isLenient, normalizesNames: options.normalizeNames };
   const fieldOptions = fieldOptionsOf(options);
   const create = (name: PlacedName) => new NamedColumn(new FieldInference(fieldOptions), name);
   const createAll = (names: readonly PlacedName[]) => withNulls(names.map(create), options);
   let columns = options.columns && createAll(options.columns.map((name) => ({ name })));
-  if (!header && withTypes && columns === undefined) {
+  if (!header && withTypes && columns === undefined && format === 'csv') {
     throw new UsageError('--create needs names for the columns: a header, or --columns');
   }
   const notes: string[] = [];
@@ -86,7 +87,7 @@ async function previewCsv(
       headerOf = file;
       if (options.columns !== undefined && options.unnamed === undefined) return;
       const onNote = (note: string) => columns === undefined && notes.push(note);
-      const texts = headerTexts(reader!, delimiter, options.unnamed);
+      const texts = headerTexts(reader!, options.unnamed);
       const names = headerNames(texts, file, line, naming, onNote);
       columns ??= createAll(names.map((name, at) => ({ name, written: texts[at], file, line })));
       const byName = new Map(columns.map((column) => [column.name, column]));
@@ -94,6 +95,8 @@ async function previewCsv(
       fields = names.map((name) => byName.get(name) ?? create({ name }));
       return;
     }
+    if (columns === undefined && withTypes && format === 'copy')
+      fields = columns = createAll(numberedNames(row.length).map((name) => ({ name })));
     // Such a record has no place for its fields.
     const isPadded = options.pad && row.length < (fields?.length ?? 0);
     if (fields !== undefined && row.length !== fields.length && !isPadded) return;
@@ -108,10 +111,8 @@ async function previewCsv(
   let reader: CsvReader | undefined;
   const parser = new RecordParser(
     {
-      delimiter,
-      maxRecordBytes,
-      recordEnd: endOfRecord,
-      open: (file) => (reader = new CsvReader(file.name, readerOptions(options))),
+      ...recordFormat(readerOptions(options)),
+      open: (file) => (reader = new CsvReader(file, readerOptions(options))),
     },
     onRow,
     keepsBadRecords ? passOver : undefined,
@@ -129,12 +130,20 @@ async function previewCsv(
 }
 
 /** A decimal comma is looked for only where the comma divides no fields, as programs write both. */
-function fieldOptionsOf({ delimiter, strict, valueFlags }: LoadOptions): FieldOptions {
+function fieldOptionsOf({ format, delimiter, strict: isStrict, valueFlags }: LoadOptions): FieldOptions {
+  // COPY's text format says itself what NULL is.
+  const strict = isStrict || format === 'copy';
   return { strict, detectsCommas: !strict && delimiter === ';', flags: valueFlags };
 }
 
 function readerOptions(options: LoadOptions): CsvOptions {
-  return { ...options, firstLine: options.skipped + 1, otherNulls: new Set(options.otherNulls) };
+  const { format, skipped, otherNulls } = options;
+  return {
+    ...options,
+    isCopyText: format === 'copy',
+    firstLine: skipped + 1,
+    otherNulls: new Set(otherNulls),
+  };
 }
 
 async function previewNdjson(

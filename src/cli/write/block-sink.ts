@@ -38,6 +38,7 @@ import { checkRejects, rejectOf } from './row-sink.js';
 /** Measured on two cores against PostgreSQL 18: see benchmarks. */
 const BATCH_BYTES = {
   csv: 2 * MIB,
+  copy: 2 * MIB,
   /** Counts the JSON as well, which is kept beside the text that is sent. */
   ndjson: 4 * MIB,
 };
@@ -49,7 +50,7 @@ const MAX_BUFFER_BYTES = 16 * MIB;
 const WITH_REJECTS = {
   batchBytes: 2 * MIB,
   maxBufferBytes: 8 * MIB,
-  partBytes: { csv: MIB / 2, ndjson: MIB },
+  partBytes: { csv: MIB / 2, copy: MIB / 2, ndjson: MIB },
 };
 
 export class BlockSink implements LoadSink {

@@ -239,7 +239,7 @@ export class ColumnWidener {
 function isNumber(given: unknown, format: Format): boolean {
   const value = textForServer(given);
   if (typeof value === 'number' || value instanceof LosslessNumber) return true;
-  if (typeof value !== 'string' || format !== 'csv') return false;
+  if (typeof value !== 'string' || format === 'ndjson') return false;
   const inference = new TypeInference();
   inference.addText(value);
   return inference.type === 'bigint' || inference.type === 'numeric';

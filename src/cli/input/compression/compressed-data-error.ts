@@ -11,6 +11,11 @@ export function isDamaged(container: string, detail: string, cause?: unknown): C
   return new CompressedDataError(`the ${container} data is damaged (${detail})`, { cause });
 }
 
+export function isMissingModule(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
+}
+
 /** Loads an optional package. @throws {CompressedDataError} naming both ways to go on, if it is missing */
 export async function optionalPackage<T>(
   load: () => Promise<T>,
@@ -21,8 +26,7 @@ export async function optionalPackage<T>(
   try {
     return await load();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+    if (!isMissingModule(error)) throw error;
     throw new CompressedDataError(
       `is compressed by ${container}, which needs a package: npm install ${install}; or: ${command} FILE | spillway load - …`,
       { cause: error },

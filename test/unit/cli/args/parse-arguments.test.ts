@@ -33,6 +33,7 @@ describe('options of load', () => {
       to: undefined,
       format: 'csv',
       isJsonDocument: false,
+      isParquet: false,
       columns: undefined,
       flags: {},
       strict: false,
@@ -76,6 +77,7 @@ describe('options of load', () => {
       to: 'embedded',
       format: 'csv',
       isJsonDocument: false,
+      isParquet: false,
       columns: ['a', '', 'c'],
       flags: {
         encoding: 'windows-1252',

@@ -18,7 +18,8 @@ import {
   RowStream,
   type RecordStreamOptions,
 } from '../../../../src/cli/records/record-stream.js';
-import { findFiles, Source, type SourceFile } from '../../../../src/cli/input/source.js';
+import { findFiles } from '../../../../src/cli/input/files/find-files.js';
+import { Source, type SourceFile } from '../../../../src/cli/input/source.js';
 
 const FILE: SourceFile = { name: 'f.csv', path: 'f.csv', sizeBytes: undefined };
 const CHUNK_BYTES = 256 * 1024;

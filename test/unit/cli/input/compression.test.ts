@@ -9,7 +9,8 @@ import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkFiles } from '../../../../src/cli/input/check-files.js';
 import { crcByTable } from '../../../../src/cli/input/compression/crc.js';
-import { findFiles, Source } from '../../../../src/cli/input/source.js';
+import { findFiles } from '../../../../src/cli/input/files/find-files.js';
+import { Source } from '../../../../src/cli/input/source.js';
 
 let directory = '';
 beforeAll(async () => {

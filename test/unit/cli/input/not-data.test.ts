@@ -19,7 +19,7 @@ const FILES: readonly (readonly [string, Buffer, RegExp, RegExp])[] = [
   ['a PDF', latin1('%PDF-1.7\n'), /a PDF/, /CSV/],
   ['an .xls', latin1('\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0'), /Excel/, /save it as CSV/],
   ['a database', latin1('SQLite format 3\0\x10\0'), /SQLite/, /sqlite3 -csv/],
-  ['Parquet', latin1('PAR1\x15\x04\x15'), /a Parquet file, which is not supported yet/, /CSV/],
+  ['Parquet', latin1('PAR1\x15\x04\x15'), /a Parquet file/, /--format parquet/],
   ['Avro', latin1('Obj\x01\x04'), /Avro file/, /CSV/],
   ['ORC', latin1('ORC\x08\x03\x10'), /ORC file/, /CSV/],
   ['Arrow', latin1('ARROW1\0\0\xff'), /Arrow file/, /CSV/],

@@ -10,7 +10,8 @@ import { describeDifferences } from '../../../../src/cli/load/import.js';
 import type { LoadOptions } from '../../../../src/cli/args/options.js';
 import { parseArguments } from '../../../../src/cli/args/parse-arguments.js';
 import { fingerprintOf, sampleStarts } from '../../../../src/cli/input/source-fingerprint.js';
-import { findFiles, Source, type SourceFile } from '../../../../src/cli/input/source.js';
+import { findFiles } from '../../../../src/cli/input/files/find-files.js';
+import { Source, type SourceFile } from '../../../../src/cli/input/source.js';
 import { sourceDifferences } from '../../../../src/postgres/imports/import-source.js';
 
 const PIPE: SourceFile = { name: 'standard input', path: undefined, sizeBytes: undefined };

@@ -13,7 +13,8 @@ import type { CliError } from '../../../../src/cli/common/errors.js';
 import type { SourceRow } from '../../../../src/cli/records/record-parser.js';
 import { RowStream } from '../../../../src/cli/records/record-stream.js';
 import { count } from '../../../../src/cli/common/counted.js';
-import { findFiles, Source } from '../../../../src/cli/input/source.js';
+import { findFiles } from '../../../../src/cli/input/files/find-files.js';
+import { Source } from '../../../../src/cli/input/source.js';
 
 let directory = '';
 beforeAll(async () => {

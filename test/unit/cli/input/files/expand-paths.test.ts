@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { expandPaths } from '../../../../src/cli/input/expand-paths.js';
+import { expandPaths } from '../../../../../src/cli/input/files/expand-paths.js';
 
 const directory = mkdtempSync(path.join(os.tmpdir(), 'spillway-paths-'));
 const at = (name: string) => `${directory}/${name}`;

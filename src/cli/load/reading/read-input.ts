@@ -1,18 +1,19 @@
 /** Detects how the input is written, unless flags say it, and sets the source and the options accordingly. */
 
 import { isAscii } from 'node:buffer';
-import type { LoadOptions, ReadingFlags } from '../args/options.js';
-import { InputError } from '../common/errors.js';
-import { numberedNames, repairNames, type RepairedNames } from '../csv/column-names.js';
-import { detectReading, Undecided } from '../detect/detect-reading.js';
-import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../detect/reading.js';
-import { rulesFromJson, type FieldRules } from '../csv/field-rules.js';
-import { converterFor } from '../input/read-as.js';
-import { NulConverter } from '../input/nul.js';
-import { JsonCutter } from '../json/json-cutter.js';
-import { JsonDecoder } from '../json/json-decoder.js';
-import { JsonReading, type JsonShape } from '../json/json-reading.js';
-import type { ByteConverter, Source, SourceFile } from '../input/source.js';
+import type { LoadOptions, ReadingFlags } from '../../args/options.js';
+import { InputError } from '../../common/errors.js';
+import { numberedNames, repairNames, type RepairedNames } from '../../csv/column-names.js';
+import { detectReading, Undecided } from '../../detect/detect-reading.js';
+import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../../detect/reading.js';
+import { rulesFromJson, type FieldRules } from '../../csv/field-rules.js';
+import { converterFor } from '../../input/read-as.js';
+import { NulConverter } from '../../input/nul.js';
+import { JsonCutter } from '../../json/json-cutter.js';
+import { JsonDecoder } from '../../json/json-decoder.js';
+import { JsonReading, type JsonShape } from '../../json/json-reading.js';
+import type { ByteConverter, Source, SourceFile } from '../../input/source.js';
+import type { InputFormatReading, InputReading } from './input-reading.js';
 
 /** Bytes of the first file that are looked at. */
 const SAMPLE_BYTES = 256 * 1024;
@@ -21,18 +22,6 @@ const NO_DELIMITER = '\x1f';
 
 /** PostgreSQL's own CSV format. */
 const STRICT = { encoding: 'utf-8', lineBreak: 'lf', quote: '"', escape: '"', skip: 0 } as const;
-
-export interface InputReading {
-  /** With what was detected in the place of the defaults. */
-  readonly options: LoadOptions;
-  /** Undefined if nothing was detected. */
-  readonly reading: Reading | JsonReading | undefined;
-  /** `--resume`: of the first run. */
-  readonly rules?: FieldRules | undefined;
-  /** Names of columns that were repaired. */
-  readonly notes?: readonly string[] | undefined;
-}
-
 export interface StoredReading {
   readonly reading: Reading;
   readonly columns: string[] | undefined;
@@ -42,6 +31,8 @@ export interface StoredReading {
 export interface KnownBefore {
   /** Undefined if the table is to be made. */
   readonly tableColumns: readonly string[] | undefined;
+  /** Returns a column's type in the table, or the one that the user wants. */
+  readonly typeFor: (name: string) => string | undefined;
   /** `--resume`: of the first run. */
   readonly stored: StoredReading | undefined;
 }
@@ -52,9 +43,14 @@ export interface KnownBefore {
 export async function readInput(
   source: Source,
   options: LoadOptions,
-  { tableColumns, stored }: KnownBefore,
+  { tableColumns, typeFor, stored }: KnownBefore,
 ): Promise<InputReading> {
   if (options.isJsonDocument) return { options, reading: readJson(source, options) };
+  if (options.isParquet) {
+    const { readParquet } = await import('./read-parquet.js');
+    return readParquet(source, options, typeFor);
+  }
+  if (options.format === 'copy') return readCopyText(source, options);
   if (options.format !== 'csv') {
     source.convertBy((file) => chained(plainJson(file, options)));
     return { options, reading: undefined };
@@ -100,6 +96,15 @@ export async function readInput(
     rules: stored?.rules,
     notes: named?.notes,
   };
+}
+
+/** Nothing is detected: flags alone say how COPY's text format is written. */
+function readCopyText(source: Source, options: LoadOptions): InputReading {
+  const { flags, skipped: skip, delimiter, maxRecordBytes, nul } = options;
+  const { encoding = 'utf-8' } = flags;
+  const createConverter = converterFor({ ...STRICT, encoding, skip, delimiter, maxRecordBytes, nul });
+  if (createConverter !== undefined) source.convertBy(createConverter);
+  return { options, reading: undefined };
 }
 
 /** Cuts the records of JSON of any layout. */
@@ -158,8 +163,8 @@ function withFlags(reading: Reading, flags: ReadingFlags): Reading {
 }
 
 /** Returns what an import keeps of the reading, besides the delimiter and the header, which it keeps in any case. */
-export function readingToKeep(reading: Reading | JsonReading, rules: FieldRules | undefined): object {
-  if (reading instanceof JsonReading) return { layout: 'json' };
+export function readingToKeep(reading: InputFormatReading, rules: FieldRules | undefined): object {
+  if ('describe' in reading) return { layout: reading.toJson().format };
   const { encoding, lineBreak, quote, escape, skip, fieldCount, names } = readingToJson(reading);
   const kept = { encoding, lineBreak, quote, escape, skip, fieldCount, names };
   return rules === undefined ? kept : { ...kept, rules };

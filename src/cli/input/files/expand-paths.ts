@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { InputError, UsageError } from '../common/errors.js';
+import { InputError, UsageError } from '../../common/errors.js';
 
 /**
  * Windows shells leave patterns to the program. A path that exists is never taken for one.
