@@ -30,11 +30,16 @@ export function rulesFor(
 ): FieldRules | undefined {
   const conversions = new Map(names.map(({ name, conversions }) => [name, conversions]));
   const rules = columns.map(({ name, type }): [string, FieldRule | undefined] => {
-    const kind = type.kind === 'scalar' ? KINDS[type.name] : undefined;
+    const kind = kindOfType(type);
     const conversion = kind && conversions.get(name)?.[kind];
     return [name, conversion && { nulls: [], conversion }];
   });
   return rulesFrom(rules);
+}
+
+/** What flags may say of a type's values. */
+export function kindOfType(type: TableColumn['type']): keyof Conversions | undefined {
+  return type.kind === 'scalar' ? KINDS[type.name] : undefined;
 }
 
 function rulesFrom(rules: readonly (readonly [string, FieldRule | undefined])[]): FieldRules | undefined {

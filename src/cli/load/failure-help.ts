@@ -4,6 +4,8 @@ import { CopyError } from '../../postgres/errors/copy-error.js';
 import { causesOf, CliError, InputError } from '../common/errors.js';
 import type { LoadOptions } from '../args/options.js';
 import { messageFor } from '../rejects/reject.js';
+import { hintFor } from '../table/value-hints.js';
+import { kindOfType } from './column-rules.js';
 import type { LoadColumn } from '../table/table.js';
 import { MisfitError } from '../write/column-widener.js';
 
@@ -51,10 +53,16 @@ function helpForRow(error: CopyError, { options, created, columns }: LoadFacts):
     const type = error.sqlState === '22003' ? 'numeric' : 'text';
     help.push(`--type ${inShell(`${flagName(column.columnName)}=${type}`)} makes room for it`);
   }
-  if (options.format === 'csv' && value !== undefined && MARKER.test(value))
+  const hint =
+    options.format === 'csv' && value !== undefined ? hintFor([value], options.valueFlags) : undefined;
+  if (hint !== undefined && KINDS_OF_HINTS[hint.what] === kindOfType(column.type)) help.push(hint.help);
+  else if (options.format === 'csv' && value !== undefined && MARKER.test(value))
     help.push(`--null-for ${inShell(`${flagName(column.columnName)}=${value}`)} makes it NULL`);
   return help;
 }
+
+/** Kinds of columns that hints are about. */
+const KINDS_OF_HINTS: Readonly<Record<string, string>> = { dates: 'date', numbers: 'number' };
 
 /** A text that may stand for a missing value: a few letters or signs, or a number that repeats a digit, such as -999. */
 const MARKER = /^(?:[^\d\s]{0,8}|-?(\d)\1{1,5})$/;

@@ -2,7 +2,7 @@
 
 import { expectedBy } from '../values/conversion.js';
 import { DATE_ORDERS } from '../values/dates.js';
-import { exampleOf, numberFormat } from '../values/numbers.js';
+import { numberFormat } from '../values/numbers.js';
 import type { ValueFlags } from '../values/value-flags.js';
 import { booleanWords, writtenDates, writtenNumbers, type ValueWay } from './value-ways.js';
 
@@ -38,11 +38,11 @@ export function hintFor(
     if (flags !== '') return { what: 'dates', help: `${flags} reads them`, example };
   }
   if (numbers === undefined) {
-    const format = NUMBER_FORMATS.map((each) => numberFormat(each)!).find((each) =>
-      reads(writtenNumbers(each)),
-    );
-    if (format !== undefined)
-      return { what: 'numbers', help: `--numbers '${exampleOf(format)}' reads them`, example };
+    const formats = NUMBER_FORMATS.filter((each) => reads(writtenNumbers(numberFormat(each)!)));
+    // Without a separator, any of them is right.
+    const shown = values.some((value) => /[.,\s]\d/.test(value)) ? formats : formats.slice(0, 1);
+    const flags = shown.map((each) => `--numbers '${each}'`).join(' or ');
+    if (flags !== '') return { what: 'numbers', help: `${flags} reads them`, example };
   }
   const isBoolean = !booleans && reads(booleanWords());
   return isBoolean ? { what: 'words for true and false', help: '--booleans reads them', example } : undefined;

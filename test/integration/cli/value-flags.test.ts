@@ -122,6 +122,19 @@ describe('a table that is there', () => {
     expect(stderr.trim()).toMatch(message);
   }); // prettier-ignore
 
+  it.each<[string, string, RegExp]>([
+    ['a date', 'd\n31/12/2024\n', /--dates dmy reads them/],
+    ['a date that may be two', 'd\n2024-01-01\n5/3/24x\n', /invalid input syntax for type date/],
+    ['thousands', 'n\n"1,234,567"\n', /--numbers '1,234.5' reads them/],
+    ['a decimal comma', 'n\n"3,5"\n', /--numbers '1.234,5' or --numbers '1 234,5' reads them/],
+    ['per cent', 'n\n3 %\n', /--numbers '1,234.5' reads them/],
+  ])('without a flag refuses %s, and names the flag that helps', async (_title, content, message) => {
+    const table = await database.table('d date, n numeric');
+    const { code, stderr } = await cli.run(['load', write(content), '-q', '-t', table, '--to', database.url]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+
   it('keeps what does not fit as it is written in the file of rejects', async () => {
     const table = await database.table('id integer, d date CHECK (d > $$2000-01-01$$), n numeric');
     const rejects = path.join(cli.directory, 'values-rejects.ndjson');

@@ -28,6 +28,7 @@ describe('a column of text', () => {
     ['per cent', ['12 %', '3.5 %'], `the column "c" of text has numbers such as "12 %": --numbers '1,234.5' reads them`],
     ['thousands and decimal commas', ['1.234,50'], `the column "c" of text has numbers such as "1.234,50": --numbers '1.234,5' reads them`],
     ['thousands between spaces', ['1 234'], `the column "c" of text has numbers such as "1 234": --numbers '1 234,5' reads them`],
+    ['commas that may be two things', ['1,234'], `the column "c" of text has numbers such as "1,234": --numbers '1,234.5' or --numbers '1.234,5' or --numbers '1 234,5' reads them`],
     ['words', ['yes', 'No'], 'the column "c" of text has words for true and false such as "yes": --booleans reads them'],
   ])('that has %s names the flag', (_title, values, hint) => {
     expect(hintOf(values)).toBe(hint);
