@@ -14,6 +14,11 @@ import { isBlank, isComment, lineBreakOf, type Sample, type SampleRecord } from 
 /** Bytes in which the dialect is looked for. The encoding is looked for in the whole sample. */
 const DIALECT_BYTES = 64 * 1024;
 
+/** Of that text, so many lines are enough, or so many characters if it has a few lines. */
+const ENOUGH_LINES = 100;
+const FEW_LINES = 10;
+const [LEAST_CHARACTERS, MOST_CHARACTERS] = [12 * 1024, 24 * 1024];
+
 /** Why a file cannot be read by itself: two readings are about as likely, or none fits. */
 export class Undecided extends Error {}
 
@@ -31,8 +36,9 @@ export async function detectReading(
 ): Promise<Reading> {
   const bytes = later === undefined ? sample : Buffer.concat([sample, later]);
   const encoding = given.encoding ?? (await encodingOf(bytes, isWhole));
-  const text = beginningOf(sample, encoding);
-  const isTextWhole = isWhole && sample.length <= DIALECT_BYTES;
+  const beginning = beginningOf(sample, encoding);
+  const text = shorten(beginning, given);
+  const isTextWhole = isWhole && sample.length <= DIALECT_BYTES && text === beginning;
   const lines: Sample = {
     text,
     isWhole: isTextWhole,
@@ -112,6 +118,22 @@ function beginningOf(sample: Buffer, encoding: string): string {
   const text = decodeLeniently(sample.subarray(0, DIALECT_BYTES), encoding);
   if (sample.length <= DIALECT_BYTES || /[\r\n]/.test(text)) return text;
   return decodeLeniently(sample, encoding);
+}
+
+/** Leaves out what hardly says more, as the text is read in each dialect: unless quotes first come there. */
+function shorten(text: string, given: GivenReading): string {
+  if (text.length <= LEAST_CHARACTERS) return text;
+  const enough = Math.max(LEAST_CHARACTERS, endOfLines(text, ENOUGH_LINES));
+  const end = Math.max(Math.min(enough, MOST_CHARACTERS), endOfLines(text, FEW_LINES));
+  const beginning = text.slice(0, end);
+  return quotingsFor(beginning, given).length === quotingsFor(text, given).length ? beginning : text;
+}
+
+/** Returns where so many lines end, at the latest the end of the text. */
+function endOfLines(text: string, count: number): number {
+  const lineEnds = /\r\n?|\n/g;
+  for (let lines = 0; lines < count; lines += 1) if (lineEnds.exec(text) === null) return text.length;
+  return lineEnds.lastIndex;
 }
 
 function decodeLeniently(bytes: Buffer, encoding: string): string {

@@ -314,10 +314,14 @@ function knownShare(body: readonly SampleRecord[], { delimiter }: Dialect): numb
 /** Records in which fields are looked at. */
 const MOST_KNOWN = 200;
 
+function isQuote(character: string): boolean {
+  return character === '"' || character === "'";
+}
+
 /** Whether an unquoted field has another delimiter, or quotes around it. A comma may be a decimal comma, or part of a sentence. */
 function hasSigns(field: string, others: readonly string[]): boolean {
   // One quote alone: its other one is in another field.
-  if (/^["']./s.test(field) || /.["']$/s.test(field)) return true;
+  if (field.length > 1 && (isQuote(field[0]!) || isQuote(field.at(-1)!))) return true;
   return others.some((other) =>
     other === ',' ? /,\S/.test(field) && kindOf(field) !== 'number' : field.includes(other),
   );

@@ -7,6 +7,9 @@ import { pointsOf, type Points } from './text-columns.js';
 
 /** Records that are compared with the first one. */
 const MOST_COMPARED = 200;
+/** Of wide tables fewer are enough, as there are more columns that say something. */
+const MOST_CELLS = 2_000;
+const LEAST_COMPARED = 20;
 /** Fewer codes may be alike by chance. */
 const LEAST_CODES = 3;
 
@@ -91,7 +94,8 @@ function isSameRecord(a: SampleRecord, b: SampleRecord): boolean {
 /** A record of another length is damaged, or none: a note behind the table. */
 function comparable(first: SampleRecord, others: readonly SampleRecord[]): readonly SampleRecord[] {
   const alike = others.filter(({ fields }) => fields.length === first.fields.length);
-  return (alike.length === 0 ? others : alike).slice(0, MOST_COMPARED);
+  const most = Math.min(MOST_COMPARED, Math.max(LEAST_COMPARED, Math.ceil(MOST_CELLS / first.fields.length)));
+  return (alike.length === 0 ? others : alike).slice(0, most);
 }
 
 /** Without another record to compare it with. */

@@ -47,6 +47,9 @@ class SampleReader {
   #at = 0;
   #line = 0;
   #fault: SampleRecord['fault'];
+  /** The next line end and delimiter that are known: each is looked for once, and not for every field of a long line. */
+  #knownEnd = -1;
+  #knownDelimiter = -1;
 
   constructor(sample: Sample, dialect: Dialect) {
     this.#sample = sample;
@@ -89,11 +92,11 @@ class SampleReader {
   /** Reads up to a delimiter, a line break or the end. */
   #readPlain(): string {
     const { text } = this.#sample;
-    const { delimiter, quote } = this.#dialect;
+    const { quote } = this.#dialect;
     const start = this.#at;
     const lineEnd = this.#lineEnd(start);
-    const found = delimiter === undefined ? -1 : text.indexOf(delimiter, start);
-    const isDelimited = found !== -1 && found < lineEnd;
+    const found = this.#nextDelimiter(start);
+    const isDelimited = found < lineEnd;
     this.#at = isDelimited ? found : lineEnd;
     const field = text.slice(start, isDelimited ? found : this.#contentEnd(lineEnd, start));
     if (quote !== undefined && field.includes(quote)) this.#fault ??= 'stray';
@@ -102,7 +105,7 @@ class SampleReader {
 
   #readQuoted(): string {
     const { text } = this.#sample;
-    const { delimiter, escape } = this.#dialect;
+    const { escape } = this.#dialect;
     const quote = this.#dialect.quote!;
     let field = '';
     let from = this.#at + 1;
@@ -125,8 +128,8 @@ class SampleReader {
       break;
     }
     const lineEnd = this.#lineEnd(this.#at);
-    const found = delimiter === undefined ? -1 : text.indexOf(delimiter, this.#at);
-    const isDelimited = found !== -1 && found < lineEnd;
+    const found = this.#nextDelimiter(this.#at);
+    const isDelimited = found < lineEnd;
     const rest = text.slice(this.#at, isDelimited ? found : this.#contentEnd(lineEnd, this.#at));
     const isDamaged = this.#sample.trim === true ? rest.trim() !== '' : rest !== '';
     if (isDamaged) this.#fault = 'damaged';
@@ -150,8 +153,22 @@ class SampleReader {
   }
 
   #lineEnd(from: number): number {
-    const end = this.#sample.text.indexOf(this.#end, from);
-    return end === -1 ? this.#sample.text.length : end;
+    if (this.#knownEnd < from) this.#knownEnd = this.#find(this.#end, from);
+    return this.#knownEnd;
+  }
+
+  #nextDelimiter(from: number): number {
+    const { delimiter } = this.#dialect;
+    if (this.#knownDelimiter < from) {
+      this.#knownDelimiter = delimiter === undefined ? Infinity : this.#find(delimiter, from);
+    }
+    return this.#knownDelimiter;
+  }
+
+  /** Returns the end of the sample if the character is not found. */
+  #find(character: string, from: number): number {
+    const found = this.#sample.text.indexOf(character, from);
+    return found === -1 ? this.#sample.text.length : found;
   }
 
   /** Without the carriage return of a CRLF. */

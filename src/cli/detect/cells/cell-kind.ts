@@ -18,7 +18,11 @@ const ADDRESS =
 
 const HEXADECIMAL = /^\s*0x[\da-f]+\s*$/i;
 
+/** Most numbers: the other pattern takes longer. */
+const PLAIN_NUMBER = /^-?\d+(?:\.\d+)?$/;
+
 export function kindOf(cell: string): CellKind {
+  if (PLAIN_NUMBER.test(cell)) return 'number';
   if (MISSING.has(cell.trim())) return 'empty';
   if (/\d/.test(cell)) {
     if (NUMBER.test(cell) || HEXADECIMAL.test(cell)) return 'number';
