@@ -211,9 +211,12 @@ class LoadJob {
     } catch (error) {
       loaded = { ...loaded, failure: describeLoadFailure(error) };
     }
-    // The value is read again when the load goes on.
-    if (this.#stoppedBy !== undefined && loaded.failure instanceof MisfitError)
-      loaded = { ...loaded, failure: undefined };
+    if (this.#stoppedBy !== undefined && loaded.failure instanceof MisfitError) {
+      const { message } = describeLoadFailure(loaded.failure.cause);
+      const again = this.#options.resume === undefined ? '' : '; run the same command again to go on';
+      const stopped = `stopped by ${this.#stoppedBy} before it started over with other types: ${message}${again}`;
+      loaded = { ...loaded, failure: new CliError(stopped, exitCodeOf(this.#stoppedBy), loaded.failure) };
+    }
     try {
       await this.#rejects?.close();
     } catch (error) {
@@ -229,11 +232,12 @@ class LoadJob {
     this.#source = this.#source.again();
     const { signal } = this.#stopping;
     const request = { plan, own, misfit, source: this.#source, rejects: this.#rejects, signal };
-    const started = await untilStopped(signal, startOver(request)).catch((error: unknown) => {
+    const started = await startOver(request).catch((error: unknown) => {
       throw error instanceof AbortFault ? misfit : error;
     });
     this.#source.stop();
     this.#source = this.#source.again();
+    if (signal.aborted) this.#source.stop();
     this.#preparation.startedOver(started.plan);
     this.#unanswered.clear();
     this.#widenings.startOver(started.changes);

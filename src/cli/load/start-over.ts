@@ -14,6 +14,7 @@
  * Each time at least four times as many records are known, so that a load of 40 million starts over six times at the most.
  */
 
+import { AbortFault } from '../../postgres/connection/answer-deadline.js';
 import { inTransaction } from '../../postgres/imports/import-transaction.js';
 import type { ImportLog } from '../../postgres/imports/import-log.js';
 import type { CopyClient } from '../../postgres/protocol/pool.js';
@@ -56,9 +57,9 @@ export interface StartedOver {
   readonly changes: readonly Widening[];
 }
 
-/** @throws {CliError} if no type is found that fits, or what was done cannot be undone */
+/** @throws {CliError} if no type is found that fits, or what was done cannot be undone; {@link AbortFault} if a signal ends it before */
 export async function startOver(request: StartOverRequest): Promise<StartedOver> {
-  const { plan, misfit, rejects } = request;
+  const { plan, misfit, rejects, signal } = request;
   if (rejects?.canStartOver === false) {
     throw new CliError(
       `${describeLoadFailure(misfit.cause).message}; the rows that ${rejects.path} has got already cannot be taken back, ` +
@@ -66,6 +67,8 @@ export async function startOver(request: StartOverRequest): Promise<StartedOver>
     );
   }
   const names = await scanTypes(request);
+  // A signal ends the reading, too.
+  if (signal.aborted) throw new AbortFault(signal);
   const changes = changesOf(names, request);
   // The server refuses what would be taken here: another type would not help.
   if (!changes.some(({ column }) => column === misfit.column.name)) throw describeLoadFailure(misfit.cause);
