@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NulConverter, withoutNul } from '../../../../src/cli/input/nul.js';
+import { fastCheckRuns } from '../../../support/test-runs.js';
 
 describe('bytes without U+0000', () => {
   it.each<[string, 'strip' | 'replace', string]>([
@@ -56,7 +57,7 @@ describe('JSON without U+0000', () => {
         );
         expect(JSON.parse(convert(JSON.stringify(value), 'strip', size))).toBe(value.replaceAll('\0', ''));
       }),
-      { numRuns: 500 },
+      fastCheckRuns(500),
     );
   });
 });

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { exampleOf, numberFormat, numberReader } from '../../../../src/cli/values/numbers.js';
+import { fastCheckRuns } from '../../../support/test-runs.js';
 
 function read(text: string, example: string) {
   return numberReader(numberFormat(example)!)(text);
@@ -135,7 +136,7 @@ describe('any number', () => {
         const text = format.format(value as unknown as number);
         expect({ text, read: read(text, LOCALES[locale as keyof typeof LOCALES])?.text }).toEqual({ text, read: value });
       }),
-      { numRuns: 3000 },
+      fastCheckRuns(3000),
     ); // prettier-ignore
   });
 
