@@ -78,7 +78,9 @@ export function clashOf(property: string): string {
 
 /** The columns of `geometry` and `id`: with `_2` if a property has the name. */
 export class FeatureColumns {
-  readonly #names = new Map<Lifted, string>();
+  /** As they are written before their values. */
+  readonly #keys = new Map<Lifted, Buffer>();
+  readonly #taken = new Set<string>();
 
   /**
    * @param input from the list's first element on
@@ -103,7 +105,8 @@ export class FeatureColumns {
     for (const lifted of LIFTED) {
       let name: string = lifted;
       for (let number = 2; properties.has(name); number += 1) name = `${lifted}_${number}`;
-      this.#names.set(lifted, name);
+      this.#taken.add(name);
+      this.#keys.set(lifted, Buffer.from(`${JSON.stringify(name)}:`));
     }
   }
 
@@ -116,7 +119,7 @@ export class FeatureColumns {
     const feature = readFeature(bytes);
     if (feature === undefined) return NO_FEATURE;
     const { properties, lifted } = feature;
-    const taken = new Set<string>(this.#names.values());
+    const taken = this.#taken;
     const clashes: string[] = [];
     const isObject =
       properties === undefined ||
@@ -135,7 +138,7 @@ export class FeatureColumns {
     for (const [name, { start, end }] of lifted) {
       if (!isFirst) output.appendByte(COMMA);
       isFirst = false;
-      output.append(Buffer.from(`${JSON.stringify(this.#names.get(name))}:`));
+      output.append(this.#keys.get(name)!);
       output.append(bytes.subarray(start, end));
     }
     output.appendByte(CLOSING_BRACE);

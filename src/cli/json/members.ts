@@ -1,8 +1,17 @@
 /** The members of a JSON object, found in its bytes. */
 
-import { CLOSING_BRACE, COLON, COMMA, OPENING_BRACE, OPENING_BRACKET, QUOTE } from '../../common/bytes.js';
+import {
+  BACKSLASH,
+  CLOSING_BRACE,
+  COLON,
+  COMMA,
+  OPENING_BRACE,
+  OPENING_BRACKET,
+  QUOTE,
+  SPACE,
+} from '../../common/bytes.js';
 import { ByteOutput } from './byte-output.js';
-import { isWhiteSpace, ValueScanner } from './value-scanner.js';
+import { endOfValue, isWhiteSpace, ValueScanner } from './value-scanner.js';
 
 /** Receives the key, and where its value stands. */
 export type OnMember = (key: string, start: number, end: number) => void;
@@ -13,26 +22,18 @@ export type OnMember = (key: string, start: number, end: number) => void;
  * @param bytes one value
  */
 export function forEachMember(bytes: Buffer, onMember: OnMember): boolean {
-  const scanner = new ValueScanner('');
-  const copy = new ByteOutput();
-  const valueEnd = (start: number): number => {
-    scanner.begin(bytes[start] ?? 0);
-    const end = scanner.scan(bytes, start, copy);
-    copy.clear();
-    return end;
-  };
   let at = afterSpace(bytes, 0);
   if (bytes[at] !== OPENING_BRACE) return false;
   at = afterSpace(bytes, at + 1);
   if (bytes[at] === CLOSING_BRACE) return true;
   for (;;) {
     if (bytes[at] !== QUOTE) return false;
-    const keyEnd = valueEnd(at);
+    const keyEnd = endOfValue(bytes, at);
     const key = textOf(bytes.subarray(at, keyEnd));
     at = afterSpace(bytes, keyEnd);
     if (key === undefined || bytes[at] !== COLON) return false;
     const start = afterSpace(bytes, at + 1);
-    const end = valueEnd(start);
+    const end = endOfValue(bytes, start);
     if (end === start) return false;
     onMember(key, start, end);
     at = afterSpace(bytes, end);
@@ -44,12 +45,24 @@ export function forEachMember(bytes: Buffer, onMember: OnMember): boolean {
 
 /** Returns a JSON string's text; undefined if it is no string. */
 export function textOf(json: Buffer): string | undefined {
+  if (isPlainString(json)) return json.toString('utf8', 1, json.length - 1);
   try {
     const value: unknown = JSON.parse(json.toString('utf8'));
     return typeof value === 'string' ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Whether it is a string without escapes. */
+function isPlainString(json: Buffer): boolean {
+  const last = json.length - 1;
+  if (last < 1 || json[0] !== QUOTE || json[last] !== QUOTE) return false;
+  for (let at = 1; at < last; at += 1) {
+    const byte = json[at]!;
+    if (byte < SPACE || byte === QUOTE || byte === BACKSLASH) return false;
+  }
+  return true;
 }
 
 /** Returns whether a value is an array whose first element is an object. */
