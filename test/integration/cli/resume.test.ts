@@ -138,6 +138,27 @@ describe('--resume after SIGKILL', () => {
     await expectAllOnce(table);
   });
 
+  it.each<[string, (records: readonly string[]) => Buffer]>([
+    ['an array, indented', (records) => Buffer.from(`[\n  ${records.join(',\n  ')}\n]\n`)],
+    ['a list in an object, compressed', (records) => gzipSync(`{"n":1,"data":[${records.join(',')}],"end":{}}`)],
+    ['UTF-16', (records) => Buffer.from(`\ufeff[${records.join(',')}]`, 'utf16le')],
+  ])(`JSON: %s, with rejects (seed ${seed + 3})`, async (kind, encode) => {
+    const table = await database.table('id int NOT NULL, t text');
+    const records = Array.from({ length: ROWS }, (_, n) =>
+      n % 1000 === 500 ? `{"id":"x","t":"row ${n}"}` : `{"id":${n},"t":"row ${n}"}`,
+    );
+    const input = await file('x.json', encode(records));
+    const rejects = freshName('bad.ndjson');
+    const args = (run: number) => ['--resume', kind, '--rejects', rejects, '--batch-size', '5000', '--connections', String(1 + (run % 3)), '--format', 'json', input];
+    const { result, hits } = await killAndResume({ table, args, kills: 5, seed: seed + 3 });
+    expect(hits, `seed ${seed}`).toBeGreaterThan(0);
+    expect(result.code).toBe(3);
+    await expectAllOnce(table, ROWS / 1000);
+    expect(await rejectedLines(rejects)).toEqual(Array.from({ length: ROWS / 1000 }, (_, n) => n * 1000 + 501));
+    const other = await load(['-q', '-t', table, ...args(0).slice(0, -1), await file('y.json', '[{"id":1}]')]);
+    expect(other.stderr).toContain('was begun with other input');
+  }); // prettier-ignore
+
   it(`standard input (seed ${seed + 2})`, async () => {
     const table = await database.table('id int NOT NULL, t text');
     const args = () => ['--resume', 'stdin', '--format', 'csv', '--batch-size', '5000', '-'];
