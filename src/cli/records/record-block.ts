@@ -1,5 +1,6 @@
 /** Records that stay together from the reader to the table: bytes that the server parses, or rows where it would read something else. */
 
+import { MIB } from '../../common/bytes.js';
 import type { BlockContent, ReadRecord, SentContent } from './block-content.js';
 import type { BlockSizer } from './block-sizer.js';
 import type { ChunkMemory } from '../common/chunk-memory.js';
@@ -24,11 +25,11 @@ export class RecordBlock {
   #sent: SentContent | undefined;
   /** How many of its records the table has rejected. */
   rejected = 0;
-  /** The error of the first one. */
-  fault: Error | undefined;
+  /** The message of the first one. Not its error, which holds the row. */
+  fault = '';
   /** Its other records are in the table: their transaction is committed. */
   isInserted = false;
-  readonly #rows: readonly SourceRow[];
+  #rows: readonly SourceRow[];
   #memory: ChunkMemory | undefined;
 
   constructor(file: SourceFile, line: number, ordinal: number, content: SentContent | readonly SourceRow[]) {
@@ -85,15 +86,27 @@ export class RecordBlock {
     return bytes;
   }
 
+  /** It has a long record: each copy of that counts, and is collected as soon as nobody needs it. */
+  get isLarge(): boolean {
+    return this.bytes > LARGE_BYTES;
+  }
+
   /** Returns its records one by one. */
   rows(open: OpenReader): readonly SourceRow[] {
     const { sent } = this;
     if (sent === undefined) return this.#rows;
     if (sent.lines !== undefined) return lineRows(sent.sent, sent.records, sent.lines, this);
-    return rowsOf(readRecords(open(this.file, this.line), sent.written, true), this.file, this.ordinal);
+    const rows = rowsOf(readRecords(open(this.file, this.line), sent.written, true), this.file, this.ordinal);
+    // They replace the bytes of a long record.
+    if (this.isLarge) {
+      this.#rows = rows;
+      this.#sent = undefined;
+    }
+    return rows;
   }
 }
 
+const LARGE_BYTES = 4 * MIB;
 /** Memory of a row, and of each value, beside their texts: estimated. */
 const ROW_BYTES = 100;
 const VALUE_BYTES = 24;

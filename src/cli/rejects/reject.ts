@@ -16,6 +16,8 @@ const UNREADABLE_RECORD = '22P04';
 /** In characters. What is longer is cut: the place in the input is there, and a line must fit into memory several times. */
 export const LONGEST_REJECTED_VALUE = 1024 * 1024;
 
+const ELLIPSIS = '\\u2026';
+
 /** Makes the lines, without their line feeds. */
 export type RejectLine = (row: SourceRow, error: CopyError) => string;
 
@@ -40,7 +42,7 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
       ['code', JSON.stringify(fault === undefined ? (error.sqlState ?? null) : UNREADABLE_RECORD)],
       ['column', JSON.stringify(error.column ?? null)],
       ['constraint', JSON.stringify(error.constraint ?? null)],
-      ['message', JSON.stringify(oneLine(fault?.reason ?? messageFor(error)))],
+      ['message', narrow(JSON.stringify(oneLine(fault?.reason ?? messageFor(error))))],
     );
     // The file may be looked at on a terminal; and JSON that came in as it was may hold half a surrogate pair, which no file can.
     return safeJson(`{${parts.map(([name, json]) => `"${name}":${json}`).join(',')}}`);
@@ -57,7 +59,12 @@ function valueJson(given: unknown, isJson: boolean): string {
 }
 
 function cutJson(text: string): string {
-  return JSON.stringify(`${text.slice(0, LONGEST_REJECTED_VALUE)}…`);
+  return `${JSON.stringify(text.slice(0, LONGEST_REJECTED_VALUE)).slice(0, -1)}${ELLIPSIS}"`;
+}
+
+/** Leaves out what alone would make two bytes of each character of the line: the ellipsis of a text that was cut. */
+function narrow(json: string): string {
+  return json.replaceAll('…', ELLIPSIS);
 }
 
 /** Numbers as they were written. */

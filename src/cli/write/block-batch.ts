@@ -85,7 +85,7 @@ export function noteInserted(
   for (const [row, error] of rejected) {
     while (row.ordinal > blocks[index]!.lastOrdinal) index += 1;
     const block = blocks[index]!;
-    if (block.rejected === 0) block.fault = error;
+    if (block.rejected === 0) block.fault = error.message;
     block.rejected += 1;
   }
 }
@@ -93,7 +93,7 @@ export function noteInserted(
 /** Names the blocks that have rejected rows. */
 export function resultOf(blocks: readonly RecordBlock[]): FlushResult | undefined {
   const errors = blocks.flatMap(({ rejected, fault }, index) =>
-    rejected === 0 ? [] : [new ItemError(index, { retryable: false, cause: fault })],
+    rejected === 0 ? [] : [new ItemError(index, { message: fault })],
   );
   if (errors.length === 0) return undefined;
   return { success: blocks.length - errors.length, failed: errors.length, errors };

@@ -14,7 +14,7 @@ import { BackpressureWritable } from '../../stream/backpressure-writable.js';
 import type { FlushContext, FlushFunction, FlushResult } from '../../api/flush-function.js';
 import type { DropReason } from '../../api/states.js';
 import { MOST_RECORDS_WITH_REJECTS } from '../records/block-sizer.js';
-import { expectBadRows } from '../common/bounded-garbage.js';
+import { collectGarbage, expectBadRows } from '../common/bounded-garbage.js';
 import { causesOf } from '../common/errors.js';
 import {
   chunksOf,
@@ -181,13 +181,18 @@ export class BlockSink implements LoadSink {
   /** Inserts blocks row by row, in a transaction of their own, without the rows that the table rejects. */
   async #copyRows(blocks: readonly RecordBlock[], context: FlushContext): Promise<void> {
     if (this.#rejects !== undefined) expectBadRows();
+    const isLarge = blocks.some((block) => block.isLarge);
+    for (const block of blocks) block.sendNoMore();
+    // What was sent, and what the server has quoted of it.
+    if (isLarge) collectGarbage();
     const rows: SourceRow[] = [];
     for (const block of blocks) {
-      block.sendNoMore();
       for (const row of block.rows(this.#open)) rows.push(row);
     }
     // The batch has begun as a whole.
     const result = await this.#copy(rows, { ...context, attempt: context.attempt + 1 });
+    // The rows as they were sent. Lines for the file of rejects are made next.
+    if (isLarge) collectGarbage();
     const rejected = result?.errors.map((error) => rejectOf(error, rows)) ?? [];
     noteInserted(blocks, rejected);
     if (rejected.length === 0) return;

@@ -50,10 +50,13 @@ export async function isolateRows<T, Client extends CopyClient>(
 ): Promise<void> {
   const { isolates, items, layout, rows, valuesOf, memory, statementSize, onEncoded } = batch;
   const faults: RowFault[] = [];
+  const { pacer } = transaction.copyContext;
+  // A row that is refused for a value of its own is not sent again. It may be so long that each copy of it counts.
+  const refused = 'error' in first && first.isOfValue ? first.row : undefined;
   const encoded =
     rows.kind === 'lines'
       ? new EncodedRows(rows.lines)
-      : await EncodedRows.write(layout, items, valuesOf, faults, transaction.copyContext.pacer);
+      : await EncodedRows.write(layout, items, valuesOf, faults, pacer, refused);
   await transaction.leaveOut(faults);
   if (layout.absent?.way === 'groups') await onEncoded(encoded.bytes, encoded.hasLeftOut);
   const search = new RowSearch(batch, transaction, encoded);

@@ -5,6 +5,7 @@
 
 import { readSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import {
   ProtocolGuard,
   type AnswerLimits,
@@ -12,7 +13,8 @@ import {
   type StatementKind,
 } from './protocol-guard.js';
 import type { ProtocolFault } from './protocol-fault.js';
-import { HEADER_BYTES, shortReport } from './server-message.js';
+import { LongReport } from './long-report.js';
+import { HEADER_BYTES } from './server-message.js';
 
 type DataListener = (chunk: Buffer) => void;
 
@@ -26,7 +28,16 @@ interface GuardableStream {
   destroy(error: Error): unknown;
 }
 
-type Destroy = (this: Socket, error: Error | null, callback: (error?: Error | null) => void) => void;
+type Destroy = (this: Socket, error?: Error) => Socket;
+
+/** Node's own handle of a socket. */
+interface SocketHandle {
+  readonly fd?: number;
+  /** Gets what was received, decrypted; nothing at the end. */
+  onread?: ((bytes?: ArrayBuffer) => void) | undefined;
+  /** Of TLS: takes encrypted bytes as if they had come from the network. */
+  receive?(bytes: Buffer): void;
+}
 
 const NO_BYTES = Buffer.alloc(0);
 /** The most that is read of what a server had sent before a write to it failed. Its last messages are far shorter. */
@@ -50,6 +61,8 @@ export class GuardedSocket {
   /** The beginning of a message that is not whole yet. */
   #held = NO_BYTES;
   #heldBytes = 0;
+  /** The long report that begins with what is held. */
+  #report: LongReport | undefined;
   #isBroken = false;
   #isRemoved = false;
   #isReadingRest = false;
@@ -90,35 +103,52 @@ export class GuardedSocket {
   }
 
   /**
-   * Reads the server's last messages before the socket closes. A server that ends a session says why, and closes the connection. If a write
-   * fails on that first, Node would close the socket with these messages unread. Over TLS they cannot be read.
+   * Reads the server's last messages before the socket is destroyed for an error. A server that ends a session says why, and closes the
+   * connection. If a write fails on that first, Node would close the socket with these messages unread.
    */
   #readRestOf(socket: Socket): void {
-    const hooked = socket as unknown as { _destroy: Destroy };
-    const destroy = hooked._destroy;
-    const hook: Destroy = (error, callback) => {
-      const { fd } = (socket as unknown as { _handle?: { fd?: number } | null })._handle ?? {};
-      if (error !== null && !this.#isBroken && !this.#isRemoved && fd !== undefined && fd >= 0)
-        this.#readRest(fd);
-      destroy.call(socket, error, callback);
+    const hooked = socket as { destroy: Destroy };
+    const { destroy } = hooked;
+    const hook: Destroy = (error) => {
+      if (error !== undefined && !socket.destroyed && !this.#isBroken && !this.#isReadingRest)
+        this.#readRest(socket);
+      return destroy.call(socket, error);
     };
-    hooked._destroy = hook;
-    const unhook = () => {
-      if (hooked._destroy === hook) hooked._destroy = destroy;
+    hooked.destroy = hook;
+    const unhook = (): void => {
+      if (hooked.destroy === hook) hooked.destroy = destroy;
     };
     this.#unhook = unhook;
   }
 
-  #readRest(fd: number): void {
+  #readRest(socket: Socket): void {
+    const handle = (socket as unknown as { _handle?: SocketHandle | null })._handle;
+    const fd = handle?.fd ?? -1;
+    if (fd < 0) return;
     this.#isReadingRest = true;
     const bytes = Buffer.allocUnsafe(MOST_REST_BYTES);
     try {
-      const count = readSync(fd, bytes, 0, bytes.length, null);
-      if (count > 0) this.#receive(bytes.subarray(0, count));
+      const rest = bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, null));
+      if (socket instanceof TLSSocket) this.#decrypt(handle!, rest);
+      else this.#receive(rest);
     } catch {
       // Nothing is there: EAGAIN, or ECONNRESET.
     } finally {
       this.#isReadingRest = false;
+    }
+  }
+
+  /** The socket itself passes nothing on any more: a write to it has failed. */
+  #decrypt(handle: SocketHandle, bytes: Buffer): void {
+    const { onread } = handle;
+    const receive: SocketHandle['onread'] = (plain) => {
+      if (plain !== undefined) this.#receive(Buffer.from(plain));
+    };
+    handle.onread = receive;
+    try {
+      handle.receive?.(bytes);
+    } finally {
+      handle.onread = onread;
     }
   }
 
@@ -147,8 +177,8 @@ export class GuardedSocket {
     this.#unhook();
     for (const listener of this.#inner) this.#stream.on('data', listener);
     this.#stream.removeListener('data', this.#onData);
-    const rest = this.#held.subarray(0, this.#heldBytes);
-    this.#held = NO_BYTES;
+    const rest = this.#report?.beginning() ?? this.#held.subarray(0, this.#heldBytes);
+    this.#forget();
     if (rest.length > 0 && !this.#isBroken) this.#pass(rest);
   }
 
@@ -158,7 +188,7 @@ export class GuardedSocket {
   }
 
   get #isOver(): boolean {
-    return this.#isBroken || (this.#stream.destroyed === true && !this.#isReadingRest);
+    return this.#isBroken || this.#stream.destroyed === true;
   }
 
   /** Completes the message that is held. Returns the place in the chunk behind it. */
@@ -169,14 +199,33 @@ export class GuardedSocket {
       if (this.#heldBytes < HEADER_BYTES || this.#refuseHeader(this.#held, 0)) return at;
     }
     const length = 1 + this.#held.readUInt32BE(1);
+    if (length > LONG_REPORT_BYTES && REPORTS.has(this.#held[0]!))
+      return this.#completeReport(chunk, at, length);
     at = this.#hold(chunk, at, length);
-    if (this.#heldBytes < length) return at;
-    const message = this.#held.subarray(0, length);
+    if (this.#heldBytes === length) this.#passHeld(this.#held.subarray(0, length), length);
+    return at;
+  }
+
+  #completeReport(chunk: Buffer, at: number, length: number): number {
+    if (this.#report === undefined) {
+      this.#report = new LongReport(length);
+      this.#report.take(this.#held.subarray(0, this.#heldBytes), 0);
+    }
+    const end = this.#report.take(chunk, at);
+    if (this.#report.isWhole) this.#passHeld(this.#report.message(), length);
+    return end;
+  }
+
+  /** @param length in which the message was received */
+  #passHeld(message: Buffer, length: number): void {
+    this.#forget();
+    if (!this.#refuse(this.#guard.accept(message, 0, message.length, length))) this.#pass(message);
+  }
+
+  #forget(): void {
     this.#held = NO_BYTES;
     this.#heldBytes = 0;
-    if (this.#refuse(this.#guard.accept(message, 0, length))) return at;
-    this.#pass(length > LONG_REPORT_BYTES && REPORTS.has(message[0]!) ? shortReport(message) : message);
-    return at;
+    this.#report = undefined;
   }
 
   /** Passes on the whole messages of a chunk from `start`, and holds the rest. */
@@ -206,9 +255,8 @@ export class GuardedSocket {
     const end = Math.min(chunk.length, start + length - this.#heldBytes);
     const held = this.#heldBytes + end - start;
     if (this.#held.length < held) {
-      // A report is no longer than what was sent. Of other messages only what has come is known to be true.
-      const most = REPORTS.has(this.#held[0] ?? 0) ? length : 2 * held;
-      const larger = Buffer.allocUnsafeSlow(Math.max(SMALLEST_HOLD, held, Math.min(most, length)));
+      // Only what has come is known to be true.
+      const larger = Buffer.allocUnsafeSlow(Math.max(SMALLEST_HOLD, held, Math.min(2 * held, length)));
       this.#held.copy(larger, 0, 0, this.#heldBytes);
       this.#held = larger;
     }
@@ -237,8 +285,7 @@ export class GuardedSocket {
 
   #break(error: Error): void {
     this.#isBroken = true;
-    this.#held = NO_BYTES;
-    this.#heldBytes = 0;
+    this.#forget();
     this.#stream.destroy(error);
   }
 }

@@ -215,8 +215,12 @@ export class ProtocolGuard {
     return this.#breach(kind.name);
   }
 
-  /** Takes a whole message whose header was checked. Returns what is wrong with it. */
-  accept(bytes: Buffer, start: number, end: number): ProtocolFault | undefined {
+  /**
+   * Takes a whole message whose header was checked. Returns what is wrong with it.
+   *
+   * @param received its length as it was received, if it was shortened since
+   */
+  accept(bytes: Buffer, start: number, end: number, received = end - start): ProtocolFault | undefined {
     const kind = messageKind(bytes[start]!)!;
     const body = start + HEADER_BYTES;
     if (!kind.isWhole(bytes, body, end)) return new ProtocolFault(`${kind.name} with a malformed body`);
@@ -225,7 +229,7 @@ export class ProtocolGuard {
       return new ProtocolFault(`an authentication method that is not supported (${bytes.readInt32BE(body)})`);
     }
     if (!this.#takes(name)) return this.#breach(name);
-    return this.#account(name, bytes, body, end) ?? this.#move(name);
+    return this.#account(name, bytes, body, received) ?? this.#move(name);
   }
 
   #takes(name: EventName): boolean {
@@ -245,10 +249,10 @@ export class ProtocolGuard {
     return undefined;
   }
 
-  #account(name: EventName, bytes: Buffer, body: number, end: number): ProtocolFault | undefined {
+  #account(name: EventName, bytes: Buffer, body: number, received: number): ProtocolFault | undefined {
     if (this.#state === 'foreign') return undefined;
     if (ASIDES.has(name) || LOGIN.has(this.#state) || this.#state === 'welcomed') {
-      this.#asideBytes += HEADER_BYTES + end - body;
+      this.#asideBytes += received;
       return this.#asideBytes > this.#longestAsides() ? new ProtocolFault(`${name} without end`) : undefined;
     }
     if (name === 'RowDescription') this.#columns = bytes.readInt16BE(body);
@@ -257,7 +261,7 @@ export class ProtocolGuard {
       return new ProtocolFault('DataRow with another number of columns than RowDescription');
     }
     this.#rows += 1;
-    this.#bytes += end - body;
+    this.#bytes += received - HEADER_BYTES;
     const { rows } = this.#limits;
     // Its bytes were counted with its header.
     return this.#rows > rows ? new ProtocolFault(`more than ${rows} rows for a small query`) : undefined;

@@ -164,38 +164,3 @@ function afterText(bytes: Buffer, at: number, end: number): number {
 function int16(bytes: Buffer, at: number, end: number): number {
   return at + 2 > end ? -1 : bytes.readInt16BE(at);
 }
-
-/** The longest text in a report. The server quotes values in the length in which they were sent. */
-const LONGEST_REPORTED = 32 * KIB;
-const ELLIPSIS = Buffer.from('…');
-
-/**
- * Returns an ErrorResponse or NoticeResponse with its long texts cut. The parser, and the errors made of it, would hold several copies of a
- * value of 15 MB.
- */
-export function shortReport(message: Buffer): Buffer {
-  const parts: Buffer[] = [];
-  let length = 4;
-  const add = (part: Buffer): void => {
-    parts.push(part);
-    length += part.length;
-  };
-  let at = HEADER_BYTES;
-  while (message[at] !== 0) {
-    const end = message.indexOf(0, at + 1);
-    if (end - at <= LONGEST_REPORTED) add(message.subarray(at, end + 1));
-    else {
-      let cut = at + LONGEST_REPORTED;
-      // Not within a character.
-      while ((message[cut]! & 0xc0) === 0x80) cut -= 1;
-      add(message.subarray(at, cut));
-      add(ELLIPSIS);
-      add(message.subarray(end, end + 1));
-    }
-    at = end + 1;
-  }
-  add(message.subarray(at, at + 1));
-  const header = Buffer.from(message.subarray(0, HEADER_BYTES));
-  header.writeUInt32BE(length, 1);
-  return Buffer.concat([header, ...parts]);
-}

@@ -38,6 +38,7 @@ export class EncodedRows {
    * Writes rows in as many turns of the event loop as it takes.
    *
    * @param faults gathers the rows that cannot be written
+   * @param never the place of a row that is never sent
    * @throws what `pacer` throws, if the batch was given up meanwhile
    */
   static async write(
@@ -46,6 +47,7 @@ export class EncodedRows {
     valuesOf: ValuesOf | undefined,
     faults: RowFault[],
     pacer: WorkPacer,
+    never?: number,
   ): Promise<EncodedRows> {
     const chunks: Buffer[] = [];
     const chunkOf = new Uint32Array(items.length);
@@ -56,7 +58,7 @@ export class EncodedRows {
     for (let row = 0; row < items.length; row += 1) {
       chunkOf[row] = chunks.length;
       starts[row] = writer.length;
-      writer.writeRow(items, row);
+      if (row !== never) writer.writeRow(items, row);
       ends[row] = writer.length;
       absent?.push(writer.lastLeftOut);
       if (writer.length >= CHUNK_BYTES || row === items.length - 1) chunks.push(writer.take());

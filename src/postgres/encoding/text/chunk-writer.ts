@@ -1,46 +1,47 @@
 /**
- * Rows become bytes here, in large chunks, without a string in between: for short values this is several times as fast as joining strings
- * and encoding them.
+ * Writes rows as bytes into large chunks, without strings in between. For short values this is several times as fast as to join strings and
+ * encode them.
  */
 
 import { BACKSLASH, LINE_FEED, MINUS, TAB, ZERO } from '../../../common/bytes.js';
 import { ValueFault } from './value-fault.js';
 
-/** A chunk is handed on when it holds this much. Smaller ones cost more calls of the system; larger ones delay the server's start. */
+/** A chunk of this size is passed on. Smaller ones cost more system calls; larger ones delay the server's start. */
 export const CHUNK_BYTES = 256 * 1024;
-/** Room for the row that goes over the mark, so that a chunk seldom grows. */
+/** Room for the row that exceeds the size, so that a chunk seldom grows. */
 const SLACK_BYTES = 8 * 1024;
-/** The first chunk grows from this: many batches are small. */
+/** Size at which the first chunk starts to grow: many batches are small. */
 const FIRST_BYTES = 8 * 1024;
 
-/** No memory yet. */
+/** The chunk before any memory is allocated. */
 export const NONE = Buffer.alloc(0);
-/** None any more: a chunk has been taken. A count of them would change late, and V8 would throw code away that took it for constant. */
+/**
+ * The chunk after one was taken. A counter in its place would change late, and V8 would throw away code that had taken it for a constant.
+ */
 export const TAKEN = Buffer.alloc(0);
 
-/** Memory for at least `needed` bytes, in place of `before`. */
+/** Returns memory for at least `needed` bytes, which replaces `before`. A large chunk grows by little: it is one row of 16 MB, say. */
 export function allocateChunk(before: Buffer, needed: number): Buffer {
+  const { length } = before;
   const least = before === TAKEN ? CHUNK_BYTES + SLACK_BYTES : FIRST_BYTES;
-  return Buffer.allocUnsafeSlow(Math.max(least, 2 * before.length, needed));
+  const grown = length < CHUNK_BYTES ? 2 * length : length + (length >> 2);
+  return Buffer.allocUnsafeSlow(Math.max(least, grown, needed + SLACK_BYTES));
 }
 
 /** From this length on, the built-in encoder is faster than a loop. */
 const LONG_TEXT = 48;
-/** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
+/** A longer text is measured before it is written. For a shorter one, the most that UTF-8 can take is reserved. */
 const MEASURED_FROM = 16 * 1024;
 
 const NEEDS_CARE = /[\\\t\n\r\0]/;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
-/** What stands after the backslash, by the byte that is escaped; 0 for all others. */
+/** The letter after the backslash, by the byte that is escaped; 0 for all others. */
 const ESCAPE_LETTERS = new Uint8Array(256);
 for (const [character, escape] of Object.entries(ESCAPES))
   ESCAPE_LETTERS[character.charCodeAt(0)] = escape.charCodeAt(1);
 
-/** More than this is escaped in pieces: `replace` keeps a list of all that it finds, and tens of millions end the process. */
-const ESCAPE_PIECE_UNITS = 1024 * 1024;
-
-/** COPY's text format: backslash, tab and line ends escaped. */
+/** Escapes backslash, tab and line ends, as COPY's text format needs it. */
 export function escapeText(text: string): string {
   if (!NEEDS_CARE.test(text)) return text;
   return text.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character]!);
@@ -50,13 +51,9 @@ export function escapeText(text: string): string {
 export function checkText(text: string): void {
   if (text.includes('\0'))
     throw new ValueFault('22021', 'holds the character U+0000, which PostgreSQL cannot store');
-  // Encoded as it is, U+FFFD would be stored in its place, in silence.
+  // The encoder would write U+FFFD in its place, in silence.
   if (!text.isWellFormed())
     throw new ValueFault('22021', 'holds half of a surrogate pair, which is no character');
-}
-
-function isLowSurrogate(unit: number): boolean {
-  return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
 function countEscapes(text: string): number {
@@ -77,7 +74,7 @@ export class ChunkWriter {
     return this.#length;
   }
 
-  /** Everything written since the last call. The caller owns it. */
+  /** Returns everything that was written since the last call. The caller owns it. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
     this.#bytes = TAKEN;
@@ -85,7 +82,7 @@ export class ChunkWriter {
     return taken;
   }
 
-  /** Forgets what was written since `length` was this. Only since the last `take()`. */
+  /** Forgets what was written since `length` had this value, which must be after the last `take()`. */
   rewind(length: number): void {
     this.#length = length;
   }
@@ -98,7 +95,7 @@ export class ChunkWriter {
   }
 
   startRow(): void {
-    // A line begins at the end of the one before.
+    // Nothing stands between two lines.
   }
 
   endField(): void {
@@ -106,13 +103,13 @@ export class ChunkWriter {
     this.#bytes[this.#length++] = TAB;
   }
 
-  /** In place of the tab after the last field. */
+  /** Replaces the tab after the last field. */
   endRow(): void {
     this.#bytes[this.#length - 1] = LINE_FEED;
   }
 
   end(): void {
-    // The last line has its own end.
+    // Nothing follows the last line.
   }
 
   writeNull(): void {
@@ -121,14 +118,14 @@ export class ChunkWriter {
     this.#bytes[this.#length++] = 78; // N
   }
 
-  /** The column's default. */
+  /** Writes the mark for the column's default. */
   writeDefault(): void {
     this.#reserve(2);
     this.#bytes[this.#length++] = BACKSLASH;
     this.#bytes[this.#length++] = 68; // D
   }
 
-  /** Any text, escaped. @throws {ValueFault} U+0000 or half a surrogate pair */
+  /** Writes any text, escaped. @throws {ValueFault} for U+0000 or half a surrogate pair */
   writeText(text: string): void {
     const count = text.length;
     if (count >= LONG_TEXT) {
@@ -151,46 +148,33 @@ export class ChunkWriter {
 
   #writeLong(text: string): void {
     checkText(text);
-    if (text.length <= ESCAPE_PIECE_UNITS) {
-      this.#writeEscaped(text);
-      return;
-    }
-    // With the end of the field: a chunk that has to grow is copied as a whole.
-    this.#reserve(Buffer.byteLength(text) + countEscapes(text) + 1);
-    for (let start = 0; start < text.length;) {
-      let end = Math.min(start + ESCAPE_PIECE_UNITS, text.length);
-      // Both halves of a surrogate pair belong into one piece.
-      if (isLowSurrogate(text.charCodeAt(end))) end += 1;
-      this.#writeEscapedBytes(text.slice(start, end));
-      start = end;
+    if (text.length > MEASURED_FROM) this.#writeMeasured(text);
+    else {
+      const escaped = escapeText(text);
+      this.#reserve(3 * escaped.length);
+      this.#length += this.#bytes.write(escaped, this.#length);
     }
   }
 
-  /** Byte by byte: `replace` would make a string of each character that it escapes. Room is there. */
-  #writeEscapedBytes(text: string): void {
-    if (!NEEDS_CARE.test(text)) {
-      this.#length += this.#bytes.write(text, this.#length);
-      return;
-    }
-    const from = Buffer.from(text);
+  /** Escapes in place, because of a text of 16 MB each copy counts. The bytes are written so far behind that none is overwritten unread. */
+  #writeMeasured(text: string): void {
+    const escapes = countEscapes(text);
+    this.#reserve(Buffer.byteLength(text) + escapes);
     const bytes = this.#bytes;
+    let at = this.#length + escapes;
+    const end = at + bytes.write(text, at);
     let to = this.#length;
-    for (let at = 0; at < from.length; at += 1) {
-      const byte = from[at]!;
+    // From the last escape on, the bytes stand where they belong.
+    while (to < at) {
+      const byte = bytes[at++]!;
       const letter = ESCAPE_LETTERS[byte]!;
       if (letter !== 0) bytes[to++] = BACKSLASH;
       bytes[to++] = letter === 0 ? byte : letter;
     }
-    this.#length = to;
+    this.#length = end;
   }
 
-  #writeEscaped(text: string): void {
-    const escaped = escapeText(text);
-    this.#reserve(escaped.length < MEASURED_FROM ? 3 * escaped.length : Buffer.byteLength(escaped));
-    this.#length += this.#bytes.write(escaped, this.#length, 'utf8');
-  }
-
-  /** An integer of 32 bits. */
+  /** Writes an integer of 32 bits. */
   writeInt32(value: number): void {
     this.#reserve(11);
     const bytes = this.#bytes;
@@ -208,7 +192,7 @@ export class ChunkWriter {
     } while (rest > 0);
   }
 
-  /** Text known to be short ASCII without anything to escape. */
+  /** Writes a text that is short ASCII and has nothing to escape. */
   writePlain(text: string): void {
     const count = text.length;
     this.#reserve(count);
@@ -218,19 +202,19 @@ export class ChunkWriter {
     this.#length = at;
   }
 
-  /** Bytes as `bytea` in hexadecimal: a backslash (escaped), x, two digits a byte. */
+  /** Writes bytes as `bytea` in hexadecimal: a backslash (escaped), x, two digits for each byte. */
   writeHex(data: Uint8Array): void {
     this.#reserve(3 + 2 * data.length);
     this.#length += this.#bytes.write('\\\\x', this.#length, 'latin1');
-    // A whole field may be longer than a string can be.
+    // In slices, because a whole field may be longer than a string can be.
     const view = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    for (let start = 0; start < view.length; start += HEX_PIECE_BYTES) {
-      const piece = view.toString('hex', start, Math.min(view.length, start + HEX_PIECE_BYTES));
-      this.#length += this.#bytes.write(piece, this.#length, 'latin1');
+    for (let start = 0; start < view.length; start += HEX_SLICE_BYTES) {
+      const slice = view.toString('hex', start, Math.min(view.length, start + HEX_SLICE_BYTES));
+      this.#length += this.#bytes.write(slice, this.#length, 'latin1');
     }
   }
 
-  /** `HH:MM:SS[.mmm]`, from the milliseconds since midnight. */
+  /** Writes `HH:MM:SS[.mmm]`, from the milliseconds since midnight. */
   writeTimeOfDay(milliseconds: number): void {
     this.#reserve(12);
     const seconds = Math.floor(milliseconds / 1000);
@@ -258,7 +242,7 @@ export class ChunkWriter {
   }
 }
 
-const HEX_PIECE_BYTES = 1024 * 1024;
+const HEX_SLICE_BYTES = 1024 * 1024;
 
 function countDigits(value: number): number {
   if (value < 10) return 1;

@@ -2,7 +2,15 @@ import { EventEmitter } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GuardedSocket } from '../../../../src/postgres/protocol/guarded-socket.js';
-import { dataRow, int32, MESSAGES, message, ready, rowDescription } from '../../../support/server-bytes.js';
+import {
+  dataRow,
+  int32,
+  MESSAGES,
+  message,
+  ready,
+  report,
+  rowDescription,
+} from '../../../support/server-bytes.js';
 
 class FakeSocket extends EventEmitter {
   readonly received: Buffer[] = [];
@@ -115,6 +123,46 @@ describe('a guarded socket', () => {
     socket.emit('data', answer.subarray(answer.length - 3));
     expect(socket.bytes.equals(answer)).toBe(true);
     expect(GuardedSocket.of(socket)).toBeUndefined();
+  });
+
+  test('a long report arrives shortened, and what stands around it as it was sent', () => {
+    const long = report('E', '22P02', 'é'.repeat(200_000));
+    const error = message('E', 'SERROR', 'VERROR', 'C22P02', `M${'é'.repeat(16_383)}…`, Buffer.from([0]));
+    fc.assert(
+      fc.property(cuts(Buffer.concat([MESSAGES.NoticeResponse, long, ready('E')])), (chunks) => {
+        const { socket, guard } = guarded();
+        guard.begin('query');
+        // A message that comes in one chunk is held once only, and passes as it is.
+        for (const chunk of chunks)
+          for (let at = 0; at < chunk.length; at += 60_000)
+            socket.emit('data', chunk.subarray(at, at + 60_000));
+        expect(socket.error).toBeUndefined();
+        expect(socket.bytes.equals(Buffer.concat([MESSAGES.NoticeResponse, error, ready('E')]))).toBe(true);
+      }),
+    );
+  });
+
+  test('long notices count as they were sent, not as they were shortened', () => {
+    const { socket, guard } = guarded();
+    guard.begin('query');
+    const notice = report('N', '00000', 'x'.repeat(4 * 1024 * 1024 - 1000), 'NOTICE');
+    for (let sent = 0; sent < 17; sent += 1) {
+      socket.emit('data', notice.subarray(0, 5));
+      socket.emit('data', notice.subarray(5));
+    }
+    expect(socket.error?.message).toContain('NoticeResponse without end');
+  });
+
+  test('a guard that is removed within a long report passes on its full length', () => {
+    const { socket, guard } = guarded();
+    const notice = report('N', '00000', 'x'.repeat(200_000), 'NOTICE');
+    socket.emit('data', notice.subarray(0, 150_000));
+    socket.emit('data', notice.subarray(150_000, 160_000));
+    guard.remove();
+    socket.emit('data', Buffer.concat([notice.subarray(160_000), ready()]));
+    expect(socket.bytes.length).toBe(notice.length + ready().length);
+    expect(socket.bytes.subarray(0, 5)).toEqual(notice.subarray(0, 5));
+    expect(socket.bytes.subarray(-ready().length - 1)).toEqual(Buffer.concat([Buffer.from([0]), ready()]));
   });
 
   test('whatever bytes come: nothing throws, and no more is held than was received', () => {
