@@ -1,7 +1,7 @@
 /** Certificates, keys and revocation lists for tests of TLS, made by the program `openssl`. */
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Names of the files in the folder. */
@@ -67,4 +67,24 @@ export function makeTlsFiles(directory: string, user: string): void {
   openssl(...list, '-gencrl', '-out', TLS_FILES.emptyList);
   openssl(...list, '-revoke', 'server.crt');
   openssl(...list, '-gencrl', '-out', TLS_FILES.fullList);
+}
+
+/** Gives a server its certificate and key. Returns the statements that make it serve TLS once it reads its settings again. */
+export function installTls(data: string, directory: string): string[] {
+  for (const name of [TLS_FILES.server, TLS_FILES.serverKey, TLS_FILES.ca])
+    writeServerFile(data, name, readFileSync(path.join(directory, name), 'utf8'));
+  return [
+    `ALTER SYSTEM SET ssl_cert_file = '${TLS_FILES.server}'`,
+    `ALTER SYSTEM SET ssl_key_file = '${TLS_FILES.serverKey}'`,
+    `ALTER SYSTEM SET ssl_ca_file = '${TLS_FILES.ca}'`,
+    'ALTER SYSTEM SET ssl = on',
+  ];
+}
+
+/** Writes a file among a server's data, with the rights of its own. */
+export function writeServerFile(data: string, name: string, content = ''): void {
+  const file = path.join(data, name);
+  writeFileSync(file, content, { mode: 0o600 });
+  const { uid, gid } = statSync(data);
+  chownSync(file, uid, gid);
 }

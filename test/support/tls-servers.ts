@@ -1,22 +1,13 @@
 /** Three servers for tests of connection settings: with TLS, read-only without TLS, and a standby. */
 
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import type { EmbeddedServer } from '../../src/cli/server/embedded/embedded-server.js';
 import { startOwnServer } from './postgres.js';
-import { makeTlsFiles, TLS_FILES } from './tls-files.js';
+import { installTls, makeTlsFiles, TLS_FILES, writeServerFile } from './tls-files.js';
 
 export interface TlsServers {
   /** What the words in braces of a connection string stand for. */
@@ -81,7 +72,7 @@ export async function startTlsServers(): Promise<TlsServers> {
     `CREATE DATABASE "sh@p"`,
     `CREATE DATABASE "ünï code"`,
     'CREATE DATABASE alice',
-    ...serveTls(main, tls),
+    ...installTls(dataOf(main), tls),
   ]);
   await prepare(second, OTHER_RULES, ['ALTER SYSTEM SET default_transaction_read_only = on']);
   const words = {
@@ -110,33 +101,11 @@ async function startStandby(dataDirectory: string): Promise<EmbeddedServer> {
   const server = await startOwnServer({ persistent: true, dataDirectory });
   await prepare(server, OTHER_RULES, []);
   await server.stop();
-  writeServerFile(server, 'standby.signal', '');
+  writeServerFile(dataOf(server), 'standby.signal');
   return startOwnServer({ persistent: true, dataDirectory });
 }
 
-/** Files with the rights of the server's own. */
-function writeServerFile(server: EmbeddedServer, name: string, content: string): string {
-  const data = path.join(server.directory, 'data');
-  const file = path.join(data, name);
-  writeFileSync(file, content, { mode: 0o600 });
-  const { uid, gid } = statSync(data);
-  chownSync(file, uid, gid);
-  return file;
-}
-
-function serveTls(server: EmbeddedServer, tls: string): string[] {
-  for (const name of [TLS_FILES.server, TLS_FILES.serverKey, TLS_FILES.ca]) {
-    const file = writeServerFile(server, name, '');
-    copyFileSync(path.join(tls, name), file);
-    chmodSync(file, 0o600);
-  }
-  return [
-    `ALTER SYSTEM SET ssl_cert_file = '${TLS_FILES.server}'`,
-    `ALTER SYSTEM SET ssl_key_file = '${TLS_FILES.serverKey}'`,
-    `ALTER SYSTEM SET ssl_ca_file = '${TLS_FILES.ca}'`,
-    'ALTER SYSTEM SET ssl = on',
-  ];
-}
+const dataOf = ({ directory }: EmbeddedServer): string => path.join(directory, 'data');
 
 async function prepare(
   server: EmbeddedServer,
@@ -152,7 +121,7 @@ async function prepare(
   }
   await client.query('CREATE DATABASE shop');
   for (const statement of statements) await client.query(statement);
-  writeServerFile(server, 'pg_hba.conf', `${rules.join('\n')}\n`);
+  writeServerFile(dataOf(server), 'pg_hba.conf', `${rules.join('\n')}\n`);
   await client.query('SELECT pg_reload_conf()');
   await client.end();
 }

@@ -1,15 +1,28 @@
 /** A session that the server ends: its own reason is the cause, and COMMIT counts as sent only if it was. */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { TLSSocket } from 'node:tls';
 import type pg from 'pg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CopyError, copyInto } from '../../../src/postgres/index.js';
 import { startFaultServer, type FaultServer } from '../../support/fault-server.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
+import { installTls, makeTlsFiles } from '../../support/tls-files.js';
 
 let server: FaultServer;
 const database = useTestDatabase(async () => (server = await startFaultServer()));
 let proxy: TestProxy;
+
+beforeAll(async () => {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'spillway-tls-'));
+  makeTlsFiles(directory, 'nobody');
+  for (const statement of installTls(server.data, directory)) await database.query(statement);
+  await database.query('SELECT pg_reload_conf()');
+  rmSync(directory, { recursive: true });
+});
 
 beforeEach(async () => {
   proxy = await startProxy(database.url);
@@ -47,6 +60,9 @@ async function terminate(client: pg.PoolClient): Promise<void> {
   const { processID } = client as unknown as { processID: number };
   await database.query('SELECT pg_terminate_backend($1)', [processID]);
 }
+
+const streamOf = (client: pg.PoolClient): unknown =>
+  (client as unknown as { connection: { stream: unknown } }).connection.stream;
 
 async function countOf(table: string): Promise<number> {
   return (await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
@@ -118,16 +134,20 @@ describe('a session that ends while the transaction waits for us', () => {
 });
 
 describe('a session that ends during a statement', () => {
-  test('COPY is told with 57P01, also if a write fails before it was read', async () => {
+  test.each([
+    ['a plain connection', false],
+    ['TLS', { rejectUnauthorized: false }],
+  ])('COPY over %s is told with 57P01, also if a write fails before it was read', async (_, ssl) => {
     const table = await database.table('a int, b text');
     const rows = Array.from({ length: 60_000 }, (_, a) => ({ a, b: 'x'.repeat(200) }));
     const states: (string | undefined)[] = [];
     for (let round = 0; round < 10; round += 1) {
-      const pool = poolWith({ connectionString: database.url });
+      const pool = poolWith({ connectionString: database.url, ssl });
       let client: pg.PoolClient | undefined;
       pool.on('connect', (connected) => (client = connected));
       const copy = copyInto<Row, pg.PoolClient>(pool, { table, columns: ['a', 'b'] });
       await copy([rows[0]!], flushContext());
+      expect(streamOf(client!) instanceof TLSSocket).toBe(ssl !== false);
       const flush = failureOf(copy(rows, flushContext()));
       await pause(3 * round);
       await terminate(client!);
