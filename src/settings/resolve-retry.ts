@@ -2,7 +2,6 @@
 
 import { BREAKER_OPTIONS, DEFAULTS, RETRY_OPTIONS } from './defaults.js';
 import { fieldOf } from '../common/thrown.js';
-import { InvalidOptionError } from '../api/errors.js';
 import type { BreakerOptions, BreakerProbe, RetryOptions, SinkOptions } from '../api/options.js';
 import {
   checkBoolean,
@@ -14,6 +13,7 @@ import {
   optional,
   refuse,
 } from '../guards/validate.js';
+import { resolveRange } from './resolve-range.js';
 
 export interface ResolvedRetry {
   attempts: number;
@@ -77,25 +77,19 @@ export function resolveBreaker(
   };
 }
 
-/** A base and a cap: where the user gave only one of them, the other one keeps out of its way. */
+/** A base and a cap. */
 function resolveDelays(
   owner: 'retry' | 'breaker',
   given: { minDelayMs?: number; maxDelayMs?: number },
   beneath: { minDelayMs: number; maxDelayMs: number },
   least: number,
 ): { minDelayMs: number; maxDelayMs: number } {
-  const check = (name: 'minDelayMs' | 'maxDelayMs', value: number) =>
-    checkDuration(`${owner}.${name}`, value, least);
-  const min = optional(given.minDelayMs, (value) => check('minDelayMs', value));
-  const max = optional(given.maxDelayMs, (value) => check('maxDelayMs', value));
-  if (min !== undefined && max !== undefined && min > max) {
-    throw new InvalidOptionError(
-      `${owner}.minDelayMs`,
-      `option '${owner}.minDelayMs' must be at most '${owner}.maxDelayMs' (${max}); got ${min}`,
-    );
-  }
-  const minDelayMs = min ?? Math.min(check('minDelayMs', beneath.minDelayMs), max ?? Infinity);
-  const maxDelayMs = max ?? Math.max(check('maxDelayMs', beneath.maxDelayMs), minDelayMs);
+  const [minDelayMs, maxDelayMs] = resolveRange(
+    [`${owner}.minDelayMs`, `${owner}.maxDelayMs`],
+    [given.minDelayMs, given.maxDelayMs],
+    [beneath.minDelayMs, beneath.maxDelayMs],
+    least,
+  );
   return { minDelayMs, maxDelayMs };
 }
 
