@@ -2,7 +2,7 @@
 
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { CARRIAGE_RETURN, LINE_FEED, SPACE } from '../../common/bytes.js';
+import { CARRIAGE_RETURN, LINE_FEED, NUMBER_SIGN, SPACE } from '../../common/bytes.js';
 import { ChunkPool, type ChunkMemory } from '../common/chunk-memory.js';
 import { InputError } from '../common/errors.js';
 import { count, counted } from '../common/counted.js';
@@ -18,8 +18,6 @@ const CHUNK_BYTES = 256 * 1024;
 const CHUNKS_AHEAD = 1;
 /** Of a pipe: a header, and a record. Blank lines and comments are neither. */
 const SAMPLE_LINES = 2;
-/** Begins a comment. */
-const NUMBER_SIGN = 0x23;
 
 export type { SourceFile };
 

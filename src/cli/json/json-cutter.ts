@@ -31,6 +31,7 @@ import {
   OPENING_BRACE,
   OPENING_BRACKET,
   QUOTE,
+  RECORD_SEPARATOR,
 } from '../../common/bytes.js';
 import { InputError } from '../common/errors.js';
 import { LONGEST_MARK_BYTES, withoutByteOrderMark } from '../common/text.js';
@@ -42,7 +43,7 @@ import type { JsonShape } from './json-reading.js';
 import { textOf } from './members.js';
 import { ValueReader } from './value-reader.js';
 import { severalLists, Wrapper } from './wrapper.js';
-import { beginsNoValue, isWhiteSpace, RECORD_SEPARATOR, showByte } from './value-scanner.js';
+import { beginsNoValue, isWhiteSpace, showByte } from './value-scanner.js';
 
 type Place =
   | 'BEGINNING'

@@ -23,14 +23,12 @@ import {
   OPENING_BRACE,
   OPENING_BRACKET,
   QUOTE,
+  RECORD_SEPARATOR,
   SPACE,
   TAB,
 } from '../../common/bytes.js';
 import { InputError } from '../common/errors.js';
 import type { ByteOutput } from './byte-output.js';
-
-/** Stands before each record of RFC 7464. It cannot be part of JSON. */
-export const RECORD_SEPARATOR = 0x1e;
 
 const Place = { TOKENS: 0, STRING: 1, ESCAPED: 2, SCALAR: 3 } as const;
 type Place = (typeof Place)[keyof typeof Place];

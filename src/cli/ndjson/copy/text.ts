@@ -9,6 +9,11 @@ import {
   BACKSLASH,
   CARRIAGE_RETURN,
   LETTER_E,
+  LETTER_F,
+  LETTER_N,
+  LETTER_R,
+  LETTER_T,
+  LETTER_U,
   LINE_FEED,
   MINUS,
   NINE,
@@ -23,7 +28,7 @@ import {
   ZERO,
 } from '../../../common/bytes.js';
 import { SLOW_PATH, startsWith } from './scans.js';
-import { codeUnit } from '../values/json-text.js';
+import { codePointAt, ESCAPED_BYTES, escapeLength, isHalf, writeUtf8 } from '../values/json-text.js';
 import type { CopyColumn } from './column.js';
 import { NestedCopy } from './nested.js';
 
@@ -78,9 +83,9 @@ export class CopyText {
     const first = source[at]!;
     if (first === QUOTE) return this.#writeString(source, at + 1, column.keepsQuotes);
     if (first <= NINE) return this.#writeNumber(source, at, column);
-    if (first === 0x6e) return this.#writeLiteral(source, at, NULL_LITERAL, column.nullity);
-    if (first === 0x74) return this.#writeLiteral(source, at, TRUE_LITERAL, column.truth);
-    if (first === 0x66) return this.#writeLiteral(source, at, FALSE_LITERAL, column.falsity);
+    if (first === LETTER_N) return this.#writeLiteral(source, at, NULL_LITERAL, column.nullity);
+    if (first === LETTER_T) return this.#writeLiteral(source, at, TRUE_LITERAL, column.truth);
+    if (first === LETTER_F) return this.#writeLiteral(source, at, FALSE_LITERAL, column.falsity);
     const isNested =
       (first === OPENING_BRACE && column.takesObjects) || (first === OPENING_BRACKET && column.takesArrays);
     return isNested ? this.#nested.write(this, source, at) : SLOW_PATH;
@@ -133,10 +138,10 @@ export class CopyText {
   #writeEscape(source: Uint8Array, at: number, keepsQuotes: boolean): number {
     const { bytes } = this;
     const letter = source[at]!;
-    if (letter === 0x75) return this.#writeCodeUnits(source, at + 1, keepsQuotes);
+    if (letter === LETTER_U) return this.#writeCodeUnits(source, at - 1, keepsQuotes);
     if (letter === SLASH) bytes[this.length++] = SLASH;
     else {
-      const character = ESCAPED[letter]!;
+      const character = ESCAPED_BYTES[letter]!;
       if (character === 0) return SLOW_PATH;
       if (keepsQuotes) {
         // JSON's writer makes the same escape; COPY needs its backslash doubled.
@@ -149,43 +154,23 @@ export class CopyText {
     return at + 1;
   }
 
-  /** Writes `\uXXXX`, or a surrogate pair. @param at after the `u` */
+  /** Writes `\uXXXX`, or a surrogate pair. @param at of the backslash */
   #writeCodeUnits(source: Uint8Array, at: number, keepsQuotes: boolean): number {
-    let code = codeUnit(source, at);
-    let end = at + 4;
-    if (code >= 0xd800 && code <= 0xdfff) {
-      if (code >= 0xdc00 || source[end] !== BACKSLASH || source[end + 1] !== 0x75) return SLOW_PATH;
-      const low = codeUnit(source, end + 2);
-      if (low < 0xdc00 || low > 0xdfff) return SLOW_PATH;
-      code = 0x10000 + ((code - 0xd800) << 10) + low - 0xdc00;
-      end += 6;
-    }
+    const code = codePointAt(source, at);
     // Not a code unit, or U+0000, which PostgreSQL cannot store.
-    if (code <= 0) return SLOW_PATH;
+    if (code <= 0 || isHalf(code)) return SLOW_PATH;
     // JSON's writer would escape it again.
     if (keepsQuotes && (code < SPACE || code === QUOTE || code === BACKSLASH)) return SLOW_PATH;
     this.#writeCharacter(code);
-    return end;
+    return at + escapeLength(code);
   }
 
   #writeCharacter(code: number): void {
     const { bytes } = this;
-    if (code < 0x80) {
-      const letter = code === TAB ? 0x74 : code === LINE_FEED ? 0x6e : code === CARRIAGE_RETURN ? 0x72 : code;
-      if (letter !== code || code === BACKSLASH) bytes[this.length++] = BACKSLASH;
-      bytes[this.length++] = letter;
-    } else if (code < 0x800) {
-      bytes[this.length++] = 0xc0 | (code >> 6);
-      bytes[this.length++] = 0x80 | (code & 0x3f);
-    } else {
-      if (code < 0x10000) bytes[this.length++] = 0xe0 | (code >> 12);
-      else {
-        bytes[this.length++] = 0xf0 | (code >> 18);
-        bytes[this.length++] = 0x80 | ((code >> 12) & 0x3f);
-      }
-      bytes[this.length++] = 0x80 | ((code >> 6) & 0x3f);
-      bytes[this.length++] = 0x80 | (code & 0x3f);
-    }
+    const letter =
+      code === TAB ? LETTER_T : code === LINE_FEED ? LETTER_N : code === CARRIAGE_RETURN ? LETTER_R : code;
+    if (letter !== code || code === BACKSLASH) bytes[this.length++] = BACKSLASH;
+    this.length = writeUtf8(bytes, this.length, letter);
   }
 
   /** Writes a number as it is written, or the digits of an integer. */
@@ -225,12 +210,6 @@ function exponentEnd(source: Uint8Array, at: number): number {
   const start = sign === MINUS || sign === PLUS ? at + 2 : at + 1;
   const end = digitsEnd(source, start);
   return end === start ? SLOW_PATH : end;
-}
-
-/** The character of each escape, by the letter after the backslash. 0: not an escape, or `/` or `u`. */
-const ESCAPED = new Uint8Array(256);
-for (const [letter, character] of ['""', '\\\\', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
-  ESCAPED[letter!.charCodeAt(0)] = character!.charCodeAt(0);
 }
 
 /** Returns whether the column takes the integer in these digits. They have no leading zero. */

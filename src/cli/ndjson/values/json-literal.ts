@@ -13,14 +13,13 @@ import {
   CLOSING_BRACE,
   CLOSING_BRACKET,
   COMMA,
+  LETTER_T,
   MINUS,
   OPENING_BRACE,
   OPENING_BRACKET,
   QUOTE,
 } from '../../../common/bytes.js';
 import { MARKED_BRACKET, valueEnd, writeQuoted } from './literal-bytes.js';
-
-const LETTER_T = 0x74;
 
 /** @param json without white space @param delimiter between elements of the literal */
 export function jsonLiteral(json: string, delimiter: number): string {

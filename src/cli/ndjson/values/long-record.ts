@@ -3,7 +3,17 @@
  * in one turn. Pure.
  */
 
-import { CLOSING_BRACE, COLON, COMMA, OPENING_BRACE, OPENING_BRACKET, QUOTE } from '../../../common/bytes.js';
+import {
+  CLOSING_BRACE,
+  COLON,
+  COMMA,
+  LETTER_F,
+  LETTER_N,
+  LETTER_T,
+  OPENING_BRACE,
+  OPENING_BRACKET,
+  QUOTE,
+} from '../../../common/bytes.js';
 import { JsonScan } from './json-scan.js';
 import { compact, textOf } from './json-text.js';
 import { numberAsWritten } from './written-number.js';
@@ -112,11 +122,11 @@ export function compactValue(text: string): unknown {
     case OPENING_BRACE:
     case OPENING_BRACKET:
       return new WrittenJson(text);
-    case 0x74:
+    case LETTER_T:
       return true;
-    case 0x66:
+    case LETTER_F:
       return false;
-    case 0x6e:
+    case LETTER_N:
       return null;
     default:
       return numberAsWritten(text);
