@@ -86,20 +86,7 @@ export class AdmissionQueue<T> extends BufferedItems<T> {
   dropOnArrival(item: T, reason: DropReason): void {
     this.countArrival();
     this.#outOfSequence++;
-    if (reason === 'rejected') this.rejectWaiting(item);
-    else this.dropWaiting(item, reason);
-  }
-
-  /** Rejects an item that waits, without asking the strategy. */
-  rejectWaiting(item: T): Outcome {
-    if (this.settings.strategy === 'sample') this.sampling.unrepresented++;
-    return this.dropWaiting(item, 'rejected');
-  }
-
-  /** How many offered items a dropped one stands for. Under `sample` a kept item stands for one that the strategy dropped. */
-  weightOfDropped(reason: DropReason): number {
-    if (this.settings.strategy !== 'sample') return 1;
-    return reason === 'sampled' || reason === 'rejected' || reason === 'oversized' ? 0 : 1;
+    this.dropWaiting(item, reason);
   }
 
   /** How many items have arrived; the sequence number of the last one. */

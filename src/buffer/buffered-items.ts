@@ -110,8 +110,15 @@ export class BufferedItems<T> implements AdmissionStore<T> {
     this.#observer.onDrop(item, 'evicted');
   }
 
+  /** Returns how many offered items a dropped one stands for. Under `sample` a kept item stands for one that the strategy dropped. */
+  weightOfDropped(reason: DropReason): number {
+    if (this.settings.strategy !== 'sample') return 1;
+    return reason === 'sampled' || reason === 'rejected' || reason === 'oversized' ? 0 : 1;
+  }
+
   /** Drops an item that waits. */
   dropWaiting(item: T, reason: DropReason): Outcome {
+    if (this.weightOfDropped(reason) === 0) this.sampling.unrepresented++;
     this.countDropped(1, reason);
     this.#observer.onDrop(item, reason);
     return 'dropped';

@@ -86,15 +86,9 @@ function sample<T>(store: AdmissionStore<T>, item: T, bytes: number): Outcome {
   if (sampling.isOpen || store.isPressed()) {
     share = sampling.rate;
     seen = sampling.place;
-    if (!sampling.keepsNext()) {
-      sampling.unrepresented++;
-      return store.dropWaiting(item, 'sampled');
-    }
+    if (!sampling.keepsNext()) return store.dropWaiting(item, 'sampled');
   }
-  if (!store.fits(bytes)) {
-    sampling.unrepresented++;
-    return store.dropWaiting(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
-  }
+  if (!store.fits(bytes)) return store.dropWaiting(item, store.isOversized(bytes) ? 'oversized' : 'rejected');
   const weight = share + sampling.unrepresented - seen;
   sampling.unrepresented += 1 - weight;
   return store.enqueue(item, bytes, weight);

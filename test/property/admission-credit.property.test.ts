@@ -111,7 +111,7 @@ function seen(
       onCredit++;
       return;
     }
-    if (queue.admit(next, bytes) === 'full') queue.rejectWaiting(next);
+    if (queue.admit(next, bytes) === 'full') queue.dropWaiting(next, 'rejected');
     if (grants) queue.fastPath.grant(most, mostBytes);
   };
   const views = todo.map((step) => {

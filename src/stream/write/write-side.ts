@@ -172,7 +172,7 @@ export class WriteSide<T> {
     if (this.#isDrainReached()) {
       // It was written after the drain began.
       if (this.#blocks) return this.#hold({ chunk, bytes, callback: undefined }, callback);
-      this.#queue.rejectWaiting(chunk);
+      this.#queue.dropWaiting(chunk, 'rejected');
       return callback();
     }
     this.#undecided = { chunk, bytes, callback };
