@@ -34,7 +34,9 @@ function start(options: SinkOptions<number>, script: readonly Behaviour[]) {
     expectLedger(run.controller);
   });
   const calls = () => run.destination.calls.map(({ at, items }) => [at, ...items]);
-  return { ...run, states, changedAt, calls };
+  /** When a change of that kind came: the first, or a later one. */
+  const at = (change: string, nth = 0) => changedAt.filter((_, index) => states[index] === change)[nth]!;
+  return { ...run, states, changedAt, calls, at };
 }
 
 const pushAll = (controller: BackpressureController<number>, items: number[]) => {
@@ -85,17 +87,16 @@ describe('the circuit breaker', () => {
   );
 
   it('reports each retry, with the time for which no call will begin', async () => {
-    const { clock, controller } = start({}, times(4, fails(10)));
-    const delays: number[][] = [];
-    controller.on('retry', ({ attempt, delayMs }) => void delays.push([attempt, delayMs]));
+    const { clock, controller, destination } = start({}, times(4, fails(10)));
+    const retries: { attempt: number; nextAt: number }[] = [];
+    controller.on(
+      'retry',
+      ({ attempt, delayMs }) => void retries.push({ attempt, nextAt: clock.now() + delayMs }),
+    );
     pushAll(controller, [1]);
     await clock.advance(10_000);
-    expect(delays).toEqual([
-      [1, 0],
-      [2, 50],
-      [3, 100],
-      [4, 200],
-    ]);
+    const later = destination.calls.slice(1);
+    expect(retries).toEqual(later.map(({ at }, index) => ({ attempt: index + 1, nextAt: at })));
   });
 
   it.each<[string, Behaviour]>([
@@ -154,7 +155,7 @@ describe('the circuit breaker', () => {
   });
 
   it('counts failures over all slots, pauses all of them, and has one probe: the oldest that waits', async () => {
-    const { clock, controller, calls, states } = start(
+    const { clock, controller, calls, states, at } = start(
       { concurrency: 3, breaker: { ...breaker, failures: 3 } },
       [
         ...times(3, fails(10)),
@@ -163,48 +164,43 @@ describe('the circuit breaker', () => {
       ],
     );
     pushAll(controller, range(9, 1));
-    await clock.advance(59);
-    expect(calls()).toEqual([
+    await clock.advance(11);
+    expect(states).toEqual(['closed → open']);
+    expect(controller.getMetrics()).toMatchObject({ inFlight: 3, bufferSize: 6 });
+    await clock.advance(2_000);
+    const [first, second] = [at('open → half_open'), at('open → half_open', 1)];
+    const closed = at('half_open → closed');
+    expect(closed).toBe(second + 40);
+    expect(calls().slice(0, 8)).toEqual([
       [0, 1],
       [0, 2],
       [0, 3],
+      [first, 1],
+      [second, 1],
+      // Those who waited go first.
+      [closed, 2],
+      [closed, 3],
+      [closed, 4],
     ]);
-    expect(states).toEqual(['closed → open']);
-    expect(controller.getMetrics()).toMatchObject({ inFlight: 3, bufferSize: 6 });
-    await clock.advance(1);
-    expect(calls().slice(3)).toEqual([[60, 1]]);
-    await clock.advance(109);
-    expect(calls()).toHaveLength(4);
-    await clock.advance(1);
-    expect(calls().slice(4)).toEqual([[170, 1]]);
-    await clock.advance(39);
-    expect(calls()).toHaveLength(5);
-    await clock.advance(1);
-    // Those who waited go first.
-    expect(calls().slice(5, 8)).toEqual([
-      [210, 2],
-      [210, 3],
-      [210, 4],
-    ]);
-    await clock.advance(1_000);
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 9, eventsFailed: 0 });
   });
 
   it('closes at the response to a call that began before it opened', async () => {
-    const { clock, controller, calls, states } = start({ concurrency: 3 }, [fails(10), fails(10), slow(30)]);
+    const { clock, controller, calls, states, at } = start({ concurrency: 3 }, [
+      fails(10),
+      fails(10),
+      slow(30),
+    ]);
     pushAll(controller, range(4, 1));
     await clock.advance(30);
     expect(states).toEqual(['closed → open', 'open → closed']);
-    expect(calls().slice(3)).toEqual([
-      [30, 1],
-      [30, 2],
-      [30, 4],
-    ]);
+    const closed = at('open → closed');
+    expect(calls().slice(3)).toEqual([1, 2, 4].map((item) => [closed, item]));
     expect(clock.pending).toBe(0);
   });
 
   it('holds a delivery that it had let go, where it opens again before the call', async () => {
-    const { clock, controller, calls, states } = start(
+    const { clock, controller, calls, states, at } = start(
       { concurrency: 3, breaker: { ...breaker, failures: 1 }, maxBufferSize: 3 },
       [{ kind: 'throws' }, { kind: 'ok' }, { kind: 'throws' }],
     );
@@ -218,34 +214,29 @@ describe('the circuit breaker', () => {
     ]);
     expect(controller.getMetrics().inFlight).toBe(2);
     await clock.advance(1_000);
-    expect(calls().slice(3)).toEqual([
-      [50, 1],
-      [50, 3],
-    ]);
+    const probed = at('open → half_open');
+    expect(calls().slice(3)).toEqual([1, 3].map((item) => [probed, item]));
     expect(clock.pending).toBe(0);
     expectLedger(controller);
   });
 
   it('takes a failure of a call that began before for no failure of the probe', async () => {
-    const { clock, controller, calls, states } = start({ concurrency: 3 }, [
+    const { clock, controller, calls, states, at } = start({ concurrency: 3 }, [
       fails(10),
       fails(10),
-      fails(70),
-      slow(30), // the probe, at 60
+      fails(120), // while the probe is under way
+      slow(130), // the probe: it begins before 110
     ]);
     pushAll(controller, range(3, 1));
-    await clock.advance(89);
-    expect(states).toEqual(['closed → open', 'open → half_open']);
-    expect(calls()).toHaveLength(4);
-    await clock.advance(1);
-    expect(calls().slice(4)).toEqual([
-      [90, 2],
-      [90, 3],
-    ]);
+    await clock.advance(1_000);
+    expect(states).toEqual(['closed → open', 'open → half_open', 'half_open → closed']);
+    expect(at('open → half_open')).toBeLessThan(120);
+    const closed = at('half_open → closed');
+    expect(calls().slice(4)).toEqual([2, 3].map((item) => [closed, item]));
   });
 
   it('has a delivery in its delay make the probe, and lets the others wait theirs out', async () => {
-    const { clock, controller, calls } = start(
+    const { clock, controller, calls, at } = start(
       {
         concurrency: 3,
         retry: { attempts: 3, minDelayMs: 2_000 },
@@ -254,17 +245,22 @@ describe('the circuit breaker', () => {
       },
       [fails(0), fails(5), fails(10)],
     );
+    // A delivery that fails before the breaker opens has a delay of its own.
+    const ownEnds: number[] = [];
+    controller.on('retry', ({ delayMs }) => void ownEnds.push(clock.now() + delayMs));
     pushAll(controller, range(3, 1));
     await clock.advance(10_000);
+    const probed = at('open → half_open');
+    expect(probed).toBeLessThan(ownEnds[0]!);
     expect(calls().slice(3)).toEqual([
-      [85, 1], // open from 10 for 75; its own delay would have ended at 1 000
-      [85, 3], // held since the breaker opened
-      [1_005, 2],
+      [probed, 1],
+      [probed, 3], // held since the breaker opened
+      [ownEnds[1], 2],
     ]);
   });
 
   it('holds a delivery whose delay ends while it is open', async () => {
-    const { clock, controller, calls } = start(
+    const { clock, controller, calls, at } = start(
       {
         concurrency: 2,
         retry: { attempts: 9, minDelayMs: 40 },
@@ -273,18 +269,21 @@ describe('the circuit breaker', () => {
       },
       [fails(0), fails(10), fails(0), slow(300)],
     );
+    const ownEnds: number[] = [];
+    controller.on('retry', ({ delayMs }) => void ownEnds.push(clock.now() + delayMs));
     pushAll(controller, range(2, 1));
-    await clock.advance(94);
-    // 1 fails at 0 and 20, 2 at 10: its delay of 20 ms ends at 30, within 20 … 95.
+    await clock.advance(1_000);
+    const [opened, probed] = [at('closed → open'), at('open → half_open')];
+    // The delay of 2 ends while the breaker is open.
+    expect(ownEnds[1]).toBeGreaterThan(opened);
+    expect(ownEnds[1]).toBeLessThan(probed);
     expect(calls()).toEqual([
       [0, 1],
       [0, 2],
-      [20, 1],
+      [opened, 1],
+      [probed, 1],
+      [at('half_open → closed'), 2],
     ]);
-    await clock.advance(1);
-    expect(calls().slice(3)).toEqual([[95, 1]]);
-    await clock.advance(300);
-    expect(calls().slice(4)).toEqual([[395, 2]]);
   });
 
   it('sends no probe before its time, where the destination has told one', async () => {
@@ -302,22 +301,18 @@ describe('the circuit breaker', () => {
   });
 
   it('has the next batch make the probe where no delivery waits', async () => {
-    const { clock, controller, calls, states } = start(
+    const { clock, controller, calls, at } = start(
       { concurrency: 3, retry: { attempts: 1 }, onFailed: () => undefined },
       [fails(10), fails(10), fails(10), fails(10), slow(10)],
     );
     pushAll(controller, range(8, 1));
-    await clock.advance(60);
-    expect(calls().slice(3)).toEqual([[60, 4]]);
-    await clock.advance(110);
-    expect(calls().slice(4)).toEqual([[170, 5]]);
-    await clock.advance(10);
-    expect(calls().slice(5)).toEqual([
-      [180, 6],
-      [180, 7],
-      [180, 8],
+    await clock.advance(1_000);
+    const closed = at('half_open → closed');
+    expect(calls().slice(3)).toEqual([
+      [at('open → half_open'), 4],
+      [at('open → half_open', 1), 5],
+      ...[6, 7, 8].map((item) => [closed, item]),
     ]);
-    expect(states.at(-1)).toBe('half_open → closed');
     expect(controller.getMetrics()).toMatchObject({ eventsFailed: 4, eventsFlushed: 4, retries: 0 });
   });
 
@@ -360,7 +355,7 @@ describe('the circuit breaker', () => {
   });
 
   it('leaves the time of an outage out of maxElapsedMs, also for a batch whose own delay ends while it is open', async () => {
-    const { clock, controller, calls } = start(
+    const { clock, controller, calls, at } = start(
       {
         concurrency: 2,
         retry: { attempts: 9, minDelayMs: 40, maxElapsedMs: 200 },
@@ -372,27 +367,24 @@ describe('the circuit breaker', () => {
     );
     pushAll(controller, range(2, 1));
     await clock.advance(2_000);
-    // 2 fails at 10, would be called again at 30, and is held until 395.
-    expect(calls().slice(4)).toEqual([
-      [395, 2],
-      [435, 2],
-    ]);
+    // 2 is held for far longer than 200 ms, and has another call after the one that fails again.
+    const held = calls().slice(4);
+    expect(held.map(([, item]) => item)).toEqual([2, 2]);
+    expect(held[0]![0]).toBe(at('half_open → closed'));
+    expect(held[0]![0]).toBeGreaterThan(300);
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 2, eventsFailed: 0 });
   });
 
   it('lets the batches that it held go on in order, whichever failed first', async () => {
-    const { clock, controller, calls } = start({ concurrency: 3, breaker: { ...breaker, failures: 1 } }, [
+    const { clock, controller, calls, at } = start({ concurrency: 3, breaker: { ...breaker, failures: 1 } }, [
       fails(20),
       fails(10),
       fails(0),
     ]);
     pushAll(controller, range(3, 1));
     await clock.advance(1_000);
-    expect(calls().slice(3)).toEqual([
-      [50, 1],
-      [50, 2],
-      [50, 3],
-    ]);
+    const closed = at('half_open → closed');
+    expect(calls().slice(3)).toEqual([1, 2, 3].map((item) => [closed, item]));
   });
 
   it('has a call that began before and fails late make the probe, with every slot taken', async () => {
@@ -413,7 +405,7 @@ describe('the circuit breaker', () => {
     expect(calls()).toEqual([
       [0, 1],
       [5, 2],
-      [13, 2],
+      [5 + 8, 2], // as soon as it has failed
     ]);
     expect(states).toEqual(['closed → open', 'open → half_open', 'half_open → closed']);
   });
@@ -602,7 +594,7 @@ describe('while the breaker is open', () => {
   });
 
   it('its timer holds the process only while items are unsettled', async () => {
-    const { clock, controller, calls, states } = start(
+    const { clock, controller, calls, states, at } = start(
       { retry: { attempts: 1 }, onFailed: () => undefined },
       times(2, fails(10)),
     );
@@ -614,10 +606,8 @@ describe('while the breaker is open', () => {
     pushAll(controller, [3]);
     await settle();
     expect(clock.pending).toBe(1);
-    await clock.advance(39);
-    expect(calls()).toHaveLength(2);
-    await clock.advance(1);
-    expect(calls()).toHaveLength(3);
+    await clock.advance(breaker.minDelayMs);
+    expect(calls().slice(2)).toEqual([[at('open → half_open'), 3]]);
     expect(clock.pending).toBe(0);
   });
 });
@@ -695,14 +685,15 @@ describe('an outage longer than maxOutageMs', () => {
       [slow(1_500), { eventsFlushed: 2 }],
       [fails(20), { eventsFailed: 2 }],
     ] as const) {
-      const { clock, controller, calls } = start(limit, [fails(10), fails(10), hangs, last]);
+      const { clock, controller, calls, at } = start(limit, [fails(10), fails(10), hangs, last]);
       pushAll(controller, [1, 2]);
       controller.flush().catch(() => undefined);
       await clock.advance(6_000);
-      // Open from 20 to 70; failed at 3 070, and half of the least delay is kept.
+      // The probe takes 3 000, far beyond the limit, and the next one begins at once.
+      const probed = at('open → half_open');
       expect(calls().slice(2, 4)).toEqual([
-        [70, 1],
-        [3_070, 1],
+        [probed, 1],
+        [probed + 3_000, 1],
       ]);
       expect(controller.getMetrics()).toMatchObject(metrics);
     }
@@ -829,16 +820,15 @@ describe('a probe that the destination offers', () => {
 
   it('is called in place of a batch until it resolves; then a batch decides', async () => {
     const run = startProbed((_context, now) => (now < 800 ? down() : Promise.resolve('up')));
-    await run.clock.advance(800);
-    // Open for 50, 100, 200, 250, 250 …
-    expect(run.probes).toEqual([50, 150, 350, 600]);
+    await run.clock.advance(799);
+    expect(run.probes.length).toBeGreaterThan(1);
     expect(run.flushes).toEqual([0, 0]);
-    await run.clock.advance(50);
-    expect(run.probes.at(-1)).toBe(850);
-    expect(run.flushes).toEqual([0, 0, 850]);
+    await run.clock.advance(breaker.maxDelayMs);
+    const up = run.probes.find((at) => at >= 800);
+    expect(run.flushes.slice(0, 3)).toEqual([0, 0, up]);
     expect(run.controller.getMetrics()).toMatchObject({ breaker: 'open' });
     run.comeBack();
-    await run.clock.advance(300);
+    await run.clock.advance(breaker.maxDelayMs);
     expect(run.controller.getMetrics()).toMatchObject({ breaker: 'closed', eventsFlushed: 1 });
     expect(run.clock.pending).toBe(0);
   });
@@ -849,11 +839,13 @@ describe('a probe that the destination offers', () => {
       signals.push(signal);
       return new Promise(() => undefined);
     });
-    await run.clock.advance(2_049);
+    await run.clock.advance(breaker.minDelayMs);
+    const [begun] = run.probes;
+    await run.clock.advance(begun! + 1_999 - run.clock.now());
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
-    await run.clock.advance(1 + 50);
+    await run.clock.advance(1 + breaker.minDelayMs);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
-    expect(run.probes).toEqual([50, 2_100]);
+    expect(run.probes).toHaveLength(2);
     await run.clock.advance(10_000);
     expect(run.controller.getMetrics()).toMatchObject({ eventsFailed: 1 });
     expect(signals.every(({ aborted }) => aborted)).toBe(true);
@@ -866,7 +858,7 @@ describe('a probe that the destination offers', () => {
   ])('a probe that %s has failed', async (_case, probe) => {
     const run = startProbed(probe);
     await run.clock.advance(200);
-    expect(run.probes).toEqual([50, 150]);
+    expect(run.probes).toHaveLength(2);
     expect(run.controller.getMetrics()).toMatchObject({ breaker: 'open' });
   }); // prettier-ignore
 
@@ -898,7 +890,7 @@ describe('a probe that the destination offers', () => {
     ending.abort();
     answer();
     await run.clock.advance(10_000);
-    expect(run.probes).toEqual([50]);
+    expect(run.probes).toHaveLength(1);
     expect(run.flushes).toEqual([0, 0]);
   });
 
