@@ -8,26 +8,32 @@ import { fixedLimits, type Launch, type LimitControl, type SinkLimits } from '..
 import { LatencyCap } from './latency-cap.js';
 import { ThroughputSearch } from './throughput-search.js';
 
-/** Where control starts: the overlap that suits most databases. */
+/** Slots at the start: the overlap that suits most databases. */
 const FIRST_CONCURRENCY = 3;
-/** While the flush interval is above its lower bound, flushes are to take less than half the target, so that it comes back. */
+/**
+ * Share of the target that a flush may take while the flush interval is raised. Below a half, the interval shrinks again (invariant 8).
+ */
 const RELIEF = 0.45;
-/** Unless the fixed part alone takes so much of it; and after so many flushes it is clear that it does not help. */
+/** Relief is not tried if the fixed part of the latency takes a larger share of the target, or after this many flushes in relief. */
 const MOST_FIXED_IN_RELIEF = 0.3;
 const MOST_RELIEVED = 40;
-/** A load whose flushes miss the target grows no faster, where smaller batches seem not to help. */
+/** Largest growth of the load by one flush that missed the target. */
 const GROWTH_IN_MISS = 1.1;
-/** Throughput at another load is foretold so far, as a ratio of the loads. */
+/** Throughput at another load is predicted only if the loads differ by at most this factor. */
 const FORESEEN = 1.5;
-/** A batch of one item that takes so much of the target is slow whatever its size. */
+/** Share of the target above which a batch of one item shows a fixed part: it cannot be made smaller. */
 const LONG_FOR_ONE = 0.75;
-/** Faster than a clock can tell. */
+/** A clock may measure 0, whose logarithm is infinite. */
 const LEAST_LATENCY_MS = 0.01;
 
 /**
- * Batch size by time per flush, slots by the throughput that they gain. The load is what is in flight, so that the same load in more slots
- * makes smaller batches. Only full batches that were launched while every slot was busy are judged: a trickle says nothing about what the
- * destination can take, nor does a row's fault, a failed call or a retry.
+ * Sets the batch size by the latency of flushes, and the number of slots by the throughput that they gain.
+ *
+ *     load  = what is in flight, in batches of the largest size
+ *     share = load / slots: the size of a batch, as a part of the largest
+ *
+ * So the same load in more slots makes smaller batches. Only full batches that were launched while every slot was busy are judged. A trickle
+ * says nothing about what the destination can take. Nor does a bad row, a failed call or a retry.
  */
 export class AdaptiveLimits implements LimitControl {
   readonly limits: SinkLimits;
@@ -38,7 +44,7 @@ export class AdaptiveLimits implements LimitControl {
   #load: number;
   #share = 0;
   #relieved = 0;
-  /** The line is that of so many slots. */
+  /** The number of slots that the latency line was learnt with. */
   #lineSlots = 0;
 
   constructor(bounds: SinkLimits & { targetLatencyMs: number; firstBatchSize: number }) {
@@ -84,7 +90,7 @@ export class AdaptiveLimits implements LimitControl {
     if (!settles && !isSlow) return;
     const aim = launch.share * search.slots;
     const { isSaturated } = launch;
-    // With a slot to spare, the batch may still be larger than was thought.
+    // With a free slot, a batch within the target may still prove that it can be larger.
     if (!isSaturated && latencyMs <= Math.max(this.#targetMs, line.at(aim))) return;
     const load = isSaturated ? launch.load : aim;
     const tookMs = Math.max(latencyMs, LEAST_LATENCY_MS);
@@ -98,7 +104,7 @@ export class AdaptiveLimits implements LimitControl {
       isIntervalRaised &&
       this.#relieved < MOST_RELIEVED &&
       line.fixedMs < MOST_FIXED_IN_RELIEF * this.#targetMs;
-    // What is found at such a load is not true of another.
+    // What is found in relief, at a smaller load, is not true of the usual one.
     if (isSaturated && settles && !isRelieved) this.#learn(load, tookMs);
     const cap = isRelieved ? line.loadFor(RELIEF * this.#targetMs) : this.#cap.load;
     const reachable = isSaturated ? this.#reach(Math.min(aim, load), latencyMs) : 0;
@@ -106,7 +112,7 @@ export class AdaptiveLimits implements LimitControl {
     this.#apply();
   }
 
-  /** At most twice of what was seen to work, as in a slow start; what missed the target may have been too much all the same. */
+  /** Returns the load that may be tried next: at most twice of what worked, as in TCP's slow start. After a miss it grows by a little. */
   #reach(load: number, latencyMs: number): number {
     if (latencyMs <= this.#targetMs) return 2 * load;
     return Math.max(GROWTH_IN_MISS * load, load + this.#search.slots / this.#bounds.batchSize);

@@ -1,25 +1,30 @@
-/** How much may be in flight so that nineteen of twenty flushes keep the latency target. Pure: it knows neither items nor clock. */
+/** Limits the load so that 19 of 20 flushes keep the latency target. Pure: it knows neither items nor clock. */
 
 import { LatencyLine } from './latency-line.js';
 
-/** This share of flushes may miss the target. A quantile is tracked by small steps after flushes that keep it and large ones after a miss. */
+/**
+ * Share of flushes that may miss the target. The margin follows this quantile: it grows a little after each flush that keeps the target, and
+ * shrinks by much more after a miss.
+ */
 const MAY_MISS = 0.045;
 const CORRECTION = 0.1;
 const MOST_MARGIN = 0.97;
 const LEAST_MARGIN = 0.3;
-/** A batch is never so small that the fixed part takes a larger share of the latency: that would only ruin the throughput. */
+/** Largest share of the latency that the fixed part may take. Smaller batches would only ruin the throughput. */
 const MOST_FIXED = 0.75;
-/** A larger share than this, where the fixed part is so many times the target: full batches are spaced then, which halves throughput again. */
+/**
+ * The same if the fixed part is at least `HOPELESS` times the target. Full batches are spaced out then, which halves the throughput once more.
+ */
 const MOST_FIXED_IF_HOPELESS = 0.5;
 const HOPELESS = 1.25;
-/** While flushes miss the target for that reason, the load is halved for a round each time after so many, to see whether it is still true. */
+/** After this many such misses in a row, the load is halved for one round, to check whether smaller batches help by now. */
 const PROOF_EVERY = 24;
 
 export class LatencyCap {
   readonly line = new LatencyLine();
   readonly #targetMs: number;
   #margin = MOST_MARGIN;
-  /** Flushes in a row that have missed the target because smaller batches would not help. */
+  /** Flushes in a row that missed the target although the load is as small as is worth a call. */
   #held = 0;
   #isProving = false;
 
@@ -32,7 +37,7 @@ export class LatencyCap {
     return this.#isProving ? load / 2 : load;
   }
 
-  /** No batch that is worth its call keeps the target. */
+  /** True if no batch that is worth its call keeps the target. */
   get isOutOfReach(): boolean {
     return this.#leastMs > this.#targetMs;
   }
@@ -42,7 +47,7 @@ export class LatencyCap {
     return fixedMs / (fixedMs < HOPELESS * this.#targetMs ? MOST_FIXED : MOST_FIXED_IF_HOPELESS);
   }
 
-  /** `isTrial`: of the number of slots. Those who try too many may miss; it is no reason for smaller batches. */
+  /** @param isTrial another number of slots is being tried. A miss is then no reason for smaller batches. */
   onFlush(load: number, latencyMs: number, slots: number, isTrial: boolean): void {
     this.line.onFlush(load, latencyMs);
     if (isTrial) return;

@@ -1,15 +1,21 @@
 /**
- * What latency is to be expected: a fixed part, and one that grows with the load (what is in flight), as far as flushes have shown. Pure: it
- * knows neither items nor clock.
+ * Predicts the latency of a flush from the load, which is what is in flight. Learns from each flush. Pure: it knows neither items nor clock.
+ *
+ *     latency(load) = fixed part + slope × load
+ *
+ * The line is fitted by exponentially weighted means, variance and covariance of load and latency.
  */
 
-/** Of the newest flush in the means, as in Vector's adaptive request concurrency; the more they differ by chance, the less. */
+/** Weight of the newest flush in the means, as in Vector's adaptive request concurrency. It is lower if latencies vary by chance. */
 const WEIGHT = 0.4;
 const CALM = 0.1;
-/** Latency so far from all that can be explained (as a logarithm, and as a multiple of the mean deviation): the destination has changed. */
+/**
+ * A latency that differs by more from every line that is possible means that the destination has changed. As a logarithm, and as a multiple
+ * of the mean deviation.
+ */
 const SURPRISE = 0.2;
 const SURPRISING_DEVIATIONS = 3;
-/** Loads that differ by less, relative to the load, say nothing about the fixed part; nor do those that differ less than latency by chance. */
+/** Loads must differ by this much, relative to the load and to the deviation, to say something about the fixed part. */
 const LEAST_SPREAD = 0.1;
 const SPREAD_DEVIATIONS = 2;
 const MOST_FIXED_SHARE = 0.97;
@@ -17,9 +23,9 @@ const MOST_FIXED_SHARE = 0.97;
 export class LatencyLine {
   /** Mean absolute difference from the expected, as a logarithm. */
   deviation = 0.05;
-  /** Of the mean latency. */
+  /** The fixed part, as a share of the mean latency. */
   #fixedShare = 0;
-  /** Means of the newest flushes, and how both vary together. */
+  /** Weighted means of the newest flushes, their variance in load, and their covariance. */
   #load = 1;
   #latencyMs = 0;
   #variance = 0;
@@ -30,22 +36,22 @@ export class LatencyLine {
     return this.#fixedShare * this.#latencyMs;
   }
 
-  /** How long a flush with so much in flight should take; 0 before the first. */
+  /** Returns the expected latency at a load; 0 before the first flush. */
   at(load: number): number {
     return this.fixedMs + ((this.#latencyMs - this.fixedMs) * load) / this.#load;
   }
 
-  /** With how much in flight it should take so long. */
+  /** Returns the load at which that latency is expected. */
   loadFor(latencyMs: number): number {
     return ((latencyMs - this.fixedMs) * this.#load) / (this.#latencyMs - this.fixedMs);
   }
 
-  /** Something else than the load has changed: the next flush replaces all before it. */
+  /** Lets the next flush replace all before it, because something else than the load has changed. */
   restart(): void {
     this.#isFresh = true;
   }
 
-  /** It took long for a batch that cannot be smaller: as likely whatever its size. */
+  /** A batch took long that cannot be smaller: moves the expected fixed part towards all of the latency. */
   suspectFixed(): void {
     this.#fixedShare += WEIGHT * (MOST_FIXED_SHARE - this.#fixedShare);
   }
@@ -58,7 +64,7 @@ export class LatencyLine {
       if (this.#unexplained(load, latencyMs) <= surprising) return this.#learn(load, latencyMs);
     }
     this.#isFresh = false;
-    // Slower in all its parts; or without what was in its way, so that smaller batches are worth another try.
+    // If it is slower, both parts are. If it is faster, the fixed part alone shrinks, so that smaller batches are tried again.
     if (latencyMs < expectedMs)
       this.#fixedShare = clampShare((this.fixedMs - (expectedMs - latencyMs)) / latencyMs);
     this.#load = load;
@@ -66,7 +72,7 @@ export class LatencyLine {
     this.#variance = this.#covariance = 0;
   }
 
-  /** How far a latency is from every line between a constant and one without a fixed part, as a logarithm. */
+  /** Returns how far a latency is from every possible line, as a logarithm. These lie between a constant and one without a fixed part. */
   #unexplained(load: number, latencyMs: number): number {
     const change = Math.log(latencyMs / this.#latencyMs);
     const growth = Math.log(load / this.#load);
@@ -76,7 +82,7 @@ export class LatencyLine {
   #learn(load: number, latencyMs: number): void {
     const byLoad = load - this.#load;
     const byLatency = latencyMs - this.#latencyMs;
-    // Never more than a flush took, but for chance.
+    // The fixed part is at most what a flush took, apart from chance.
     const fixedMs = Math.min(this.fixedMs, latencyMs * Math.exp(SURPRISING_DEVIATIONS * this.deviation));
     const weight = (WEIGHT * CALM) / (CALM + this.deviation);
     this.#load += weight * byLoad;

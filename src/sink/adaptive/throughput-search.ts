@@ -1,42 +1,49 @@
 /**
- * Searches for the load (what is in flight) and the number of slots with the most throughput: one change is tried at a time, and kept
- * where it pays. Pure: it knows neither items nor clock. Loads, throughputs and steps are logarithms, so that a difference is a ratio.
+ * Searches for the load and the number of slots with the most throughput. The load is what is in flight. Pure: it knows neither items nor clock.
+ *
+ *     rest ──pause is over, enough samples──> trial of one change ──it pays──────> rest, with the change
+ *      ^                                           │
+ *      └──────────── the change is undone <────────┴─it does not pay, or a call fails
+ *
+ *     overload, or another throughput without a change of ours  → the next trial begins at once
+ *
+ * Loads, throughputs and steps are logarithms, so that a difference is a ratio.
  */
 
-/** One more slot, or one fewer, must gain so much. */
+/** Throughput that another number of slots must gain to be kept. */
 const PAYING_GAIN = 0.03;
-/** Where there are too many, each fewer gains about so much. */
+/** Expected gain of fewer slots if there are too many. */
 const CROWDED_GAIN = 0.5;
-/** A larger load may cost this power of it in throughput, which is a tie. */
+/** A larger load is kept even if throughput falls by this power of its growth: that counts as a tie. */
 const TIE = 0.1;
-/** Throughput that falls by more than this power of a load that grows, or rises so as it shrinks, means overload. */
+/** Overload: throughput falls by more than this power of the growth in load, or rises by as much when the load shrinks. */
 const OVERLOAD = 0.5;
-/** A step grows after a trial that paid, and shrinks after one that did not. */
+/** Factors of a step after a trial that paid, and after one that did not. */
 const GROWTH = 2;
 const SHRINKAGE = 4;
 const LEAST_STEP = 0.05;
 const MOST_STEP = Math.LN2;
 const FIRST_STEP_DOWN = 0.3;
-/** Of the deviation: a smaller step would be lost in it. */
+/** Least step as a multiple of the deviation: a smaller one would be lost in it. */
 const LEAST_STEP_IN_NOISE = 0.7;
-/** Flushes until slots are tried again: twice as many after each trial that failed. */
+/** Flushes until slots are tried again. The number doubles with each trial that failed. */
 const SHORTEST_PAUSE = 8;
 const LONGEST_PAUSE = 128;
-/** After a load that did not pay, none is tried for so many times as long as that took. */
+/** Pause after a load that did not pay, as a multiple of the trial's length. */
 const REST = 2;
-/** Where latency is the limit, a smaller load is tried so seldom, and by so much. */
+/** If latency limits the load: flushes between two trials of a smaller one, and their step. */
 const CAP_PAUSE = 64;
 const CAP_STEP = 0.1;
-/** Throughput that differs by so much without a change of ours: the destination has changed. */
+/** A larger drift of the throughput without a change of ours means that the destination has changed. */
 const CHANGE = 0.2;
-/** A load that differs by so much is another one; where latency varies by chance, so many deviations. */
+/** Loads that differ by more count as different, also relative to the deviation. */
 const OTHER_LOAD = 0.15;
 const OTHER_LOAD_DEVIATIONS = 2;
 const MOST_SAMPLES = 64;
-/** A mean absolute deviation of 1 is a standard deviation of so much. */
+/** Standard deviation for a mean absolute deviation of 1. */
 const SIGMA = 1.25;
 
-/** What can be changed: the load, or the slots. */
+/** A quantity that can be changed: the load, or the slots. */
 interface Axis {
   readonly isOfSlots: boolean;
   sign: 1 | -1;
@@ -51,11 +58,11 @@ export interface Answered {
   load: number;
   /** Throughput as it was. */
   rate: number;
-  /** As it would be with as much in flight as is allowed, less a fine for missing the target: what numbers of slots are compared by. */
+  /** Throughput at the largest load that is allowed, less a penalty for missing the target. Numbers of slots are compared by it. */
   score: number;
 }
 
-/** What can be tried. */
+/** The limits of what can be tried. */
 export interface Room {
   /** The load that the latency allows, the step of one item, and the load of batches of one item. */
   cap: number;
@@ -63,7 +70,7 @@ export interface Room {
   least: number;
   /** How far single flushes lie from the expected. */
   deviation: number;
-  /** So many slots cannot keep the target, whatever the load. */
+  /** This many slots cannot keep the target, whatever the load. */
   isCrowded: boolean;
 }
 
@@ -74,20 +81,20 @@ interface Means extends Answered {
 const NOTHING: Readonly<Means> = { count: 0, load: 0, rate: 0, score: 0 };
 
 export class ThroughputSearch {
-  /** Grows with each change of the setting: a flush that was launched under another one says nothing about this one. */
+  /** Number of the current setting. A flush that was launched under another one says nothing about this one. */
   setting = 0;
   slots: number;
-  /** The load that is not to be exceeded; Infinity where no overload has been found. */
+  /** The load that must not be exceeded; Infinity if no overload has been found. */
   ceiling = Infinity;
   readonly #mostSlots: number;
   readonly #ofLoad: Axis = { isOfSlots: false, sign: -1, step: CAP_STEP, failures: 2, wait: CAP_PAUSE };
   readonly #ofSlots: Axis = { isOfSlots: true, sign: 1, step: 0.35, failures: 0, wait: SHORTEST_PAUSE };
   #trial: Axis | undefined;
   #before: { slots: number; ceiling: number };
-  /** Samples of the trial: at least, and as many as decide it. */
+  /** The least number of samples of a trial, and the number that decides it. */
   #least = 0;
   #needed = 0;
-  /** So many flushes more are launched while others of the setting before are in flight. */
+  /** Number of further flushes that are launched while some of the previous setting are in flight. */
   #mixed = 0;
   #base: Means = { ...NOTHING };
   #tried: Means = { ...NOTHING };
@@ -105,12 +112,12 @@ export class ThroughputSearch {
     return this.#trial?.isOfSlots === true;
   }
 
-  /** To be asked once for each flush of the present setting: whether it was launched with only such under way. */
+  /** Returns whether a flush was launched with only flushes of the current setting in flight. To be called once for each flush. */
   settles(): boolean {
     return this.#mixed-- <= 0;
   }
 
-  /** For each flush that settles. */
+  /** Learns from a flush for which `settles()` returned true. */
   onFlush(flush: Answered, room: Room): void {
     if (this.#trial === undefined) {
       this.#onRest(flush, room.deviation);
@@ -118,7 +125,7 @@ export class ThroughputSearch {
     } else this.#onTrial(this.#trial, flush, room);
   }
 
-  /** What is under way proves nothing any more. */
+  /** Undoes a trial, and forgets what was measured: a call has failed. */
   interrupt(): void {
     if (this.#trial !== undefined) this.#restore();
     this.#base.count = 0;
@@ -134,7 +141,7 @@ export class ThroughputSearch {
     const growth = flush.load - base.load;
     const gain = flush.rate - base.rate;
     if (Math.abs(growth) > Math.max(OTHER_LOAD, OTHER_LOAD_DEVIATIONS * deviation)) {
-      // The load has moved as the latency allows. Two bad flushes show overload: one may be chance.
+      // The latency cap has moved the load. Two bad flushes show overload; one may be chance.
       const loss = growth > 0 ? -gain : gain;
       if (loss <= OVERLOAD * Math.abs(growth) + 2 * deviation) this.#restAt(flush);
       else if (++this.#overloads >= 2) this.#onOverload(flush, growth);
@@ -160,7 +167,7 @@ export class ThroughputSearch {
     this.#begin();
   }
 
-  /** Throughput is another without a change of ours. */
+  /** Throughput has changed without a change of ours. */
   #onChange(flush: Answered): void {
     if (this.#drift > 0) this.#lookFor(1, MOST_STEP);
     else this.#lookFor(-1, FIRST_STEP_DOWN);
@@ -168,7 +175,7 @@ export class ThroughputSearch {
     this.#restAt(flush);
   }
 
-  /** Another load, at once. */
+  /** Lets another load be tried at once. */
   #lookFor(sign: 1 | -1, step: number): void {
     Object.assign(this.#ofLoad, { sign, step, failures: 0, wait: 0 });
   }
@@ -176,10 +183,10 @@ export class ThroughputSearch {
   // ── trials ──
 
   #startTrial(room: Room): void {
-    // Smaller batches do not help, fewer slots may.
+    // Smaller batches do not help, but fewer slots may.
     if (room.isCrowded && !this.#isCrowded) Object.assign(this.#ofSlots, { failures: 0, wait: 0 });
     this.#isCrowded = room.isCrowded;
-    // Still on its way to where it may be.
+    // The load is still growing towards its limit.
     const way = Math.min(this.ceiling, room.cap) - this.#base.load;
     if (!room.isCrowded && way > Math.max(OTHER_LOAD, OTHER_LOAD_DEVIATIONS * room.deviation)) return;
     if (this.#ofLoad.wait <= 0) this.#tryLoad(room);
@@ -210,7 +217,7 @@ export class ThroughputSearch {
     if (axis.failures === 0 && isCrowded) axis.sign = -1;
     if (this.#slotsAfter(axis) === this.slots) axis.sign = axis.sign > 0 ? -1 : 1;
     const slots = this.#slotsAfter(axis);
-    // A whole round: where slots share servers unevenly, each has a latency of its own.
+    // A whole round, because each slot may have a latency of its own, if the slots share servers unevenly.
     const round = Math.max(2, this.slots, slots);
     const step = isCrowded ? CROWDED_GAIN : 4 * PAYING_GAIN;
     if (!this.#isDecidable(round, this.#base.count, deviation / step)) return;
@@ -219,7 +226,7 @@ export class ThroughputSearch {
     this.#mixed = Math.max(slots, this.#before.slots);
   }
 
-  /** `noise`: the deviation as a multiple of the step. */
+  /** Returns whether there are enough samples to begin a trial. @param noise the deviation as a multiple of the step */
   #isDecidable(least: number, rested: number, noise: number): boolean {
     this.#least = least;
     this.#needed = Math.max(least, Math.min(MOST_SAMPLES, (4 * noise) ** 2));
@@ -264,7 +271,7 @@ export class ThroughputSearch {
     const pause = axis.isOfSlots
       ? Math.min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** (axis.failures - 2))
       : REST * (2 * this.slots + this.#tried.count);
-    // The other direction at once, unless the step was as small as can be.
+    // The other direction is tried at once, unless the step was the smallest.
     axis.wait = axis.failures < 2 && axis.step > LEAST_STEP ? 0 : pause;
     axis.sign = axis.sign > 0 ? -1 : 1;
     this.#restore();
@@ -277,7 +284,7 @@ export class ThroughputSearch {
     this.#mixed = Math.max(tried, this.slots);
   }
 
-  /** Another setting: that of a trial, or of none. */
+  /** Begins another setting. @param trial what it tries; undefined: nothing */
   #begin(trial?: Axis): void {
     this.#trial = trial;
     this.#tried = { ...NOTHING };

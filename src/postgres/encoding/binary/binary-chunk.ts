@@ -1,27 +1,25 @@
-/**
- * Rows of COPY's binary format become bytes here: as `ChunkWriter`, but each field has its length before it, and nothing is escaped.
- */
+/** Writes rows in COPY's binary format. As `ChunkWriter`, but each field has its length before it, and nothing is escaped. */
 
 import { BACKSLASH } from '../../../common/bytes.js';
 import { allocateChunk, NONE, TAKEN } from '../text/chunk-writer.js';
 
-/** A value that has no binary form which certainly means the same as its text: the batch is to be sent as text. */
+/** A value whose binary form might not mean the same as its text. The batch must be sent as text. */
 export class BinaryRefusal extends Error {
   override readonly name = 'BinaryRefusal';
 }
 
-/** Before the first row: signature, flags, length of an extension. */
+/** Stands before the first row: signature, flags, length of an extension. */
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const LENGTH_BYTES = 4;
 /** In microseconds, so many are exact as numbers. */
 const MOST_EXACT_SECONDS = 9_000_000_000;
-/** The first of the characters above those that a line can end with. */
+/** The first character above those that can end a line. */
 const FIRST_PLAIN = 14;
 /** From this length on, the built-in encoder is faster than a loop. */
 const LONG_TEXT = 32;
-/** From this length on, room is measured; below, the most that UTF-8 can take is kept free. */
+/** From this length on, the room for a text is measured. For a shorter one, the most that UTF-8 can take is reserved. */
 const MEASURED_FROM = 16 * 1024;
-/** What both formats take alike; the server's own limits for a row differ between them. */
+/** The longest row that both formats take. The server's own limits for a row differ between them. */
 const LARGEST_ROW_BYTES = 64 * 1024 * 1024;
 
 export class BinaryChunk {
@@ -41,7 +39,7 @@ export class BinaryChunk {
     return this.#length;
   }
 
-  /** Everything written since the last call. The caller owns it. */
+  /** Returns everything that was written since the last call. The caller owns it. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
     this.#bytes = TAKEN;
@@ -49,7 +47,7 @@ export class BinaryChunk {
     return taken;
   }
 
-  /** Forgets what was written since `length` was this. Only since the last `take()`. */
+  /** Forgets what was written since `length` had this value, which must be after the last `take()`. */
   rewind(length: number): void {
     this.#length = length;
   }
@@ -71,14 +69,14 @@ export class BinaryChunk {
   }
 
   endField(): void {
-    // Its length has been written before.
+    // The field's length was written before it.
   }
 
   endRow(): void {
-    // The next row begins with its own mark.
+    // The next row begins with its number of fields.
   }
 
-  /** Once, after the last row. */
+  /** Writes the end of the data. To be called once, after the last row. */
   end(): void {
     this.#reserve(2);
     this.#view.setInt16(this.#length, -1);
@@ -91,7 +89,7 @@ export class BinaryChunk {
     this.#length += LENGTH_BYTES;
   }
 
-  /** @throws {BinaryRefusal} the column's default: binary has no word for it */
+  /** @throws {BinaryRefusal} always: the binary format cannot name the column's default */
   writeDefault(): void {
     throw new BinaryRefusal('a column that is left to its default');
   }
@@ -110,19 +108,19 @@ export class BinaryChunk {
     this.#view.setInt16(at, value);
   }
 
-  /** One field of several. */
+  /** Writes several integers as one field. */
   writeInt16s(values: Int16Array, count: number): void {
     const at = this.#field(2 * count);
     for (let index = 0; index < count; index += 1) this.#view.setInt16(at + 2 * index, values[index]!);
   }
 
-  /** From −2³¹ to 2³² − 1. */
+  /** Writes an integer from −2³¹ to 2³² − 1. */
   writeInt32(value: number): void {
     const at = this.#field(4);
     this.#view.setInt32(at, value);
   }
 
-  /** An integer that is exact as a number. */
+  /** Writes an integer that is exact as a number. */
   writeInt64(value: number): void {
     const at = this.#field(8);
     const high = Math.floor(value / 2 ** 32);
@@ -151,7 +149,7 @@ export class BinaryChunk {
 
   writeFloat32(value: number): void {
     const at = this.#field(4);
-    // Of NaN there are many, and the engine may write any of them; the server has one.
+    // There are many NaNs, and the engine may write any of them. The server has one.
     if (Number.isNaN(value)) this.#view.setUint32(at, 0x7fc0_0000);
     else this.#view.setFloat32(at, value);
   }
@@ -190,7 +188,7 @@ export class BinaryChunk {
   }
 
   /**
-   * A field of a line as it stands there. Returns where it ends, or where a byte has to be escaped.
+   * Copies a field from a line. Returns where the field ends, or where a byte stands that would be escaped.
    *
    * @param version as of `writeText`
    */
@@ -200,7 +198,7 @@ export class BinaryChunk {
     const bytes = this.#bytes;
     const to = this.#length + before;
     let end = start;
-    // A text without an end would be followed for ever.
+    // Without this check, a text without an end would be read for ever.
     const soon = Math.min(start + LONG_TEXT, line.length);
     for (; end < soon && !endsText(line[end]!, delimiter); end += 1) bytes[to + end - start] = line[end]!;
     if (end === soon) {
@@ -234,7 +232,7 @@ export class BinaryChunk {
   }
 }
 
-/** Also control characters: they are rare, and line ends are among them. */
+/** Control characters are among them, because they are rare and include line ends. */
 function endsText(byte: number, delimiter: number): boolean {
   return byte === delimiter || byte < FIRST_PLAIN || byte === BACKSLASH;
 }

@@ -1,6 +1,6 @@
 /**
- * Encodes JavaScript values in PostgreSQL's binary format, if that certainly stores what the text would: compiled once for each column.
- * Anything else is a `BinaryRefusal`, never a fault: the text encoder describes what is wrong with a value. Pure.
+ * Encodes JavaScript values in PostgreSQL's binary format, if that certainly stores what the text would store. Compiled once for each column.
+ * Anything else is a `BinaryRefusal`, never a fault, because the text encoder describes what is wrong with a value. Pure.
  */
 
 import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
@@ -14,26 +14,26 @@ export interface BinaryEncoder {
   /** @throws {BinaryRefusal} @throws {ValueFault} as the text encoder */
   write(chunk: BinaryChunk, value: unknown): void;
   /**
-   * The same for a literal that stands in a line, where that needs no string: answers where it ends. Whatever does not end with the field
-   * was not read to its end, or at all, and is to be forgotten. Undefined: for no literal.
+   * Writes a literal that stands in a line, without making a string of it. Returns where the literal ends. If that is not the end of the
+   * field, the caller forgets what was written. Undefined: no literal can be written in this way.
    */
   copyField?: (chunk: BinaryChunk, line: Uint8Array, start: number, delimiter: number) => number;
 }
 
-/** 2000-01-01, where PostgreSQL counts from. */
+/** 2000-01-01, from which PostgreSQL counts. */
 const EPOCH_DAY = 10_957;
 const EPOCH_MS = EPOCH_DAY * 86_400_000;
-/** So many milliseconds have an exact number of microseconds, below 2⁵³. */
+/** Up to this many milliseconds, the number of microseconds is exact: below 2⁵³. */
 const MOST_EXACT_MS = Math.floor(Number.MAX_SAFE_INTEGER / 1000);
-/** Integers of so many digits are exact as numbers. */
+/** Integers of at most this many digits are exact as numbers. */
 const EXACT_DIGITS = 15;
-/** Plain decimals of so many characters neither overflow nor underflow. */
+/** Plain decimals of at most this many characters neither overflow nor underflow. */
 const MOST_FLOAT_CHARACTERS = 30;
 const LARGEST_FLOAT4 = 3.4028234663852886e38;
 const SMALLEST_FLOAT4 = 1.1754943508222875e-38;
 const JSONB_VERSION = 1;
 
-/** Undefined: the type has no binary encoder. @param text its encoder for text @param zone whose wall clock a `Date` is written by */
+/** Returns undefined if the type has no binary encoder. @param text its encoder for text @param zone whose wall clock a `Date` is written by */
 export function compileBinaryEncoder(
   type: ColumnType,
   text: ValueEncoder,
@@ -48,7 +48,7 @@ function refuse(): never {
   throw new BinaryRefusal('the value goes as text');
 }
 
-/** Decimal digits without a leading zero, with or without a minus; else NaN. */
+/** Reads decimal digits without a leading zero, with or without a minus. Returns NaN for anything else. */
 function plainInteger(text: string): number {
   const start = text.charCodeAt(0) === 45 ? 1 : 0;
   const digits = text.length - start;
@@ -62,10 +62,10 @@ function plainInteger(text: string): number {
   return start === 1 ? -value : value;
 }
 
-/** The end of the integer that was read last. */
+/** Where the integer ends that was read last. */
 let integerEnd = 0;
 
-/** The same of the digits that stand in a line. */
+/** The same for digits that stand in a line. */
 function integerIn(line: Uint8Array, start: number): number {
   const isNegative = line[start] === 45;
   const first = isNegative ? start + 1 : start;
@@ -96,7 +96,7 @@ function integers(
   return {
     write(chunk, value) {
       const exact = exactInteger(value);
-      // Not for NaN either.
+      // NaN is refused, too.
       if (!(exact >= low && exact <= high)) refuse();
       write(chunk, exact);
     },
@@ -133,9 +133,9 @@ const INT8: BinaryEncoder = {
 
 const PLAIN_DECIMAL = /^-?\d+(?:\.\d+)?$/;
 
-/** A number, or a decimal that both sides round in the same way. */
+/** Takes a number, or a decimal that both sides round in the same way. */
 function floatOf(value: unknown): number {
-  // Adding 0 takes the sign of −0, as its text does.
+  // Adding 0 removes the sign of −0, as its text does.
   if (typeof value === 'number') return value + 0;
   if (typeof value === 'string' && value.length <= MOST_FLOAT_CHARACTERS && PLAIN_DECIMAL.test(value))
     return Number(value);
@@ -150,7 +150,7 @@ const FLOAT8: BinaryEncoder = {
 
 const bits = new DataView(new ArrayBuffer(8));
 
-/** Halfway between two `float4`: there the decimal decides, which may lie on either side. */
+/** True halfway between two `float4`. The decimal, which may lie on either side, decides there. */
 function isTie(value: number): boolean {
   bits.setFloat64(0, value);
   return (bits.getUint32(4) & 0x1fff_ffff) === 0x1000_0000;
@@ -158,7 +158,7 @@ function isTie(value: number): boolean {
 
 const FLOAT4: BinaryEncoder = {
   write(chunk, value) {
-    // A decimal is rounded once by the server, and would be twice here.
+    // The server rounds a decimal once. Here it would be rounded twice.
     const float = typeof value === 'number' ? value : refuse();
     const size = Math.abs(float);
     const isOrdinary = size >= SMALLEST_FLOAT4 && size <= LARGEST_FLOAT4;
@@ -193,7 +193,7 @@ function dates(zone: DateZone): BinaryEncoder {
       let day = NaN;
       if (typeof value === 'string') day = isoDay(value);
       else if (value instanceof Date || isDate(value)) day = dayOf(clock.wallMs(value));
-      // Not for NaN either.
+      // NaN is refused, too.
       if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) refuse();
       chunk.writeInt32(day - EPOCH_DAY);
     },
@@ -213,7 +213,7 @@ function moments(clock: (date: Date) => number, needsZone: boolean): BinaryEncod
         const clockMs = clock(value);
         const sinceMs = clockMs - EPOCH_MS;
         const day = dayOf(clockMs);
-        // Not for NaN either.
+        // NaN is refused, too.
         if (!(day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY)) refuse();
         if (Math.abs(sinceMs) > MOST_EXACT_MS) chunk.writeBigInt64(BigInt(sinceMs) * 1000n);
         else chunk.writeInt64(sinceMs * 1000);
@@ -244,7 +244,7 @@ function texts(encoder: ValueEncoder, version?: number): BinaryEncoder {
   };
 }
 
-/** Labels, and whatever else only the server understands. */
+/** For labels, and for other text that only the server understands. */
 const STRINGS: BinaryEncoder = {
   write(chunk, value) {
     chunk.writeText(typeof value === 'string' ? value : refuse());
@@ -257,7 +257,7 @@ const STRINGS: BinaryEncoder = {
 const UUID_CHARACTERS = 36;
 const uuid = new Uint8Array(16);
 
-/** Eight hexadecimal digits, four, four, four and twelve, between dashes. */
+/** Reads 8, 4, 4, 4 and 12 hexadecimal digits with dashes between them. */
 const UUID: BinaryEncoder = {
   write(chunk, value) {
     if (typeof value !== 'string' || value.length !== UUID_CHARACTERS) refuse();
@@ -294,7 +294,7 @@ const BYTEA: BinaryEncoder = {
 
 const INT2 = integers(-(2 ** 15), 2 ** 15 - 1, (chunk, value) => chunk.writeInt16(value));
 const LONG_INT4 = integers(-(2 ** 31), 2 ** 31 - 1, (chunk, value) => chunk.writeInt32(value));
-/** The most frequent one, without a call more for each value. */
+/** For the most frequent type: saves a call for each value. */
 const INT4: BinaryEncoder = {
   write(chunk, value) {
     if (typeof value === 'number' && (value | 0) === value) chunk.writeInt32(value);

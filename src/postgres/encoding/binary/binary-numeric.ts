@@ -1,4 +1,4 @@
-/** `numeric` in binary: digits of base 10 000, their weight, sign, and how many decimal places are shown. Pure. */
+/** Encodes `numeric` in binary: digits of base 10 000, their weight, the sign, and the number of decimal places that are shown. Pure. */
 
 import { MINUS, POINT, ZERO } from '../../../common/bytes.js';
 import { BinaryRefusal, type BinaryChunk } from './binary-chunk.js';
@@ -8,10 +8,14 @@ const MOST_CHARACTERS = 64;
 const NEGATIVE = 0x4000;
 const HEADER = 4;
 const GROUP_DIGITS = 4;
-/** One value at a time: header, then groups of digits. */
+/** Holds one value at a time: header, then groups of digits. */
 const parts = new Int16Array(HEADER + MOST_CHARACTERS / GROUP_DIGITS + 2);
 
-/** A plain decimal: a number, a bigint, a string or a decimal object. @throws {BinaryRefusal} anything else: exponents, NaN, more than 64 characters */
+/**
+ * Takes a plain decimal: a number, a bigint, a string or a decimal object.
+ *
+ * @throws {BinaryRefusal} for anything else: exponents, NaN, more than 64 characters
+ */
 export function writeDecimal(chunk: BinaryChunk, value: unknown): void {
   const text =
     typeof value === 'number' || typeof value === 'string' || typeof value === 'bigint'
@@ -24,14 +28,14 @@ export function writeDecimal(chunk: BinaryChunk, value: unknown): void {
   const point = found < 0 ? text.length : found;
   const places = found < 0 ? 0 : text.length - found - 1;
   if (point === start || (found >= 0 && places === 0)) throw refusal();
-  // Whole groups on both sides of the point. Zeros at either end are the server's to cut.
+  // Whole groups stand on both sides of the point. The server cuts the zeros at either end.
   const groupsBefore = Math.ceil((point - start) / GROUP_DIGITS);
   const groups = groupsBefore + Math.ceil(places / GROUP_DIGITS);
   parts[0] = groups;
   parts[1] = groupsBefore - 1;
   parts[2] = start === 1 ? NEGATIVE : 0;
   parts[3] = places;
-  // Of a digit: its place in its group.
+  // Place of the digit in its group.
   let place = groupsBefore * GROUP_DIGITS - (point - start);
   let group = 0;
   let index = HEADER;

@@ -1,6 +1,7 @@
 /**
- * Lines of COPY's text format become its binary format, most fields from their bytes, without a value being made of them. Reading a date as
- * text costs the server several times as much as it costs here.
+ * Converts lines of COPY's text format to its binary format. Most fields are converted from their bytes, without a JavaScript value.
+ *
+ * To read a date as text costs the server several times as much as it costs here.
  */
 
 import { CARRIAGE_RETURN, LINE_FEED } from '../../../common/bytes.js';
@@ -9,7 +10,7 @@ import { BinaryChunk, BinaryRefusal } from './binary-chunk.js';
 import type { BinaryEncoder } from './binary-encoders.js';
 import { CHUNK_BYTES, NONE } from '../text/chunk-writer.js';
 
-/** How lines are written, each of them whole, with as many fields as there are columns, and without a backslash. */
+/** How lines are written. Each is whole, has as many fields as there are columns, and no backslash. */
 export interface TextLines {
   /** One byte. */
   readonly delimiter: string;
@@ -17,9 +18,9 @@ export interface TextLines {
   readonly nullText: string;
 }
 
-/** To ask for the time after each row costs as much as a short field. */
+/** Bytes between two looks at the clock. One look costs as much as a short field. */
 const BYTES_BETWEEN_LOOKS = 1024;
-/** What a field of such lines has not. */
+/** Bytes that no field of such lines has. */
 const NO_FIELD = /[\\\n]/;
 
 export class LineTranscoder {
@@ -32,11 +33,11 @@ export class LineTranscoder {
   readonly #pacer: WorkPacer;
   #source: Buffer = NONE;
   #at = 0;
-  /** Of the next of `lines`. */
+  /** Index of the next chunk of `lines`. */
   #next = 0;
   #isDone = false;
 
-  /** @param lines UTF-8 without U+0000; a line ends with a line feed; a carriage return before it does not belong to it */
+  /** @param lines UTF-8 without U+0000. Each line ends with LF or CRLF. */
   constructor(
     lines: readonly Buffer[],
     { delimiter, nullText }: TextLines,
@@ -52,7 +53,12 @@ export class LineTranscoder {
     this.#chunk = new BinaryChunk(encoders.length);
   }
 
-  /** The next chunk, empty where only the turn of the event loop is spent; undefined after the last. The caller owns it. @throws {BinaryRefusal} what can only be sent as text */
+  /**
+   * Returns the next chunk, which the caller owns; undefined after the last. It is empty if the turn of the event loop is spent before a row
+   * was written.
+   *
+   * @throws {BinaryRefusal} for what can only be sent as text
+   */
   next(): Buffer | undefined {
     if (this.#isDone) return undefined;
     const chunk = this.#chunk;
@@ -85,7 +91,7 @@ export class LineTranscoder {
     for (let column = 0; column < encoders.length; column += 1) {
       const stop = column === encoders.length - 1 ? LINE_FEED : delimiter;
       const encoder = encoders[column]!;
-      // Most fields have nothing of it.
+      // Most fields have none of these bytes.
       const byte = source[at];
       const isNull =
         (byte === nullStart || byte === stop || byte === CARRIAGE_RETURN) && this.#isNull(at, stop);

@@ -1,7 +1,8 @@
 /**
- * How the caller's node-postgres writes a `Date` for a parameter: `pg.defaults.parseInputDatesAsUTC`. A process may hold several copies of
- * `pg` (ESM beside CommonJS, nested versions), so the setting is read through the caller's own client: a query of its class, given a date
- * that says how far it is from UTC, writes it for a connection that only takes notes.
+ * Finds out how the caller's node-postgres writes a `Date` for a parameter: `pg.defaults.parseInputDatesAsUTC`.
+ *
+ * A process may hold several copies of `pg` (ESM beside CommonJS, nested versions). So the setting is read through the caller's own client. A
+ * query of its class writes a date to a connection that only records it, and the text shows the offset from UTC.
  */
 
 import type { CopyClient, CopyPool } from '../../protocol/pool.js';
@@ -37,7 +38,7 @@ export class ClientDates {
     this.#query = queryClassOf((pool as { Client?: unknown }).Client);
   }
 
-  /** From a client of the pool, if the pool does not show its class. */
+  /** Learns from a client of the pool, if the pool does not show the client's class. */
   learn(client: CopyClient): void {
     this.#query ??= queryClassOf(client.constructor);
   }
@@ -74,7 +75,7 @@ function zoneOf(Query: QueryClass): DateZone {
   try {
     new Query('SELECT $1', [PROBE]).submit(connection);
   } catch {
-    // Another client than node-postgres' own.
+    // The client is not node-postgres' own.
     return DEFAULT_ZONE;
   }
   return typeof text !== 'string' || LOCAL_PROBE.test(text) ? DEFAULT_ZONE : 'utc';

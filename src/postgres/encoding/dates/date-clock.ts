@@ -1,6 +1,6 @@
 /**
- * Reads a `Date` as node-postgres' INSERT does: its wall clock (for `date` and `timestamp`), and the instant that the server computes from
- * that wall clock and its offset (for `timestamptz`). Pure, but for the process's time zone.
+ * Reads a `Date` as node-postgres' INSERT does. `date` and `timestamp` get its wall clock. `timestamptz` gets the instant that the server
+ * computes from that wall clock and its offset. Pure, except for the process's time zone.
  *
  * Both are milliseconds since 1970, of a clock without zones. NaN: an invalid date, or one whose methods return no whole numbers.
  */
@@ -18,20 +18,20 @@ export interface DateClock {
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-/** Since then the offsets of all time zones are whole minutes; the last that was not is Liberia's, until 1972-01-07. */
+/** Since then the offsets of all time zones are whole minutes. The last other one was Liberia's, until 1972-01-07. */
 const WHOLE_MINUTES_FROM = Date.UTC(1973, 0, 1);
 
-/** Also a date of another realm (`node:vm`, Jest). Not an object that only has the prototype. */
+/** True also for a date of another realm (`node:vm`, Jest); false for an object that only has the prototype. */
 export function isDate(value: unknown): value is Date {
   return types.isDate(value);
 }
 
-/** False for a subclass, whose methods may return anything: dates that carry a time zone of their own, for one. */
+/** False for a subclass, whose methods may return anything. Some carry a time zone of their own. */
 function isPlain(date: Date): boolean {
   return Object.getPrototypeOf(date) === Date.prototype;
 }
 
-/** As `Date.UTC`, but for the years 0 to 99. NaN if a part is not an integer. */
+/** Does what `Date.UTC` does, except that the years 0 to 99 mean themselves. Returns NaN if a part is not an integer. */
 function clockOf(
   year: number,
   month: number,
@@ -77,7 +77,7 @@ const LOCAL: DateClock = {
       ? epochMs - date.getTimezoneOffset() * MINUTE_MS
       : localFields(date);
   },
-  /** An offset with seconds is written without them, so INSERT stores another instant; then this returns that one. */
+  /** Returns the instant that INSERT stores. It differs if the offset has seconds, because node-postgres leaves them out. */
   instantMs(date) {
     const epochMs = date.getTime();
     return epochMs >= WHOLE_MINUTES_FROM && isPlain(date)

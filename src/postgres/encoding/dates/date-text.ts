@@ -1,19 +1,19 @@
-/** `Date` as PostgreSQL reads it, whatever its `DateStyle`. Clocks are milliseconds since 1970, of a wall clock. Pure. */
+/** Writes dates so that PostgreSQL reads them with any `DateStyle`. Clocks are milliseconds since 1970 of a wall clock. Pure. */
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
-/** Days whose text is kept: their number is small in most data, and writing one costs more than all else of a row. */
+/** Number of days whose text is kept. Most data has few days, and to write one costs more than the rest of a row. */
 const CACHED_DAYS = 4096;
 
 const days = new Map<number, string>();
 
 interface CalendarDay {
-  /** `YYYY-MM-DD`; years before 1 are counted from 1 BC backwards. */
+  /** `YYYY-MM-DD`. Years before 1 are counted backwards from 1 BC. */
   text: string;
   isBeforeChrist: boolean;
 }
 
-/** The day's number since 1970-01-01. */
+/** Returns the number of days since 1970-01-01. */
 export function dayOf(clockMs: number): number {
   return Math.floor(clockMs / DAY_MS);
 }
@@ -22,11 +22,11 @@ export function timeOfDay(clockMs: number, day: number): number {
   return clockMs - day * DAY_MS;
 }
 
-/** Days outside these (year 1 to 9999) are written by `calendarDay` alone. */
+/** Days of the years 1 to 9999. Only `calendarDay` writes others. */
 export const FIRST_PLAIN_DAY = dayOf(Date.parse('0001-01-01T00:00:00Z'));
 export const LAST_PLAIN_DAY = dayOf(Date.parse('9999-12-31T00:00:00Z'));
 
-/** `YYYY-MM-DD` of a day of the years 1 to 9999. */
+/** Returns `YYYY-MM-DD` for a day of the years 1 to 9999. */
 export function plainDay(day: number): string {
   let text = days.get(day);
   if (text === undefined) {
@@ -66,7 +66,7 @@ export const UTC_ZONE = '+00';
 
 const zones = new Map<number, string>([[0, UTC_ZONE]]);
 
-/** `+02`, `-03:30`: how far a wall clock is ahead of UTC. @param offsetMs a whole number of minutes */
+/** Returns how far a wall clock is ahead of UTC: `+02`, `-03:30`. @param offsetMs a whole number of minutes */
 export function zoneText(offsetMs: number): string {
   let text = zones.get(offsetMs);
   if (text === undefined) {

@@ -14,7 +14,7 @@ const NO_DAY = -(2 ** 29);
 /** No two digits: as a part of a year, it is after the last one. */
 const NO_PAIR = 10_000;
 
-/** Reads bytes. What it remembers only saves time. */
+/** Reads from bytes. It keeps the last date, which only saves time. */
 export class IsoReader {
   /** The end of what was read last. Valid only if that was a date or a moment, as the others. */
   end = 0;
@@ -22,7 +22,7 @@ export class IsoReader {
   dayNumber = NO_DAY;
   secondOfDay = 0;
   microsecond = 0;
-  /** The date that was read last, two characters a number: that of the next row is often the same. */
+  /** The date that was read last, as numbers of two characters each. The next row often has the same one. */
   readonly #pairs = new Int32Array(4).fill(NO_DATE);
 
   /** `YYYY-MM-DD`. Returns whether it is one. */
@@ -47,7 +47,7 @@ export class IsoReader {
   /**
    * `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, up to six digits of a fraction, and `Z` or `+00`. Returns whether it is such a moment.
    *
-   * @param needsZone without one it depends on the session's time zone
+   * @param needsZone refuses a text without a zone, whose meaning depends on the session's time zone
    */
   readMoment(bytes: Uint8Array, start: number, needsZone: boolean): boolean {
     let at = start + DATE_LENGTH;
@@ -82,7 +82,7 @@ export class IsoReader {
 }
 
 const reader = new IsoReader();
-/** Longer than any text that is read here; what follows the text does not belong to it. */
+/** Length of the buffer: longer than any text that is read here. What stands behind the text is not part of it. */
 const scratch = new Uint8Array(64);
 
 /** `YYYY-MM-DD` alone: the day's number since 1970-01-01. NaN for anything else. */
@@ -113,7 +113,7 @@ function isInScratch(text: string): boolean {
   return true;
 }
 
-/** The day that is written at a place. */
+/** Returns the day that is written at a place. */
 function dayAt(bytes: Uint8Array, at: number): number {
   const year = pair(bytes, at) * 100 + pair(bytes, at + 2);
   const month = pair(bytes, at + 5);
@@ -128,7 +128,7 @@ function daysIn(year: number, month: number): number {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
 }
 
-/** Days from 1970-01-01 to the first of a month of the Gregorian calendar: years count from March, so that a leap day is their last. */
+/** Returns the days from 1970-01-01 to the first of a month of the Gregorian calendar. Years begin in March, so that a leap day is their last. */
 export function daysBefore(year: number, month: number): number {
   const years = month > 2 ? year : year - 1;
   const months = month > 2 ? month - 3 : month + 9;

@@ -1,8 +1,8 @@
-/** Arrays as PostgreSQL's literal: `{1,NULL,"a b",{…}}`. Pure. */
+/** Writes arrays as PostgreSQL's literal: `{1,NULL,"a b",{…}}`. Pure. */
 
 import type { ValueEncoder } from './value-encoder.js';
 
-/** An array or a typed array of numbers. */
+/** True for an array, and for a typed array of numbers. */
 export function isSequence(value: unknown): value is ArrayLike<unknown> {
   return (
     Array.isArray(value) ||
@@ -10,12 +10,12 @@ export function isSequence(value: unknown): value is ArrayLike<unknown> {
   );
 }
 
-/** Elements that need no quotes in any type's array. */
+/** Matches elements that need no quotes in any type's array. */
 const PLAIN = /^[A-Za-z0-9_.+:@/-]+$/;
 
 /**
- * Nested arrays are further dimensions; that they are of one length is the server's to check. Among other elements they are values, for types
- * that have arrays as values (json): no dimension could hold both.
+ * Nested arrays are further dimensions. The server checks that they have one length. For types with arrays as values (json), an array among
+ * other elements is a value, because no dimension could hold both.
  */
 export function arrayText(values: ArrayLike<unknown>, element: ValueEncoder, delimiter: string): string {
   const areValues =
@@ -36,7 +36,7 @@ function isOfArrays(values: ArrayLike<unknown>): boolean {
   return true;
 }
 
-/** An element of an array's literal, in quotes if it needs them. `null`: NULL. */
+/** Returns an element of an array's literal, in quotes if it needs them. `null` is NULL. */
 export function quoteElement(text: string | null): string {
   if (text === null) return 'NULL';
   if (PLAIN.test(text) && !/^null$/i.test(text)) return text;

@@ -1,4 +1,4 @@
-/** `Date` into `date`, `timestamp` and `timestamptz`, as text. Strings are the type's literal. */
+/** Encodes a `Date` as text for `date`, `timestamp` and `timestamptz`. Strings are the type's literal. */
 
 import { ValueFault } from './value-fault.js';
 import { CLOCKS, isDate, type DateZone } from '../dates/date-clock.js';
@@ -17,7 +17,7 @@ import { encoder, writeLiteral, type Fallback, type ValueEncoder } from './value
 
 const DATE_OR_STRING = 'a Date or a string';
 
-/** @throws {ValueFault} an invalid date */
+/** @throws {ValueFault} for an invalid date */
 export function checkClock(clockMs: number, expected: string): number {
   if (Number.isNaN(clockMs)) throw new ValueFault('22007', `must be ${expected}; got an invalid Date`);
   return clockMs;
@@ -33,7 +33,7 @@ export function dateEncoder(zone: DateZone, fallback: Fallback): ValueEncoder {
   return encoder(toText, (writer, value) => {
     if (value instanceof Date) {
       const day = dayOf(clock.wallMs(value));
-      // Not for NaN either.
+      // False for NaN, too.
       if (day >= FIRST_PLAIN_DAY && day <= LAST_PLAIN_DAY) {
         writer.writePlain(plainDay(day));
         return;
@@ -44,8 +44,8 @@ export function dateEncoder(zone: DateZone, fallback: Fallback): ValueEncoder {
 }
 
 /**
- * Always with the zone, as node-postgres has it: `timestamp` ignores it, and a column that has meanwhile become `timestamptz` still stores
- * the same instant.
+ * Writes the zone, too, as node-postgres does. `timestamp` ignores it. A column that has become `timestamptz` meanwhile still stores the same
+ * instant.
  */
 export function timestampEncoder(zone: DateZone, fallback: Fallback): ValueEncoder {
   const clock = CLOCKS[zone];
@@ -71,7 +71,7 @@ export function timestampEncoder(zone: DateZone, fallback: Fallback): ValueEncod
   });
 }
 
-/** An instant, which needs no local time. */
+/** Writes an instant, which needs no local time. */
 export function timestamptzEncoder(zone: DateZone, fallback: Fallback): ValueEncoder {
   const clock = CLOCKS[zone];
   const toText = (value: unknown): string | null => {

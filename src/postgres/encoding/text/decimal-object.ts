@@ -1,12 +1,12 @@
-/** Decimals of the usual libraries: decimal.js (Prisma's too), big.js, bignumber.js. Pure. */
+/** Reads decimals of the usual libraries: decimal.js (also Prisma's), big.js, bignumber.js. Pure. */
 
 import { isCustomLiteral } from './insert-text.js';
 
 const NUMERAL = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Infinity|NaN)$/;
 
 /**
- * The digits of an object whose JSON is a string and whose text is a number; undefined for anything else. node-postgres would send the
- * JSON, quotes included, which no numeric type reads.
+ * Returns the digits of an object whose JSON is a string and whose text is a number; undefined for anything else. node-postgres would send
+ * the JSON with its quotes, which no numeric type reads.
  */
 export function decimalText(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || isCustomLiteral(value)) return undefined;

@@ -1,11 +1,11 @@
 /**
- * A value as node-postgres writes it for a parameter. Needed where its text is the value: a `Date` in a text column, and what a `toPostgres`
- * method asks for. Pure, but for the process's time zone.
+ * Writes a value as node-postgres does for a parameter. Needed if that text is what is stored: for a `Date` in a text column, and for what a
+ * `toPostgres` method asks for. Pure, except for the process's time zone.
  */
 
 import { isDate, type DateZone } from '../dates/date-clock.js';
 
-/** `2024-05-17T10:20:30.123+02:00`, followed by ` BC` if the year is one. */
+/** Returns `2024-05-17T10:20:30.123+02:00`, with ` BC` behind it for a year before 1. */
 export function dateParameter(date: Date, zone: DateZone): string {
   return zone === 'utc'
     ? joined(
@@ -42,7 +42,7 @@ function pad(value: number, digits: number): string {
   return String(value).padStart(digits, '0');
 }
 
-/** An object that knows its own literal: node-postgres calls the method in place of `JSON.stringify`. */
+/** An object that has its own literal: node-postgres calls the method in place of `JSON.stringify`. */
 export interface CustomLiteral {
   toPostgres(prepare: (inner: unknown) => unknown): unknown;
 }
@@ -53,7 +53,7 @@ export function isCustomLiteral(value: unknown): value is CustomLiteral {
   );
 }
 
-/** The value that an object stands for; `undefined` and `null` stand for NULL. @throws {Error} for a circle, or what the method throws */
+/** Returns the value that an object stands for; `undefined` and `null` stand for NULL. @throws {Error} for a circle, or what the method throws */
 export function customLiteral(value: CustomLiteral, zone: DateZone): unknown {
   const seen = new Set<unknown>();
   let literal: unknown = value;
@@ -65,12 +65,12 @@ export function customLiteral(value: CustomLiteral, zone: DateZone): unknown {
   return literal;
 }
 
-/** Of these node-postgres does not look for the method. */
+/** True for objects on which node-postgres does not look for the method. */
 function isAsked(value: object): boolean {
   return !ArrayBuffer.isView(value) && !isDate(value) && !Array.isArray(value);
 }
 
-/** What `toPostgres` gets for a value that it passes to its argument. */
+/** Returns what `toPostgres` gets for a value that it passes to its argument. */
 function parameter(value: unknown, zone: DateZone): unknown {
   if (value === null || value === undefined) return null;
   if (typeof value !== 'object') return (value as { toString(): string }).toString();

@@ -1,6 +1,6 @@
 /**
- * From a JavaScript value to the text that PostgreSQL's type reads. One encoder for each column, compiled once from the catalogue's type.
- * `null` and `undefined` never get here. Pure.
+ * Encodes a JavaScript value as the text that PostgreSQL's type reads. Each column has one encoder, compiled once from the catalogue's type.
+ * `null` and `undefined` never come here. Pure.
  *
  * A string is always taken as the type's own literal, as the server would read it. So a string for `json` is JSON text, and one for an
  * array is `{…}`.
@@ -41,7 +41,7 @@ export function compileEncoder(type: ColumnType, zone: DateZone = 'local'): Valu
       if (isSequence(value)) return arrayText(value, element, type.delimiter);
       return fallback(value, 'an array or a string', toText);
     };
-    // As an element it can only be a domain over an array, whose arrays are values: PostgreSQL knows no arrays of arrays.
+    // PostgreSQL has no arrays of arrays. So as an element it can only be a domain over an array, whose arrays are values.
     return encoder(toText, undefined, 'always');
   }
   const { byName, text, literal } = SCALARS[zone];
@@ -57,7 +57,7 @@ function integerEncoder(min: bigint, max: bigint, fallback: Fallback): ValueEnco
       if (!Number.isInteger(value))
         throw new ValueFault('22P02', `must be ${expected}; got ${showValue(value)}`);
       if (value < low || value > high) throw new ValueFault('22003', `is out of range: ${value}`);
-      // A larger number has lost its last digits on its way here; the database must not keep what is left.
+      // A larger number has lost its last digits before it came here. The database must not store the rest.
       if (!Number.isSafeInteger(value))
         throw new ValueFault('22003', `is not exact beyond 2^53: ${value}; give it as a bigint or a string`);
       return String(value);
@@ -152,7 +152,7 @@ function jsonEncoder(fallback: Fallback): ValueEncoder {
   return encoder(toText, undefined, 'mixed');
 }
 
-/** Objects that hold something of which their JSON (`{}`, or numbered keys) keeps nothing. */
+/** True for objects whose JSON (`{}`, or numbered keys) keeps nothing of what they hold. */
 function isOpaque(value: unknown): boolean {
   if (typeof value !== 'object' || 'toJSON' in value!) return ArrayBuffer.isView(value);
   return (
@@ -181,7 +181,7 @@ function byteaEncoder(fallback: Fallback): ValueEncoder {
   });
 }
 
-/** `point` and `circle`, as node-postgres reads them. */
+/** For `point` and `circle`, as node-postgres returns them. */
 function pointEncoder(fallback: Fallback): ValueEncoder {
   const toText: ToText = (value) => {
     if (typeof value === 'string') return value;

@@ -1,4 +1,4 @@
-/** What all encoders share: their shape, and what is done with a value that a type does not know. Pure. */
+/** The interface of all encoders, and what they do with a value that their type does not take by itself. Pure. */
 
 import { show } from '../../../guards/validate.js';
 import type { ChunkWriter } from './chunk-writer.js';
@@ -7,20 +7,20 @@ import { isDate, type DateZone } from '../dates/date-clock.js';
 import { customLiteral, isCustomLiteral } from './insert-text.js';
 
 export interface ValueEncoder {
-  /** The type's literal, not yet escaped; `null`: the value stands for NULL. @throws {ValueFault} */
+  /** Returns the type's literal, not yet escaped; `null` if the value stands for NULL. @throws {ValueFault} */
   toText(value: unknown): string | null;
-  /** The same into a chunk, escaped. @throws {ValueFault} */
+  /** Writes the literal into a chunk, escaped. @throws {ValueFault} */
   write(writer: ChunkWriter, value: unknown): void;
   /**
-   * Whether an element that is itself an array is a value in place of a further dimension: `'always'` of a domain over an array, `'mixed'`,
-   * among other elements, of json.
+   * Whether an element that is an array is a value, and no further dimension. `'always'`: of a domain over an array. `'mixed'`: of json, if it
+   * stands among other elements.
    */
   readonly takesArrays: 'never' | 'mixed' | 'always';
 }
 
 export type ToText = ValueEncoder['toText'];
 
-/** Reads what an encoder does not know itself. @param again the encoder @throws {ValueFault} saying what was `expected` */
+/** Encodes a value that an encoder does not take by itself. @param again the encoder @throws {ValueFault} that says what was `expected` */
 export type Fallback = (value: unknown, expected: string, again: ToText) => string | null;
 
 export function encoder(
@@ -36,7 +36,7 @@ export function writeLiteral(writer: ChunkWriter, text: string | null): void {
   else writer.writeText(text);
 }
 
-/** Takes objects that know their literal, as node-postgres does (its own intervals, for one). Anything else is refused. */
+/** Takes objects that have their own literal, as node-postgres does for its intervals. Anything else is refused. */
 export function fallbackFor(zone: DateZone): Fallback {
   return (value, expected, again) => {
     if (isCustomLiteral(value)) {
