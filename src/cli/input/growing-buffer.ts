@@ -5,6 +5,8 @@
  * written yet is not resident.
  */
 
+import { allocateLarge } from '../../common/large-buffer.js';
+
 const NOTHING = Buffer.alloc(0);
 /** Factor of growth. By 2, the garbage would be as long as the record; by 4, it is a third of that. */
 const GROWTH = 4;
@@ -27,7 +29,7 @@ export class GrowingBuffer {
   append(bytes: Buffer): void {
     const needed = this.#length + bytes.length;
     if (needed > this.#memory.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(GROWTH * this.#length, this.#most)));
+      const larger = allocateLarge(Math.max(needed, Math.min(GROWTH * this.#length, this.#most)));
       this.#memory.copy(larger, 0, 0, this.#length);
       this.#memory = larger;
     }

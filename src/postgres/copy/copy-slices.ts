@@ -45,7 +45,9 @@ interface SliceClient {
 
 interface SliceStream {
   destroy(error: Error): unknown;
-  write(bytes: Buffer, onWritten: () => void): boolean;
+  write(bytes: Buffer, onWritten?: () => void): boolean;
+  cork?(): void;
+  uncork?(): void;
 }
 
 /** What a query of node-postgres gets to see of its connection. */
@@ -61,7 +63,7 @@ const NO_BYTES = Buffer.alloc(0);
 const HEADER_BYTES = 5;
 /** A message is not larger than this; the server takes none of more than 1 GiB. */
 const LARGEST_MESSAGE_BYTES = 256 * MIB;
-/** Slices are sent together up to about this size: data that was sent ahead cannot be taken back. */
+/** Slices are sent together up to this size: data that was sent ahead cannot be taken back. A longer one is sent alone. */
 const TOGETHER_BYTES = 4 * MIB;
 
 /**
@@ -80,18 +82,23 @@ export async function copySlices(
     if (signal.aborted) throw new AbortFault(signal);
     const first = next;
     let length = 0;
-    for (; next < slices.length && length < TOGETHER_BYTES; next += 1)
+    do {
       length += bytesOf(slices[next]!, encoded);
-    const bytes = buffer.take(length);
+      next += 1;
+    } while (next < slices.length && length + bytesOf(slices[next]!, encoded) <= TOGETHER_BYTES);
+    const isLong = length > TOGETHER_BYTES;
+    const bytes = isLong ? NO_BYTES : buffer.take(length);
     const together: SliceQuery[] = [];
     let end = 0;
     for (const slice of slices.slice(first, next)) {
-      end = write(slice, encoded, bytes, end);
+      if (!isLong) end = write(slice, encoded, bytes, end);
       together.push(new SliceQuery(lease.client as unknown as SliceClient, onValue));
       if (pacer.isTurnSpent()) await pacer.nextTurn();
     }
     for (const [index, slice] of together.entries()) slice.next = together[index + 1];
-    const send: SliceQuery['sends'] = (stream) => stream.write(bytes, () => buffer.free(bytes));
+    const send: SliceQuery['sends'] = isLong
+      ? (stream) => sendLong(slices[first]!, encoded, stream)
+      : (stream) => stream.write(bytes, () => buffer.free(bytes));
     together[0]!.sends = send;
     together[0]!.begin();
     const answers = await answerDeadline.wait(Promise.all(together.map(({ outcome }) => outcome)));
@@ -115,11 +122,7 @@ export async function copySlices(
 
 function bytesOf({ statement, rows, end = NO_BYTES }: Slice, encoded: EncodedRows): number {
   const data = encoded.bytesOf(rows) + end.length;
-  return HEADER_BYTES * (1 + messagesFor(data)) + Buffer.byteLength(statement) + 1 + data + COPY_DONE.length;
-}
-
-function messagesFor(bytes: number): number {
-  return Math.ceil(bytes / LARGEST_MESSAGE_BYTES);
+  return 2 * HEADER_BYTES + Buffer.byteLength(statement) + 1 + data + COPY_DONE.length;
 }
 
 /** Writes the messages of a slice. Returns the place behind them. */
@@ -132,21 +135,33 @@ function write(
   const text = to.write(statement, start + HEADER_BYTES);
   to[start + HEADER_BYTES + text] = 0;
   writeHeader(to, start, QUERY, text + 1);
-  let at = start + HEADER_BYTES + text + 1;
-  const messages = messagesFor(encoded.bytesOf(rows) + end.length);
-  // The data is written behind the space for all headers. If there are several, the data of each is moved behind its own.
-  let from = at + HEADER_BYTES * messages;
-  let until = encoded.write(rows, to, from);
-  until += end.copy(to, until);
-  for (let left = messages; left > 0; left -= 1) {
-    const bytes = Math.min(LARGEST_MESSAGE_BYTES, until - from);
-    writeHeader(to, at, COPY_DATA, bytes);
-    at += HEADER_BYTES;
-    if (from !== at) to.copyWithin(at, from, from + bytes);
-    at += bytes;
-    from += bytes;
-  }
+  const header = start + HEADER_BYTES + text + 1;
+  let at = encoded.write(rows, to, header + HEADER_BYTES);
+  at += end.copy(to, at);
+  writeHeader(to, header, COPY_DATA, at - header - HEADER_BYTES);
   return at + COPY_DONE.copy(to, at);
+}
+
+/** Sends a slice without a copy of its rows, one of which may be as long as all other memory of a load. */
+function sendLong(
+  { statement, rows, end = NO_BYTES }: Slice,
+  encoded: EncodedRows,
+  stream: SliceStream,
+): void {
+  const send = (type: number, bytes: Buffer): void => {
+    const header = Buffer.alloc(HEADER_BYTES);
+    writeHeader(header, 0, type, bytes.length);
+    stream.write(header);
+    stream.write(bytes);
+  };
+  stream.cork?.();
+  send(QUERY, Buffer.from(`${statement}\0`));
+  for (const rowsTogether of [...encoded.slicesOf(rows), end]) {
+    for (let at = 0; at < rowsTogether.length; at += LARGEST_MESSAGE_BYTES)
+      send(COPY_DATA, rowsTogether.subarray(at, at + LARGEST_MESSAGE_BYTES));
+  }
+  stream.write(COPY_DONE);
+  stream.uncork?.();
 }
 
 function writeHeader(to: Buffer, at: number, type: number, bytes: number): void {

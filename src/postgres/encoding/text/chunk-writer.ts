@@ -4,6 +4,7 @@
  */
 
 import { BACKSLASH, LINE_FEED, MINUS, TAB, ZERO } from '../../../common/bytes.js';
+import { allocateLarge } from '../../../common/large-buffer.js';
 import { ValueFault } from './value-fault.js';
 
 /** A chunk of this size is passed on. Smaller ones cost more system calls; larger ones delay the server's start. */
@@ -25,7 +26,7 @@ export function allocateChunk(before: Buffer, needed: number): Buffer {
   const { length } = before;
   const least = before === TAKEN ? CHUNK_BYTES + SLACK_BYTES : FIRST_BYTES;
   const grown = length < CHUNK_BYTES ? 2 * length : length + (length >> 2);
-  return Buffer.allocUnsafeSlow(Math.max(least, grown, needed + SLACK_BYTES));
+  return allocateLarge(Math.max(least, grown, needed + SLACK_BYTES));
 }
 
 /** From this length on, the built-in encoder is faster than a loop. */
