@@ -10,6 +10,6 @@ const MAPPED_BYTES = 32 * MIB + 1;
  * The allocator of Linux (glibc) keeps what is freed of blocks of up to 32 MiB: buffers of 16 MB, one after another, would leave gaps of that
  * size. What is larger goes back to the system at once.
  */
-export function allocateLarge(bytes: number): Buffer {
+export function allocateLarge(bytes: number): Buffer<ArrayBuffer> {
   return Buffer.allocUnsafeSlow(bytes > LARGE_BYTES ? Math.max(bytes, MAPPED_BYTES) : bytes);
 }
