@@ -69,6 +69,6 @@ describe('what became of a batch', () => {
     expect(blocks.map(({ rejected }) => rejected)).toEqual([0, 2, 1]);
     const result = resultOf(blocks)!;
     expect([result.success, result.failed]).toEqual([1, 2]);
-    expect(result.errors.map(({ cause }) => cause)).toEqual([errors[0], errors[2]]);
+    expect(result.errors.map(({ message }) => message)).toEqual(['error 0', 'error 2']);
   });
 });
