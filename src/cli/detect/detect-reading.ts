@@ -2,6 +2,7 @@
 
 import { snakeCase } from '../common/snake-case.js';
 import { createDecoder } from '../common/text-decoder.js';
+import { kindOf } from './cells/cell-kind.js';
 import { detectDialect } from './dialect.js';
 import { quotingsFor, type DialectReading } from './candidates.js';
 import { detectEncoding } from './encoding.js';
@@ -180,7 +181,8 @@ function assertNoHeaderBefore({ records, start, fieldCount }: DialectReading): v
   if (before === undefined || isBlank(before) || (isComment(before, '#') && /^#\s/.test(before.fields[0]!)))
     return;
   const { fields, line } = before;
-  if (fields.length < 2 || fields.length < fieldCount / 2) return;
+  const areNames = fields.length > 2 && fields.every((field) => kindOf(field) === 'text');
+  if (fields.length < 2 || (fields.length < fieldCount / 2 && !areNames)) return;
   throw new Undecided(
     `its line ${line + 1} may be a header with ${fields.length} names for ${fieldCount} columns (${preview(before)}); --skip ${line + 1} leaves it out`,
   );

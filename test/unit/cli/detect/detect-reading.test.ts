@@ -39,6 +39,7 @@ describe('detectReading', () => {
 
   it.each<[string, string, RegExp]>([
     ['a first record that lacks a field', 'x,1\na,1,2\nb,3,4\n', /may be a header or data.*--header or --no-header/],
+    ['a few names above many columns', 'Date\tTime\tV\n7\t2\t9\t4\t5\t6\t7\t8\n2\t3\t4\t5\t6\t7\t8\t9\n3\t4\t5\t6\t7\t8\t9\t1\n', /line 1 may be a header with 3 names for 8/],
     ['hexadecimal numbers below a name and such a number', 'seed, 0x1f\n0, 0x2e\n1, 0xff\n2, 0xab\n', /may be a header.*--skip 1/],
     ['a first record with hardly a name', 'Export,,\na,b,c\nd,e,f\ng,h,i\n', /two ways: .*--skip decides/],
     ['a first record with hardly a name above lines that are no header', 'Export,,,,,\nMay,,,of,all,\na,b,c,d,e,f\n', /may be a header or data.*--skip 1 leaves/],
