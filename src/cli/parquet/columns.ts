@@ -9,7 +9,8 @@
  */
 
 import { PARQUET_NULL } from '../args/options.js';
-import { leafTypeOf, type LeafType } from './leaf-type.js';
+import type { NulAction } from '../values/value-flags.js';
+import { leafTypeOf, type LeafOptions, type LeafType } from './leaf-type.js';
 import type { LeafCursor } from './leaf-cursor.js';
 import type { LeafWriter } from './page-values.js';
 import { leavesOf, type LeafNode, type ListNode, type SchemaNode } from './schema.js';
@@ -17,12 +18,10 @@ import type { ValueFault } from './value-text.js';
 import { type Text } from './value-text.js';
 
 /** How a column is stored. */
-export interface ColumnType {
+export interface ColumnType extends LeafOptions {
   readonly sqlType: string;
   /** A list becomes an array, and not JSON. */
   readonly isArray: boolean;
-  /** Nanoseconds can be stored. */
-  readonly keepsNanos: boolean;
 }
 
 export type OpenLeaf = (leaf: LeafNode, writer: LeafWriter) => LeafCursor;
@@ -31,16 +30,21 @@ export type OpenLeaf = (leaf: LeafNode, writer: LeafWriter) => LeafCursor;
 export type NextValue = () => Text | null;
 
 /** @param sqlType of the table's column, or what the user wants; undefined: as the file says */
-export function columnTypeOf(node: SchemaNode, sqlType: string | undefined): ColumnType | undefined {
+export function columnTypeOf(
+  node: SchemaNode,
+  sqlType: string | undefined,
+  nul: NulAction | undefined,
+): ColumnType | undefined {
   const keepsNanos = /^(?:text|varchar|character|citext)/i.test(sqlType ?? '');
   const leaves = leavesOf(node);
-  const isKnown = leaves.every(({ element }) => leafTypeOf(element, keepsNanos) !== undefined);
+  const isKnown = leaves.every(({ element }) => leafTypeOf(element, { keepsNanos, nul }) !== undefined);
   if (leaves.length === 0 || !isKnown || hasVariant(node)) return undefined;
   const own = ownType(node);
   return {
     sqlType: sqlType ?? own,
     isArray: node.kind === 'list' && node.element.kind === 'leaf' && (sqlType ?? own).endsWith(']'),
     keepsNanos,
+    nul,
   };
 }
 
@@ -57,22 +61,26 @@ function hasVariant(node: SchemaNode): boolean {
   }
 }
 
+/** For the type alone. */
+const AS_IT_IS: LeafOptions = { keepsNanos: false, nul: undefined };
+
 function ownType(node: SchemaNode): string {
-  if (node.kind === 'leaf') return leafTypeOf(node.element, false)!.sqlType;
+  if (node.kind === 'leaf') return leafTypeOf(node.element, AS_IT_IS)!.sqlType;
   if (node.kind !== 'list' || node.element.kind !== 'leaf') return 'jsonb';
-  const { sqlType } = leafTypeOf(node.element.element, false)!;
+  const { sqlType } = leafTypeOf(node.element.element, AS_IT_IS)!;
   return sqlType === 'json' ? 'jsonb' : `${sqlType}[]`;
 }
 
-export function openColumn(node: SchemaNode, { isArray, keepsNanos }: ColumnType, open: OpenLeaf): NextValue {
+export function openColumn(node: SchemaNode, type: ColumnType, open: OpenLeaf): NextValue {
+  const { isArray } = type;
   if (node.kind === 'leaf' && node.repetition === 0) {
-    const cursor = open(node, writerOf(leafTypeOf(node.element, keepsNanos)!, inField));
+    const cursor = open(node, writerOf(leafTypeOf(node.element, type)!, inField));
     return () => cursor.nextFlat();
   }
   const inPlace = isArray ? inArray : inJson;
   const cursors = new Map<SchemaNode, LeafCursor>();
   for (const leaf of leavesOf(node)) {
-    const cursor = open(leaf, writerOf(leafTypeOf(leaf.element, keepsNanos)!, inPlace));
+    const cursor = open(leaf, writerOf(leafTypeOf(leaf.element, type)!, inPlace));
     cursor.advance();
     cursors.set(leaf, cursor);
   }

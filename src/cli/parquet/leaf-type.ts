@@ -14,6 +14,7 @@
  */
 
 import type { LogicalType, SchemaElement } from 'hyparquet';
+import type { NulAction } from '../values/value-flags.js';
 import {
   bigEndian,
   booleanText,
@@ -49,11 +50,15 @@ export interface LeafType {
   readonly ofBytes?: OfBytes;
 }
 
-/**
- * @param keepsNanos nanoseconds can be stored: the column of the table is a text
- * @returns undefined for a type that is not supported
- */
-export function leafTypeOf(element: SchemaElement, keepsNanos: boolean): LeafType | undefined {
+export interface LeafOptions {
+  /** Nanoseconds can be stored: the column of the table is a text. */
+  readonly keepsNanos: boolean;
+  /** What becomes of U+0000; undefined: it is a fault. */
+  readonly nul: NulAction | undefined;
+}
+
+/** Returns undefined for a type that is not supported. */
+export function leafTypeOf(element: SchemaElement, { keepsNanos, nul }: LeafOptions): LeafType | undefined {
   const { type } = element;
   const logical = logicalTypeOf(element);
   switch (logical?.type) {
@@ -69,9 +74,9 @@ export function leafTypeOf(element: SchemaElement, keepsNanos: boolean): LeafTyp
       return timestamp(logical, keepsNanos);
     case 'STRING':
     case 'ENUM':
-      return freeText('text');
+      return freeText('text', nul);
     case 'JSON':
-      return freeText('json');
+      return freeText('json', nul);
     case 'UUID':
       return bytes('uuid', uuidText);
     case 'INTERVAL':
@@ -125,8 +130,8 @@ function bytes(sqlType: string, ofBytes: OfBytes): LeafType {
   return { sqlType, isJsonToken: false, isFreeText: sqlType === 'bytea', ofBytes };
 }
 
-function freeText(sqlType: string): LeafType {
-  return { sqlType, isJsonToken: false, isFreeText: true, ofBytes: stringText };
+function freeText(sqlType: string, nul: NulAction | undefined): LeafType {
+  return { sqlType, isJsonToken: false, isFreeText: true, ofBytes: stringText(nul) };
 }
 
 function decimal({ type }: SchemaElement, { precision, scale }: LogicalType & { type: 'DECIMAL' }): LeafType {

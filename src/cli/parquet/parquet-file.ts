@@ -8,6 +8,7 @@ import type { ByteChunk } from '../common/chunk-memory.js';
 import { LEFT_OUT } from '../common/text.js';
 import { repairNames } from '../csv/column-names.js';
 import { readingError, type SourceFile } from '../input/files/find-files.js';
+import type { NulAction } from '../values/value-flags.js';
 import { PARQUET_NULL } from '../args/options.js';
 import { columnTypeOf, openColumn, type ColumnType, type NextValue } from './columns.js';
 import { LeafCursor, type CursorOptions } from './leaf-cursor.js';
@@ -192,6 +193,7 @@ export function wantedColumns(
   columns: ReadonlyMap<string, SchemaNode>,
   names: readonly string[],
   typeFor: (name: string) => string | undefined,
+  nul?: NulAction,
 ): Wanted[] {
   return names.map((name) => {
     const node = columns.get(name);
@@ -203,7 +205,7 @@ export function wantedColumns(
         `the file has no column ${JSON.stringify(name)}; it has ${known}`,
       );
     }
-    const type = columnTypeOf(node, typeFor(name));
+    const type = columnTypeOf(node, typeFor(name), nul);
     if (type !== undefined) return { name, type };
     const parts = [
       ...new Set(leavesOf(node).map(({ element }) => element.logical_type?.type ?? element.type)),

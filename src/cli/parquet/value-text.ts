@@ -5,6 +5,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import { HAS_NUL, type NulAction } from '../values/value-flags.js';
 import {
   dateText,
   FIRST_PLAIN_DAY,
@@ -110,7 +111,7 @@ function clockText(seconds: number, fraction: number, { unit, keepsNanos, zone }
   if (digits.endsWith('000')) return `${clock}.${digits.slice(0, 6)}${zone}`;
   if (keepsNanos) return `${clock}.${digits}${zone}`;
   return new ValueFault(
-    `the time ${clock}.${digits} has nanoseconds, and PostgreSQL's types have microseconds`,
+    `the time ${clock}.${digits} has nanoseconds, which PostgreSQL's types do not keep; a column of texts does (--type COLUMN=text under --create)`,
   );
 }
 
@@ -181,10 +182,16 @@ export function intervalText(bytes: Buffer, start: number): string {
   return `${months} mons ${days} days ${millis} milliseconds`;
 }
 
-/** Most values are short: a look at each byte of the page costs less than one at each value. */
-export function stringText(bytes: Buffer, start: number, end: number, isPageAscii: boolean): Text {
-  const text = bytes.toString(isPageAscii ? 'latin1' : 'utf8', start, end);
-  if (text.includes('\0')) return new ValueFault('a text has U+0000, which PostgreSQL cannot store');
-  if (isPageAscii || !text.includes('\ufffd') || isUtf8(bytes.subarray(start, end))) return text;
-  return new ValueFault('a text is not UTF-8');
+/** @param nul what becomes of U+0000; undefined: it is a fault */
+export function stringText(nul: NulAction | undefined) {
+  // Most values are short: a look at each byte of the page costs less than one at each value.
+  return (bytes: Buffer, start: number, end: number, isPageAscii: boolean): Text => {
+    const text = bytes.toString(isPageAscii ? 'latin1' : 'utf8', start, end);
+    if (!isPageAscii && text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end)))
+      return new ValueFault('a text is not UTF-8');
+    if (!text.includes('\0')) return text;
+    return nul === undefined
+      ? new ValueFault(`a text ${HAS_NUL}`)
+      : text.replaceAll('\0', nul === 'strip' ? '' : '\ufffd');
+  };
 }

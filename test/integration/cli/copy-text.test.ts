@@ -95,6 +95,24 @@ describe('a line that cannot be read', () => {
 });
 
 describe('COPY text', () => {
+  it('in a file of tabs is named, and not guessed', async () => {
+    const name = await file('nulls.tsv', 'id\tname\n1\t\\N\n2\tb\n');
+    const run = (...flags: string[]) =>
+      cli.run(['load', name, '--to', database.url, '--create', '--json', '-q', '-t', ...flags]);
+    const { stdout } = await run('nulls');
+    expect(JSON.parse(stdout)).toMatchObject({
+      notes: [
+        "some fields are \\N, which databases write for NULL: --null '\\N' reads them so, and --format copy also undoes escapes",
+      ],
+    });
+    expect(await database.query('SELECT name FROM nulls WHERE id = 1')).toEqual([{ name: '\\N' }]);
+    expect(JSON.parse((await run('nulls_read', '--null', '\\N')).stdout)).toMatchObject({
+      notes: [],
+      rows: 2,
+    });
+    expect(await database.query('SELECT name FROM nulls_read WHERE id = 1')).toEqual([{ name: null }]);
+  });
+
   it('is shown by --dry-run without a server', async () => {
     const name = await file('d.copy', '1\ta\\tb\n2\t\\N\n3\n');
     const args = ['load', name, '-f', 'copy', '--create', '-t', 't', '--dry-run', '--json'];

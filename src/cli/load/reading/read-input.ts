@@ -94,8 +94,23 @@ export async function readInput(
     options: { ...options, delimiter, header, columns, unnamed, skipped: reading.skip },
     reading,
     rules: stored?.rules,
-    notes: named?.notes,
+    notes: [...(named?.notes ?? []), ...nullHint(bytes, delimiter, options)],
   };
+}
+
+/** Databases write `\N` for NULL. It stays a text: a guess never changes a value. */
+function nullHint(
+  sample: Buffer,
+  delimiter: string,
+  { nullText, otherNulls, nullsFor }: LoadOptions,
+): string[] {
+  const isGiven = [nullText, ...otherNulls].includes('\\N') || Object.keys(nullsFor).length > 0;
+  if (isGiven || !sample.includes('\\N')) return [];
+  const lines = sample.toString('latin1').split(/[\r\n]/);
+  if (!lines.some((line) => line.split(delimiter).includes('\\N'))) return [];
+  return [
+    `some fields are \\N, which databases write for NULL: --null '\\N' reads them so, and --format copy also undoes escapes`,
+  ];
 }
 
 /** Nothing is detected: flags alone say how COPY's text format is written. */

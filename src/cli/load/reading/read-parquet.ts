@@ -32,8 +32,10 @@ export async function readParquet(
     const typeFor = (name: string): string | undefined =>
       tableType(columnNames.get(name) ?? name) ??
       (Object.hasOwn(given, name) ? given[name]!.text : undefined);
-    const wanted = wantedColumns(first, file.columns, names, typeFor);
-    source.readBy((other, onBytes) => linesOf(other, { names, isSelection, typeFor, onBytes, reading }));
+    const wanted = wantedColumns(first, file.columns, names, typeFor, options.nul);
+    source.readBy((other, onBytes) =>
+      linesOf(other, { names, isSelection, typeFor, nul: options.nul, onBytes, reading }),
+    );
     const place = { file: isSelection ? undefined : first, line: undefined };
     const columns = named.map((column, index) => {
       const givenType = Object.hasOwn(given, column.name) ? given[column.name] : undefined;
@@ -50,18 +52,19 @@ interface ReadLines {
   /** Other columns are left out. */
   readonly isSelection: boolean;
   readonly typeFor: (name: string) => string | undefined;
+  readonly nul: LoadOptions['nul'];
   readonly onBytes: (bytes: number) => void;
   readonly reading: ParquetReading;
 }
 
 async function* linesOf(
   source: SourceFile,
-  { names, isSelection, typeFor, onBytes, reading }: ReadLines,
+  { names, isSelection, typeFor, nul, onBytes, reading }: ReadLines,
 ): AsyncGenerator<ByteChunk, void> {
   const file = await ParquetFile.open(source);
   try {
     reading.add(file);
-    const wanted = wantedColumns(source, file.columns, names, typeFor);
+    const wanted = wantedColumns(source, file.columns, names, typeFor, nul);
     const other = isSelection ? undefined : [...file.columns.keys()].find((name) => !names.includes(name));
     if (other !== undefined) {
       const reason = `the columns differ from those of the first file: ${JSON.stringify(other)} is not among them`;
