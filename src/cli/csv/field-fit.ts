@@ -32,6 +32,10 @@ const STORED_FORMS: Readonly<Record<string, string>> = {
 /** Types that are written in several forms. */
 const MANY_FORMS: ReadonlySet<string> = new Set(['timestamp', 'timestamptz']);
 
+/** A pattern for more columns, or for less text, takes longer to be made than the fields take one by one. */
+const MOST_COLUMNS_AT_ONCE = 30;
+const FEWEST_BYTES_AT_ONCE = 16 * 1024;
+const LINE_END = String.raw`(?:\r?\n|$)`;
 /** Looked at together: the engine of regular expressions needs memory for each record, and for each byte in quotes. */
 const LONGEST_BLOCK = 512 * 1024;
 
@@ -128,11 +132,32 @@ export class FieldFit {
   }
 
   #areFitting(records: Buffer, hasQuotes: boolean): boolean {
+    if (this.#columns.length > MOST_COLUMNS_AT_ONCE || records.length < FEWEST_BYTES_AT_ONCE)
+      return this.#areFieldsFitting(records.toString('latin1'), hasQuotes);
     const pattern = this.#patternFor(hasQuotes);
     pattern.lastIndex = 0;
     // Characters beyond ASCII are several here, none of which has a meaning.
     pattern.test(records.toString('latin1'));
     return pattern.lastIndex === records.length;
+  }
+
+  /** Field by field: slower, but a pattern for each form is made in no time. */
+  #areFieldsFitting(text: string, hasQuotes: boolean): boolean {
+    const delimiter = escaped(this.#options.delimiter);
+    const last = this.#columns.length - 1;
+    const patterns = this.#columns.map((column, place) =>
+      stickyPattern(
+        fieldPattern(column?.form, this.#options, hasQuotes) + (place === last ? LINE_END : delimiter),
+      ),
+    );
+    for (let at = 0; at < text.length;) {
+      for (const pattern of patterns) {
+        pattern.lastIndex = at;
+        if (!pattern.test(text)) return false;
+        at = pattern.lastIndex;
+      }
+    }
+    return true;
   }
 
   #patternFor(hasQuotes: boolean): RegExp {
@@ -171,16 +196,24 @@ function recordsPattern(
   options: FitOptions,
   hasQuotes: boolean,
 ): RegExp {
-  const delimiter = escaped(options.delimiter);
+  const fields = forms.map((form) => fieldPattern(form, options, hasQuotes));
+  return new RegExp(`(?:${fields.join(escaped(options.delimiter))}${LINE_END})*`, 'y');
+}
+
+function fieldPattern(form: string | undefined, options: FitOptions, hasQuotes: boolean): string {
   const nullText = escaped(options.nullText);
-  const any = hasQuotes
-    ? String.raw`(?:"(?:[^"]|"")*"|[^${inClass(options.delimiter)}"\r\n]*)`
-    : String.raw`[^${inClass(options.delimiter)}\r\n]*`;
-  const fields = forms.map((form) => {
-    if (form === undefined) return any;
+  if (form !== undefined)
     return hasQuotes ? `(?:${form}|"(?:${form})"|${nullText})` : `(?:${form}|${nullText})`;
-  });
-  return new RegExp(String.raw`(?:${fields.join(delimiter)}(?:\r?\n|$))*`, 'y');
+  const plain = String.raw`[^${inClass(options.delimiter)}\r\n${hasQuotes ? '"' : ''}]*`;
+  return hasQuotes ? `(?:"(?:[^"]|"")*"|${plain})` : plain;
+}
+
+const STICKY_PATTERNS = new Map<string, RegExp>();
+
+function stickyPattern(source: string): RegExp {
+  let pattern = STICKY_PATTERNS.get(source);
+  if (pattern === undefined) STICKY_PATTERNS.set(source, (pattern = new RegExp(source, 'y')));
+  return pattern;
 }
 
 function escaped(text: string): string {

@@ -437,10 +437,10 @@ describe('--atomic', () => {
     const made = 'made_and_undone';
     const bad = await file(
       'y.csv',
-      `a\n${Array.from({ length: 20_000 }, (_, n) => (n === 19_999 ? 'x,y' : n)).join('\n')}\n`,
+      `a,b\n${Array.from({ length: 20_000 }, (_, n) => (n === 19_999 ? '1,2,3' : `${n},1`)).join('\n')}\n`,
     );
     const created = await load(['-q', '--atomic', '--create', '-t', made, bad]);
-    expect(created.stderr).toMatch(/y\.csv:20001: expected 1 field.* \(nothing was loaded\)\n$/);
+    expect(created.stderr).toMatch(/y\.csv:20001: expected 2 fields.* \(nothing was loaded\)\n$/);
     expect(await database.query('SELECT to_regclass($1)::text AS found', [made])).toEqual([{ found: null }]);
   });
 

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { FieldFit } from '../../../../src/cli/csv/field-fit.js';
 
 const OPTIONS = { delimiter: ',', nullText: '' };
+/** Records of a short block, of one, and of one that is looked at in parts. */
+const TIMES = [1, 5_000, 150_000];
 const fitOf = (...types: (string | undefined)[]): FieldFit => new FieldFit(types, OPTIONS);
 
 describe('a field', () => {
@@ -23,14 +25,23 @@ describe('a field', () => {
       const fit = fitOf(undefined, type);
       // A form that is stored as another one is for the rows to find first.
       fit.misfit(['', field]);
-      expect([field, fit.fits(Buffer.from(`é x,${field}\n,${field}\r\n`), false)]).toEqual([field, true]);
-      expect(fit.fits(Buffer.from(`"a,\n""b","${field}"\nx,${field}`), true)).toBe(true);
+      for (const times of TIMES) {
+        const block = Buffer.from(`é x,${field}\n,${field}\r\n`.repeat(times));
+        expect([field, fit.fits(block, false)]).toEqual([field, true]);
+        expect(
+          fit.fits(Buffer.from(`"a,\n""b","${field}"\nx,${field}\n`.repeat(Math.min(times, 5_000))), true),
+        ).toBe(true);
+        expect(fit.fits(block.subarray(0, -2), false)).toBe(true);
+      }
     }
     for (const field of others) {
       expect([field, fitOf(type).misfit([field])]).toEqual([field, 0]);
-      const block = Buffer.from(`x,${fitting[0]!}\ny,${field}\nz,${fitting[0]!}\n`);
-      expect([field, fitOf(undefined, type).fits(block, false)]).toEqual([field, false]);
-      expect(fitOf(undefined, type).fits(Buffer.from(`"x","${field}"\n`), true)).toBe(false);
+      for (const times of TIMES) {
+        const before = `x,${fitting[0]!}\n`.repeat(times);
+        const block = Buffer.from(`${before}y,${field}\nz,${fitting[0]!}\n`);
+        expect([field, fitOf(undefined, type).fits(block, false)]).toEqual([field, false]);
+        expect(fitOf(undefined, type).fits(Buffer.from(`${before}"x","${field}"\n`), true)).toBe(false);
+      }
     }
   });
 
@@ -51,6 +62,15 @@ describe('a field', () => {
     expect(values).toEqual([null]);
     expect(fit.isAsWritten(0)).toBe(false);
   });
+});
+
+it('many columns are looked at without a pattern for all of them, which would take seconds', () => {
+  const fit = fitOf(...Array.from({ length: 1600 }, () => 'timestamp'));
+  const record = Array.from({ length: 1600 }, () => '2024-01-05 10:00').join(',');
+  const start = performance.now();
+  expect(fit.fits(Buffer.from(`${record}\n`.repeat(16)), false)).toBe(true);
+  expect(fit.fits(Buffer.from(`${record}\n${record}x\n`), false)).toBe(false);
+  expect(performance.now() - start).toBeLessThan(2_000);
 });
 
 describe('a column', () => {
