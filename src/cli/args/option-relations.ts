@@ -8,6 +8,8 @@ export function checkRelations(options: LoadOptions): void {
   checkInput(options);
   checkTypes(options);
   checkCopyText(options);
+  checkTrim(options);
+  checkNul(options);
   checkConflict(options);
   checkRejects(options);
   checkResume(options);
@@ -38,6 +40,20 @@ function checkCopyText({ format, delimiter, otherNulls }: LoadOptions): void {
     throw new UsageError("--delimiter of COPY's text format is no backslash, dot, digit or small letter");
   }
   if (otherNulls.length > 0) throw new UsageError("COPY's text format has one --null");
+}
+
+function checkTrim({ trim, nullText, otherNulls, nullsFor }: LoadOptions): void {
+  const never = [nullText, ...otherNulls, ...Object.values(nullsFor).flat()].find(
+    (text) => text !== text.trim(),
+  );
+  if (trim && never !== undefined)
+    throw new UsageError(
+      `no field is ${JSON.stringify(never)} with --trim, which leaves out white space at its ends`,
+    );
+}
+
+function checkNul({ nul, isParquet }: LoadOptions): void {
+  if (nul !== undefined && isParquet) throw new UsageError('--nul is for text, and the input is Parquet');
 }
 
 function checkConflict({ onConflict, key }: LoadOptions): void {

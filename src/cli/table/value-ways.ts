@@ -96,7 +96,7 @@ export function writtenNumbers(format: NumberFormat): ValueWay {
   const convert = (text: string): string | undefined => {
     const number = read(text);
     if (number === undefined) return undefined;
-    if (number.unit === '') hasBare ||= !number.isZero;
+    if (number.unit === '') hasBare ||= number.needsUnit;
     else if (unit === '' || unit === number.unit) ({ unit } = number);
     else return undefined;
     return hasBare && unit !== '' ? undefined : number.text;

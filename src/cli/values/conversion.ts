@@ -30,9 +30,8 @@ export function convertBy(conversion: Conversion): Convert {
   return (text) => {
     const number = read(text);
     // Zero needs no unit.
-    if (number === undefined || (number.unit !== unit && !(number.unit === '' && number.isZero)))
-      return undefined;
-    return number.text;
+    if (number === undefined) return undefined;
+    return number.unit === unit || (number.unit === '' && !number.needsUnit) ? number.text : undefined;
   };
 }
 

@@ -34,15 +34,18 @@ export function exampleOf({ decimal, group }: NumberFormat): string {
   return `1${group}234${decimal}5`;
 }
 
-export interface ReadNumber {
+interface ReadNumber {
   readonly text: string;
   /** Empty without one. */
   readonly unit: string;
-  readonly isZero: boolean;
+  /** Zero, and what is no finite number, needs none. */
+  readonly needsUnit: boolean;
 }
 
 export type NumberReader = (text: string) => ReadNumber | undefined;
 
+/** Words that the server knows. */
+const NOT_FINITE = /^[-+]?(?:nan|inf(?:inity)?)$/i;
 const MINUS = '[-\u2212]';
 const GROUPS: Readonly<Record<NumberFormat['group'], string>> = {
   '': '',
@@ -58,7 +61,7 @@ export function numberReader({ decimal, group }: NumberFormat): NumberReader {
   const groups = new RegExp(GROUPS[group], 'g');
   return (text) => {
     const match = pattern.exec(text.trim());
-    if (match === null) return undefined;
+    if (match === null) return NOT_FINITE.test(text) ? { text, unit: '', needsUnit: false } : undefined;
     const {
       open,
       close,
@@ -82,7 +85,11 @@ export function numberReader({ decimal, group }: NumberFormat): NumberReader {
     const isZero = !/[1-9]/.test(digits + places);
     // A bare +5 or -0 may be a code: its spelling decides.
     const isBare = unit === '' && open === undefined && last === undefined && digits === whole;
-    return { text: `${signOf(signs[0], isBare && point === undefined, isZero)}${number}`, unit, isZero };
+    return {
+      text: `${signOf(signs[0], isBare && point === undefined, isZero)}${number}`,
+      unit,
+      needsUnit: !isZero,
+    };
   };
 }
 

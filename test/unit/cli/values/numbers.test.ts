@@ -97,16 +97,21 @@ describe('a number', () => {
     ['$5 €', '1,234.5', undefined],
     ['1e5 %', '1,234.5', undefined],
     ['5 5', '1,234.5', undefined],
-    ['NaN', '1,234.5', undefined],
+    ['NaN', '1,234.5', 'NaN'],
+    ['-inf', '1,234.5', '-inf'],
+    ['Infinite', '1,234.5', undefined],
   ])('%j, written like %s, is %j', (text, example, expected, unit = '') => {
     const found = read(text, example);
     expect(found?.text).toBe(expected);
     if (expected !== undefined) expect(found!.unit).toBe(unit);
   });
 
-  it('that is zero is known', () => {
-    expect(read('0.00', '1,234.5')!.isZero).toBe(true);
-    expect(read('0.01', '1,234.5')!.isZero).toBe(false);
+  it('needs no unit if it is zero, or not finite', () => {
+    expect(['0.00', '0.01', '-Infinity'].map((text) => read(text, '1,234.5')!.needsUnit)).toEqual([
+      false,
+      true,
+      false,
+    ]);
   });
 
   it('with a long run of spaces is refused at once', () => {
