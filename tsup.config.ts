@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { transform } from 'esbuild';
+import { transformSync } from 'esbuild';
 import { defineConfig, type Options } from 'tsup';
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
@@ -20,7 +20,7 @@ const PARTS = [
 ];
 
 /** The programs that are built together with the library, and share its code. */
-const SHARING = ['load-command', 'query/query'];
+const SHARING = ['load-command', 'query/query', 'import-module'];
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
 const PROGRAMS = ['main', ...SHARING, 'server/embedded/embedded-server', 'report/progress-bar'];
 
@@ -34,7 +34,7 @@ export default defineConfig((flags) => {
   const outDir = flags.outDir ?? 'dist';
   if (flags.outDir === undefined) rmSync(outDir, { recursive: true, force: true });
   const licences = licencesIn(outDir);
-  return [esModules(licences, outDir), commonJs, commandLine(licences)];
+  return [esModules(outDir), commonJs(licences), commandLine(licences)];
 });
 
 const common: Options = {
@@ -80,45 +80,39 @@ const withoutSubprocesses: Plugin = {
   },
 };
 
-const commonJs: Options = {
+const libraryPlugins: Plugin[] = [
+  {
+    name: 'index-exports-parts',
+    setup(build) {
+      const extension = build.initialOptions.outExtension?.['.js'] ?? '.js';
+      build.onResolve({ filter: /^\./ }, ({ path: file, importer }) =>
+        path.relative('src', importer) === 'index.ts' && PARTS.some((part) => file === `./${part}.js`)
+          ? { path: file.replace(/\.js$/, extension), external: true, sideEffects: false }
+          : undefined,
+      );
+    },
+  },
+];
+
+const library: Options = {
   ...common,
-  entry: sourcesOf([...ENTRIES, ...PARTS]),
-  format: ['cjs'],
   splitting: true,
-  dts: { entry: sourcesOf(ENTRIES) },
   // With the sources in them, source maps would double the package; without, they would point to files that are not shipped.
   sourcemap: false,
-  // Without it, tsup makes CommonJS chunks by a tool that rewrites `?.` into a closure and class fields into methods.
   // A chunk that is only imported for its side effects is left out: no file has any, and bundlers warn of such imports.
   treeshake: { moduleSideEffects: 'no-external' },
-  esbuildPlugins: [
-    {
-      name: 'index-exports-parts',
-      setup(build) {
-        const extension = build.initialOptions.outExtension?.['.js'] ?? '.js';
-        build.onResolve({ filter: /^\./ }, ({ path: file, importer }) =>
-          path.relative('src', importer) === 'index.ts' && PARTS.some((part) => file === `./${part}.js`)
-            ? { path: file.replace(/\.js$/, extension), external: true, sideEffects: false }
-            : undefined,
-        );
-      },
-    },
-  ],
 };
 
-/** ES modules, and `spillway load`, which shares their code: twice in the package, it would be a quarter of it. */
-function esModules(licences: Plugin, outDir: string): Options {
+function esModules(outDir: string): Options {
   return {
-    ...commonJs,
-    entry: { ...sourcesOf([...ENTRIES, ...PARTS]), ...programsOf(SHARING) },
+    ...library,
+    entry: sourcesOf([...ENTRIES, ...PARTS]),
     format: ['esm'],
-    dts: false,
     onSuccess: () => {
       writeTypes(outDir);
       return Promise.resolve();
     },
-    plugins: [shortNames],
-    esbuildPlugins: [...(commonJs.esbuildPlugins ?? []), programs, licences],
+    esbuildPlugins: libraryPlugins,
   };
 }
 
@@ -131,15 +125,79 @@ function writeTypes(outDir: string): void {
   }
 }
 
-/** Nobody imports the programs: short names make the package smaller by a thirtieth. Chunks that the library shares keep theirs. */
-const shortNames: NonNullable<Options['plugins']>[number] = {
-  name: 'short-names',
-  async renderChunk(code, info) {
-    if (path.basename(path.dirname(info.path)) !== 'cli') return undefined;
-    const options = { minify: true, format: 'esm', target: 'node20', lineLimit: 120 } as const;
-    return { code: (await transform(code, options)).code };
-  },
-};
+/**
+ * CommonJS, and `spillway load`, which shares its code: twice in the package, it would be a quarter of it. As CommonJS it starts sooner than as
+ * ES modules, whose files Node reads and links one by one.
+ */
+function commonJs(licences: Plugin): Options {
+  return {
+    ...library,
+    entry: { ...sourcesOf([...ENTRIES, ...PARTS]), ...programsOf(SHARING) },
+    format: ['cjs'],
+    dts: { entry: sourcesOf(ENTRIES) },
+    // Besides, without `treeshake`, tsup makes CommonJS chunks by a tool that rewrites `?.` into a closure and class fields into methods.
+    plugins: [
+      {
+        name: 'dynamic-imports',
+        renderChunk: (code) => ({ code: withoutDynamicImports(code) }),
+        // What `treeshake` has made comes after the hook before.
+        buildEnd({ writtenFiles }) {
+          const files = new Map<string, string>();
+          for (const { name } of writtenFiles) {
+            if (!name.endsWith('.cjs')) continue;
+            const code = readFileSync(name, 'utf8');
+            files.set(path.resolve(name), code.replace(CHUNKS, 'Promise.resolve().then(()=>require($1))'));
+          }
+          const shared = sharedBy([...files.keys()].filter(isOfLibrary), files);
+          for (const [file, code] of files)
+            writeFileSync(file, shared.has(file) ? code : withShortNames(code));
+        },
+      },
+    ],
+    esbuildPlugins: [...libraryPlugins, programs, licences],
+  };
+}
+
+/** CommonJS packages and Node's own modules are required: to import them, Node reads them twice. The others by a file of their own. */
+const REQUIRED = /\bimport\("(pg|pg-copy-streams|node:[^"]+)"\)/g;
+const IMPORTED = /\bimport\("([^."][^"]*)"\)/g;
+const isOfLibrary = (file: string): boolean =>
+  [...ENTRIES, ...PARTS].some((entry) => file.endsWith(`${path.sep}${path.normalize(entry)}.cjs`));
+
+/** Returns the files, and all that they require of the others. */
+function sharedBy(entries: readonly string[], files: ReadonlyMap<string, string>): Set<string> {
+  const shared = new Set(entries);
+  for (const file of shared) {
+    for (const [, required] of files.get(file)!.matchAll(/\brequire\(['"](\.[^'"]+)['"]\)/g)) {
+      const found = path.resolve(path.dirname(file), required!);
+      if (files.has(found)) shared.add(found);
+    }
+  }
+  return shared;
+}
+
+/** Nobody imports these: short names make the package smaller by a twentieth. */
+function withShortNames(code: string): string {
+  return transformSync(code, {
+    minify: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    lineLimit: 120,
+  }).code;
+}
+
+/** Of our own chunks. */
+const CHUNKS = /\bimport\(('\.\.?\/[^']+\.cjs')\)/g;
+
+function withoutDynamicImports(code: string): string {
+  return code
+    .replace(REQUIRED, (_, name: string) => {
+      const module = `require("${name}")`;
+      return `Promise.resolve().then(()=>(${name.startsWith('node:') ? module : `{default:${module}}`}))`;
+    })
+    .replace(IMPORTED, 'require("#cli/import-module").importModule("$1")');
+}
 
 /** The other programs. tsup builds in whatever is not a peer: the package needs no dependency at run time. */
 function commandLine(licences: Plugin): Options {
@@ -149,7 +207,7 @@ function commandLine(licences: Plugin): Options {
     format: ['esm'],
     esbuildOptions(options) {
       common.esbuildOptions!(options, { format: 'esm' });
-      // Nobody imports these: short names make the package smaller by a fiftieth.
+      // As for `withShortNames`.
       options.minifyIdentifiers = true;
     },
     // One file for each: to find and read another one takes Node longer than to read some code twice.
@@ -164,7 +222,8 @@ function commandLine(licences: Plugin): Options {
         renderChunk(code, info) {
           if (path.basename(info.path) !== 'main.js') return undefined;
           info.mode = 0o755;
-          return { code: code.startsWith('#!') ? code : `#!/usr/bin/env node\n${code}` };
+          const required = code.replace(/\bimport\(("#cli\/(?:load-command|query)")\)/g, 'require($1)');
+          return { code: required.startsWith('#!') ? required : `#!/usr/bin/env node\n${required}` };
         },
       },
     ],

@@ -83,7 +83,7 @@ const ours = (module: string) => path.join(modules, module);
 describe('contents', () => {
   test('only what is built, and the three texts', () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.c?js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([

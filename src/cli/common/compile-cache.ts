@@ -1,5 +1,6 @@
 /**
- * Keeps compiled code between runs, with Node.js 22 and later: V8 then compiles nothing that is already in the cache.
+ * Keeps compiled code between runs: V8 then compiles nothing that is already in the cache. Node.js 22 does so by itself; for Node.js 20,
+ * CommonJS modules are kept by `kept-modules.ts`.
  *
  * What is in the cache is executed. So it is used only in a folder that nobody else can write to or replace; otherwise there is none. Node's
  * own `NODE_COMPILE_CACHE` and `NODE_DISABLE_COMPILE_CACHE` come first.
@@ -9,6 +10,7 @@ import { lstatSync, mkdirSync, realpathSync, type Stats } from 'node:fs';
 import module from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { keepModules } from './kept-modules.js';
 
 /** Node.js 22.1 and later. */
 const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
@@ -18,10 +20,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function cacheCompiledCode(environment: Environment): void {
   const user = process.getuid?.();
   // Windows does not say who may write to a folder.
-  if (enableCompileCache === undefined || user === undefined) return;
+  if (user === undefined) return;
+  if (enableCompileCache === undefined && environment['NODE_DISABLE_COMPILE_CACHE'] === '1') return;
   try {
     const folder = privateFolder(cacheFolder(environment, os.homedir()), user);
-    if (folder !== undefined) enableCompileCache(folder);
+    if (folder === undefined) return;
+    if (enableCompileCache === undefined) keepModules(path.join(folder, process.version));
+    else enableCompileCache(folder);
   } catch {
     // There is no home, or nothing can be written there.
   }
