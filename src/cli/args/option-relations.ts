@@ -9,7 +9,6 @@ export function checkRelations(options: LoadOptions): void {
   checkTypes(options);
   checkCopyText(options);
   checkTrim(options);
-  checkNul(options);
   checkConflict(options);
   checkRejects(options);
   checkResume(options);
@@ -50,10 +49,6 @@ function checkTrim({ trim, nullText, otherNulls, nullsFor }: LoadOptions): void 
     throw new UsageError(
       `no field is ${JSON.stringify(never)} with --trim, which leaves out white space at its ends`,
     );
-}
-
-function checkNul({ nul, isParquet }: LoadOptions): void {
-  if (nul !== undefined && isParquet) throw new UsageError('--nul is for text, and the input is Parquet');
 }
 
 function checkConflict({ onConflict, key }: LoadOptions): void {

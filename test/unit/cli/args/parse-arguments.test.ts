@@ -275,7 +275,6 @@ describe('wrong usage names the flag, its range and the value', () => {
     ],
     [['load', '-t', 't', 'a.ndjson', '--dates', 'dmy'], /--dates is for CSV, and the input is JSON/],
     [['load', '-t', 't', 'a.ndjson', '--booleans'], /--booleans is for CSV/],
-    [['load', '-t', 't', 'a.parquet', '--nul', 'strip'], /^--nul is for text, and the input is Parquet/],
     [['load', '-t', 't', 'a.copy', '--format', 'copy', '--dates', 'dmy'], /--dates is for CSV/],
     [['load', '-t', 't', 'a.csv', '--trim', '--null', ' '], /no field is " " with --trim/],
     [['load', '-t', 't', 'a.csv', '--trim', '--null-for', 'a= x'], /no field is " x" with --trim/],
