@@ -116,12 +116,19 @@ function withoutNeedlessQuotes(scored: readonly ScoredReading[], sample: Sample)
       if (field.length > 1 && field.endsWith('"')) enclosed += 1;
       else opened += 1;
     }
-    if (dialect.delimiter === '\t' && enclosed < opened) return true;
+    if (dialect.delimiter === '\t' && enclosed < opened && !isSoundWithQuotes(sample, dialect)) return true;
     // The last record of the sample may be cut off, and have a quote.
     return (
       enclosed + opened === 0 && (sample.isWhole || !sample.text.includes(`${dialect.delimiter ?? ''}"`))
     );
   });
+}
+
+/** Quotes that open a field and close one on a later line enclose line breaks. Of a part of a file, that is not known. */
+function isSoundWithQuotes(sample: Sample, { delimiter }: Dialect): boolean {
+  if (!sample.isWhole) return false;
+  const records = readSample(sample, { delimiter, quote: '"', escape: '"' }, MOST_RECORDS);
+  return records.every(({ fault }) => fault === undefined);
 }
 
 /** Returns no reading if the dialect does not fit, and two if the table may begin at either of two lines. */

@@ -21,6 +21,7 @@ describe('detectReading', () => {
     ['the same with one name, in quotes', '"x"\n"a",1\n"b",2\n', { header: true, fieldCount: 2, names: ['', 'x'] }],
     ['a delimiter at the end of each record', 'x,y\n1,2,\n1,4,\n', { header: true, names: ['x', 'y', ''] }],
     ['a delimiter at the end of records, and two lines in one of them', 'n,t\n1,"a\nb",\n1,c,\n1,d,\n', { quote: '"', header: true, names: ['n', 't', ''] }],
+    ['one record with a line break in quotes, and a tab at its end', 'n\tt\n1\t"a\nb"\t\n', { quote: '"', delimiter: '\t' }],
     ['names in apostrophes', "'a'\t'b'\n1\t2\n3\t4\n", { quote: "'", delimiter: '\t', header: true }],
     ['names in apostrophes between spaces', "'a' 'b' 'c'\n1 2 3\n4 5 6\n", { quote: "'", delimiter: ' ', header: true }],
     ['one escaped quote', 'a,b\n1,x\n2,y\n3,"an \\"e\\", and"\n4,z\n5,"u, v"\n', { escape: '\\', quote: '"' }],
