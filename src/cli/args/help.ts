@@ -41,7 +41,7 @@ export const LOAD_HELP = {
   quote: 'CSV: the character around fields, or "none" (default: detected, mostly ")',
   escape: 'CSV: the character before a quote within quotes (default: detected, mostly the quote itself)',
   skip: 'CSV: leave out so many lines at the beginning of each file (default: detected)',
-  comment: 'CSV: leave out lines that begin with this text, for example "#"',
+  comment: 'CSV: leave out lines that begin with this text, for example "#"; "none" takes all for records',
   dates:
     'CSV: how dates of digits are written: dmy (31/12/2024, 31.12.24), mdy or ymd. Names of months are English. Columns of dates, and those ' +
     'that --create makes of such values, get them; other texts there are refused (default: dates are like 2024-12-31)',

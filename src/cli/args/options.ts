@@ -19,7 +19,7 @@ export interface ReadingFlags {
   escape: string | undefined;
   /** Lines before the header, or before the first record. */
   skip: number | undefined;
-  /** Lines that begin with it are left out. */
+  /** Lines that begin with it are left out. `none`: every line is a record. */
   comment: string | undefined;
   header: boolean | undefined;
 }
@@ -41,6 +41,8 @@ export interface LoadOptions {
   columns: string[] | undefined;
   /** The header has no name for this one of `columns`: it has the names of the others. Found by the reading. */
   unnamed?: Unnamed | undefined;
+  /** Comments stand before the table, and `--comment` is not given. Found by the reading. */
+  hasComments?: boolean;
   flags: ReadingFlags;
   /** Nothing is detected: CSV is read as PostgreSQL's own format. */
   strict: boolean;

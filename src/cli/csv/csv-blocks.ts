@@ -114,7 +114,11 @@ export class CsvBlocks implements BlockReader<BlockContent> {
       start = end;
     }
     const { rules, sizer } = this.#options;
-    const isSame = this.#rows.areFieldsColumns && !this.#rows.hasEnded && isReadAlike(block);
+    const isSame =
+      this.#rows.areFieldsColumns &&
+      !this.#rows.hasEnded &&
+      !this.#rows.mayHaveComments(block) &&
+      isReadAlike(block);
     const rewrites = isSame && rules?.mayApplyTo(block) === true ? rules : undefined;
     // Chosen once for the whole block, which may be cut into many.
     const scanBlock = this.#scannerFor(block);

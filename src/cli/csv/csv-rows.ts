@@ -24,12 +24,17 @@ export interface CsvRowOptions extends CsvOptions {
   readonly columns: readonly string[];
   /** Blank lines are no records if a record has more than one field, and names are repaired. Otherwise both are errors. */
   readonly isLenient?: boolean | undefined;
+  /** Comments stand before the table, so that a record which begins with # may be one. */
+  readonly hasComments?: boolean | undefined;
   /** Names of the header become snake_case. */
   readonly normalizesNames?: boolean | undefined;
   /** Fields that a record lacks at its end are NULL. */
   readonly pads?: boolean | undefined;
   readonly rules?: FieldRuleSet | undefined;
 }
+
+const NUMBER_SIGN = 0x23;
+const LINE_OF_COMMENT = '\n#';
 
 /** Reads one file. Its header may have the names in another order than the first file's. */
 export class CsvRows implements BlockReader<unknown[]> {
@@ -65,6 +70,13 @@ export class CsvRows implements BlockReader<unknown[]> {
     return this.#reader.hasEnded;
   }
 
+  /** Whether records of the block may be comments. */
+  mayHaveComments(block: Buffer): boolean {
+    return (
+      this.#options.hasComments === true && (block[0] === NUMBER_SIGN || block.includes(LINE_OF_COMMENT))
+    );
+  }
+
   /** Number of fields that each record must have. */
   get fieldCount(): number {
     return this.#fieldCount;
@@ -80,7 +92,12 @@ export class CsvRows implements BlockReader<unknown[]> {
   }
 
   read(block: Buffer, onRow: OnRow<unknown[]>, onBadRecord: OnBadRecord = throwFault): undefined {
+    const { hasComments = false } = this.#options;
     const onFields = (row: CsvRow, line: number): void => {
+      if (hasComments && !this.#awaitsHeader && this.#reader.written.startsWith('#')) {
+        onBadRecord(new InputError(this.#file.name, line, MAY_BE_COMMENT), line, this.#reader.written);
+        return;
+      }
       if (row.length !== this.#fieldCount || this.#awaitsHeader) {
         if (this.#options.isLenient === true && isBlankLine(row, this.#fieldCount, this.#reader)) return;
         if (this.#awaitsHeader) {
@@ -165,6 +182,9 @@ export class CsvRows implements BlockReader<unknown[]> {
     return `a field with ${showDelimiter(delimiter)} in it must be in quotes`;
   }
 }
+
+const MAY_BE_COMMENT =
+  'the line may be a comment, as before the table, or a record; --comment "#" leaves such lines out, and --comment none keeps them';
 
 /** A sentence behind the table: its first word. */
 function noteWordOf(row: CsvRow): string | undefined {

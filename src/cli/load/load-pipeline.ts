@@ -189,6 +189,7 @@ export function csvOptionsFor(
     isCopyText: format === 'copy',
     firstLine: skipped + 1,
     isLenient: !strict || format === 'copy',
+    hasComments: options.hasComments,
     normalizesNames: normalizeNames,
     pads: pad,
     rules: hasRules ? new FieldRuleSet(allRules ?? {}, columns, options) : undefined,

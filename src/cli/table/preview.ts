@@ -97,6 +97,7 @@ async function previewCsv(
     }
     if (columns === undefined && withTypes && format === 'copy')
       fields = columns = createAll(numberedNames(row.length).map((name) => ({ name })));
+    if (options.hasComments === true && reader!.written.startsWith('#')) return;
     // Such a record has no place for its fields.
     const isPadded = options.pad && row.length < (fields?.length ?? 0);
     if (fields !== undefined && row.length !== fields.length && !isPadded) return;

@@ -234,6 +234,22 @@ describe('the obvious command', () => {
     expect(rows).toEqual([['1;a']]);
   });
 
+  it.each<[string, string]>([
+    ['with as many fields as the table', '# made by x\nid,name\n1,a\n# 2,b\n3,c\n'],
+    ['with fewer fields', '# made by x\nid,name\n1,a\n# note\n3,c\n'],
+  ])('a comment within a table with comments before it is refused, unless --comment says what it is: %s', async (_, text) => {
+    const file = write(text, 'csv');
+    const refused = await run(file, '--pad');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/:4: the line may be a comment.*--comment "#" leaves such lines out, and --comment none keeps them/);
+    expect((await run(file, '--rejects', path.join(cli.directory, 'r.ndjson'))).code).toBe(3);
+    const { rows } = await load(text, 'csv', '--comment', '#');
+    expect(rows).toHaveLength(2);
+    const { rows: all } = await load(text, 'csv', '--comment', 'none', '--pad');
+    expect(all).toHaveLength(3);
+    expect(all[1]![0]).toMatch(/^# /);
+  }); // prettier-ignore
+
   it('--comment leaves lines out, with their numbers kept', async () => {
     const { rows } = await load('id,name\n# one, two\n1,a\n#3,x\n2,b\n', 'csv', '--comment', '#');
     expect(rows).toEqual([['1', 'a'], ['2', 'b']]); // prettier-ignore

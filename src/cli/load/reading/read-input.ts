@@ -61,7 +61,9 @@ export async function readInput(
     return { options, reading: undefined };
   }
   const { bytes, isWhole } = await source.sample(SAMPLE_BYTES);
-  const { flags, maxRecordBytes, trim, nul } = options;
+  const { maxRecordBytes, trim, nul } = options;
+  const isEachRecord = options.flags.comment === NO_COMMENTS;
+  const flags = isEachRecord ? { ...options.flags, comment: undefined } : options.flags;
   const reading =
     stored === undefined
       ? await detect(source, bytes, isWhole, {
@@ -85,13 +87,14 @@ export async function readInput(
   });
   if (createConverter !== undefined) source.convertBy(createConverter);
   const { header } = reading;
+  const hasComments = !isEachRecord && flags.comment === undefined && hasCommentBefore(bytes, reading);
   const isNamed = options.columns !== undefined || stored !== undefined;
   const named = isNamed ? undefined : namesFor(reading, tableColumns, options.normalizeNames);
   const columns = options.columns ?? stored?.columns ?? named?.names.slice();
   const shortNames = header && options.columns === undefined ? reading.names : undefined;
   const unnamed = shortNames === undefined ? undefined : shortNames[0] === '' ? 'first' : 'last';
   return {
-    options: { ...options, delimiter, header, columns, unnamed, skipped: reading.skip },
+    options: { ...options, delimiter, header, columns, unnamed, skipped: reading.skip, hasComments },
     reading,
     rules: stored?.rules,
     notes: [...(named?.notes ?? []), ...nullHint(bytes, delimiter, options)],
@@ -111,6 +114,15 @@ function nullHint(
   return [
     `some fields are \\N, which databases write for NULL: --null '\\N' reads them so, and --format copy also undoes escapes`,
   ];
+}
+
+const NO_COMMENTS = 'none';
+
+/** Whether a line before the table is a comment. */
+function hasCommentBefore(sample: Buffer, { skip, encoding }: Reading): boolean {
+  if (skip === 0) return false;
+  const text = new TextDecoder(encoding.startsWith('utf-32') ? 'utf-8' : encoding).decode(sample);
+  return text.split(/\r\n?|\n/, skip).some((line) => line.startsWith('#'));
 }
 
 /** Nothing is detected: flags alone say how COPY's text format is written. */
