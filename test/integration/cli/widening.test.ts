@@ -150,6 +150,8 @@ describe('a value that does not fit the inferred type of its column', () => {
     ['--strategy', 'drop_oldest', '--connections', '1'],
     ['--resume', 'flags', '--connections', '3'],
     ['--on-conflict', 'ignore'],
+    ['--max-rejects', '0', '--rejects', 'none.ndjson'],
+    ['--rejects', 'none-of-one.ndjson', '--atomic'],
   ])('is made room for with %s', async (...flags) => {
     const text = csv({ n: { 20_000: '0.5', 30_000: 'word' }, m: { 25_000: '7.25' }, b: { 12_000: '.5' } });
     const name = await file('flags.csv', text);
