@@ -33,6 +33,8 @@ export function allocateChunk(before: Buffer, needed: number): Buffer {
 const LONG_TEXT = 48;
 /** A longer text is measured before it is written. For a shorter one, the most that UTF-8 can take is reserved. */
 const MEASURED_FROM = 16 * 1024;
+/** A longer text is escaped in place. For a shorter one with few escapes, `replace` is up to four times as fast. */
+const IN_PLACE_FROM = 1024 * 1024;
 
 const NEEDS_CARE = /[\\\t\n\r\0]/;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
@@ -149,16 +151,14 @@ export class ChunkWriter {
 
   #writeLong(text: string): void {
     checkText(text);
-    if (text.length > MEASURED_FROM) this.#writeMeasured(text);
-    else {
-      const escaped = escapeText(text);
-      this.#reserve(3 * escaped.length);
-      this.#length += this.#bytes.write(escaped, this.#length);
-    }
+    if (text.length > IN_PLACE_FROM) return this.#writeInPlace(text);
+    const escaped = escapeText(text);
+    this.#reserve(escaped.length < MEASURED_FROM ? 3 * escaped.length : Buffer.byteLength(escaped));
+    this.#length += this.#bytes.write(escaped, this.#length);
   }
 
   /** Escapes in place, because of a text of 16 MB each copy counts. The bytes are written so far behind that none is overwritten unread. */
-  #writeMeasured(text: string): void {
+  #writeInPlace(text: string): void {
     const escapes = countEscapes(text);
     this.#reserve(Buffer.byteLength(text) + escapes);
     const bytes = this.#bytes;
