@@ -46,7 +46,7 @@ const common: Options = {
     // Less to download, and less for Node to read. Names stay, and lines are short enough that a stack says where it was.
     options.minifyWhitespace = true;
     options.minifySyntax = true;
-    options.lineLimit = 120;
+    options.lineLimit = 500;
   },
 };
 
@@ -183,7 +183,7 @@ function withShortNames(code: string): string {
     format: 'cjs',
     platform: 'node',
     target: 'node20',
-    lineLimit: 120,
+    lineLimit: 500,
   }).code;
 }
 
