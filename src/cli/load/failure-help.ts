@@ -53,8 +53,9 @@ function helpForRow(error: CopyError, { options, created, columns }: LoadFacts):
     const type = error.sqlState === '22003' ? 'numeric' : 'text';
     help.push(`--type ${inShell(`${flagName(column.columnName)}=${type}`)} makes room for it`);
   }
-  const hint =
-    options.format === 'csv' && value !== undefined ? hintFor([value], options.valueFlags) : undefined;
+  // A value that is out of range was read.
+  const mayBeRead = options.format === 'csv' && error.sqlState !== '22003';
+  const hint = mayBeRead && value !== undefined ? hintFor([value], options.valueFlags) : undefined;
   if (hint !== undefined && KINDS_OF_HINTS[hint.what] === kindOfType(column.type)) help.push(hint.help);
   else if (options.format === 'csv' && value !== undefined && MARKER.test(value))
     help.push(`--null-for ${inShell(`${flagName(column.columnName)}=${value}`)} makes it NULL`);
