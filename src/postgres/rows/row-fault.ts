@@ -1,6 +1,8 @@
 /** The fault of a row that cannot be written, and the tests for values that cannot be rows. */
 
 import { messageOf, toError } from '../../common/thrown.js';
+import { BinaryRefusal } from '../encoding/binary/binary-chunk.js';
+import { AbsentRefusal, MissingColumn } from '../merge/absent-values.js';
 
 /** A row that cannot be written. */
 export class RowFault extends Error {
@@ -23,7 +25,7 @@ export function unreadValues(row: number, thrown: unknown): RowFault {
 }
 
 /** The fault of a row that throws when it is looked at: a getter, a trap of a proxy, or a proxy that was revoked. */
-export function unreadableRow(row: number, thrown: unknown): RowFault {
+function unreadableRow(row: number, thrown: unknown): RowFault {
   return new RowFault(row, undefined, '22P02', `cannot be read: ${messageOf(thrown)}`, toError(thrown));
 }
 
@@ -37,6 +39,20 @@ export function isInstance<E extends Error>(
   } catch {
     return false;
   }
+}
+
+/** True for what concerns how the batch is sent, and no single row. */
+export function isOfBatch(thrown: unknown): boolean {
+  return (
+    isInstance(thrown, AbsentRefusal) ||
+    isInstance(thrown, BinaryRefusal) ||
+    isInstance(thrown, MissingColumn)
+  );
+}
+
+/** Whatever else is thrown while a row is written comes from the row. */
+export function faultOfRow(row: number, thrown: unknown): RowFault {
+  return isInstance(thrown, RowFault) ? thrown : unreadableRow(row, thrown);
 }
 
 /** True for bytes and promises. They are never rows, even if a column has the name of one of their properties (`length`). */

@@ -10,12 +10,13 @@ import type { BinaryFormat } from './copy-format.js';
 import type { RowLayout } from './row-layout.js';
 import type { ValueEncoder } from '../encoding/text/text-encoders.js';
 import {
+  faultOfRow,
   isInstance,
   isNeverRow,
+  isOfBatch,
   isPlain,
   notRow,
   RowFault,
-  unreadableRow,
   unreadValues,
 } from './row-fault.js';
 import { ValueFault } from '../encoding/text/value-fault.js';
@@ -320,20 +321,6 @@ export class RowWriter {
       : ['22P02', `cannot be written: ${messageOf(error)}`];
     return new RowFault(row, name, sqlState, `column ${JSON.stringify(name)} (${typeName}) ${message}`);
   }
-}
-
-/** True for what concerns how the batch is sent, and no single row. */
-function isOfBatch(thrown: unknown): boolean {
-  return (
-    isInstance(thrown, AbsentRefusal) ||
-    isInstance(thrown, BinaryRefusal) ||
-    isInstance(thrown, MissingColumn)
-  );
-}
-
-/** Whatever else is thrown while a row is written comes from the row. */
-function faultOfRow(row: number, thrown: unknown): RowFault {
-  return isInstance(thrown, RowFault) ? thrown : unreadableRow(row, thrown);
 }
 
 /** Returns the text encoder's error for a value, or undefined if it takes the value. */

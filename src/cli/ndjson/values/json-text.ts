@@ -93,7 +93,7 @@ export function isHalf(code: number): boolean {
 }
 
 /** Returns the code unit of four hexadecimal digits, or a negative number. */
-export function codeUnit(source: Uint8Array, at: number): number {
+function codeUnit(source: Uint8Array, at: number): number {
   let code = 0;
   for (let index = at; index < at + 4; index += 1) {
     const byte = source[index]!;
