@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -41,7 +42,8 @@ describe('the folder for compiled code', () => {
     expect(privateFolder(link, user)).toBe(cache);
   });
 
-  it.each([0o770, 0o707, 0o777])('is not used if others may write to it: %o', (mode) => {
+  // Node.js makes folders in it that the group may write to if the umask allows that.
+  it.each([0o770, 0o707, 0o777, 0o750, 0o755])('is not used if others may enter it: %o', (mode) => {
     expect(privateFolder(folder(`open-${mode.toString(8)}`, mode), user)).toBeUndefined();
   });
 
@@ -59,6 +61,24 @@ describe('the folder for compiled code', () => {
     chownSync(cache, STRANGER, STRANGER);
     expect(privateFolder(cache, user)).toBeUndefined();
     expect(privateFolder(path.join(cache, 'within'), user)).toBeUndefined();
+  });
+
+  it.skipIf(!isRoot)("is not made in another user's home: with sudo, its owner could not use it", () => {
+    const home = folder('home');
+    chownSync(home, STRANGER, STRANGER);
+    expect(privateFolder(path.join(home, '.cache', 'spillway'), user)).toBeUndefined();
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  it('is not made where others may write', () => {
+    const open = folder('open', 0o777);
+    expect(privateFolder(path.join(open, '.cache', 'spillway'), user)).toBeUndefined();
+    expect(readdirSync(open)).toEqual([]);
+  });
+
+  it('is not looked for in the working directory, as with an empty HOME', () => {
+    expect(() => privateFolder(cacheFolder({}, ''), user)).toThrow('.cache/spillway');
+    expect(existsSync('.cache')).toBe(false);
   });
 
   it.skipIf(!isRoot)('may stand in a folder of root', () => {
