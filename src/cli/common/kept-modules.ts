@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import Module from 'node:module';
 import path from 'node:path';
 import { Script } from 'node:vm';
@@ -33,8 +33,8 @@ type Wrapper = (
   folder: string,
 ) => unknown;
 
-/** Code that V8 keeps cannot import anything. */
-const IMPORTS = /\bimport\s*\(/;
+/** Code that V8 keeps cannot import anything, and no line for the shell can be wrapped. */
+const NEVER_KEPT = /^#!|\bimport\s*\(/;
 
 /** From now on, modules are compiled from what the folder has of them; the others are added when the process ends. */
 export function keepModules(folder: string): void {
@@ -43,7 +43,7 @@ export function keepModules(folder: string): void {
   const compile = prototype._compile;
   const missing = new Map<string, Script>();
   const compileKept = function (this: LoadedModule, text: string, file: string): unknown {
-    if (IMPORTS.test(text)) return compile.call(this, text, file);
+    if (NEVER_KEPT.test(text)) return compile.call(this, text, file);
     const kept = path.join(folder, createHash('sha256').update(`${file}\0`).update(text).digest('hex'));
     const cachedData = readIfThere(kept);
     const script = new Script(loader.wrap(text), { filename: file, ...(cachedData && { cachedData }) });
@@ -71,16 +71,25 @@ function readIfThere(file: string): Buffer | undefined {
 
 /** Only what V8 has by now is kept: the functions that were called are compiled. */
 function write(folder: string, scripts: ReadonlyMap<string, Script>): void {
-  if (scripts.size === 0) return;
+  // Another process may read a file at the same time.
+  let made: string | undefined;
   try {
-    mkdirSync(folder, { mode: 0o700, recursive: true });
+    if (scripts.size > 0) mkdirSync(folder, { mode: 0o700, recursive: true });
     for (const [file, script] of scripts) {
-      // Another process may read it at the same time.
-      const made = `${file}.${process.pid}`;
+      made = `${file}.${process.pid}`;
       writeFileSync(made, script.createCachedData(), { mode: 0o600 });
       renameSync(made, file);
     }
   } catch {
-    // The next run compiles again.
+    // The next run compiles again. On a full disk, what was begun would stay.
+    if (made !== undefined) removeIfPossible(made);
+  }
+}
+
+function removeIfPossible(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // It stays.
   }
 }

@@ -1,7 +1,7 @@
 /** Modules that are kept compiled do what they do otherwise. Each case runs in a process of its own, as Node's loader is changed. */
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -85,6 +85,19 @@ describe('a module that is kept compiled', () => {
   it('is not kept if it imports something', async () => {
     expect(await load("module.exports = import('node:path').then(({ sep }) => sep);")).toBe('"/"');
     expect(readdirSync(root)).not.toContain(path.basename(folder));
+  });
+
+  it('may begin with a line for the shell', async () => {
+    expect(await load('#!/usr/bin/env node\nmodule.exports = 1;')).toBe('1');
+  });
+
+  it('leaves nothing behind if it cannot be kept', async () => {
+    await load('module.exports = 1;');
+    const [name] = kept();
+    rmSync(path.join(folder, name!));
+    mkdirSync(path.join(folder, name!));
+    expect(await load('module.exports = 1;')).toBe('1');
+    expect(kept()).toEqual([name]);
   });
 
   it('works without a folder that can be written to', async () => {
