@@ -193,14 +193,17 @@ function startsAt(
     const body = records.slice(afterTitles).filter((record) => !isBlank(record));
     return hasHeaderEvidence(body) ? [afterTitles] : [afterTitles, start];
   }
-  const isLike = (record: SampleRecord | undefined) =>
-    record?.fields.length === fieldCount && isComment(record, '#');
-  if (comment !== undefined || !isLike(records[start - 1])) return [start];
-  let first = start - 1;
-  while (first > 0 && isLike(records[first - 1])) first -= 1;
+  if (comment !== undefined) return [start];
+  const first = records.slice(0, start).findLastIndex((record) => !isLikeRecord(record, fieldCount)) + 1;
+  if (first === start) return [start];
   const body = records.slice(first).filter((record) => !isBlank(record));
   const isName = first === start - 1 && /^#\S/.test(records[first]!.fields[0]!);
   return isName && hasHeaderEvidence(body) ? [first] : [start, first];
+}
+
+/** A line that begins with # and has as many fields as the table. */
+function isLikeRecord(record: SampleRecord, fieldCount: number): boolean {
+  return record.fields.length === fieldCount && isComment(record, '#');
 }
 
 /**
@@ -270,7 +273,9 @@ function startOfTable(
   // Every record may begin with a #.
   const first = found === -1 && comment === undefined ? records.findIndex(fits) : found;
   if (first === -1 || first > MOST_PREAMBLE) return undefined;
-  const before = records[first - 1];
+  // A line that begins with # and is as long as a record may be one, right below its header.
+  const above = records.slice(0, first).findLastIndex((record) => !isLikeRecord(record, fieldCount));
+  const before = comment === undefined ? records[above] : records[first - 1];
   const isShortHeader =
     before !== undefined &&
     before.fields.length === fieldCount - 1 &&
@@ -278,7 +283,7 @@ function startOfTable(
     (fieldCount > 2 || before.quoted[0] === true) &&
     !isComment(before, comment ?? '#') &&
     before.fields.every((field) => field !== '');
-  return isShortHeader ? first - 1 : first;
+  return isShortHeader ? records.indexOf(before) : first;
 }
 
 function isProse(record: SampleRecord): boolean {

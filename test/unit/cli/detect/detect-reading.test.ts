@@ -20,6 +20,7 @@ describe('detectReading', () => {
     ['a header without a name for the row names', 'x,y\na,1,2\nb,3,4\n', { skip: 0, header: true, names: THREE }],
     ['the same with one name, in quotes', '"x"\n"a",1\n"b",2\n', { header: true, fieldCount: 2, names: ['', 'x'] }],
     ['a delimiter at the end of each record', 'x,y\n1,2,\n1,4,\n', { header: true, names: ['x', 'y', ''] }],
+    ['a header with such records, the first of which begins with a #', 'n,t,u\n# no,x,x,\nx,a,NA,\nx,a,b,\n', { skip: 0, header: true, names: ['n', 't', 'u', ''] }],
     ['a delimiter at the end of records, and two lines in one of them', 'n,t\n1,"a\nb",\n1,c,\n1,d,\n', { quote: '"', header: true, names: ['n', 't', ''] }],
     ['one record with a line break in quotes, and a tab at its end', 'n\tt\n1\t"a\nb"\t\n', { quote: '"', delimiter: '\t' }],
     ['names in apostrophes', "'a'\t'b'\n1\t2\n3\t4\n", { quote: "'", delimiter: '\t', header: true }],
