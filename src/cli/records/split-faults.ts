@@ -45,6 +45,7 @@ function fieldAtFault(line: Buffer, delimiter: string, fault: SplitFault | Weigh
   let place: 'start' | 'plain' | 'quoted' | 'closed' | 'ended' = 'start';
   for (const byte of line) {
     if (place === 'quoted') {
+      if (byte === LINE_FEED) break;
       if (byte === QUOTE) place = 'closed';
     } else if (place === 'ended' && byte !== LINE_FEED) return field;
     else if (byte === LINE_FEED) return undefined;
