@@ -49,7 +49,7 @@ const MAX_BUFFER_BYTES = 16 * MIB;
  */
 const WITH_REJECTS = {
   batchBytes: 2 * MIB,
-  maxBufferBytes: 8 * MIB,
+  maxBufferBytes: 6 * MIB,
   partBytes: { csv: MIB / 2, copy: MIB / 2, ndjson: MIB },
 };
 
