@@ -50,6 +50,8 @@ export function searchPathFaults(sql: string): string[] {
   // A list of names after a table, or those of a CTE or an alias.
   const plain = text
     .replaceAll(/\bSET \w+ = /g, 'SET ')
+    // The next one that it sets, whose value is a parameter alone.
+    .replaceAll(/, \w+ = (\$\d+(?:::pg_catalog\.\w+)?\s+WHERE\b)/g, ', $1')
     .replaceAll(/, q_ = EXCLUDED/g, ', EXCLUDED')
     .replaceAll(/,\s+\w+ = \(/g, ', (');
   for (const [name, pattern] of HIDDEN)
