@@ -18,7 +18,13 @@ import { kindOf } from './cells/cell-kind.js';
 import { MOST_RECORDS, isSameTable, type DialectReading } from './candidates.js';
 import { hasHeaderEvidence } from './header.js';
 import { choose, type Choice, type Scored } from './likelihood.js';
-import { mayHaveMore, raggedDelimiter, readDamaged, readOneColumn } from './one-column.js';
+import {
+  mayHaveMore,
+  raggedDelimiter,
+  readDamaged,
+  readEnclosedBreaks,
+  readOneColumn,
+} from './one-column.js';
 import { DELIMITERS, type Dialect, type GivenReading } from './reading.js';
 import { isBlank, isComment, readSample, type Sample, type SampleRecord } from './sample-records.js';
 
@@ -52,14 +58,17 @@ function chooseDoubtful(
   sample: Sample,
   divided: Choice<DialectReading> | undefined,
   oneColumn: Choice<DialectReading> | undefined,
-  { delimiter, tableColumns }: GivenReading,
+  given: GivenReading,
 ): Choice<DialectReading> | undefined {
+  const { delimiter, tableColumns } = given;
   if (oneColumn === undefined || delimiter !== undefined) return divided ?? oneColumn;
   const hasDelimiter = mayHaveMore(oneColumn.best);
   if (divided === undefined) {
     if (oneColumn.rival !== undefined) return oneColumn;
     const divider = raggedDelimiter(oneColumn.best);
     if (hasDelimiter) return { best: readDamaged(sample, oneColumn.best), rival: undefined };
+    const broken = readEnclosedBreaks(sample, given);
+    if (broken !== undefined && tableColumns?.length !== 1) return { best: oneColumn.best, rival: broken };
     if (divider === undefined || tableColumns?.length === 1) return oneColumn;
     return { best: oneColumn.best, rival: readDamaged(sample, oneColumn.best, divider) };
   }

@@ -1,6 +1,6 @@
 /** Reads the sample without dividing its lines. Pure. */
 
-import { firstLineOf, quotingsFor, separatorLine } from './candidates.js';
+import { dialectsFor, firstLineOf, quotingsFor, separatorLine } from './candidates.js';
 import { MOST_RECORDS, isSameTable, type DialectReading } from './candidates.js';
 import { kindOf } from './cells/cell-kind.js';
 import { hasHeaderEvidence } from './header.js';
@@ -44,6 +44,23 @@ export function raggedDelimiter({ records, start }: DialectReading): string | un
     const counts = new Set(found.map(({ fields }) => fields[0]!.split(delimiter).length));
     return found.length > lines.length / 2 && counts.size > 1;
   });
+}
+
+/** Returns a reading without faults in which quotes behind a delimiter enclose a line break: as one column, the line would be broken. */
+export function readEnclosedBreaks(sample: Sample, given: GivenReading): DialectReading | undefined {
+  for (const dialect of dialectsFor(sample, given)) {
+    if (dialect.quote === undefined || dialect.delimiter === undefined) continue;
+    const records = readSample(sample, dialect, MOST_RECORDS);
+    if (records.some(({ fault }) => fault !== undefined)) continue;
+    const broken = records.find(
+      ({ fields, quoted }) =>
+        fields.length > 1 && fields.some((field, at) => quoted[at] === true && /[\r\n]/.test(field)),
+    );
+    if (broken === undefined) continue;
+    const start = records.findIndex(({ fields }) => fields.length > 1);
+    return { dialect, records, start, fieldCount: broken.fields.length };
+  }
+  return undefined;
 }
 
 /** The first record has a delimiter after all. */

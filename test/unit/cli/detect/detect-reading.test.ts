@@ -46,6 +46,7 @@ describe('detectReading', () => {
     ['a first record with hardly a name', 'Export,,\na,b,c\nd,e,f\ng,h,i\n', /two ways: .*--skip decides/],
     ['a first record with hardly a name above lines that are no header', 'Export,,,,,\nMay,,,of,all,\na,b,c,d,e,f\n', /may be a header or data.*--skip 1 leaves/],
     ['records of different lengths below a title', 'Report\n1,a\n2,b,c\n3,d,e,f\n', /two ways: one column .*--delimiter decides/],
+    ['a title above a record with a line break in quotes and a delimiter at its end', 'Report\n\nid,name\n1,"a\nb",\n', /two ways: one column.*--delimiter decides/],
     ['two delimiters', 'a;b,c\nx;y,z\n', /two ways: .*--delimiter decides/],
     ['a title in a table of texts', 'Report,,\nid,name,v\na,b,c\nd,e,f\n', /two ways: .*--skip decides/],
     ['a header with a name too few at its end', '"A","B",\n"x","1",3,\n,"2",4,\n,"3",5,\n', /line 1 may be a header with 3 names for 4 columns.*--skip 1/],
