@@ -7,6 +7,7 @@ import { ExitCode, isCliError, missingPackage, oneLine } from './common/errors.j
 import type { Invocation } from './args/options.js';
 import { parseArguments } from './args/parse-arguments.js';
 import { beginsWithParquet } from './parquet-magic.js';
+import { entryName } from './input/files/zip-name.js';
 import { earlyFailureJson } from './report/load-json.js';
 import { printableLines, writeJson, writeLine } from './common/terminal.js';
 
@@ -15,7 +16,7 @@ async function main(argv: string[]): Promise<ExitCode> {
   watchProcess();
   let invocation: Invocation | undefined;
   try {
-    invocation = parseArguments(argv, beginsWithParquet);
+    invocation = parseArguments(argv, { isParquet: beginsWithParquet, entryName });
     return await run(invocation);
   } catch (error) {
     const command = invocation === undefined ? argv[0] : invocation.command;

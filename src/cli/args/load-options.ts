@@ -2,7 +2,7 @@
 
 import { BackpressureStrategy } from '../../api/states.js';
 import { UsageError } from '../common/errors.js';
-import { formatOf, isTabSeparated, type GivenFormat } from './input-format.js';
+import { formatOf, isTabSeparated, type EntryName, type GivenFormat } from './input-format.js';
 import { checkRelations } from './option-relations.js';
 import {
   DEFAULT_MAX_RECORD_BYTES,
@@ -54,8 +54,11 @@ export interface GivenFlags extends Partial<Pick<LoadOptions, keyof typeof DEFAU
   booleans?: boolean;
 }
 
-/** Returns whether files are Parquet by their contents. */
-export type IsParquet = (files: readonly string[]) => boolean;
+/** What is known of files by a look into them. */
+export interface FileContents {
+  readonly isParquet: (files: readonly string[]) => boolean;
+  readonly entryName: EntryName;
+}
 
 const READ_AS: Readonly<Record<GivenFormat, Format>> = {
   csv: 'csv',
@@ -66,7 +69,7 @@ const READ_AS: Readonly<Record<GivenFormat, Format>> = {
 };
 
 /** @throws {UsageError} for flags that need or exclude each other */
-export function createOptions(files: string[], given: GivenFlags, isParquet: IsParquet): LoadOptions {
+export function createOptions(files: string[], given: GivenFlags, contents: FileContents): LoadOptions {
   const { table, format: givenFormat, null: givenNulls, nullFor = {}, type = {}, ...others } = given;
   const { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header, ...rest } = others;
   const { decimalComma = false, dates, numbers, booleans = false, ...plain } = rest;
@@ -76,7 +79,7 @@ export function createOptions(files: string[], given: GivenFlags, isParquet: IsP
     );
   // Not left to the parser, which would miss it before it has seen that an option is misspelt.
   if (table === undefined) throw new UsageError("required option '-t, --table <name>' not specified");
-  const format = givenFormat ?? (isParquet(files) ? 'parquet' : formatOf(files));
+  const format = givenFormat ?? (contents.isParquet(files) ? 'parquet' : formatOf(files, contents.entryName));
   const isCopy = format === 'copy' || format === 'parquet';
   const isTabbed = isCopy || (files.length > 0 && files.every(isTabSeparated));
   const delimiter = givenDelimiter ?? (isTabbed ? '\t' : ',');

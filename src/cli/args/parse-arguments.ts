@@ -4,16 +4,18 @@ import { Command, CommanderError, type Option } from 'commander';
 import { UsageError } from '../common/errors.js';
 import { LOAD_HELP, QUERY_HELP, TOP_HELP } from './help.js';
 import { createLoadOptions, type LoadOption } from './load-flags.js';
-import { createOptions, type GivenFlags, type IsParquet } from './load-options.js';
+import { createOptions, type FileContents, type GivenFlags } from './load-options.js';
 import { notEmpty } from './option-values.js';
 import type { Invocation, LoadOptions, QueryOptions } from './options.js';
+
+const NOTHING_KNOWN: FileContents = { isParquet: () => false, entryName: (file) => file };
 
 /**
  * Reads the arguments that follow the program's name.
  *
  * @throws {UsageError} naming the flag, its range and the value that came.
  */
-export function parseArguments(argv: readonly string[], isParquet: IsParquet = () => false): Invocation {
+export function parseArguments(argv: readonly string[], contents: FileContents = NOTHING_KNOWN): Invocation {
   const found: { invocation?: Invocation } = {};
   let output = '';
   const program = new Command('spillway')
@@ -34,7 +36,7 @@ export function parseArguments(argv: readonly string[], isParquet: IsParquet = (
     .helpCommand(true)
     .showSuggestionAfterError(true)
     .addHelpText('after', TOP_HELP.after);
-  addLoad(program, isParquet, (options) => (found.invocation = { command: 'load', options }));
+  addLoad(program, contents, (options) => (found.invocation = { command: 'load', options }));
   addQuery(program, (options) => (found.invocation = { command: 'query', options }));
   try {
     program.parse(argv, { from: 'user' });
@@ -54,7 +56,7 @@ function wordsOf(error: CommanderError): string {
   return error.message.replace(/^error: /, '').replace(/\n\(?/g, ' (');
 }
 
-function addLoad(program: Command, isParquet: IsParquet, found: (options: LoadOptions) => void): void {
+function addLoad(program: Command, contents: FileContents, found: (options: LoadOptions) => void): void {
   const flags = createLoadOptions();
   const command = program
     .command('load')
@@ -64,7 +66,7 @@ function addLoad(program: Command, isParquet: IsParquet, found: (options: LoadOp
     .argument('[files...]', LOAD_HELP.files)
     .addHelpText('after', LOAD_HELP.after)
     .action((files: string[], given: GivenFlags) => {
-      const options = createOptions(files, given, isParquet);
+      const options = createOptions(files, given, contents);
       for (const flag of flags) if (isGiven(flag.option, given)) assertApplies(flag, options);
       found(options);
     });

@@ -53,6 +53,9 @@ describe('a compressed file', () => {
     execFileSync('zip', ['-q', at('one.csv.zip'), 'one.csv'], { cwd: cli.directory });
     execFileSync('zip', ['-q', at('both.csv.zip'), 'one.csv', 'two.csv'], { cwd: cli.directory });
     expect(await rowsAfter('one.csv.zip', 'zip')).toEqual(ROWS);
+    await writeFile(at('one.ndjson'), ROWS.map((row) => JSON.stringify(row)).join('\n'));
+    execFileSync('zip', ['-q', at('data.zip'), 'one.ndjson'], { cwd: cli.directory });
+    expect(await rowsAfter('data.zip', 'zip_entry')).toEqual(ROWS);
     const refused = await cli.run(['load', 'both.csv.zip', '-t', 't', '--to', 'postgres://nobody@127.0.0.1:1/none']);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/both\.csv\.zip: is a zip archive of several files \("one\.csv", "two\.csv"\)/);

@@ -26,6 +26,15 @@ function help(...argv: string[]): string {
 }
 
 describe('options of load', () => {
+  it.each([
+    ['data.zip', 'a.ndjson', 'ndjson'],
+    ['data.zip', 'folder/a.csv', 'csv'],
+    ['data.csv.zip', 'a.ndjson', 'csv'],
+  ])('take the format of %s with %s in it as %s', (file, entry, format) => {
+    const contents = { isParquet: () => false, entryName: () => entry };
+    expect(parseArguments(['load', '-t', 't', file], contents)).toMatchObject({ options: { format } });
+  });
+
   it('have these defaults', () => {
     expect(load('-t', 'events', 'events.csv')).toEqual({
       files: ['events.csv'],
