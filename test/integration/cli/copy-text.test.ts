@@ -37,7 +37,7 @@ const VALUES = `(1, E'tab\\t line\\n return\\r back\\\\ bell\\x07 \\b\\f\\v', '2
 describe('a table that COPY has written', () => {
   it.each([
     ['as it writes it', '', []],
-    ['with a header', ', HEADER', ['--header']],
+    ['with a header', '', ['--header']],
     ['with another delimiter and another NULL', ", DELIMITER '|', NULL 'nil'", ['--delimiter', '|', '--null', 'nil']],
     ['in another encoding', ", ENCODING 'LATIN1'", ['--encoding', 'latin1']],
   ] as const)('comes back the same, %s', async (_, options, flags) => {
@@ -45,7 +45,9 @@ describe('a table that COPY has written', () => {
     const after = await database.table('id int, t text, d date, a text[], b bytea');
     const values = options.includes('LATIN1') ? VALUES.replace('😀\u2028', '') : VALUES;
     await database.query(`INSERT INTO ${before} VALUES ${values}`);
-    const bytes = await written(`COPY ${before} TO STDOUT WITH (FORMAT text${options})`);
+    const records = await written(`COPY ${before} TO STDOUT WITH (FORMAT text${options})`);
+    // As HEADER of PostgreSQL 15 and later writes it.
+    const bytes = flags[0] === '--header' ? Buffer.concat([Buffer.from('id\tt\td\ta\tb\n'), records]) : records;
     expect(await load(await file('t.copy', bytes), '-t', after, ...flags)).toEqual({ code: 0, stdout: '', stderr: '' });
     const rows = (table: string) => database.query(`SELECT t.*::text AS row FROM ${table} t ORDER BY id`);
     expect(await rows(after)).toEqual(await rows(before));
