@@ -30,6 +30,15 @@ export function withholdReadable(stream: Readable): void {
   (stream as Readable & { _readableState: { needReadable: boolean } })._readableState.needReadable = false;
 }
 
+/**
+ * Node 20 keeps an empty text if `read(n)` of several texts takes the last of them whole. `read()` then finds nothing in front, for ever.
+ */
+export function dropEmptyText(stream: Readable): void {
+  const state = (stream as Readable & { _readableState: { buffer: unknown[]; bufferIndex: number } })
+    ._readableState;
+  if (state.buffer[state.bufferIndex] === '') state.bufferIndex++;
+}
+
 /** Node 20 may return more characters than `read(n)` asks for, and then counts the rest of them as unread. */
 export function countAsRead(stream: Readable, characters: number): void {
   (stream as Readable & { _readableState: { length: number } })._readableState.length -= characters;

@@ -2,7 +2,13 @@ import { getDefaultHighWaterMark, type Duplex } from 'node:stream';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import { isErrorLike } from '../../common/thrown.js';
 import type { ResolvedTransform } from '../../settings/resolve-transform.js';
-import { countAsRead, lowerReadMark, nativeMethod, withholdReadable } from '../node/native-length.js';
+import {
+  countAsRead,
+  dropEmptyText,
+  lowerReadMark,
+  nativeMethod,
+  withholdReadable,
+} from '../node/native-length.js';
 import { ReadBuffer } from './read-buffer.js';
 import { ReadWaiter } from './read-waiter.js';
 import { OutputSource } from './output-source.js';
@@ -163,8 +169,10 @@ export class ReadSide<In> {
       this.#markIsRaised = false;
       lowerReadMark(this.#stream);
     }
-    if (isSized && typeof chunk === 'string' && chunk.length > size)
-      countAsRead(this.#stream, chunk.length - size);
+    if (isSized && typeof chunk === 'string') {
+      if (chunk.length > size) countAsRead(this.#stream, chunk.length - size);
+      dropEmptyText(this.#stream);
+    }
     this.settleRead();
     if (this.#port.isHeld()) this.#port.onRoom();
     this.#owesReadable = this.#hasTakenAll();

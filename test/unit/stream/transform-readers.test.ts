@@ -221,6 +221,19 @@ describe('text of a byte transform', () => {
     expect(expectLedger(between)).toMatchObject({ eventsFlushed: bytes.length, inFlight: 0 });
   });
 
+  it('a sized read that ends with a text leaves none behind that a flowing reader does not get past', async () => {
+    const between = new BackpressureTransform<Buffer>({ objectMode: false });
+    between.setEncoding('latin1');
+    for (const piece of ['abc', 'de', 'fgh']) between.write(piece);
+    for (let round = 0; round < 3; round++) expect(between.read(20)).toBeNull();
+    expect(between.read(5)).toBe('abcde');
+    const rest: unknown[] = [];
+    between.on('data', (piece) => rest.push(piece));
+    between.end();
+    await turn();
+    expect(rest).toEqual(['fgh']);
+  });
+
   it('set while bytes lie in the read buffer', async () => {
     const between = new BackpressureTransform<Buffer>({ objectMode: false });
     between.on('readable', () => undefined);
