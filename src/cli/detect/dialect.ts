@@ -26,10 +26,9 @@ import {
   readOneColumn,
 } from './one-column.js';
 import { DELIMITERS, type Dialect, type GivenReading } from './reading.js';
+import { headerFieldCount, startOfTable, startsAt, usualFieldCount } from './table-start.js';
 import { isBlank, isComment, readSample, type Sample, type SampleRecord } from './sample-records.js';
 
-/** Lines before the table. */
-const MOST_PREAMBLE = 100;
 /** A dialect in which no more records fit is not believed. */
 const LEAST_CONSISTENCY = 0.5;
 const LEAST_KNOWN = 0.5;
@@ -37,9 +36,13 @@ const PREAMBLE_FACTOR = 0.9;
 
 /** Returns undefined if no dialect fits, or for a sample without records. */
 export function detectDialect(sample: Sample, given: GivenReading): Choice<DialectReading> | undefined {
-  const scored = dialectsFor(sample, given).flatMap((dialect) => scoreDialect(sample, dialect, given));
-  const sound = given.escape === undefined ? withoutDamaged(scored) : scored;
-  const likely = given.quote === undefined ? withoutNeedlessQuotes(withQuotedNames(sound), sample) : sound;
+  const read = dialectsFor(sample, given).map((dialect) => ({
+    dialect,
+    records: readSample(sample, dialect, MOST_RECORDS),
+  }));
+  const sound = given.escape === undefined ? withoutDamaged(read) : read;
+  const scored = sound.flatMap((reading) => scoreDialect(sample, reading, given));
+  const likely = given.quote === undefined ? withoutNeedlessQuotes(withQuotedNames(scored), sample) : scored;
   const sure = choose(
     likely.filter(({ isDoubtful }) => !isDoubtful),
     isSameTable,
@@ -49,7 +52,10 @@ export function detectDialect(sample: Sample, given: GivenReading): Choice<Diale
     const { records, start } = sure.best;
     const other = likely.find(({ value }) => !isSameTable(value, sure.best))?.value;
     const isOne = records.slice(start).filter((record) => !isBlank(record)).length === 1;
-    return !isOne ? sure : { best: sure.best, rival: sure.rival ?? other };
+    return {
+      best: sure.best,
+      rival: sure.rival ?? (isOne ? other : undefined) ?? brokenBy(sure.best, sound),
+    };
   }
   return chooseDoubtful(sample, choose(likely, isSameTable), readOneColumn(sample, given), given);
 }
@@ -85,16 +91,34 @@ interface ScoredReading extends Scored<DialectReading> {
   readonly isDoubtful: boolean;
 }
 
-/** Leaves out readings with damaged records if another escape explains them all. */
-function withoutDamaged(scored: readonly ScoredReading[]): readonly ScoredReading[] {
-  const isSound = ({ value: { records } }: ScoredReading) =>
-    records.every(({ fault }) => fault !== 'damaged');
-  return scored.filter((each) => {
-    const { delimiter, quote } = each.value.dialect;
-    const isLike = ({ value: { dialect } }: ScoredReading) =>
-      dialect.delimiter === delimiter && dialect.quote === quote;
-    return quote === undefined || isSound(each) || !scored.some((other) => isLike(other) && isSound(other));
+/** The sample in one dialect, whether it is a table or not. */
+type SampleReading = Pick<DialectReading, 'dialect' | 'records'>;
+
+/** Leaves out readings with damaged records if another escape explains them all: also where the records stand before the table. */
+function withoutDamaged(read: readonly SampleReading[]): readonly SampleReading[] {
+  const isSound = ({ records }: SampleReading) => records.every(({ fault }) => fault !== 'damaged');
+  return read.filter((each) => {
+    const { delimiter, quote } = each.dialect;
+    const isLike = ({ dialect }: SampleReading) => dialect.delimiter === delimiter && dialect.quote === quote;
+    return quote === undefined || isSound(each) || !read.some((other) => isLike(other) && isSound(other));
   });
+}
+
+/** Returns a reading without faults in which other quotes enclose a delimiter or a line break, where `best` ends a field or a record. */
+function brokenBy(best: DialectReading, read: readonly SampleReading[]): DialectReading | undefined {
+  const { delimiter, quote } = best.dialect;
+  const isJoined = (field: string) => field.includes(delimiter ?? '\n') || /[\r\n]/.test(field);
+  const other = read.find(
+    ({ dialect, records }) =>
+      dialect.delimiter === delimiter &&
+      dialect.quote !== undefined &&
+      dialect.quote !== quote &&
+      records.every(({ fault }) => fault === undefined) &&
+      records.some(({ fields, quoted }) =>
+        fields.some((field, at) => quoted[at] === true && isJoined(field)),
+      ),
+  );
+  return other && { ...best, ...other, start: Math.min(best.start, other.records.length - 1) };
 }
 
 /** Apostrophes around each field of a whole record are its quotes: leaves out readings without any quoted field. */
@@ -141,8 +165,11 @@ function isSoundWithQuotes(sample: Sample, { delimiter }: Dialect): boolean {
 }
 
 /** Returns no reading if the dialect does not fit, and two if the table may begin at either of two lines. */
-function scoreDialect(sample: Sample, dialect: Dialect, given: GivenReading): ScoredReading[] {
-  const records = readSample(sample, dialect, MOST_RECORDS);
+function scoreDialect(
+  sample: Sample,
+  { dialect, records }: SampleReading,
+  given: GivenReading,
+): ScoredReading[] {
   const usual = usualFieldCount(records);
   if (usual === undefined) return [];
   const skip = firstLineOf(sample, given);
@@ -178,121 +205,16 @@ function scoreReading(value: DialectReading, isCut: boolean, given: GivenReading
   const isSetOff = before !== undefined && isBlank(before);
   if (given.delimiter === undefined && !isSetOff && isOneColumn(preamble, body)) return undefined;
   const known = knownShare(body, dialect);
-  const isUnclear = preamble.length > 0 && given.skip === undefined && !isClearOf(preamble, body, isSetOff);
+  // A line with more fields than the table is one of its records rather, read with other quotes.
+  const isClear =
+    isClearOf(preamble, body, isSetOff) && preamble.every(({ fields }) => fields.length < fieldCount);
+  const isUnclear = preamble.length > 0 && given.skip === undefined && !isClear;
   const isSentence =
     body.length === 1 && body[0]!.fields.every((field, at) => at === 0 || field.startsWith(' '));
   const isDoubtful = given.delimiter === undefined && (isUnclear || isSentence || known <= LEAST_KNOWN);
   const factor = preamble.length === 0 || given.skip !== undefined ? 1 : PREAMBLE_FACTOR;
   const score = consistency ** 2 * (0.5 + 0.5 * known) * factor;
   return { value, score, isDoubtful };
-}
-
-/**
- * Returns where the table may begin. A line that begins with # and has as many fields as the table may be a comment, its header, or a
- * record. It is a header if the # belongs to a name, and the columns' values say so.
- */
-function startsAt(
-  records: readonly SampleRecord[],
-  start: number,
-  fieldCount: number,
-  { comment }: GivenReading,
-): number[] {
-  const afterTitles = startAfterTitles(records, start, fieldCount);
-  if (afterTitles !== undefined) {
-    const body = records.slice(afterTitles).filter((record) => !isBlank(record));
-    return hasHeaderEvidence(body) ? [afterTitles] : [afterTitles, start];
-  }
-  if (comment !== undefined) return [start];
-  const first = records.slice(0, start).findLastIndex((record) => !isLikeRecord(record, fieldCount)) + 1;
-  if (first === start) return [start];
-  const body = records.slice(first).filter((record) => !isBlank(record));
-  const isName = first === start - 1 && /^#\S/.test(records[first]!.fields[0]!);
-  return isName && hasHeaderEvidence(body) ? [first] : [start, first];
-}
-
-/** A line that begins with # and has as many fields as the table. */
-function isLikeRecord(record: SampleRecord, fieldCount: number): boolean {
-  return record.fields.length === fieldCount && isComment(record, '#');
-}
-
-/**
- * Spreadsheets write a title with as many delimiters as the table has. Returns the first record behind such lines that has a text in every
- * field; undefined without titles.
- */
-function startAfterTitles(
-  records: readonly SampleRecord[],
-  start: number,
-  fieldCount: number,
-): number | undefined {
-  let at = start;
-  while (at < records.length && at < start + MOST_PREAMBLE && isTitle(records[at]!, fieldCount)) at += 1;
-  const header = records[at];
-  if (at === start || header?.fields.length !== fieldCount) return undefined;
-  return header.fields.every((field) => kindOf(field) === 'text') ? at : undefined;
-}
-
-/** At most half of the fields, the first ones, have a text. */
-function isTitle(record: SampleRecord, fieldCount: number): boolean {
-  const { fields, quoted } = record;
-  if (isBlank(record)) return true;
-  const last = fields.findLastIndex((field, at) => field !== '' || quoted[at] === true);
-  return fields.length === fieldCount && fieldCount > 2 && last + 1 <= fieldCount / 2;
-}
-
-/** Returns the number of fields that most records have, of those with more than one. */
-function usualFieldCount(records: readonly SampleRecord[]): number | undefined {
-  const counts = new Map<number, number>();
-  for (const { fields } of records) {
-    if (fields.length > 1) counts.set(fields.length, (counts.get(fields.length) ?? 0) + 1);
-  }
-  let best: number | undefined;
-  // Of two that are as frequent, the first: it is the header's.
-  for (const [fields, found] of counts) if (best === undefined || found > counts.get(best)!) best = fields;
-  return best;
-}
-
-/** The first record has more fields than any other: a header above records whose last fields are left out. Returns their number. */
-function headerFieldCount(
-  records: readonly SampleRecord[],
-  usual: number,
-  { comment, skip = 0 }: GivenReading,
-): number | undefined {
-  const body = records.filter(
-    (record) => record.line >= skip && !isBlank(record) && !isComment(record, comment ?? '#'),
-  );
-  const count = body[0]?.fields.length ?? 0;
-  return count > usual && body.every(({ fields }) => fields.length <= count) ? count : undefined;
-}
-
-/** The first record with the usual number of fields, or one before it with a field less: a header without a name for the row names. */
-function startOfTable(
-  records: readonly SampleRecord[],
-  fieldCount: number,
-  { skip, comment }: GivenReading,
-  firstLine: number,
-): number | undefined {
-  if (skip !== undefined) {
-    const start = records.findIndex(
-      (record) => record.line >= skip && !isBlank(record) && !isComment(record, comment),
-    );
-    return start === -1 ? undefined : start;
-  }
-  const fits = (record: SampleRecord) => record.line >= firstLine && record.fields.length === fieldCount;
-  const found = records.findIndex((record) => fits(record) && !isComment(record, comment ?? '#'));
-  // Every record may begin with a #.
-  const first = found === -1 && comment === undefined ? records.findIndex(fits) : found;
-  if (first === -1 || first > MOST_PREAMBLE) return undefined;
-  // A line that begins with # and is as long as a record may be one, right below its header.
-  const above = records.slice(0, first).findLastIndex((record) => !isLikeRecord(record, fieldCount));
-  const before = comment === undefined ? records[above] : records[first - 1];
-  const isShortHeader =
-    before !== undefined &&
-    before.fields.length === fieldCount - 1 &&
-    // A title is no text in quotes.
-    (fieldCount > 2 || before.quoted[0] === true) &&
-    !isComment(before, comment ?? '#') &&
-    before.fields.every((field) => field !== '');
-  return isShortHeader ? records.indexOf(before) : first;
 }
 
 function isProse(record: SampleRecord): boolean {
@@ -306,7 +228,10 @@ function isProse(record: SampleRecord): boolean {
  */
 function isOneColumn(preamble: readonly SampleRecord[], body: readonly SampleRecord[]): boolean {
   const [line] = preamble;
-  return preamble.length === 1 && line!.fields.length === 1 && !hasHeaderEvidence(body);
+  if (preamble.length !== 1 || line!.fields.length > 1) return false;
+  // Names of columns are written like their values: a space behind the delimiter of the first line alone belongs to a text.
+  const isSpaced = body.map(({ fields }) => fields.some((field, at) => at > 0 && field.startsWith(' ')));
+  return !hasHeaderEvidence(body) || (isSpaced[0] === true && !isSpaced.includes(true, 1));
 }
 
 /** Lines before the table are set off by a blank line, or are much fewer than its records. Otherwise the table is none. */
@@ -315,7 +240,9 @@ function isClearOf(
   body: readonly SampleRecord[],
   isSetOff: boolean,
 ): boolean {
-  return isSetOff ? body.length >= 2 : body.length > 2 * preamble.length;
+  if (!isSetOff) return body.length > 2 * preamble.length;
+  // Two lines of different lengths are no table yet.
+  return body.length > 2 || (body.length === 2 && body[0]!.fields.length === body[1]!.fields.length);
 }
 
 /** The share of fields without signs of another dialect. */

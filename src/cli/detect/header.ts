@@ -3,7 +3,7 @@
 import { kindOf, type CellKind } from './cells/cell-kind.js';
 import { isNumbered, isSeries, isYear } from './cells/number-names.js';
 import type { SampleRecord } from './sample-records.js';
-import { pointsOf, type Points } from './text-columns.js';
+import { pointsOf, type Points } from './cells/text-columns.js';
 
 /** Records that are compared with the first one. */
 const MOST_COMPARED = 200;
@@ -160,7 +160,9 @@ function voteOfCodes(field: string, values: readonly string[]): Vote {
   const shape = shapeOf(codes[0] ?? '');
   if (codes.length < LEAST_CODES) return 'text';
   const sign = SIGNS.find((each) => codes.every((code) => code.includes(each)));
-  if (sign !== undefined) return field.includes(sign) ? 'data' : 'header';
+  if (sign !== undefined && field.includes(sign)) return 'data';
+  // A number is hardly a name.
+  if (sign !== undefined) return kindOf(field) === 'text' ? 'header' : 'text';
   if (!shape.includes('0') || !codes.every((code) => shapeOf(code) === shape)) return 'text';
   if (shapeOf(field) === shape) return 'data';
   return /\d/.test(field) ? 'text' : 'header';

@@ -192,27 +192,23 @@ export function isComment({ fields, quoted }: SampleRecord, comment: string | un
   return comment !== undefined && !quoted[0]! && fields[0]!.startsWith(comment);
 }
 
-/** Returns which line break ends lines: the one that is most frequent outside of double quotes. */
+/** A field in quotes of either kind. */
+const QUOTED = /(?<=^|[,;|\t\r\n])(["'])(?:(?!\1)[^]|\1\1)*\1(?=[,;|\t\r\n]|$)/g;
+/** Its other quote is behind the end of the sample. */
+const CUT_OFF = /(?<=^|[,;|\t\r\n])"(?:[^"]|"")*$/;
+
+/** Returns which line break ends lines: the one that is most frequent outside of quotes. */
 export function lineBreakOf(text: string, isWhole: boolean): LineBreak {
-  const quotes = text.split('"').length - 1;
-  // In a whole text, an odd one encloses nothing; in a sample, its other one may be cut off.
-  const found = countLineBreaks(text, !isWhole || quotes % 2 === 0);
+  const plain = text.replace(QUOTED, '');
+  const found = countLineBreaks(isWhole ? plain : plain.replace(CUT_OFF, ''));
   if (found.cr > found.lf + found.crlf) return 'cr';
   return found.crlf > found.lf ? 'crlf' : 'lf';
 }
 
-function countLineBreaks(text: string, skipsQuoted: boolean): Record<LineBreak, number> {
+function countLineBreaks(text: string): Record<LineBreak, number> {
   const found = { lf: 0, crlf: 0, cr: 0 };
-  let isQuoted = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at];
-    if (character === '"') isQuoted = skipsQuoted && !isQuoted;
-    else if (isQuoted) continue;
-    else if (character === '\n') found.lf += 1;
-    else if (character === '\r' && text[at + 1] === '\n') {
-      found.crlf += 1;
-      at += 1;
-    } else if (character === '\r') found.cr += 1;
+  for (const [lineBreak] of text.matchAll(/\r\n|\r|\n/g)) {
+    found[lineBreak === '\r' ? 'cr' : lineBreak === '\n' ? 'lf' : 'crlf'] += 1;
   }
   return found;
 }

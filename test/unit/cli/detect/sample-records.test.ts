@@ -59,6 +59,8 @@ describe('lineBreakOf', () => {
     ['CRLF', 'a\r\nb\r\n', 'crlf'],
     ['CR', 'a\rb\r', 'cr'],
     ['line feeds in quotes', 'a\r"b\n\n\n"\rc\r', 'cr'],
+    ['line feeds in apostrophes', "'a\nb','5\" c'\r'd','5\" e'\r", 'cr'],
+    ['quotes within fields', '5" a\nb\'c\nd\re" f\r\'\rg\n', 'lf'],
     ['an odd quote, which encloses nothing', 'a"\nb\nc\r', 'lf'],
     ['the most frequent one', 'a\r\nb\r\nc\n', 'crlf'],
   ])('%s', (_title, text, expected) => {

@@ -14,8 +14,8 @@
  * ```
  */
 
-import { kindOf } from './cells/cell-kind.js';
-import { isYear } from './cells/number-names.js';
+import { kindOf } from './cell-kind.js';
+import { isYear } from './number-names.js';
 
 /** Fewer values below the first field say nothing of an order, or of a form. */
 const LEAST_VALUES = 5;
