@@ -1,5 +1,6 @@
 /** How the fields of single columns are read: texts that mean NULL, quoted or not, and texts that are rewritten, such as dates. */
 
+import { CARRIAGE_RETURN, LINE_FEED } from '../../common/bytes.js';
 import type { CsvRow } from './csv-reader.js';
 import { conversionFromJson, convertBy, type Conversion, type Convert } from '../values/conversion.js';
 import { ConvertedField, RefusedField } from '../values/converted-field.js';
@@ -50,6 +51,13 @@ interface NullTexts {
   readonly otherNulls?: readonly string[];
 }
 
+/** What a block has if a field of it is a marker. */
+interface Sign {
+  readonly start: string;
+  /** The start with what ends the field: `-` also begins a number. */
+  readonly wholes: readonly string[];
+}
+
 /** The rules of a load. A row's values are those of `columns`, in their order. */
 export class FieldRuleSet {
   readonly #places: {
@@ -61,8 +69,8 @@ export class FieldRuleSet {
   readonly #delimiter: string;
   /** Texts that may be the first field of a block, which has nothing before it. */
   readonly #first: readonly Buffer[];
-  /** Texts without which no rule applies to a block. Undefined: any block may have one. */
-  readonly #signs: readonly string[] | undefined;
+  /** Without one of them no rule applies to a block. Undefined: any block may have one. */
+  readonly #signs: readonly Sign[] | undefined;
 
   constructor(
     rules: FieldRules,
@@ -85,16 +93,30 @@ export class FieldRuleSet {
     this.#signs = converts || hasEmpty ? undefined : [...markers].flatMap((each) => this.#signsOf(each));
   }
 
-  #signsOf(marker: string): string[] {
+  #signsOf(marker: string): Sign[] {
     const quoted = `"${marker.replaceAll('"', '""')}"`;
-    return marker === '' ? [quoted] : [`${this.#delimiter}${marker}`, `\n${marker}`, quoted];
+    const signs = [{ start: quoted, wholes: [quoted] }];
+    if (marker === '') return signs;
+    for (const before of [this.#delimiter, '\n']) {
+      const start = `${before}${marker}`;
+      signs.push({ start, wholes: [this.#delimiter, '\n', '\r'].map((end) => `${start}${end}`) });
+    }
+    return signs;
   }
 
   /** Returns whether a field of the block may be read in another way than the server reads it. */
   mayApplyTo(block: Buffer): boolean {
     const signs = this.#signs;
-    if (signs === undefined || signs.some((sign) => block.includes(sign))) return true;
-    return this.#first.some((marker) => marker.equals(block.subarray(0, marker.length)));
+    if (signs === undefined || signs.some((sign) => isIn(block, sign))) return true;
+    return this.#first.some((marker) => {
+      const isFirst = marker.equals(block.subarray(0, marker.length));
+      return isFirst && this.#isFieldEnd(block[marker.length]);
+    });
+  }
+
+  #isFieldEnd(byte: number | undefined): boolean {
+    const isLineEnd = byte === undefined || byte === LINE_FEED || byte === CARRIAGE_RETURN;
+    return isLineEnd || byte === this.#delimiter.charCodeAt(0);
   }
 
   /** Changes the fields that rules are about to what the server is to read. Returns `false` if one does not fit. */
@@ -122,4 +144,13 @@ export class FieldRuleSet {
       }
     }
   }
+}
+
+function isIn(block: Buffer, { start, wholes }: Sign): boolean {
+  if (!block.includes(start)) return false;
+  // The last record of a file may lack its line break.
+  return (
+    wholes.some((whole) => block.includes(whole)) ||
+    block.lastIndexOf(start) === block.length - Buffer.byteLength(start)
+  );
 }

@@ -38,6 +38,15 @@ describe('rules of fields', () => {
     ['1,"NA"\n', true],
     ['1,""\n', true],
     ['1,DNA\n', false],
+    ['1,NAP\n', false],
+    ['NAP,1\n', false],
+    ['1,2\nNAP,1\n', false],
+    ['NA,NAP\n', true],
+    ['1,NAP\n2,NA\r\n', true],
+    ['1,NAP\n2,NA', true],
+    ['NA', true],
+    ['1,NAP\nNA', true],
+    ['NA\r\n', true],
   ])('may apply to the block %j: %s', (block, expected) => {
     const nulls = ['NA', ''];
     const rules = { a: { nulls }, b: { nulls } };
