@@ -2,6 +2,7 @@
 
 import { CopyError } from '../../postgres/errors/copy-error.js';
 import { causesOf, CliError, InputError } from '../common/errors.js';
+import { columnFlag } from '../args/column-flag.js';
 import type { LoadOptions } from '../args/options.js';
 import { messageFor } from '../rejects/reject.js';
 import { hintFor } from '../table/value-hints.js';
@@ -11,6 +12,8 @@ import { MisfitError } from '../write/column-widener.js';
 
 export interface LoadFacts {
   readonly options: LoadOptions;
+  /** Set if an import has begun. */
+  readonly importLog?: unknown;
   /** This load has made the table. */
   readonly created: boolean;
   readonly columns: readonly LoadColumn[];
@@ -19,10 +22,33 @@ export interface LoadFacts {
 /** In characters. What would make the line longer is left out: the line would be cut. */
 const LONGEST_HELPED = 440;
 
+/** Flags that an import keeps: another value is refused. */
+const KEPT_FLAGS = new RegExp(
+  `--(?:${[
+    ...['format', 'columns', 'header', 'no-header', 'max-record-bytes', 'type', 'normalize-names'],
+    ...['delimiter', 'quote', 'escape', 'encoding', 'skip', 'comment', 'trim', 'null', 'null-for', 'nul'],
+    ...['dates', 'numbers', 'decimal-comma', 'booleans'],
+  ].join('|')})(?![\\w-])`,
+);
+const KEPT_NOTE = 'an import keeps its flags, so another one takes a new --resume ID and a new table';
+
 /** Returns the failure, or one with more of a message. */
 export function withHelp(failure: CliError, facts: LoadFacts): CliError {
+  const { message } = failure;
+  const help = helpFor(failure, facts);
+  const isKept = facts.importLog !== undefined && KEPT_FLAGS.test([message, ...help].join(' '));
+  const note = isKept ? [KEPT_NOTE] : [];
+  for (const added of [[...help, ...note], KEPT_FLAGS.test(message) ? note : []]) {
+    const helped = [message, ...added].join('; ');
+    if (added.length > 0 && helped.length <= LONGEST_HELPED)
+      return new CliError(helped, failure.exitCode, failure);
+  }
+  return failure;
+}
+
+function helpFor(failure: CliError, facts: LoadFacts): string[] {
   // It says by itself what makes room for the value, which is no bad row.
-  if (failure instanceof MisfitError) return failure;
+  if (failure instanceof MisfitError) return [];
   const causes = causesOf(failure);
   const copyError = causes.find((cause) => cause instanceof CopyError);
   const isOfRecord = causes.some((cause) => cause instanceof InputError && cause.isOfRecord);
@@ -32,9 +58,7 @@ export function withHelp(failure: CliError, facts: LoadFacts): CliError {
   const isRow = isOfRecord || copyError?.failureClass === 'row';
   if (isRow && rejects === undefined) help.push('--rejects FILE leaves such records out');
   if (resume !== undefined && copyError?.retryable === true) help.push('run the same command again to go on');
-  const added = help.map((each) => `; ${each}`).join('');
-  if (added === '' || failure.message.length + added.length > LONGEST_HELPED) return failure;
-  return new CliError(failure.message + added, failure.exitCode, failure);
+  return help;
 }
 
 /** SQLSTATEs of values that are not of their column's type. */
@@ -51,14 +75,14 @@ function helpForRow(error: CopyError, { options, created, columns }: LoadFacts):
   const help: string[] = [];
   if (created && column.hasGivenType !== true) {
     const type = error.sqlState === '22003' ? 'numeric' : 'text';
-    help.push(`--type ${inShell(`${flagName(column.columnName)}=${type}`)} makes room for it`);
+    help.push(`${columnFlag('--type', column.columnName, type)} makes room for it`);
   }
   // A value that is out of range was read.
   const mayBeRead = options.format === 'csv' && error.sqlState !== '22003';
   const hint = mayBeRead && value !== undefined ? hintFor([value], options.valueFlags) : undefined;
   if (hint !== undefined && KINDS_OF_HINTS[hint.what] === kindOfType(column.type)) help.push(hint.help);
   else if (options.format === 'csv' && value !== undefined && MARKER.test(value))
-    help.push(`--null-for ${inShell(`${flagName(column.columnName)}=${value}`)} makes it NULL`);
+    help.push(`${columnFlag('--null-for', column.columnName, value)} makes it NULL`);
   return help;
 }
 
@@ -67,12 +91,3 @@ const KINDS_OF_HINTS: Readonly<Record<string, string>> = { dates: 'date', number
 
 /** A text that may stand for a missing value: a few letters or signs, or a number that repeats a digit, such as -999. */
 const MARKER = /^(?:[^\d\s]{0,8}|-?(\d)\1{1,5})$/;
-
-/** A flag divides at the first equals sign. */
-function flagName(column: string): string {
-  return /^"|=/.test(column) ? `"${column.replaceAll('"', '""')}"` : column;
-}
-
-function inShell(word: string): string {
-  return /^[\w=.,:+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}

@@ -22,6 +22,7 @@ import { runStatement } from '../../postgres/sql/statement.js';
 import { LIMIT_LOCK_WAIT } from '../../postgres/sql/table-statements.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
 import { describeTable, type TableDescription } from '../../postgres/table/catalogue.js';
+import { columnFlag } from '../args/column-flag.js';
 import { CliError } from '../common/errors.js';
 import type { FieldRule, FieldRules } from '../csv/field-rules.js';
 import type { Source } from '../input/source.js';
@@ -63,7 +64,7 @@ export async function startOver(request: StartOverRequest): Promise<StartedOver>
   if (rejects?.canStartOver === false) {
     throw new CliError(
       `${describeLoadFailure(misfit.cause).message}; the rows that ${rejects.path} has got already cannot be taken back, ` +
-        `so that the load cannot start over: give --type ${misfit.column.name}=text`,
+        `so that the load cannot start over: give ${columnFlag('--type', misfit.column.name, 'text')}, or a file for --rejects`,
     );
   }
   const names = await scanTypes(request);
@@ -164,6 +165,6 @@ function retypedColumn({ column, to }: Widening, columns: readonly LoadColumn[])
 function hasOtherRows({ table }: LoadPlan): CliError {
   return new CliError(
     `the load must start over with other types, but the table ${JSON.stringify(table.table)} has rows that it has not loaded; ` +
-      'load into a new table, or give the types by --type',
+      'load into a new table, with a new --resume ID',
   );
 }

@@ -21,6 +21,7 @@ import type { CopyClient, CopyPool } from '../../postgres/protocol/pool.js';
 import { runStatement } from '../../postgres/sql/statement.js';
 import { LIMIT_STATEMENTS } from '../../postgres/sql/table-statements.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
+import { columnFlag } from '../args/column-flag.js';
 import type { Format } from '../args/options.js';
 import { causesOf, CliError, ExitCode, InputError } from '../common/errors.js';
 import { USUAL_NULLS } from '../detect/cells/cell-kind.js';
@@ -230,7 +231,7 @@ export class ColumnWidener {
     const why = failure === undefined ? '' : ` (it could not be widened: ${failure.message})`;
     const message =
       `${describeLoadFailure(misfit.cause).message}; the column's type is that of the records before${why}, ` +
-      `and they cannot be read again: give --type ${misfit.column.name}=${wider}`;
+      `and they cannot be read again: give ${columnFlag('--type', misfit.column.name, wider)}`;
     return new MisfitError(message, misfit);
   }
 }

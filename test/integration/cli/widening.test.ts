@@ -218,6 +218,20 @@ describe('a value that does not fit the inferred type of its column', () => {
     expect(stderr).toMatch(/rejects\.csv:28002: column "n".*\/dev\/stdout.*--type n=text/);
   });
 
+  it('is refused of a pipe, with the flag for its column, and with what an import needs besides', async () => {
+    const stdin = csv({ 'n o': { 100: '.5', 30_000: 'word' } });
+    const args = ['-', '--format', 'csv', '--create', '-q', '--batch-size', '1000'];
+    const says = /:30001: column "n o": .* they cannot be read again: give --type 'n o=text'/;
+    const plain = await load([...args, '-t', 'piped'], { stdin });
+    expect([plain.code, plain.stderr]).toEqual([1, expect.stringMatching(says)]);
+    expect(plain.stderr).not.toContain('import');
+    const resumed = await load([...args, '-t', 'piped_import', '--resume', 'piped'], { stdin });
+    expect([resumed.code, resumed.stderr]).toEqual([1, expect.stringMatching(says)]);
+    expect(resumed.stderr).toContain('another one takes a new --resume ID and a new table');
+    const again = [...args, '-t', 'piped_again', '--resume', 'piped again', '--type', 'n o=text'];
+    expect(await load(again, { stdin })).toMatchObject({ code: 0 });
+  });
+
   it('is refused if the table of an import has rows of others', async () => {
     const args = [
       await file('others.csv', rejectBeforeWord()),
