@@ -50,7 +50,7 @@ function rejectBeforeWord(): string {
     { length: 30_000 },
     (_, row) => `${row},${row === 28_000 ? 'word' : row},${padding}`,
   );
-  lines[1_000] += ',one too many';
+  lines[1_000] = `${lines[1_000]!},one too many`;
   return `id,n,padding\n${lines.join('\n')}\n`;
 }
 
