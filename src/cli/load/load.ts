@@ -294,7 +294,8 @@ class LoadJob {
     return new ColumnWidener({
       ...{ pool, table, columns, rules, format, fields, isAtomic },
       hasMarkers: !options.strict,
-      isOnce: !this.#source.isRereadable && importLog?.isFirstRun !== false,
+      isOnce: !this.#source.isRereadable,
+      isFirstRun: importLog?.isFirstRun !== false,
       widenings: this.#widenings,
     });
   }

@@ -34,7 +34,10 @@ export class Widenings {
   add(widening: Widening): void {
     const before = this.#byColumn.get(widening.column);
     const from = before?.from ?? widening.from;
-    this.#byColumn.set(widening.column, { ...widening, from, place: before?.place ?? widening.place });
+    // In a text no marker is NULL.
+    const nullsBefore = widening.to === 'text' ? [] : (before?.nulls ?? []);
+    const nulls = [...new Set([...nullsBefore, ...widening.nulls])];
+    this.#byColumn.set(widening.column, { ...widening, from, nulls, place: before?.place ?? widening.place });
   }
 
   /** Takes the widenings that a load has made when it starts over, which knows them from then on. */

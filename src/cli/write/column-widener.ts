@@ -95,8 +95,10 @@ export interface WidenerOptions {
   readonly rules: FieldRules | undefined;
   /** The usual markers of missing values are NULL, except in texts. */
   readonly hasMarkers: boolean;
-  /** The input is read for the first time, and cannot be read again. */
+  /** The input cannot be read again. */
   readonly isOnce: boolean;
+  /** No earlier run of an import has loaded a part of the input, whose values are not known here. */
+  readonly isFirstRun: boolean;
   readonly widenings: Widenings;
 }
 
@@ -189,14 +191,14 @@ export class ColumnWidener {
 
   /** Returns what makes room for a value, without a look at the values before. Undefined: nothing does. */
   #roomFor({ column, value, place }: Misfit): { type: InferredType; nullText?: string } | undefined {
-    const { format, isOnce, rules } = this.#options;
+    const { format, isOnce, isFirstRun, rules } = this.#options;
     const type = this.#types.get(column.columnName);
     if (type === undefined) return { type: 'text' };
     if ((type === 'bigint' || type === 'numeric') && isNumber(value, format)) return { type: 'numeric' };
     if (!isOnce || format !== 'csv' || typeof value !== 'string') return undefined;
     if (MARKERS.has(value) && this.#options.hasMarkers) return { type, nullText: value };
     const hasRule = rules !== undefined && Object.hasOwn(rules, column.name);
-    return !hasRule && this.fit.isAsWritten(place) ? { type: 'text' } : undefined;
+    return isFirstRun && !hasRule && this.fit.isAsWritten(place) ? { type: 'text' } : undefined;
   }
 
   async #alter(misfit: Misfit, type: InferredType): Promise<void> {

@@ -232,6 +232,20 @@ describe('a value that does not fit the inferred type of its column', () => {
     expect(await load(again, { stdin })).toMatchObject({ code: 0 });
   });
 
+  it('is NULL in each run of an import from a pipe, if it is a marker that comes after the sample', async () => {
+    const values = { 20_000: 'NA', 38_000: 'NA', 39_000: '-' };
+    const good = csv({ n: values });
+    const flags = ['--format', 'csv', '--create', '-q', '--batch-size', '1000', '--resume', 'markers'];
+    const args = ['-', '-t', 'piped_markers', ...flags];
+    const failed = await load(args, { stdin: good.replace('\n35000,0\n', '\n35000,0,1\n') });
+    expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining(':35001: expected 2 fields')]);
+    expect(await load(args, { stdin: good })).toMatchObject({ code: 0, stderr: '' });
+    expect(await typesOf('piped_markers')).toEqual({ id: 'bigint', n: 'bigint' });
+    const expected: (string | null)[][] = fieldsOf(good);
+    for (const row of Object.keys(values)) expected[Number(row) - 1]![1] = null;
+    expect(await contents('piped_markers')).toEqual(expected);
+  });
+
   it('is refused if the table of an import has rows of others', async () => {
     const args = [
       await file('others.csv', rejectBeforeWord()),

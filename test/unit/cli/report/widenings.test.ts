@@ -38,4 +38,19 @@ describe('the line on what was widened', () => {
     );
     expect(widenings.restarts).toBe(2);
   });
+
+  it('names all markers of one column, unless it has become a text, in which none is NULL', () => {
+    const widenings = new Widenings();
+    const marker = (text: string) => ({
+      column: 'n',
+      from: 'bigint',
+      to: 'bigint',
+      nulls: [text],
+      place: place(5),
+    });
+    for (const text of ['NA', '-', 'NA']) widenings.add(marker(text));
+    expect(widenings.describe()).toBe('widened: n: "NA" is NULL, "-" is NULL at a.csv:5');
+    widenings.startOver([{ ...N, from: 'bigint', to: 'text', place: undefined }]);
+    expect(widenings.describe()).toBe('widened: n: bigint → text at a.csv:5; the load started over');
+  });
 });
