@@ -24,7 +24,10 @@ export interface CsvRowOptions extends CsvOptions {
   readonly columns: readonly string[];
   /** Blank lines are no records if a record has more than one field, and names are repaired. Otherwise both are errors. */
   readonly isLenient?: boolean | undefined;
-  /** Comments stand before the table, so that a record which begins with # may be one. */
+  /**
+   * The file has lines with comments. A line that begins with # is one if it has another number of fields than the table; otherwise it may
+   * be a record.
+   */
   readonly hasComments?: boolean | undefined;
   /** Names of the header become snake_case. */
   readonly normalizesNames?: boolean | undefined;
@@ -95,6 +98,7 @@ export class CsvRows implements BlockReader<unknown[]> {
     const { hasComments = false } = this.#options;
     const onFields = (row: CsvRow, line: number): void => {
       if (hasComments && !this.#awaitsHeader && this.#reader.written.startsWith('#')) {
+        if (row.length !== this.#fieldCount && this.#options.pads !== true) return;
         onBadRecord(new InputError(this.#file.name, line, MAY_BE_COMMENT), line, this.#reader.written);
         return;
       }
@@ -184,7 +188,7 @@ export class CsvRows implements BlockReader<unknown[]> {
 }
 
 const MAY_BE_COMMENT =
-  'the line may be a comment, as before the table, or a record; --comment "#" leaves such lines out, and --comment none keeps them';
+  'the line may be a comment, as others of the file, or a record; --comment "#" leaves such lines out, and --comment none keeps them';
 
 /** A sentence behind the table: its first word. */
 function noteWordOf(row: CsvRow): string | undefined {

@@ -7,6 +7,7 @@ import { numberedNames, repairNames, type RepairedNames } from '../../csv/column
 import { detectReading, Undecided } from '../../detect/detect-reading.js';
 import { readingFromJson, readingToJson, type GivenReading, type Reading } from '../../detect/reading.js';
 import { rulesFromJson, type FieldRules } from '../../csv/field-rules.js';
+import { commentsIn } from './comments.js';
 import { converterFor } from '../../input/read-as.js';
 import { NulConverter } from '../../input/nul.js';
 import { JsonCutter } from '../../json/json-cutter.js';
@@ -87,7 +88,7 @@ export async function readInput(
   });
   if (createConverter !== undefined) source.convertBy(createConverter);
   const { header } = reading;
-  const hasComments = !isEachRecord && flags.comment === undefined && hasCommentBefore(bytes, reading);
+  const { hasComments, notes } = commentsIn(bytes, isWhole, reading, options);
   const isNamed = options.columns !== undefined || stored !== undefined;
   const named = isNamed ? undefined : namesFor(reading, tableColumns, options.normalizeNames);
   const columns = options.columns ?? stored?.columns ?? named?.names.slice();
@@ -97,7 +98,7 @@ export async function readInput(
     options: { ...options, delimiter, header, columns, unnamed, skipped: reading.skip, hasComments },
     reading,
     rules: stored?.rules,
-    notes: [...(named?.notes ?? []), ...nullHint(bytes, delimiter, options)],
+    notes: [...(named?.notes ?? []), ...notes, ...nullHint(bytes, delimiter, options)],
   };
 }
 
@@ -117,13 +118,6 @@ function nullHint(
 }
 
 const NO_COMMENTS = 'none';
-
-/** Whether a line before the table is a comment. */
-function hasCommentBefore(sample: Buffer, { skip, encoding }: Reading): boolean {
-  if (skip === 0) return false;
-  const text = new TextDecoder(encoding.startsWith('utf-32') ? 'utf-8' : encoding).decode(sample);
-  return text.split(/\r\n?|\n/, skip).some((line) => line.startsWith('#'));
-}
 
 /** Nothing is detected: flags alone say how COPY's text format is written. */
 function readCopyText(source: Source, options: LoadOptions): InputReading {
