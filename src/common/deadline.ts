@@ -1,37 +1,37 @@
 /** A time limit for what comes by I/O. */
 
 import { LONGEST_DELAY_MS, type Clock, type TimerHandle } from './clock.js';
+import { HoldWatch } from './hold-watch.js';
 
-/** Timers of a busy process come this late, and it means nothing. */
-const PUNCTUAL_MS = 10;
-/** The limit is looked at this often on the way, to see whether the process was held up. */
+/** The process is looked at this often on the way, to see whether it was held up. */
 const LOOKS = 8;
 const SHORTEST_SLICE_MS = 20;
 
 /**
  * A time limit that takes no blocked event loop for a slow peer.
  *
- * Time during which the process could not look at its I/O does not count: it was blocked, stopped or asleep, which shows by a timer that
- * comes late. So that this is seen wherever in the limit it was, a second timer watches, slice by slice. The first is set for the end at
- * once, because mocked timers that jump there do not run what is set on the way. If the process was held up at the end, one more slice
- * follows, for a response that needs several round trips. Once the limit is over, the I/O that has arrived by then is handled first.
+ * Time during which the process could not look at its I/O does not count: it was blocked, stopped or asleep. A `HoldWatch` sees that wherever
+ * in the limit it was. The deadline's own timer is set for the end at once, because mocked timers that jump there do not run what is set on
+ * the way. If the process was held up at the end, one more slice follows, for a response that needs several round trips. Once the limit is
+ * over, the I/O that has arrived by then is handled first.
  */
 export class Deadline {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #isStrict: boolean;
+  /** Since it was set; `undefined`: all time counts. */
+  #watch: HoldWatch | undefined;
   readonly #onExpired: () => void;
   #timer: TimerHandle;
-  #watch: TimerHandle;
-  /** As it was set, and as it was put off. */
+  /** As it was set; `Infinity`: it is not. */
   #at = Infinity;
-  #dueAt = Infinity;
-  /** When the timers are to fire. */
+  /** When the timer is to fire. */
   #timerAt = Infinity;
-  #watchAt = Infinity;
-  /** Up to here, the time that the process was held up is known. */
-  #seenAt = -Infinity;
-  #hasHadMore = false;
+  /** What the watch had counted when the deadline was set. */
+  #heldBeforeMs = 0;
+  /** The slice that follows where the process was held up at the end. */
+  #moreMs = 0;
+  #isShared = false;
   #turn = 0;
 
   /**
@@ -58,11 +58,10 @@ export class Deadline {
   #set(at: number, now: number): void {
     this.clear();
     if (at === Infinity) return;
-    this.#at = this.#dueAt = at;
-    this.#seenAt = now;
-    this.#hasHadMore = false;
-    this.#setTimer(now);
-    this.#setWatch(now);
+    this.#at = at;
+    this.#moreMs = 0;
+    if (!this.#isStrict) this.#beginWatch(now);
+    this.#setTimer(at, now);
   }
 
   /** At the latest at `at`: where it is set for an earlier time, it stays so. */
@@ -75,58 +74,40 @@ export class Deadline {
     this.#at = Infinity;
     this.#turn++;
     this.#clock.clearTimeout(this.#timer);
-    this.#clearWatch();
+    this.#endWatch();
   }
 
-  #setTimer(now: number): void {
-    this.#timerAt = this.#dueAt;
-    const delayMs = Math.max(0, this.#dueAt - now);
+  #setTimer(at: number, now: number): void {
+    this.#timerAt = at;
+    const delayMs = Math.max(0, at - now);
     // Timers are whole milliseconds.
     this.#timer = this.#clock.setTimeout(() => this.#end(), Math.ceil(delayMs));
   }
 
-  #setWatch(now: number): void {
-    this.#watchAt = now + this.#sliceMs;
-    const isWatched = !this.#isStrict && this.#clock.afterIO !== undefined;
-    if (!isWatched || this.#watchAt >= this.#dueAt) {
-      this.#watchAt = Infinity;
-      return;
-    }
-    this.#watch = this.#clock.setTimeout(() => this.#look(), Math.ceil(this.#sliceMs));
+  #beginWatch(now: number): void {
+    const sliceMs = this.#sliceMs;
+    // Otherwise what the timer itself is late by is all that can be seen.
+    this.#isShared = this.#clock.afterIO !== undefined && now + sliceMs < this.#at;
+    this.#watch = this.#isShared
+      ? HoldWatch.enter(this.#clock, sliceMs, now)
+      : new HoldWatch(this.#clock, sliceMs);
+    this.#heldBeforeMs = this.#watch.heldMsAt(now);
   }
 
-  #clearWatch(): void {
-    if (this.#watchAt !== Infinity) this.#clock.clearTimeout(this.#watch);
-    this.#watchAt = Infinity;
+  #endWatch(): void {
+    if (this.#isShared) this.#watch!.leave();
+    this.#isShared = false;
   }
 
   get #sliceMs(): number {
     return Math.min(LONGEST_DELAY_MS, Math.max(SHORTEST_SLICE_MS, this.#limitMs / LOOKS));
   }
 
-  #look(): void {
-    const now = this.#clock.now();
-    this.#noteHeld(this.#watchAt, now);
-    this.#setWatch(now);
-  }
-
-  /** A timer that was to fire at `at` fires now. Returns whether the process was held up until then. */
-  #noteHeld(at: number, now: number): boolean {
-    const lateMs = now - Math.max(at, this.#seenAt);
-    this.#seenAt = now;
-    const wasHeld = now - at > PUNCTUAL_MS;
-    if (lateMs > PUNCTUAL_MS) this.#dueAt += lateMs;
-    return wasHeld;
-  }
-
   #end(): void {
     const now = this.#clock.now();
-    if (!this.#isStrict && this.#noteHeld(this.#timerAt, now) && now >= this.#dueAt && !this.#hasHadMore) {
-      this.#hasHadMore = true;
-      this.#dueAt = now + this.#sliceMs;
-    }
-    if (now < this.#dueAt) return this.#setTimer(now);
-    this.#clearWatch();
+    const dueAt = this.#watch === undefined ? this.#at : this.#putOff(this.#watch, now);
+    if (now < dueAt) return this.#setTimer(dueAt, now);
+    this.#endWatch();
     const turn = ++this.#turn;
     const expire = () => {
       if (turn !== this.#turn) return;
@@ -135,5 +116,13 @@ export class Deadline {
     };
     if (this.#clock.afterIO === undefined) expire();
     else this.#clock.afterIO(expire);
+  }
+
+  /** The timer fires now. Returns when the limit is over, by the time that the process was held up. */
+  #putOff(watch: HoldWatch, now: number): number {
+    const wasHeld = watch.note(this.#timerAt, now);
+    const dueAt = this.#at + Math.max(0, watch.heldMsAt(now) - this.#heldBeforeMs);
+    if (wasHeld && now >= dueAt && this.#moreMs === 0) this.#moreMs = now - dueAt + this.#sliceMs;
+    return dueAt + this.#moreMs;
   }
 }

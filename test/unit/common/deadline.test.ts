@@ -97,6 +97,33 @@ describe('a deadline', () => {
     expect(expiries[0]! - wokeAt).toBeLessThanOrEqual(10_000);
   });
 
+  it('shares the timer that watches with others of its length, until none of them is set', () => {
+    const { clock, deadline } = make(800);
+    const another = new Deadline(clock, 800, () => undefined);
+    deadline.start();
+    expect(clock.pending).toBe(2);
+    another.start();
+    expect(clock.pending).toBe(3);
+    deadline.clear();
+    clock.pass(100);
+    expect(clock.pending).toBe(2);
+    another.clear();
+    expect(clock.pending).toBe(1);
+    clock.pass(100);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('does not count that the process was held up before it was set', () => {
+    const { clock, expiries, deadline } = make(800);
+    new Deadline(clock, 800, () => undefined).start();
+    clock.pass(50);
+    // The timer that watches is due, and has not run.
+    clock.setTimeout(() => deadline.start(), 1);
+    clock.hold(600);
+    clock.pass(2_000);
+    expect(expiries).toEqual([1_450]);
+  });
+
   it('is not put off where that is ruled out', () => {
     const { clock, expiries, deadline } = make(200, { isStrict: true });
     deadline.start();
