@@ -9,7 +9,8 @@ import type { DropReason } from '../api/states.js';
 import { handled } from '../guards/user-callbacks.js';
 import { AdaptiveLimits } from './adaptive/adaptive-limits.js';
 import { InFlightBatches, type InFlightHost } from './in-flight-batches.js';
-import { CallPermits, type CallPermitsHost } from './resilience/call-permits.js';
+import { BreakerPermits, type PermitsHost } from './resilience/breaker-permits.js';
+import { ALL_PERMITTED, type CallPermits } from './resilience/call-permits.js';
 import { FlushScheduler, type SchedulerHost } from './schedule/flush-scheduler.js';
 import type { Position } from '../common/position.js';
 import { Settlements } from './settlement/settlements.js';
@@ -31,7 +32,7 @@ import { SinkObserver, type SinkOwner } from './sink-observer.js';
  *        └──────────┬───────┘
  *                 abort ──> aborted (final)
  */
-export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlightHost {
+export class BatchingSink<T> implements PermitsHost, SchedulerHost, InFlightHost {
   readonly queue: AdmissionQueue<T>;
   readonly settings: ResolvedSink<T>;
   readonly #owner: SinkOwner;
@@ -53,7 +54,8 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
       queueMicrotask(() => this.fail(this.errors.handlerFailed(name, thrown)));
     };
     this.#observer = new SinkObserver(owner.emitter, failSoon);
-    this.#permits = new CallPermits(settings, this);
+    const { breaker } = settings;
+    this.#permits = breaker === undefined ? ALL_PERMITTED : new BreakerPermits(settings, breaker, this);
     this.queue = new AdmissionQueue<T>(settings, {
       onState: (state, previous) =>
         this.queue.context.runInAsyncScope(() => this.#observer.onState(state, previous)),
@@ -299,7 +301,7 @@ export class BatchingSink<T> implements CallPermitsHost, SchedulerHost, InFlight
     return this.#inFlight.launch(reason, length, isFull);
   }
 
-  // ── CallPermitsHost: whether the destination may be called ──
+  // ── PermitsHost: whether the destination may be called ──
 
   onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void {
     this.#observer.onBreaker(state, previous, reason);

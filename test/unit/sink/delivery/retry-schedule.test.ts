@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { StageErrors } from '../../../../src/api/errors.js';
 import { DeliveryAbort } from '../../../../src/sink/delivery/delivery-abort.js';
 import { RetrySchedule } from '../../../../src/sink/delivery/retry-schedule.js';
-import { CallPermits } from '../../../../src/sink/resilience/call-permits.js';
+import { BreakerPermits } from '../../../../src/sink/resilience/breaker-permits.js';
 import { ManualClock, settle } from '../../../support/manual-clock.js';
 
 const DOWN = new Error('down');
@@ -13,14 +13,9 @@ const DOWN = new Error('down');
 function create() {
   const clock = new ManualClock();
   const random = () => 0;
-  const permits = new CallPermits(
-    {
-      clock,
-      random,
-      breaker: { failures: 1, minDelayMs: 100, maxDelayMs: 1_000, maxOutageMs: 60_000, probe: undefined },
-      flushTimeoutMs: 1_000,
-      abortGraceMs: 100,
-    },
+  const permits = new BreakerPermits(
+    { clock, random, flushTimeoutMs: 1_000, abortGraceMs: 100 },
+    { failures: 1, minDelayMs: 100, maxDelayMs: 1_000, maxOutageMs: 60_000, probe: undefined },
     {
       isIdle: false,
       isRunning: true,

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { StageErrors, type BackpressureError } from '../../../../src/api/errors.js';
-import { CallPermits, type ParkedDelivery } from '../../../../src/sink/resilience/call-permits.js';
+import { BreakerPermits } from '../../../../src/sink/resilience/breaker-permits.js';
+import { ALL_PERMITTED, type ParkedDelivery } from '../../../../src/sink/resilience/call-permits.js';
 import { ManualClock, settle } from '../../../support/manual-clock.js';
 
 const DOWN = new Error('down');
@@ -10,27 +11,24 @@ const LIMITS = { failures: 1, minDelayMs: 100, maxDelayMs: 1_000, maxOutageMs: 6
 
 interface Setting {
   probe?: () => Promise<void>;
-  breaker?: Partial<typeof LIMITS> | undefined;
+  breaker?: Partial<typeof LIMITS>;
 }
 
 /** By the chance 0 the breaker opens for half of its delay: 50 ms the first time. */
-function create({ probe, ...setting }: Setting = {}) {
+function create({ probe, breaker }: Setting = {}) {
   const clock = new ManualClock();
   const host = { isIdle: false, isRunning: true };
   const failed: BackpressureError[] = [];
   const reasons: (string | undefined)[] = [];
   let launches = 0;
-  const permits = new CallPermits(
+  const permits = new BreakerPermits(
     {
       clock,
       random: () => 0,
-      breaker:
-        'breaker' in setting && setting.breaker === undefined
-          ? undefined
-          : { ...LIMITS, ...setting.breaker, probe },
       flushTimeoutMs: 1_000,
       abortGraceMs: 100,
     },
+    { ...LIMITS, ...breaker, probe },
     {
       get isIdle() {
         return host.isIdle;
@@ -72,11 +70,10 @@ function open(setting: Setting = {}) {
 
 describe('without a breaker', () => {
   it('every call may be made, whatever fails', () => {
-    const { permits, park, resumed } = create({ breaker: undefined });
+    const permits = ALL_PERMITTED;
     permits.onTransportFailure(1, DOWN, 0);
-    park(1);
+    permits.park({ first: 1, isReady: true, resume: expect.unreachable });
     expect([permits.mayLaunch, permits.mayCall(1), permits.state]).toEqual([true, true, 'closed']);
-    expect(resumed).toEqual([]);
   });
 });
 
