@@ -19,8 +19,9 @@ import { takeItems, type TakenItems } from './ring-buffer.js';
  */
 export class AdmissionQueue<T> extends BufferedItems<T> {
   readonly marks: ProducerMarks;
+  /** Whether there is anything to ask the user about an item. */
   readonly asksUser: boolean;
-  readonly #judge: ItemJudge<T>;
+  readonly #judge: ItemJudge<T> | undefined;
   readonly #admission: Admission<T>;
   /** Whether the strategy admits every item for which there is room: all do but `sample`. */
   readonly #fillsUp: boolean;
@@ -32,8 +33,8 @@ export class AdmissionQueue<T> extends BufferedItems<T> {
     this.marks = settings.marks;
     this.#admission = createAdmission<T>(settings);
     this.#fillsUp = settings.strategy !== 'sample';
-    this.#judge = new ItemJudge(settings, this.errors);
-    this.asksUser = this.#judge.asksUser;
+    this.asksUser = settings.shed !== undefined || settings.sizeOf !== undefined;
+    this.#judge = this.asksUser ? new ItemJudge(settings, this.errors) : undefined;
   }
 
   /** Under `sample`: offered items for which no kept item stands. */
@@ -101,12 +102,12 @@ export class AdmissionQueue<T> extends BufferedItems<T> {
 
   /** Asks `shed` and `sizeOf` about an item, once. Returns its bytes, or `SHED`; throws what they throw. */
   judge(item: T): number {
-    return this.asksUser ? this.#judge.judge(item, this.pressure.current) : 0;
+    return this.#judge === undefined ? 0 : this.#judge.judge(item, this.pressure.current);
   }
 
   /** Asks `sizeOf` alone. */
   measure(item: T): number {
-    return this.#judge.measure(item);
+    return this.#judge === undefined ? 0 : this.#judge.measure(item);
   }
 
   /** Decides on an item that has arrived; `bytes` is what `judge` returned. */

@@ -5,12 +5,11 @@ import type { Clock } from '../common/clock.js';
 import { Sampling, type AdmissionStore, type Outcome } from './drop-strategies.js';
 import { admissionTime, FastAdmission } from './fast-admission.js';
 import { Ledger } from './ledger.js';
-import { PressureState } from './pressure-state.js';
+import { PressureState, type StateObserver } from './pressure-state.js';
 import type { QueueSettings } from './queue-settings.js';
 import { RingBuffer } from './ring-buffer.js';
 
-export interface QueueObserver<T> {
-  onState(state: BackpressureState, previous: BackpressureState): void;
+export interface QueueObserver<T> extends StateObserver {
   onDrop(item: T, reason: DropReason): void;
   /** Whether `onDrop` would do anything now. */
   observesDrops(): boolean;
@@ -50,15 +49,14 @@ export class BufferedItems<T> implements AdmissionStore<T> {
       bytes: settings.sizeOf !== undefined,
       weights: settings.strategy === 'sample',
     });
-    this.pressure = new PressureState(settings, (state, previous) => observer.onState(state, previous));
+    this.pressure = new PressureState(settings, observer);
     this.#observer = observer;
     this.#clock = settings.clock;
     this.#capacity = settings.capacity;
     this.#capacityBytes = settings.capacityBytes;
     this.#blocks = settings.strategy === 'block';
     const { ledger, ring, pressure, sampling } = this;
-    const observesDrops = () => observer.observesDrops();
-    this.fastPath = new FastAdmission(settings, { ledger, ring, pressure, sampling, observesDrops });
+    this.fastPath = new FastAdmission(settings, { ledger, ring, pressure, sampling, observer });
   }
 
   get state(): BackpressureState {

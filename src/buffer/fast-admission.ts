@@ -19,7 +19,7 @@ export interface FastAdmissionParts<T> {
   readonly pressure: PressureState;
   readonly sampling: Sampling;
   /** Whether anybody has to hear of a dropped item now. */
-  readonly observesDrops: () => boolean;
+  readonly observer: { observesDrops(): boolean };
 }
 
 /**
@@ -43,7 +43,7 @@ export class FastAdmission<T> {
   readonly #ring: RingBuffer<T>;
   readonly #pressure: PressureState;
   readonly #sampling: Sampling;
-  readonly #observesDrops: () => boolean;
+  readonly #observer: { observesDrops(): boolean };
   readonly #clock: Clock;
   readonly #capacity: number;
   readonly #capacityBytes: number;
@@ -57,7 +57,7 @@ export class FastAdmission<T> {
     this.#ring = parts.ring;
     this.#pressure = parts.pressure;
     this.#sampling = parts.sampling;
-    this.#observesDrops = parts.observesDrops;
+    this.#observer = parts.observer;
     this.#clock = settings.clock;
     this.#capacity = settings.capacity;
     this.#capacityBytes = settings.capacityBytes;
@@ -77,7 +77,7 @@ export class FastAdmission<T> {
     const sampling = this.#sampling;
     const { load, loadBytes, queued } = this.#ledger;
     if (this.#strategy === 'sample' && (sampling.isOpen || this.#pressure.isPressed)) {
-      if (!this.#isMeasured && !this.#observesDrops())
+      if (!this.#isMeasured && !this.#observer.observesDrops())
         this.#set('sampled', Math.min(items, sampling.skips), 0);
     } else if (load < this.#capacity) {
       // The next item has a weight of its own: a listener of the drop has made room.
@@ -89,7 +89,7 @@ export class FastAdmission<T> {
           ? Math.min(bytes, this.#capacityBytes - loadBytes, this.#pressure.bytesUntilRise(loadBytes))
           : 0,
       );
-    } else if (this.#isMeasured || this.#observesDrops()) {
+    } else if (this.#isMeasured || this.#observer.observesDrops()) {
       // Its size decides what becomes of an item for which there is no room; and somebody wants to hear of each that is dropped.
     } else if (this.#strategy === 'drop_newest') {
       this.#set('rejected', items, 0);
@@ -151,7 +151,7 @@ export class FastAdmission<T> {
   }
 
   #tryDrop(item: T, time: number): boolean {
-    if (this.#observesDrops()) return false;
+    if (this.#observer.observesDrops()) return false;
     const ledger = this.#ledger;
     if (this.#outcome === 'evicted') {
       ledger.drops.evicted++;

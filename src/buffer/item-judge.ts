@@ -12,14 +12,11 @@ export class ItemJudge<T> {
   readonly #shed: QueueSettings<T>['shed'];
   readonly #sizeOf: QueueSettings<T>['sizeOf'];
   readonly #errors: StageErrors;
-  /** Whether there is anything to ask. */
-  readonly asksUser: boolean;
 
   constructor({ shed, sizeOf }: QueueSettings<T>, errors: StageErrors) {
     this.#shed = shed;
     this.#sizeOf = sizeOf;
     this.#errors = errors;
-    this.asksUser = shed !== undefined || sizeOf !== undefined;
   }
 
   /**

@@ -5,7 +5,6 @@ import { assert } from '../common/assert.js';
 
 /** Set by the tests. Read once: a check that is off costs one comparison a batch. */
 const ASSERTS = Symbol.for('spillway.assert') in globalThis;
-const NO_DROPS = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
 
 /**
  * At every instant
@@ -27,7 +26,16 @@ export class Ledger {
   /** Parts of `failed`: given back to the caller, and not known to have arrived or not. */
   returned = 0;
   ambiguous = 0;
-  readonly drops: Record<DropReason, number> = { ...NO_DROPS };
+  readonly drops: Record<DropReason, number> = {
+    evicted: 0,
+    rejected: 0,
+    sampled: 0,
+    shed: 0,
+    timeout: 0,
+    overflow: 0,
+    oversized: 0,
+    aborted: 0,
+  };
 
   queuedBytes = 0;
   inFlightBytes = 0;

@@ -34,14 +34,12 @@ export function pressureThresholds(
 ): PressureThresholds {
   const margin = Math.max(1, HYSTERESIS * capacity);
   // An empty buffer is NORMAL, whatever the watermark and the margin.
-  const least = (ratio: number) => Math.max(1, shareOf(capacity, ratio));
-  const up = [least(lowWatermark), least(highWatermark), capacity] as const;
-  const down = [
-    Math.max(1, up[0] - margin),
-    Math.max(1, up[1] - margin),
-    Math.max(1, up[2] - margin),
-  ] as const;
-  return { up, down };
+  const elevated = Math.max(1, shareOf(capacity, lowWatermark));
+  const critical = Math.max(1, shareOf(capacity, highWatermark));
+  return {
+    up: [elevated, critical, capacity],
+    down: [Math.max(1, elevated - margin), Math.max(1, critical - margin), Math.max(1, capacity - margin)],
+  };
 }
 
 export function nextLevel(

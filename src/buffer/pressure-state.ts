@@ -11,6 +11,10 @@ export interface PressureSettings {
   clock: Clock;
 }
 
+export interface StateObserver {
+  onState(state: BackpressureState, previous: BackpressureState): void;
+}
+
 /**
  * Derives one state from the loads in items and bytes, and counts how long each state has held.
  *
@@ -24,7 +28,7 @@ export class PressureState {
   readonly #items: PressureGauge | undefined;
   readonly #bytes: PressureGauge | undefined;
   readonly #clock: Clock;
-  readonly #onState: (state: BackpressureState, previous: BackpressureState) => void;
+  readonly #observer: StateObserver;
   #draining = false;
   #current: BackpressureState = BackpressureState.NORMAL;
   #since: number;
@@ -36,19 +40,12 @@ export class PressureState {
     draining: 0,
   };
 
-  constructor(
-    { capacity, capacityBytes, lowWatermark, highWatermark, clock }: PressureSettings,
-    onState: (state: BackpressureState, previous: BackpressureState) => void,
-  ) {
-    const gauge = (limit: number) =>
-      limit === Infinity
-        ? undefined
-        : new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
-    this.#items = gauge(capacity);
-    this.#bytes = gauge(capacityBytes);
-    this.#clock = clock;
-    this.#onState = onState;
-    this.#since = clock.now();
+  constructor(settings: PressureSettings, observer: StateObserver) {
+    this.#items = gaugeOf(settings, settings.capacity);
+    this.#bytes = gaugeOf(settings, settings.capacityBytes);
+    this.#clock = settings.clock;
+    this.#observer = observer;
+    this.#since = settings.clock.now();
   }
 
   get current(): BackpressureState {
@@ -96,6 +93,14 @@ export class PressureState {
     this.#timesMs[previous] += now - this.#since;
     this.#since = now;
     this.#current = state;
-    this.#onState(state, previous);
+    this.#observer.onState(state, previous);
   }
+}
+
+function gaugeOf(
+  { lowWatermark, highWatermark }: PressureSettings,
+  limit: number,
+): PressureGauge | undefined {
+  if (limit === Infinity) return undefined;
+  return new PressureGauge(pressureThresholds(limit, lowWatermark, highWatermark));
 }

@@ -1,11 +1,12 @@
 import { AdmissionQueue } from '../buffer/admission-queue.js';
+import type { QueueObserver } from '../buffer/buffered-items.js';
 import type { Outcome } from '../buffer/drop-strategies.js';
 import { beforeExit } from '../common/before-exit.js';
 import type { BackpressureError, StageErrors } from '../api/errors.js';
 import type { SinkMetrics } from '../api/metrics.js';
 import type { ResolvedSink } from '../settings/resolve-sink.js';
 import type { BreakerState, FlushFunction, FlushReason } from '../api/flush-function.js';
-import type { DropReason } from '../api/states.js';
+import type { BackpressureState, DropReason } from '../api/states.js';
 import { handled } from '../guards/user-callbacks.js';
 import { AdaptiveLimits } from './adaptive/adaptive-limits.js';
 import { InFlightBatches, type InFlightHost } from './in-flight-batches.js';
@@ -32,7 +33,7 @@ import { SinkObserver, type SinkOwner } from './sink-observer.js';
  *        └──────────┬───────┘
  *                 abort ──> aborted (final)
  */
-export class BatchingSink<T> implements PermitsHost, SchedulerHost, InFlightHost {
+export class BatchingSink<T> implements QueueObserver<T>, PermitsHost, SchedulerHost, InFlightHost {
   readonly queue: AdmissionQueue<T>;
   readonly settings: ResolvedSink<T>;
   readonly #owner: SinkOwner;
@@ -56,13 +57,7 @@ export class BatchingSink<T> implements PermitsHost, SchedulerHost, InFlightHost
     this.#observer = new SinkObserver(owner.emitter, failSoon);
     const { breaker } = settings;
     this.#permits = breaker === undefined ? ALL_PERMITTED : new BreakerPermits(settings, breaker, this);
-    this.queue = new AdmissionQueue<T>(settings, {
-      onState: (state, previous) =>
-        this.queue.context.runInAsyncScope(() => this.#observer.onState(state, previous)),
-      onDrop: (item, reason) => this.#onDrop(item, reason),
-      observesDrops: () =>
-        settings.onSettled !== undefined || !this.#waiters.isEmpty || this.#observer.observesDrops(),
-    });
+    this.queue = new AdmissionQueue<T>(settings, this);
     const control = settings.adaptive ? new AdaptiveLimits(settings) : undefined;
     this.#scheduler = new FlushScheduler(this.queue, settings, control, this.#permits, this);
     this.#settlements = new Settlements(settings, this.queue, this.#observer, failSoon);
@@ -78,7 +73,7 @@ export class BatchingSink<T> implements PermitsHost, SchedulerHost, InFlightHost
       },
       this,
     );
-    this.#waiters = new SinkWaiters(this.queue, (head) => this.#inFlight.settledBelow(head));
+    this.#waiters = new SinkWaiters(this.queue, this.#inFlight);
     if (settings.unref) beforeExit.add(this);
   }
 
@@ -323,7 +318,17 @@ export class BatchingSink<T> implements PermitsHost, SchedulerHost, InFlightHost
     this.#scheduler.pump();
   }
 
-  #onDrop(item: T, reason: DropReason): void {
+  // ── QueueObserver: what becomes of items before they are in flight ──
+
+  onState(state: BackpressureState, previous: BackpressureState): void {
+    this.queue.context.runInAsyncScope(() => this.#observer.onState(state, previous));
+  }
+
+  observesDrops(): boolean {
+    return this.settings.onSettled !== undefined || !this.#waiters.isEmpty || this.#observer.observesDrops();
+  }
+
+  onDrop(item: T, reason: DropReason): void {
     this.#settlements.dropped(item, reason);
     // An eviction may be what a caller of `flush()` waits for. No room is offered: a newer item takes it at once.
     if (this.#settlements.hasPending || !this.#waiters.isEmpty) this.#scheduler.schedule();

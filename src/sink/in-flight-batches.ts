@@ -118,9 +118,9 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
 
   // ── DeliveryHost ──
 
-  onAttempt(report: FlushReport, launch: Launch | undefined, share: number): void {
-    this.counters.onAttempt(report, this.#parts.settings.clock);
-    this.#parts.scheduler.onAttempt(report, launch, share);
+  onAttempt(report: FlushReport, endedAt: number, launch: Launch | undefined, share: number): void {
+    this.counters.onAttempt(report, endedAt);
+    this.#parts.scheduler.onAttempt(report, endedAt, launch, share);
     this.#parts.observer.onFlush(report);
   }
 

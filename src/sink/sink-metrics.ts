@@ -5,7 +5,7 @@ import type { FlushReport } from '../api/events.js';
 import type { SinkMetrics } from '../api/metrics.js';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import { bufferMetrics } from '../buffer/buffer-metrics.js';
-import { timeOfDay, type Clock } from '../common/clock.js';
+import { timeOfDay } from '../common/clock.js';
 import type { CallPermits } from './resilience/call-permits.js';
 import type { FlushScheduler } from './schedule/flush-scheduler.js';
 import type { Position } from '../common/position.js';
@@ -17,9 +17,9 @@ export class FlushCounters {
   lastError: Error | undefined;
   lastSuccessAt: number | undefined;
 
-  onAttempt({ error, success }: FlushReport, clock: Clock): void {
+  onAttempt({ error, success }: FlushReport, endedAt: number): void {
     if (error !== undefined) this.lastError = error;
-    if (success > 0) this.lastSuccessAt = clock.now();
+    if (success > 0) this.lastSuccessAt = endedAt;
   }
 }
 

@@ -23,7 +23,7 @@ const LARGE_BATCH = 10_000;
 export interface DeliveryHost<T> {
   readonly errors: StageErrors;
   /** `launch`: what adaptive control noted, for the first call only. `share`: as it was given to the constructor. */
-  onAttempt(report: FlushReport, launch: Launch | undefined, share: number): void;
+  onAttempt(report: FlushReport, endedAt: number, launch: Launch | undefined, share: number): void;
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
   onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void;
   /** The items failed for good, and the user's handler took them. `countedFlushed` of them count as flushed all the same. */
@@ -150,7 +150,8 @@ export class Delivery<T> {
   #startCall(): FlushCall<T> {
     this.#schedule.onCall();
     const { items, weights } = this.#batch;
-    const context = { attempt: this.#schedule.attempt, reason: this.#reason, weights };
+    const { attempt, callAt: startedAt } = this.#schedule;
+    const context = { attempt, reason: this.#reason, weights, startedAt };
     const host = this.#host;
     const call = new FlushCall(this.#flush, items, context, this.#settings, host.errors, () =>
       host.onLateResult(),
@@ -297,7 +298,7 @@ export class Delivery<T> {
     error: Error | undefined,
     transportFailure: boolean,
   ): void {
-    const { attempt } = this.#schedule;
+    const { attempt, callAt } = this.#schedule;
     const report = {
       attempt,
       reason: this.#reason,
@@ -308,6 +309,7 @@ export class Delivery<T> {
       transportFailure,
       error,
     };
-    this.#host.onAttempt(report, attempt === 1 ? this.launch : undefined, this.#minIntervalShare);
+    const launch = attempt === 1 ? this.launch : undefined;
+    this.#host.onAttempt(report, callAt + latencyMs, launch, this.#minIntervalShare);
   }
 }

@@ -19,6 +19,7 @@ export interface CallContext {
   reason: FlushReason;
   /** As taken from the queue, under `sample`. */
   weights: Float64Array | undefined;
+  startedAt: number;
 }
 
 /** One call of the flush function, with a limit on its time. An outcome after the call was abandoned only goes to `onLateResult`. */
@@ -50,7 +51,7 @@ export class FlushCall<T> {
     this.#settings = settings;
     this.#errors = errors;
     this.#onLateResult = onLateResult;
-    this.#startedAt = clock.now();
+    this.#startedAt = context.startedAt;
     this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
     });

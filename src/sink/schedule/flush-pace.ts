@@ -1,4 +1,3 @@
-import type { Clock } from '../../common/clock.js';
 import type { FlushReport } from '../../api/events.js';
 import { FixedLatency } from './fixed-latency.js';
 import {
@@ -12,7 +11,6 @@ import {
 
 /** Learns from each call of the destination how fast batches may follow one another. */
 export class FlushPace {
-  readonly #clock: Clock;
   readonly #bounds: IntervalBounds & { adaptive: boolean };
   readonly #fixedLatency = new FixedLatency();
   #intervalMs: number;
@@ -20,8 +18,7 @@ export class FlushPace {
   #notBefore = -Infinity;
   #lastLatencyMs = 0;
 
-  constructor(clock: Clock, bounds: IntervalBounds & { adaptive: boolean }) {
-    this.#clock = clock;
+  constructor(bounds: IntervalBounds & { adaptive: boolean }) {
     this.#bounds = bounds;
     this.#intervalMs = bounds.minFlushIntervalMs;
   }
@@ -49,6 +46,7 @@ export class FlushPace {
   /** @param minIntervalShare of the batch: what came within the lower bound of the interval after its oldest item */
   onAttempt(
     { latencyMs, transportFailure, items }: Pick<FlushReport, 'latencyMs' | 'transportFailure' | 'items'>,
+    endedAt: number,
     minIntervalShare: number,
   ): void {
     const { targetLatencyMs, adaptive } = this.#bounds;
@@ -62,7 +60,7 @@ export class FlushPace {
       this.#steady = !adaptive && isSteady(scaledMs, targetLatencyMs) ? this.#steady + 1 : 0;
     }
     const spacing = spacingAfter(latencyMs, scaledMs, transportFailure, this.#intervalMs, targetLatencyMs);
-    this.#notBefore = this.#clock.now() + spacing;
+    this.#notBefore = endedAt + spacing;
   }
 
   /** How long it would have taken for that share of its items. */

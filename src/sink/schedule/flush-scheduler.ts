@@ -22,7 +22,7 @@ import { Stopwatch } from '../../common/stopwatch.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';
 import { flushDue } from './flush-due.js';
 import { FlushPace } from './flush-pace.js';
-import { fixedLimits, type Launch, type LimitControl, type SinkLimits } from './sink-limits.js';
+import type { Launch, LimitControl, SinkLimits } from './sink-limits.js';
 
 /** Its jobs are the microtasks: `queueMicrotask` of Node makes an AsyncResource for each call. */
 const SETTLED = Promise.resolve();
@@ -79,11 +79,11 @@ export class FlushScheduler<T> {
     this.#control = control;
     this.#permits = permits;
     this.#host = host;
-    this.limits = control?.limits ?? fixedLimits(settings);
+    this.limits = control?.limits ?? settings;
     this.#updateBatchBytes();
     this.#producerWait = new Stopwatch(settings.clock);
     this.#alarm = new Alarm(settings.clock, () => this.pump());
-    this.pace = new FlushPace(settings.clock, settings);
+    this.pace = new FlushPace(settings);
   }
 
   /** How long producers have been made to wait, in milliseconds. */
@@ -231,8 +231,13 @@ export class FlushScheduler<T> {
   }
 
   /** Learns from a call of the flush function. `launch` is given for the first call of a batch. */
-  onAttempt(report: FlushReport, launch: Launch | undefined, minIntervalShare: number): void {
-    this.pace.onAttempt(report, minIntervalShare);
+  onAttempt(
+    report: FlushReport,
+    endedAt: number,
+    launch: Launch | undefined,
+    minIntervalShare: number,
+  ): void {
+    this.pace.onAttempt(report, endedAt, minIntervalShare);
     if (launch !== undefined) {
       this.#control!.onAttempt(launch, report, this.pace.isRaised);
       this.#updateBatchBytes();

@@ -15,9 +15,9 @@ export function failuresOf<T>({ items, weights }: WeighedItems<T>, error: Error)
   return items.map((item, place) => ({ item, error, weight: weights?.[place] ?? 1 }));
 }
 
-/** Gathers outcomes and reports them to `onSettled` in batches, in order. Does nothing, and costs nothing, if there is no such handler. */
+/** Gathers outcomes and reports them to `onSettled` in batches, in order. */
 export class SettlementLog<T> {
-  readonly #onSettled: SinkOptions<T>['onSettled'];
+  readonly #onSettled: NonNullable<SinkOptions<T>['onSettled']>;
   readonly #onThrow: (name: string, thrown: unknown) => void;
   readonly #runInContext: (deliver: () => void) => void;
   #pending: Settlement<T>[] = [];
@@ -26,7 +26,7 @@ export class SettlementLog<T> {
 
   /** @param runInContext calls a function in the context of the sink: a drop comes in that of the write */
   constructor(
-    onSettled: SinkOptions<T>['onSettled'],
+    onSettled: NonNullable<SinkOptions<T>['onSettled']>,
     onThrow: (name: string, thrown: unknown) => void,
     runInContext: (deliver: () => void) => void = (deliver) => deliver(),
   ) {
@@ -41,25 +41,21 @@ export class SettlementLog<T> {
 
   /** @param weights of `items`; without them each weighs 1 */
   flushed(items: T[], weights: ArrayLike<number> | undefined): void {
-    if (this.#onSettled === undefined) return;
     for (const [place, item] of items.entries())
       this.#pending.push({ item, weight: weights?.[place] ?? 1, outcome: 'flushed' });
   }
 
   failed(failures: FailedItem<T>[]): void {
-    if (this.#onSettled === undefined) return;
     for (const failure of failures) this.#pending.push({ ...failure, outcome: 'failed' });
   }
 
   /** The same for items that are admitted when the sink has ended. */
   failedLate(failures: FailedItem<T>[]): void {
-    if (this.#onSettled === undefined) return;
     const kept = this.#behindQueue ?? this.#pending;
     for (const failure of failures) kept.push({ ...failure, outcome: 'failed' });
   }
 
   dropped(item: T, weight: number, reason: DropReason): void {
-    if (this.#onSettled === undefined) return;
     const kept = this.#behindQueue ?? this.#pending;
     kept.push({ item, weight, outcome: 'dropped', reason });
     if (this.#pending.length >= MAX_REPORTED_AT_ONCE) this.#runInContext(() => this.deliver());
@@ -67,7 +63,7 @@ export class SettlementLog<T> {
 
   /** There are so many outcomes that they are reported in several turns of the event loop. */
   isLong(count: number): boolean {
-    return this.#onSettled !== undefined && count > MAX_REPORTED_AT_ONCE;
+    return count > MAX_REPORTED_AT_ONCE;
   }
 
   /**
@@ -75,7 +71,6 @@ export class SettlementLog<T> {
    * loop as it takes. What was in flight is reported as it settles, because `committedPosition` counts it. Never rejects.
    */
   async failQueue({ items, weights }: WeighedItems<T>, waiting: readonly T[], error: Error): Promise<void> {
-    if (this.#onSettled === undefined) return;
     this.#behindQueue = [];
     // Not from within the call that has ended the sink.
     await Promise.resolve();
@@ -120,7 +115,7 @@ export class SettlementLog<T> {
     if (settlements.length === 0) return;
     const fail = (thrown: unknown) => this.#onThrow('onSettled', thrown);
     try {
-      const answer = this.#onSettled!(settlements);
+      const answer = this.#onSettled(settlements);
       // Not awaited, but a rejection must not become nobody's.
       if (answer !== undefined) void settlementOf(answer, fail);
     } catch (thrown) {

@@ -28,8 +28,10 @@ interface SettlementObserver<T> {
 export class Settlements<T> {
   readonly #queue: AdmissionQueue<T>;
   readonly #observer: SettlementObserver<T>;
-  readonly #log: SettlementLog<T>;
-  readonly #unsettled = new UnsettledItems<T>();
+  /** For `onSettled`, if there is one. */
+  readonly #log: SettlementLog<T> | undefined;
+  /** Made for the first that are returned: most sinks return none. */
+  #unsettled: UnsettledItems<T> | undefined;
   readonly #positions: CommittedPosition<T> | undefined;
   /** Outcomes of large batches that are still being reported after a failure. */
   #reporting: Promise<void> | undefined;
@@ -43,10 +45,10 @@ export class Settlements<T> {
   ) {
     this.#queue = queue;
     this.#observer = observer;
-    this.#log = new SettlementLog<T>(settings.onSettled, onThrow, (deliver) =>
-      queue.context.runInAsyncScope(deliver),
-    );
-    const { positionOf } = settings;
+    const { onSettled, positionOf } = settings;
+    this.#log =
+      onSettled &&
+      new SettlementLog<T>(onSettled, onThrow, (deliver) => queue.context.runInAsyncScope(deliver));
     this.#positions = positionOf && new CommittedPosition(positionOf, queue, onThrow);
   }
 
@@ -59,22 +61,26 @@ export class Settlements<T> {
 
   /** Outcomes are waiting for `deliver()`. */
   get hasPending(): boolean {
-    return !this.#log.isEmpty;
+    return this.#log !== undefined && !this.#log.isEmpty;
   }
 
   /** How many returned items the caller has not taken yet. */
   get unsettledCount(): number {
-    return this.#unsettled.count;
+    return this.#unsettled?.count ?? 0;
   }
 
   /** All returned items, in order, whether they have been taken or not. */
   allReturned(): T[] {
-    return this.#unsettled.everything();
+    return this.#unsettled?.everything() ?? [];
   }
 
   /** The returned items that have not been taken, in order, and `others` among them. */
   takeUnsettled(others?: Part<T>[]): T[] {
-    return this.#unsettled.takeAll(others);
+    return this.#returnedItems.takeAll(others);
+  }
+
+  get #returnedItems(): UnsettledItems<T> {
+    return (this.#unsettled ??= new UnsettledItems<T>());
   }
 
   // ── positions ──
@@ -95,25 +101,25 @@ export class Settlements<T> {
 
   flushed(items: T[], bytes: number, weights: Float64Array | undefined): void {
     this.#queue.settle(items.length, 0, bytes);
-    this.#log.flushed(items, weights);
+    this.#log?.flushed(items, weights);
   }
 
   /** @param countedFlushed how many of `failures` did arrive by the flush function's count; which ones is not known */
   failed(failures: FailedItem<T>[], countedFlushed: number, bytes: number): void {
     this.#countFailed(failures, countedFlushed, bytes);
-    this.#log.failed(failures);
+    this.#log?.failed(failures);
     this.#observer.onFailed(failures);
   }
 
   /** As `failed`, if no handler took the items: they are returned to the caller. `first` orders them among others. */
   returned(failures: FailedItem<T>[], countedFlushed: number, bytes: number, first: number): void {
     this.#positions?.neverSettles(first);
-    this.#unsettled.addPart(
+    this.#returnedItems.addPart(
       first,
       failures.map(({ item }) => item),
     );
     this.#queue.ledger.returned += failures.length - countedFlushed;
-    if (!this.#log.isLong(failures.length)) return this.failed(failures, countedFlushed, bytes);
+    if (!this.#log?.isLong(failures.length)) return this.failed(failures, countedFlushed, bytes);
     this.#countFailed(failures, countedFlushed, bytes);
     this.#reporting = this.#log.failInTurns(failures, this.#reporting);
     this.#observer.onFailed(failures);
@@ -131,27 +137,29 @@ export class Settlements<T> {
 
   /** The queue has dropped an item, and counted it. */
   dropped(item: T, reason: DropReason): void {
-    this.#log.dropped(item, this.#queue.weightOfDropped(reason), reason);
+    this.#log?.dropped(item, this.#queue.weightOfDropped(reason), reason);
   }
 
   /** An item that waits is returned to the caller, because the sink has ended. */
   returnWaiting(item: T): void {
     this.#positions?.stopBefore(item);
-    this.#unsettled.addPart(Infinity, [item]);
+    this.#returnedItems.addPart(Infinity, [item]);
     this.#queue.dropWaiting(item, 'aborted');
   }
 
   /** Items that are admitted after the sink has ended fail with its error. */
   failAdmitted(error: Error): void {
-    this.#log.failedLate(failuresOf(this.#failQueue(), error));
+    const failed = this.#failQueue();
+    this.#log?.failedLate(failuresOf(failed, error));
   }
 
   /** The sink ends: what is queued fails, what waits is dropped. Resolves when `onSettled` has been called with all of it. */
-  abort(waiting: T[], error: Error): Promise<void> {
-    const reported = this.#log.failQueue(this.#failQueue(), waiting, error);
+  abort(waiting: T[], error: Error): Promise<void> | undefined {
+    const failed = this.#failQueue();
+    const reported = this.#log?.failQueue(failed, waiting, error);
     if (waiting.length === 0) return reported;
     this.#positions?.stopBefore(waiting[0]!);
-    this.#unsettled.addPart(Infinity, waiting);
+    this.#returnedItems.addPart(Infinity, waiting);
     this.#queue.countDropped(waiting.length, 'aborted');
     if (this.#observer.observesDrops()) {
       for (const item of waiting)
@@ -166,7 +174,7 @@ export class Settlements<T> {
     // Before they leave: a listener may read the committed position.
     if (queue.ledger.queued > 0) this.#positions?.stopBefore(queue.itemAt(0));
     const taken = queue.failQueued();
-    this.#unsettled.addPart(first, taken.items);
+    this.#returnedItems.addPart(first, taken.items);
     return taken;
   }
 
@@ -175,16 +183,16 @@ export class Settlements<T> {
   /** Moves the committed position on, and calls `onSettled` with what is pending. */
   report(): void {
     this.#positions?.advance();
-    this.#log.deliver();
+    this.#log?.deliver();
   }
 
   deliver(): void {
-    this.#log.deliver();
+    this.#log?.deliver();
   }
 
   /** Resolves when every outcome has been reported, after an abort. */
   async reportAll(): Promise<void> {
     if (this.#reporting !== undefined) await this.#reporting;
-    this.#log.deliver();
+    this.#log?.deliver();
   }
 }

@@ -4,20 +4,25 @@ import type { AdmissionQueue } from '../../buffer/admission-queue.js';
 import { FlushWaiters, type Progress } from './flush-waiters.js';
 import { LoadWaiters } from './load-waiters.js';
 
+interface InFlight {
+  /** Every admitted item below this ordinal has settled. `head` is that of the oldest queued item. */
+  settledBelow(head: number): number;
+}
+
 export class SinkWaiters<T> {
   readonly #queue: AdmissionQueue<T>;
-  readonly #settledBelow: (head: number) => number;
+  readonly #inFlight: InFlight;
   readonly #forFlush = new FlushWaiters();
-  readonly #forLoad = new LoadWaiters();
+  /** Made for the first caller. */
+  #forLoad: LoadWaiters | undefined;
 
-  /** @param settledBelow returns the ordinal below which every admitted item has settled, given that of the oldest queued item */
-  constructor(queue: AdmissionQueue<T>, settledBelow: (head: number) => number) {
+  constructor(queue: AdmissionQueue<T>, inFlight: InFlight) {
     this.#queue = queue;
-    this.#settledBelow = settledBelow;
+    this.#inFlight = inFlight;
   }
 
   get isEmpty(): boolean {
-    return this.#forFlush.isEmpty && this.#forLoad.isEmpty;
+    return this.#forFlush.isEmpty && (this.#forLoad === undefined || this.#forLoad.isEmpty);
   }
 
   /** A caller of `flush()` waits for the oldest queued item. */
@@ -37,13 +42,13 @@ export class SinkWaiters<T> {
 
   /** Resolves when fewer than `load` items are queued plus in flight. */
   loadBelow(load: number): Promise<void> {
-    return this.#forLoad.reached(load, this.#queue.ledger.load);
+    return (this.#forLoad ??= new LoadWaiters()).reached(load, this.#queue.ledger.load);
   }
 
   /** Resolves those whose condition is met. */
   check(): void {
     if (!this.#forFlush.isEmpty) this.#forFlush.check(this.#progress());
-    this.#forLoad.check(this.#queue.ledger.load);
+    this.#forLoad?.check(this.#queue.ledger.load);
   }
 
   /** Rejects those that wait for an item that is not in flight: no further flush will come. */
@@ -53,7 +58,7 @@ export class SinkWaiters<T> {
 
   rejectAll(error: Error): void {
     this.#forFlush.rejectAll(error);
-    this.#forLoad.rejectAll(error);
+    this.#forLoad?.rejectAll(error);
   }
 
   #progress(): Progress {
@@ -62,7 +67,7 @@ export class SinkWaiters<T> {
       arrived: queue.arrivedSeq,
       decided: queue.decidedSeq,
       admitted: queue.ledger.accepted,
-      settledBelow: this.#settledBelow(queue.head),
+      settledBelow: this.#inFlight.settledBelow(queue.head),
     };
   }
 }

@@ -14,7 +14,9 @@ export class HeldCallback<T> {
   readonly #stream: Writable;
   readonly #queue: AdmissionQueue<T>;
   readonly #settings: ResolvedBuffer<T>;
-  readonly #deadline: Deadline;
+  readonly #isDraining: () => boolean;
+  /** Made for the first producer that waits, if there is a limit. */
+  #deadline: Deadline | undefined;
   #callback: WriteCallback | undefined;
   /** It is to be called on the next tick. */
   #isReleasing = false;
@@ -29,13 +31,7 @@ export class HeldCallback<T> {
     this.#stream = stream;
     this.#queue = queue;
     this.#settings = settings;
-    const { clock, maxBlockTimeMs } = settings;
-    this.#deadline = new Deadline(clock, maxBlockTimeMs ?? Infinity, () => {
-      // The time for room begins when the drain is over.
-      if (isDraining()) return;
-      const message = `no room for longer than maxBlockTimeMs (${maxBlockTimeMs} ms)`;
-      stream.destroy(queue.errors.create('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
-    });
+    this.#isDraining = isDraining;
   }
 
   get isHeld(): boolean {
@@ -56,15 +52,23 @@ export class HeldCallback<T> {
   startDeadline(): void {
     const { clock, maxBlockTimeMs } = this.#settings;
     if (!this.isHeld || maxBlockTimeMs === undefined || maxBlockTimeMs === Infinity) return;
+    const deadline = (this.#deadline ??= new Deadline(clock, maxBlockTimeMs, () => this.#onTimeout()));
     // A timer keeps the context alive in which it is set.
-    this.#queue.context.runInAsyncScope(() => this.#deadline.setBy(clock.now() + maxBlockTimeMs));
+    this.#queue.context.runInAsyncScope(() => deadline.setBy(clock.now() + maxBlockTimeMs));
+  }
+
+  #onTimeout(): void {
+    // The time for room begins when the drain is over.
+    if (this.#isDraining()) return;
+    const message = `no room for longer than maxBlockTimeMs (${this.#settings.maxBlockTimeMs} ms)`;
+    this.#stream.destroy(this.#queue.errors.create('ERR_BACKPRESSURE_BLOCK_TIMEOUT', message));
   }
 
   /** Returns the callback, which is held no longer. Only if it is. */
   take(): WriteCallback {
     const callback = this.#callback!;
     this.#callback = undefined;
-    this.#deadline.clear();
+    this.#deadline?.clear();
     return callback;
   }
 

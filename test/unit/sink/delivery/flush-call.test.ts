@@ -23,7 +23,7 @@ function start({ flush, flushTimeoutMs = 100, context, onFailed }: Setting = {})
   const call = new FlushCall<number>(
     flush ?? destination.flush,
     items,
-    { attempt: 1, reason: 'size', weights: undefined, ...context },
+    { attempt: 1, reason: 'size', weights: undefined, startedAt: clock.now(), ...context },
     { clock, flushTimeoutMs, abortGraceMs: 20, onFailed } as Partial<
       ResolvedSink<number>
     > as ResolvedSink<number>,

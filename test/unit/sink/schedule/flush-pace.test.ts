@@ -1,17 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { FlushPace } from '../../../../src/sink/schedule/flush-pace.js';
-import { ManualClock } from '../../../support/manual-clock.js';
 
 const BOUNDS = { minFlushIntervalMs: 100, maxFlushIntervalMs: 1_000, targetLatencyMs: 200, adaptive: false };
 
 /** After calls that took so long, with how much longer full batches then wait. */
 function after(...calls: { latencyMs: number; transportFailure?: boolean }[]) {
-  const clock = new ManualClock();
-  const pace = new FlushPace(clock, BOUNDS);
+  const endedAt = 5_000;
+  const pace = new FlushPace(BOUNDS);
   for (const { latencyMs, transportFailure = false } of calls)
-    pace.onAttempt({ latencyMs, transportFailure, items: 10 }, 1);
+    pace.onAttempt({ latencyMs, transportFailure, items: 10 }, endedAt, 1);
   const { intervalMs, isRaised, lastLatencyMs, notBefore } = pace;
-  return { intervalMs, isRaised, lastLatencyMs, waitMs: notBefore - clock.now() };
+  return { intervalMs, isRaised, lastLatencyMs, waitMs: notBefore - endedAt };
 }
 
 describe('the pace of flushes', () => {
@@ -57,12 +56,12 @@ describe('the pace of flushes', () => {
       targetLatencyMs: 500,
       adaptive: false,
     };
-    const pace = new FlushPace(new ManualClock(), bounds);
+    const pace = new FlushPace(bounds);
     const flush = (times: number, latency: (items: number) => number) => {
       for (let n = 0; n < times; n++) {
         const items = Math.max(1, (itemsPerSecond * pace.intervalMs) / 1_000);
         const share = Math.min(1, Math.max(1, itemsPerSecond / 10) / items);
-        pace.onAttempt({ latencyMs: latency(items), transportFailure: false, items }, share);
+        pace.onAttempt({ latencyMs: latency(items), transportFailure: false, items }, 0, share);
       }
       return pace.intervalMs;
     };

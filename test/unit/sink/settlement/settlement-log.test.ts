@@ -44,13 +44,6 @@ describe('the settlement log', () => {
     expect(thrown).toEqual([['onSettled', new Error('cannot')]]);
     expect(log.isEmpty).toBe(true);
   });
-
-  it('keeps nothing where nobody listens', () => {
-    const log = new SettlementLog<number>(undefined, expect.unreachable);
-    log.flushed([1], undefined);
-    log.dropped(2, 1, 'shed');
-    expect(log.isEmpty).toBe(true);
-  });
 });
 
 it.each([
