@@ -117,7 +117,7 @@ export class TableCopy<T extends object, Client extends CopyClient> {
     this.#shared = {
       pool,
       scope,
-      memory: { faultSpacing: undefined },
+      memory: { faultSpacing: undefined, repeatedKey: undefined },
       format: new FormatChoice(format),
       statementSize: new StatementSize(),
     };

@@ -4,7 +4,7 @@
  */
 
 import { toError } from '../../common/thrown.js';
-import type { Batch, FaultMemory } from '../copy/batch.js';
+import type { Batch, FaultMemory, RowFailures } from '../copy/batch.js';
 import type { BatchPacer } from '../copy/batch-pacer.js';
 import type { BatchTransaction } from './batch-transaction.js';
 import type { CopyError } from '../errors/copy-error.js';
@@ -12,9 +12,11 @@ import { copySlices, SendBuffer, type Slice } from '../copy/copy-slices.js';
 import { describeSlowRow } from '../copy/copy-failure.js';
 import { EncodedRows } from '../rows/encoded-rows.js';
 import { isolate } from '../isolation/isolate.js';
-import type { ByKind, Refusal } from '../isolation/refusal.js';
+import { refusedKey } from '../isolation/candidates.js';
+import type { ByKind, Refusal, Prediction } from '../isolation/refusal.js';
 import type { CopyClient } from '../protocol/pool.js';
 import type { RowFault } from '../rows/row-fault.js';
+import type { RowLayout } from '../rows/row-layout.js';
 import { SentRows } from '../rows/sent-rows.js';
 import { isCancel } from '../errors/sqlstate.js';
 import { sequence, statement, type Statement } from '../sql/statement.js';
@@ -42,11 +44,13 @@ const CHECK_AT_ONCE = statement('SET CONSTRAINTS ALL IMMEDIATE');
  * Completes the transaction. Where the batch does not isolate its rows, looks for the first at fault and throws its error.
  *
  * @param first how the batch as a whole was refused; or the rows that there may be for each fault
+ * @param predictions what is tried first in that case
  */
 export async function isolateRows<T, Client extends CopyClient>(
   batch: Batch<T, Client>,
   transaction: BatchTransaction<T, Client>,
   first: Refusal<CopyError> | ByKind<number | undefined>,
+  predictions: readonly Prediction[] = [],
 ): Promise<void> {
   const { isolates, items, layout, rows, valuesOf, memory, statementSize, onEncoded } = batch;
   const faults: RowFault[] = [];
@@ -67,6 +71,7 @@ export async function isolateRows<T, Client extends CopyClient>(
     const unpredicted = await isolate<CopyError>({
       count: items.length,
       first: refusal,
+      predictions,
       faults: transaction.failures,
       isOrdered: layout.plan.isOrdered,
       mostFaults: isolates ? Infinity : 1,
@@ -81,7 +86,10 @@ export async function isolateRows<T, Client extends CopyClient>(
       const found =
         transaction.leftOut().values().next().value ?? ('error' in first ? first.error : undefined);
       if (found !== undefined) throw found;
-    } else memory.faultSpacing = faultSpacingOf(unpredicted, items.length);
+    } else {
+      memory.faultSpacing = faultSpacingOf(unpredicted, items.length);
+      memory.repeatedKey = repeatedKeyOf(transaction.failures, layout);
+    }
     await search.end();
     try {
       await transaction.complete();
@@ -310,6 +318,14 @@ class RowSearch<T, Client extends CopyClient> {
     const { staging } = this.#batch.layout.plan;
     return staging === undefined ? [] : [staging.empty];
   }
+}
+
+function repeatedKeyOf(failures: RowFailures, layout: RowLayout): readonly string[] | undefined {
+  for (const { cause } of failures.values()) {
+    const key = refusedKey(toError(cause), { layout });
+    if (key !== undefined) return key;
+  }
+  return undefined;
 }
 
 function faultSpacingOf(faults: ByKind<number>, rows: number): FaultMemory['faultSpacing'] {

@@ -16,6 +16,8 @@ import { BINARY_FORMAT, type CopyFormat } from '../merge/copy-plan.js';
 import { identifyServer } from '../connection/commit-outcome.js';
 import { copyChunks } from '../copy/copy-rows.js';
 import { EncodedRows, type WrittenLines } from '../rows/encoded-rows.js';
+import { repeatedKeys } from '../isolation/candidates.js';
+import type { Prediction } from '../isolation/refusal.js';
 import { LineTranscoder } from '../encoding/binary/line-transcoder.js';
 import { AbortFault, AnswerDeadline } from '../connection/answer-deadline.js';
 import type { CopyClient } from '../protocol/pool.js';
@@ -76,7 +78,7 @@ class BatchCopy<T, Client extends CopyClient> {
   async run(): Promise<void> {
     const { isolates, items, memory, format, layout, statementSize, rows } = this.#batch;
     if (rows.kind === 'written') return this.#copyWrittenRows(rows.written);
-    if (rows.kind === 'lines') await this.#leaveOutBadLines(rows.lines);
+    const predictions = await this.#predictFaults();
     const { binary } = layout;
     const isGrouped = layout.absent?.way === 'groups';
     if (
@@ -86,9 +88,9 @@ class BatchCopy<T, Client extends CopyClient> {
     ) {
       return isolateRows(this.#batch, this.#transaction, { reading: undefined, writing: undefined });
     }
-    if (isolates && (memory.faultSpacing !== undefined || isGrouped)) {
+    if (isolates && (memory.faultSpacing !== undefined || predictions.length > 0 || isGrouped)) {
       const spacing = memory.faultSpacing ?? { reading: undefined, writing: undefined };
-      return isolateRows(this.#batch, this.#transaction, spacing);
+      return isolateRows(this.#batch, this.#transaction, spacing, predictions);
     }
     try {
       const isBinary =
@@ -163,14 +165,25 @@ class BatchCopy<T, Client extends CopyClient> {
     await this.#transaction.merge();
   }
 
-  async #leaveOutBadLines(lines: WrittenLines): Promise<void> {
+  /** Leaves out lines that cannot be sent or read. Returns what else the table will probably refuse. */
+  async #predictFaults(): Promise<Prediction[]> {
+    const { rows, isolates, memory, layout, items, valuesOf } = this.#batch;
+    const predictions = rows.kind === 'lines' ? await this.#leaveOutBadLines(rows.lines) : [];
+    if (!isolates || memory.repeatedKey === undefined || layout.plan.isOrdered) return predictions;
+    const sent = new SentRows(layout, items, undefined, valuesOf);
+    const pairs = await repeatedKeys(memory.repeatedKey, sent, this.#transaction.copyContext.pacer);
+    if (pairs.length === 0) memory.repeatedKey = undefined;
+    return [...predictions, ...pairs];
+  }
+
+  async #leaveOutBadLines(lines: WrittenLines): Promise<Prediction[]> {
     const { faults = [] } = lines;
     if (!this.#batch.isolates) {
       if (faults.length > 0) throw faults[0]!;
-      return;
+      return [];
     }
     await this.#transaction.leaveOut(faults);
-    await leaveOutInputFaults(this.#batch, this.#transaction, lines);
+    return leaveOutInputFaults(this.#batch, this.#transaction, lines);
   }
 
   /** The first attempt: all rows, written as they are sent. */

@@ -8,7 +8,7 @@ import type { Refusal } from '../isolation/refusal.js';
 import type { RowLayout } from '../rows/row-layout.js';
 import type { SentRows } from '../rows/sent-rows.js';
 import { isSaidOfValues } from '../errors/sqlstate.js';
-import { repeatedKeys, candidateRows } from '../isolation/candidates.js';
+import { candidateRows, refusedKey, repeatedKeys } from '../isolation/candidates.js';
 
 /** Returns `undefined` if no row is known to be at fault. @param sent the rows that were refused */
 export function refusalOf(
@@ -21,13 +21,14 @@ export function refusalOf(
   const { layout } = sent;
   const described = describeBatchFailure({ stage, cause: error }, layout, sent);
   if (described.failureClass !== 'row') return undefined;
+  const key = refusedKey(error, sent);
   const alone = sent.length === 1 && described.row === undefined ? sent.rowAt(0) : undefined;
   return {
     error: alone === undefined ? described : blameRow(described, alone, sent.itemOf(alone)),
     row: described.row,
     candidates: () => candidateRows(error, sent, pacer),
     // Of the whole batch: what one slice says of a key holds for all.
-    ...(isOfKey(described.sqlState) && { pairs: () => repeatedKeys(error, sent.wholeBatch(), pacer) }),
+    ...(key !== undefined && { pairs: () => repeatedKeys(key, sent.wholeBatch(), pacer) }),
     mayPassLater: mayPassLater(described.sqlState, layout),
     isOfValue: isOfValue(error, described, layout),
     isOnReading: described.row !== undefined && !isOfKey(described.sqlState),

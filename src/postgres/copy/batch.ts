@@ -52,10 +52,12 @@ export interface OpenTransaction {
 /** Rows at fault by their places in the batch, in order. */
 export type RowFailures = ReadonlyMap<number, CopyError>;
 
-/** Shared by the batches of a table. If the last one had many rows at fault, the next one is not tried as a whole first. */
+/** Shared by the batches of a table: the faults of the last one that had many. The next one is then not tried as a whole first. */
 export interface FaultMemory {
   /** Rows for each fault, if there were many. Undefined: there were few of each kind. */
   faultSpacing: ByKind<number | undefined> | undefined;
+  /** Columns of a unique key that a row repeated. */
+  repeatedKey: readonly string[] | undefined;
 }
 
 /** Rows that are written already, in either format. */

@@ -6,6 +6,7 @@
  */
 
 import type { WorkPacer } from '../../common/turn-budget.js';
+import type { RowLayout } from '../rows/row-layout.js';
 import type { SentRows } from '../rows/sent-rows.js';
 
 /** More would cost more than to look for them by slices. */
@@ -20,7 +21,7 @@ const NULL = '\\N';
  * @param sent the rows of the slice
  */
 export async function candidateRows(error: Error, sent: SentRows, pacer: WorkPacer): Promise<number[]> {
-  const key = keyOf(error, sent);
+  const key = keyOf(error, sent.layout);
   if (key === undefined) return [];
   const rows: number[] = [];
   for (let place = 0; place < sent.length && rows.length < MOST_CANDIDATES; place += 1) {
@@ -31,23 +32,30 @@ export async function candidateRows(error: Error, sent: SentRows, pacer: WorkPac
   return rows;
 }
 
+/** Returns the columns of the unique key that an error names. */
+export function refusedKey(
+  error: Error,
+  { layout }: Pick<SentRows, 'layout'>,
+): readonly string[] | undefined {
+  return (error as { code?: unknown }).code === '23505' ? keyOf(error, layout)?.columns : undefined;
+}
+
 /**
- * Returns each row that repeats a refused unique key, behind the first row with that key, by their places in the batch. Each alone would be
- * accepted.
+ * Returns each row that repeats a key, behind the first row with that key, by their places in the batch. Each alone would be accepted.
+ *
+ * @param columns those of a unique key
  */
 export async function repeatedKeys(
-  error: Error,
+  columns: readonly string[],
   sent: SentRows,
   pacer: WorkPacer,
 ): Promise<[number, number][]> {
-  const key = (error as { code?: unknown }).code === '23505' ? keyOf(error, sent) : undefined;
-  if (key === undefined) return [];
   const firsts = new Map<string, number>();
   const pairs: [number, number][] = [];
   for (let place = 0; place < sent.length && pairs.length < MOST_CANDIDATES; place += 1) {
     const row = sent.rowAt(place);
     if (pacer.isTurnSpent()) await pacer.nextTurn();
-    const text = textOf(sent, row, key.columns);
+    const text = textOf(sent, row, columns);
     if (text === undefined || text === NULL) continue;
     const first = firsts.get(text);
     if (first === undefined) firsts.set(text, row);
@@ -59,13 +67,13 @@ export async function repeatedKeys(
 /** Reads `Key (a, b)=(1, x) …`, in any language: a foreign, unique or exclusion key. */
 function keyOf(
   error: Error,
-  { layout }: SentRows,
+  { names }: Pick<RowLayout, 'names'>,
 ): { columns: readonly string[]; values: string } | undefined {
   const { detail } = error as { detail?: unknown };
   const found = typeof detail === 'string' ? /\(([^()]*)\)=\((.*)\)/s.exec(detail) : null;
   if (found === null) return undefined;
   const columns = found[1]!.split(', ').map((name) => name.replace(/^"(.*)"$/s, '$1').replaceAll('""', '"'));
-  return columns.every((name) => layout.names.includes(name)) ? { columns, values: found[2]! } : undefined;
+  return columns.every((name) => names.includes(name)) ? { columns, values: found[2]! } : undefined;
 }
 
 function textOf(sent: SentRows, row: number, columns: readonly string[]): string | undefined {

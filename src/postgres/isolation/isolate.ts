@@ -14,12 +14,12 @@
  * A row refused in a dry run is rejected provisionally, because it was tried without the rows before it. At the end these rows are inserted
  * again in their order, if any of them is accepted by then. So are rows that another bad row may have kept out (`mayPassLater`).
  *
- * Only inserts and dry runs decide; candidates are only hints. This file knows nothing of the server.
+ * Only inserts and dry runs decide; candidates, and predictions, which are tried first, are only hints. This file knows nothing of the server.
  */
 
 import { parseAhead, dryRunAhead } from './dry-runs.js';
 import { retryRejected } from './retry-rejected.js';
-import type { ByKind, DryRun, Refusal, Insert } from './refusal.js';
+import type { ByKind, DryRun, Refusal, Insert, Prediction } from './refusal.js';
 
 export interface IsolationOptions<E> {
   /** Rows in the batch. */
@@ -37,6 +37,8 @@ export interface IsolationOptions<E> {
   isOrdered?: boolean;
   /** How the batch as a whole was refused. If it was not tried: the expected number of rows per fault. */
   first: Refusal<E> | ByKind<number | undefined>;
+  /** What is tried first, if the batch as a whole was not tried. Default: nothing. */
+  predictions?: readonly Prediction[];
   /** Rows known to be at fault, by their places, which are never tried. The faults that are found are added. */
   faults: Map<number, E>;
   /** The search ends after this many faults. Default: no limit. */
@@ -86,7 +88,7 @@ class Search<E> {
   readonly #unpredictedByKind: ByKind<number> = { reading: 0, writing: 0 };
   /** Unpredicted faults before the last look ahead. They say nothing of the rows that follow. */
   #unpredictedBefore = 0;
-  /** Pairs are being tried, although the server named a row. */
+  /** Predictions are being tried. */
   #isGuessing = false;
   /** The furthest row at fault that a slice has reached. */
   #furthest = 0;
@@ -115,8 +117,9 @@ class Search<E> {
     return unpredicted;
   }
 
-  /** Looks ahead for the kinds of faults that the batch before had. */
+  /** Tries the predictions, and looks ahead for the kinds of other faults that the batch before had. */
   async #expect({ reading, writing }: ByKind<number | undefined>): Promise<void> {
+    await this.#tryPredictions(this.#options.predictions ?? []);
     if (reading !== undefined) await this.#parseAhead(this.#untried(0), reading);
     if (writing !== undefined && !this.#isOrdered) await this.#dryRunAhead(this.#untried(0), writing);
   }
@@ -192,9 +195,7 @@ class Search<E> {
     if (refusal.row === undefined) this.#unnamed = true;
     if (named !== undefined) this.#blame(named, refusal);
     if (refusal.row === undefined) await this.#tryCandidates(refusal);
-    this.#isGuessing = refusal.row !== undefined;
     await this.#tryPairs(refusal);
-    this.#isGuessing = false;
     if (this.#found === found) {
       this.#refusedTo = slice.at(-1);
       return this.#cut(slice, Math.ceil(slice.length / 2));
@@ -271,13 +272,22 @@ class Search<E> {
   async #tryPairs({ pairs }: Refusal<E>): Promise<void> {
     if (pairs === undefined || this.#isOrdered || this.#arePairsTried || this.#isOver()) return;
     this.#arePairsTried = true;
-    const some = (await pairs()).filter((pair) => pair.every((row) => this.#isOut[row] === 0));
-    if (some.length === 0) return;
-    const refusals = await this.#options.dryRun(some);
+    await this.#tryPredictions(await pairs());
+  }
+
+  async #tryPredictions(predictions: readonly Prediction[]): Promise<void> {
+    const some = predictions.filter((rows) => rows.every((row) => this.#isOut[row] === 0));
+    // They lie anywhere: if the server names rows, they do not show how far it has come.
+    this.#isGuessing = true;
+    const refusals = some.length === 0 ? [] : await this.#options.dryRun(some);
     for (const [index, refusal] of refusals.entries()) {
-      const later = some[index]![1];
-      if (refusal?.row === later && this.#isOut[later] === 0) this.#rejectProvisionally(later, refusal);
+      const rows = some[index]!;
+      const row = rows.at(-1)!;
+      const isRefused = refusal !== undefined && (rows.length === 1 || refusal.row === row);
+      if (!isRefused || this.#isOut[row] !== 0) continue;
+      if (refusal.isOfValue || !this.#isOrdered) this.#rejectProvisionally(row, refusal);
     }
+    this.#isGuessing = false;
   }
 
   #blame(row: number, { error, mayPassLater, isOfValue, row: named }: Refusal<E>): void {
@@ -287,7 +297,6 @@ class Search<E> {
     (mayPassLater && !this.#isOrdered ? this.#later : this.#options.faults).set(row, error);
     this.#isOut[row] = 1;
     this.#found += 1;
-    // Pairs lie anywhere. If the server names rows, they do not show how far it has come.
     if (named === undefined || !this.#isGuessing) this.#furthest = Math.max(this.#furthest, row);
   }
 

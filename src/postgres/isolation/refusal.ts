@@ -1,6 +1,7 @@
 /** Why the table refuses rows: the result of an insert or a dry run. */
 
-type Pair = readonly [number, number];
+/** Rows that are tried by themselves, in their order: the last of them may be at fault. */
+export type Prediction = readonly number[];
 
 /** Why a slice was refused. */
 export interface Refusal<E> {
@@ -10,7 +11,7 @@ export interface Refusal<E> {
   /** Returns the rows that the error may mean, if it names none. */
   candidates: () => readonly number[] | Promise<readonly number[]>;
   /** Returns rows that may be at fault together with an earlier row, which is the first of the pair. */
-  pairs?: () => readonly Pair[] | Promise<readonly Pair[]>;
+  pairs?: () => readonly Prediction[] | Promise<readonly Prediction[]>;
   /** Another row at fault may be the cause, or a row that it refers to and that comes later. */
   mayPassLater: boolean;
   /** A value was refused as such: no other row has a part in it. */

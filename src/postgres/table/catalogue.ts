@@ -1,11 +1,13 @@
 /** Reads the table's columns and their types from the catalogue, by one query. */
 
+import type { NumberBound } from '../encoding/binary/line-check.js';
 import { CopyError } from '../errors/copy-error.js';
 import { quoteTable } from '../sql/identifiers.js';
 import type { CopyClient } from '../protocol/pool.js';
 import { runStatement, statement } from '../sql/statement.js';
 import { qualifiedType } from '../sql/table-statements.js';
 import type { ColumnType } from '../encoding/text/text-encoders.js';
+import { boundsOfChecks } from './check-bounds.js';
 
 export interface TableColumn {
   name: string;
@@ -18,6 +20,8 @@ export interface TableColumn {
   sqlType?: string;
   /** Computed by the server (`GENERATED ALWAYS AS (…)`): COPY must leave it out. */
   isGenerated: boolean;
+  /** What CHECK constraints ask of its numbers, as far as it is known here. */
+  bounds?: readonly NumberBound[] | undefined;
   /** If a row leaves it out, it becomes something else than NULL: its own default or its domain's, or an identity. Default: `false`. */
   hasDefault?: boolean;
 }
@@ -44,6 +48,7 @@ interface CatalogueTable {
   table: string;
   columns: string | null;
   types: string | null;
+  checks: string | null;
   refers_to_itself: string;
   has_triggers: string;
   has_row_security: string;
@@ -118,6 +123,8 @@ SELECT nspname::pg_catalog.text AS schema, relname::pg_catalog.text AS "table",
       'category', t.typcategory, 'isEnum', t.typtype OPERATOR(pg_catalog.=) 'e', 'delimiter', t.typdelim,
       'base', needed.base::pg_catalog.text, 'element', needed.element::pg_catalog.text))
     FROM needed JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) needed.oid)::pg_catalog.text AS types,
+  (SELECT pg_catalog.json_agg(pg_catalog.pg_get_constraintdef(k.oid)) FROM pg_catalog.pg_constraint k
+    WHERE k.contype OPERATOR(pg_catalog.=) 'c' AND k.conrelid OPERATOR(pg_catalog.=) target.oid)::pg_catalog.text AS checks,
   EXISTS (SELECT FROM pg_catalog.pg_constraint f
     WHERE f.contype OPERATOR(pg_catalog.=) 'f' AND f.conrelid OPERATOR(pg_catalog.=) target.oid
       AND f.confrelid OPERATOR(pg_catalog.=) target.oid)::pg_catalog.text AS refers_to_itself,
@@ -142,11 +149,13 @@ export async function describeTable(
   const types = new Map(
     (JSON.parse(found.types ?? '[]') as CatalogueType[]).map((type) => [type.oid, type] as const),
   );
+  const bounds = boundsOfChecks(JSON.parse(found.checks ?? '[]') as string[]);
   const columns = (JSON.parse(found.columns ?? '[]') as CatalogueColumn[]).map((column) => ({
     ...column,
     type: resolveType(column.type, types),
     typeOid: column.type,
     sqlType: qualifiedType(column.sqlType),
+    bounds: bounds.get(column.name),
   }));
   return {
     schema: found.schema,

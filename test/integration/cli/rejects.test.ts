@@ -185,6 +185,52 @@ describe('--rejects', () => {
     await rejectsOf(['-t', table, '--atomic', '--batch-size', '1', await file('z.csv', 'a\nx\n')]);
   });
 
+  it.each([
+    ['a CHECK of bounds', 'n > 0 AND n <= 100', undefined],
+    ['a CHECK that is more than bounds', 'n > 0 AND n <= 100 OR n = -7', undefined],
+    ['a CHECK of bounds, and a trigger that sets another value', 'n > 0 AND n <= 100', 'NEW.n := abs(NEW.n)'],
+  ])('rejects the same rows for the same reasons as one INSERT for each: %s', async (_, check, onInsert) => {
+    const columns = `id int PRIMARY KEY, n int CONSTRAINT small CHECK (${check}), m int CHECK (m >= n)`;
+    const [table, oneByOne] = [await database.table(columns), await database.table(columns)];
+    const inserts = onInsert === undefined ? [] : [table, oneByOne];
+    for (const name of inserts) {
+      await database.query(
+        `CREATE FUNCTION ${name}_f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${onInsert}; RETURN NEW; END $$`,
+      );
+      await database.query(
+        `CREATE TRIGGER g BEFORE INSERT ON ${name} FOR EACH ROW EXECUTE FUNCTION ${name}_f()`,
+      );
+    }
+    // Each row of a key comes twice or three times, some of them refused for another reason first.
+    const rows = range(6_000).map((at) => {
+      const id = at % 60 === 59 ? at - 40 : at % 90 === 89 ? at - 30 : at;
+      const n = at % 70 === 69 ? -7 : at % 100 === 19 ? 101 : at % 110 === 50 ? 'many' : (at % 100) + 1;
+      return [id, at % 130 === 3 ? '' : n, at % 140 === 9 ? 0 : 200] as const;
+    });
+    const input = await file('x.csv', `id,n,m\n${rows.map((row) => `${row.join()}\n`).join('')}`);
+    const given = await database.table('at int, id text, n text, m text');
+    const refused = await database.table('at int, code text, name text');
+    await database.query(
+      `INSERT INTO ${given} SELECT at - 1, v->>0, nullif(v->>1, ''), v->>2 FROM json_array_elements($1) WITH ORDINALITY AS j(v, at)`,
+      [JSON.stringify(rows)],
+    );
+    await database.query(`DO $$ DECLARE r record; name text; BEGIN
+      FOR r IN SELECT * FROM ${given} ORDER BY at LOOP
+        BEGIN INSERT INTO ${oneByOne} VALUES (r.id::int, r.n::int, r.m::int);
+        EXCEPTION WHEN others THEN
+          GET STACKED DIAGNOSTICS name = CONSTRAINT_NAME;
+          INSERT INTO ${refused} VALUES (r.at, SQLSTATE, replace(name, '${oneByOne}', '${table}'));
+        END;
+      END LOOP;
+    END $$`);
+    const expected = await database.query(
+      `SELECT at + 1 AS record, code, nullif(name, '') AS constraint FROM ${refused} ORDER BY at`,
+    );
+    const lines = await rejectsOf(['-t', table, '--connections', '1', '--batch-size', '1500', input]);
+    expect(lines.map(({ record, code, constraint }) => ({ record, code, constraint }))).toEqual(expected);
+    expect(await rowsOf(table)).toEqual(await rowsOf(oneByOne));
+  });
+
   it('the file is the owner’s only, written from its start by each load, and counted in summary and JSON', async () => {
     const table = await database.table('a int');
     const rejects = freshName('bad.ndjson');

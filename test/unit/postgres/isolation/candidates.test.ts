@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { WorkPacer } from '../../../../src/common/turn-budget.js';
 import { planLayout } from '../../../../src/postgres/rows/row-layout.js';
 import { SentRows } from '../../../../src/postgres/rows/sent-rows.js';
-import { repeatedKeys } from '../../../../src/postgres/isolation/candidates.js';
+import { refusedKey, repeatedKeys } from '../../../../src/postgres/isolation/candidates.js';
 import { range } from '../../../support/range.js';
 
 const LAYOUT = planLayout(
@@ -22,10 +22,9 @@ const LAYOUT = planLayout(
   { names: ['a', 'b'], source: 'option' },
 );
 
-function repeated(keys: readonly (string | null)[], detail = 'Key (a)=(1) already exists.') {
-  const error = Object.assign(new Error('duplicate key'), { code: '23505', detail });
+function repeated(keys: readonly (string | null)[], columns = ['a']) {
   const rows = keys.map((key, row) => ({ a: key, b: String(row) }));
-  return repeatedKeys(error, new SentRows(LAYOUT, rows), new WorkPacer());
+  return repeatedKeys(columns, new SentRows(LAYOUT, rows), new WorkPacer());
 }
 
 describe('rows with the key of an earlier one', () => {
@@ -48,6 +47,24 @@ describe('rows with the key of an earlier one', () => {
   });
 
   test('a key of several columns is all of them together', async () => {
-    expect(await repeated(['1', '1'], 'Key (a, b)=(1, 0) already exists.')).toEqual([]);
+    expect(await repeated(['1', '1'], ['a', 'b'])).toEqual([]);
+  });
+});
+
+describe('the unique key that an error names', () => {
+  test.each([
+    ['Key (a)=(1) already exists.', ['a']],
+    ['Schlüssel „(a, b)=(1, 0)“ existiert bereits.', ['a', 'b']],
+    ['Key (c)=(1) already exists.', undefined],
+    ['Key (lower(a))=(x) already exists.', undefined],
+    [undefined, undefined],
+  ])('of %j it is %j', (detail, columns) => {
+    const error = Object.assign(new Error('duplicate key'), { code: '23505', detail });
+    expect(refusedKey(error, { layout: LAYOUT })).toEqual(columns);
+  });
+
+  test('an error about another constraint names none', () => {
+    const error = Object.assign(new Error('no such row'), { code: '23503', detail: 'Key (a)=(1) …' });
+    expect(refusedKey(error, { layout: LAYOUT })).toBeUndefined();
   });
 });

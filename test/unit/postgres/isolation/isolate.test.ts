@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isolate } from '../../../../src/postgres/isolation/isolate.js';
-import type { ByKind, Refusal } from '../../../../src/postgres/isolation/refusal.js';
+import type { ByKind, Refusal, Prediction } from '../../../../src/postgres/isolation/refusal.js';
 import { range } from '../../../support/range.js';
 
 interface ModelRow {
@@ -107,7 +107,12 @@ class ModelTable {
   }
 }
 
-async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = [], spacing?: Spacing) {
+async function isolateAll(
+  rows: readonly ModelRow[],
+  known: readonly number[] = [],
+  spacing?: Spacing,
+  predictions: readonly Prediction[] = [],
+) {
   const table = new ModelTable(rows);
   const faults = new Map(known.map((row) => [row, 'known'] as const)) as Map<number, string>;
   const all = rows.map((_, row) => row).filter((row) => !faults.has(row));
@@ -118,6 +123,7 @@ async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = 
   const unpredicted = await isolate({
     count: rows.length,
     first,
+    predictions,
     faults,
     insert: table.insert,
     dryRun: table.dryRun,
@@ -125,6 +131,16 @@ async function isolateAll(rows: readonly ModelRow[], known: readonly number[] = 
     mostParsed: MOST_PARSED,
   });
   return { table, faults, unpredicted };
+}
+
+const NOTHING_EXPECTED: Spacing = { reading: undefined, writing: undefined };
+
+/** Rows that are hinted at, and rows that repeat a key. */
+function predictionsOf(rows: readonly ModelRow[]): Prediction[] {
+  return rows.flatMap(({ isCandidate, key }, row): Prediction[] => {
+    const first = rows.findIndex((other) => other.key === key);
+    return [...(isCandidate === true ? [[row]] : []), ...(first < row ? [[first, row]] : [])];
+  });
 }
 
 const good = (key: number): ModelRow => ({ fault: 'none', key });
@@ -181,6 +197,28 @@ describe('isolation of the rows that a table refuses', () => {
     expect(table.statements).toBeLessThan(260);
   });
 
+  test('predictions are tried at once, and then the other rows are inserted at once', async () => {
+    const rows = range(20_000).map((key): ModelRow => {
+      if (key % 500 === 99) return { fault: 'named', key };
+      return { fault: 'none', key: key % 500 === 499 ? key - 50 : key };
+    });
+    const predictions = [...predictionsOf(rows), ...range(40).map((index) => [99 + 500 * index])];
+    const { table, faults, unpredicted } = await isolateAll(rows, [], NOTHING_EXPECTED, predictions);
+    expect(faults.size).toBe(80);
+    // The predictions, the insert, and once more the rows that repeat a key.
+    expect(table.rounds).toBe(3);
+    expect(table.parsed).toBe(0);
+    expect(unpredicted).toEqual({ reading: 0, writing: 0 });
+  });
+
+  test('predictions without a fault are inserted in their order', async () => {
+    const rows = range(1_000).map((key): ModelRow => ({ ...good(key), ...(key > 0 && { needs: key - 1 }) }));
+    const predictions = [[0], [10], [500, 501], [999]];
+    const { table, faults } = await isolateAll(rows, [], NOTHING_EXPECTED, predictions);
+    expect([...faults]).toEqual([]);
+    expect(table.inserted).toEqual(range(1_000));
+  });
+
   const faults = fc.constantFrom<ModelRow['fault']>('none', 'none', 'none', 'none', 'named', 'unnamed');
   const rowsPerFault = fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined });
   const spacing = fc.option(fc.record({ reading: rowsPerFault, writing: rowsPerFault }), { nil: undefined });
@@ -191,7 +229,7 @@ describe('isolation of the rows that a table refuses', () => {
       .map((list) => list.map((row, key) => ({ ...row, key })));
     await fc.assert(
       fc.asyncProperty(rows, spacing, async (list, expected) => {
-        const { table, faults: found } = await isolateAll(list, [], expected);
+        const { table, faults: found } = await isolateAll(list, [], expected, predictionsOf(list));
         const bad = list.flatMap(({ fault }, row) => (fault === 'none' ? [] : [row]));
         expect([...found.keys()].toSorted((a, b) => a - b)).toEqual(bad);
         expect(table.inserted.toSorted((a, b) => a - b)).toEqual(
@@ -209,7 +247,7 @@ describe('isolation of the rows that a table refuses', () => {
     });
     await fc.assert(
       fc.asyncProperty(rows, spacing, async (list, given) => {
-        const { table, faults: found } = await isolateAll(list, [], given);
+        const { table, faults: found } = await isolateAll(list, [], given, predictionsOf(list));
         expect(table.inserted.length + found.size).toBe(list.length);
         const expected = insertedOneByOne(list);
         expect(new Set(table.inserted.map((row) => list[row]!.key))).toEqual(
@@ -289,7 +327,7 @@ describe('isolation of the rows that a table refuses', () => {
         const rows = list.map(({ fault, isCandidate, back }, key): ModelRow => {
           return { fault, isCandidate, key, ...(back !== null && back <= key && { needs: key - back }) };
         });
-        const { table, faults: found } = await isolateAll(rows, [], expected);
+        const { table, faults: found } = await isolateAll(rows, [], expected, predictionsOf(rows));
         expect(new Set(table.inserted)).toEqual(insertedOneByOne(rows));
         expect(found.size + table.inserted.length).toBe(rows.length);
       }),

@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { LineCheck, planFieldChecks } from '../../../../../src/postgres/encoding/binary/line-check.js';
+import {
+  LineCheck,
+  planFieldChecks,
+  type NumberBound,
+} from '../../../../../src/postgres/encoding/binary/line-check.js';
 import { compileEncoder } from '../../../../../src/postgres/encoding/text/text-encoders.js';
 
 const OIDS: Record<string, string> = {
   int4: '23',
   numeric: '1700',
+  float8: '701',
   text: '25',
   varchar: '1043',
   date: '1082',
@@ -13,27 +18,34 @@ const OIDS: Record<string, string> = {
   bool: '16',
 };
 
-function column(name: string, sqlType = name, typeOid = OIDS[name]!) {
+function column(name: string, sqlType = name, typeOid = OIDS[name]!, bounds?: readonly NumberBound[]) {
   const type = { kind: 'scalar', name, category: '' } as const;
-  return { type, typeOid, sqlType, encoder: compileEncoder(type, 'local') };
+  return { type, typeOid, sqlType, bounds, encoder: compileEncoder(type, 'local') };
 }
 
 /** Column and text of each doubtful field. */
 function doubtsIn(types: readonly string[], line: string, nullText = ''): unknown[] {
-  const check = new LineCheck(
-    planFieldChecks(
-      types.map((type) => column(type)),
-      'local',
-    ),
-    { delimiter: ',', nullText },
+  return findingsIn(
+    types.map((type) => column(type)),
+    line,
+    nullText,
   );
+}
+
+function findingsIn(columns: readonly ReturnType<typeof column>[], line: string, nullText = ''): unknown[] {
+  const check = new LineCheck(planFieldChecks(columns, 'local'), { delimiter: ',', nullText });
   const found: unknown[] = [];
   // Beside the line there is another one.
   const bytes = Buffer.from(`1,1,1\n${line}x,y\n`);
   const start = bytes.indexOf('\n') + 1;
-  check.check(bytes, start, start + Buffer.byteLength(line), ({ column: place, text }) =>
-    found.push([place, text]),
-  );
+  check.check(bytes, start, start + Buffer.byteLength(line), {
+    onDoubt: ({ column: place, text }) => {
+      found.push([place, text]);
+    },
+    onOutOfBounds: () => {
+      found.push('out of bounds');
+    },
+  });
   return found;
 }
 
@@ -68,6 +80,46 @@ describe('a check of a line', () => {
       [0, '1..5'],
       [1, 'no'],
       [2, 'perhaps'],
+    ]);
+  });
+});
+
+describe('a number', () => {
+  const bounded = (type: string, ...bounds: NumberBound[]) => [
+    column(type, type, undefined, bounds),
+    column('text'),
+  ];
+
+  it.each([
+    ['>=', '0', true],
+    ['>=', '-1', false],
+    ['>', '0', false],
+    ['>', '1', true],
+    ['<=', '0', true],
+    ['<=', '1', false],
+    ['<', '-1', true],
+    ['<', '0', false],
+  ] as const)('that is to be %s 0: %s', (operator, text, isWithin) => {
+    const columns = bounded('int4', { operator, value: 0 });
+    expect(findingsIn(columns, `${text},a\n`)).toEqual(isWithin ? [] : ['out of bounds']);
+  });
+
+  it('with decimals is read, too', () => {
+    const bound: NumberBound = { operator: '<', value: 1.5 };
+    expect(findingsIn(bounded('numeric', bound), '1.49,a\n')).toEqual([]);
+    expect(findingsIn(bounded('numeric', bound), '1.50,a\n')).toEqual(['out of bounds']);
+    expect(findingsIn(bounded('float8', bound), '2.5,a\n')).toEqual(['out of bounds']);
+  });
+
+  it('is not looked for in a field that is NULL, or that is none', () => {
+    const columns = bounded('int4', { operator: '>', value: 0 });
+    expect(findingsIn(columns, ',a\n')).toEqual([]);
+    expect(findingsIn(columns, '-,a\n')).toEqual([[0, '-']]);
+  });
+
+  it('at the end of a line is looked at', () => {
+    expect(findingsIn(bounded('int4', { operator: '>', value: 0 }).toReversed(), 'a,0\r\n')).toEqual([
+      'out of bounds',
     ]);
   });
 });
