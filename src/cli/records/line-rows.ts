@@ -8,22 +8,29 @@ import type { LineFormat } from './block-content.js';
 import { SourceRow } from './record-parser.js';
 import type { SourceFile } from '../input/source.js';
 
-const NO_VALUES: unknown[] = [];
+/** Where the first line of a block is. */
+interface LinePlace {
+  readonly file: SourceFile;
+  readonly line: number;
+  readonly ordinal: number;
+}
 
 /** The lines of a block, each with its line break. */
 class Lines {
   readonly bytes: Buffer;
   readonly of: LineFormat;
+  readonly first: LinePlace;
   /** Where each line begins, and at the end the length. */
   readonly starts: Uint32Array;
   /** ASCII only: the whole text, made when the first row is read. */
   #text: string | undefined;
   readonly #isAscii: boolean;
 
-  constructor(bytes: Buffer, count: number, of: LineFormat) {
+  constructor(bytes: Buffer, count: number, of: LineFormat, first: LinePlace) {
     this.bytes = bytes;
     this.#isAscii = isAscii(bytes);
     this.of = of;
+    this.first = first;
     this.starts = new Uint32Array(count + 1);
     for (let index = 1; index <= count; index += 1) {
       this.starts[index] = bytes.indexOf(LINE_FEED, this.starts[index - 1]) + 1;
@@ -45,7 +52,7 @@ class Lines {
     for (let field = 0; field < place; field += 1) start = text.indexOf(delimiter, start) + 1;
     const end = text.indexOf(delimiter, start);
     const value = text.slice(start, end === -1 ? text.length : end);
-    const values: unknown[] = [];
+    const values = new Array<unknown>(place + 1);
     values[place] = value === nullText ? null : value;
     return values;
   }
@@ -65,14 +72,35 @@ class Lines {
   }
 }
 
+/** There are many of them at a time: each has only its place among the lines. */
 export class LineRow extends SourceRow {
   readonly lines: Lines;
   readonly index: number;
 
-  constructor(lines: Lines, index: number, file: SourceFile, line: number, ordinal: number) {
-    super(NO_VALUES, file, line, ordinal);
+  constructor(lines: Lines, index: number) {
+    super();
     this.lines = lines;
     this.index = index;
+  }
+
+  override get file(): SourceFile {
+    return this.lines.first.file;
+  }
+
+  override get line(): number {
+    return this.lines.first.line + this.index;
+  }
+
+  override get ordinal(): number {
+    return this.lines.first.ordinal + this.index;
+  }
+
+  override get fault(): undefined {
+    return undefined;
+  }
+
+  override get text(): undefined {
+    return undefined;
   }
 
   /** Parsed at each access. */
@@ -90,12 +118,13 @@ export function lineRows(
   bytes: Buffer,
   count: number,
   of: LineFormat,
-  { file, line, ordinal }: { file: SourceFile; line: number; ordinal: number },
+  { file, line, ordinal }: LinePlace,
 ): LineRow[] {
-  const lines = new Lines(bytes, count, of);
+  // Not the block itself, whose memory an error with one row would hold.
+  const lines = new Lines(bytes, count, of, { file, line, ordinal });
   const rows: LineRow[] = [];
   for (let index = 0; index < count; index += 1) {
-    rows.push(new LineRow(lines, index, file, line + index, ordinal + index));
+    rows.push(new LineRow(lines, index));
   }
   return rows;
 }

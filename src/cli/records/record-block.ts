@@ -8,7 +8,7 @@ import { endOfRows, throwFault, type BlockReader, type OnBadRecord, type OnRow }
 import { lineRows } from './line-rows.js';
 import { ConvertedField } from '../values/converted-field.js';
 import { WrittenArray } from '../ndjson/values/written-array.js';
-import { SourceRow } from './record-parser.js';
+import { ReadRow, type SourceRow } from './record-parser.js';
 import type { SourceFile } from '../input/source.js';
 import { textAsWritten, type FindRecordEnd } from '../common/text.js';
 
@@ -183,6 +183,6 @@ export function readAsRows(
 
 export function rowsOf(records: readonly ReadRecord[], file: SourceFile, ordinal: number): SourceRow[] {
   return records.map(
-    ({ line, values, fault, text }, index) => new SourceRow(values, file, line, ordinal + index, fault, text),
+    ({ line, values, fault, text }, index) => new ReadRow(values, file, line, ordinal + index, fault, text),
   );
 }

@@ -29,15 +29,33 @@ export interface RecordFormat<Row> {
  *
  * `ordinal` counts the records of all files from 0. It counts records that could not be read, but no headers and no blank lines of NDJSON.
  */
-export class SourceRow {
+export abstract class SourceRow {
+  abstract readonly file: SourceFile;
+  abstract readonly line: number;
+  abstract readonly ordinal: number;
+  /** Why the record could not be read. */
+  abstract readonly fault: InputError | undefined;
+  /** Text of the record that could not be read, without its line break: at most `LONGEST_TEXT_BYTES` (64 KiB). */
+  abstract readonly text: string | undefined;
+  /** The row's values; empty if the record could not be read. */
+  abstract readonly values: unknown[];
+
+  /** Returns an array that has only the value at this index. */
+  valueAlone(place: number): unknown[] {
+    const values = new Array<unknown>(place + 1);
+    values[place] = this.values[place];
+    return values;
+  }
+}
+
+/** A row whose values have been read. */
+export class ReadRow extends SourceRow {
   readonly file: SourceFile;
   readonly line: number;
   readonly ordinal: number;
-  /** Why the record could not be read. */
   readonly fault: InputError | undefined;
-  /** Text of the record that could not be read, without its line break: at most `LONGEST_TEXT_BYTES` (64 KiB). */
   readonly text: string | undefined;
-  readonly #values: unknown[];
+  readonly values: unknown[];
 
   constructor(
     values: unknown[],
@@ -47,24 +65,13 @@ export class SourceRow {
     fault?: InputError,
     text?: string,
   ) {
-    this.#values = values;
+    super();
+    this.values = values;
     this.file = file;
     this.line = line;
     this.ordinal = ordinal;
     this.fault = fault;
     this.text = text;
-  }
-
-  /** The row's values; empty if the record could not be read. */
-  get values(): unknown[] {
-    return this.#values;
-  }
-
-  /** Returns an array that has only the value at this index. */
-  valueAlone(place: number): unknown[] {
-    const values: unknown[] = [];
-    values[place] = this.values[place];
-    return values;
   }
 }
 

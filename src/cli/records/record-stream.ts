@@ -6,7 +6,7 @@ import type { ChunkMemory } from '../common/chunk-memory.js';
 import { CliError } from '../common/errors.js';
 import { RecordBlock, rowsOf, type OpenReader } from './record-block.js';
 import type { BlockContent } from './block-content.js';
-import { RecordParser, SourceRow, type RecordFormat } from './record-parser.js';
+import { ReadRow, RecordParser, type SourceRow, type RecordFormat } from './record-parser.js';
 import type { SourceChunk, SourceFile } from '../input/source.js';
 
 /** Place of a record in the input. */
@@ -164,9 +164,9 @@ export class RowStream extends RecordStream {
     };
     this.parser = new RecordParser(
       format,
-      (values, line, file, ordinal) => pass(new SourceRow(values, file, line, ordinal)),
+      (values, line, file, ordinal) => pass(new ReadRow(values, file, line, ordinal)),
       keepsBadRecords
-        ? (fault, line, file, ordinal, text) => pass(new SourceRow([], file, line, ordinal, fault, text))
+        ? (fault, line, file, ordinal, text) => pass(new ReadRow([], file, line, ordinal, fault, text))
         : undefined,
     );
   }

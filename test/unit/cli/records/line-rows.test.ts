@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { InputError } from '../../../../src/cli/common/errors.js';
 import { lineRows, writtenLines } from '../../../../src/cli/records/line-rows.js';
-import { SourceRow } from '../../../../src/cli/records/record-parser.js';
+import { ReadRow } from '../../../../src/cli/records/record-parser.js';
 
 test.each([
   ['ASCII', 'a,,c\n,12,\r\nx,y,z\n'],
@@ -20,7 +20,7 @@ describe('lines to be sent again', () => {
   const of = { format: { copy: 'FORMAT text' }, delimiter: ',', nullText: '' };
   const file = { name: 'a.csv', path: undefined, sizeBytes: undefined };
   const lines = lineRows(Buffer.from('1,a\n2,b\n'), 2, of, { file, line: 1, ordinal: 0 });
-  const unreadable = new SourceRow([], file, 3, 2, new InputError(file, 3, 'has too few fields'), '3');
+  const unreadable = new ReadRow([], file, 3, 2, new InputError(file, 3, 'has too few fields'), '3');
 
   it('have no place for a record that could not be read, and name it as a fault', () => {
     const written = writtenLines([lines[0]!, unreadable, lines[1]!])!;
@@ -32,7 +32,7 @@ describe('lines to be sent again', () => {
   });
 
   it('are none if a row is no line, or if no record could be read', () => {
-    expect(writtenLines([lines[0]!, new SourceRow(['2', 'b'], file, 2, 1)])).toBeUndefined();
+    expect(writtenLines([lines[0]!, new ReadRow(['2', 'b'], file, 2, 1)])).toBeUndefined();
     expect(writtenLines([unreadable])).toBeUndefined();
   });
 });

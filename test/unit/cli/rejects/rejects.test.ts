@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../../../src/cli/common/errors.js';
-import { SourceRow } from '../../../../src/cli/records/record-parser.js';
+import { ReadRow } from '../../../../src/cli/records/record-parser.js';
 import { RejectFile } from '../../../../src/cli/rejects/reject-file.js';
 import { LONGEST_REJECTED_VALUE, rejectLines } from '../../../../src/cli/rejects/reject.js';
 import type { TableColumn } from '../../../../src/postgres/table/catalogue.js';
@@ -26,7 +26,7 @@ const fault = new CopyError('COPY into "t" failed: row 3 of the batch: bad\nword
 describe('a line of the file of rejects', () => {
   it('has place, row and cause, in one line', () => {
     const lineOf = rejectLines([column('a'), column('__proto__'), column('"')], 'csv');
-    const line = lineOf(new SourceRow(['x\ny', null, '\0'], FILE, 7, 4), fault);
+    const line = lineOf(new ReadRow(['x\ny', null, '\0'], FILE, 7, 4), fault);
     expect(line).not.toContain('\n');
     expect(line).toBe(
       '{"file":"dir/x.csv","line":7,"record":5,"row":{"a":"x\\ny","__proto__":null,"\\"":"\\u0000"},' +
@@ -36,7 +36,7 @@ describe('a line of the file of rejects', () => {
 
   it('has the text of a record that could not be read, and the reason without the place', () => {
     const unreadable = new InputError('dir/x.csv', 9, 'expected 2 fields, got 1');
-    const row = new SourceRow([], FILE, 9, 0, unreadable, 'a"b');
+    const row = new ReadRow([], FILE, 9, 0, unreadable, 'a"b');
     const wrapped = new CopyError('x', { failureClass: 'row', sqlState: '22P02', cause: unreadable });
     expect(JSON.parse(rejectLines([column('a')], 'csv')(row, wrapped))).toEqual({
       file: 'dir/x.csv',
@@ -52,7 +52,7 @@ describe('a line of the file of rejects', () => {
 
   it('keeps JSON as it came from NDJSON, and only from there', () => {
     const columns = [column('j', 'jsonb'), column('t')];
-    const row = new SourceRow(['{"n":123456789012345678901234567890,"h":"\ud800"}', '{}'], FILE, 1, 0);
+    const row = new ReadRow(['{"n":123456789012345678901234567890,"h":"\ud800"}', '{}'], FILE, 1, 0);
     expect(rejectLines(columns, 'ndjson')(row, fault)).toContain(
       '"row":{"j":{"n":123456789012345678901234567890,"h":"\\ud800"},"t":"{}"}',
     );
@@ -62,7 +62,7 @@ describe('a line of the file of rejects', () => {
   it('cuts what is longer than it is worth', () => {
     const long = 'x'.repeat(LONGEST_REJECTED_VALUE + 10);
     const columns = [column('t'), column('j', 'json')];
-    const row = new SourceRow([long, `"${long}"`], FILE, 1, 0);
+    const row = new ReadRow([long, `"${long}"`], FILE, 1, 0);
     const { row: kept } = JSON.parse(rejectLines(columns, 'ndjson')(row, fault)) as {
       row: { t: string; j: string };
     };

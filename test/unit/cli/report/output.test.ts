@@ -3,7 +3,7 @@ import { CliError, oneLine } from '../../../../src/cli/common/errors.js';
 import { parseArguments } from '../../../../src/cli/args/parse-arguments.js';
 import { plainLine, startProgress } from '../../../../src/cli/report/progress.js';
 import { formatTable } from '../../../../src/cli/report/value-table.js';
-import { SourceRow } from '../../../../src/cli/records/record-parser.js';
+import { ReadRow } from '../../../../src/cli/records/record-parser.js';
 import { Widenings } from '../../../../src/cli/report/widenings.js';
 import { summarise, type LoadOutcome } from '../../../../src/cli/report/summary.js';
 import type { SinkMetrics } from '../../../../src/api/metrics.js';
@@ -29,7 +29,7 @@ function outcome(changes: Partial<LoadOutcome> = {}): LoadOutcome {
     seconds: 2,
     bytesRead: 3 * 1024 * 1024,
     metrics: metrics({ eventsOffered: 2000, eventsFlushed: 2000 }),
-    lastRow: new SourceRow([], { name: 'events.csv', path: 'events.csv', sizeBytes: 1 }, 2001, 1999),
+    lastRow: new ReadRow([], { name: 'events.csv', path: 'events.csv', sizeBytes: 1 }, 2001, 1999),
     failure: undefined,
     stoppedBy: undefined,
     committed: true,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { noteInserted, partsOf, resultOf } from '../../../../src/cli/write/block-batch.js';
 import { RecordBlock } from '../../../../src/cli/records/record-block.js';
-import { SourceRow } from '../../../../src/cli/records/record-parser.js';
+import { ReadRow, type SourceRow } from '../../../../src/cli/records/record-parser.js';
 
 const FILE = { name: 'a.csv', path: undefined, sizeBytes: undefined };
 
@@ -24,7 +24,7 @@ function blocksOf(counts: readonly number[]): RecordBlock[] {
   });
 }
 
-const rowAt = (ordinal: number): SourceRow => new SourceRow([], FILE, ordinal + 1, ordinal);
+const rowAt = (ordinal: number): SourceRow => new ReadRow([], FILE, ordinal + 1, ordinal);
 
 describe('the parts of a batch', () => {
   it.each([
