@@ -17,6 +17,8 @@ export class ProcessShutdowns {
   readonly #writeLine: (line: string) => void;
   /** The sinks whose undelivered items are counted, each with the number of callers that watch it. */
   readonly #watched = new Map<SinkDrain, number>();
+  /** Sinks that a line has counted: another caller may watch them afterwards. */
+  readonly #printed = new WeakSet<SinkDrain>();
   readonly #onExit = () => this.printUndelivered('the process ended');
   readonly #listeners = new Map<NodeJS.Signals, Set<SignalListener>>();
   /** One listener for each signal, because Node warns of a leak above ten. */
@@ -86,7 +88,8 @@ export class ProcessShutdowns {
   }
 
   /** Counts what these sinks have not delivered when the process exits. Returns a function that stops it. */
-  watch(drains: readonly SinkDrain[]): () => void {
+  watch(all: readonly SinkDrain[]): () => void {
+    const drains = all.filter((drain) => !this.#printed.has(drain));
     // First of all: a listener that throws, or calls `exit` itself, ends the others' turn.
     if (drains.length > 0 && this.#watched.size === 0) this.#target.prependListener('exit', this.#onExit);
     for (const drain of drains) this.#watched.set(drain, (this.#watched.get(drain) ?? 0) + 1);
@@ -111,6 +114,7 @@ export class ProcessShutdowns {
       if (onlyReported && !drain.isReported) continue;
       count += drain.undelivered;
       this.#watched.delete(drain);
+      this.#printed.add(drain);
     }
     this.#stopIfUnused();
     if (count === 0) return;

@@ -191,6 +191,21 @@ describe('the line', () => {
     expect(target.lines).toEqual(line(5));
   });
 
+  it('counts a sink once, if it is given to another call while listeners of the signal go on', async () => {
+    const { clock, target, listen, writable } = create();
+    const { sink } = writable();
+    target.on('SIGTERM', () => undefined);
+    sink.write(1);
+    listen([sink], { timeoutMs: 10 });
+    target.signal();
+    await clock.advance(10);
+    await turn();
+    expect(target.lines).toHaveLength(1);
+    void drainAllOf(target, clock, [sink], { timeoutMs: 10 }, target.writeLine);
+    target.exit(0);
+    expect(target.lines).toHaveLength(1);
+  });
+
   it('is turned off by exitNotice: false', () => {
     const { target, listen, writable } = create();
     const { sink } = writable();
