@@ -59,6 +59,8 @@ export class EngineRun {
   readonly #outcomes = new Map<number, Settlement<Item>>();
   readonly #answers = new Map<number, boolean | Error>();
   readonly #dropEvents = new Map<DropReason, number>();
+  /** Settled, and `onSettled` is told within the same turn. */
+  readonly #dropped = new Set<number>();
   readonly #handled = new Set<number>();
   readonly #watched: Watched[] = [];
   #state = 'normal';
@@ -236,6 +238,7 @@ export class EngineRun {
       })
       .on('drop', (item, reason) => {
         this.#dropEvents.set(reason, (this.#dropEvents.get(reason) ?? 0) + 1);
+        this.#dropped.add(item.id);
         this.#guard(() =>
           assert.ok(!this.#outcomes.has(item.id), `item ${item.id} dropped after it settled`),
         );
@@ -366,7 +369,8 @@ export class EngineRun {
     for (; this.#committedBelow < this.#items.length; this.#committedBelow++) {
       const id = this.#committedBelow;
       if (this.#positionOf(id) > committed) return;
-      assert.ok(this.#outcomes.has(id), `committed ${committed}, but item ${id} is open`);
+      const isSettled = this.#outcomes.has(id) || this.#dropped.has(id);
+      assert.ok(isSettled, `committed ${committed}, but item ${id} is open`);
     }
   }
 
