@@ -36,7 +36,8 @@ export class DeltaDecoder {
   /** In bits, from the beginning of the miniblock. */
   #bitAt = 0;
 
-  constructor(bytes: Buffer, start: number, bits: 32 | 64) {
+  /** @param most values that the page has */
+  constructor(bytes: Buffer, start: number, bits: 32 | 64, most: number) {
     this.#bytes = bytes;
     this.#bits = bits;
     this.#at = start;
@@ -46,8 +47,10 @@ export class DeltaDecoder {
     this.#value = this.#wrapped(this.#zigzag());
     this.#perMiniblock = perBlock / this.#miniblocks;
     this.#miniblock = this.#miniblocks;
-    if (!Number.isInteger(this.#perMiniblock) || this.#perMiniblock % 8 !== 0)
-      throw new Error('blocks of deltas have a length that is not allowed');
+    const isAllowed = this.#perMiniblock > 0 && this.#perMiniblock % 8 === 0;
+    if (this.count > 1 && !isAllowed) throw new Error('blocks of deltas have a length that is not allowed');
+    // Values that are all alike take no bytes: nothing else would end them.
+    if (this.count > most) throw new Error('deltas have more values than their page');
   }
 
   next(): RawNumber {
@@ -143,9 +146,9 @@ export class DeltaDecoder {
 }
 
 /** Returns a function for the texts of a page that gives their lengths, and then all of them. */
-export function deltaLengths(bytes: Buffer, start: number): () => Buffer {
-  const lengths = new DeltaDecoder(bytes, start, 32);
-  let at = new DeltaDecoder(bytes, start, 32).end();
+export function deltaLengths(bytes: Buffer, start: number, most: number): () => Buffer {
+  const lengths = new DeltaDecoder(bytes, start, 32, most);
+  let at = new DeltaDecoder(bytes, start, 32, most).end();
   return () => {
     const from = at;
     at += Number(lengths.next());
@@ -155,9 +158,9 @@ export function deltaLengths(bytes: Buffer, start: number): () => Buffer {
 }
 
 /** The same for texts that begin as the one before: with the lengths of what they share with it. */
-export function deltaBytes(bytes: Buffer, start: number): () => Buffer {
-  const shared = new DeltaDecoder(bytes, start, 32);
-  const suffix = deltaLengths(bytes, new DeltaDecoder(bytes, start, 32).end());
+export function deltaBytes(bytes: Buffer, start: number, most: number): () => Buffer {
+  const shared = new DeltaDecoder(bytes, start, 32, most);
+  const suffix = deltaLengths(bytes, new DeltaDecoder(bytes, start, 32, most).end(), most);
   let before: Buffer = Buffer.alloc(0);
   return () => {
     const length = Number(shared.next());

@@ -27,6 +27,8 @@ export class LeafCursor {
   definition = 0;
   /** No value is next. */
   isAtEnd = false;
+  /** The levels of the next value were read, and not the value. */
+  #isAhead = false;
   readonly #leaf: LeafNode;
   /** One for each row group. */
   readonly #chunks: readonly ColumnMetaData[];
@@ -58,13 +60,21 @@ export class LeafCursor {
     return isThere ? this.#values!() : null;
   }
 
+  /** @throws {Error} if there are more values: those of other columns belong to other rows */
+  assertEnd(): void {
+    if (this.#isAhead || this.#left > 0 || this.#loadPage())
+      throw new Error('a column has more rows than the file');
+  }
+
   /** Reads the levels of the next value. Must be called once before `take()`. */
   advance(): void {
     if (this.#left === 0 && !this.#loadPage()) {
       this.isAtEnd = true;
+      this.#isAhead = false;
       this.repetition = 0;
       return;
     }
+    this.#isAhead = true;
     this.#left -= 1;
     this.repetition = this.#repetitions?.next() ?? 0;
     this.definition = this.#definitions?.next() ?? this.#leaf.definition;
@@ -95,6 +105,9 @@ export class LeafCursor {
     this.#nextChunk += 1;
     this.#dictionary = undefined;
     this.#chunkLeft = Number(chunk.num_values);
+    // Without values, writers give places at which no data page is.
+    this.#pages = undefined;
+    if (this.#chunkLeft === 0) return true;
     const decompress = this.#options.decompressFor(chunk);
     this.#pages = new PageReader(chunk, { ...this.#options, decompress });
     return true;
@@ -110,7 +123,7 @@ export class LeafCursor {
     const { count, encoding, repetition, definition, start } = this.#shapeOf(header, bytes);
     this.#repetitions = repetition;
     this.#definitions = definition;
-    this.#values = openValues(bytes, start, encoding, this.#valueOptions, this.#dictionary);
+    this.#values = openValues(bytes, start, count, encoding, this.#valueOptions, this.#dictionary);
     this.#left = count;
     this.#chunkLeft -= count;
     if (this.#chunkLeft < 0) throw new Error('a column has more values than its row group says');
@@ -129,8 +142,13 @@ export class LeafCursor {
       };
     }
     if (v1 === undefined) throw new Error('a page has no header');
-    if (v1.definition_level_encoding !== 'RLE' && definition > 0)
-      throw new Error(`the encoding ${v1.definition_level_encoding} of levels is not supported`);
+    const { definition_level_encoding: ofDefinition, repetition_level_encoding: ofRepetition } = v1;
+    for (const [most, encoding] of [
+      [definition, ofDefinition],
+      [repetition, ofRepetition],
+    ] as const)
+      if (most > 0 && encoding !== 'RLE')
+        throw new Error(`the encoding ${encoding} of levels is not supported`);
     let start = 0;
     const read = (most: number): HybridDecoder | undefined => {
       if (most === 0) return undefined;

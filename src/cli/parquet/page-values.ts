@@ -20,10 +20,14 @@ export interface ValueOptions {
   readonly writer: LeafWriter;
 }
 
-/** @param bytes of the page, its values from `start` on */
+/**
+ * @param bytes of the page, its values from `start` on
+ * @param most values that it has: fewer, if some are NULL
+ */
 export function openValues(
   bytes: Buffer,
   start: number,
+  most: number,
   encoding: Encoding,
   options: ValueOptions,
   dictionary: Dictionary | undefined,
@@ -43,14 +47,14 @@ export function openValues(
       return () => ofNumber(booleans.next());
     }
     case 'DELTA_BINARY_PACKED': {
-      const deltas = new DeltaDecoder(bytes, start, options.element.type === 'INT32' ? 32 : 64);
+      const deltas = new DeltaDecoder(bytes, start, options.element.type === 'INT32' ? 32 : 64, most);
       const ofNumber = options.writer.ofNumber!;
       return () => ofNumber(deltas.next());
     }
     case 'DELTA_LENGTH_BYTE_ARRAY':
-      return bytesOf(deltaLengths(bytes, start), options.writer);
+      return bytesOf(deltaLengths(bytes, start, most), options.writer);
     case 'DELTA_BYTE_ARRAY':
-      return bytesOf(deltaBytes(bytes, start), options.writer);
+      return bytesOf(deltaBytes(bytes, start, most), options.writer);
     case 'BYTE_STREAM_SPLIT':
       return splitValues(bytes, start, options);
     case 'BIT_PACKED':

@@ -10,10 +10,10 @@ import { repairNames } from '../csv/column-names.js';
 import { readingError, type SourceFile } from '../input/files/find-files.js';
 import type { NulAction } from '../values/value-flags.js';
 import { PARQUET_NULL } from '../args/options.js';
-import { columnTypeOf, openColumn, type ColumnType, type NextValue } from './columns.js';
+import { columnTypeOf, openColumn, type ColumnType, type NextValue, type OpenLeaf } from './columns.js';
 import { LeafCursor, type CursorOptions } from './leaf-cursor.js';
 import { loadCodec, loadLibrary, type Decompress, type Library } from './library.js';
-import { columnsOf, leavesOf, type SchemaNode } from './schema.js';
+import { columnsOf, leavesOf, type LeafNode, type SchemaNode } from './schema.js';
 import type { Text } from './value-text.js';
 
 const MAGIC = 'PAR1';
@@ -53,6 +53,8 @@ export class ParquetFile {
     this.columns = new Map(nodes.map((node, index) => [names[index]!, node]));
     this.rowGroups = metadata.row_groups.length;
     this.rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
+    if (this.rows !== Number(metadata.num_rows))
+      throw new Error('its row groups have another number of rows than it says');
   }
 
   /** @throws {InputError} for anything but a whole Parquet file that can be read at any place */
@@ -80,14 +82,20 @@ export class ParquetFile {
   /** Yields the rows, one on each line. @throws {InputError} if a page is damaged */
   async *lines(wanted: readonly Wanted[], onBytes: (bytes: number) => void): AsyncGenerator<ByteChunk, void> {
     try {
-      const columns = await this.#openColumns(wanted, onBytes);
+      const cursors: LeafCursor[] = [];
+      const columns = await this.#openColumns(wanted, onBytes, cursors);
       yield* linesOf(columns, this.rows);
+      for (const cursor of cursors) cursor.assertEnd();
     } catch (error) {
       throw damaged(this.#file.name, error);
     }
   }
 
-  async #openColumns(wanted: readonly Wanted[], onBytes: (bytes: number) => void): Promise<Column[]> {
+  async #openColumns(
+    wanted: readonly Wanted[],
+    onBytes: (bytes: number) => void,
+    cursors: LeafCursor[],
+  ): Promise<Column[]> {
     const codecs = new Map<CompressionCodec, Decompress>();
     for (const codec of this.codecs)
       codecs.set(codec, await loadCodec(this.#file.name, codec, this.#library));
@@ -97,25 +105,23 @@ export class ParquetFile {
       decompressFor: ({ codec }) => codecs.get(codec)!,
       onBytes,
     };
-    return wanted.map(({ name, type }) => {
-      const node = this.columns.get(name)!;
-      return new Column(
-        name,
-        openColumn(
-          node,
-          type,
-          (leaf, writer) => new LeafCursor(leaf, writer, this.#chunksOf(leaf.index), options),
-        ),
-      );
-    });
+    const open: OpenLeaf = (leaf, writer) => {
+      const cursor = new LeafCursor(leaf, writer, this.#chunksOf(leaf), options);
+      cursors.push(cursor);
+      return cursor;
+    };
+    return wanted.map(({ name, type }) => new Column(name, openColumn(this.columns.get(name)!, type, open)));
   }
 
-  #chunksOf(index: number): ColumnMetaData[] {
-    return this.#metadata.row_groups.map(({ columns }) => {
+  #chunksOf({ index, repetition }: LeafNode): ColumnMetaData[] {
+    return this.#metadata.row_groups.map(({ columns, num_rows: rows }) => {
       const { meta_data: chunk, file_path: other, crypto_metadata: crypto } = columns[index] ?? {};
       if (other !== undefined) throw new Error(`its values are in another file, ${JSON.stringify(other)}`);
       if (chunk === undefined || crypto !== undefined)
         throw new Error('a column is encrypted, which is not supported');
+      // Its values would be taken for those of other rows.
+      if (repetition === 0 && chunk.num_values !== rows)
+        throw new Error('a column has another number of values than its row group has rows');
       return chunk;
     });
   }

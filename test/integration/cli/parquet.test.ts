@@ -170,10 +170,14 @@ describe('a Parquet load', () => {
     expect(other.stderr).toMatch(/types\.parquet: the file has no column "few"/);
   });
 
-  it('of a file without rows makes the table', async () => {
-    expect(await load(await fixture('empty.parquet'), '-t', 'empty', '--create')).toMatchObject({ code: 0 });
-    expect(await typesOf('empty')).toEqual([['id', 'integer']]);
-  });
+  it.each([
+    ['empty.parquet', [['id', 'integer']]],
+    ['empty-row-group.parquet', [['id', 'bigint'], ['t', 'text'], ['l', 'integer[]']]],
+  ])('of a file without rows makes the table (%s)', async (name, types) => {
+    const table = name.replace(/\W/g, '_');
+    expect(await load(await fixture(name), '-t', table, '--create')).toMatchObject({ code: 0, stderr: '' });
+    expect(await typesOf(table)).toEqual(types);
+  }); // prettier-ignore
 
   it('is shown by --dry-run without a server, as the guide has it', async () => {
     const name = await fixture('rows.parquet', 'points.parquet');

@@ -69,3 +69,30 @@ it('a file that is cut anywhere is an error', async () => {
     expect(await read(name)).toMatch(/^f: /);
   }
 });
+
+/** Returns all places of the bytes behind `start`. */
+function placesOf(bytes: Buffer, wanted: Buffer, start: number): number[] {
+  const places: number[] = [];
+  for (let at = bytes.indexOf(wanted, start); at !== -1; at = bytes.indexOf(wanted, at + 1)) places.push(at);
+  return places;
+}
+
+it.each([
+  // As Thrift writes them: times two, seven bits a byte, the lowest first.
+  ['of the file', [0x90, 0x4e], 1],
+  ['of a column and of its row group', [0x90, 0x0e], 3],
+])('a number of rows that differs from the others is an error (%s)', async (_title, number, least) => {
+  const bytes = await readFile(path.join(FILES, 'rows.parquet'));
+  const name = path.join(directory, 'rows.parquet');
+  const description = bytes.length - 8 - bytes.readUInt32LE(bytes.length - 8);
+  const places = placesOf(bytes, Buffer.from(number), description);
+  expect(places.length).toBeGreaterThanOrEqual(least);
+  for (const place of places) {
+    for (const change of [-1, 1]) {
+      const changed = Buffer.from(bytes);
+      changed[place + 1]! += change;
+      await writeFile(name, changed);
+      expect(await read(name)).toMatch(/^f: the Parquet file is damaged.* (?:rows|values)/);
+    }
+  }
+});

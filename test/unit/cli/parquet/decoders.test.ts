@@ -53,7 +53,7 @@ function deltas(values: readonly bigint[], bits: 32 | 64): Buffer {
 }
 
 function read(bytes: Buffer, bits: 32 | 64): bigint[] {
-  const decoder = new DeltaDecoder(bytes, 0, bits);
+  const decoder = new DeltaDecoder(bytes, 0, bits, Infinity);
   return Array.from({ length: decoder.count }, () => BigInt(decoder.next()));
 }
 
@@ -85,13 +85,29 @@ describe('deltas', () => {
     expect(read(bytes, 32)).toEqual([BigInt.asIntN(32, 3_000_000_000n)]);
   });
 
+  it.each<[string, bigint[], RegExp]>([
+    ['of no values', [0n, 4n, 3n, 0n], /length that is not allowed/],
+    ['without parts', [128n, 0n, 3n, 0n], /length that is not allowed/],
+    ['of parts that are no multiple of 8', [4n, 4n, 3n, 0n], /length that is not allowed/],
+    // All alike, so that no byte is read for one.
+    [
+      'of more values than the page has',
+      [2n ** 49n, 1n, 2n ** 48n, 0n, 0n, 0n],
+      /more values than their page/,
+    ],
+  ])('are refused in blocks %s', (_, header, message) => {
+    const bytes = Buffer.from(header.flatMap(varint));
+    expect(() => deltaLengths(bytes, 0, 1000)).toThrow(message);
+    expect(() => new DeltaDecoder(bytes, 0, 64, 1000)).toThrow(message);
+  });
+
   it('give lengths, and what texts share with those before', () => {
     const bytes = Buffer.concat([deltas([3n, 0n, 2n], 32), Buffer.from('abcde')]);
-    const next = deltaLengths(bytes, 0);
+    const next = deltaLengths(bytes, 0, 3);
     expect([next(), next(), next()].map(String)).toEqual(['abc', '', 'de']);
     expect(next).toThrow(/end too early/);
     const shared = Buffer.concat([deltas([0n, 2n, 1n], 32), deltas([3n, 1n, 0n], 32), Buffer.from('abcd')]);
-    const nextShared = deltaBytes(shared, 0);
+    const nextShared = deltaBytes(shared, 0, 3);
     expect([nextShared(), nextShared(), nextShared()].map(String)).toEqual(['abc', 'abd', 'a']);
   });
 });
