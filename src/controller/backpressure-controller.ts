@@ -58,7 +58,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     this.#abort(abortError(this.#sink.settings.signal!));
   };
 
-  constructor(flush: FlushFunction<T>, options: SinkOptions<T> = {}) {
+  constructor(flush: FlushFunction<T>, options?: SinkOptions<T>) {
     super({ captureRejections: true });
     const settings = resolveSink(flush, options, 'BackpressureController');
     this.#sink = new BatchingSink<T>(flush, settings, {

@@ -91,7 +91,7 @@ export function resolveBuffer<T>(given: GivenBuffer<T>, context: BufferContext<T
     unref,
     // The one place where it is decided: every timer of a sink is set by this clock.
     clock: unref ? unrefClock(clock) : clock,
-    random: given.random === undefined ? Math.random : checkedRandom(given.random),
+    random: given.random === undefined ? usualRandom : checkedRandom(given.random),
   };
 }
 
@@ -321,6 +321,11 @@ function checkSignal(value: AbortSignal): AbortSignal {
     typeof fieldOf(value, 'aborted') === 'boolean' &&
     typeof fieldOf(value, 'addEventListener') === 'function';
   return isSignal ? value : refuse('signal', 'an AbortSignal', value);
+}
+
+/** Looked up at each call, so that test tools which replace it are respected. */
+function usualRandom(): number {
+  return Math.random();
 }
 
 /** @throws InvalidOptionError at a call that fails, or whose value is none that can be used. */

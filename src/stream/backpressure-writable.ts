@@ -69,7 +69,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
   readonly #nodeWrites: NodeWrites<T>;
   readonly #fast: FastWrites<T>;
 
-  constructor(flush: FlushFunction<T>, options: WritableOptions<T> = {}) {
+  constructor(flush: FlushFunction<T>, options?: WritableOptions<T>) {
     const settings = resolveSink(flush, options, 'BackpressureWritable');
     const blocks = settings.strategy === 'block';
     // Node's types do not know `captureRejections` here.
@@ -251,14 +251,14 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   override _final(callback: WriteCallback): void {
     this.#writeSide.skipLeftOut();
-    const { context } = this.#sink.queue;
-    this.#sink
-      .flush()
-      .then(
-        () => context.runInAsyncScope(callback),
-        (error: unknown) => context.runInAsyncScope(callback, undefined, error as Error),
-      )
-      .catch((thrown: unknown) => failOf(this, this.#sink.errors, "listener of 'prefinish'", thrown));
+    const finish = (error?: unknown) => {
+      try {
+        this.#sink.queue.context.runInAsyncScope(callback, undefined, error);
+      } catch (thrown) {
+        failOf(this, this.#sink.errors, "listener of 'prefinish'", thrown);
+      }
+    };
+    this.#sink.flush().then(() => finish(), finish);
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {

@@ -152,10 +152,7 @@ export class Delivery<T> {
     const { items, weights } = this.#batch;
     const { attempt, callAt: startedAt } = this.#schedule;
     const context = { attempt, reason: this.#reason, weights, startedAt };
-    const host = this.#host;
-    const call = new FlushCall(this.#flush, items, context, this.#settings, host.errors, () =>
-      host.onLateResult(),
-    );
+    const call = new FlushCall(this.#flush, items, context, this.#settings, this.#host);
     this.#abort.setPending(call);
     // The flush function itself may have aborted everything.
     if (this.#abort.error !== undefined) call.interrupt(this.#abort.error);

@@ -22,14 +22,20 @@ export interface CallContext {
   startedAt: number;
 }
 
+/** What a call needs of the sink. */
+interface CallHost {
+  readonly errors: StageErrors;
+  /** An abandoned call has ended after all. */
+  onLateResult(): void;
+}
+
 /** One call of the flush function, with a limit on its time. An outcome after the call was abandoned only goes to `onLateResult`. */
 export class FlushCall<T> {
   /** Never rejects. */
   readonly outcome: Promise<CallOutcome>;
   readonly #settings: ResolvedSink<T>;
-  readonly #errors: StageErrors;
+  readonly #host: CallHost;
   readonly #startedAt: number;
-  readonly #onLateResult: () => void;
   readonly #late = new LateSignal();
   #resolve!: (outcome: CallOutcome) => void;
   /** Of the call, then of its grace. */
@@ -44,13 +50,11 @@ export class FlushCall<T> {
     items: T[],
     context: CallContext,
     settings: ResolvedSink<T>,
-    errors: StageErrors,
-    onLateResult: () => void,
+    host: CallHost,
   ) {
     const { clock, flushTimeoutMs, onFailed } = settings;
     this.#settings = settings;
-    this.#errors = errors;
-    this.#onLateResult = onLateResult;
+    this.#host = host;
     this.#startedAt = context.startedAt;
     this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -88,7 +92,7 @@ export class FlushCall<T> {
   }
 
   #end(outcome: CallOutcome): void {
-    if (!this.#isOpen) return this.#onLateResult();
+    if (!this.#isOpen) return this.#host.onLateResult();
     this.#isOpen = false;
     this.#stopTimers();
     this.#resolve(outcome);
@@ -101,7 +105,7 @@ export class FlushCall<T> {
   #timeoutError(): Error {
     const { flushTimeoutMs } = this.#settings;
     const message = `flush took longer than flushTimeoutMs (${flushTimeoutMs} ms); its outcome is unknown`;
-    return this.#errors.create('ERR_BACKPRESSURE_FLUSH_TIMEOUT', message);
+    return this.#host.errors.create('ERR_BACKPRESSURE_FLUSH_TIMEOUT', message);
   }
 
   #limitTo(limitMs: number, now: number, onExpired: () => void): void {

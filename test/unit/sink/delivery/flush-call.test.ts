@@ -27,8 +27,7 @@ function start({ flush, flushTimeoutMs = 100, context, onFailed }: Setting = {})
     { clock, flushTimeoutMs, abortGraceMs: 20, onFailed } as Partial<
       ResolvedSink<number>
     > as ResolvedSink<number>,
-    new StageErrors(),
-    onLateResult,
+    { errors: new StageErrors(), onLateResult },
   );
   let outcome: CallOutcome | undefined;
   void call.outcome.then((result) => (outcome = result));
