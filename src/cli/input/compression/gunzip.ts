@@ -2,12 +2,12 @@
 
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import type { ByteChunk } from '../../common/chunk-memory.js';
 
 const CHUNK_BYTES = 256 * 1024;
 
 export async function* gunzip(compressed: AsyncIterable<ByteChunk>): AsyncGenerator<ByteChunk, void> {
+  const { createGunzip } = await import('node:zlib');
   const unzipped = createGunzip({ chunkSize: CHUNK_BYTES });
   /** Where the last byte that is not zero was read, counted from 1. */
   let contentBytes = 0;
