@@ -39,6 +39,7 @@ const ROOMS = [
   'postgres/copy',
   'postgres/batch',
   'postgres',
+  'cli/start',
   'cli/common',
   'cli/values',
   'cli/args',

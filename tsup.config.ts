@@ -21,8 +21,10 @@ const PARTS = [
 
 /** The programs that are built together with the library, and share its code. */
 const SHARING = ['load-command', 'query/query', 'import-module'];
+/** CommonJS that shares nothing: few files start sooner, and to share so little would make the package larger. */
+const STARTING = ['main', 'program'];
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
-const PROGRAMS = ['main', ...SHARING, 'server/embedded/embedded-server', 'report/progress-bar'];
+const PROGRAMS = [...STARTING, ...SHARING, 'server/embedded/embedded-server', 'report/progress-bar'];
 
 /** All programs stand side by side in `dist/cli`. */
 const nameOf = (file: string): string => path.basename(file, '.js');
@@ -34,7 +36,7 @@ export default defineConfig((flags) => {
   const outDir = flags.outDir ?? 'dist';
   if (flags.outDir === undefined) rmSync(outDir, { recursive: true, force: true });
   const licences = licencesIn(outDir);
-  return [esModules(outDir), commonJs(licences), commandLine(licences)];
+  return [esModules(outDir), commonJs(licences), start(licences), commandLine(licences)];
 });
 
 const common: Options = {
@@ -48,6 +50,18 @@ const common: Options = {
     options.minifySyntax = true;
     options.lineLimit = 500;
   },
+};
+
+/** A program. */
+const alone: Options = {
+  ...common,
+  esbuildOptions(options, context) {
+    common.esbuildOptions!(options, context);
+    // As for `withShortNames`.
+    options.minifyIdentifiers = true;
+  },
+  // One file for each: to find and read another one takes Node longer than to read some code twice.
+  splitting: false,
 };
 
 const sourcesOf = (files: readonly string[]) =>
@@ -158,8 +172,8 @@ function commonJs(licences: Plugin): Options {
   };
 }
 
-/** CommonJS packages and Node's own modules are required: to import them, Node reads them twice. The others by a file of their own. */
-const REQUIRED = /\bimport\("(pg|pg-copy-streams|node:[^"]+)"\)/g;
+/** Our own CommonJS, such packages and Node's modules are required: to import them, Node reads them twice. The others by a file of their own. */
+const REQUIRED = /\bimport\("(pg|pg-copy-streams|node:[^"]+|#cli\/(?:program|load-command|query))"\)/g;
 const IMPORTED = /\bimport\("([^."][^"]*)"\)/g;
 const isOfLibrary = (file: string): boolean =>
   [...ENTRIES, ...PARTS].some((entry) => file.endsWith(`${path.sep}${path.normalize(entry)}.cjs`));
@@ -194,40 +208,41 @@ function withoutDynamicImports(code: string): string {
   return code
     .replace(REQUIRED, (_, name: string) => {
       const module = `require("${name}")`;
-      return `Promise.resolve().then(()=>(${name.startsWith('node:') ? module : `{default:${module}}`}))`;
+      return `Promise.resolve().then(()=>(${/^(?:node:|#)/.test(name) ? module : `{default:${module}}`}))`;
     })
     .replace(IMPORTED, 'require("#cli/import-module").importModule("$1")');
+}
+
+/** What `bin` names, and what it loads. */
+function start(licences: Plugin): Options {
+  return {
+    ...alone,
+    entry: programsOf(STARTING),
+    format: ['cjs'],
+    plugins: [
+      {
+        name: 'executable',
+        renderChunk(code, info) {
+          if (path.basename(info.path) === 'main.cjs') info.mode = 0o755;
+          return { code: withoutDynamicImports(code) };
+        },
+      },
+    ],
+    esbuildPlugins: [programs, licences, withoutSubprocesses],
+  };
 }
 
 /** The other programs. tsup builds in whatever is not a peer: the package needs no dependency at run time. */
 function commandLine(licences: Plugin): Options {
   return {
-    ...common,
-    entry: programsOf(PROGRAMS.filter((file) => !SHARING.includes(file))),
+    ...alone,
+    entry: programsOf(PROGRAMS.filter((file) => ![...STARTING, ...SHARING].includes(file))),
     format: ['esm'],
-    esbuildOptions(options) {
-      common.esbuildOptions!(options, { format: 'esm' });
-      // As for `withShortNames`.
-      options.minifyIdentifiers = true;
-    },
-    // One file for each: to find and read another one takes Node longer than to read some code twice.
-    splitting: false,
     // CommonJS packages that are built in ask for Node's own modules by `require`.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [
-      {
-        name: 'executable',
-        renderChunk(code, info) {
-          if (path.basename(info.path) !== 'main.js') return undefined;
-          info.mode = 0o755;
-          const required = code.replace(/\bimport\(("#cli\/(?:load-command|query)")\)/g, 'require($1)');
-          return { code: required.startsWith('#!') ? required : `#!/usr/bin/env node\n${required}` };
-        },
-      },
-    ],
-    esbuildPlugins: [programs, licences, withoutSubprocesses],
+    esbuildPlugins: [programs, licences],
   };
 }
 

@@ -90,6 +90,6 @@ function compare(source: Checksum, table: Checksum): boolean {
     return false;
   }
   console.log('The table holds what the source holds. Query it yourself:');
-  console.log(`  node dist/cli/main.js query --to embedded "${EXAMPLE}"`);
+  console.log(`  node dist/cli/main.cjs query --to embedded "${EXAMPLE}"`);
   return true;
 }

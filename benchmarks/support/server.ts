@@ -37,7 +37,7 @@ export async function* withServer<T>(
 
 /** The built one, unless `SPILLWAY_BENCH_COMMAND` names another. */
 export const COMMAND_LINE =
-  process.env['SPILLWAY_BENCH_COMMAND'] ?? fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  process.env['SPILLWAY_BENCH_COMMAND'] ?? fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url));
 
 /** `spillway load` from the start of the program to its end. */
 export function spillwayLoad(url: string, args: readonly string[], expectedCode = 0): Promise<void> {

@@ -87,7 +87,7 @@ describe('contents', () => {
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([
-        ...['LICENSE', 'dist/cli/main.js', 'dist/cli/THIRD-PARTY-LICENSES.txt'],
+        ...['LICENSE', 'dist/cli/main.cjs', 'dist/cli/THIRD-PARTY-LICENSES.txt'],
         ...['', 'postgres/'].flatMap((entry) =>
           ['js', 'cjs', 'd.ts', 'd.cts'].map((end) => `dist/${entry}index.${end}`),
         ),
@@ -267,7 +267,7 @@ describe('in an empty project', () => {
       const links = { spillway: installed(), pg: ours('pg'), 'pg-copy-streams': ours('pg-copy-streams') };
       const cwd = await project('compressed', { 'rows.csv': 'a\n1\n' }, links);
       await run('xz', ['rows.csv'], { cwd });
-      const main = 'node_modules/spillway/dist/cli/main.js';
+      const main = 'node_modules/spillway/dist/cli/main.cjs';
       const load = ['load', 'rows.csv.xz', '--table', 't', '--to', 'postgres://nobody@127.0.0.1:1/none'];
       await expect(run(process.execPath, [main, ...load], { cwd, env: environment() })).rejects.toMatchObject(
         {
@@ -291,7 +291,7 @@ describe('in an empty project', () => {
     await chmod(folder, 0o755);
     const env = { ...environment(), SPILLWAY_EMBEDDED_DIRECTORY: path.join(directory, 'data') };
     const spillway = (...args: string[]) =>
-      run(process.execPath, ['node_modules/spillway/dist/cli/main.js', ...args], { cwd: directory, env });
+      run(process.execPath, ['node_modules/spillway/dist/cli/main.cjs', ...args], { cwd: directory, env });
     await spillway('load', 'rows.csv', '--create', '--table', 't', '--to', 'embedded');
     const { stdout } = await spillway('query', '--to', 'embedded', 'SELECT a, b FROM t');
     expect(stdout).toBe('a | b\n--+--\n1 | x\n(1 row)\n');

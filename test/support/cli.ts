@@ -67,13 +67,13 @@ export function useCli({ withPackages = true } = {}): Cli {
     await rm(directory, { recursive: true, force: true });
   });
   const start = (args: readonly string[], options: RunOptions = {}): RunningCli =>
-    startNode([path.join(root, 'dist/cli/main.js'), ...args], { cwd: directory, ...options });
+    startNode([path.join(root, 'dist/cli/main.cjs'), ...args], { cwd: directory, ...options });
   return {
     get directory() {
       return directory;
     },
     get main() {
-      return path.join(root, 'dist/cli/main.js');
+      return path.join(root, 'dist/cli/main.cjs');
     },
     start,
     run: (args, options) => start(args, options).result,

@@ -26,11 +26,16 @@ export function cacheCompiledCode(environment: Environment): void {
     const folder = privateFolder(cacheFolder(environment, os.homedir()), user);
     if (folder === undefined) return;
     if (enableCompileCache === undefined)
-      keepModules(path.join(folder, `${process.version}-${process.arch}`));
+      keepModules(path.join(folder, `${process.version}-${process.arch}`, archiveOf(process.argv)));
     else enableCompileCache(folder);
   } catch {
     // There is no home, or nothing can be written there.
   }
+}
+
+/** Each command of each installation has an archive, as others run other functions. */
+function archiveOf([, program = '', command = '']: readonly string[]): string {
+  return path.join(realpathSync(program), command === 'load' || command === 'query' ? command : 'help');
 }
 
 /** Where this system keeps a user's caches. */

@@ -12,7 +12,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { cacheFolder, privateFolder } from '../../../../src/cli/common/compile-cache.js';
+import { cacheFolder, privateFolder } from '../../../../src/cli/start/compile-cache.js';
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'spillway-compile-cache-'));
 const user = process.getuid?.() ?? 0;
