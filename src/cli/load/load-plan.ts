@@ -233,10 +233,9 @@ async function makeTable(
   { options, made }: LoadRequest,
   names: readonly InputName[],
 ): Promise<CreatedTable | undefined> {
-  const table = await unlessOpen(
-    made,
-    `CREATE TABLE was sent and not answered: the table ${showTable(options.table)} may be there`,
-    () => CreatedTable.make(pool, options.table, names, options),
+  const open = `CREATE TABLE was sent and not answered: the table ${showTable(options.table)} may be there`;
+  const table = await CreatedTable.make(pool, options.table, names, options, (work) =>
+    unlessOpen(made, open, work),
   );
   if (table !== undefined) made.table = table;
   else if (options.atomic) {

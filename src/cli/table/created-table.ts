@@ -38,6 +38,7 @@ export class CreatedTable {
   /**
    * Makes the table, all columns nullable.
    *
+   * @param watch calls the work that sends the statement, and nothing before it
    * @returns undefined if another session has made it meanwhile
    * @throws {CliError} if that was another role's, whose triggers would run as the user who loads
    */
@@ -46,6 +47,7 @@ export class CreatedTable {
     name: TableName,
     columns: readonly InputName[],
     { atomic, resume }: Pick<LoadOptions, 'atomic' | 'resume'>,
+    watch: <Result>(work: () => Promise<Result>) => Promise<Result>,
   ): Promise<CreatedTable | undefined> {
     if (columns.length === 0) {
       throw new CliError(
@@ -67,18 +69,21 @@ export class CreatedTable {
       );
       const types = await typesForServer(client, columns);
       const typed = types.map((type, index) => ({ name: names[index]!, type }));
+      let oid: string | null;
       try {
         const create = tableStatements.createTable(table, typed);
         // As one message, and so one transaction.
         const mark = resume === undefined ? [] : [tableStatements.commentOn(table, unbegun(resume))];
-        await runStatement(client, sequence([create, ...mark]));
+        oid = await watch(async () => {
+          await runStatement(client, sequence([create, ...mark]));
+          const { rows } = await runStatement(client, tableStatements.FIND_OID, [table]);
+          return (rows[0] as { oid: string | null }).oid;
+        });
       } catch (error) {
         if (!MADE_BY_ANOTHER.has((error as { code?: string }).code ?? '')) throw error;
         if (!atomic) await assertOwnTable(client, table);
         return undefined;
       }
-      const { rows } = await runStatement(client, tableStatements.FIND_OID, [table]);
-      const { oid } = rows[0] as { oid: string | null };
       return oid === null ? throwMissingTable(name) : new CreatedTable({ schema, table: cut.table }, oid);
     });
   }

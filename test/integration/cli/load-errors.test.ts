@@ -259,8 +259,9 @@ describe('server and table', () => {
     expect(lineOf(await load(['-q', '-t', 'nope', input]))).toBe(
       'spillway: there is no table "nope"; --create makes it from the input',
     );
-    expect(lineOf(await load(['-q', '-t', 'nope', '--create', input]))).toContain(
-      'the input has no records to infer its columns from',
+    // Nothing was sent.
+    expect(lineOf(await load(['-q', '-t', 'nope', '--create', input]))).toMatch(
+      /the input has no records to infer its columns from$/,
     );
     expect(lineOf(await load(['-q', '-t', 'no.pe', '--create', await file('y.csv', 'a\n1\n')]))).toContain(
       'schema "no" does not exist',
