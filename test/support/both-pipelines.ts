@@ -1,9 +1,10 @@
 /** A load as blocks that the server reads, and row by row: both must end alike, in table, rejects and words. */
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { load, type Terminal } from '../../src/cli/load/load.js';
 import { openRowPipeline, openPipeline, type OpenPipeline } from '../../src/cli/load/load-pipeline.js';
 import type { LoadOptions } from '../../src/cli/args/options.js';
@@ -16,6 +17,23 @@ export interface Ground {
   readonly fileName: string;
   /** Of the table: its first one is `a`. */
   readonly columns: string;
+}
+
+/** For all tests of a file: a folder of their own. */
+export function useGround(database: TestDatabase, fileName: string, columns: string): Ground {
+  let directory = '';
+  beforeAll(async () => {
+    directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-pipelines-'));
+  });
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+  return {
+    database,
+    get directory() {
+      return directory;
+    },
+    fileName,
+    columns,
+  };
 }
 
 export interface Ending {
@@ -37,6 +55,18 @@ function without(summary: Record<string, unknown>, names: readonly string[]): Re
   return Object.fromEntries(Object.entries(summary).filter(([name]) => !names.includes(name)));
 }
 
+/** Says nothing, and gets no signals. */
+export function silentTerminal(): Terminal {
+  const output = new PassThrough().resume();
+  return {
+    environment: {},
+    stdin: new PassThrough(),
+    stdout: output,
+    stderr: output,
+    onStopSignal: () => () => undefined,
+  } as unknown as Terminal;
+}
+
 let runs = 0;
 
 async function run(
@@ -54,19 +84,13 @@ async function run(
     ...(rejects ? ['--rejects', rejectsFile] : []),
   ]); // prettier-ignore
   const { options } = invocation as { options: LoadOptions };
-  const output = new PassThrough();
-  const terminal = {
-    environment: {},
-    stdin: new PassThrough(),
-    stdout: output,
-    stderr: output,
-    onStopSignal: () => () => undefined,
-  } as unknown as Terminal;
-  const { json, error, exitCode } = await load(options, terminal, pipeline).catch((thrown: unknown) => ({
-    json: {},
-    error: (thrown as Error).message.replaceAll(`"${table}"`, '"TABLE"'),
-    exitCode: 1,
-  }));
+  const { json, error, exitCode } = await load(options, silentTerminal(), pipeline).catch(
+    (thrown: unknown) => ({
+      json: {},
+      error: (thrown as Error).message.replaceAll(`"${table}"`, '"TABLE"'),
+      exitCode: 1,
+    }),
+  );
   const lines = rejects ? (await readFile(rejectsFile, 'utf8').catch(() => '')).split('\n') : [];
   const rows = await database.query(`SELECT t.*, a::text FROM ${table} t ORDER BY t::text COLLATE "C"`);
   await database.query(`DROP TABLE ${table}`);
@@ -125,14 +149,6 @@ export async function loadBy(
   const { options } = parseArguments(['load', file, '--table', table, '--to', url, '--quiet', ...args]) as {
     options: LoadOptions;
   };
-  const output = new PassThrough().resume();
-  const terminal = {
-    environment: {},
-    stdin: new PassThrough(),
-    stdout: output,
-    stderr: output,
-    onStopSignal: () => () => undefined,
-  } as unknown as Terminal;
-  const { error } = await load(options, terminal, pipeline);
+  const { error } = await load(options, silentTerminal(), pipeline);
   if (error !== undefined) throw new Error(error);
 }

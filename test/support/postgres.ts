@@ -141,3 +141,23 @@ export async function expectNoBackends(admin: pg.Pool, application: string): Pro
 export function flushContext(signal: AbortSignal = new AbortController().signal): FlushContext {
   return { signal, attempt: 1, reason: 'size', weights: [], represents: 0, takesFailures: false };
 }
+
+/** A table's columns with their types, and its rows in the order of their places, each value as the text that the server has for it. */
+export interface StoredTable {
+  readonly columns: Record<string, string>;
+  readonly rows: unknown[][];
+}
+
+/** @param table a plain name */
+export async function readTable(database: TestDatabase, table: string): Promise<StoredTable> {
+  const types = await database.query<{ name: string; type: string }>(
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+     WHERE attrelid = '${table}'::regclass AND attnum > 0 ORDER BY attnum`,
+  );
+  const columns = Object.fromEntries(types.map(({ name, type }) => [name, type]));
+  const list = types.map(({ name }) => `"${name.replaceAll('"', '""')}"::text`).join(', ');
+  const rows = await database.query<{ r: unknown[] }>(
+    `SELECT json_build_array(${list}) r FROM ${table} ORDER BY ctid`,
+  );
+  return { columns, rows: rows.map(({ r }) => r) };
+}

@@ -4,6 +4,7 @@ import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../r
 import { CsvReader, fieldsOfRow, type CsvOptions, type CsvRow } from './csv-reader.js';
 import type { FieldRuleSet } from './field-rules.js';
 import type { Unnamed } from '../args/options.js';
+import { NUMBER_SIGN } from '../../common/bytes.js';
 import { InputError } from '../common/errors.js';
 import { repairNames } from './column-names.js';
 import { counted } from '../common/counted.js';
@@ -36,7 +37,6 @@ export interface CsvRowOptions extends CsvOptions {
   readonly rules?: FieldRuleSet | undefined;
 }
 
-const NUMBER_SIGN = 0x23;
 const LINE_OF_COMMENT = '\n#';
 
 /** Reads one file. Its header may have the names in another order than the first file's. */

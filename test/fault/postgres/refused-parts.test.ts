@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { useCli } from '../../support/cli.js';
+import { loseCommits } from '../../support/lost-commits.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
@@ -20,29 +21,14 @@ beforeEach(async () => {
 });
 afterEach(() => proxy.close());
 
-/** Takes the connection away at a COMMIT, once: before it arrives, or with its answer. */
+/** Takes the connection away at a COMMIT, once. Returns whether it has. */
 function loseCommit(which: number, loses: 'commit' | 'answer'): () => boolean {
-  let commits = 0;
-  let isAnswerDue = false;
   let isLost = false;
-  proxy.onData = (chunk) => {
-    if (!chunk.includes('COMMIT\0')) return undefined;
-    commits += 1;
-    if (commits !== which) return undefined;
+  loseCommits(proxy, (commit) => {
+    if (commit !== which) return undefined;
     isLost = true;
-    if (loses === 'answer') {
-      isAnswerDue = true;
-      return undefined;
-    }
-    setImmediate(() => proxy.cut());
-    return 'drop';
-  };
-  proxy.onAnswer = () => {
-    if (!isAnswerDue) return undefined;
-    isAnswerDue = false;
-    setImmediate(() => proxy.cut());
-    return 'drop';
-  };
+    return loses;
+  });
   return () => isLost;
 }
 

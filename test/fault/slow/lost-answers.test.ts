@@ -8,6 +8,7 @@ import {
   NUMBERED_COLUMNS,
   startLoad,
 } from '../../support/counted-load.js';
+import { loseCommits } from '../../support/lost-commits.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
@@ -24,33 +25,14 @@ afterEach(async () => {
 /** Every so many COMMITs one is lost, in turn before it has arrived and with its answer. */
 const EVERY = 5;
 
-function loseCommits(): { readonly lost: number } {
-  let commits = 0;
-  let lost = 0;
-  let isAnswerDue = false;
-  proxy.onData = (chunk) => {
-    if (!chunk.includes('COMMIT')) return undefined;
-    commits += 1;
-    if (commits % EVERY !== 0) return undefined;
-    lost += 1;
-    if (lost % 2 === 0) {
-      isAnswerDue = true;
-      return undefined;
-    }
-    setImmediate(() => proxy.cut());
-    return 'drop';
-  };
-  proxy.onAnswer = () => {
-    if (!isAnswerDue) return undefined;
-    isAnswerDue = false;
-    setImmediate(() => proxy.cut());
-    return 'drop';
-  };
-  return {
-    get lost() {
-      return lost;
-    },
-  };
+function loseEachFifth(): { readonly count: number } {
+  const lost = { count: 0 };
+  loseCommits(proxy, (commit) => {
+    if (commit % EVERY !== 0) return undefined;
+    lost.count += 1;
+    return lost.count % 2 === 0 ? 'answer' : 'commit';
+  });
+  return lost;
 }
 
 test.each([
@@ -62,7 +44,7 @@ test.each([
 ])('with a pool of $max and exactlyOnce $exactlyOnce', async ({ max, exactlyOnce }) => {
   const table = await database.table(NUMBERED_COLUMNS);
   const pool = database.pool({ connectionString: database.urlVia(proxy.host, proxy.port), max });
-  const commits = loseCommits();
+  const lost = loseEachFifth();
   const load = startLoad(pool, table, {
     exactlyOnce,
     batchSize: 200,
@@ -72,7 +54,7 @@ test.each([
   await load.done;
   proxy.onData = () => undefined;
   proxy.onAnswer = () => undefined;
-  expect(commits.lost).toBeGreaterThan(10);
+  expect(lost.count).toBeGreaterThan(10);
   expect(load.stream.getMetrics()).toMatchObject({ eventsFlushed: load.offered, eventsFailed: 0 });
   await expectIdle(pool);
   await expectAccounted(database, table, load);

@@ -6,13 +6,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { LoadOptions } from '../../../src/cli/args/options.js';
 import { parseArguments } from '../../../src/cli/args/parse-arguments.js';
 import { ChunkPool, type ChunkMemory } from '../../../src/cli/common/chunk-memory.js';
-import { load, type Terminal } from '../../../src/cli/load/load.js';
+import { load } from '../../../src/cli/load/load.js';
 import type * as LoadSinkModule from '../../../src/cli/write/load-sink.js';
+import { silentTerminal } from '../../support/both-pipelines.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
@@ -50,15 +50,7 @@ afterEach(async () => {
 
 async function run(args: string[]): Promise<Record<string, unknown>> {
   const { options } = parseArguments(['load', ...args, '--quiet']) as { options: LoadOptions };
-  const output = new PassThrough();
-  const terminal = {
-    environment: {},
-    stdin: new PassThrough(),
-    stdout: output,
-    stderr: output,
-    onStopSignal: () => () => undefined,
-  } as unknown as Terminal;
-  return (await load(options, terminal)).json;
+  return (await load(options, silentTerminal())).json;
 }
 
 /** Does something to all connections each time that so many bytes more have come from the load. */

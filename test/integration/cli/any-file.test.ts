@@ -5,16 +5,11 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { useCli } from '../../support/cli.js';
-import { useTestDatabase } from '../../support/postgres.js';
+import { readTable, useTestDatabase, type StoredTable } from '../../support/postgres.js';
 
 const cli = useCli();
 const database = useTestDatabase();
 let number = 0;
-
-interface Loaded {
-  readonly columns: Record<string, string>;
-  readonly rows: unknown[][];
-}
 
 function write(content: string | Buffer, extension: string): string {
   const file = path.join(cli.directory, `any-${++number}.${extension}`);
@@ -29,19 +24,10 @@ async function run(file: string, ...flags: string[]) {
 }
 
 /** The table after a load, each value as the text that the server has for it. */
-async function load(content: string | Buffer, extension = 'csv', ...flags: string[]): Promise<Loaded> {
+async function load(content: string | Buffer, extension = 'csv', ...flags: string[]): Promise<StoredTable> {
   const { table, code, stderr } = await run(write(content, extension), ...flags);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const types = await database.query<{ name: string; type: string }>(
-    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
-     WHERE attrelid = '${table}'::regclass AND attnum > 0 ORDER BY attnum`,
-  );
-  const columns = Object.fromEntries(types.map(({ name, type }) => [name, type]));
-  const list = types.map(({ name }) => `"${name.replaceAll('"', '""')}"::text`).join(', ');
-  const rows = await database.query<{ r: unknown[] }>(
-    `SELECT json_build_array(${list}) r FROM ${table} ORDER BY ctid`,
-  );
-  return { columns, rows: rows.map(({ r }) => r) };
+  return readTable(database, table);
 }
 
 describe('the obvious command', () => {

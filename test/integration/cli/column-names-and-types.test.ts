@@ -2,37 +2,19 @@
 
 import { describe, expect, it } from 'vitest';
 import { useLoads } from '../../support/cli.js';
-import { useTestDatabase } from '../../support/postgres.js';
+import { readTable, useTestDatabase, type StoredTable } from '../../support/postgres.js';
 
 const database = useTestDatabase();
 const { file, load } = useLoads(database);
 let number = 0;
 
-interface Table {
-  readonly columns: Record<string, string>;
-  readonly rows: unknown[][];
-}
-
-async function read(table: string): Promise<Table> {
-  const types = await database.query<{ name: string; type: string }>(
-    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
-     WHERE attrelid = '${table}'::regclass AND attnum > 0 ORDER BY attnum`,
-  );
-  const columns = Object.fromEntries(types.map(({ name, type }) => [name, type]));
-  const list = types.map(({ name }) => `"${name.replaceAll('"', '""')}"::text`).join(', ');
-  const rows = await database.query<{ r: unknown[] }>(
-    `SELECT json_build_array(${list}) r FROM ${table} ORDER BY ctid`,
-  );
-  return { columns, rows: rows.map(({ r }) => r) };
-}
-
 /** Makes a table of its own. */
-async function create(content: string | Buffer, extension: string, ...flags: string[]): Promise<Table> {
+async function create(content: string | Buffer, extension: string, ...flags: string[]): Promise<StoredTable> {
   const table = `names_${++number}`;
   const name = await file(`x.${extension}`, content);
   const { code, stderr } = await load([name, '-q', '--create', '-t', table, ...flags]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return read(table);
+  return readTable(database, table);
 }
 
 async function refusal(content: string, extension: string, ...flags: string[]): Promise<string> {
@@ -205,14 +187,14 @@ describe('--normalize-names', () => {
     const flags = ['-q', '-t', 'spelt', '--normalize-names', '--on-conflict', 'update', '--key'];
     for (const [name, key] of [[csv, 'CUSTOMER ID'], [ndjson, 'customer_id'], [json, 'customerId']] as const)
       expect(await load([name, ...flags, key])).toEqual({ code: 0, stdout: '', stderr: '' });
-    expect((await read('spelt')).rows).toEqual([['1', '7', null], ['3', '8', null]]);
+    expect((await readTable(database, 'spelt')).rows).toEqual([['1', '7', null], ['3', '8', null]]);
   }); // prettier-ignore
 
   it('compares later files in the same way, and in any order of their names', async () => {
     const first = await file('a.csv', 'Unit Price,ID\n1,2\n');
     const second = await file('b.csv', 'id,unit_price\n3,4\n');
     expect(await load([first, second, '-q', '--create', '-t', 'several', '--normalize-names'])).toMatchObject({ code: 0 }); // prettier-ignore
-    expect((await read('several')).rows).toEqual([['1', '2'], ['4', '3']]); // prettier-ignore
+    expect((await readTable(database, 'several')).rows).toEqual([['1', '2'], ['4', '3']]); // prettier-ignore
   });
 
   it('refuses a name that may stand for two columns', async () => {

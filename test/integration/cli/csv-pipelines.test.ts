@@ -1,29 +1,17 @@
 /** CSV as blocks that the server reads, and row by row: whatever is in a file, both pipelines end alike, in table, rejects and words. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { expectSame, type Ground } from '../../support/both-pipelines.js';
+import { describe, test } from 'vitest';
+import { expectSame, useGround } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { fastCheckRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
-let directory = '';
-beforeAll(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-csv-pipelines-'));
-});
-afterAll(() => rm(directory, { recursive: true, force: true }));
-
-const ground: Ground = {
+const ground = useGround(
   database,
-  get directory() {
-    return directory;
-  },
-  fileName: 'input.csv',
-  columns: 'a int unique, b text, c varchar(4) not null, d numeric check (d < 1000)',
-};
+  'input.csv',
+  'a int unique, b text, c varchar(4) not null, d numeric check (d < 1000)',
+);
 
 const FIELDS = [
   '', 'x', 'abcd', 'abcde', 'NULL', '\\N', '\\.', 'a\\b', '\\', 'a\nb', 'a\r\nb', 'a\rb', '\n\\.\n', 'a,b', 'a;b', 'a\tb', 'a"b', '"', "it's",

@@ -1,30 +1,17 @@
 /** NDJSON as blocks of COPY's text, and row by row: whatever is in a file, both pipelines end alike, in table, rejects and words. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectSame, type Ground } from '../../support/both-pipelines.js';
+import { describe, expect, test } from 'vitest';
+import { expectSame, useGround } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { fastCheckRuns, testRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
-let directory = '';
-beforeAll(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-ndjson-pipelines-'));
-});
-afterAll(() => rm(directory, { recursive: true, force: true }));
-
-const ground: Ground = {
+const ground = useGround(
   database,
-  get directory() {
-    return directory;
-  },
-  fileName: 'input.ndjson',
-  columns:
-    'a int unique, b text, c varchar(4) not null, d numeric check (d < 1000), e jsonb, f float8, g int[], h timestamptz, "toString" bool',
-};
+  'input.ndjson',
+  'a int unique, b text, c varchar(4) not null, d numeric check (d < 1000), e jsonb, f float8, g int[], h timestamptz, "toString" bool',
+);
 
 type Pair = readonly [key: string, json: string];
 

@@ -1,29 +1,17 @@
 /** Files with values that flags speak of: as blocks and row by row, both pipelines end alike, in table, rejects and words. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, test } from 'vitest';
-import { expectSame, type Ground } from '../../support/both-pipelines.js';
+import { test } from 'vitest';
+import { expectSame, useGround } from '../../support/both-pipelines.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { fastCheckRuns } from '../../support/test-runs.js';
 
 const database = useTestDatabase();
-let directory = '';
-beforeAll(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-value-pipelines-'));
-});
-afterAll(() => rm(directory, { recursive: true, force: true }));
-
-const ground: Ground = {
+const ground = useGround(
   database,
-  get directory() {
-    return directory;
-  },
-  fileName: 'input.csv',
-  columns: 'a int unique, d date, t timestamptz, n numeric check (n < 5000), s text',
-};
+  'input.csv',
+  'a int unique, d date, t timestamptz, n numeric check (n < 5000), s text',
+);
 
 const date = fc.constantFrom(
   '5/3/2024',

@@ -1,11 +1,10 @@
 /** Finds out whether lines of the table may be comments. */
 
 import type { LoadOptions } from '../../args/options.js';
+import { NUMBER_SIGN } from '../../../common/bytes.js';
 import { MOST_RECORDS } from '../../detect/candidates.js';
 import type { Reading } from '../../detect/reading.js';
 import { isComment, readSample, type Sample } from '../../detect/sample-records.js';
-
-const NUMBER_SIGN = 0x23;
 
 const LEFT_OUT =
   'lines that begin with # and have another number of fields than the table are left out; --comment none keeps them';
