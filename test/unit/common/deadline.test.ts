@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../../src/common/clock.js';
 import { Deadline } from '../../../src/common/deadline.js';
 import { HeldClock } from '../../support/held-clock.js';
 
@@ -122,6 +124,26 @@ describe('a deadline', () => {
     clock.hold(600);
     clock.pass(2_000);
     expect(expiries).toEqual([1_450]);
+  });
+
+  it('is watched by a timer that holds neither the process nor the context of its caller', () => {
+    const storage = new AsyncLocalStorage<string>();
+    const timers: { store: string | undefined; isUnref: boolean }[] = [];
+    const clock: Clock = {
+      now: () => 0,
+      setTimeout: () => {
+        const timer = { store: storage.getStore(), isUnref: false };
+        timers.push(timer);
+        return { unref: () => (timer.isUnref = true) };
+      },
+      clearTimeout: () => undefined,
+      afterIO: (callback) => callback(),
+    };
+    storage.run('caller', () => new Deadline(clock, 1_000, () => undefined).start());
+    expect(timers).toEqual([
+      { store: undefined, isUnref: true },
+      { store: 'caller', isUnref: false },
+    ]);
   });
 
   it('is not put off where that is ruled out', () => {
