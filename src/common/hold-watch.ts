@@ -40,7 +40,7 @@ export class HoldWatch {
     let ofClock = watches.get(clock);
     if (ofClock === undefined) watches.set(clock, (ofClock = new Map<number, HoldWatch>()));
     let watch = ofClock.get(sliceMs);
-    if (watch === undefined) {
+    if (watch === undefined || watch.#isOverdue(now)) {
       ofClock.set(sliceMs, (watch = new HoldWatch(clock, sliceMs)));
       ownContext.runInAsyncScope(watch.#setTimer, watch, now);
     }
@@ -65,6 +65,11 @@ export class HoldWatch {
     return now - at > PUNCTUAL_MS;
   }
 
+  /** Its timer may never run: mocked timers go with their test. */
+  #isOverdue(now: number): boolean {
+    return now - this.#timerAt > this.#sliceMs;
+  }
+
   #setTimer(now: number): void {
     this.#timerAt = now + this.#sliceMs;
     const timer = this.#clock.setTimeout(() => this.#look(), Math.ceil(this.#sliceMs));
@@ -76,6 +81,7 @@ export class HoldWatch {
     this.note(this.#timerAt, now);
     this.#timerAt = Infinity;
     if (this.#entered > 0) this.#setTimer(now);
-    else watches.get(this.#clock)!.delete(this.#sliceMs);
+    else if (watches.get(this.#clock)!.get(this.#sliceMs) === this)
+      watches.get(this.#clock)!.delete(this.#sliceMs);
   }
 }

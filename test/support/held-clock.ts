@@ -30,6 +30,11 @@ export class HeldClock implements Clock {
     return this.#timers.size;
   }
 
+  /** Mocked timers that are taken away never run. */
+  dropTimers(): void {
+    this.#timers.clear();
+  }
+
   /** So long no timer can run; those that are due by then do, at the end of it. */
   hold(ms: number): void {
     this.#now += ms;

@@ -115,6 +115,21 @@ describe('a deadline', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('watches again after mocked timers were taken away', () => {
+    const { clock, expiries, deadline } = make(800);
+    new Deadline(clock, 800, () => undefined).start();
+    clock.dropTimers();
+    clock.pass(5_000);
+    deadline.start();
+    clock.pass(300);
+    clock.hold(400);
+    // Of the 400 ms one slice was not seen.
+    clock.pass(399);
+    expect(expiries).toEqual([]);
+    clock.pass(100);
+    expect(expiries).toHaveLength(1);
+  });
+
   it('does not count that the process was held up before it was set', () => {
     const { clock, expiries, deadline } = make(800);
     new Deadline(clock, 800, () => undefined).start();
