@@ -121,6 +121,8 @@ describe('any NDJSON file', () => {
           mark: fc.boolean(),
           open: fc.boolean(),
           chosen: fc.boolean(),
+          // With arrays, a table is never written in binary.
+          listType: fc.constantFrom('int[]', 'text'),
           invalid: fc.integer({ min: 0, max: 9 }),
           batchSize: fc.constantFrom(undefined, 1, 3, 100),
           conflict: fc.constantFrom('error', 'ignore', 'update'),
@@ -136,7 +138,8 @@ describe('any NDJSON file', () => {
             ...(choice.batchSize === undefined ? [] : ['--batch-size', String(choice.batchSize)]),
             ...(choice.conflict === 'error' ? [] : ['--on-conflict', choice.conflict, '--key', 'a']),
           ]; // prettier-ignore
-          const ending = await expectSame(ground, body, args, choice.rejects);
+          const columns = ground.columns.replace('int[]', choice.listType);
+          const ending = await expectSame({ ...ground, columns }, body, args, choice.rejects);
           loaded += (ending.table as unknown[]).length;
         },
       ),

@@ -138,3 +138,55 @@ describe('blocks of NDJSON', () => {
     );
   });
 });
+
+describe('blocks of NDJSON for a table with dates', () => {
+  const columns = [
+    columnOf('a', 'timestamptz'),
+    columnOf('b', 'text'),
+    columnOf('c', 'text'),
+    columnOf('d', 'text'),
+  ];
+
+  it.each([
+    ['a date and a text', '{"a":"2001-01-01T00:00:00Z","b":"x","c":"","d":"N"}', true],
+    ['NULLs', '{"a":"2001-01-01T00:00:00Z","b":null,"d":"x"}', true],
+    ['more NULLs than pay', '{"a":"2001-01-01T00:00:00Z"}', false],
+    ['a tab', '{"a":"2001-01-01T00:00:00Z","b":"x\\ty","c":"","d":""}', false],
+    ['a line feed', '{"a":"2001-01-01T00:00:00Z","b":"\\n","c":"","d":""}', false],
+    ['the text \\N', '{"a":"2001-01-01T00:00:00Z","b":"\\\\N","c":"","d":""}', false],
+    ['a backslash at the end', '{"a":"2001-01-01T00:00:00Z","b":"","c":"","d":"\\\\"}', false],
+  ])('may go in binary if nothing is escaped but NULL: %s', (_, line, isPlain) => {
+    for (const takesDefaultMarker of [false, true]) {
+      const options = { columns, ignoresOtherKeys: false, takesDefaultMarker };
+      const reader = new NdjsonBlocks(FILE, {
+        ...options,
+        transcoder: new NdjsonTranscoder(options),
+        sizer: new BlockSizer(undefined),
+        keepsBadRecords: false,
+      });
+      const found: unknown[] = [];
+      reader.read(Buffer.from(`${line}\n`), (content) => {
+        if (content.kind === 'sent') found.push(content.formats.map(({ textLines }) => textLines));
+      });
+      expect(found).toEqual([isPlain ? [{ delimiter: '\t', nullText: '\\N' }, undefined] : [undefined]]);
+    }
+  });
+
+  it('of one load can be sent together as text, whether they may go in binary or not', () => {
+    const options = { columns: columns.slice(0, 2), ignoresOtherKeys: false };
+    const formats = ['x', '\\t'].map((text) => {
+      const found: unknown[] = [];
+      new NdjsonBlocks(FILE, {
+        ...options,
+        transcoder: new NdjsonTranscoder(options),
+        sizer: new BlockSizer(undefined),
+        keepsBadRecords: false,
+      }).read(Buffer.from(`{"a":"2001-01-01T00:00:00Z","b":"${text}"}\n`), (content) => {
+        if (content.kind === 'sent') found.push(content.formats.at(-1));
+      });
+      return found[0];
+    });
+    expect(formats[0]).toBeDefined();
+    expect(formats[0]).toBe(formats[1]);
+  });
+});
