@@ -185,10 +185,7 @@ export class BlockSink implements LoadSink {
     for (const block of blocks) block.sendNoMore();
     // What was sent, and what the server has quoted of it.
     if (isLarge) collectGarbage();
-    const rows: SourceRow[] = [];
-    for (const block of blocks) {
-      for (const row of block.rows(this.#open)) rows.push(row);
-    }
+    const rows = ([] as SourceRow[]).concat(...blocks.map((block) => block.rows(this.#open)));
     // The batch has begun as a whole.
     const result = await this.#copy(rows, { ...context, attempt: context.attempt + 1 });
     // The rows as they were sent. Lines for the file of rejects are made next.

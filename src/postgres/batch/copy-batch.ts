@@ -169,6 +169,8 @@ class BatchCopy<T, Client extends CopyClient> {
   async #predictFaults(): Promise<Prediction[]> {
     const { rows, isolates, memory, layout, items, valuesOf } = this.#batch;
     const predictions = rows.kind === 'lines' ? await this.#leaveOutBadLines(rows.lines) : [];
+    // There a row at fault takes others with it: all rows are better tried ahead.
+    if (layout.refersToItself) return [];
     if (!isolates || memory.repeatedKey === undefined || layout.plan.isOrdered) return predictions;
     const sent = new SentRows(layout, items, undefined, valuesOf);
     const pairs = await repeatedKeys(memory.repeatedKey, sent, this.#transaction.copyContext.pacer);
