@@ -132,4 +132,9 @@ async function runToEnd(): Promise<never> {
 
 // If the event loop runs empty before `main` has returned, that is a failure.
 process.exitCode = ExitCode.FAILED;
+process.once('beforeExit', () => {
+  process.stderr.write(
+    'spillway: it ended before its work was done, which is a fault of spillway: please report it\n',
+  );
+});
 void runToEnd();

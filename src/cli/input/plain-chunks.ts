@@ -62,6 +62,11 @@ async function* rejoin(
   head: ByteChunk,
   rest: AsyncGenerator<ByteChunk, void>,
 ): AsyncGenerator<ByteChunk, void> {
-  if (head.bytes.length > 0) yield head;
-  yield* rest;
+  try {
+    if (head.bytes.length > 0) yield head;
+    yield* rest;
+  } finally {
+    // Also if only the head was wanted: the package for xz lets nobody else begin until then.
+    await rest.return();
+  }
 }

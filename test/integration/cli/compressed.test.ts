@@ -1,6 +1,7 @@
 /** Compressed files, by the real command: loaded with the format of the name, and refused if they hold no single table. */
 
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -44,6 +45,26 @@ describe('a compressed file', () => {
     await writeFile(path.join(cli.directory, `rows.csv.${extension}`), bytes);
     expect(await rowsAfter(`rows.csv.${extension}`, extension)).toEqual(ROWS);
     expect(await rowsAfter('-', `${extension}_pipe`, bytes)).toEqual(ROWS);
+  }); // prettier-ignore
+
+  it.each([
+    ['gzip', 'gz'],
+    ['zstd', 'zst'],
+    ['xz', 'xz'],
+    ['bzip2', 'bz2'],
+  ])('made by %s is loaded if it is longer than what is looked at first, and so is another one (skipped if the program is missing)', async (program, extension) => {
+    if (!has(program)) return;
+    const rows = Array.from({ length: 100_000 }, (_, row) => `${row},${(row * 7919) % 100_003}\n`);
+    const names = [rows.slice(0, 50_000), rows.slice(50_000)].map((part, index) => {
+      const name = `long-${index}.csv.${extension}`;
+      const input = `id,name\n${part.join('')}`;
+      writeFileSync(path.join(cli.directory, name), execFileSync(program, ['-c'], { input }));
+      return name;
+    });
+    const table = `long_${extension}`;
+    const { code, stderr } = await cli.run(['load', ...names, '-q', '--create', '-t', table, '--to', database.url]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(await database.query(`SELECT count(*)::int AS n, count(*) FILTER (WHERE name = (id * 7919) % 100003)::int AS same FROM ${table}`)).toEqual([{ n: 100_000, same: 100_000 }]);
   }); // prettier-ignore
 
   it.skipIf(!has('zip'))('made by zip is loaded, and one of two files is refused before the server is asked (skipped if zip is missing)', async () => {
