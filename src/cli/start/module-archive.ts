@@ -9,7 +9,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 
-/** Size, times and number of a file. If they are the same, so are its contents: whoever writes to it changes `ctime`. */
+/** Size, times and number of a file. If they are the same, so are its contents: each write to it changes `ctime`. */
 export type Identity = readonly number[];
 
 export interface SourceModule {
