@@ -30,8 +30,8 @@ export function afterIO(callback: () => void): void {
 const setRealTimeout = setTimeout;
 const setRealImmediate = setImmediate;
 const SETTLED = Promise.resolve();
-/** Nothing that a caller has in its AsyncLocalStorage is kept by the guard. */
-const ownContext = new AsyncResource('SpillwayClock');
+/** For timers that several callers share: nothing that one of them has in its AsyncLocalStorage is kept. */
+export const ownContext = new AsyncResource('SpillwayClock');
 
 /** Node's timers fire up to a millisecond early, because they count whole ones. */
 const TIMER_PRECISION_MS = 2;

@@ -18,9 +18,8 @@ const SHORTEST_SLICE_MS = 20;
 export class Deadline {
   readonly #clock: Clock;
   readonly #limitMs: number;
-  readonly #isStrict: boolean;
-  /** Since it was set; `undefined`: all time counts. */
-  #watch: HoldWatch | undefined;
+  /** Since it was set. */
+  #watch!: HoldWatch;
   readonly #onExpired: () => void;
   #timer: TimerHandle;
   /** As it was set; `Infinity`: it is not. */
@@ -34,15 +33,11 @@ export class Deadline {
   #isShared = false;
   #turn = 0;
 
-  /**
-   * @param limitMs how long the limit is, from when it is set; 0 to `Infinity`
-   * @param isStrict all time counts: only the I/O that has arrived comes first
-   */
-  constructor(clock: Clock, limitMs: number, onExpired: () => void, isStrict = false) {
+  /** @param limitMs how long the limit is, from when it is set; 0 to `Infinity` */
+  constructor(clock: Clock, limitMs: number, onExpired: () => void) {
     this.#clock = clock;
     this.#limitMs = limitMs;
     this.#onExpired = onExpired;
-    this.#isStrict = isStrict;
   }
 
   /** From now on. */
@@ -60,7 +55,7 @@ export class Deadline {
     if (at === Infinity) return;
     this.#at = at;
     this.#moreMs = 0;
-    if (!this.#isStrict) this.#beginWatch(now);
+    this.#beginWatch(now);
     this.#setTimer(at, now);
   }
 
@@ -95,7 +90,7 @@ export class Deadline {
   }
 
   #endWatch(): void {
-    if (this.#isShared) this.#watch!.leave();
+    if (this.#isShared) this.#watch.leave();
     this.#isShared = false;
   }
 
@@ -105,7 +100,7 @@ export class Deadline {
 
   #end(): void {
     const now = this.#clock.now();
-    const dueAt = this.#watch === undefined ? this.#at : this.#putOff(this.#watch, now);
+    const dueAt = this.#putOff(now);
     if (now < dueAt) return this.#setTimer(dueAt, now);
     this.#endWatch();
     const turn = ++this.#turn;
@@ -119,7 +114,8 @@ export class Deadline {
   }
 
   /** The timer fires now. Returns when the limit is over, by the time that the process was held up. */
-  #putOff(watch: HoldWatch, now: number): number {
+  #putOff(now: number): number {
+    const watch = this.#watch;
     const wasHeld = watch.note(this.#timerAt, now);
     const dueAt = this.#at + Math.max(0, watch.heldMsAt(now) - this.#heldBeforeMs);
     if (wasHeld && now >= dueAt && this.#moreMs === 0) this.#moreMs = now - dueAt + this.#sliceMs;

@@ -1,12 +1,9 @@
 /** How long the process was held up: blocked, stopped or asleep, so that it could not look at its I/O. */
 
-import { AsyncResource } from 'node:async_hooks';
-import type { Clock } from './clock.js';
+import { ownContext, type Clock } from './clock.js';
 
 /** Timers of a busy process come this late, and it means nothing. */
 const PUNCTUAL_MS = 10;
-/** Nothing that a caller has in its AsyncLocalStorage is kept by a watch. */
-const ownContext = new AsyncResource('SpillwayHoldWatch');
 
 /** Those that are on, by clock and slice. */
 const watches = new WeakMap<Clock, Map<number, HoldWatch>>();

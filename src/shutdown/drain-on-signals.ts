@@ -2,7 +2,6 @@
 
 import { isMainThread } from 'node:worker_threads';
 import { systemClock, unrefClock, type Clock } from '../common/clock.js';
-import { Deadline } from '../common/deadline.js';
 import { handlerFailed } from '../guards/user-callbacks.js';
 import { checkSignalOptions, type DrainOnSignalsOptions, type SignalSettings } from './drain-all-options.js';
 import { planDrain, type DrainableSinks, type DrainPlan } from './drain-order.js';
@@ -11,6 +10,7 @@ import { ProcessShutdowns, undeliveredItems } from './process-shutdowns.js';
 import { SignalRule } from './signal-rule.js';
 import { statusOf, type SignalTarget } from './signal-target.js';
 import { writeLineNow } from './standard-error.js';
+import { startTimeLimit } from './time-limit.js';
 
 const LEAST_REPORT_MS = 1_000;
 /** How long listeners that were added since the first signal may take to end the process themselves. */
@@ -160,18 +160,17 @@ class Shutdown {
 
   /** Awaits a callback of the user for at most `limitMs`. Returns what is to be said about it. */
   async #within(name: string, limitMs: number, call: () => unknown): Promise<Error | string | undefined> {
-    let deadline!: Deadline;
+    let cancel!: () => void;
     const late = new Promise<string>((resolve) => {
       const message = `${name} has not answered within ${Math.ceil(limitMs)} ms`;
-      deadline = new Deadline(this.#clock, limitMs, () => resolve(message), true);
-      deadline.start();
+      cancel = startTimeLimit(this.#clock, limitMs, () => resolve(message));
     });
     try {
       return await Promise.race([Promise.resolve(call()).then(() => undefined), late]);
     } catch (thrown) {
       return handlerFailed(name, thrown);
     } finally {
-      deadline.clear();
+      cancel();
     }
   }
 

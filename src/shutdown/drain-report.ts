@@ -1,9 +1,9 @@
 /** What became of sinks that were drained together. */
 
 import type { Clock } from '../common/clock.js';
-import { Deadline } from '../common/deadline.js';
 import { drainInOrder, type DrainPlan } from './drain-order.js';
 import type { DrainableSink } from './drainable-sink.js';
+import { startTimeLimit } from './time-limit.js';
 
 /** What became of the sinks. */
 export interface DrainReport {
@@ -35,11 +35,9 @@ export async function drainWithin(
     // All at once: an item cannot pass from one to the next and be reported by both.
     for (const { drain } of plan.members) drain.expire(timeoutMs);
   };
-  // Never put off: what ends the process in the end does not wait either.
-  const deadline = new Deadline(clock, limitMs, expire, true);
-  deadline.start();
+  const cancel = startTimeLimit(clock, limitMs, expire);
   await drainInOrder(plan);
-  deadline.clear();
+  cancel();
   // At the same instant, so that what a producer offers to one of them while others drain is reported, too.
   const sinks = plan.members.map(({ sink, drain }) => ({ sink, ...drain.finish() }));
   return {

@@ -5,10 +5,10 @@ import type { Clock } from '../../../src/common/clock.js';
 import { Deadline } from '../../../src/common/deadline.js';
 import { HeldClock } from '../../support/held-clock.js';
 
-function make(limitMs: number, { isStrict = false, hasTurns = false } = {}) {
+function make(limitMs: number, { hasTurns = false } = {}) {
   const clock = new HeldClock(hasTurns);
   const expiries: number[] = [];
-  const deadline = new Deadline(clock, limitMs, () => expiries.push(clock.now()), isStrict);
+  const deadline = new Deadline(clock, limitMs, () => expiries.push(clock.now()));
   return { clock, expiries, deadline };
 }
 
@@ -159,13 +159,6 @@ describe('a deadline', () => {
       { store: undefined, isUnref: true },
       { store: 'caller', isUnref: false },
     ]);
-  });
-
-  it('is not put off where that is ruled out', () => {
-    const { clock, expiries, deadline } = make(200, { isStrict: true });
-    deadline.start();
-    clock.hold(400);
-    expect(expiries).toEqual([400]);
   });
 
   it('is never early, and at most as late as it was held up, whatever happens on the way', () => {
