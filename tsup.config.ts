@@ -6,7 +6,7 @@ import { defineConfig, type Options } from 'tsup';
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 
 /** What users import. */
-const ENTRIES = ['index', 'postgres/index'];
+const ENTRIES = ['index', 'postgres/index', 'jetstream/index'];
 
 /**
  * Files of their own, which `index.js` exports from: a bundler that follows `sideEffects` drops the ones that are not used.

@@ -13,6 +13,7 @@ export default defineConfig({
     alias: [
       { find: /^spillway$/, replacement: source('index.ts') },
       { find: /^spillway\/postgres$/, replacement: source('postgres/index.ts') },
+      { find: /^spillway\/jetstream$/, replacement: source('jetstream/index.ts') },
     ],
   },
   test: {

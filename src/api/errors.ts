@@ -29,7 +29,9 @@ export type BackpressureErrorCode =
   /** A call that needs a started controller. */
   | 'ERR_BACKPRESSURE_STOPPED'
   /** A batch could not be copied into PostgreSQL: `CopyError` says whether it was the connection, the set-up, a row or an abort. */
-  | 'ERR_BACKPRESSURE_COPY';
+  | 'ERR_BACKPRESSURE_COPY'
+  /** A log could not be read, or has lost messages: `LogError` says which. */
+  | 'ERR_BACKPRESSURE_LOG';
 
 export interface BackpressureErrorOptions {
   cause?: unknown;

@@ -40,6 +40,8 @@ export interface CheckpointedBatch<T> {
 }
 
 export interface CheckpointSettings<T> {
+  /** Takes the place of all that follows. */
+  checkpoints?: BatchCheckpoints<T>;
   /** An import that has been opened already. Requires the option `positionOf`. */
   importLog?: ImportLog;
   /** Returns what the import keeps of an item that was left out, as JSON. Default: nothing. */
@@ -72,8 +74,16 @@ export abstract class BatchCheckpoints<T> {
   static create<T>(
     pool: CopyPool,
     { importId, positionOf }: Pick<CopyOptionFields<T, never>, 'importId' | 'positionOf'>,
-    { importLog, rejectOf, keyOf = (item) => item, onOutcome = () => undefined }: CheckpointSettings<T>,
+    settings: CheckpointSettings<T>,
   ): BatchCheckpoints<T> {
+    const {
+      checkpoints,
+      importLog,
+      rejectOf,
+      keyOf = (item) => item,
+      onOutcome = () => undefined,
+    } = settings;
+    if (checkpoints !== undefined) return checkpoints;
     if (positionOf === undefined) return new CommitOutcomes<T>(pool, keyOf, onOutcome);
     const open = (layout: RowLayout, signal: AbortSignal): Promise<ImportLog> =>
       importLog === undefined

@@ -1,6 +1,22 @@
 /** `spillway/postgres`: batches into a PostgreSQL table by COPY. */
 
 export { copyInto, type CopyFunction } from './copy-into.js';
+export { consumeLog, type LogLoad } from './consume-log.js';
+export type { ConsumeOptions } from './consume-options.js';
+export type { ConsumeMetrics } from './consume/consume-metrics.js';
+export type { LogStart } from './lanes/lane-ledger.js';
+export { LogError, type LogFailureClass } from '../log/log-error.js';
+export type {
+  LaneBounds,
+  LaneReader,
+  Log,
+  LogBounds,
+  LogMessage,
+  LogPosition,
+  LogRead,
+  OpenLog,
+  ReadRoom,
+} from '../log/log.js';
 export { CopyError, type CopyErrorDetails, type CopyFailureClass } from './errors/copy-error.js';
 export type {
   ColumnOptions,

@@ -43,7 +43,7 @@ interface ExpectedColumn {
  * What any version of ours has, and needs. Columns beside these are those of another version. The foreign key is not needed: it goes with a
  * DROP … CASCADE of the other table, which the statements can live with.
  */
-interface ExpectedTable {
+export interface ExpectedTable {
   columns: Readonly<Record<string, ExpectedColumn>>;
   uniqueKeys: readonly (readonly string[])[];
 }
@@ -51,40 +51,52 @@ interface ExpectedTable {
 export const IMPORTS = 'spillway_imports';
 export const RANGES = 'spillway_import_ranges';
 
-const KEY = { type: 'pg_catalog.int8', isNotNull: true };
-const TEXT = { type: 'pg_catalog.text', isNotNull: true };
-const JSON_TEXT = { type: 'pg_catalog.json', isNotNull: false };
+export const KEY = { type: 'pg_catalog.int8', isNotNull: true };
+export const TEXT = { type: 'pg_catalog.text', isNotNull: true };
+export const JSON_TEXT = { type: 'pg_catalog.json', isNotNull: false };
 
-const EXPECTED: Readonly<Record<string, ExpectedTable>> = {
-  [IMPORTS]: {
-    columns: {
-      id: { ...KEY, filled: 'always' },
-      import_id: TEXT,
-      table_name: TEXT,
-      source: JSON_TEXT,
-      run: { type: 'pg_catalog.int4', isNotNull: true, filled: '1' },
-      finished_at: { type: 'pg_catalog.timestamptz', isNotNull: false },
-    },
-    uniqueKeys: [['id'], ['import_id']],
+export const EXPECTED_IMPORTS: ExpectedTable = {
+  columns: {
+    id: { ...KEY, filled: 'always' },
+    import_id: TEXT,
+    table_name: TEXT,
+    source: JSON_TEXT,
+    run: { type: 'pg_catalog.int4', isNotNull: true, filled: '1' },
+    finished_at: { type: 'pg_catalog.timestamptz', isNotNull: false },
   },
-  [RANGES]: {
-    columns: {
-      import: KEY,
-      first_position: KEY,
-      last_position: KEY,
-      rows: KEY,
-      rejected: KEY,
-      rejects: JSON_TEXT,
-    },
-    uniqueKeys: [['import', 'first_position']],
-  },
+  uniqueKeys: [['id'], ['import_id']],
 };
 
+export const EXPECTED_RANGES: ExpectedTable = {
+  columns: {
+    import: KEY,
+    first_position: KEY,
+    last_position: KEY,
+    rows: KEY,
+    rejected: KEY,
+    rejects: JSON_TEXT,
+  },
+  uniqueKeys: [['import', 'first_position']],
+};
+
+/** The bookkeeping tables that a transaction uses, by their names. */
+export type BookkeepingTables = ReadonlyMap<string, ExpectedTable>;
+
+/** Those of an import whose source is read by one loader at a time. */
+export const IMPORT_TABLES: BookkeepingTables = new Map([
+  [IMPORTS, EXPECTED_IMPORTS],
+  [RANGES, EXPECTED_RANGES],
+]);
+
 /** Returns why the table is refused, and what helps. Undefined if it is trusted. @param loaded the loaded table's name, for messages */
-export function distrust(facts: TableFacts, loaded: string): string | undefined {
+export function distrust(
+  facts: TableFacts,
+  loaded: string,
+  tables: BookkeepingTables = IMPORT_TABLES,
+): string | undefined {
   const reason =
     notOrdinary(facts) ?? ownedByOthers(facts, loaded) ?? runsForeignCode(facts) ?? openToOthers(facts);
-  return reason ?? notOurs(facts);
+  return reason ?? notOurs(facts, tables.get(facts.name));
 }
 
 const KINDS: Readonly<Record<string, string>> = {
@@ -130,8 +142,10 @@ function openToOthers({ grants }: TableFacts): string | undefined {
   return `${role} has the right ${right} to it, and could forge what was loaded: REVOKE it, and GRANT it to loaders by name`;
 }
 
-function notOurs({ name: table, columns, uniqueKeys }: TableFacts): string | undefined {
-  const expected = EXPECTED[table];
+function notOurs(
+  { columns, uniqueKeys }: TableFacts,
+  expected: ExpectedTable | undefined,
+): string | undefined {
   if (expected === undefined) return undefined;
   const missing = expected.uniqueKeys.find((key) => !uniqueKeys.some((found) => sameNames(found, key)));
   const fault =

@@ -301,7 +301,7 @@ async function beginRun<Client extends CopyClient>(
 ): Promise<Found> {
   const { importId, table, source, onFirstRun } = options;
   const limitBefore = await limitLockWait(client, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
-  await ensureTables(client, options, statements);
+  await ensureTables(client, options, statements.create);
   const sourceText = source === undefined ? null : asciiJson(source);
   const inserted = await runStatement(client, statements.insert, [importId, table, sourceText]);
   const made = inserted.rows[0] as { id: string; run: string } | undefined;

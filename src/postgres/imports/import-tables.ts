@@ -1,18 +1,22 @@
-/** Makes and checks the two tables that record what an import has committed. They lie in the schema of the table that is loaded. */
+/** Makes and checks the tables that record what an import has committed. They lie in the schema of the table that is loaded. */
 
 import { CopyError } from '../errors/copy-error.js';
 import { quoteTable } from '../sql/identifiers.js';
-import { distrust, IMPORTS, RANGES, type TableFacts } from './bookkeeping-trust.js';
+import {
+  distrust,
+  IMPORT_TABLES,
+  RANGES,
+  type BookkeepingTables,
+  type TableFacts,
+} from './bookkeeping-trust.js';
 import type { CopyClient } from '../protocol/pool.js';
 import { inspectTables, lockAndInspectTables } from './bookkeeping-facts.js';
-import type { ImportStatements } from './import-statements.js';
 import { rowsOfLast, runStatement, statement, type Statement } from '../sql/statement.js';
 
 /** Any number will do, as long as nobody else takes it: two sessions that create the tables at the same time go one after the other. */
 const CREATION_LOCK = '6003378895332000089';
 
 const LOCK_CREATION = statement('SELECT pg_catalog.pg_advisory_xact_lock($1)');
-const NAMES = [IMPORTS, RANGES];
 
 /** The table that is loaded; the bookkeeping lies in the same schema. */
 export interface LoadedTable {
@@ -24,15 +28,17 @@ export interface LoadedTable {
 export async function ensureTables(
   client: CopyClient,
   loaded: LoadedTable,
-  statements: ImportStatements,
+  create: readonly Statement[],
+  tables: BookkeepingTables = IMPORT_TABLES,
 ): Promise<void> {
   // Looked for first: to create one that exists needs the right to create, which those who may only load need not have.
-  const found = await inspect(client, loaded, inspectTables(loaded.schema, loaded.table, NAMES));
-  if (found < NAMES.length) {
+  const look = inspectTables(loaded.schema, loaded.table, [...tables.keys()]);
+  const found = await inspect(client, loaded, look, tables);
+  if (found < tables.size) {
     await runStatement(client, LOCK_CREATION, [CREATION_LOCK]);
-    for (const create of statements.create) await runStatement(client, create);
+    for (const statement of create) await runStatement(client, statement);
   }
-  await checkTables(client, loaded);
+  await checkTables(client, loaded, tables);
 }
 
 /**
@@ -40,11 +46,17 @@ export async function ensureTables(
  *
  * @throws {CopyError} as `ensureTables`
  */
-export async function checkTables(client: CopyClient, loaded: LoadedTable): Promise<void> {
-  const found = await inspect(client, loaded, lockAndInspectTables(loaded.schema, loaded.table, NAMES));
-  if (found === NAMES.length) return;
+export async function checkTables(
+  client: CopyClient,
+  loaded: LoadedTable,
+  tables: BookkeepingTables = IMPORT_TABLES,
+): Promise<void> {
+  const names = [...tables.keys()];
+  const look = lockAndInspectTables(loaded.schema, loaded.table, names);
+  const found = await inspect(client, loaded, look, tables);
+  if (found === tables.size) return;
   throw new CopyError(
-    `the tables ${NAMES.join(' and ')} are no longer in schema ${JSON.stringify(loaded.schema)}`,
+    `the tables ${names.join(' and ')} are no longer in schema ${JSON.stringify(loaded.schema)}`,
     {
       failureClass: 'setup',
       table: loaded.table,
@@ -53,11 +65,16 @@ export async function checkTables(client: CopyClient, loaded: LoadedTable): Prom
 }
 
 /** @returns how many of them there are */
-async function inspect(client: CopyClient, { schema, table }: LoadedTable, text: Statement): Promise<number> {
+async function inspect(
+  client: CopyClient,
+  { schema, table }: LoadedTable,
+  text: Statement,
+  tables: BookkeepingTables,
+): Promise<number> {
   const rows = (await rowsOfLast(client, text)) as { fact: string }[];
   for (const { fact } of rows) {
     const facts = JSON.parse(fact) as TableFacts;
-    const reason = distrust(facts, quoteTable(schema, table));
+    const reason = distrust(facts, quoteTable(schema, table), tables);
     if (reason === undefined) continue;
     throw new CopyError(
       `the table ${quoteTable(schema, facts.name)} is not trusted to hold what imports have committed: ${reason}`,

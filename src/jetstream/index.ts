@@ -1,0 +1,15 @@
+/** `spillway/jetstream`: a stream of NATS JetStream as a log for `consumeLog`. */
+
+export { jetStreamLog, type JetStreamLogOptions } from './jetstream-log.js';
+export { LogError, type LogFailureClass } from '../log/log-error.js';
+export type {
+  LaneBounds,
+  LaneReader,
+  Log,
+  LogBounds,
+  LogMessage,
+  LogPosition,
+  LogRead,
+  OpenLog,
+  ReadRoom,
+} from '../log/log.js';

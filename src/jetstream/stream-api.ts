@@ -1,0 +1,155 @@
+/** What is asked of the server about one stream, and what its failures mean. */
+
+import {
+  JetStreamApiError,
+  jetstreamManager,
+  type ConsumerInfo,
+  type JetStreamManager,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { messageOf } from '../common/thrown.js';
+import { LogError } from '../log/log-error.js';
+
+const NANOS_PER_MS = 1_000_000;
+/** After so long without a request the server forgets a consumer: a worker that was killed leaves none behind. */
+const INACTIVE_MS = 300_000;
+/** SQLSTATE-like numbers of JetStream's own errors. */
+const STREAM_NOT_FOUND = 10059;
+const CLIENT_ERRORS = { first: 400, last: 499 };
+
+export interface StreamName {
+  readonly stream: string;
+  readonly filter: string | undefined;
+  readonly domain: string | undefined;
+}
+
+export class StreamApi {
+  readonly nats: NatsConnection;
+  readonly name: StreamName;
+  readonly #manager: JetStreamManager;
+  /** When the stream was made: another one by the same name has other messages. */
+  readonly created: string;
+
+  private constructor(nats: NatsConnection, name: StreamName, manager: JetStreamManager, created: string) {
+    this.nats = nats;
+    this.name = name;
+    this.#manager = manager;
+    this.created = created;
+  }
+
+  /** @throws {LogError} `setup`, if the stream's messages do not stay until its limits are reached */
+  static async open(nats: NatsConnection, name: StreamName): Promise<StreamApi> {
+    const { stream, domain } = name;
+    try {
+      const manager = await jetstreamManager(nats, {
+        checkAPI: false,
+        ...(domain !== undefined && { domain }),
+      });
+      const { config, created } = await manager.streams.info(stream);
+      if (config.retention !== 'limits') {
+        throw new LogError(
+          'setup',
+          `stream ${JSON.stringify(stream)} has the retention ${JSON.stringify(config.retention)}: its messages are deleted once a consumer has ` +
+            'acknowledged them, so it cannot be read by position; use a stream with the retention "limits", such as one that sources this one',
+        );
+      }
+      return new StreamApi(nats, name, manager, created);
+    } catch (error) {
+      throw describe(error, nats, stream);
+    }
+  }
+
+  get #stream(): string {
+    return this.name.stream;
+  }
+
+  /** @throws {LogError} also if the stream was made again */
+  async info(): Promise<StreamInfo> {
+    let info: StreamInfo;
+    try {
+      info = await this.#manager.streams.info(this.#stream);
+    } catch (error) {
+      throw describe(error, this.nats, this.#stream);
+    }
+    if (info.created === this.created) return info;
+    throw new LogError(
+      'setup',
+      `stream ${JSON.stringify(this.#stream)} was deleted and made again: its messages are others; load it under another import id`,
+    );
+  }
+
+  /** Makes a consumer that nothing is acknowledged to. @returns its name */
+  async addConsumer(from: number): Promise<string> {
+    const { filter } = this.name;
+    try {
+      const { name } = await this.#manager.consumers.add(this.#stream, {
+        description: 'spillway consumeLog',
+        ack_policy: 'none',
+        deliver_policy: 'by_start_sequence',
+        opt_start_seq: from,
+        ...(filter !== undefined && { filter_subject: filter }),
+        mem_storage: true,
+        num_replicas: 1,
+        inactive_threshold: INACTIVE_MS * NANOS_PER_MS,
+      });
+      return name;
+    } catch (error) {
+      throw describe(error, this.nats, this.#stream);
+    }
+  }
+
+  async consumerInfo(name: string): Promise<ConsumerInfo> {
+    return this.#manager.consumers.info(this.#stream, name);
+  }
+
+  removeConsumer(name: string): void {
+    if (this.nats.isClosed()) return;
+    // If this fails, the server removes it in its own time.
+    this.#manager.consumers.delete(this.#stream, name).catch(() => undefined);
+  }
+
+  /** Asks a consumer for messages. They come to `reply`. */
+  pull(consumer: string, reply: string, request: PullRequest): void {
+    const { domain } = this.name;
+    const prefix = domain === undefined ? '$JS.API' : `$JS.${domain}.API`;
+    const subject = `${prefix}.CONSUMER.MSG.NEXT.${this.#stream}.${consumer}`;
+    const { messages, bytes, expiresMs, heartbeatMs } = request;
+    const body = {
+      batch: messages,
+      ...(bytes !== undefined && { max_bytes: bytes }),
+      expires: expiresMs * NANOS_PER_MS,
+      idle_heartbeat: heartbeatMs * NANOS_PER_MS,
+    };
+    this.nats.publish(subject, JSON.stringify(body), { reply });
+  }
+}
+
+export interface PullRequest {
+  readonly messages: number;
+  /** Undefined: no limit, for a single message that may be of any size. */
+  readonly bytes: number | undefined;
+  readonly expiresMs: number;
+  readonly heartbeatMs: number;
+}
+
+function describe(error: unknown, nats: NatsConnection, stream: string): LogError {
+  if (error instanceof LogError) return error;
+  const name = JSON.stringify(stream);
+  if (nats.isClosed()) {
+    const message =
+      `cannot read stream ${name}: the connection to NATS is closed; ` +
+      'to survive outages of any length, connect with maxReconnectAttempts: -1';
+    return new LogError('setup', message, { cause: error });
+  }
+  if (error instanceof JetStreamApiError) {
+    const { code, status } = error;
+    if (code === STREAM_NOT_FOUND)
+      return new LogError('setup', `there is no stream ${name}`, { cause: error });
+    const isOurs = status >= CLIENT_ERRORS.first && status <= CLIENT_ERRORS.last;
+    return new LogError(isOurs ? 'setup' : 'unreachable', `cannot read stream ${name}: ${error.message}`, {
+      cause: error,
+    });
+  }
+  return new LogError('unreachable', `cannot read stream ${name}: ${messageOf(error)}`, { cause: error });
+}

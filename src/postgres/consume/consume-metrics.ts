@@ -1,0 +1,40 @@
+/** Counts what one worker has done. */
+
+/** What one call of `consumeLog` has done, at one instant. Other workers of the same import have metrics of their own. */
+export interface ConsumeMetrics {
+  /** Messages that have come from the log, and their bodies' bytes. After a takeover or an outage some come twice. */
+  messagesRead: number;
+  bytesRead: number;
+  /** Messages whose rows are committed. With `onConflict` some are not in the table. */
+  rowsLoaded: number;
+  /** Messages that are committed to the table of dead letters. */
+  deadLetters: number;
+  /** Batches that are committed. */
+  batches: number;
+  /** Lanes that are read here at the moment. */
+  lanesHeld: number;
+  lanesFinished: number;
+  /** Lanes that another worker has taken over from this one. */
+  lanesLost: number;
+  /** With `allowGaps`: positions that the log had deleted before they were read. */
+  positionsLost: number;
+  /** Attempts that failed, and were made again. */
+  retries: number;
+  lastError: Error | undefined;
+}
+
+export function emptyMetrics(): ConsumeMetrics {
+  return {
+    messagesRead: 0,
+    bytesRead: 0,
+    rowsLoaded: 0,
+    deadLetters: 0,
+    batches: 0,
+    lanesHeld: 0,
+    lanesFinished: 0,
+    lanesLost: 0,
+    positionsLost: 0,
+    retries: 0,
+    lastError: undefined,
+  };
+}

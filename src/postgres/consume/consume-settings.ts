@@ -1,0 +1,31 @@
+/** What the workers of a log are set to. */
+
+import { MIB } from '../../common/bytes.js';
+import type { Clock } from '../../common/clock.js';
+
+export interface ConsumeSettings {
+  /** Lanes that are read at the same time, each with a connection. */
+  readonly connections: number;
+  readonly batchSize: number;
+  readonly batchBytes: number;
+  /** How long a message may wait for others of its batch. */
+  readonly maxFlushIntervalMs: number;
+  readonly leaseMs: number;
+  /** How long log or database may be out of reach. */
+  readonly maxOutageMs: number;
+  readonly allowGaps: boolean;
+  readonly untilCaughtUp: boolean;
+  readonly clock: Clock;
+}
+
+export const CONSUME_DEFAULTS = {
+  batchSize: 10_000,
+  batchBytes: 4 * MIB,
+  maxFlushIntervalMs: 500,
+  leaseMs: 15_000,
+  // As `copyInto` has it.
+  maxOutageMs: 600_000,
+} as const;
+
+/** How long a worker that has found no lane waits before it looks again. */
+export const POLL_MS = 1_000;

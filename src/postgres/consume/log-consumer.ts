@@ -1,0 +1,211 @@
+/**
+ * Claims lanes and loads them, as many at a time as there are connections.
+ *
+ *     starting ──> running ──drain, caught up or a failure──> draining ──> ended
+ *
+ * In `draining` no batch begins; those in flight are committed, and the lanes are released.
+ */
+
+import { toError } from '../../common/thrown.js';
+import { LogError } from '../../log/log-error.js';
+import type { Log, LogBounds, OpenLog } from '../../log/log.js';
+import type { LaneClaim, LaneLedger, LaneState } from '../lanes/lane-ledger.js';
+import { emptyMetrics, type ConsumeMetrics } from './consume-metrics.js';
+import { POLL_MS, type ConsumeSettings } from './consume-settings.js';
+import { LaneFeed } from './lane-feed.js';
+import { LaneWorker, type LaneCopy } from './lane-worker.js';
+import { mayPass, Outage } from './outage.js';
+import { pause } from './wait.js';
+
+/** What the consumer needs of the database. */
+export interface ConsumerDestination {
+  open(log: OpenLog, signal: AbortSignal): Promise<LaneLedger>;
+  /** For one lane at a time. */
+  copier(ledger: LaneLedger): LaneCopy;
+}
+
+export class LogConsumer {
+  readonly metrics: ConsumeMetrics = emptyMetrics();
+  /** Resolves when everything is over; rejects with what has ended it. */
+  readonly finished: Promise<void>;
+  readonly #log: Log;
+  readonly #destination: ConsumerDestination;
+  readonly #settings: ConsumeSettings;
+  readonly #draining = new AbortController();
+  readonly #aborting = new AbortController();
+  #failure: { readonly error: unknown } | undefined;
+  #target: LogBounds | undefined;
+  /** One slot looks for a lane at a time. */
+  #looking: Promise<unknown> = Promise.resolve();
+  #isOver = false;
+
+  constructor(log: Log, destination: ConsumerDestination, settings: ConsumeSettings) {
+    this.#log = log;
+    this.#destination = destination;
+    this.#settings = settings;
+    this.finished = this.#run();
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Begins no further batch. `finished` resolves once those in flight are committed. */
+  drain(): void {
+    this.#draining.abort();
+  }
+
+  /** Gives up the batches in flight, too. */
+  abort(): void {
+    this.#draining.abort();
+    this.#aborting.abort();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#consume();
+    } catch (error) {
+      if (!this.#draining.signal.aborted || this.#failure !== undefined) this.#fail(error);
+    } finally {
+      this.#isOver = true;
+    }
+    if (this.#failure !== undefined) throw toError(this.#failure.error);
+  }
+
+  async #consume(): Promise<void> {
+    const { connections, untilCaughtUp } = this.#settings;
+    const { signal } = this.#draining;
+    const log = await this.#retry(() => this.#log.open(signal));
+    const ledger = await this.#retry(() => this.#destination.open(log, signal));
+    if (untilCaughtUp) this.#target = await this.#retry(() => log.bounds(signal));
+    const slots = Array.from({ length: connections }, () => this.#slot(log, ledger));
+    await Promise.all([...slots, this.#watchTarget(ledger)]);
+  }
+
+  #retry<Result>(work: () => Promise<Result>): Promise<Result> {
+    return new Outage(this.#settings, this.metrics).retry(this.#draining.signal, work);
+  }
+
+  /** The first failure ends all slots. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#draining.abort();
+  }
+
+  async #slot(log: OpenLog, ledger: LaneLedger): Promise<void> {
+    const copy = this.#destination.copier(ledger);
+    try {
+      while (!this.#draining.signal.aborted) {
+        const found = await this.#nextClaim(log, ledger);
+        if (found !== undefined) await this.#work(log, ledger, copy, found);
+      }
+    } catch (error) {
+      if (!this.#draining.signal.aborted) this.#fail(error);
+    }
+  }
+
+  async #work(
+    log: OpenLog,
+    ledger: LaneLedger,
+    copy: LaneCopy,
+    { claim, at, bounds }: { claim: LaneClaim; at: number; bounds: LogBounds },
+  ): Promise<void> {
+    const { metrics } = this;
+    const reader = log.reader(bounds.lane(claim.lane), claim.next);
+    const feed = new LaneFeed(reader, claim, this.#settings, metrics);
+    const onDrain = (): void => feed.close();
+    const draining = this.#draining.signal;
+    draining.addEventListener('abort', onDrain, { once: true });
+    metrics.lanesHeld += 1;
+    let isHeld = true;
+    try {
+      const context = {
+        ledger,
+        copy,
+        settings: this.#settings,
+        metrics,
+        draining,
+        aborting: this.#aborting.signal,
+      };
+      const outcome = await new LaneWorker(context, claim, feed, at).run();
+      isHeld = outcome === 'stopped';
+      if (outcome === 'finished') metrics.lanesFinished += 1;
+      if (outcome === 'lost') metrics.lanesLost += 1;
+    } catch (error) {
+      // When the log can be reached again, the lane is claimed again, by this worker or another.
+      if (!(error instanceof LogError) || !mayPass(error)) this.#fail(error);
+      metrics.lastError = toError(error);
+      metrics.retries += 1;
+    } finally {
+      metrics.lanesHeld -= 1;
+      draining.removeEventListener('abort', onDrain);
+      feed.close();
+      // If this fails, the lease runs out.
+      if (isHeld) await ledger.release(claim, this.#aborting.signal).catch(() => undefined);
+    }
+  }
+
+  /** Waits for a lane. Undefined once the consumer drains. */
+  async #nextClaim(
+    log: OpenLog,
+    ledger: LaneLedger,
+  ): Promise<{ claim: LaneClaim; at: number; bounds: LogBounds } | undefined> {
+    const look = this.#looking.then(() => this.#look(log, ledger));
+    this.#looking = look.catch(() => undefined);
+    return look;
+  }
+
+  async #look(
+    log: OpenLog,
+    ledger: LaneLedger,
+  ): Promise<{ claim: LaneClaim; at: number; bounds: LogBounds } | undefined> {
+    const { signal } = this.#draining;
+    const { clock } = this.#settings;
+    while (!signal.aborted) {
+      const at = clock.now();
+      // A claim that is given up half-way would have to wait for its lease to run out.
+      const claim = await this.#retry(() => ledger.claim(this.#aborting.signal));
+      const bounds = await this.#retry(() => log.bounds(signal));
+      if (claim !== undefined) {
+        checkEnd(claim, bounds);
+        return { claim, at, bounds };
+      }
+      const made = await this.#retry(() => ledger.extend(bounds, log.hasOneOrder, signal));
+      if (made > 0) continue;
+      await this.#retry(() => ledger.endStalled(signal));
+      await pause(clock, POLL_MS, signal);
+    }
+    return undefined;
+  }
+
+  /** Drains once all that was in the log at the start is loaded, by this worker or others. */
+  async #watchTarget(ledger: LaneLedger): Promise<void> {
+    const target = this.#target;
+    if (target === undefined) return;
+    const { signal } = this.#draining;
+    try {
+      while (!signal.aborted) {
+        if (isReached(target, await this.#retry(() => ledger.state(signal)))) this.#draining.abort();
+        else await pause(this.#settings.clock, POLL_MS / 2, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    }
+  }
+}
+
+/** @throws {LogError} `setup`, if the log ends before what was loaded */
+function checkEnd({ lane, next }: LaneClaim, bounds: LogBounds): void {
+  const { end, oldest } = bounds.lane(lane);
+  if (next <= Math.max(end, oldest)) return;
+  throw new LogError(
+    'setup',
+    `lane ${lane} of the log ends before position ${end}, and was loaded up to position ${next - 1}: it is another log by the same name`,
+  );
+}
+
+/** True if everything before the ends of the lanes is loaded. Pure. */
+export function isReached(target: LogBounds, { through, open }: LaneState): boolean {
+  if (through === undefined || through < target.lastLane) return false;
+  return open.every(({ lane, next }) => lane > target.lastLane || next >= target.lane(lane).end);
+}

@@ -1,0 +1,114 @@
+/** Copies batches of a lane into the table, each with its dead letters and the lane's new position in one transaction. */
+
+import type { FlushContext } from '../api/flush-function.js';
+import type { LogMessage } from '../log/log.js';
+import { BatchCheckpoints, type CheckpointedBatch } from './batch-checkpoints.js';
+import type { LaneBatch, LaneCopy } from './consume/lane-worker.js';
+import type { RowFailures } from './copy/batch.js';
+import type { CopyOptionFields } from './copy-options.js';
+import type { LaneLedger } from './lanes/lane-ledger.js';
+import type { CopyClient, CopyPool } from './protocol/pool.js';
+import { OWN_TRANSACTION, type TransactionScope } from './sql/transaction-scope.js';
+import { TableCopy } from './table-copy.js';
+
+const NO_FAILURES: RowFailures = new Map();
+
+/** Writes the position of the batch that is under way. */
+class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
+  readonly isExactlyOnce = true;
+  /** Of the last batch. */
+  deadLetters = 0;
+  batch: LaneBatch | undefined;
+  readonly #ledger: LaneLedger;
+
+  constructor(ledger: LaneLedger) {
+    super();
+    this.#ledger = ledger;
+  }
+
+  override advance(): void {
+    // The log gives its messages in order.
+  }
+
+  override advanceTo(): void {
+    // As above.
+  }
+
+  override openRange(): Promise<CheckpointedBatch<LogMessage>> {
+    return this.open([]);
+  }
+
+  override open(items: readonly LogMessage[]): Promise<CheckpointedBatch<LogMessage>> {
+    const { claim, next, extraMs } = this.batch!;
+    return Promise.resolve({
+      items,
+      failures: NO_FAILURES,
+      indexOf: (row) => row,
+      checkpoint: (client, leftOut) => {
+        this.deadLetters = leftOut.size;
+        const letters = [...leftOut].map(([row, error]) => ({ message: items[row]!, error }));
+        return this.#ledger.writeBatch(client, claim, next, extraMs, letters);
+      },
+      onCommitted: () => undefined,
+      // The worker asks the lane itself what became of it.
+      onFailure: () => Promise.resolve(undefined),
+    });
+  }
+}
+
+export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
+  readonly #ledger: LaneLedger;
+  readonly #checkpoints: LaneCheckpoints;
+  readonly #table: TableCopy<LogMessage, Client>;
+
+  constructor(pool: CopyPool<Client>, options: CopyOptionFields<LogMessage, Client>, ledger: LaneLedger) {
+    this.#ledger = ledger;
+    this.#checkpoints = new LaneCheckpoints(ledger);
+    this.#table = new TableCopy(pool, options, {
+      checkpoints: this.#checkpoints,
+      scope: scopeOf(() => this.#scope()),
+    });
+  }
+
+  get lastDeadLetters(): number {
+    return this.#checkpoints.deadLetters;
+  }
+
+  async copy(batch: LaneBatch, signal: AbortSignal): Promise<number> {
+    this.#checkpoints.batch = batch;
+    const context: FlushContext = {
+      signal,
+      attempt: 1,
+      reason: 'size',
+      weights: [],
+      represents: batch.messages.length,
+      takesFailures: true,
+    };
+    const result = await this.#table.copy([...batch.messages], context);
+    return result?.failed ?? 0;
+  }
+
+  #scope(): TransactionScope {
+    const { batch } = this.#checkpoints;
+    return batch === undefined ? OWN_TRANSACTION : this.#ledger.scopeOf(batch.claim);
+  }
+}
+
+/** A scope that is another one for each lane. */
+function scopeOf(current: () => TransactionScope): TransactionScope {
+  return {
+    isFinal: true,
+    get begin() {
+      return current().begin;
+    },
+    get restart() {
+      return current().restart;
+    },
+    get commit() {
+      return current().commit;
+    },
+    get rollback() {
+      return current().rollback;
+    },
+  };
+}

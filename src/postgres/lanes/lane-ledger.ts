@@ -1,0 +1,316 @@
+/**
+ * Keeps in the database which worker reads which lane of a log, and how far each has been loaded.
+ *
+ *              claim: run + 1, a lease            next > last
+ *     free ─────────────────────────────> held ───────────────> finished ──> merged into the row of all lanes before
+ *       ▲                                  │
+ *       └── release, or the lease is over ─┘
+ *
+ * A worker writes to a lane only as the run that it has claimed. Once another worker has claimed the lane, the earlier one changes nothing.
+ */
+
+import { LogError } from '../../log/log-error.js';
+import type { LaneBounds, LogBounds, LogPosition } from '../../log/log.js';
+import { CopyError } from '../errors/copy-error.js';
+import { describeImportFailure, SourceChanged } from '../imports/import-errors.js';
+import { showImportId } from '../imports/import-id.js';
+import { asciiJson, sourceDifferences } from '../imports/import-source.js';
+import { checkTables, ensureTables, isMadeMeanwhile, type LoadedTable } from '../imports/import-tables.js';
+import { inTransaction, limitLockWait } from '../imports/import-transaction.js';
+import type { BookkeepingTables } from '../imports/bookkeeping-trust.js';
+import type { CopyClient, CopyPool } from '../protocol/pool.js';
+import { runStatement, type Statement } from '../sql/statement.js';
+import type { TransactionScope } from '../sql/transaction-scope.js';
+import { insertDeadLetters, writeDeadLetters, type DeadLetter } from './dead-letters.js';
+import { laneScope, laneStatements, type ClaimKey, type LaneStatements } from './lane-statements.js';
+import { createLaneTables, laneTables } from './lane-tables.js';
+
+/** Lanes that are made at a time: enough for many workers, and few rows beside those that are read. */
+const LANES_AT_ONCE = 64;
+const LOCK_TIMEOUT_MS = 30_000;
+
+/** Where an import begins that is new: at the oldest message, or behind the newest. */
+export type LogStart = 'first' | 'last';
+
+export interface LaneLedgerOptions extends LoadedTable {
+  readonly importId: string;
+  readonly deadLetters: string;
+  readonly leaseMs: number;
+  /** Lanes are read one after another. */
+  readonly isOrdered: boolean;
+  readonly from: LogStart;
+  readonly source: object;
+}
+
+/** A lane, as this worker has claimed it. */
+export interface LaneClaim extends ClaimKey {
+  readonly first: LogPosition;
+  readonly last: LogPosition;
+  /** The first position that is not loaded. */
+  readonly next: LogPosition;
+}
+
+/** A lane that is not finished. */
+export interface OpenLane {
+  readonly lane: number;
+  readonly first: LogPosition;
+  readonly last: LogPosition;
+  readonly next: LogPosition;
+  /** A worker reads it: its lease is not over. */
+  readonly isHeld: boolean;
+}
+
+export interface LaneState {
+  /** The last lane that there is a row for. Undefined: there is none yet. */
+  readonly through: number | undefined;
+  readonly open: readonly OpenLane[];
+}
+
+/** Another worker has claimed the lane. What was done in the transaction is undone. */
+export class LaneLost extends CopyError {
+  constructor(lane: number) {
+    super(`another worker has taken over lane ${lane}; this one writes nothing more to it`, {
+      failureClass: 'setup',
+    });
+  }
+}
+
+export class LaneLedger<Client extends CopyClient = CopyClient> {
+  readonly #pool: CopyPool<Client>;
+  readonly #options: LaneLedgerOptions;
+  readonly #statements: LaneStatements;
+  readonly #tables: BookkeepingTables;
+  readonly #insertDeadLetters: Statement;
+  readonly #importRow: string;
+
+  private constructor(pool: CopyPool<Client>, options: LaneLedgerOptions, importRow: string) {
+    this.#pool = pool;
+    this.#options = options;
+    this.#statements = laneStatements(options.schema);
+    this.#tables = laneTables(options.deadLetters);
+    this.#insertDeadLetters = insertDeadLetters(options.schema, options.deadLetters);
+    this.#importRow = importRow;
+  }
+
+  /**
+   * Joins the import, or begins it.
+   *
+   * @throws {CopyError} `setup` for another table or log, or for tables that are not trusted
+   */
+  static async open<Client extends CopyClient>(
+    pool: CopyPool<Client>,
+    options: LaneLedgerOptions,
+    signal: AbortSignal,
+  ): Promise<LaneLedger<Client>> {
+    const statements = laneStatements(options.schema);
+    const join = (client: Client): Promise<string> => joinImport(client, statements, options);
+    try {
+      let importRow: string;
+      try {
+        importRow = await inTransaction(pool, statements.begin, signal, join);
+      } catch (error) {
+        if (!isMadeMeanwhile(error)) throw error;
+        importRow = await inTransaction(pool, statements.begin, signal, join);
+      }
+      return new LaneLedger(pool, options, importRow);
+    } catch (error) {
+      throw describeImportFailure(error, 'join', options.importId);
+    }
+  }
+
+  /** The transaction of a batch of this claim. */
+  scopeOf(claim: ClaimKey): TransactionScope {
+    return laneScope(this.#options.schema, claim, this.#options.leaseMs);
+  }
+
+  /** Claims the first lane that is free. Undefined: there is none. */
+  claim(signal: AbortSignal): Promise<LaneClaim | undefined> {
+    const { claim, claimInOrder } = this.#statements;
+    const { isOrdered, leaseMs } = this.#options;
+    return this.#run('claim a lane of', signal, async (client) => {
+      const values = [this.#importRow, String(leaseMs)];
+      const { rows } = await runStatement(client, isOrdered ? claimInOrder : claim, values);
+      const [row] = rows as { lane: string; first: string; last: string; next: string; run: string }[];
+      if (row === undefined) return undefined;
+      const [lane, first, last] = [Number(row.lane), Number(row.first), Number(row.last)];
+      return { importRow: this.#importRow, lane, first, last, next: Number(row.next), run: Number(row.run) };
+    });
+  }
+
+  /** Makes rows for lanes that the log has now, and merges those that are finished. Returns how many were made. */
+  extend(bounds: LogBounds, hasOneOrder: boolean, signal: AbortSignal): Promise<number> {
+    const { lockImport, readLanes, insertLanes, merge } = this.#statements;
+    return this.#run('make lanes of', signal, async (client) => {
+      const { rows: locked } = await runStatement(client, lockImport, [this.#importRow]);
+      if (locked.length === 0) throw this.#isGone();
+      const { through } = stateOf(await runStatement(client, readLanes, [this.#importRow]));
+      const lanes = lanesToMake(bounds, through, this.#options.from, hasOneOrder);
+      if (lanes.length > 0) {
+        await runStatement(client, insertLanes, [this.#importRow, JSON.stringify(lanes)]);
+      }
+      if (hasOneOrder) await runStatement(client, merge, [this.#importRow]);
+      return lanes.length;
+    });
+  }
+
+  /** Ends sessions that hold a lane whose lease is over, and that have been waiting for their worker for as long as a lease. */
+  endStalled(signal: AbortSignal): Promise<void> {
+    return this.#run('free lanes of', signal, async (client) => {
+      const values = [this.#importRow, String(this.#options.leaseMs)];
+      await runStatement(client, this.#statements.endStalled, values);
+    });
+  }
+
+  /** Returns what is not loaded yet. */
+  state(signal: AbortSignal): Promise<LaneState> {
+    return this.#run('look at', signal, async (client) => {
+      const { rows } = await runStatement(client, this.#statements.findImportRow, [this.#importRow]);
+      if (rows.length === 0) throw this.#isGone();
+      return stateOf(await runStatement(client, this.#statements.readLanes, [this.#importRow]));
+    });
+  }
+
+  /** Renews the lease. Returns the first position that is not loaded. @throws {LaneLost} */
+  renew(claim: ClaimKey, extraMs: number, signal: AbortSignal): Promise<LogPosition> {
+    return this.#run('renew the lease of a lane of', signal, (client) =>
+      this.#own(client, this.#statements.renew, claim, [this.#leaseOf(extraMs)]),
+    );
+  }
+
+  /** Records that there is nothing before `next` that would have to be loaded. @throws {LaneLost} */
+  advance(claim: ClaimKey, next: LogPosition, signal: AbortSignal): Promise<LogPosition> {
+    return this.#run('move a lane of', signal, (client) =>
+      this.#own(client, this.#statements.advance, claim, [this.#leaseOf(0), String(next)]),
+    );
+  }
+
+  /** Frees a lane at once, if it is still this worker's. */
+  release({ importRow, lane, run }: ClaimKey, signal: AbortSignal): Promise<void> {
+    return this.#run('release a lane of', signal, async (client) => {
+      await runStatement(client, this.#statements.release, [importRow, String(lane), String(run)]);
+    });
+  }
+
+  /** Writes what belongs to a batch into its own transaction, before COMMIT. @throws {LaneLost} the batch must be rolled back */
+  async writeBatch(
+    client: CopyClient,
+    claim: ClaimKey,
+    next: LogPosition,
+    extraMs: number,
+    letters: readonly DeadLetter[],
+  ): Promise<void> {
+    await checkTables(client, this.#options, this.#tables);
+    await writeDeadLetters(client, this.#insertDeadLetters, this.#importRow, letters);
+    await this.#own(client, this.#statements.advance, claim, [this.#leaseOf(extraMs), String(next)]);
+  }
+
+  #leaseOf(extraMs: number): string {
+    return String(Math.ceil(this.#options.leaseMs + extraMs));
+  }
+
+  async #own(
+    client: CopyClient,
+    text: Statement,
+    { importRow, lane, run }: ClaimKey,
+    values: readonly string[],
+  ): Promise<LogPosition> {
+    const { rows } = await runStatement(client, text, [importRow, String(lane), String(run), ...values]);
+    const [row] = rows as { next: string }[];
+    if (row === undefined) throw new LaneLost(lane);
+    return Number(row.next);
+  }
+
+  #isGone(): CopyError {
+    const { importId, table } = this.#options;
+    const message = `import ${showImportId(importId)} was deleted from the table of imports; this worker writes nothing more`;
+    return new CopyError(message, { failureClass: 'setup', table });
+  }
+
+  async #run<Result>(
+    what: string,
+    signal: AbortSignal,
+    work: (client: Client) => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await inTransaction(this.#pool, this.#statements.begin, signal, async (client) => {
+        await limitLockWait(client, LOCK_TIMEOUT_MS);
+        await checkTables(client, this.#options, this.#tables);
+        return work(client);
+      });
+    } catch (error) {
+      throw describeImportFailure(error, what, this.#options.importId);
+    }
+  }
+}
+
+async function joinImport(
+  client: CopyClient,
+  statements: LaneStatements,
+  options: LaneLedgerOptions,
+): Promise<string> {
+  const { importId, table, schema, deadLetters, source } = options;
+  await limitLockWait(client, LOCK_TIMEOUT_MS);
+  await ensureTables(client, options, createLaneTables(schema, deadLetters), laneTables(deadLetters));
+  const sourceText = asciiJson(source);
+  const { rows: made } = await runStatement(client, statements.insertImport, [importId, table, sourceText]);
+  const [first] = made as { id: string }[];
+  if (first !== undefined) {
+    await runStatement(client, statements.forgetOrphans, [first.id]);
+    return first.id;
+  }
+  const { rows } = await runStatement(client, statements.findImport, [importId]);
+  const [known] = rows as { id: string; table_name: string; source: string | null }[];
+  const name = showImportId(importId);
+  if (known === undefined) {
+    throw new CopyError(`import ${name} was deleted just now; try again`, { failureClass: 'transport' });
+  }
+  if (known.table_name !== table) {
+    const message = `import ${name} is one of table ${JSON.stringify(known.table_name)}, not of ${JSON.stringify(table)}; give another import id`;
+    throw new CopyError(message, { failureClass: 'setup', table });
+  }
+  const before: unknown = known.source === null ? undefined : JSON.parse(known.source);
+  const differences = sourceDifferences(before, JSON.parse(sourceText));
+  if (differences.length > 0) throw new SourceChanged(importId, differences);
+  return known.id;
+}
+
+function stateOf({ rows }: { rows: unknown[] }): LaneState {
+  const [row] = rows as { through: string | null; open: string }[];
+  return {
+    through: row!.through === null ? undefined : Number(row!.through),
+    open: JSON.parse(row!.open) as OpenLane[],
+  };
+}
+
+/** Lane, first, last and next of each. */
+type NewLane = readonly [number, LogPosition, LogPosition, LogPosition];
+
+/**
+ * The lanes that there is no row for. Those that an import begins with start at what the log has. A later one starts at its first position: if the
+ * log has deleted some of it meanwhile, that is a loss. Pure.
+ *
+ * @throws {LogError} `setup`, if the log ends before what was loaded
+ */
+export function lanesToMake(
+  bounds: LogBounds,
+  through: number | undefined,
+  from: LogStart,
+  hasOneOrder: boolean,
+): NewLane[] {
+  const isNew = through === undefined;
+  if (!isNew && bounds.lastLane < through && hasOneOrder) {
+    throw new LogError(
+      'setup',
+      `the log ends in lane ${bounds.lastLane}, and lane ${through} has been begun: it is another log by the same name`,
+    );
+  }
+  const begin = isNew && hasOneOrder && from === 'last' ? bounds.lastLane : bounds.firstLane;
+  const lanes: NewLane[] = [];
+  const most = hasOneOrder ? LANES_AT_ONCE : Infinity;
+  for (let lane = isNew ? begin : through + 1; lane <= bounds.lastLane && lanes.length < most; lane += 1) {
+    const { first, last, oldest, end }: LaneBounds = bounds.lane(lane);
+    const start = from === 'last' ? end : Math.min(Math.max(first, oldest), end);
+    lanes.push([lane, first, last, isNew ? start : first]);
+  }
+  return lanes;
+}

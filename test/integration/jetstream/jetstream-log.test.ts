@@ -1,0 +1,122 @@
+/** Messages of a real nats-server, into a real PostgreSQL. */
+
+import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { jetStreamLog, type JetStreamLogOptions } from '../../../src/jetstream/index.js';
+import { consumeLog, type ConsumeOptions, type LogLoad } from '../../../src/postgres/index.js';
+import { noNatsServer, startNatsServer, type NatsServer } from '../../support/nats-server.js';
+import { useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
+
+describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of its own'})`, () => {
+  const database = useTestDatabase();
+  let server: NatsServer;
+  let nats: NatsConnection;
+  let streams = 0;
+
+  beforeAll(async () => {
+    server = await startNatsServer();
+    nats = await connect({ servers: `127.0.0.1:${server.port}`, maxReconnectAttempts: -1 });
+  });
+
+  afterAll(async () => {
+    await nats.close();
+    await server.stop();
+  });
+
+  /** Makes a stream for the subjects below its name. */
+  async function makeStream(config: Record<string, unknown> = {}): Promise<string> {
+    const stream = `S${(streams += 1)}`;
+    const manager = await jetstreamManager(nats);
+    await manager.streams.add({ name: stream, subjects: [`${stream}.>`], ...config });
+    return stream;
+  }
+
+  async function publish(stream: string, ids: readonly number[], subject = 'a'): Promise<void> {
+    const client: JetStreamClient = jetstream(nats);
+    for (let start = 0; start < ids.length; start += 500) {
+      const part = ids.slice(start, start + 500);
+      await Promise.all(
+        part.map((id) => client.publish(`${stream}.${subject}`, JSON.stringify({ id, n: 1 }))),
+      );
+    }
+  }
+
+  function load(
+    stream: string,
+    table: string,
+    options: Partial<ConsumeOptions<pg.PoolClient>> = {},
+    logOptions: Partial<JetStreamLogOptions> = {},
+  ): LogLoad {
+    const log = jetStreamLog(nats, { stream, laneSize: 1_000, ...logOptions });
+    const base = { table, importId: table, leaseMs: 2_000, untilCaughtUp: true };
+    return consumeLog(log, database.pool(), { ...base, ...options });
+  }
+
+  async function idsOf(table: string): Promise<number[]> {
+    return (await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
+  }
+
+  test('each message of a stream becomes a row once, by two workers and then by a third', async () => {
+    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    await publish(stream, range(4_500));
+    const workers = [load(stream, table), load(stream, table)];
+    await Promise.all(workers.map(({ finished }) => finished));
+    expect(await idsOf(table)).toEqual(range(4_500));
+    await publish(stream, range(100, 4_500));
+    const third = load(stream, table);
+    await third.finished;
+    expect(third.getMetrics()).toMatchObject({ rowsLoaded: 100, deadLetters: 0 });
+    expect(await idsOf(table)).toEqual(range(4_600));
+  });
+
+  test('a filter loads its subjects only, and comes to the end of lanes without any of them', async () => {
+    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    await publish(stream, range(10), 'wanted');
+    await publish(stream, range(3_500), 'other');
+    await publish(stream, range(10, 10), 'wanted');
+    await publish(stream, range(50), 'other');
+    await load(stream, table, {}, { filter: `${stream}.wanted` }).finished;
+    expect(await idsOf(table)).toEqual(range(20));
+  });
+
+  test('a stream that deletes what is acknowledged is refused', async () => {
+    const [stream, table] = [await makeStream({ retention: 'workqueue' }), await database.table('id int')];
+    await expect(load(stream, table).finished).rejects.toMatchObject({
+      failureClass: 'setup',
+      message: expect.stringContaining('workqueue') as string,
+    });
+    await expect(load('missing', table).finished).rejects.toMatchObject({
+      message: expect.stringContaining('there is no stream "missing"') as string,
+    });
+  });
+
+  test('messages that the stream has deleted before they were loaded end the load, unless gaps are allowed', async () => {
+    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    await publish(stream, range(100));
+    await load(stream, table).finished;
+    await publish(stream, range(100, 100));
+    const manager = await jetstreamManager(nats);
+    await manager.streams.purge(stream, { seq: 151 });
+    await expect(load(stream, table).finished).rejects.toMatchObject({
+      failureClass: 'loss',
+      message: expect.stringContaining('positions 101 to 150 of lane 0') as string,
+    });
+    const second = load(stream, table, { allowGaps: true });
+    await second.finished;
+    expect(second.getMetrics().positionsLost).toBe(50);
+    expect(await idsOf(table)).toEqual([...range(100), ...range(50, 150)]);
+  });
+
+  test('a stream that was deleted and made again is another one', async () => {
+    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    await publish(stream, range(10));
+    await load(stream, table).finished;
+    const manager = await jetstreamManager(nats);
+    await manager.streams.delete(stream);
+    await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
+    await expect(load(stream, table).finished).rejects.toThrow(/created was/);
+  });
+});
