@@ -19,6 +19,9 @@ const PARTS = [
   'controller/backpressure-controller',
 ];
 
+/** Whose names stay as they are written, in stacks and to debuggers. */
+const CORE = ['index', ...PARTS];
+
 /** The programs that are built together with the library, and share its code. */
 const SHARING = ['load-command', 'query/query', 'import-module'];
 /** CommonJS that shares nothing: few files start sooner, and to share so little would make the package larger. */
@@ -36,7 +39,7 @@ export default defineConfig((flags) => {
   const outDir = flags.outDir ?? 'dist';
   if (flags.outDir === undefined) rmSync(outDir, { recursive: true, force: true });
   const licences = licencesIn(outDir);
-  return [esModules(outDir), commonJs(licences), start(licences), commandLine(licences)];
+  return [esModules(outDir), commonJs(outDir, licences), start(licences), commandLine(licences)];
 });
 
 const common: Options = {
@@ -124,6 +127,10 @@ function esModules(outDir: string): Options {
     format: ['esm'],
     onSuccess: () => {
       writeTypes(outDir);
+      for (const entry of ENTRIES.filter((name) => !CORE.includes(name))) {
+        const file = path.join(outDir, `${entry}.js`);
+        writeFileSync(file, withShortNames(readFileSync(file, 'utf8'), 'esm'));
+      }
       return Promise.resolve();
     },
     esbuildPlugins: libraryPlugins,
@@ -143,7 +150,7 @@ function writeTypes(outDir: string): void {
  * CommonJS, and `spillway load`, which shares its code: twice in the package, it would be a quarter of it. As CommonJS it starts sooner than as
  * ES modules, whose files Node reads and links one by one.
  */
-function commonJs(licences: Plugin): Options {
+function commonJs(outDir: string, licences: Plugin): Options {
   return {
     ...library,
     entry: { ...sourcesOf([...ENTRIES, ...PARTS]), ...programsOf(SHARING) },
@@ -162,9 +169,9 @@ function commonJs(licences: Plugin): Options {
             const code = readFileSync(name, 'utf8');
             files.set(path.resolve(name), code.replace(CHUNKS, 'Promise.resolve().then(()=>require($1))'));
           }
-          const shared = sharedBy([...files.keys()].filter(isOfLibrary), files);
+          const shared = sharedBy([...files.keys()].filter((file) => isOfCore(file, outDir)), files);
           for (const [file, code] of files)
-            writeFileSync(file, shared.has(file) ? code : withShortNames(code));
+            writeFileSync(file, shared.has(file) ? code : withShortNames(code, 'cjs'));
         },
       },
     ],
@@ -175,8 +182,8 @@ function commonJs(licences: Plugin): Options {
 /** Our own CommonJS, such packages and Node's modules are required: to import them, Node reads them twice. The others by a file of their own. */
 const REQUIRED = /\bimport\("(pg|pg-copy-streams|node:[^"]+|#cli\/(?:program|load-command|query))"\)/g;
 const IMPORTED = /\bimport\("([^."][^"]*)"\)/g;
-const isOfLibrary = (file: string): boolean =>
-  [...ENTRIES, ...PARTS].some((entry) => file.endsWith(`${path.sep}${path.normalize(entry)}.cjs`));
+const isOfCore = (file: string, outDir: string): boolean =>
+  CORE.some((entry) => file === path.resolve(outDir, `${entry}.cjs`));
 
 /** Returns the files, and all that they require of the others. */
 function sharedBy(entries: readonly string[], files: ReadonlyMap<string, string>): Set<string> {
@@ -190,11 +197,11 @@ function sharedBy(entries: readonly string[], files: ReadonlyMap<string, string>
   return shared;
 }
 
-/** Nobody imports these: short names make the package smaller by a twentieth. */
-function withShortNames(code: string): string {
+/** Of all that the core does not need: short names make the package smaller by a tenth. Exports and the names of errors stay. */
+function withShortNames(code: string, format: 'cjs' | 'esm'): string {
   return transformSync(code, {
     minify: true,
-    format: 'cjs',
+    format,
     platform: 'node',
     target: 'node20',
     lineLimit: 500,

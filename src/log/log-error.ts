@@ -21,6 +21,8 @@ export class LogError extends BackpressureError {
 
   static {
     Object.defineProperty(this.prototype, LOG_ERROR_MARK, { value: true });
+    // The build shortens the names of classes.
+    Object.defineProperty(this, 'name', { value: 'LogError' });
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {

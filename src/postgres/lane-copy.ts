@@ -1,11 +1,13 @@
 /** Copies batches of a lane into the table, each with its dead letters and the lane's new position in one transaction. */
 
+import { messageOf } from '../common/thrown.js';
 import type { FlushContext } from '../api/flush-function.js';
 import type { LogMessage } from '../log/log.js';
 import { BatchCheckpoints, type CheckpointedBatch } from './batch-checkpoints.js';
 import type { LaneBatch, LaneCopy } from './consume/lane-worker.js';
 import type { RowFailures } from './copy/batch.js';
 import type { CopyOptionFields } from './copy-options.js';
+import { CopyError } from './errors/copy-error.js';
 import type { LaneLedger } from './lanes/lane-ledger.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
 import { OWN_TRANSACTION, type TransactionScope } from './sql/transaction-scope.js';
@@ -58,11 +60,13 @@ class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
 
 export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
   readonly #ledger: LaneLedger;
+  readonly #options: CopyOptionFields<LogMessage, Client>;
   readonly #checkpoints: LaneCheckpoints;
   readonly #table: TableCopy<LogMessage, Client>;
 
   constructor(pool: CopyPool<Client>, options: CopyOptionFields<LogMessage, Client>, ledger: LaneLedger) {
     this.#ledger = ledger;
+    this.#options = options;
     this.#checkpoints = new LaneCheckpoints(ledger);
     this.#table = new TableCopy(pool, options, {
       checkpoints: this.#checkpoints,
@@ -84,8 +88,32 @@ export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
       represents: batch.messages.length,
       takesFailures: true,
     };
-    const result = await this.#table.copy([...batch.messages], context);
-    return result?.failed ?? 0;
+    try {
+      const result = await this.#table.copy([...batch.messages], context);
+      return result?.failed ?? 0;
+    } catch (error) {
+      const [message] = batch.messages;
+      if (batch.messages.length > 1 || !(error instanceof CopyError) || error.failureClass !== 'row')
+        throw error;
+      this.#checkpoints.deadLetters = 1;
+      const letter = { message: message!, error: this.#reasonOf(message!, error) };
+      await this.#ledger.bury(batch.claim, batch.next, batch.extraMs, letter, signal);
+      return 1;
+    }
+  }
+
+  /** If `row` throws for a message before the columns are known, its error is the reason. */
+  #reasonOf(message: LogMessage, error: CopyError): CopyError {
+    try {
+      this.#options.row?.(message);
+      return error;
+    } catch (thrown) {
+      return new CopyError(messageOf(thrown), {
+        failureClass: 'row',
+        sqlState: error.sqlState,
+        cause: thrown,
+      });
+    }
   }
 
   #scope(): TransactionScope {

@@ -49,7 +49,6 @@ export class LaneFeed {
   #taken: LogPosition;
   #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
-  #batchSize: number;
 
   constructor(reader: LaneReader, lane: FedLane, settings: ConsumeSettings, metrics: ConsumeMetrics) {
     this.#reader = reader;
@@ -58,19 +57,9 @@ export class LaneFeed {
     this.#lane = lane;
     this.#next = lane.next;
     this.#taken = lane.next;
-    this.#batchSize = settings.batchSize;
     this.#forReading = new Wakeup(settings.clock);
     this.#forTaking = new Wakeup(settings.clock);
     void this.#readAhead();
-  }
-
-  /** The most messages of a batch from now on. */
-  get batchSize(): number {
-    return this.#batchSize;
-  }
-
-  set batchSize(size: number) {
-    this.#batchSize = Math.max(1, Math.min(size, this.#settings.batchSize));
   }
 
   /**
@@ -112,14 +101,18 @@ export class LaneFeed {
   #isFull(): boolean {
     if (this.#queue.length === 0) return false;
     const isEnd = this.#next > this.#lane.last || this.#failure !== undefined;
-    return isEnd || this.#queue.length >= this.#batchSize || this.#queuedBytes >= this.#settings.batchBytes;
+    return (
+      isEnd ||
+      this.#queue.length >= this.#settings.batchSize ||
+      this.#queuedBytes >= this.#settings.batchBytes
+    );
   }
 
   #cut(): FeedBatch {
-    const { batchBytes } = this.#settings;
+    const { batchSize, batchBytes } = this.#settings;
     let bytes = 0;
     let count = 0;
-    while (count < this.#queue.length && count < this.#batchSize) {
+    while (count < this.#queue.length && count < batchSize) {
       const size = this.#queue[count]!.bytes.length;
       if (count > 0 && bytes + size > batchBytes) break;
       bytes += size;

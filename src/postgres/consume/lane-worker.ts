@@ -12,9 +12,13 @@ import type { ConsumeMetrics } from './consume-metrics.js';
 import type { ConsumeSettings } from './consume-settings.js';
 import type { FeedBatch, LaneFeed } from './lane-feed.js';
 import { Outage } from './outage.js';
+import { limited } from './wait.js';
 
-/** A batch that takes longer than this share of the lease is made smaller, so that a lease is never nearly over. */
-const LONGEST_SHARE = 1 / 3;
+/** How long a batch may take, in leases and at the least. Then its connection is given up, and it is cut in two. */
+const LEASES = 4;
+const SHORTEST_LIMIT_MS = 60_000;
+/** Longer than the server waits for a lock. */
+const RENEWAL_LIMIT_MS = 45_000;
 
 /** A batch on its way into the table. */
 export interface LaneBatch {
@@ -104,36 +108,45 @@ export class LaneWorker {
     await this.#copy(batch.messages, batch.next);
     this.#feed.settle(batch);
     this.#lastMs = clock.now() - startedAt;
-    if (this.#lastMs > leaseMs * LONGEST_SHARE) this.#feed.batchSize = batch.messages.length >> 1;
-    else if (this.#lastMs < (leaseMs * LONGEST_SHARE) / 2) this.#feed.batchSize *= 2;
   }
 
   /** Copies messages until they are committed. */
-  async #copy(all: readonly LogMessage[], next: number): Promise<void> {
-    const { copy, settings, draining, aborting } = this.#context;
-    for (let messages = all; ;) {
-      const startedAt = settings.clock.now();
-      const batch = { claim: this.#claim, messages, next, extraMs: this.#extraMs() };
-      try {
-        const deadLetters = await copy.copy(batch, aborting);
-        this.#committed(messages.length, deadLetters, next);
-        this.#renewedAt = startedAt;
-        this.#outage.end();
-        return;
-      } catch (error) {
-        if (isOfRows(error) && messages.length > 1) return this.#halve(messages, next);
-        await this.#outage.wait(error, draining);
-      }
-      await this.#renew();
-      if (this.#next >= next) {
-        this.#committed(messages.length, copy.lastDeadLetters, next);
-        return;
-      }
-      messages = messages.filter(({ position }) => position >= this.#next);
+  async #copy(messages: readonly LogMessage[], next: number): Promise<void> {
+    const { copy, settings, draining } = this.#context;
+    const startedAt = settings.clock.now();
+    let error: unknown;
+    try {
+      await this.#attempt(messages, next);
+      return;
+    } catch (thrown) {
+      error = thrown;
     }
+    if (isOfRows(error) && messages.length > 1) return this.#halve(messages, next);
+    const isTooSlow = settings.clock.now() - startedAt > settings.leaseMs;
+    await this.#outage.wait(error, draining);
+    await this.#renew();
+    if (this.#next >= next) {
+      this.#committed(messages.length, copy.lastDeadLetters, next);
+      return;
+    }
+    // Others may have ended it, because its lease was over and its session waited for this worker.
+    if (isTooSlow && messages.length > 1) await this.#halve(messages, next);
+    else await this.#copy(messages, next);
   }
 
-  /** No row of the batch is known to be at fault, and the batch as a whole is refused. */
+  async #attempt(messages: readonly LogMessage[], next: number): Promise<void> {
+    const { copy, settings, aborting } = this.#context;
+    const { clock, leaseMs } = settings;
+    const startedAt = clock.now();
+    const batch = { claim: this.#claim, messages, next, extraMs: this.#extraMs() };
+    const limitMs = Math.max(SHORTEST_LIMIT_MS, LEASES * leaseMs);
+    const deadLetters = await limited(clock, limitMs, aborting, (signal) => copy.copy(batch, signal));
+    this.#committed(messages.length, deadLetters, next);
+    this.#renewedAt = startedAt;
+    this.#outage.end();
+  }
+
+  /** The batch as a whole is refused, or takes too long. */
   async #halve(messages: readonly LogMessage[], next: number): Promise<void> {
     const middle = messages.length >> 1;
     await this.#copy(messages.slice(0, middle), messages[middle]!.position);
@@ -154,20 +167,19 @@ export class LaneWorker {
   }
 
   async #renew(): Promise<void> {
-    const { ledger, aborting } = this.#context;
-    await this.#owning(() => ledger.renew(this.#claim, this.#extraMs(), aborting));
+    await this.#owning((signal) => this.#context.ledger.renew(this.#claim, this.#extraMs(), signal));
   }
 
   async #advance(next: number): Promise<void> {
-    const { ledger, aborting } = this.#context;
-    await this.#owning(() => ledger.advance(this.#claim, next, aborting));
+    await this.#owning((signal) => this.#context.ledger.advance(this.#claim, next, signal));
   }
 
-  async #owning(ask: () => Promise<number>): Promise<void> {
-    const { settings, draining } = this.#context;
+  async #owning(ask: (signal: AbortSignal) => Promise<number>): Promise<void> {
+    const { settings, draining, aborting } = this.#context;
+    const { clock } = settings;
     await this.#outage.retry(draining, async () => {
-      const askedAt = settings.clock.now();
-      this.#next = await ask();
+      const askedAt = clock.now();
+      this.#next = await limited(clock, RENEWAL_LIMIT_MS, aborting, ask);
       this.#renewedAt = askedAt;
     });
   }

@@ -6,6 +6,7 @@
  * In `draining` no batch begins; those in flight are committed, and the lanes are released.
  */
 
+import { setMaxListeners } from 'node:events';
 import { toError } from '../../common/thrown.js';
 import { LogError } from '../../log/log-error.js';
 import type { Log, LogBounds, OpenLog } from '../../log/log.js';
@@ -15,7 +16,10 @@ import { POLL_MS, type ConsumeSettings } from './consume-settings.js';
 import { LaneFeed } from './lane-feed.js';
 import { LaneWorker, type LaneCopy } from './lane-worker.js';
 import { mayPass, Outage } from './outage.js';
-import { pause } from './wait.js';
+import { limited, pause, Wakeup } from './wait.js';
+
+/** Longer than the server waits for a lock. */
+const ATTEMPT_LIMIT_MS = 45_000;
 
 /** What the consumer needs of the database. */
 export interface ConsumerDestination {
@@ -34,7 +38,8 @@ export class LogConsumer {
   readonly #draining = new AbortController();
   readonly #aborting = new AbortController();
   #failure: { readonly error: unknown } | undefined;
-  #target: LogBounds | undefined;
+  /** Wakes the slot that looks for a lane. */
+  readonly #poll: Wakeup;
   /** One slot looks for a lane at a time. */
   #looking: Promise<unknown> = Promise.resolve();
   #isOver = false;
@@ -43,6 +48,10 @@ export class LogConsumer {
     this.#log = log;
     this.#destination = destination;
     this.#settings = settings;
+    this.#poll = new Wakeup(settings.clock);
+    // Each slot listens to them.
+    setMaxListeners(0, this.#draining.signal, this.#aborting.signal);
+    this.#draining.signal.addEventListener('abort', () => this.#poll.wake(), { once: true });
     this.finished = this.#run();
   }
 
@@ -73,17 +82,25 @@ export class LogConsumer {
   }
 
   async #consume(): Promise<void> {
-    const { connections, untilCaughtUp } = this.#settings;
-    const { signal } = this.#draining;
-    const log = await this.#retry(() => this.#log.open(signal));
-    const ledger = await this.#retry(() => this.#destination.open(log, signal));
-    if (untilCaughtUp) this.#target = await this.#retry(() => log.bounds(signal));
+    const { connections } = this.#settings;
+    const log = await this.#retry((signal) => this.#log.open(signal));
+    const ledger = await this.#retry((signal) => this.#destination.open(log, signal));
+    const state = await this.#retry((signal) => ledger.state(signal));
+    // After the state: meanwhile the log has only grown.
+    const target = await this.#retry((signal) => log.bounds(signal));
+    checkEnds(state, target, log.hasOneOrder);
     const slots = Array.from({ length: connections }, () => this.#slot(log, ledger));
-    await Promise.all([...slots, this.#watchTarget(ledger)]);
+    await Promise.all([...slots, this.#watch(ledger, target)]);
   }
 
-  #retry<Result>(work: () => Promise<Result>): Promise<Result> {
-    return new Outage(this.#settings, this.metrics).retry(this.#draining.signal, work);
+  /** @param parent gives up an attempt, too */
+  #retry<Result>(
+    work: (signal: AbortSignal) => Promise<Result>,
+    parent = this.#draining.signal,
+  ): Promise<Result> {
+    const outage = new Outage(this.#settings, this.metrics);
+    const attempt = (): Promise<Result> => limited(this.#settings.clock, ATTEMPT_LIMIT_MS, parent, work);
+    return outage.retry(this.#draining.signal, attempt);
   }
 
   /** The first failure ends all slots. */
@@ -141,8 +158,16 @@ export class LogConsumer {
       draining.removeEventListener('abort', onDrain);
       feed.close();
       // If this fails, the lease runs out.
-      if (isHeld) await ledger.release(claim, this.#aborting.signal).catch(() => undefined);
+      if (isHeld) await this.#release(ledger, claim);
+      // With lanes in order, the next one is free now.
+      this.#poll.wake();
     }
+  }
+
+  async #release(ledger: LaneLedger, claim: LaneClaim): Promise<void> {
+    const { clock } = this.#settings;
+    const release = (signal: AbortSignal): Promise<void> => ledger.release(claim, signal);
+    await limited(clock, ATTEMPT_LIMIT_MS, this.#aborting.signal, release).catch(() => undefined);
   }
 
   /** Waits for a lane. Undefined once the consumer drains. */
@@ -164,29 +189,28 @@ export class LogConsumer {
     while (!signal.aborted) {
       const at = clock.now();
       // A claim that is given up half-way would have to wait for its lease to run out.
-      const claim = await this.#retry(() => ledger.claim(this.#aborting.signal));
-      const bounds = await this.#retry(() => log.bounds(signal));
+      const claim = await this.#retry((attempt) => ledger.claim(attempt), this.#aborting.signal);
+      const bounds = await this.#retry((attempt) => log.bounds(attempt));
       if (claim !== undefined) {
         checkEnd(claim, bounds);
         return { claim, at, bounds };
       }
-      const made = await this.#retry(() => ledger.extend(bounds, log.hasOneOrder, signal));
+      const made = await this.#retry((attempt) => ledger.extend(bounds, log.hasOneOrder, attempt));
       if (made > 0) continue;
-      await this.#retry(() => ledger.endStalled(signal));
-      await pause(clock, POLL_MS, signal);
+      await this.#retry((attempt) => ledger.endStalled(attempt));
+      await this.#poll.wait(POLL_MS);
     }
     return undefined;
   }
 
-  /** Drains once all that was in the log at the start is loaded, by this worker or others. */
-  async #watchTarget(ledger: LaneLedger): Promise<void> {
-    const target = this.#target;
-    if (target === undefined) return;
+  /** With `untilCaughtUp`: drains once all that was in the log at the start is loaded, by this worker or others. */
+  async #watch(ledger: LaneLedger, target: LogBounds): Promise<void> {
+    const { untilCaughtUp, clock } = this.#settings;
     const { signal } = this.#draining;
     try {
-      while (!signal.aborted) {
-        if (isReached(target, await this.#retry(() => ledger.state(signal)))) this.#draining.abort();
-        else await pause(this.#settings.clock, POLL_MS / 2, signal);
+      while (untilCaughtUp && !signal.aborted) {
+        if (isReached(target, await this.#retry((attempt) => ledger.state(attempt)))) this.drain();
+        else await pause(clock, POLL_MS / 2, signal);
       }
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
@@ -195,7 +219,18 @@ export class LogConsumer {
 }
 
 /** @throws {LogError} `setup`, if the log ends before what was loaded */
-function checkEnd({ lane, next }: LaneClaim, bounds: LogBounds): void {
+function checkEnds({ through, open }: LaneState, bounds: LogBounds, hasOneOrder: boolean): void {
+  if (hasOneOrder && through !== undefined && through > bounds.lastLane) {
+    throw new LogError(
+      'setup',
+      `the log ends in lane ${bounds.lastLane}, and lane ${through} has been begun: it is another log by the same name`,
+    );
+  }
+  for (const lane of open) if (lane.lane <= bounds.lastLane) checkEnd(lane, bounds);
+}
+
+/** @throws {LogError} `setup`, if the log ends before what was loaded */
+function checkEnd({ lane, next }: Pick<LaneClaim, 'lane' | 'next'>, bounds: LogBounds): void {
   const { end, oldest } = bounds.lane(lane);
   if (next <= Math.max(end, oldest)) return;
   throw new LogError(

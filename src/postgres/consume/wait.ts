@@ -1,6 +1,7 @@
 /** Waits that end early when there is something to do. */
 
 import type { Clock } from '../../common/clock.js';
+import { CopyError } from '../errors/copy-error.js';
 
 /** Resolves after `delayMs`, or when the signal fires. Never rejects. */
 export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
@@ -14,6 +15,43 @@ export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promi
     const timer = clock.setTimeout(end, delayMs);
     signal.addEventListener('abort', end, { once: true });
   });
+}
+
+/** Time is out for one attempt. */
+class AttemptTimedOut extends CopyError {
+  constructor(limitMs: number) {
+    super(`the database has not answered within ${limitMs / 1_000} s`, {
+      failureClass: 'transport',
+      ambiguous: true,
+    });
+  }
+}
+
+/**
+ * Gives up `work` after a limit: a peer that has gone silent would be waited for until the end of the connection.
+ *
+ * @throws {AttemptTimedOut}
+ */
+export async function limited<Result>(
+  clock: Clock,
+  limitMs: number,
+  parent: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(parent.reason);
+  if (parent.aborted) onAbort();
+  parent.addEventListener('abort', onAbort, { once: true });
+  const timer = clock.setTimeout(() => controller.abort(), limitMs);
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    if (controller.signal.aborted && !parent.aborted) throw new AttemptTimedOut(limitMs);
+    throw error;
+  } finally {
+    clock.clearTimeout(timer);
+    parent.removeEventListener('abort', onAbort);
+  }
 }
 
 /** Wakes one waiter. A wake that nobody waits for is kept. */

@@ -52,6 +52,8 @@ export class CopyError extends BackpressureError {
 
   static {
     Object.defineProperty(this.prototype, COPY_ERROR_MARK, { value: true });
+    // The build shortens the names of classes.
+    Object.defineProperty(this, 'name', { value: 'CopyError' });
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {

@@ -9,7 +9,6 @@
  * A worker writes to a lane only as the run that it has claimed. Once another worker has claimed the lane, the earlier one changes nothing.
  */
 
-import { LogError } from '../../log/log-error.js';
 import type { LaneBounds, LogBounds, LogPosition } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
 import { describeImportFailure, SourceChanged } from '../imports/import-errors.js';
@@ -191,6 +190,19 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     });
   }
 
+  /** Writes a single message to the dead letters that is not worth a batch. @throws {LaneLost} */
+  bury(
+    claim: ClaimKey,
+    next: LogPosition,
+    extraMs: number,
+    letter: DeadLetter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return this.#run('write a dead letter of', signal, (client) =>
+      this.#write(client, claim, next, extraMs, [letter]),
+    );
+  }
+
   /** Writes what belongs to a batch into its own transaction, before COMMIT. @throws {LaneLost} the batch must be rolled back */
   async writeBatch(
     client: CopyClient,
@@ -200,6 +212,16 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     letters: readonly DeadLetter[],
   ): Promise<void> {
     await checkTables(client, this.#options, this.#tables);
+    await this.#write(client, claim, next, extraMs, letters);
+  }
+
+  async #write(
+    client: CopyClient,
+    claim: ClaimKey,
+    next: LogPosition,
+    extraMs: number,
+    letters: readonly DeadLetter[],
+  ): Promise<void> {
     await writeDeadLetters(client, this.#insertDeadLetters, this.#importRow, letters);
     await this.#own(client, this.#statements.advance, claim, [this.#leaseOf(extraMs), String(next)]);
   }
@@ -288,8 +310,6 @@ type NewLane = readonly [number, LogPosition, LogPosition, LogPosition];
 /**
  * The lanes that there is no row for. Those that an import begins with start at what the log has. A later one starts at its first position: if the
  * log has deleted some of it meanwhile, that is a loss. Pure.
- *
- * @throws {LogError} `setup`, if the log ends before what was loaded
  */
 export function lanesToMake(
   bounds: LogBounds,
@@ -298,12 +318,6 @@ export function lanesToMake(
   hasOneOrder: boolean,
 ): NewLane[] {
   const isNew = through === undefined;
-  if (!isNew && bounds.lastLane < through && hasOneOrder) {
-    throw new LogError(
-      'setup',
-      `the log ends in lane ${bounds.lastLane}, and lane ${through} has been begun: it is another log by the same name`,
-    );
-  }
   const begin = isNew && hasOneOrder && from === 'last' ? bounds.lastLane : bounds.firstLane;
   const lanes: NewLane[] = [];
   const most = hasOneOrder ? LANES_AT_ONCE : Infinity;
