@@ -74,16 +74,8 @@ export abstract class BatchCheckpoints<T> {
   static create<T>(
     pool: CopyPool,
     { importId, positionOf }: Pick<CopyOptionFields<T, never>, 'importId' | 'positionOf'>,
-    settings: CheckpointSettings<T>,
+    { importLog, rejectOf, keyOf = (item) => item, onOutcome = () => undefined }: CheckpointSettings<T>,
   ): BatchCheckpoints<T> {
-    const {
-      checkpoints,
-      importLog,
-      rejectOf,
-      keyOf = (item) => item,
-      onOutcome = () => undefined,
-    } = settings;
-    if (checkpoints !== undefined) return checkpoints;
     if (positionOf === undefined) return new CommitOutcomes<T>(pool, keyOf, onOutcome);
     const open = (layout: RowLayout, signal: AbortSignal): Promise<ImportLog> =>
       importLog === undefined

@@ -113,7 +113,7 @@ export class TableCopy<T extends object, Client extends CopyClient> {
       weightColumn,
       internals.description,
     );
-    this.#checkpoints = BatchCheckpoints.create<T>(pool, options, internals);
+    this.#checkpoints = internals.checkpoints ?? BatchCheckpoints.create<T>(pool, options, internals);
     this.#shared = {
       pool,
       scope,

@@ -12,12 +12,21 @@ import {
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
 import { copyInto } from '../../src/postgres/index.js';
 import { COPY_OPTIONS } from '../../src/postgres/copy-options.js';
+import { CONSUME_OPTIONS } from '../../src/postgres/consume-options.js';
+import { CONSUME_DEFAULTS } from '../../src/postgres/consume/consume-settings.js';
+import { JETSTREAM_OPTIONS } from '../../src/jetstream/jetstream-log.js';
 import { resolveSink } from '../../src/settings/resolve-sink.js';
 import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-all-options.js';
 import { DROP_REASONS } from '../../src/api/states.js';
 
 /** The README and the guides that have tables of options, events, metrics, errors and faults. */
-const GUIDES = ['README.md', 'src/api/README.md', 'src/postgres/README.md', 'src/shutdown/README.md'];
+const GUIDES = [
+  'README.md',
+  'src/api/README.md',
+  'src/postgres/README.md',
+  'src/shutdown/README.md',
+  'src/jetstream/README.md',
+];
 const documentation = GUIDES.map((file) =>
   readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'),
 ).join('\n');
@@ -94,6 +103,17 @@ describe('the tables of the documentation say what the code does', () => {
       .filter(({ copy }) => copy.startsWith('`'))
       .map(({ name, copy }) => [name, plain(copy)]);
     expect(Object.fromEntries(documented)).toEqual(effective);
+  });
+
+  it('the options of consumeLog and jetStreamLog and their defaults are those of the code', () => {
+    const namesOf = (head: string): string[] =>
+      table(head).flatMap(([names]) => names!.split(', ').map((name) => plain(name)));
+    expect(namesOf('consumeLog option').toSorted()).toEqual([...CONSUME_OPTIONS].toSorted());
+    expect(namesOf('jetStreamLog option')).toEqual([...JETSTREAM_OPTIONS]);
+    const defaults = Object.fromEntries(
+      table('consumeLog option').map(([names, fallback]) => [plain(names!), plain(fallback!)]),
+    );
+    for (const [name, value] of Object.entries(CONSUME_DEFAULTS)) expect(defaults[name]).toBe(String(value));
   });
 
   it('the options of drainOnSignals and their defaults are those of the code', () => {

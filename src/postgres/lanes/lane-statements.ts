@@ -36,7 +36,7 @@ const MINUS = 'OPERATOR(pg_catalog.-)';
 
 /** @param milliseconds a parameter */
 const interval = (milliseconds: string): string =>
-  `pg_catalog.make_interval(secs => ${milliseconds}::double precision OPERATOR(pg_catalog./) 1000::double precision)`;
+  `pg_catalog.make_interval(0, 0, 0, 0, 0, 0, ${milliseconds}::double precision OPERATOR(pg_catalog./) 1000::double precision)`;
 
 export function laneStatements(schema: string): LaneStatements {
   const lanes = quoteTable(schema, LANES);
@@ -71,7 +71,7 @@ function claimStatements(lanes: string): Pick<LaneStatements, 'claim' | 'claimIn
         SELECT t.lane FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last AND ${isFree}${condition}
         ORDER BY t.lane LIMIT 1 FOR UPDATE SKIP LOCKED
       )
-      UPDATE ${lanes} AS claimed SET run = claimed.run ${PLUS} 1, lease_until = ${NOW} ${PLUS} ${interval('$2')}
+      UPDATE ${lanes} AS claimed SET run = claimed.run ${PLUS} 1, lease_until = (${NOW} ${PLUS} ${interval('$2')})
       FROM free WHERE claimed.import ${EQUALS} $1 AND claimed.lane ${EQUALS} free.lane
       RETURNING claimed.lane::pg_catalog.text, claimed.first::pg_catalog.text, claimed.last::pg_catalog.text,
         claimed.next::pg_catalog.text, claimed.run::pg_catalog.text`);
@@ -105,7 +105,7 @@ function makingStatements(lanes: string): Pick<LaneStatements, 'insertLanes' | '
         DELETE FROM ${lanes} old USING done
         WHERE old.import ${EQUALS} $1 AND old.lane ${EQUALS} done.lane AND done.place OPERATOR(pg_catalog.>) 1
       )
-      UPDATE ${lanes} AS kept SET through_lane = whole.through_lane, last = whole.last, next = whole.last ${PLUS} 1, lease_until = NULL
+      UPDATE ${lanes} AS kept SET through_lane = whole.through_lane, last = (whole.last), next = (whole.last ${PLUS} 1), lease_until = (NULL)
       FROM (SELECT pg_catalog.min(done.lane) AS lane, pg_catalog.max(done.through_lane) AS through_lane, pg_catalog.max(done.last) AS last,
         pg_catalog.count(*) AS lanes FROM done) AS whole
       WHERE kept.import ${EQUALS} $1 AND kept.lane ${EQUALS} whole.lane AND whole.lanes OPERATOR(pg_catalog.>) 1`),
@@ -120,7 +120,7 @@ function ownStatements(lanes: string): Pick<LaneStatements, 'renew' | 'advance' 
     renew: statement(`UPDATE ${lanes} SET lease_until = ${NOW} ${PLUS} ${interval('$4')} WHERE ${isMine}
       RETURNING next::pg_catalog.text`),
     advance:
-      statement(`UPDATE ${lanes} SET next = $5::bigint, lease_until = ${NOW} ${PLUS} ${interval('$4')} WHERE ${isMine}
+      statement(`UPDATE ${lanes} SET next = $5::bigint, lease_until = (${NOW} ${PLUS} ${interval('$4')}) WHERE ${isMine}
       RETURNING next::pg_catalog.text`),
     release: statement(`UPDATE ${lanes} SET lease_until = NULL WHERE ${isMine}`),
   };
@@ -146,7 +146,7 @@ export function laneScope(
     // After a wait for a lock, the transaction must see what was committed meanwhile.
     statement('BEGIN ISOLATION LEVEL READ COMMITTED'),
     // A worker that is cut off frees the row.
-    statement(`SET LOCAL idle_in_transaction_session_timeout = ${leaseMs}`),
+    statement(`SET LOCAL idle_in_transaction_session_timeout TO ${leaseMs}`),
     // Returns no row, unlike SELECT … FOR UPDATE: a COPY follows in the same message.
     statement(`UPDATE ${quoteTable(schema, LANES)} SET run = run
       WHERE import ${EQUALS} '${importRow}'::bigint AND lane ${EQUALS} '${lane}'::bigint AND run ${EQUALS} '${run}'::integer`),

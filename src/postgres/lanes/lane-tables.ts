@@ -66,7 +66,6 @@ export function createLaneTables(schema: string, deadLetters: string): Statement
   const imports = quoteTable(schema, IMPORTS);
   return [
     ...importStatements(schema).create,
-    // Room on each page for the next version of its rows: they are updated once a batch.
     statement(`CREATE TABLE IF NOT EXISTS ${quoteTable(schema, LANES)} (
       import bigint NOT NULL REFERENCES ${imports} ON DELETE CASCADE,
       lane bigint NOT NULL,
@@ -77,7 +76,7 @@ export function createLaneTables(schema: string, deadLetters: string): Statement
       run integer NOT NULL,
       lease_until pg_catalog.timestamptz,
       PRIMARY KEY (import, lane)
-    ) WITH (fillfactor = 50)`),
+    )`),
     statement(`CREATE TABLE IF NOT EXISTS ${quoteTable(schema, deadLetters)} (
       import bigint NOT NULL REFERENCES ${imports} ON DELETE CASCADE,
       lane bigint NOT NULL,

@@ -2,9 +2,10 @@
 
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { copyInto } from '../../../src/postgres/index.js';
+import { consumeLog, copyInto } from '../../../src/postgres/index.js';
 import { ImportLog } from '../../../src/postgres/imports/import-log.js';
 import { checkTables } from '../../../src/postgres/imports/import-tables.js';
+import { MemoryLog } from '../../support/memory-log.js';
 import { flushContext, useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -498,4 +499,49 @@ test('while a batch is marked nobody can make a trigger or change the owner', as
   await database.query('RESET lock_timeout');
   await client.query('ROLLBACK');
   client.release();
+});
+
+const LANES = `CREATE TABLE public.spillway_lanes (import bigint NOT NULL, lane bigint NOT NULL, through_lane bigint NOT NULL,
+  first bigint NOT NULL, last bigint NOT NULL, next bigint NOT NULL, run integer NOT NULL, lease_until timestamptz, PRIMARY KEY (import, lane))`;
+
+const consumeAs = (role: string) => {
+  const log = new MemoryLog({ laneSize: 100 });
+  log.append({ id: 1 });
+  const options = { table: 'events', schema: 'public', importId: 'log', untilCaughtUp: true };
+  return consumeLog(log, database.pool({ options: `-c role=${role}` }), options).finished;
+};
+
+test.each([
+  [
+    'lanes of another role',
+    `SET ROLE ${mallory}; ${LANES}; GRANT ALL ON public.spillway_lanes TO ${loader}`,
+    /belongs to/,
+  ],
+  [
+    'a policy of another role on the lanes',
+    `SET ROLE ${loader}; ${LANES}; GRANT ALL ON public.spillway_lanes TO ${mallory}; RESET ROLE;
+      CREATE POLICY p ON public.spillway_lanes USING (evil.fits(1)); ALTER TABLE public.spillway_lanes ENABLE ROW LEVEL SECURITY`,
+    /policy|TRIGGER/,
+  ],
+  [
+    'a trigger on the dead letters',
+    `SET ROLE ${loader}; CREATE TABLE public.spillway_dead_letters (id int); RESET ROLE;
+      CREATE TRIGGER t BEFORE INSERT ON public.spillway_dead_letters EXECUTE FUNCTION evil.spy()`,
+    /its trigger "t" uses "spy"/,
+  ],
+  [
+    'lanes of another form',
+    `SET ROLE ${loader}; CREATE TABLE public.spillway_lanes (lane bigint)`,
+    /has no column "import"/,
+  ],
+] as const)('consumeLog refuses %s, and runs nothing of them', async (_, sql, message) => {
+  await database.query(`${sql}; RESET ROLE`);
+  await expect(consumeAs(loader)).rejects.toThrow(message);
+  expect(await database.query('SELECT is_called FROM public.calls')).toEqual([{ is_called: false }]);
+  expect(await database.query('SELECT * FROM public.events')).toEqual([]);
+});
+
+test('consumeLog loads by its own tables as a role that may only load', async () => {
+  await consumeAs(loader);
+  expect(await database.query('SELECT * FROM public.events')).toEqual([{ id: 1 }]);
 });

@@ -18,7 +18,7 @@ function start(
   pool = database.pool(),
 ): LogLoad {
   pool.on('error', () => undefined);
-  return consumeLog(log, pool, { table, importId: table, leaseMs: LEASE_MS, ...options } as ConsumeOptions);
+  return consumeLog(log, pool, { table, importId: table, leaseMs: LEASE_MS, ...options });
 }
 
 /** Loads what is there, by one worker. */

@@ -5,9 +5,10 @@ import path from 'node:path';
 import pg from 'pg';
 import { beforeAll, expect, test } from 'vitest';
 import { BackpressureWritable } from '../../../src/index.js';
-import { copyInto, type CopyOptions } from '../../../src/postgres/index.js';
+import { consumeLog, copyInto, type CopyOptions } from '../../../src/postgres/index.js';
 import { useCli } from '../../support/cli.js';
 import { PLANTED, plantedObjects, plantLookAlikes } from '../../support/hostile-schema.js';
+import { MemoryLog } from '../../support/memory-log.js';
 import { startOwnServer, useTestDatabase } from '../../support/postgres.js';
 import { searchPathFaults } from '../../support/search-path-faults.js';
 import { LOG_SETTINGS, logTime, readServerLog, withClient, type LogEntry } from '../../support/server-log.js';
@@ -276,6 +277,7 @@ test.each(CASES)(
     const faults = [
       ...(await runLoads(url.href)),
       ...(await runCopies(database.pool({ connectionString: url.href }))),
+      ...(await runConsume(database.pool({ connectionString: url.href }))),
     ];
 
     const log = await readServerLog(serverUrl, since, name);
@@ -299,7 +301,7 @@ test.each(CASES)(
 /** @returns what failed that should not */
 async function runLoads(url: string): Promise<string[]> {
   await database.query(
-    'DROP TABLE IF EXISTS public.made_of_csv, public.made_of_ndjson, public.spillway_import_ranges, public.spillway_imports',
+    'DROP TABLE IF EXISTS public.made_of_csv, public.made_of_ndjson, public.spillway_lanes, public.spillway_dead_letters, public.spillway_import_ranges, public.spillway_imports',
   );
   const faults: string[] = [];
   for (const [file, ...flags] of LOADS) {
@@ -333,6 +335,23 @@ async function runCopies(pool: pg.Pool): Promise<string[]> {
     if (!name.includes('bad')) faults.push(...failed.map(({ message }) => `${name}: ${message}`));
   }
   return faults;
+}
+
+/** A log in several lanes, with a dead letter. */
+async function runConsume(pool: pg.Pool): Promise<string[]> {
+  await database.query(`TRUNCATE public.plain`);
+  const log = new MemoryLog({ laneSize: 3 });
+  for (const id of [1, 2, 3, 4, 5, 6, 7]) log.append(row(id));
+  log.append(row('x'));
+  const options = { table: 'plain', importId: 'log', leaseMs: 1_000, untilCaughtUp: true };
+  try {
+    await consumeLog(log, pool, options).finished;
+    await consumeLog(log, pool, { ...options, importId: 'in order', onConflict: 'ignore' }).finished;
+    const [found] = await database.query('SELECT count(*)::int AS letters FROM public.spillway_dead_letters');
+    return found!['letters'] === 2 ? [] : [`dead letters: ${JSON.stringify(found)}`];
+  } catch (error) {
+    return [`consumeLog: ${(error as Error).message}`];
+  }
 }
 
 /** A statement that came from the client. */
