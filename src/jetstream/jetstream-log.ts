@@ -39,7 +39,7 @@ const SUBJECT = /^[^\s.\p{Cc}]+(\.[^\s.\p{Cc}]+)*$/u;
  * @throws {InvalidOptionError} for a wrong option. Whether there is such a stream is found out by `consumeLog`.
  */
 export function jetStreamLog(nats: NatsConnection, options: JetStreamLogOptions): Log {
-  const { isClosed, subscribe } = ((nats) ?? {}) as Partial<NatsConnection>;
+  const { isClosed, subscribe } = (nats as Partial<NatsConnection> | undefined) ?? {};
   if (typeof isClosed !== 'function' || typeof subscribe !== 'function') {
     refuse('nats', 'a connection, as connect() of @nats-io/transport-node makes it', nats);
   }

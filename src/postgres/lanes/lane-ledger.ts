@@ -50,7 +50,7 @@ export interface LaneClaim extends ClaimKey {
 }
 
 /** A lane that is not finished. */
-export interface OpenLane {
+interface OpenLane {
   readonly lane: number;
   readonly first: LogPosition;
   readonly last: LogPosition;
