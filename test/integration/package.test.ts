@@ -83,7 +83,7 @@ const ours = (module: string) => path.join(modules, module);
 describe('contents', () => {
   test('only what is built, and the three texts', () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.c?js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/|jetstream\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.c?js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([
@@ -104,11 +104,15 @@ describe('contents', () => {
     for (const peer of Object.values(optional)) expect(peer).toEqual({ optional: true });
   });
 
-  test('the core imports modules of Node only, the PostgreSQL entry beside them its peer', async () => {
+  test('the core imports modules of Node only, the other entries beside them their peers', async () => {
     expect(await importedBy('index.js')).toEqual([]);
     expect(await importedBy('index.cjs')).toEqual([]);
     expect(await importedBy('postgres/index.js')).toEqual(['pg-copy-streams']);
     expect(await importedBy('postgres/index.cjs')).toEqual(['pg-copy-streams']);
+    for (const entry of ['jetstream/index.js', 'jetstream/index.cjs']) {
+      const peers = ['@nats-io/jetstream', '@nats-io/transport-node'];
+      expect((await importedBy(entry)).toSorted()).toEqual(peers);
+    }
   });
 
   test('private members stay private, and CommonJS is not rewritten for old engines', async () => {
@@ -196,7 +200,7 @@ async function importedBy(entry: string, seen = new Set<string>()): Promise<stri
   seen.add(file);
   const code = await readFile(file, 'utf8');
   const specifiers = [
-    ...code.matchAll(/^(?:import|export)\b[^'"\n]*['"]([^'"]+)['"]/gm),
+    ...code.matchAll(/(?:^|;)(?:import|export)\b[^'"\n]*['"]([^'"]+)['"]/gm),
     ...code.matchAll(/\b(?:require|import)\(\s*['"]([^'"]+)['"]\s*\)/g),
   ].map(([, specifier]) => specifier!);
   const found: string[] = [];

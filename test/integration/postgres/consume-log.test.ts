@@ -283,6 +283,25 @@ describe('consumeLog with faults', () => {
     expect(await idsOf(table)).toEqual(range(60));
   });
 
+  test('a worker whose lane was claimed by another run between two batches commits nothing more to it', async () => {
+    const table = await database.table('id int, n int');
+    const log = filled(30);
+    const worker = start(log, table, { connections: 1, leaseMs: 30_000, maxFlushIntervalMs: 0 });
+    await until(async () => (await idsOf(table)).length === 30);
+    await database.query(
+      `UPDATE spillway_lanes SET run = run + 1, lease_until = clock_timestamp() + interval '1 hour'
+        WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1)`,
+      [table],
+    );
+    for (const id of range(30, 30)) log.append({ id, n: 1 });
+    await until(() => worker.getMetrics().lanesLost === 1);
+    expect(await idsOf(table)).toEqual(range(30));
+    expect(await lanesOf(table)).toMatchObject([{ next: 31, run: 2, held: true }]);
+    await worker.drain();
+    // Nor has it given up what is not its own.
+    expect(await lanesOf(table)).toMatchObject([{ next: 31, run: 2, held: true }]);
+  });
+
   test('a batch that takes longer than the lease keeps its lane', async () => {
     const table = await database.table('id int, n int');
     const log = filled(60);
