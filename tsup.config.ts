@@ -7,6 +7,8 @@ type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 
 /** What users import. */
 const ENTRIES = ['index', 'postgres/index', 'jetstream/index'];
+/** Built as CommonJS only, to be small. What it imports is CommonJS, too. With the names of its exports. */
+const WRAPPED: Readonly<Record<string, string>> = { 'jetstream/index': 'jetStreamLog, LogError' };
 
 /**
  * Files of their own, which `index.js` exports from: a bundler that follows `sideEffects` drops the ones that are not used.
@@ -123,13 +125,18 @@ const library: Options = {
 function esModules(outDir: string): Options {
   return {
     ...library,
-    entry: sourcesOf([...ENTRIES, ...PARTS]),
+    entry: sourcesOf([...ENTRIES.filter((entry) => WRAPPED[entry] === undefined), ...PARTS]),
     format: ['esm'],
     onSuccess: () => {
       writeTypes(outDir);
       for (const entry of ENTRIES.filter((name) => !CORE.includes(name))) {
         const file = path.join(outDir, `${entry}.js`);
-        writeFileSync(file, withShortNames(readFileSync(file, 'utf8'), 'esm'));
+        const names = WRAPPED[entry];
+        const code =
+          names === undefined
+            ? withShortNames(readFileSync(file, 'utf8'), 'esm')
+            : `import entry from './${path.basename(entry)}.cjs';\nexport const { ${names} } = entry;\n`;
+        writeFileSync(file, code);
       }
       return Promise.resolve();
     },
@@ -169,7 +176,10 @@ function commonJs(outDir: string, licences: Plugin): Options {
             const code = readFileSync(name, 'utf8');
             files.set(path.resolve(name), code.replace(CHUNKS, 'Promise.resolve().then(()=>require($1))'));
           }
-          const shared = sharedBy([...files.keys()].filter((file) => isOfCore(file, outDir)), files);
+          const shared = sharedBy(
+            [...files.keys()].filter((file) => isOfCore(file, outDir)),
+            files,
+          );
           for (const [file, code] of files)
             writeFileSync(file, shared.has(file) ? code : withShortNames(code, 'cjs'));
         },
