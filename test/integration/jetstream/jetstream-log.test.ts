@@ -1,7 +1,7 @@
 /** Messages of a real nats-server, into a real PostgreSQL. */
 
 import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jetStreamLog, type JetStreamLogOptions } from '../../../src/jetstream/index.js';
@@ -80,6 +80,56 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
     await publish(stream, range(50), 'other');
     await load(stream, table, {}, { filter: `${stream}.wanted` }).finished;
     expect(await idsOf(table)).toEqual(range(20));
+  });
+
+  test('bodies and headers of any kind arrive, or are dead letters with all that they had', async () => {
+    const [stream, table] = [await makeStream(), await database.table('id int, text text, trace text')];
+    const client = jetstream(nats);
+    const long = 'x'.repeat(300_000);
+    const bad = [
+      new Uint8Array(),
+      Uint8Array.of(0xff, 0xfe, 0),
+      Buffer.from('{"id":1,"text":"\\u0000"}'),
+      Buffer.from('{"id":"\xff"}', 'latin1'),
+    ];
+    const trace = headers();
+    trace.append('Trace', 'a');
+    trace.append('Trace', 'b');
+    await client.publish(`${stream}.a`, JSON.stringify({ id: 0, text: long }), { headers: trace });
+    for (const body of bad) await client.publish(`${stream}.bad`, body, { headers: trace });
+    await client.publish(`${stream}.a`, JSON.stringify({ id: 1, text: 'ä€😀' }));
+    await client.publish(`${stream}.a`, JSON.stringify({ id: 2, text: long }));
+    const row: ConsumeOptions['row'] = (message) => {
+      const { id, text } = message.json() as { id: number; text: string };
+      return { id, text, trace: message.headers?.['Trace']?.join(' ') };
+    };
+    // Messages that are larger than a batch may be, too.
+    const worker = load(stream, table, { batchBytes: 1_000, row });
+    await worker.finished;
+    expect(worker.getMetrics()).toMatchObject({ rowsLoaded: 3, deadLetters: 4 });
+    expect(await database.query(`SELECT id, text, trace FROM ${table} ORDER BY id`)).toEqual([
+      { id: 0, text: long, trace: 'a b' },
+      { id: 1, text: 'ä€😀', trace: null },
+      { id: 2, text: long, trace: null },
+    ]);
+    const letters = await database.query(
+      `SELECT body, subject, headers, published_at > now() - interval '1 hour' AS recent FROM spillway_dead_letters
+        WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1) ORDER BY position`,
+      [table],
+    );
+    const common = { subject: `${stream}.bad`, headers: { Trace: ['a', 'b'] }, recent: true };
+    expect(letters).toEqual(bad.map((body) => ({ body: Buffer.from(body), ...common })));
+  });
+
+  test('messages that were deleted one by one are no loss, also at the end of a lane', async () => {
+    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    await publish(stream, range(60));
+    const manager = await jetstreamManager(nats);
+    for (const sequence of [2, 19, 20, 21, 35, 36, 37, 38, 39, 40, 60])
+      await manager.streams.deleteMessage(stream, sequence);
+    await load(stream, table, {}, { laneSize: 20 }).finished;
+    const gone = [1, 18, 19, 20, 34, 35, 36, 37, 38, 39, 59];
+    expect(await idsOf(table)).toEqual(range(60).filter((id) => !gone.includes(id)));
   });
 
   test('a stream that deletes what is acknowledged is refused', async () => {
