@@ -41,7 +41,7 @@ export default defineConfig((flags) => {
   const outDir = flags.outDir ?? 'dist';
   if (flags.outDir === undefined) rmSync(outDir, { recursive: true, force: true });
   const licences = licencesIn(outDir);
-  return [esModules(outDir), commonJs(outDir, licences), start(licences), commandLine(licences)];
+  return [esModules(outDir), commonJs(outDir, licences), start(outDir, licences), commandLine(licences)];
 });
 
 const common: Options = {
@@ -231,11 +231,18 @@ function withoutDynamicImports(code: string): string {
 }
 
 /** What `bin` names, and what it loads. */
-function start(licences: Plugin): Options {
+function start(outDir: string, licences: Plugin): Options {
   return {
     ...alone,
     entry: programsOf(STARTING),
     format: ['cjs'],
+    onSuccess: () => {
+      // Scripts name the file as it was called while it was an ES module.
+      writeFileSync(path.join(outDir, 'cli/main.js'), "#!/usr/bin/env node\nimport './main.cjs';\n", {
+        mode: 0o755,
+      });
+      return Promise.resolve();
+    },
     plugins: [
       {
         name: 'executable',
