@@ -32,7 +32,7 @@ const REJECTS = ['--rejects', '/dev/null'];
 const CASES: Readonly<Record<string, Case>> = {
   'a record that is too short': { name: 'x.csv', content: `${rows}2\n`, says: [/x\.csv:3: expected 2 fields, got 1/, '--pad', '--rejects'], works: ['--pad'] },
   'a record that is too long': { name: 'x.csv', content: `${rows}2,b,c\n3,d\n4,e\n`, says: [/x\.csv:3: expected 2 fields, got 3/, 'a field with "," in it must be in quotes', '--rejects'], works: REJECTS, code: 3 },
-  'a comment within the table': { name: 'x.csv', content: `${rows}# later,on,here\n2,b\n`, says: [/x\.csv:3: expected 2 fields, got 3/, '--comment "#"'], works: ['--comment', '#'] },
+  'a line that may be a comment': { name: 'x.csv', content: `# of May\n${rows}# later,on\n2,b\n`, says: [/x\.csv:4: the line may be a comment/, '--comment "#"'], works: ['--comment', '#'] },
   'a blank line with --strict': { name: 'x.csv', content: `${rows}\n2,b\n`, flags: ['--strict'], says: [/x\.csv:3: .*got an empty line/, 'without --strict'] },
   'text after a closing quote': { name: 'x.csv', content: `${rows}2,"b"c\n3,d\n4,e\n`, says: [/x\.csv:3: text follows a closing quote \(field 2\)/, '--escape', '--quote none', '--rejects'], works: ['--quote', 'none'] },
   'a quote inside a field': { name: 'x.csv', content: `id,name\n1,"a"\n2,b"c\n3,d\n4,e\n`, says: [/x\.csv:3: a quote stands inside an unquoted field \(field 2\)/, '--quote none'], works: ['--quote', 'none'] },
