@@ -16,9 +16,12 @@ export function commentsIn(
   reading: Reading,
   { flags, pad }: LoadOptions,
 ): { hasComments: boolean; notes: string[] } {
-  if (flags.comment !== undefined || !bytes.includes(NUMBER_SIGN)) return { hasComments: false, notes: [] };
+  const nothing = { hasComments: false, notes: [] };
+  if (flags.comment !== undefined || !bytes.includes(NUMBER_SIGN)) return nothing;
   const { encoding, skip, header, fieldCount, lineBreak } = reading;
   const text = new TextDecoder(encoding.startsWith('utf-32') ? 'utf-8' : encoding).decode(bytes);
+  // Most files with a # have it within their values.
+  if (!/(?:^|[\r\n])#/.test(text)) return nothing;
   const sample: Sample = { text, isWhole, lineBreak };
   const records = readSample(sample, reading, MOST_RECORDS).filter(({ line }) => line >= skip);
   const isWithin = records
