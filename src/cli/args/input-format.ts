@@ -27,7 +27,11 @@ export function formatOf(files: readonly string[], entryName: EntryName): GivenF
   for (const file of files.length === 0 ? ['-'] : files) {
     if (file === '-') throw new UsageError(`standard input does not say its format: ${hint}`);
     const format = formatOfName(file) ?? formatInside(entryName(file));
-    if (format === undefined) throw new UsageError(`the name "${file}" does not say its format: ${hint}`);
+    if (format === undefined) {
+      const isPlain = !/\.[^./]+$/.test(file);
+      const help = isPlain ? `${hint}; the files of a directory are named by DIRECTORY/*.csv` : hint;
+      throw new UsageError(`the name "${file}" does not say its format: ${help}`);
+    }
     formats.add(format);
   }
   if (formats.size > 1)

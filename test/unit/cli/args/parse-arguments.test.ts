@@ -240,7 +240,12 @@ describe('wrong usage names the flag, its range and the value', () => {
     ],
     [['load', '-t', 't', '-'], /standard input does not say its format/],
     [['load', '-t', 't'], /standard input does not say its format/],
-    [['load', '-t', 't', 'data.txt'], /"data\.txt" does not say its format/],
+    [
+      ['load', '-t', 't', 'data.txt'],
+      /"data\.txt" does not say its format: give --format csv, ndjson, json, parquet or copy$/,
+    ],
+    [['load', '-t', 't', 'd.2/data'], /"d\.2\/data" does not say its format: .* DIRECTORY\/\*\.csv/],
+    [['load', '-t', 't', '.'], /"\." does not say its format: .* DIRECTORY\/\*\.csv/],
     [['load', '-t', 't', 'a.csv', 'b.ndjson'], /different formats/],
     [['load', '-t', 't', '-', '-', '--format', 'csv'], /only once/],
     [['load', '-t', 't', 'a.csv', '--to', ''], /--to.*must not be empty/],
