@@ -89,6 +89,10 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
     question: 'What does --rejects cost, with nothing to reject and with bad rows of five kinds?',
     load: () => import('./load-rejects.js'),
   },
+  consume: {
+    question: 'How fast do workers load a stream of NATS JetStream, beside one written by hand?',
+    load: () => import('./consume.js'),
+  },
   'start-up': {
     question: 'How long does a load of one row take, beside Node.js that does nothing?',
     load: () => import('./start-up.js'),

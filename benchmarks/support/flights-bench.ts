@@ -132,7 +132,7 @@ export async function firstFlights(count: number): Promise<Flight[]> {
   return rows;
 }
 
-function checksumOf(rows: readonly Flight[]): Checksum {
+export function checksumOf(rows: readonly Flight[]): Checksum {
   const checksum = new FlightChecksum();
   for (const row of rows) checksum.add(row);
   return checksum.value;
