@@ -20,6 +20,7 @@ import {
 } from '../guards/validate.js';
 import { checkGiven } from './check-given.js';
 import { CONTROLLER_OPTIONS, DEFAULTS, WRITABLE_OPTIONS } from './defaults.js';
+import { RepeatedOptions } from './repeated-options.js';
 import { resolveBuffer, type ResolvedBuffer } from './resolve-buffer.js';
 import { resolveRange } from './resolve-range.js';
 import { resolveBreaker, resolveRetry, type ResolvedBreaker, type ResolvedRetry } from './resolve-retry.js';
@@ -57,11 +58,16 @@ type Defaults<T> = NonNullable<FlushFunction<T>['defaults']>;
 /** What follows from no options. Made once, because to make it takes as long as a fifth of a short stream's life. */
 let standard: Readonly<ResolvedSink<never>> | undefined;
 
+const repeated = {
+  BackpressureWritable: new RepeatedOptions<ResolvedSink<never>>(),
+  BackpressureController: new RepeatedOptions<ResolvedSink<never>>(),
+};
+
 /** Options of a sink: those of the flush function's `defaults` lie beneath the user's. */
 export function resolveSink<T>(
   flush: FlushFunction<T>,
   given: WritableOptions<T> | undefined,
-  kind: 'BackpressureWritable' | 'BackpressureController',
+  kind: keyof typeof repeated,
 ): Readonly<ResolvedSink<T>> {
   if (typeof flush !== 'function') refuse('flush', 'a function', flush);
   const { defaults } = flush;
@@ -69,9 +75,13 @@ export function resolveSink<T>(
     return (standard ??= Object.freeze(resolve<never>({}, {}))) as ResolvedSink<T>;
   if (given === undefined) return resolve<T>({}, defaults ?? {});
   checkGiven(given);
-  if (kind === 'BackpressureWritable') checkNames(given, WRITABLE_OPTIONS, kind, WRITABLE_HINTS);
-  else checkNames(given, CONTROLLER_OPTIONS, kind, CONTROLLER_HINTS);
-  return resolve(given, defaults ?? {});
+  const make = () => {
+    if (kind === 'BackpressureWritable') checkNames(given, WRITABLE_OPTIONS, kind, WRITABLE_HINTS);
+    else checkNames(given, CONTROLLER_OPTIONS, kind, CONTROLLER_HINTS);
+    return resolve(given, defaults ?? {});
+  };
+  if (defaults !== undefined) return make();
+  return repeated[kind].resolve(given, make) as ResolvedSink<T>;
 }
 
 function resolve<T>(given: WritableOptions<T>, defaults: Defaults<T>): ResolvedSink<T> {
