@@ -8,6 +8,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { jetStreamLog } from '../../../src/jetstream/index.js';
 import { consumeLog } from '../../../src/postgres/index.js';
+import type { LogWorkerSettings } from '../../support/log-worker.js';
 import { noNatsServer, startNatsServer, type NatsServer } from '../../support/nats-server.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
@@ -54,11 +55,17 @@ describe.skipIf(noNatsServer)(`workers of a log (${noNatsServer ?? 'on a nats-se
   }
 
   async function startWorker(stream: string, table: string): Promise<ChildProcess> {
-    const worker = spawn(
-      process.execPath,
-      ['--import', 'tsx', WORKER, String(server.port), database.url, stream, table],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const settings: LogWorkerSettings = {
+      nats: `127.0.0.1:${server.port}`,
+      database: database.url,
+      stream,
+      table,
+      laneSize: 2_000,
+      options: { batchSize: 250, leaseMs: 1_000 },
+    };
+    const worker = spawn(process.execPath, ['--import', 'tsx', WORKER, JSON.stringify(settings)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     workers.add(worker);
     await once(worker.stdout, 'data');
     return worker;
