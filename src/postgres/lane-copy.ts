@@ -41,7 +41,8 @@ class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
   }
 
   override open(items: readonly LogMessage[]): Promise<CheckpointedBatch<LogMessage>> {
-    const { claim, next, extraMs } = this.batch!;
+    const batch = this.batch!;
+    const { claim, extraMs } = batch;
     return Promise.resolve({
       items,
       failures: NO_FAILURES,
@@ -49,7 +50,7 @@ class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
       checkpoint: (client, leftOut) => {
         this.deadLetters = leftOut.size;
         const letters = [...leftOut].map(([row, error]) => ({ message: items[row]!, error }));
-        return this.#ledger.writeBatch(client, claim, next, extraMs, letters);
+        return this.#ledger.writeBatch(client, claim, batch, extraMs, letters);
       },
       onCommitted: () => undefined,
       // The worker asks the lane itself what became of it.
@@ -97,7 +98,7 @@ export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
         throw error;
       this.#checkpoints.deadLetters = 1;
       const letter = { message: message!, error: this.#reasonOf(message!, error) };
-      await this.#ledger.bury(batch.claim, batch.next, batch.extraMs, letter, signal);
+      await this.#ledger.bury(batch.claim, batch, batch.extraMs, letter, signal);
       return 1;
     }
   }

@@ -19,6 +19,8 @@ const READ_WAIT_MS = 1_000;
 export interface FeedBatch {
   readonly messages: readonly LogMessage[];
   readonly bytes: number;
+  /** The first position that it stands for. */
+  readonly from: LogPosition;
   /** Once the messages are loaded: the first position that is not. */
   readonly next: LogPosition;
 }
@@ -122,8 +124,9 @@ export class LaneFeed {
     const messages = isWhole ? this.#queue : this.#queue.slice(0, count);
     this.#queue = isWhole ? [] : this.#queue.slice(count);
     this.#queuedBytes -= bytes;
+    const from = this.#taken;
     this.#taken = isWhole ? this.#next : messages.at(-1)!.position + 1;
-    return { messages, bytes, next: this.#taken };
+    return { messages, bytes, from, next: this.#taken };
   }
 
   async #readAhead(): Promise<void> {

@@ -7,7 +7,7 @@
 
 import type { LogMessage } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
-import { LaneLost, type LaneClaim, type LaneLedger } from '../lanes/lane-ledger.js';
+import { LaneLost, type LaneClaim, type LaneLedger, type LaneStep } from '../lanes/lane-ledger.js';
 import type { ConsumeMetrics } from './consume-metrics.js';
 import type { ConsumeSettings } from './consume-settings.js';
 import type { FeedBatch, LaneFeed } from './lane-feed.js';
@@ -21,10 +21,9 @@ const SHORTEST_LIMIT_MS = 60_000;
 const RENEWAL_LIMIT_MS = 45_000;
 
 /** A batch on its way into the table. */
-export interface LaneBatch {
+export interface LaneBatch extends LaneStep {
   readonly claim: LaneClaim;
   readonly messages: readonly LogMessage[];
-  readonly next: number;
   /** What the next batch may take beyond the lease. */
   readonly extraMs: number;
 }
@@ -40,6 +39,11 @@ export interface LaneCopy {
   copy(batch: LaneBatch, signal: AbortSignal): Promise<number>;
   /** How many dead letters the last batch was to write. */
   readonly lastDeadLetters: number;
+}
+
+/** A batch, or a part of one. */
+interface LanePart extends LaneStep {
+  readonly messages: readonly LogMessage[];
 }
 
 export type LaneOutcome = 'finished' | 'lost' | 'stopped';
@@ -84,7 +88,7 @@ export class LaneWorker {
         const batch = await this.#feed.take(this.#context.settings.leaseMs / 3);
         if (this.#isDraining()) return 'stopped';
         if (batch === undefined) await this.#renew();
-        else if (batch.messages.length === 0) await this.#advance(batch.next);
+        else if (batch.messages.length === 0) await this.#advance(batch);
         else await this.#load(batch);
       }
       return 'finished';
@@ -105,23 +109,24 @@ export class LaneWorker {
     // A process that was stopped has missed that time has passed.
     if (clock.now() - this.#renewedAt > leaseMs / 2) await this.#renew();
     const startedAt = clock.now();
-    await this.#copy(batch.messages, batch.next);
+    await this.#copy(batch);
     this.#feed.settle(batch);
     this.#lastMs = clock.now() - startedAt;
   }
 
   /** Copies messages until they are committed. */
-  async #copy(messages: readonly LogMessage[], next: number): Promise<void> {
+  async #copy(batch: LanePart): Promise<void> {
+    const { messages, next } = batch;
     const { copy, settings, draining } = this.#context;
     const startedAt = settings.clock.now();
     let error: unknown;
     try {
-      await this.#attempt(messages, next);
+      await this.#attempt(batch);
       return;
     } catch (thrown) {
       error = thrown;
     }
-    if (isOfRows(error) && messages.length > 1) return this.#halve(messages, next);
+    if (isOfRows(error) && messages.length > 1) return this.#halve(batch);
     const isTooSlow = settings.clock.now() - startedAt > settings.leaseMs;
     await this.#outage.wait(error, draining);
     await this.#renew();
@@ -130,15 +135,15 @@ export class LaneWorker {
       return;
     }
     // Others may have ended it, because its lease was over and its session waited for this worker.
-    if (isTooSlow && messages.length > 1) await this.#halve(messages, next);
-    else await this.#copy(messages, next);
+    if (isTooSlow && messages.length > 1) await this.#halve(batch);
+    else await this.#copy(batch);
   }
 
-  async #attempt(messages: readonly LogMessage[], next: number): Promise<void> {
+  async #attempt({ messages, from, next }: LanePart): Promise<void> {
     const { copy, settings, aborting } = this.#context;
     const { clock, leaseMs } = settings;
     const startedAt = clock.now();
-    const batch = { claim: this.#claim, messages, next, extraMs: this.#extraMs() };
+    const batch = { claim: this.#claim, messages, from, next, extraMs: this.#extraMs() };
     const limitMs = Math.max(SHORTEST_LIMIT_MS, LEASES * leaseMs);
     const deadLetters = await limited(clock, limitMs, aborting, (signal) => copy.copy(batch, signal));
     this.#committed(messages.length, deadLetters, next);
@@ -147,10 +152,11 @@ export class LaneWorker {
   }
 
   /** The batch as a whole is refused, or takes too long. */
-  async #halve(messages: readonly LogMessage[], next: number): Promise<void> {
+  async #halve({ messages, from, next }: LanePart): Promise<void> {
     const middle = messages.length >> 1;
-    await this.#copy(messages.slice(0, middle), messages[middle]!.position);
-    await this.#copy(messages.slice(middle), next);
+    const between = messages[middle]!.position;
+    await this.#copy({ messages: messages.slice(0, middle), from, next: between });
+    await this.#copy({ messages: messages.slice(middle), from: between, next });
   }
 
   #committed(messages: number, deadLetters: number, next: number): void {
@@ -170,8 +176,8 @@ export class LaneWorker {
     await this.#owning((signal) => this.#context.ledger.renew(this.#claim, this.#extraMs(), signal));
   }
 
-  async #advance(next: number): Promise<void> {
-    await this.#owning((signal) => this.#context.ledger.advance(this.#claim, next, signal));
+  async #advance(step: LaneStep): Promise<void> {
+    await this.#owning((signal) => this.#context.ledger.advance(this.#claim, step, signal));
   }
 
   async #owning(ask: (signal: AbortSignal) => Promise<number>): Promise<void> {
@@ -179,7 +185,9 @@ export class LaneWorker {
     const { clock } = settings;
     await this.#outage.retry(draining, async () => {
       const askedAt = clock.now();
-      this.#next = await limited(clock, RENEWAL_LIMIT_MS, aborting, ask);
+      const next = await limited(clock, RENEWAL_LIMIT_MS, aborting, ask);
+      if (next < this.#next) throw new LaneLost(this.#claim.lane);
+      this.#next = next;
       this.#renewedAt = askedAt;
     });
   }

@@ -145,7 +145,7 @@ export class LogConsumer {
         aborting: this.#aborting.signal,
       };
       const outcome = await new LaneWorker(context, claim, feed, at).run();
-      isHeld = outcome === 'stopped';
+      isHeld = outcome !== 'finished';
       if (outcome === 'finished') metrics.lanesFinished += 1;
       if (outcome === 'lost') metrics.lanesLost += 1;
     } catch (error) {

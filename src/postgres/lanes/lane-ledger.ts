@@ -7,6 +7,7 @@
  *       └── release, or the lease is over ─┘
  *
  * A worker writes to a lane only as the run that it has claimed. Once another worker has claimed the lane, the earlier one changes nothing.
+ * A step begins where the last one has ended, so that no commit can be left out that the database has lost, as after a failover.
  */
 
 import type { LaneBounds, LogBounds, LogPosition } from '../../log/log.js';
@@ -65,12 +66,19 @@ export interface LaneState {
   readonly open: readonly OpenLane[];
 }
 
-/** Another worker has claimed the lane. What was done in the transaction is undone. */
+/** Positions that are loaded together: from the first one to the one before `next`. */
+export interface LaneStep {
+  readonly from: LogPosition;
+  readonly next: LogPosition;
+}
+
+/** The lane is not as this worker has left it. What was done in the transaction is undone. */
 export class LaneLost extends CopyError {
   constructor(lane: number) {
-    super(`another worker has taken over lane ${lane}; this one writes nothing more to it`, {
-      failureClass: 'setup',
-    });
+    super(
+      `another worker has taken over lane ${lane}, or the database has lost its last commits; this worker begins again from what is there`,
+      { failureClass: 'setup' },
+    );
   }
 }
 
@@ -176,11 +184,9 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     );
   }
 
-  /** Records that there is nothing before `next` that would have to be loaded. @throws {LaneLost} */
-  advance(claim: ClaimKey, next: LogPosition, signal: AbortSignal): Promise<LogPosition> {
-    return this.#run('move a lane of', signal, (client) =>
-      this.#own(client, this.#statements.advance, claim, [this.#leaseOf(0), String(next)]),
-    );
+  /** Records that there is nothing in the step that would have to be loaded. @throws {LaneLost} */
+  advance(claim: ClaimKey, step: LaneStep, signal: AbortSignal): Promise<LogPosition> {
+    return this.#run('move a lane of', signal, (client) => this.#step(client, claim, step, 0));
   }
 
   /** Frees a lane at once, if it is still this worker's. */
@@ -193,13 +199,13 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   /** Writes a single message to the dead letters that is not worth a batch. @throws {LaneLost} */
   bury(
     claim: ClaimKey,
-    next: LogPosition,
+    step: LaneStep,
     extraMs: number,
     letter: DeadLetter,
     signal: AbortSignal,
   ): Promise<void> {
     return this.#run('write a dead letter of', signal, (client) =>
-      this.#write(client, claim, next, extraMs, [letter]),
+      this.#write(client, claim, step, extraMs, [letter]),
     );
   }
 
@@ -207,23 +213,33 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   async writeBatch(
     client: CopyClient,
     claim: ClaimKey,
-    next: LogPosition,
+    step: LaneStep,
     extraMs: number,
     letters: readonly DeadLetter[],
   ): Promise<void> {
     await checkTables(client, this.#options, this.#tables);
-    await this.#write(client, claim, next, extraMs, letters);
+    await this.#write(client, claim, step, extraMs, letters);
   }
 
   async #write(
     client: CopyClient,
     claim: ClaimKey,
-    next: LogPosition,
+    step: LaneStep,
     extraMs: number,
     letters: readonly DeadLetter[],
   ): Promise<void> {
     await writeDeadLetters(client, this.#insertDeadLetters, this.#importRow, letters);
-    await this.#own(client, this.#statements.advance, claim, [this.#leaseOf(extraMs), String(next)]);
+    await this.#step(client, claim, step, extraMs);
+  }
+
+  #step(
+    client: CopyClient,
+    claim: ClaimKey,
+    { from, next }: LaneStep,
+    extraMs: number,
+  ): Promise<LogPosition> {
+    const values = [this.#leaseOf(extraMs), String(next), String(from)];
+    return this.#own(client, this.#statements.advance, claim, values);
   }
 
   #leaseOf(extraMs: number): string {

@@ -119,8 +119,10 @@ function ownStatements(lanes: string): Pick<LaneStatements, 'renew' | 'advance' 
     // Waits for a batch of the same worker whose connection was lost, so that what it has committed is seen.
     renew: statement(`UPDATE ${lanes} SET lease_until = ${NOW} ${PLUS} ${interval('$4')} WHERE ${isMine}
       RETURNING next::pg_catalog.text`),
+    // Only from where this worker has left it: after a failover the database may have lost its last commits.
     advance:
-      statement(`UPDATE ${lanes} SET next = $5::bigint, lease_until = (${NOW} ${PLUS} ${interval('$4')}) WHERE ${isMine}
+      statement(`UPDATE ${lanes} SET next = $5::bigint, lease_until = (${NOW} ${PLUS} ${interval('$4')})
+      WHERE ${isMine} AND next ${EQUALS} $6::bigint
       RETURNING next::pg_catalog.text`),
     release: statement(`UPDATE ${lanes} SET lease_until = NULL WHERE ${isMine}`),
   };

@@ -302,6 +302,52 @@ describe('consumeLog with faults', () => {
     expect(await lanesOf(table)).toMatchObject([{ next: 31, run: 2, held: true }]);
   });
 
+  /** As a failover to a standby that had not got the last commits: the lane is where it was before, and its last rows are gone. */
+  async function loseCommits(table: string, next: number): Promise<void> {
+    await database.query(
+      `WITH lane AS (UPDATE spillway_lanes SET next = $2 WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1))
+        DELETE FROM ${table} WHERE id >= $2 - 1`,
+      [table, next],
+    );
+  }
+
+  test.each([
+    { name: 'before the next batch', more: 30 },
+    { name: 'while nothing more comes', more: 0 },
+  ])('commits that the database has lost $name are made again', async ({ more }) => {
+    const table = await database.table('id int, n int');
+    const log = filled(30);
+    const options = {
+      connections: 1,
+      leaseMs: more > 0 ? 60_000 : 1_000,
+      maxFlushIntervalMs: 0,
+      batchSize: 10,
+    };
+    const worker = start(log, table, options);
+    await until(async () => (await idsOf(table)).length === 30);
+    await loseCommits(table, 13);
+    for (const id of range(more, 30)) log.append({ id, n: 1 });
+    await until(async () => (await idsOf(table)).length === 30 + more);
+    await worker.drain();
+    expect(await idsOf(table)).toEqual(range(30 + more));
+  });
+
+  test('commits that the database has lost while a lane was being finished are made again', async () => {
+    const table = await database.table('id int, n int');
+    const log = filled(30, { laneSize: 20 });
+    const worker = start(log, table, { connections: 1, maxFlushIntervalMs: 0 });
+    await until(async () => (await idsOf(table)).length === 30);
+    await database.query(
+      `WITH lane AS (UPDATE spillway_lanes SET next = 5
+          WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1) AND lane = 0)
+        DELETE FROM ${table} WHERE id BETWEEN 4 AND 19`,
+      [table],
+    );
+    await loadAll(log, table);
+    await worker.drain();
+    expect(await idsOf(table)).toEqual(range(30));
+  });
+
   test('a batch that takes longer than the lease keeps its lane', async () => {
     const table = await database.table('id int, n int');
     const log = filled(60);
