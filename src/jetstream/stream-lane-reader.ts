@@ -12,9 +12,9 @@ import { createInbox, type Msg, type Subscription } from '@nats-io/transport-nod
 import { systemClock } from '../common/clock.js';
 import { LogError } from '../log/log-error.js';
 import type { LaneBounds, LaneReader, LogMessage, LogRead, ReadRoom } from '../log/log.js';
-import { readDelivery } from './delivery.js';
+import { readDelivery, type Delivery } from './delivery.js';
 import type { StreamApi } from './stream-api.js';
-import { StreamMessage } from './stream-message.js';
+import { MessageKeeper } from './stream-message.js';
 
 const EXPIRES_MS = 30_000;
 const HEARTBEAT_MS = 2_000;
@@ -33,6 +33,7 @@ interface OpenConsumer {
 export class StreamLaneReader implements LaneReader {
   readonly #api: StreamApi;
   readonly #lane: LaneBounds;
+  readonly #keeper: MessageKeeper;
   #consumer: OpenConsumer | undefined;
   /** Of the consumer. */
   #count = 0;
@@ -56,6 +57,7 @@ export class StreamLaneReader implements LaneReader {
   constructor(api: StreamApi, lane: LaneBounds, from: number) {
     this.#api = api;
     this.#lane = lane;
+    this.#keeper = new MessageKeeper(lane.lane);
     this.#next = from;
     this.#returned = from;
   }
@@ -192,11 +194,11 @@ export class StreamLaneReader implements LaneReader {
     this.#wake?.();
   }
 
-  #add(message: Msg, delivery: { position: number; count: number; timestampMs: number }): void {
+  #add(message: Msg, delivery: Delivery): void {
     const { position } = delivery;
     if (position > this.#lane.last) return;
     if (this.#queue.length === 0) this.#queuedSince = this.#heardAt;
-    this.#queue.push(new StreamMessage(message, delivery, this.#lane.lane));
+    this.#queue.push(this.#keeper.keep(message, delivery));
     this.#next = position + 1;
   }
 

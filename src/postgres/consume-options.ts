@@ -40,7 +40,7 @@ export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<
     from?: LogStart | undefined;
     /** Lanes that this call reads at the same time, each with a connection of the pool. Default 2, or fewer if the pool is smaller. */
     connections?: number | undefined;
-    /** The most messages of a batch. Default 10 000. */
+    /** The most messages of a batch. Default 5 000. */
     batchSize?: number | undefined;
     /** The most bytes of a batch's messages, except for a single one that is larger. Default 4 MiB. */
     batchBytes?: number | undefined;

@@ -151,12 +151,14 @@ export class LaneFeed {
     if (this.#isClosed) return;
     this.#checkLoss(read);
     if (this.#queue.length === 0) this.#since = this.#settings.clock.now();
+    let bytes = 0;
     for (const message of read.messages) {
       this.#queue.push(message);
-      this.#queuedBytes += message.bytes.length;
-      this.#heldBytes += message.bytes.length;
-      this.#metrics.bytesRead += message.bytes.length;
+      bytes += message.bytes.length;
     }
+    this.#queuedBytes += bytes;
+    this.#heldBytes += bytes;
+    this.#metrics.bytesRead += bytes;
     this.#heldMessages += read.messages.length;
     this.#metrics.messagesRead += read.messages.length;
     this.#next = Math.max(this.#next, Math.min(read.reached, this.#lane.last) + 1);

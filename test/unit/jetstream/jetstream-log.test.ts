@@ -13,6 +13,10 @@ describe('readDelivery', () => {
     ['of something else', '_INBOX.abc.def', undefined],
     ['that is cut off', '$JS.ACK.EVENTS.abc.1', undefined],
     ['with words for numbers', '$JS.ACK.EVENTS.abc.1.x.y.z.7', undefined],
+    ['with an empty number', '$JS.ACK.EVENTS.abc.1..45.1700000000123000000.7', undefined],
+    ['with a sequence that is no safe integer', '$JS.ACK.EVENTS.abc.1.9007199254740993.45.1.7', undefined],
+    ['without what is pending', '$JS.ACK.EVENTS.abc.1.123.45.1700000000123000000', delivery],
+    ['with nothing but its beginning', '$JS.ACK.', undefined],
     ['that is missing', undefined, undefined],
   ])('reads a reply subject %s', (_, reply, expected) => {
     expect(readDelivery(reply)).toEqual(expected);
