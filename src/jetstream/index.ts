@@ -10,6 +10,7 @@ export type {
   LogMessage,
   LogPosition,
   LogRead,
+  MessagePlace,
   OpenLog,
   ReadRoom,
 } from '../log/log.js';

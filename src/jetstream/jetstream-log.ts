@@ -76,6 +76,7 @@ function openLog(api: StreamApi, laneSize: number): OpenLog {
       const { first_seq, last_seq } = (await api.info()).state;
       return blockBounds(first_seq, last_seq, laneSize);
     },
+    find: (_lane, from) => api.find(from),
     reader: (lane, from) => new StreamLaneReader(api, lane, from),
   };
 }

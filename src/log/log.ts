@@ -43,6 +43,11 @@ export interface OpenLog {
   readonly hasOneOrder: boolean;
   /** Returns what the log has now. @throws {LogError} */
   bounds(signal: AbortSignal): Promise<LogBounds>;
+  /**
+   * Returns the first message at or behind a position of a lane. In a log with one order it may be in a later lane. Undefined: there is none
+   * yet. @throws {LogError}
+   */
+  find(lane: LaneBounds, from: LogPosition, signal: AbortSignal): Promise<MessagePlace | undefined>;
   /** Begins to read a lane. What is at fault is thrown by the first `read`. @param from the first position that is wanted */
   reader(lane: LaneBounds, from: LogPosition): LaneReader;
 }
@@ -71,6 +76,12 @@ export interface LaneBounds {
 export interface ReadRoom {
   readonly messages: number;
   readonly bytes: number;
+}
+
+/** Where a message is, and since when. */
+export interface MessagePlace {
+  readonly position: LogPosition;
+  readonly timestamp: Date;
 }
 
 export interface LogRead {

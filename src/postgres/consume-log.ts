@@ -1,5 +1,6 @@
 /** `consumeLog`: loads a durable log into a table, each message exactly once, with as many workers as there are calls. */
 
+import { systemClock } from '../common/clock.js';
 import { toError } from '../common/thrown.js';
 import { handled } from '../guards/user-callbacks.js';
 import { refuse } from '../guards/validate.js';
@@ -10,7 +11,8 @@ import { ClientLease } from './connection/client-lease.js';
 import { OutageNotice } from './connection/outage-notice.js';
 import { unlessAborted } from './connection/answer-deadline.js';
 import { checkConsumeOptions, type CheckedConsumeOptions, type ConsumeOptions } from './consume-options.js';
-import type { ConsumeMetrics } from './consume/consume-metrics.js';
+import { snapshot, type ConsumeMetrics } from './consume/consume-metrics.js';
+import type { ConsumeProgress } from './consume/consume-progress.js';
 import type { LaneCopy } from './consume/lane-worker.js';
 import { LogConsumer, type ConsumerDestination } from './consume/log-consumer.js';
 import { describeSetupFailure } from './copy/copy-failure.js';
@@ -32,6 +34,13 @@ export interface LogLoad extends DrainableSink {
   stop(): Promise<void>;
   /** A snapshot of what this worker has done. */
   getMetrics(): ConsumeMetrics;
+  /**
+   * Looks up how far the import is, over all of its workers, and how far it is behind the log. Calls within a second share one look; without a
+   * call nothing is looked up. At the start it waits until log and database have been reached. It works after the end, too, as long as both are open.
+   *
+   * @throws {CopyError | LogError} one of them could not be asked
+   */
+  progress(): Promise<ConsumeProgress>;
 }
 
 /**
@@ -120,7 +129,11 @@ class WorkerHandle implements LogLoad {
   }
 
   getMetrics(): ConsumeMetrics {
-    return { ...this.#consumer.metrics };
+    return snapshot(this.#consumer.metrics, systemClock);
+  }
+
+  progress(): Promise<ConsumeProgress> {
+    return this.#consumer.progress();
   }
 
   /** @internal What is not committed is still in the log: nothing is ever undelivered. */

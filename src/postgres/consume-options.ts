@@ -13,7 +13,7 @@ import {
 } from './copy-options.js';
 import { IMPORT_ID_RANGE, isImportId } from './imports/import-id.js';
 import { DEAD_LETTERS, LANES } from './lanes/lane-tables.js';
-import type { LogStart } from './lanes/lane-ledger.js';
+import type { LogStart } from './lanes/new-lanes.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
 
 export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<

@@ -4,7 +4,8 @@ export { copyInto, type CopyFunction } from './copy-into.js';
 export { consumeLog, type LogLoad } from './consume-log.js';
 export type { ConsumeOptions } from './consume-options.js';
 export type { ConsumeMetrics } from './consume/consume-metrics.js';
-export type { LogStart } from './lanes/lane-ledger.js';
+export type { ConsumeProgress } from './consume/consume-progress.js';
+export type { LogStart } from './lanes/new-lanes.js';
 export { LogError, type LogFailureClass } from '../log/log-error.js';
 export type {
   LaneBounds,
@@ -14,6 +15,7 @@ export type {
   LogMessage,
   LogPosition,
   LogRead,
+  MessagePlace,
   OpenLog,
   ReadRoom,
 } from '../log/log.js';

@@ -42,7 +42,7 @@ class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
 
   override open(items: readonly LogMessage[]): Promise<CheckpointedBatch<LogMessage>> {
     const batch = this.batch!;
-    const { claim, extraMs } = batch;
+    const { claim, from, next, extraMs } = batch;
     return Promise.resolve({
       items,
       failures: NO_FAILURES,
@@ -50,7 +50,8 @@ class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
       checkpoint: (client, leftOut) => {
         this.deadLetters = leftOut.size;
         const letters = [...leftOut].map(([row, error]) => ({ message: items[row]!, error }));
-        return this.#ledger.writeBatch(client, claim, batch, extraMs, letters);
+        const rows = items.length - letters.length;
+        return this.#ledger.writeBatch(client, claim, { from, next, extraMs, rows, letters });
       },
       onCommitted: () => undefined,
       // The worker asks the lane itself what became of it.

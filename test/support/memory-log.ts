@@ -7,6 +7,7 @@ import type {
   LogBounds,
   LogMessage,
   LogRead,
+  MessagePlace,
   OpenLog,
   ReadRoom,
 } from '../../src/log/log.js';
@@ -21,6 +22,8 @@ interface Stored {
 
 /** In blocks: a lane is a block of positions, from 1. In partitions: each lane has positions of its own, from 0. */
 export type MemoryLogKind = { readonly laneSize: number } | { readonly partitions: number };
+
+const SOME_TIME = 1_700_000_000_000;
 
 export class MemoryLog implements Log {
   readonly name: string;
@@ -42,13 +45,13 @@ export class MemoryLog implements Log {
   }
 
   /** @param skip positions that stay without a message before it */
-  append(body: string | object, { lane = 0, skip = 0, subject = 'memory' } = {}): void {
+  append(body: string | object, { lane = 0, skip = 0, subject = 'memory', at = SOME_TIME } = {}): void {
     const index = 'partitions' in this.#kind ? lane : 0;
     const position = this.#ends[index]! + skip;
     this.#ends[index] = position + 1;
     const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
     const laneOf = 'partitions' in this.#kind ? lane : Math.floor((position - 1) / this.#kind.laneSize);
-    this.#messages.push({ lane: laneOf, position, subject, bytes, timestamp: new Date(1_700_000_000_000) });
+    this.#messages.push({ lane: laneOf, position, subject, bytes, timestamp: new Date(at) });
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
@@ -64,8 +67,9 @@ export class MemoryLog implements Log {
   open(): Promise<OpenLog> {
     return Promise.resolve({
       source: { log: this.name },
-      hasOneOrder: !('partitions' in this.#kind),
+      hasOneOrder: this.#inOrder,
       bounds: () => Promise.resolve(this.#bounds()),
+      find: (lane: LaneBounds, from: number) => Promise.resolve(this.#find(lane, from)),
       reader: (lane: LaneBounds, from: number) => this.#reader(lane, from),
     });
   }
@@ -93,6 +97,15 @@ export class MemoryLog implements Log {
         return { lane, first, last, oldest, end: Math.min(Math.max(end, first), last + 1) };
       },
     };
+  }
+
+  #find({ lane }: LaneBounds, from: number): MessagePlace | undefined {
+    const isWanted = (one: Stored): boolean => one.position >= from && (this.#inOrder || one.lane === lane);
+    return this.#messages.find(isWanted);
+  }
+
+  get #inOrder(): boolean {
+    return !('partitions' in this.#kind);
   }
 
   #reader({ lane, last }: LaneBounds, from: number): LaneReader {

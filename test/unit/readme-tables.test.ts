@@ -12,7 +12,9 @@ import {
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../src/index.js';
 import { copyInto } from '../../src/postgres/index.js';
 import { COPY_OPTIONS } from '../../src/postgres/copy-options.js';
+import { systemClock } from '../../src/common/clock.js';
 import { CONSUME_OPTIONS } from '../../src/postgres/consume-options.js';
+import { emptyCounts, snapshot } from '../../src/postgres/consume/consume-metrics.js';
 import { CONSUME_DEFAULTS } from '../../src/postgres/consume/consume-settings.js';
 import { JETSTREAM_OPTIONS } from '../../src/jetstream/jetstream-log.js';
 import { resolveSink } from '../../src/settings/resolve-sink.js';
@@ -110,6 +112,8 @@ describe('the tables of the documentation say what the code does', () => {
       table(head).flatMap(([names]) => names!.split(', ').map((name) => plain(name)));
     expect(namesOf('consumeLog option').toSorted()).toEqual([...CONSUME_OPTIONS].toSorted());
     expect(namesOf('jetStreamLog option')).toEqual([...JETSTREAM_OPTIONS]);
+    const metrics = Object.keys(snapshot(emptyCounts(), systemClock));
+    expect(namesOf('consumeLog metric').toSorted()).toEqual(metrics.toSorted());
     const defaults = Object.fromEntries(
       table('consumeLog option').map(([names, fallback]) => [plain(names!), plain(fallback!)]),
     );

@@ -1,5 +1,7 @@
 /** Counts what one worker has done. */
 
+import type { Clock } from '../../common/clock.js';
+
 /** What one call of `consumeLog` has done, at one instant. Other workers of the same import have metrics of their own. */
 export interface ConsumeMetrics {
   /** Messages that have come from the log, and their bodies' bytes. After a takeover or an outage some come twice. */
@@ -21,9 +23,32 @@ export interface ConsumeMetrics {
   /** Attempts that failed, and were made again. */
   retries: number;
   lastError: Error | undefined;
+  /** What cannot be reached at the moment, and since when on this machine's clock. Undefined: nothing is waited for. */
+  waitingFor: 'log' | 'database' | undefined;
+  waitingSince: Date | undefined;
 }
 
-export function emptyMetrics(): ConsumeMetrics {
+/** A failure that has not passed yet. */
+export interface OngoingOutage {
+  readonly of: 'log' | 'database';
+  /** On the injected clock. */
+  readonly since: number;
+}
+
+/** As they are counted. */
+export interface ConsumeCounts extends Omit<ConsumeMetrics, 'waitingFor' | 'waitingSince'> {
+  readonly outages: Set<OngoingOutage>;
+}
+
+/** What users see of them, at one instant. */
+export function snapshot({ outages, ...counts }: ConsumeCounts, clock: Clock): ConsumeMetrics {
+  let first: OngoingOutage | undefined;
+  for (const outage of outages) if (first === undefined || outage.since < first.since) first = outage;
+  const waitingSince = first && new Date(Date.now() - (clock.now() - first.since));
+  return { ...counts, waitingFor: first?.of, waitingSince };
+}
+
+export function emptyCounts(): ConsumeCounts {
   return {
     messagesRead: 0,
     bytesRead: 0,
@@ -36,5 +61,6 @@ export function emptyMetrics(): ConsumeMetrics {
     positionsLost: 0,
     retries: 0,
     lastError: undefined,
+    outages: new Set(),
   };
 }

@@ -9,7 +9,7 @@
 import { LogError } from '../../log/log-error.js';
 import type { LaneReader, LogMessage, LogPosition, LogRead } from '../../log/log.js';
 import { lostPositions } from '../../log/lost-positions.js';
-import type { ConsumeMetrics } from './consume-metrics.js';
+import type { ConsumeCounts } from './consume-metrics.js';
 import type { ConsumeSettings } from './consume-settings.js';
 import { Wakeup } from './wait.js';
 
@@ -34,7 +34,7 @@ export interface FedLane {
 export class LaneFeed {
   readonly #reader: LaneReader;
   readonly #settings: ConsumeSettings;
-  readonly #metrics: ConsumeMetrics;
+  readonly #metrics: ConsumeCounts;
   readonly #lane: FedLane;
   readonly #forReading: Wakeup;
   readonly #forTaking: Wakeup;
@@ -52,7 +52,7 @@ export class LaneFeed {
   #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
 
-  constructor(reader: LaneReader, lane: FedLane, settings: ConsumeSettings, metrics: ConsumeMetrics) {
+  constructor(reader: LaneReader, lane: FedLane, settings: ConsumeSettings, metrics: ConsumeCounts) {
     this.#reader = reader;
     this.#settings = settings;
     this.#metrics = metrics;

@@ -8,7 +8,7 @@
 import type { LogMessage } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
 import { LaneLost, type LaneClaim, type LaneLedger, type LaneStep } from '../lanes/lane-ledger.js';
-import type { ConsumeMetrics } from './consume-metrics.js';
+import type { ConsumeCounts } from './consume-metrics.js';
 import type { ConsumeSettings } from './consume-settings.js';
 import type { FeedBatch, LaneFeed } from './lane-feed.js';
 import { Outage } from './outage.js';
@@ -52,7 +52,7 @@ export interface WorkerContext {
   readonly ledger: Pick<LaneLedger, 'renew' | 'advance' | 'release'>;
   readonly copy: LaneCopy;
   readonly settings: ConsumeSettings;
-  readonly metrics: ConsumeMetrics;
+  readonly metrics: ConsumeCounts;
   /** Fires when no further batch is to begin. */
   readonly draining: AbortSignal;
   /** Fires when the batch in flight is to be given up. */
@@ -97,6 +97,8 @@ export class LaneWorker {
       // What is not committed stays in the log.
       if (this.#isDraining()) return 'stopped';
       throw error;
+    } finally {
+      this.#outage.end();
     }
   }
 

@@ -8,10 +8,12 @@
 
 import { setMaxListeners } from 'node:events';
 import { toError } from '../../common/thrown.js';
+import { handled } from '../../guards/user-callbacks.js';
 import { LogError } from '../../log/log-error.js';
 import type { Log, LogBounds, OpenLog } from '../../log/log.js';
-import type { LaneClaim, LaneLedger, LaneState } from '../lanes/lane-ledger.js';
-import { emptyMetrics, type ConsumeMetrics } from './consume-metrics.js';
+import type { LaneClaim, LaneLedger, LoadedLanes } from '../lanes/lane-ledger.js';
+import { emptyCounts, type ConsumeCounts } from './consume-metrics.js';
+import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
 import { POLL_MS, type ConsumeSettings } from './consume-settings.js';
 import { LaneFeed } from './lane-feed.js';
 import { LaneWorker, type LaneCopy } from './lane-worker.js';
@@ -20,6 +22,8 @@ import { limited, pause, Wakeup } from './wait.js';
 
 /** Longer than the server waits for a lock. */
 const ATTEMPT_LIMIT_MS = 45_000;
+const PROGRESS_LIMIT_MS = 10_000;
+const NEVER = new AbortController().signal;
 
 /** What the consumer needs of the database. */
 export interface ConsumerDestination {
@@ -29,7 +33,7 @@ export interface ConsumerDestination {
 }
 
 export class LogConsumer {
-  readonly metrics: ConsumeMetrics = emptyMetrics();
+  readonly metrics: ConsumeCounts = emptyCounts();
   /** Resolves when everything is over; rejects with what has ended it. */
   readonly finished: Promise<void>;
   readonly #log: Log;
@@ -43,6 +47,9 @@ export class LogConsumer {
   /** One slot looks for a lane at a time. */
   #looking: Promise<unknown> = Promise.resolve();
   #isOver = false;
+  readonly #opened: Promise<ImportProgress>;
+  #onOpened!: (progress: ImportProgress) => void;
+  #onEnded!: (error: Error) => void;
 
   constructor(log: Log, destination: ConsumerDestination, settings: ConsumeSettings) {
     this.#log = log;
@@ -52,6 +59,12 @@ export class LogConsumer {
     // Each slot listens to them.
     setMaxListeners(0, this.#draining.signal, this.#aborting.signal);
     this.#draining.signal.addEventListener('abort', () => this.#poll.wake(), { once: true });
+    this.#opened = handled(
+      new Promise((resolve, reject) => {
+        this.#onOpened = resolve;
+        this.#onEnded = reject;
+      }),
+    );
     this.finished = this.#run();
   }
 
@@ -70,6 +83,12 @@ export class LogConsumer {
     this.#aborting.abort();
   }
 
+  /** Waits until log and database have been opened. Also after the end. */
+  async progress(): Promise<ConsumeProgress> {
+    const progress = await this.#opened;
+    return progress.get((work) => limited(this.#settings.clock, PROGRESS_LIMIT_MS, NEVER, work));
+  }
+
   async #run(): Promise<void> {
     try {
       await this.#consume();
@@ -77,6 +96,7 @@ export class LogConsumer {
       if (!this.#draining.signal.aborted || this.#failure !== undefined) this.#fail(error);
     } finally {
       this.#isOver = true;
+      this.#onEnded(toError(this.#failure?.error ?? new Error('the load has ended before it began')));
     }
     if (this.#failure !== undefined) throw toError(this.#failure.error);
   }
@@ -89,6 +109,7 @@ export class LogConsumer {
     // After the state: meanwhile the log has only grown.
     const target = await this.#retry((signal) => log.bounds(signal));
     checkEnds(state, target, log.hasOneOrder);
+    this.#onOpened(new ImportProgress(log, ledger, this.#settings.clock, () => this.metrics.lanesHeld));
     const slots = Array.from({ length: connections }, () => this.#slot(log, ledger));
     await Promise.all([...slots, this.#watch(ledger, target)]);
   }
@@ -219,7 +240,7 @@ export class LogConsumer {
 }
 
 /** @throws {LogError} `setup`, if the log ends before what was loaded */
-function checkEnds({ through, open }: LaneState, bounds: LogBounds, hasOneOrder: boolean): void {
+function checkEnds({ through, open }: LoadedLanes, bounds: LogBounds, hasOneOrder: boolean): void {
   if (hasOneOrder && through !== undefined && through > bounds.lastLane) {
     throw new LogError(
       'setup',
@@ -240,7 +261,7 @@ function checkEnd({ lane, next }: Pick<LaneClaim, 'lane' | 'next'>, bounds: LogB
 }
 
 /** True if everything before the ends of the lanes is loaded. Pure. */
-export function isReached(target: LogBounds, { through, open }: LaneState): boolean {
+export function isReached(target: LogBounds, { through, open }: LoadedLanes): boolean {
   if (through === undefined || through < target.lastLane) return false;
   return open.every(({ lane, next }) => lane > target.lastLane || next >= target.lane(lane).end);
 }

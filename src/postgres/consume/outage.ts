@@ -3,7 +3,7 @@
 import { toError } from '../../common/thrown.js';
 import { LogError } from '../../log/log-error.js';
 import { CopyError } from '../errors/copy-error.js';
-import type { ConsumeMetrics } from './consume-metrics.js';
+import type { ConsumeCounts, OngoingOutage } from './consume-metrics.js';
 import type { ConsumeSettings } from './consume-settings.js';
 import { pause } from './wait.js';
 
@@ -19,11 +19,11 @@ export function mayPass(error: unknown): boolean {
 /** A failure that lasts. One for each thing that is tried. */
 export class Outage {
   readonly #settings: Pick<ConsumeSettings, 'clock' | 'maxOutageMs'>;
-  readonly #metrics: ConsumeMetrics;
-  #since: number | undefined;
+  readonly #metrics: ConsumeCounts;
+  #ongoing: OngoingOutage | undefined;
   #pauseMs = FIRST_PAUSE_MS;
 
-  constructor(settings: Pick<ConsumeSettings, 'clock' | 'maxOutageMs'>, metrics: ConsumeMetrics) {
+  constructor(settings: Pick<ConsumeSettings, 'clock' | 'maxOutageMs'>, metrics: ConsumeCounts) {
     this.#settings = settings;
     this.#metrics = metrics;
   }
@@ -32,8 +32,9 @@ export class Outage {
   async wait(thrown: unknown, signal: AbortSignal): Promise<void> {
     const { clock, maxOutageMs } = this.#settings;
     if (signal.aborted || !mayPass(thrown)) throw thrown;
-    this.#since ??= clock.now();
-    if (clock.now() - this.#since > maxOutageMs) throw thrown;
+    const since = this.#ongoing?.since ?? clock.now();
+    if (clock.now() - since > maxOutageMs) throw thrown;
+    this.#note({ of: thrown instanceof LogError ? 'log' : 'database', since });
     this.#metrics.retries += 1;
     this.#metrics.lastError = toError(thrown);
     const { retryAfterMs = 0 } = thrown as { retryAfterMs?: number };
@@ -41,21 +42,31 @@ export class Outage {
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }
 
+  /** It has passed, or is not waited for any more. */
   end(): void {
-    this.#since = undefined;
+    this.#note(undefined);
     this.#pauseMs = FIRST_PAUSE_MS;
+  }
+
+  #note(ongoing: OngoingOutage | undefined): void {
+    const { outages } = this.#metrics;
+    if (this.#ongoing !== undefined) outages.delete(this.#ongoing);
+    if (ongoing !== undefined) outages.add(ongoing);
+    this.#ongoing = ongoing;
   }
 
   /** Calls `work` until it succeeds. */
   async retry<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-    for (;;) {
-      try {
-        const result = await work();
-        this.end();
-        return result;
-      } catch (error) {
-        await this.wait(error, signal);
+    try {
+      for (;;) {
+        try {
+          return await work();
+        } catch (error) {
+          await this.wait(error, signal);
+        }
       }
+    } finally {
+      this.end();
     }
   }
 }

@@ -10,7 +10,7 @@
  * A step begins where the last one has ended, so that no commit can be left out that the database has lost, as after a failover.
  */
 
-import type { LaneBounds, LogBounds, LogPosition } from '../../log/log.js';
+import type { LogBounds, LogPosition } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
 import { describeImportFailure, SourceChanged } from '../imports/import-errors.js';
 import { showImportId } from '../imports/import-id.js';
@@ -24,13 +24,9 @@ import type { TransactionScope } from '../sql/transaction-scope.js';
 import { insertDeadLetters, writeDeadLetters, type DeadLetter } from './dead-letters.js';
 import { laneScope, laneStatements, type ClaimKey, type LaneStatements } from './lane-statements.js';
 import { createLaneTables, laneTables } from './lane-tables.js';
+import { lanesToMake, type LogStart } from './new-lanes.js';
 
-/** Lanes that are made at a time: enough for many workers, and few rows beside those that are read. */
-const LANES_AT_ONCE = 64;
 const LOCK_TIMEOUT_MS = 30_000;
-
-/** Where an import begins that is new: at the oldest message, or behind the newest. */
-export type LogStart = 'first' | 'last';
 
 export interface LaneLedgerOptions extends LoadedTable {
   readonly importId: string;
@@ -50,6 +46,20 @@ export interface LaneClaim extends ClaimKey {
   readonly next: LogPosition;
 }
 
+/** Positions that are loaded together: from the first one to the one before `next`. */
+export interface LaneStep {
+  readonly from: LogPosition;
+  readonly next: LogPosition;
+}
+
+/** What is recorded of a batch, in its own transaction. */
+export interface BatchRecord extends LaneStep {
+  /** What the next batch may take beyond the lease. */
+  readonly extraMs: number;
+  readonly rows: number;
+  readonly letters: readonly DeadLetter[];
+}
+
 /** A lane that is not finished. */
 interface OpenLane {
   readonly lane: number;
@@ -60,16 +70,19 @@ interface OpenLane {
   readonly isHeld: boolean;
 }
 
-export interface LaneState {
+/** What is loaded of a log. */
+export interface LoadedLanes {
   /** The last lane that there is a row for. Undefined: there is none yet. */
   readonly through: number | undefined;
   readonly open: readonly OpenLane[];
 }
 
-/** Positions that are loaded together: from the first one to the one before `next`. */
-export interface LaneStep {
-  readonly from: LogPosition;
-  readonly next: LogPosition;
+export interface LaneState extends LoadedLanes {
+  /** Over all workers and runs of the import. */
+  readonly rows: number;
+  readonly deadLetters: number;
+  /** Lanes. */
+  readonly finished: number;
 }
 
 /** The lane is not as this worker has left it. What was done in the transaction is undone. */
@@ -185,8 +198,9 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   }
 
   /** Records that there is nothing in the step that would have to be loaded. @throws {LaneLost} */
-  advance(claim: ClaimKey, step: LaneStep, signal: AbortSignal): Promise<LogPosition> {
-    return this.#run('move a lane of', signal, (client) => this.#step(client, claim, step, 0));
+  advance(claim: ClaimKey, { from, next }: LaneStep, signal: AbortSignal): Promise<LogPosition> {
+    const record = { from, next, extraMs: 0, rows: 0, letters: [] };
+    return this.#run('move a lane of', signal, (client) => this.#record(client, claim, record));
   }
 
   /** Frees a lane at once, if it is still this worker's. */
@@ -205,40 +219,27 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     signal: AbortSignal,
   ): Promise<void> {
     return this.#run('write a dead letter of', signal, (client) =>
-      this.#write(client, claim, step, extraMs, [letter]),
+      this.#write(client, claim, { ...step, extraMs, rows: 0, letters: [letter] }),
     );
   }
 
   /** Writes what belongs to a batch into its own transaction, before COMMIT. @throws {LaneLost} the batch must be rolled back */
-  async writeBatch(
-    client: CopyClient,
-    claim: ClaimKey,
-    step: LaneStep,
-    extraMs: number,
-    letters: readonly DeadLetter[],
-  ): Promise<void> {
+  async writeBatch(client: CopyClient, claim: ClaimKey, batch: BatchRecord): Promise<void> {
     await checkTables(client, this.#options, this.#tables);
-    await this.#write(client, claim, step, extraMs, letters);
+    await this.#write(client, claim, batch);
   }
 
-  async #write(
-    client: CopyClient,
-    claim: ClaimKey,
-    step: LaneStep,
-    extraMs: number,
-    letters: readonly DeadLetter[],
-  ): Promise<void> {
-    await writeDeadLetters(client, this.#insertDeadLetters, this.#importRow, letters);
-    await this.#step(client, claim, step, extraMs);
+  async #write(client: CopyClient, claim: ClaimKey, batch: BatchRecord): Promise<void> {
+    await writeDeadLetters(client, this.#insertDeadLetters, this.#importRow, batch.letters);
+    await this.#record(client, claim, batch);
   }
 
-  #step(
+  #record(
     client: CopyClient,
     claim: ClaimKey,
-    { from, next }: LaneStep,
-    extraMs: number,
+    { from, next, extraMs, rows, letters }: BatchRecord,
   ): Promise<LogPosition> {
-    const values = [this.#leaseOf(extraMs), String(next), String(from)];
+    const values = [this.#leaseOf(extraMs), next, from, rows, letters.length].map(String);
     return this.#own(client, this.#statements.advance, claim, values);
   }
 
@@ -313,34 +314,14 @@ async function joinImport(
 }
 
 function stateOf({ rows }: { rows: unknown[] }): LaneState {
-  const [row] = rows as { through: string | null; open: string }[];
+  const [row] = rows as [
+    Record<'open' | 'rows' | 'dead_letters' | 'finished', string> & { through: string | null },
+  ];
   return {
-    through: row!.through === null ? undefined : Number(row!.through),
-    open: JSON.parse(row!.open) as OpenLane[],
+    through: row.through === null ? undefined : Number(row.through),
+    open: JSON.parse(row.open) as OpenLane[],
+    rows: Number(row.rows),
+    deadLetters: Number(row.dead_letters),
+    finished: Number(row.finished),
   };
-}
-
-/** Lane, first, last and next of each. */
-type NewLane = readonly [number, LogPosition, LogPosition, LogPosition];
-
-/**
- * The lanes that there is no row for. Those that an import begins with start at what the log has. A later one starts at its first position: if the
- * log has deleted some of it meanwhile, that is a loss. Pure.
- */
-export function lanesToMake(
-  bounds: LogBounds,
-  through: number | undefined,
-  from: LogStart,
-  hasOneOrder: boolean,
-): NewLane[] {
-  const isNew = through === undefined;
-  const begin = isNew && hasOneOrder && from === 'last' ? bounds.lastLane : bounds.firstLane;
-  const lanes: NewLane[] = [];
-  const most = hasOneOrder ? LANES_AT_ONCE : Infinity;
-  for (let lane = isNew ? begin : through + 1; lane <= bounds.lastLane && lanes.length < most; lane += 1) {
-    const { first, last, oldest, end }: LaneBounds = bounds.lane(lane);
-    const start = from === 'last' ? end : Math.min(Math.max(first, oldest), end);
-    lanes.push([lane, first, last, isNew ? start : first]);
-  }
-  return lanes;
 }

@@ -53,10 +53,14 @@ export function laneStatements(schema: string): LaneStatements {
     ),
     findImportRow: statement(`SELECT id::pg_catalog.text FROM ${imports} WHERE id ${EQUALS} $1`),
     readLanes:
-      statement(`SELECT (SELECT pg_catalog.max(t.through_lane) FROM ${lanes} t WHERE t.import ${EQUALS} $1)::pg_catalog.text AS through,
-      coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('lane', t.lane, 'first', t.first, 'last', t.last, 'next', t.next,
+      statement(`SELECT whole.*, coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('lane', t.lane, 'first', t.first, 'last', t.last, 'next', t.next,
           'isHeld', coalesce(NOT t.lease_until ${LESS} ${NOW}, false)) ORDER BY t.lane)
-        FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last), '[]')::pg_catalog.text AS open`),
+        FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last), '[]')::pg_catalog.text AS open
+      FROM (SELECT pg_catalog.max(t.through_lane)::pg_catalog.text AS through,
+        coalesce(pg_catalog.sum(t.rows), 0)::pg_catalog.text AS rows,
+        coalesce(pg_catalog.sum(t.dead_letters), 0)::pg_catalog.text AS dead_letters,
+        coalesce(pg_catalog.sum(t.through_lane ${MINUS} t.lane ${PLUS} 1) FILTER (WHERE t.last ${LESS} t.next), 0)::pg_catalog.text AS finished
+        FROM ${lanes} t WHERE t.import ${EQUALS} $1) AS whole`),
     ...claimStatements(lanes),
     ...makingStatements(lanes),
     ...ownStatements(lanes),
@@ -92,22 +96,24 @@ function claimStatements(lanes: string): Pick<LaneStatements, 'claim' | 'claimIn
 
 function makingStatements(lanes: string): Pick<LaneStatements, 'insertLanes' | 'merge'> {
   return {
-    insertLanes: statement(`INSERT INTO ${lanes} (import, lane, through_lane, first, last, next, run)
+    insertLanes:
+      statement(`INSERT INTO ${lanes} (import, lane, through_lane, first, last, next, run, rows, dead_letters)
       SELECT $1::bigint, (made OPERATOR(pg_catalog.->>) 0)::bigint, (made OPERATOR(pg_catalog.->>) 0)::bigint,
-        (made OPERATOR(pg_catalog.->>) 1)::bigint, (made OPERATOR(pg_catalog.->>) 2)::bigint, (made OPERATOR(pg_catalog.->>) 3)::bigint, 0
+        (made OPERATOR(pg_catalog.->>) 1)::bigint, (made OPERATOR(pg_catalog.->>) 2)::bigint, (made OPERATOR(pg_catalog.->>) 3)::bigint, 0, 0, 0
       FROM pg_catalog.json_array_elements($2::pg_catalog.json) AS made`),
     // The first row comes to stand for all lanes before the first one that is not finished.
     merge: statement(`WITH done AS MATERIALIZED (
-        SELECT t.lane, t.through_lane, t.last, pg_catalog.row_number() OVER (ORDER BY t.lane) AS place
+        SELECT t.lane, t.through_lane, t.last, t.rows, t.dead_letters, pg_catalog.row_number() OVER (ORDER BY t.lane) AS place
         FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.last ${LESS} t.next AND NOT EXISTS (SELECT FROM ${lanes} open
           WHERE open.import ${EQUALS} $1 AND open.next ${AT_MOST} open.last AND open.lane ${LESS} t.lane)
       ), removed AS (
         DELETE FROM ${lanes} old USING done
         WHERE old.import ${EQUALS} $1 AND old.lane ${EQUALS} done.lane AND done.place OPERATOR(pg_catalog.>) 1
       )
-      UPDATE ${lanes} AS kept SET through_lane = whole.through_lane, last = (whole.last), next = (whole.last ${PLUS} 1), lease_until = (NULL)
+      UPDATE ${lanes} AS kept SET through_lane = whole.through_lane, last = (whole.last), next = (whole.last ${PLUS} 1), lease_until = (NULL),
+        rows = (whole.rows), dead_letters = (whole.dead_letters)
       FROM (SELECT pg_catalog.min(done.lane) AS lane, pg_catalog.max(done.through_lane) AS through_lane, pg_catalog.max(done.last) AS last,
-        pg_catalog.count(*) AS lanes FROM done) AS whole
+        pg_catalog.sum(done.rows)::bigint AS rows, pg_catalog.sum(done.dead_letters)::bigint AS dead_letters, pg_catalog.count(*) AS lanes FROM done) AS whole
       WHERE kept.import ${EQUALS} $1 AND kept.lane ${EQUALS} whole.lane AND whole.lanes OPERATOR(pg_catalog.>) 1`),
   };
 }
@@ -121,7 +127,8 @@ function ownStatements(lanes: string): Pick<LaneStatements, 'renew' | 'advance' 
       RETURNING next::pg_catalog.text`),
     // Only from where this worker has left it: after a failover the database may have lost its last commits.
     advance:
-      statement(`UPDATE ${lanes} SET next = $5::bigint, lease_until = (${NOW} ${PLUS} ${interval('$4')})
+      statement(`UPDATE ${lanes} SET next = $5::bigint, lease_until = (${NOW} ${PLUS} ${interval('$4')}),
+        rows = (rows ${PLUS} $7::bigint), dead_letters = (dead_letters ${PLUS} $8::bigint)
       WHERE ${isMine} AND next ${EQUALS} $6::bigint
       RETURNING next::pg_catalog.text`),
     release: statement(`UPDATE ${lanes} SET lease_until = NULL WHERE ${isMine}`),

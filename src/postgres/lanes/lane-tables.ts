@@ -33,6 +33,8 @@ const EXPECTED_LANES: ExpectedTable = {
     next: KEY,
     run: { type: 'pg_catalog.int4', isNotNull: true },
     lease_until: { type: 'pg_catalog.timestamptz', isNotNull: false },
+    rows: KEY,
+    dead_letters: KEY,
   },
   uniqueKeys: [['import', 'lane']],
 };
@@ -75,6 +77,8 @@ export function createLaneTables(schema: string, deadLetters: string): Statement
       next bigint NOT NULL,
       run integer NOT NULL,
       lease_until pg_catalog.timestamptz,
+      rows bigint NOT NULL,
+      dead_letters bigint NOT NULL,
       PRIMARY KEY (import, lane)
     )`),
     statement(`CREATE TABLE IF NOT EXISTS ${quoteTable(schema, deadLetters)} (

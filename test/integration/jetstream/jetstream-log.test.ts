@@ -55,6 +55,11 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
     return consumeLog(log, database.pool(), { ...base, ...options });
   }
 
+  /** Resolves once the condition holds. */
+  async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
   async function idsOf(table: string): Promise<number[]> {
     return (await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
   }
@@ -70,6 +75,41 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
     await third.finished;
     expect(third.getMetrics()).toMatchObject({ rowsLoaded: 100, deadLetters: 0 });
     expect(await idsOf(table)).toEqual(range(4_600));
+  });
+
+  test('progress counts and dates messages that the filter wants, from the first that is not loaded', async () => {
+    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    await publish(stream, range(30), 'wanted');
+    const before = Date.now();
+    await publish(stream, range(50), 'other');
+    await publish(stream, range(20, 30), 'wanted');
+    // From the first one on.
+    let isHeld = false;
+    let proceed = (): void => undefined;
+    const held = new Promise<void>((resolve) => (proceed = resolve));
+    const options = { untilCaughtUp: false, leaseMs: 60_000, connections: 1, batchSize: 30 };
+    const worker = load(
+      stream,
+      table,
+      {
+        ...options,
+        beforeCommit: async (_client, messages) => {
+          if (messages[0]!.position < 31) return;
+          isHeld = true;
+          await held;
+        },
+      },
+      { filter: `${stream}.wanted`, laneSize: 40 },
+    );
+    await until(() => isHeld);
+    const progress = await worker.progress();
+    expect(progress).toMatchObject({ lagMessages: 20, lanesHeldHere: 1, rowsLoaded: 30, deadLetters: 0 });
+    expect(progress.lagMs).toBeGreaterThan(0);
+    expect(progress.lagMs).toBeLessThanOrEqual(Date.now() - before);
+    proceed();
+    await until(async () => (await worker.progress()).lagMessages === 0);
+    expect(await worker.progress()).toMatchObject({ lagMs: 0, rowsLoaded: 50 });
+    await worker.drain();
   });
 
   test('a filter loads its subjects only, and comes to the end of lanes without any of them', async () => {

@@ -165,6 +165,91 @@ describe('consumeLog', () => {
     expect(await idsOf(table)).toEqual(range(100, 250));
   });
 
+  test('progress counts what is loaded over all workers and runs, and how far the import is behind', async () => {
+    const table = await database.table('id int, n int CHECK (n < 9)');
+    const log = filled(340);
+    log.append({ id: -1, n: 10 });
+    await loadAll(log, table);
+    let isHeld = false;
+    let proceed = (): void => undefined;
+    const held = new Promise<void>((resolve) => (proceed = resolve));
+    // Lane 3 has 342 to 400, of which the first position has no message; lane 4 has 401 to 450.
+    log.append({ id: 0, n: 1 }, { skip: 1, at: Date.now() - 60_000 });
+    for (const id of range(107)) log.append({ id, n: 1 }, { at: Date.now() - 1_000 - id });
+    const options: Partial<ConsumeOptions> = { connections: 1, batchSize: 1_000, leaseMs: 60_000 };
+    const load = start(log, table, {
+      ...options,
+      beforeCommit: () => {
+        isHeld = true;
+        return held;
+      },
+    });
+    await until(() => isHeld);
+    const before = await load.progress();
+    expect(before).toMatchObject({
+      lagMessages: 108,
+      lanesHeldHere: 1,
+      lanesHeldElsewhere: 0,
+      lanesFree: 1,
+      lanesFinished: 3,
+      rowsLoaded: 340,
+      deadLetters: 1,
+    });
+    expect(before.lagMs).toBeGreaterThanOrEqual(60_000);
+    expect(before.lagMs).toBeLessThan(600_000);
+    expect(await load.progress()).toBe(before);
+    const other = start(log, table, options);
+    await until(async () => (await other.progress()).lagMessages === 58);
+    expect(await other.progress()).toMatchObject({
+      lanesHeldHere: 1,
+      lanesHeldElsewhere: 1,
+      lanesFree: 0,
+      rowsLoaded: 390,
+    });
+    proceed();
+    await until(async () => (await other.progress()).lagMessages === 0);
+    await Promise.all([load.drain(), other.drain()]);
+    await until(async () => (await load.progress()).lanesFree === 1);
+    expect(await load.progress()).toMatchObject({
+      lagMessages: 0,
+      lagMs: 0,
+      lanesHeldHere: 0,
+      lanesHeldElsewhere: 0,
+      lanesFinished: 4,
+      rowsLoaded: 448,
+      deadLetters: 1,
+    });
+    expect(load.getMetrics()).toMatchObject({ waitingFor: undefined, waitingSince: undefined });
+  });
+
+  test('progress of partitions adds up their lags, and takes the oldest message of them', async () => {
+    const table = await database.table('id int, n int');
+    const log = new MemoryLog({ partitions: 3 });
+    for (const id of range(30))
+      log.append({ id, n: 1 }, { lane: id % 3, at: Date.now() - (id % 3) * 1_000_000 });
+    let proceed = (): void => undefined;
+    const held = new Promise<void>((resolve) => (proceed = resolve));
+    const load = start(log, table, {
+      connections: 1,
+      batchSize: 4,
+      leaseMs: 60_000,
+      beforeCommit: () => held,
+    });
+    await until(() => load.getMetrics().lanesHeld === 1);
+    const progress = await load.progress();
+    expect(progress).toMatchObject({ lagMessages: 30, lanesFree: 2, lanesFinished: 0, rowsLoaded: 0 });
+    expect(progress.lagMs).toBeGreaterThanOrEqual(2_000_000);
+    expect(progress.lagMs).toBeLessThan(3_000_000);
+    proceed();
+    await load.drain();
+  });
+
+  test('progress of a load that could not begin rejects with what has ended it', async () => {
+    const load = start(filled(10), 'missing');
+    await expect(load.finished).rejects.toBeInstanceOf(CopyError);
+    await expect(load.progress()).rejects.toThrow(/missing/);
+  });
+
   test('an import of another table, another log or a file is refused', async () => {
     const [table, other] = [await database.table('id int, n int'), await database.table('id int, n int')];
     await loadAll(filled(10), table);
@@ -232,6 +317,31 @@ describe('consumeLog with faults', () => {
     expect(load.getMetrics().retries).toBeGreaterThan(0);
     expect(await idsOf(table)).toEqual(range(150));
     expect(load.getMetrics().rowsLoaded).toBe(150);
+  });
+
+  test('the metrics say that the database is waited for, and since when', async () => {
+    const table = await database.table('id int, n int');
+    const log = filled(20);
+    const pool = await proxied();
+    const load = start(log, table, {}, pool);
+    await until(() => load.getMetrics().rowsLoaded === 20);
+    const before = Date.now();
+    proxy!.onData = () => {
+      proxy!.cut();
+      return 'drop';
+    };
+    log.append({ id: 20, n: 1 });
+    await until(() => load.getMetrics().waitingFor !== undefined);
+    const { waitingFor, waitingSince } = load.getMetrics();
+    expect(waitingFor).toBe('database');
+    expect(waitingSince!.getTime()).toBeGreaterThanOrEqual(before - 1_000);
+    expect(waitingSince!.getTime()).toBeLessThanOrEqual(Date.now() + 1_000);
+    await expect(load.progress()).rejects.toBeInstanceOf(CopyError);
+    proxy!.onData = () => undefined;
+    await until(() => load.getMetrics().rowsLoaded === 21);
+    await until(() => load.getMetrics().waitingFor === undefined);
+    expect((await load.progress()).lagMessages).toBe(0);
+    await load.drain();
   });
 
   test('a worker that is cut off in the middle of a batch is superseded, and can write nothing more', async () => {
