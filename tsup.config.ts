@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { transformSync } from 'esbuild';
+import { minify_sync } from 'terser';
 import { defineConfig, type Options } from 'tsup';
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
@@ -34,6 +35,9 @@ const PROGRAMS = [...STARTING, ...SHARING, 'server/embedded/embedded-server', 'r
 /** All programs stand side by side in `dist/cli`. */
 const nameOf = (file: string): string => path.basename(file, '.js');
 
+/** Characters. Lines are short enough that a stack says where it was. */
+const LINE_LIMIT = 500;
+
 const NOTICE = 'cli/THIRD-PARTY-LICENSES.txt';
 
 // A function, so that cleaning is done once and before all builds: tsup runs them side by side.
@@ -50,21 +54,16 @@ const common: Options = {
   // Errors are still printed; the list of files would bury what `npm start` has to say.
   silent: true,
   esbuildOptions(options) {
-    // Less to download, and less for Node to read. Names stay, and lines are short enough that a stack says where it was.
+    // Less to download, and less for Node to read. Names stay.
     options.minifyWhitespace = true;
     options.minifySyntax = true;
-    options.lineLimit = 500;
+    options.lineLimit = LINE_LIMIT;
   },
 };
 
 /** A program. */
 const alone: Options = {
   ...common,
-  esbuildOptions(options, context) {
-    common.esbuildOptions!(options, context);
-    // As for `withShortNames`.
-    options.minifyIdentifiers = true;
-  },
   // One file for each: to find and read another one takes Node longer than to read some code twice.
   splitting: false,
 };
@@ -123,21 +122,32 @@ const library: Options = {
 };
 
 function esModules(outDir: string): Options {
+  const built = ENTRIES.filter((entry) => WRAPPED[entry] === undefined);
+  const others = built.filter((entry) => !CORE.includes(entry));
   return {
     ...library,
-    entry: sourcesOf([...ENTRIES.filter((entry) => WRAPPED[entry] === undefined), ...PARTS]),
+    entry: sourcesOf([...built, ...PARTS]),
     format: ['esm'],
+    plugins: [
+      {
+        name: 'short-names',
+        // What `treeshake` has made comes after `renderChunk`.
+        buildEnd({ writtenFiles }) {
+          for (const { name: file } of writtenFiles) {
+            const isOther = others.some((name) => path.resolve(outDir, `${name}.js`) === path.resolve(file));
+            const code = readFileSync(file, 'utf8');
+            writeFileSync(file, isOther ? withShortNames(code, 'esm') : withNames(code, 'esm'));
+          }
+        },
+      },
+    ],
     onSuccess: () => {
       writeTypes(outDir);
-      for (const entry of ENTRIES.filter((name) => !CORE.includes(name))) {
-        const file = path.join(outDir, `${entry}.js`);
-        const names = WRAPPED[entry];
-        const code =
-          names === undefined
-            ? withShortNames(readFileSync(file, 'utf8'), 'esm')
-            : `import entry from './${path.basename(entry)}.cjs';\nexport const { ${names} } = entry;\n`;
-        writeFileSync(file, code);
-      }
+      for (const [entry, names] of Object.entries(WRAPPED))
+        writeFileSync(
+          path.join(outDir, `${entry}.js`),
+          `import entry from './${path.basename(entry)}.cjs';\nexport const { ${names} } = entry;\n`,
+        );
       return Promise.resolve();
     },
     esbuildPlugins: libraryPlugins,
@@ -181,7 +191,7 @@ function commonJs(outDir: string, licences: Plugin): Options {
             files,
           );
           for (const [file, code] of files)
-            writeFileSync(file, shared.has(file) ? code : withShortNames(code, 'cjs'));
+            writeFileSync(file, shared.has(file) ? withNames(code, 'cjs') : withShortNames(code, 'cjs'));
         },
       },
     ],
@@ -207,15 +217,29 @@ function sharedBy(entries: readonly string[], files: ReadonlyMap<string, string>
   return shared;
 }
 
-/** Of all that the core does not need: short names make the package smaller by a tenth. Exports and the names of errors stay. */
+/**
+ * Code outside of the core: short names make it smaller by a tenth. Exports and the names of errors stay. esbuild gives frequent names to what is
+ * frequent, and terser makes a twentieth less of it.
+ */
 function withShortNames(code: string, format: 'cjs' | 'esm'): string {
-  return transformSync(code, {
-    minify: true,
-    format,
-    platform: 'node',
-    target: 'node20',
-    lineLimit: 500,
-  }).code;
+  const { code: short } = transformSync(code, { minify: true, format, platform: 'node', target: 'node20' });
+  return compressed(short, format, false);
+}
+
+/** The core keeps the names of its functions and classes, so that a stack can be read. */
+const withNames = (code: string, format: 'cjs' | 'esm'): string => compressed(code, format, true);
+
+function compressed(code: string, format: 'cjs' | 'esm', keepsNames: boolean): string {
+  return minify_sync(code, {
+    module: format === 'esm',
+    toplevel: true,
+    ecma: 2020,
+    keep_fnames: keepsNames,
+    keep_classnames: keepsNames,
+    compress: { ecma: 2020, passes: 3 },
+    // Bundlers need the annotations, to drop what is not used.
+    format: { max_line_len: LINE_LIMIT, preserve_annotations: true },
+  }).code!;
 }
 
 /** Of our own chunks. */
@@ -248,7 +272,7 @@ function start(outDir: string, licences: Plugin): Options {
         name: 'executable',
         renderChunk(code, info) {
           if (path.basename(info.path) === 'main.cjs') info.mode = 0o755;
-          return { code: withoutDynamicImports(code) };
+          return { code: withShortNames(withoutDynamicImports(code), 'cjs') };
         },
       },
     ],
@@ -266,6 +290,7 @@ function commandLine(licences: Plugin): Options {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
+    plugins: [{ name: 'short-names', renderChunk: (code) => ({ code: withShortNames(code, 'esm') }) }],
     esbuildPlugins: [programs, licences],
   };
 }
