@@ -107,9 +107,27 @@ SELECT pg_catalog.json_build_object(
  * rules, policies or indexes for them.
  */
 export function lockAndInspectTables(schema: string, table: string, names: readonly string[]): Statement {
+  return sequence([lockTables(schema, names), inspectTables(schema, table, names)]);
+}
+
+function lockTables(schema: string, names: readonly string[]): Statement {
   const tables = names.map((name) => `ONLY ${quoteTable(schema, name)}`).join(', ');
+  return statement(`LOCK TABLE ${tables} IN ROW EXCLUSIVE MODE`);
+}
+
+/**
+ * Sent as one message, as above. Returns, in the column `identity`, the numbers of the tables, of the loaded table and of their schema, which versions
+ * of their rows the catalogue has, and the numbers of triggers.
+ */
+export function lockAndIdentifyTables(schema: string, table: string, names: readonly string[]): Statement {
+  const isNamed = [...names, table].map((name) => `c.relname ${EQUALS} ${quoteLiteral(name)}`).join(' OR ');
   return sequence([
-    statement(`LOCK TABLE ${tables} IN ROW EXCLUSIVE MODE`),
-    inspectTables(schema, table, names),
+    lockTables(schema, names),
+    statement(`SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        n.oid, n.xmin::pg_catalog.text, c.oid, c.xmin::pg_catalog.text,
+        (SELECT pg_catalog.json_agg(g.oid ORDER BY g.oid) FROM pg_catalog.pg_trigger g WHERE g.tgrelid ${EQUALS} c.oid))
+      ORDER BY c.relname)::pg_catalog.text AS identity
+      FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace ${EQUALS} n.oid
+      WHERE n.nspname ${EQUALS} ${quoteLiteral(schema)} AND (${isNamed})`),
   ]);
 }

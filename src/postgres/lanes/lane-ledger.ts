@@ -10,14 +10,15 @@
  * A step begins where the last one has ended, so that no commit can be left out that the database has lost, as after a failover.
  */
 
+import { systemClock } from '../../common/clock.js';
 import type { LogBounds, LogPosition } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
 import { describeImportFailure, SourceChanged } from '../imports/import-errors.js';
 import { showImportId } from '../imports/import-id.js';
 import { asciiJson, sourceDifferences } from '../imports/import-source.js';
-import { checkTables, ensureTables, isMadeMeanwhile, type LoadedTable } from '../imports/import-tables.js';
+import { CheckedTables } from '../imports/checked-tables.js';
+import { ensureTables, isMadeMeanwhile, type LoadedTable } from '../imports/import-tables.js';
 import { inTransaction, limitLockWait } from '../imports/import-transaction.js';
-import type { BookkeepingTables } from '../imports/bookkeeping-trust.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, type Statement } from '../sql/statement.js';
 import type { TransactionScope } from '../sql/transaction-scope.js';
@@ -99,7 +100,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   readonly #pool: CopyPool<Client>;
   readonly #options: LaneLedgerOptions;
   readonly #statements: LaneStatements;
-  readonly #tables: BookkeepingTables;
+  readonly #tables: CheckedTables;
   readonly #insertDeadLetters: Statement;
   readonly #importRow: string;
 
@@ -107,7 +108,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     this.#pool = pool;
     this.#options = options;
     this.#statements = laneStatements(options.schema);
-    this.#tables = laneTables(options.deadLetters);
+    this.#tables = new CheckedTables(options, laneTables(options.deadLetters), systemClock);
     this.#insertDeadLetters = insertDeadLetters(options.schema, options.deadLetters);
     this.#importRow = importRow;
   }
@@ -225,7 +226,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
 
   /** Writes what belongs to a batch into its own transaction, before COMMIT. @throws {LaneLost} the batch must be rolled back */
   async writeBatch(client: CopyClient, claim: ClaimKey, batch: BatchRecord): Promise<void> {
-    await checkTables(client, this.#options, this.#tables);
+    await this.#tables.check(client);
     await this.#write(client, claim, batch);
   }
 
@@ -273,7 +274,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     try {
       return await inTransaction(this.#pool, this.#statements.begin, signal, async (client) => {
         await limitLockWait(client, LOCK_TIMEOUT_MS);
-        await checkTables(client, this.#options, this.#tables);
+        await this.#tables.check(client);
         return work(client);
       });
     } catch (error) {

@@ -541,6 +541,36 @@ test.each([
   expect(await database.query('SELECT * FROM public.events')).toEqual([]);
 });
 
+test.each([
+  [
+    'a trigger on the dead letters',
+    'CREATE TRIGGER t BEFORE INSERT ON public.spillway_dead_letters EXECUTE FUNCTION evil.spy()',
+    /trigger "t" uses "spy"/,
+  ],
+  [
+    'the right to make triggers',
+    `GRANT TRIGGER ON public.spillway_lanes TO ${mallory}`,
+    /has the right TRIGGER/,
+  ],
+  [
+    'dead letters of another role',
+    `DROP TABLE public.spillway_dead_letters; SET ROLE ${mallory}; CREATE TABLE public.spillway_dead_letters (id int);
+      GRANT ALL ON public.spillway_dead_letters TO ${loader}; RESET ROLE`,
+    /"spillway_dead_letters" is not trusted/,
+  ],
+])('%s, made while a log is loaded: the next batch is refused', async (_, sql, message) => {
+  const log = new MemoryLog({ laneSize: 100 });
+  log.append({ id: 1 });
+  const options = { table: 'events', schema: 'public', importId: 'log', maxFlushIntervalMs: 10 };
+  const load = consumeLog(log, database.pool({ options: `-c role=${loader}` }), options);
+  await expect.poll(() => load.getMetrics().rowsLoaded, { timeout: 20_000 }).toBe(1);
+  await database.query(sql);
+  log.append({ id: 2 });
+  await expect(load.finished).rejects.toThrow(message);
+  expect(await database.query('SELECT * FROM public.events')).toEqual([{ id: 1 }]);
+  expect(await database.query('SELECT is_called FROM public.calls')).toEqual([{ is_called: false }]);
+});
+
 test('consumeLog loads by its own tables as a role that may only load', async () => {
   await consumeAs(loader);
   expect(await database.query('SELECT * FROM public.events')).toEqual([{ id: 1 }]);
