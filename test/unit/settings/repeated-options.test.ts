@@ -53,6 +53,7 @@ describe('options that are given once more', () => {
 
   it('are not remembered by a value of a getter that returns another one each time', () => {
     for (let value = 48; value < 60; value += 1) {
+      resolve({});
       let size = 49;
       resolve({
         get batchSize() {
