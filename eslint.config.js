@@ -9,6 +9,7 @@ const ROOMS = [
   'common',
   'api',
   'guards',
+  'signals',
   'log',
   'buffer',
   'settings',

@@ -50,4 +50,5 @@ export type {
   TransformEvents,
   WritableEvents,
 } from './api/events.js';
+export type { SignalMessages } from './api/signals.js';
 export type { Clock, TimerHandle } from './common/clock.js';

@@ -7,6 +7,7 @@ import type { FailedItem } from '../api/options.js';
 import type { AdmissionQueue } from '../buffer/admission-queue.js';
 import type { ResolvedSink } from '../settings/resolve-sink.js';
 import { Delivery, type DeliveryHost } from './delivery/delivery.js';
+import type { FlushTrace } from '../signals/flush-trace.js';
 import type { CallPermits } from './resilience/call-permits.js';
 import type { FlushScheduler } from './schedule/flush-scheduler.js';
 import type { Launch } from './schedule/sink-limits.js';
@@ -117,6 +118,10 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
   }
 
   // ── DeliveryHost ──
+
+  traceFlush(items: readonly T[], attempt: number, reason: FlushReason): FlushTrace | undefined {
+    return this.#parts.observer.traceFlush(items, attempt, reason);
+  }
 
   onAttempt(report: FlushReport, endedAt: number, launch: Launch | undefined, share: number): void {
     this.counters.onAttempt(report, endedAt);

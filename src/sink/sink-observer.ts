@@ -1,8 +1,10 @@
 import type { EventEmitter } from 'node:events';
-import type { FlushReport, RetryReport } from '../api/events.js';
+import type { FlushReport, RetryReport, SinkEvents } from '../api/events.js';
 import type { FailedItem } from '../api/options.js';
-import type { BreakerState } from '../api/flush-function.js';
+import type { BreakerState, FlushReason } from '../api/flush-function.js';
 import type { BackpressureState, DropReason } from '../api/states.js';
+import { FlushTrace } from '../signals/flush-trace.js';
+import { emitSignal, observesDrops } from '../signals/signals.js';
 
 /** The stream or controller around a sink. */
 export interface SinkOwner {
@@ -14,7 +16,7 @@ export interface SinkOwner {
   onFatal(error: Error): void;
 }
 
-/** Notifies the user's listeners. One that throws does so to `onThrow`, because the engine is in the middle of something. */
+/** Notifies the user's listeners, and subscribers of the channels. A listener that throws does so to `onThrow`, because the engine is in the middle of something. */
 export class SinkObserver<T> {
   readonly #emitter: EventEmitter;
   readonly #onThrow: (name: string, thrown: unknown) => void;
@@ -32,9 +34,13 @@ export class SinkObserver<T> {
     this.#emit('drop', item, reason);
   }
 
-  /** Whether anybody listens to drops: a report of each that nobody reads costs more than the drop. */
   observesDrops(): boolean {
-    return this.#emitter.listenerCount('drop') > 0;
+    return observesDrops(this.#emitter);
+  }
+
+  /** Begins to trace a call of the flush function, if somebody has subscribed to that. */
+  traceFlush(items: readonly T[], attempt: number, reason: FlushReason): FlushTrace | undefined {
+    return FlushTrace.of({ target: this.#emitter, items, attempt, reason });
   }
 
   onFlush(report: FlushReport): void {
@@ -53,9 +59,9 @@ export class SinkObserver<T> {
     this.#emit('failed', failures);
   }
 
-  #emit(event: string, ...args: unknown[]): void {
+  #emit(event: keyof SinkEvents<T>, ...args: unknown[]): void {
     try {
-      this.#emitter.emit(event, ...args);
+      emitSignal(this.#emitter, event, args);
     } catch (thrown) {
       this.#onThrow(`listener of '${event}'`, thrown);
     }

@@ -9,6 +9,7 @@ import type { BufferMetrics } from '../api/metrics.js';
 import type { BytesFor, TransformOptions } from '../api/options.js';
 import { resolveTransform, type ResolvedTransform } from '../settings/resolve-transform.js';
 import { SHUTDOWN, type SinkDrain } from '../shutdown/drainable-sink.js';
+import { emitSignal, observesDrops } from '../signals/signals.js';
 import { Stopwatch } from '../common/stopwatch.js';
 import { failOf, readableError } from './node/user-code.js';
 import {
@@ -98,9 +99,9 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     this.#queue = new AdmissionQueue<In>(settings, {
       onState: (state, previous) => this.#emitSafely('state', state, previous),
       onDrop: (item, reason) => {
-        if (this.listenerCount('drop') > 0) this.#emitSafely('drop', item, reason);
+        if (observesDrops(this)) this.#emitSafely('drop', item, reason);
       },
-      observesDrops: () => this.listenerCount('drop') > 0,
+      observesDrops: () => observesDrops(this),
     });
     this.#blocked = new Stopwatch(settings.clock);
     const target: WriteTarget<In> = {
@@ -329,14 +330,13 @@ export class BackpressureTransform<In = unknown, Out = In> extends Duplex {
     callback(error);
   }
 
-  #emitSafely(event: string, ...args: unknown[]): void {
+  #emitSafely(event: 'state' | 'drop', ...args: unknown[]): void {
     try {
-      this.#queue.context.runInAsyncScope(() => this.emit(event, ...args));
+      this.#queue.context.runInAsyncScope(emitSignal, undefined, this, event, args);
     } catch (thrown) {
       // Later, because the code that caused the event has not finished.
-      process.nextTick(() =>
-        this.destroy(this.#queue.errors.handlerFailed(`listener of '${event}'`, thrown)),
-      );
+      const error = this.#queue.errors.handlerFailed(`listener of '${event}'`, thrown);
+      process.nextTick(() => this.destroy(error));
     }
   }
 

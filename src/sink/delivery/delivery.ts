@@ -6,6 +6,7 @@ import type { FlushReport } from '../../api/events.js';
 import type { FailedItem } from '../../api/options.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';
 import type { FlushFunction, FlushReason } from '../../api/flush-function.js';
+import type { FlushTrace } from '../../signals/flush-trace.js';
 import type { CallPermits } from '../resilience/call-permits.js';
 import type { Launch } from '../schedule/sink-limits.js';
 import { assessOutcome, type PartialFailure, type WholeFailure } from './assess-outcome.js';
@@ -22,6 +23,8 @@ const LARGE_BATCH = 10_000;
 /** What a delivery reports to the sink that started it. */
 export interface DeliveryHost<T> {
   readonly errors: StageErrors;
+  /** Begins to trace a call, if somebody has subscribed to that. */
+  traceFlush(items: readonly T[], attempt: number, reason: FlushReason): FlushTrace | undefined;
   /** `launch`: what adaptive control noted, for the first call only. `share`: as it was given to the constructor. */
   onAttempt(report: FlushReport, endedAt: number, launch: Launch | undefined, share: number): void;
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void;
@@ -62,6 +65,8 @@ export class Delivery<T> {
   readonly #abort = new DeliveryAbort();
   readonly #schedule: RetrySchedule;
   readonly #batch: BatchItems<T>;
+  /** Of the call under way. */
+  #trace: FlushTrace | undefined;
   /** The items of the batch that have not settled. */
   #open: readonly T[];
   #openBytes: number;
@@ -139,6 +144,7 @@ export class Delivery<T> {
 
   /** The user's `random` or clock has thrown, or the engine has a defect. */
   async #returnAfterFault(error: Error): Promise<void> {
+    this.#trace?.fail(error);
     this.#batch.setCauses({ error, isAmbiguous: true });
     const { errors } = this.#host;
     this.#host.fail(errors.owns(error) ? error : errors.handlerFailed('settling a batch', error));
@@ -151,7 +157,8 @@ export class Delivery<T> {
     this.#schedule.onCall();
     const { items, weights } = this.#batch;
     const { attempt, callAt: startedAt } = this.#schedule;
-    const context = { attempt, reason: this.#reason, weights, startedAt };
+    this.#trace = this.#host.traceFlush(items, attempt, this.#reason);
+    const context = { attempt, reason: this.#reason, weights, startedAt, trace: this.#trace };
     const call = new FlushCall(this.#flush, items, context, this.#settings, this.#host);
     this.#abort.setPending(call);
     // The flush function itself may have aborted everything.
@@ -307,6 +314,8 @@ export class Delivery<T> {
       error,
     };
     const launch = attempt === 1 ? this.launch : undefined;
+    this.#trace?.end(report);
+    this.#trace = undefined;
     this.#host.onAttempt(report, callAt + latencyMs, launch, this.#minIntervalShare);
   }
 }

@@ -3,6 +3,7 @@ import { Deadline } from '../../common/deadline.js';
 import { toError } from '../../common/thrown.js';
 import type { StageErrors } from '../../api/errors.js';
 import type { ResolvedSink } from '../../settings/resolve-sink.js';
+import type { FlushTrace } from '../../signals/flush-trace.js';
 import type { FlushContext, FlushFunction, FlushReason } from '../../api/flush-function.js';
 
 /** How one call of the flush function went. */
@@ -20,6 +21,8 @@ export interface CallContext {
   /** As taken from the queue, under `sample`. */
   weights: Float64Array | undefined;
   startedAt: number;
+  /** If somebody has subscribed to the channel of flushes. */
+  trace?: FlushTrace | undefined;
 }
 
 /** What a call needs of the sink. */
@@ -63,7 +66,8 @@ export class FlushCall<T> {
     if (flushTimeoutMs === Infinity) this.#holding = clock.setTimeout(() => undefined, LONGEST_DELAY_MS);
     else this.#limitTo(flushTimeoutMs, this.#startedAt, () => this.interrupt(this.#timeoutError()));
     const Context = flush.length > 1 ? DeclaredContext : UndeclaredContext;
-    void this.#run(flush, items, new Context(this.#late, context, items.length, onFailed !== undefined));
+    const flushContext = new Context(this.#late, context, items.length, onFailed !== undefined);
+    void this.#run(flush, items, flushContext, context.trace);
   }
 
   /** Fires the call's signal; from here on it has `abortGraceMs` to settle. */
@@ -79,10 +83,17 @@ export class FlushCall<T> {
   }
 
   /** Whatever the flush function throws becomes an outcome. It gets a copy: one that empties its array must not empty ours. */
-  async #run(flush: FlushFunction<T>, items: T[], context: FlushContext): Promise<void> {
+  async #run(
+    flush: FlushFunction<T>,
+    items: T[],
+    context: FlushContext,
+    trace: FlushTrace | undefined,
+  ): Promise<void> {
     let outcome: CallOutcome;
     try {
-      const answer: unknown = await flush(items.slice(), context);
+      const answer: unknown = await (trace === undefined
+        ? flush(items.slice(), context)
+        : trace.run(() => flush(items.slice(), context)));
       outcome = { kind: 'answered', answer, latencyMs: this.#latencyMs };
     } catch (thrown) {
       const interrupted = this.#isInterrupted;

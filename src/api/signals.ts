@@ -1,0 +1,37 @@
+import type { EventEmitter } from 'node:events';
+import type { FlushReport, RetryReport } from './events.js';
+import type { BreakerState, FlushReason } from './flush-function.js';
+import type { FailedItem } from './options.js';
+import type { BackpressureState, DropReason } from './states.js';
+
+/** What every message has: the stream or controller that it comes from. */
+interface FromTarget {
+  readonly target: EventEmitter;
+}
+
+/** What is published on the channels of `node:diagnostics_channel`, by the name of the channel. */
+export interface SignalMessages {
+  'spillway:state': FromTarget & { readonly state: BackpressureState; readonly previous: BackpressureState };
+  /** One for each item. */
+  'spillway:drop': FromTarget & { readonly item: unknown; readonly reason: DropReason };
+  'spillway:retry': FromTarget & RetryReport;
+  'spillway:breaker': FromTarget & {
+    readonly state: BreakerState;
+    readonly previous: BreakerState;
+    /** The last failure; none when it closes. */
+    readonly reason: Error | undefined;
+  };
+  'spillway:failed': FromTarget & { readonly failures: readonly FailedItem<unknown>[] };
+  /** One object for each call of the flush function, on all channels of the tracing channel `spillway:flush`. */
+  'spillway:flush': FromTarget & {
+    /** The batch: not to be changed. */
+    readonly items: readonly unknown[];
+    /** 1 for the first call of a batch. */
+    readonly attempt: number;
+    readonly reason: FlushReason;
+    /** From `asyncStart` on. */
+    result?: FlushReport;
+    /** From `error` on: the call failed, wholly or in part. */
+    error?: Error;
+  };
+}

@@ -1,0 +1,61 @@
+import { tracingChannel } from 'node:diagnostics_channel';
+import type { FlushReport } from '../api/events.js';
+import type { SignalMessages } from '../api/signals.js';
+
+const { start, end, asyncStart, asyncEnd, error } = tracingChannel('spillway:flush');
+
+/**
+ * What is published about one call of the flush function, on the tracing channel `spillway:flush`:
+ *
+ *     start ──the function runs──> end ──its outcome is known──> [error] ──> asyncStart ──> asyncEnd
+ *
+ * The function runs in the stores that are bound to `start`, so that what it calls can be told from other work. An outcome is known if the
+ * call has settled, or was given up.
+ */
+export class FlushTrace {
+  readonly #message: SignalMessages['spillway:flush'];
+
+  private constructor(message: SignalMessages['spillway:flush']) {
+    this.#message = message;
+  }
+
+  /** Returns `undefined` if nobody has subscribed. */
+  static of(message: SignalMessages['spillway:flush']): FlushTrace | undefined {
+    // Node before 20.13 has no such property of all five.
+    const isSubscribed =
+      start.hasSubscribers ||
+      end.hasSubscribers ||
+      asyncStart.hasSubscribers ||
+      asyncEnd.hasSubscribers ||
+      error.hasSubscribers;
+    return isSubscribed ? new FlushTrace(message) : undefined;
+  }
+
+  run<Result>(call: () => Result): Result {
+    return start.runStores(this.#message, () => {
+      try {
+        return call();
+      } finally {
+        end.publish(this.#message);
+      }
+    });
+  }
+
+  end(report: FlushReport): void {
+    this.#message.result = report;
+    if (report.error !== undefined) this.fail(report.error);
+    else this.#settle();
+  }
+
+  /** The outcome is an error; there is no report if the engine itself has failed. */
+  fail(reason: Error): void {
+    this.#message.error = reason;
+    error.publish(this.#message);
+    this.#settle();
+  }
+
+  #settle(): void {
+    asyncStart.publish(this.#message);
+    asyncEnd.publish(this.#message);
+  }
+}
