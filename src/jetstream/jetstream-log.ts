@@ -72,9 +72,10 @@ function openLog(api: StreamApi, laneSize: number): OpenLog {
       laneSize,
     },
     hasOneOrder: true,
-    bounds: async () => {
+    bounds: async (_signal, start) => {
+      const from = start instanceof Date ? await api.firstSince(start) : (start ?? 0);
       const { first_seq, last_seq } = (await api.info()).state;
-      return blockBounds(first_seq, last_seq, laneSize);
+      return blockBounds(Math.max(first_seq, Math.min(from, last_seq + 1)), last_seq, laneSize);
     },
     find: (_lane, from) => api.find(from),
     reader: (lane, from) => new StreamLaneReader(api, lane, from),

@@ -17,6 +17,14 @@ import type { MessagePlace } from '../log/log.js';
 const NANOS_PER_MS = 1_000_000;
 /** After so long without a request the server forgets a consumer: a worker that was killed leaves none behind. */
 const INACTIVE_MS = 300_000;
+/** A consumer that nothing is acknowledged to, and that leaves nothing behind. */
+const OWN_CONSUMER = {
+  description: 'spillway consumeLog',
+  ack_policy: 'none',
+  mem_storage: true,
+  num_replicas: 1,
+  inactive_threshold: INACTIVE_MS * NANOS_PER_MS,
+} as const;
 /** SQLSTATE-like numbers of JetStream's own errors. */
 const STREAM_NOT_FOUND = 10059;
 const CLIENT_ERRORS = { first: 400, last: 499 };
@@ -97,19 +105,31 @@ export class StreamApi {
     }
   }
 
+  /** Returns the position of the first message that was stored at a time or later, or the one behind the last message. */
+  async firstSince(time: Date): Promise<number> {
+    try {
+      const { name, delivered } = await this.#manager.consumers.add(this.#stream, {
+        ...OWN_CONSUMER,
+        deliver_policy: 'by_start_time',
+        opt_start_time: time.toISOString(),
+      });
+      this.removeConsumer(name);
+      // A new consumer counts all before its start as delivered.
+      return delivered.stream_seq + 1;
+    } catch (error) {
+      throw describe(error, this.nats, this.#stream);
+    }
+  }
+
   /** Makes a consumer that nothing is acknowledged to. @returns its name */
   async addConsumer(from: number): Promise<string> {
     const { filter } = this.name;
     try {
       const { name } = await this.#manager.consumers.add(this.#stream, {
-        description: 'spillway consumeLog',
-        ack_policy: 'none',
+        ...OWN_CONSUMER,
         deliver_policy: 'by_start_sequence',
         opt_start_seq: from,
         ...(filter !== undefined && { filter_subject: filter }),
-        mem_storage: true,
-        num_replicas: 1,
-        inactive_threshold: INACTIVE_MS * NANOS_PER_MS,
       });
       return name;
     } catch (error) {

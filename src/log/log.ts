@@ -41,8 +41,11 @@ export interface OpenLog {
   readonly source: Readonly<Record<string, unknown>>;
   /** Each lane continues the one before, so that all positions have one order. */
   readonly hasOneOrder: boolean;
-  /** Returns what the log has now. @throws {LogError} */
-  bounds(signal: AbortSignal): Promise<LogBounds>;
+  /**
+   * Returns what the log has now. @throws {LogError}
+   * @param start as if everything before it had been deleted: messages that the log has taken earlier, or lower positions
+   */
+  bounds(signal: AbortSignal, start?: Date | LogPosition): Promise<LogBounds>;
   /**
    * Returns the first message at or behind a position of a lane. In a log with one order it may be in a later lane. Undefined: there is none
    * yet. @throws {LogError}

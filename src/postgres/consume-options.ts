@@ -13,7 +13,7 @@ import {
 } from './copy-options.js';
 import { IMPORT_ID_RANGE, isImportId } from './imports/import-id.js';
 import { DEAD_LETTERS, LANES } from './lanes/lane-tables.js';
-import type { LogStart } from './lanes/new-lanes.js';
+import { checkStart, type KeptStart, type LogStart } from './lanes/log-start.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
 
 export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<
@@ -34,8 +34,8 @@ export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<
     /** The table of dead letters, in the schema of the table. It is made if it is missing. Default `spillway_dead_letters`. */
     deadLetters?: string | undefined;
     /**
-     * Where an import begins that nobody has begun yet: `'first'`: at the oldest message that the log still has (default); `'last'`: at the
-     * messages that come from now on.
+     * Where an import begins that nobody has begun yet: `'first'` (default), `'last'`, a position, or a time. An import that has begun goes on,
+     * and refuses another start.
      */
     from?: LogStart | undefined;
     /** Lanes that this call reads at the same time, each with a connection of the pool. Default 2, or fewer if the pool is smaller. */
@@ -73,13 +73,12 @@ export const CONSUME_OPTIONS: ReadonlySet<string> = new Set([
 const POOL_SIZE = 10;
 const SHORTEST_LEASE_MS = 1_000;
 const LONGEST_NAME_BYTES = 63;
-const STARTS: readonly LogStart[] = ['first', 'last'];
 
 export interface CheckedConsumeOptions<Client extends CopyClient> {
   readonly copy: CopyOptionFields<LogMessage, Client>;
   readonly importId: string;
   readonly deadLetters: string;
-  readonly from: LogStart;
+  readonly from: KeptStart | undefined;
   readonly isOrdered: boolean;
   readonly settings: ConsumeSettings;
 }
@@ -93,7 +92,7 @@ export function checkConsumeOptions<Client extends CopyClient>(
     refuse('options', "an object with 'table' and 'importId'", options);
   }
   checkNames(options, CONSUME_OPTIONS, 'consumeLog');
-  const { importId, deadLetters = DEAD_LETTERS, from = 'first' } = options;
+  const { importId, deadLetters = DEAD_LETTERS, from } = options;
   const given = Object.fromEntries(COPY_NAMES.map((name) => [name, options[name]]));
   const copy = checkCopyOptions({
     ...(given as unknown as CopyOptionFields<LogMessage, Client>),
@@ -101,13 +100,12 @@ export function checkConsumeOptions<Client extends CopyClient>(
   });
   if (!isImportId(importId)) refuse('importId', IMPORT_ID_RANGE, importId);
   checkDeadLetters(deadLetters, options.table);
-  if (!STARTS.includes(from)) refuse('from', "'first' or 'last'", from);
   const { onConflict = 'error' } = options;
   return {
     copy,
     importId,
     deadLetters,
-    from,
+    from: from === undefined ? undefined : checkStart(from, Date.now()),
     isOrdered: onConflict !== 'error',
     settings: settingsOf(pool, options),
   };

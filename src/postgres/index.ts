@@ -5,7 +5,7 @@ export { consumeLog, type LogLoad } from './consume-log.js';
 export type { ConsumeOptions } from './consume-options.js';
 export type { ConsumeMetrics } from './consume/consume-metrics.js';
 export type { ConsumeProgress } from './consume/consume-progress.js';
-export type { LogStart } from './lanes/new-lanes.js';
+export type { LogStart } from './lanes/log-start.js';
 export { LogError, type LogFailureClass } from '../log/log-error.js';
 export type {
   LaneBounds,

@@ -68,25 +68,38 @@ export class MemoryLog implements Log {
     return Promise.resolve({
       source: { log: this.name },
       hasOneOrder: this.#inOrder,
-      bounds: () => Promise.resolve(this.#bounds()),
+      bounds: (_signal: AbortSignal, start?: Date | number) => Promise.resolve(this.#bounds(start)),
       find: (lane: LaneBounds, from: number) => Promise.resolve(this.#find(lane, from)),
       reader: (lane: LaneBounds, from: number) => this.#reader(lane, from),
     });
   }
 
-  #bounds(): LogBounds {
+  #bounds(start?: Date | number): LogBounds {
     const kind = this.#kind;
-    const oldest = this.#oldest;
+    /** Of a partition, or of the log. */
+    const oldestOf = (partition: number, end: number): number => {
+      if (start === undefined) return this.#oldest;
+      const found = this.#messages.find(
+        ({ lane, timestamp, position }) =>
+          (this.#inOrder || lane === partition) &&
+          (start instanceof Date ? timestamp >= start : position >= start),
+      );
+      return Math.max(this.#oldest, found?.position ?? end);
+    };
     if ('partitions' in kind) {
       const ends = [...this.#ends];
       return {
         firstLane: 0,
         lastLane: kind.partitions - 1,
-        lane: (lane) => ({ lane, first: 0, last: Number.MAX_SAFE_INTEGER - 1, oldest, end: ends[lane]! }),
+        lane: (lane) => {
+          const end = ends[lane]!;
+          return { lane, first: 0, last: Number.MAX_SAFE_INTEGER - 1, oldest: oldestOf(lane, end), end };
+        },
       };
     }
     const { laneSize } = kind;
     const end = this.#ends[0]!;
+    const oldest = oldestOf(0, end);
     const laneOf = (position: number): number => Math.floor((position - 1) / laneSize);
     return {
       firstLane: laneOf(Math.max(1, oldest)),

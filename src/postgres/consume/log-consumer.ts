@@ -12,6 +12,7 @@ import { handled } from '../../guards/user-callbacks.js';
 import { LogError } from '../../log/log-error.js';
 import type { Log, LogBounds, OpenLog } from '../../log/log.js';
 import type { LaneClaim, LaneLedger, LoadedLanes } from '../lanes/lane-ledger.js';
+import { boundsStart, missingAtStart } from '../lanes/log-start.js';
 import { emptyCounts, type ConsumeCounts } from './consume-metrics.js';
 import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
 import { POLL_MS, type ConsumeSettings } from './consume-settings.js';
@@ -110,8 +111,32 @@ export class LogConsumer {
     const target = await this.#retry((signal) => log.bounds(signal));
     checkEnds(state, target, log.hasOneOrder);
     this.#onOpened(new ImportProgress(log, ledger, this.#settings.clock, () => this.metrics.lanesHeld));
+    if (state.through === undefined) await this.#begin(log, ledger);
     const slots = Array.from({ length: connections }, () => this.#slot(log, ledger));
     await Promise.all([...slots, this.#watch(ledger, target)]);
+  }
+
+  /** Makes the first lanes, from where the import begins. Another worker may do so at the same time. */
+  async #begin(log: OpenLog, ledger: LaneLedger): Promise<void> {
+    const { start } = ledger;
+    const whole = await this.#retry((signal) => log.bounds(signal));
+    const missing = missingAtStart(start, whole, log.hasOneOrder);
+    if (missing > 0) this.#lose(missing, whole);
+    const bounds = await this.#retry((signal) => log.bounds(signal, boundsStart(start)));
+    await this.#retry((signal) => ledger.extend(bounds, log.hasOneOrder, signal));
+  }
+
+  /** @throws {LogError} `loss`, unless gaps are allowed */
+  #lose(count: number, bounds: LogBounds): void {
+    const { oldest } = bounds.lane(bounds.lastLane);
+    if (!this.#settings.allowGaps) {
+      throw new LogError(
+        'loss',
+        `the log has deleted positions ${oldest - count} to ${oldest - 1}, with which the import was to begin; ` +
+          `to begin at the oldest message, set 'from' to 'first' (--from); to go on without them, set 'allowGaps' (--allow-gaps)`,
+      );
+    }
+    this.metrics.positionsLost += count;
   }
 
   /** @param parent gives up an attempt, too */

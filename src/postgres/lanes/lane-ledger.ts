@@ -25,7 +25,8 @@ import type { TransactionScope } from '../sql/transaction-scope.js';
 import { insertDeadLetters, writeDeadLetters, type DeadLetter } from './dead-letters.js';
 import { laneScope, laneStatements, type ClaimKey, type LaneStatements } from './lane-statements.js';
 import { createLaneTables, laneTables } from './lane-tables.js';
-import { lanesToMake, type LogStart } from './new-lanes.js';
+import type { KeptStart } from './log-start.js';
+import { lanesToMake } from './new-lanes.js';
 
 const LOCK_TIMEOUT_MS = 30_000;
 
@@ -35,7 +36,8 @@ export interface LaneLedgerOptions extends LoadedTable {
   readonly leaseMs: number;
   /** Lanes are read one after another. */
   readonly isOrdered: boolean;
-  readonly from: LogStart;
+  /** Where the import is to begin if it is new. Undefined: where it has begun, or at the first message. */
+  readonly from: KeptStart | undefined;
   readonly source: object;
 }
 
@@ -103,14 +105,21 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   readonly #tables: CheckedTables;
   readonly #insertDeadLetters: Statement;
   readonly #importRow: string;
+  /** Where the import begins, or has begun. */
+  readonly start: KeptStart;
 
-  private constructor(pool: CopyPool<Client>, options: LaneLedgerOptions, importRow: string) {
+  private constructor(
+    pool: CopyPool<Client>,
+    options: LaneLedgerOptions,
+    { importRow, start }: JoinedImport,
+  ) {
     this.#pool = pool;
     this.#options = options;
     this.#statements = laneStatements(options.schema);
     this.#tables = new CheckedTables(options, laneTables(options.deadLetters), systemClock);
     this.#insertDeadLetters = insertDeadLetters(options.schema, options.deadLetters);
     this.#importRow = importRow;
+    this.start = start;
   }
 
   /**
@@ -124,16 +133,16 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     signal: AbortSignal,
   ): Promise<LaneLedger<Client>> {
     const statements = laneStatements(options.schema);
-    const join = (client: Client): Promise<string> => joinImport(client, statements, options);
+    const join = (client: Client): Promise<JoinedImport> => joinImport(client, statements, options);
     try {
-      let importRow: string;
+      let joined: JoinedImport;
       try {
-        importRow = await inTransaction(pool, statements.begin, signal, join);
+        joined = await inTransaction(pool, statements.begin, signal, join);
       } catch (error) {
         if (!isMadeMeanwhile(error)) throw error;
-        importRow = await inTransaction(pool, statements.begin, signal, join);
+        joined = await inTransaction(pool, statements.begin, signal, join);
       }
-      return new LaneLedger(pool, options, importRow);
+      return new LaneLedger(pool, options, joined);
     } catch (error) {
       throw describeImportFailure(error, 'join', options.importId);
     }
@@ -165,7 +174,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
       const { rows: locked } = await runStatement(client, lockImport, [this.#importRow]);
       if (locked.length === 0) throw this.#isGone();
       const { through } = stateOf(await runStatement(client, readLanes, [this.#importRow]));
-      const lanes = lanesToMake(bounds, through, this.#options.from, hasOneOrder);
+      const lanes = lanesToMake(bounds, through, this.start, hasOneOrder);
       if (lanes.length > 0) {
         await runStatement(client, insertLanes, [this.#importRow, JSON.stringify(lanes)]);
       }
@@ -283,20 +292,29 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   }
 }
 
+interface JoinedImport {
+  readonly importRow: string;
+  readonly start: KeptStart;
+}
+
 async function joinImport(
   client: CopyClient,
   statements: LaneStatements,
   options: LaneLedgerOptions,
-): Promise<string> {
-  const { importId, table, schema, deadLetters, source } = options;
+): Promise<JoinedImport> {
+  const { importId, table, schema, deadLetters, source, from } = options;
   await limitLockWait(client, LOCK_TIMEOUT_MS);
   await ensureTables(client, options, createLaneTables(schema, deadLetters), laneTables(deadLetters));
-  const sourceText = asciiJson(source);
-  const { rows: made } = await runStatement(client, statements.insertImport, [importId, table, sourceText]);
+  const start = from ?? 'first';
+  const { rows: made } = await runStatement(client, statements.insertImport, [
+    importId,
+    table,
+    asciiJson({ ...source, from: start }),
+  ]);
   const [first] = made as { id: string }[];
   if (first !== undefined) {
     await runStatement(client, statements.forgetOrphans, [first.id]);
-    return first.id;
+    return { importRow: first.id, start };
   }
   const { rows } = await runStatement(client, statements.findImport, [importId]);
   const [known] = rows as { id: string; table_name: string; source: string | null }[];
@@ -308,10 +326,12 @@ async function joinImport(
     const message = `import ${name} is one of table ${JSON.stringify(known.table_name)}, not of ${JSON.stringify(table)}; give another import id`;
     throw new CopyError(message, { failureClass: 'setup', table });
   }
-  const before: unknown = known.source === null ? undefined : JSON.parse(known.source);
-  const differences = sourceDifferences(before, JSON.parse(sourceText));
+  const before = known.source === null ? undefined : (JSON.parse(known.source) as { from?: KeptStart });
+  const begun = before?.from ?? 'first';
+  const now: unknown = JSON.parse(asciiJson({ ...source, from: from ?? begun }));
+  const differences = sourceDifferences(before, now);
   if (differences.length > 0) throw new SourceChanged(importId, differences);
-  return known.id;
+  return { importRow: known.id, start: begun };
 }
 
 function stateOf({ rows }: { rows: unknown[] }): LaneState {

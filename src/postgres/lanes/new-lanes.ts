@@ -1,12 +1,10 @@
 /** Decides which lanes of a log are made, and where each begins. Pure. */
 
 import type { LaneBounds, LogBounds, LogPosition } from '../../log/log.js';
+import type { KeptStart } from './log-start.js';
 
 /** Lanes that are made at a time: enough for many workers, and few rows beside those that are read. */
 const LANES_AT_ONCE = 64;
-
-/** Where an import begins that is new: at the oldest message, or behind the newest. */
-export type LogStart = 'first' | 'last';
 
 /** Lane, first, last and next of each. */
 type NewLane = readonly [number, LogPosition, LogPosition, LogPosition];
@@ -18,17 +16,17 @@ type NewLane = readonly [number, LogPosition, LogPosition, LogPosition];
 export function lanesToMake(
   bounds: LogBounds,
   through: number | undefined,
-  from: LogStart,
+  start: KeptStart,
   hasOneOrder: boolean,
 ): NewLane[] {
   const isNew = through === undefined;
-  const begin = isNew && hasOneOrder && from === 'last' ? bounds.lastLane : bounds.firstLane;
+  const begin = isNew && hasOneOrder && start === 'last' ? bounds.lastLane : bounds.firstLane;
   const lanes: NewLane[] = [];
   const most = hasOneOrder ? LANES_AT_ONCE : Infinity;
   for (let lane = isNew ? begin : through + 1; lane <= bounds.lastLane && lanes.length < most; lane += 1) {
     const { first, last, oldest, end }: LaneBounds = bounds.lane(lane);
-    const start = from === 'last' ? end : Math.min(Math.max(first, oldest), end);
-    lanes.push([lane, first, last, isNew ? start : first]);
+    const next = start === 'last' ? end : Math.min(Math.max(first, oldest), end);
+    lanes.push([lane, first, last, isNew ? next : first]);
   }
   return lanes;
 }

@@ -77,6 +77,32 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
     expect(await idsOf(table)).toEqual(range(4_600));
   });
 
+  test('from a time or a sequence begins at its message, with a filter, too', async () => {
+    const stream = await makeStream();
+    await publish(stream, range(1_500));
+    // Servers count nanoseconds, and clocks milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const time = new Date();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await publish(stream, range(10, 1_500), 'b');
+    await publish(stream, range(1_490, 1_510));
+    const starts: [ConsumeOptions['from'], Partial<JetStreamLogOptions>, number[]][] = [
+      [time, {}, range(1_500, 1_500)],
+      [time.toISOString(), { filter: `${stream}.a` }, range(1_490, 1_510)],
+      [new Date(0), {}, range(3_000)],
+      [new Date(), {}, []],
+      [2_990, {}, range(11, 2_989)],
+      [3_001, {}, []],
+    ];
+    for (const [from, logOptions, ids] of starts) {
+      const table = await database.table('id int, n int');
+      await load(stream, table, { from }, logOptions).finished;
+      expect(await idsOf(table)).toEqual(ids);
+    }
+    const manager = await jetstreamManager(nats);
+    expect((await manager.streams.info(stream)).state.consumer_count).toBe(0);
+  });
+
   test('progress counts and dates messages that the filter wants, from the first that is not loaded', async () => {
     const [stream, table] = [await makeStream(), await database.table('id int, n int')];
     await publish(stream, range(30), 'wanted');

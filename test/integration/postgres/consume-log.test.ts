@@ -165,6 +165,75 @@ describe('consumeLog', () => {
     expect(await idsOf(table)).toEqual(range(100, 250));
   });
 
+  test('from a time or a position begins there, across lanes, and the import goes on without the option', async () => {
+    const log = new MemoryLog({ laneSize: 20 });
+    const time = (id: number): number => 1_700_000_000_000 + 1_000 * id;
+    for (const id of range(90)) log.append({ id, n: 1 }, { at: time(id) });
+    const starts: [ConsumeOptions['from'], number][] = [
+      [new Date(time(50)), 50],
+      [new Date(time(50) + 1).toISOString(), 51],
+      [new Date(time(89) + 1), 90],
+      [new Date(0), 0],
+      [41, 40],
+      [91, 90],
+      [1, 0],
+    ];
+    for (const [from, first] of starts) {
+      const table = await database.table('id int, n int');
+      await loadAll(log, table, { from });
+      expect(await idsOf(table)).toEqual(range(90 - first, first));
+      await loadAll(log, table, { from });
+      await loadAll(log, table);
+      expect(await idsOf(table)).toEqual(range(90 - first, first));
+    }
+  });
+
+  test('from a time begins in each partition at its own position', async () => {
+    const table = await database.table('id int, n int');
+    const log = new MemoryLog({ partitions: 3 });
+    for (const id of range(60)) log.append({ id, n: 1 }, { lane: id % 7 === 0 ? 0 : 1, at: 1_000 * id });
+    await loadAll(log, table, { from: new Date(30_000) });
+    expect(await idsOf(table)).toEqual(range(30, 30));
+    await expect(loadAll(log, table, { from: 7, importId: `${table}-2` })).rejects.toThrow(
+      /positions of its own/,
+    );
+  });
+
+  test('an import that has begun refuses another start, and keeps its own if it is not given', async () => {
+    const table = await database.table('id int, n int');
+    const log = filled(50);
+    await loadAll(log, table, { from: 21 });
+    for (const from of ['first', 'last', 22, new Date(0)] as const) {
+      await expect(loadAll(log, table, { from })).rejects.toMatchObject({
+        failureClass: 'setup',
+        message: expect.stringMatching(/from was 21 and is .*give another import id/) as string,
+      });
+    }
+    // The first worker has died before it made a lane.
+    await database.query(
+      'DELETE FROM spillway_lanes WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1)',
+      [table],
+    );
+    await database.query(`TRUNCATE ${table}`);
+    await loadAll(log, table);
+    expect(await idsOf(table)).toEqual(range(30, 20));
+  });
+
+  test('from a position that the log does not have is refused; if it was deleted, unless gaps are allowed', async () => {
+    const table = await database.table('id int, n int');
+    const log = filled(50);
+    await expect(loadAll(log, table, { from: 52 })).rejects.toMatchObject({ failureClass: 'setup' });
+    log.deleteBefore(31);
+    const deleted = { importId: `${table}-2`, from: 11 };
+    await expect(loadAll(log, table, deleted)).rejects.toMatchObject({
+      failureClass: 'loss',
+      message: expect.stringContaining('positions 11 to 30') as string,
+    });
+    const load = await loadAll(log, table, { ...deleted, allowGaps: true });
+    expect(load.getMetrics()).toMatchObject({ positionsLost: 20, rowsLoaded: 20 });
+    expect(await idsOf(table)).toEqual(range(20, 30));
+  });
+
   test('progress counts what is loaded over all workers and runs, and how far the import is behind', async () => {
     const table = await database.table('id int, n int CHECK (n < 9)');
     const log = filled(340);
