@@ -4,7 +4,7 @@
  *     none ──open──> open ──a message is missing, no heartbeat, the server has forgotten it──> none
  *
  * A consumer without acknowledgements delivers no message twice. If one gets lost on the way, the next one has a number too high: then the
- * consumer is made again from the first position that has not come. Messages come by a callback, which is twice as fast as an iterator. They
+ * consumer is made again from the last position that has come: it must be the same message, or the stream is another one. Messages come by a callback, which is twice as fast as an iterator. They
  * are bounded by what is asked for: one request at a time, for what there is room for.
  */
 
@@ -23,6 +23,8 @@ const SILENCE_MS = 5_000;
 /** With a filter, a read brings what comes within this time: each read then asks what the stream still has. */
 const GATHER_MS = 100;
 const HEARTBEAT = 100;
+/** Of a heartbeat: how many messages the consumer has sent. */
+const LAST_COUNT = 'Nats-Last-Consumer';
 
 interface OpenConsumer {
   readonly name: string;
@@ -49,6 +51,8 @@ export class StreamLaneReader implements LaneReader {
   /** The first position that has not come, and the first that no read has returned. */
   #next: number;
   #returned: number;
+  /** The last message that has come. */
+  #last: Delivery | undefined;
   #isComplete = false;
   #isClosed = false;
   #failure: LogError | undefined;
@@ -126,6 +130,7 @@ export class StreamLaneReader implements LaneReader {
   async #idle(): Promise<LogRead> {
     const consumer = this.#consumer!;
     const { state } = await this.#api.info();
+    this.#checkEnd(state.last_seq);
     // Messages may have come meanwhile.
     if (state.last_seq < this.#next || this.#queue.length > 0) return this.#nothing(this.#returned - 1);
     const info = await this.#api.consumerInfo(consumer.name).catch(() => undefined);
@@ -138,7 +143,15 @@ export class StreamLaneReader implements LaneReader {
   }
 
   async #open(): Promise<void> {
-    const name = await this.#api.addConsumer(this.#next);
+    const name = await this.#api.addConsumer(this.#last?.position ?? this.#next);
+    try {
+      // Asked afterwards: now the consumer is one of the stream that was seen before, and not of another one by its name.
+      const { state } = await this.#api.info();
+      this.#checkEnd(state.last_seq);
+    } catch (error) {
+      this.#api.removeConsumer(name);
+      throw error;
+    }
     if (this.#isClosed) {
       this.#api.removeConsumer(name);
       return;
@@ -157,10 +170,21 @@ export class StreamLaneReader implements LaneReader {
     this.#heardAt = systemClock.now();
   }
 
+  /** A server that has lost its last messages gives their sequences to others. @throws {LogError} */
+  #checkEnd(last: number): void {
+    if (last + 1 < this.#next) throw this.#error(this.#isOther(`it ends at sequence ${last}`));
+  }
+
+  #isOther(reason: string): string {
+    return `${reason}, and was read up to ${this.#next - 1}: it has lost its last messages, or is another one`;
+  }
+
   #pull(room: ReadRoom): void {
     const rest = this.#lane.last - this.#next + 1;
     const bytes = Math.max(1, room.bytes);
-    const messages = this.#isLarge ? 1 : Math.max(1, Math.min(room.messages, rest));
+    // A new consumer begins with a message that is known.
+    const known = this.#last === undefined || this.#count > 0 ? 0 : 1;
+    const messages = this.#isLarge ? 1 : Math.max(1, Math.min(room.messages, rest)) + known;
     this.#asked = messages;
     this.#brought = 0;
     this.#heardAt = systemClock.now();
@@ -185,7 +209,8 @@ export class StreamLaneReader implements LaneReader {
       this.#asked -= 1;
       this.#brought += 1;
       this.#isLarge = false;
-      this.#add(message, delivery);
+      if (position >= this.#next) this.#add(message, delivery);
+      else if (!this.#isKnown(delivery)) this.#fail(this.#isOther(`sequence ${position} is another message`));
       if (position >= this.#lane.last) {
         this.#isComplete = true;
         this.#drop();
@@ -194,8 +219,13 @@ export class StreamLaneReader implements LaneReader {
     this.#wake?.();
   }
 
+  #isKnown({ position, timestampMs }: Delivery): boolean {
+    return position === this.#last?.position && timestampMs === this.#last.timestampMs;
+  }
+
   #add(message: Msg, delivery: Delivery): void {
     const { position } = delivery;
+    this.#last = delivery;
     if (position > this.#lane.last) return;
     if (this.#queue.length === 0) this.#queuedSince = this.#heardAt;
     this.#queue.push(this.#keeper.keep(message, delivery));
@@ -205,7 +235,12 @@ export class StreamLaneReader implements LaneReader {
   /** The end of a request, or a heartbeat. */
   #receiveStatus(message: Msg): void {
     const { code = 0, description = '' } = message.headers ?? {};
-    if (code === HEARTBEAT) return;
+    if (code === HEARTBEAT) {
+      // It comes behind all messages: some have got lost, perhaps with a connection that was replaced.
+      if (Number(message.headers?.get(LAST_COUNT) ?? 0) > this.#count) this.#drop();
+      this.#wake?.();
+      return;
+    }
     this.#asked = 0;
     if (code === 400) this.#fail(`the server has refused a request: ${description}`);
     const isTooSmall = code === 409 && /maxbytes/i.test(description);
@@ -216,10 +251,13 @@ export class StreamLaneReader implements LaneReader {
   }
 
   #fail(reason: string): void {
-    const stream = JSON.stringify(this.#api.name.stream);
-    this.#failure ??= new LogError('setup', `cannot read stream ${stream}: ${reason}`);
+    this.#failure ??= this.#error(reason);
     this.#drop();
     this.#wake?.();
+  }
+
+  #error(reason: string): LogError {
+    return new LogError('setup', `cannot read stream ${JSON.stringify(this.#api.name.stream)}: ${reason}`);
   }
 
   #drop(): void {

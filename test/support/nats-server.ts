@@ -19,8 +19,12 @@ export const noNatsServer =
 export interface NatsServer {
   readonly port: number;
   readonly pid: number;
+  /** The folder that streams are stored in. */
+  readonly store: string;
   /** SIGKILL: what was not synced stays in the page cache, and so in the store. */
   kill(): Promise<void>;
+  /** SIGTERM: everything is written. */
+  stopKeeping(): Promise<void>;
   /** On the same port and store. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -47,6 +51,7 @@ export async function startNatsServer(): Promise<NatsServer> {
   };
   await start();
   return {
+    store: path.join(folder, 'jetstream'),
     get port() {
       return port;
     },
@@ -54,6 +59,7 @@ export async function startNatsServer(): Promise<NatsServer> {
       return child.pid!;
     },
     kill: () => end('SIGKILL'),
+    stopKeeping: () => end('SIGTERM'),
     restart: start,
     async stop() {
       await end('SIGTERM');

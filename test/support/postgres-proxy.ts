@@ -60,7 +60,7 @@ export async function startProxy(targetUrl: string): Promise<TestProxy> {
       });
       from.on('error', () => undefined);
       from.on('close', () => {
-        pairs.delete(pair);
+        if (to.destroyed) pairs.delete(pair);
         if (isStalled) return;
         if (held === undefined || from === client) to.destroy();
       });
