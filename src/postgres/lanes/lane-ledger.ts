@@ -2,7 +2,7 @@
  * Keeps in the database which worker reads which lane of a log, and how far each has been loaded.
  *
  *              claim: run + 1, a lease            next > last
- *     free ─────────────────────────────> held ───────────────> finished ──> merged into the row of all lanes before
+ *     free ─────────────────────────────> held ───────────────> finished ──> merged into the row of the finished lanes before it
  *       ▲                                  │
  *       └── release, or the lease is over ─┘
  *
@@ -169,11 +169,12 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
 
   /** Makes rows for lanes that the log has now, and merges those that are finished. Returns how many were made. */
   extend(bounds: LogBounds, hasOneOrder: boolean, signal: AbortSignal): Promise<number> {
-    const { lockImport, readLanes, insertLanes, merge } = this.#statements;
+    const { lockImport, findLastLane, insertLanes, merge } = this.#statements;
     return this.#run('make lanes of', signal, async (client) => {
       const { rows: locked } = await runStatement(client, lockImport, [this.#importRow]);
       if (locked.length === 0) throw this.#isGone();
-      const { through } = stateOf(await runStatement(client, readLanes, [this.#importRow]));
+      const { rows: found } = await runStatement(client, findLastLane, [this.#importRow]);
+      const [through] = (found as { through: string }[]).map((row) => Number(row.through));
       const lanes = lanesToMake(bounds, through, this.start, hasOneOrder);
       if (lanes.length > 0) {
         await runStatement(client, insertLanes, [this.#importRow, JSON.stringify(lanes)]);

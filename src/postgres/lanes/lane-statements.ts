@@ -17,6 +17,7 @@ export interface LaneStatements {
   /** Locks the import against other workers that make lanes, and reads what there is. */
   readonly lockImport: Statement;
   readonly findImportRow: Statement;
+  readonly findLastLane: Statement;
   readonly readLanes: Statement;
   readonly claim: Statement;
   readonly claimInOrder: Statement;
@@ -52,6 +53,10 @@ export function laneStatements(schema: string): LaneStatements {
       `SELECT id::pg_catalog.text FROM ${imports} WHERE id ${EQUALS} $1 FOR NO KEY UPDATE`,
     ),
     findImportRow: statement(`SELECT id::pg_catalog.text FROM ${imports} WHERE id ${EQUALS} $1`),
+    // Each row stands for its lane and those behind it, so that the last row has the last lane.
+    findLastLane: statement(
+      `SELECT t.through_lane::pg_catalog.text AS through FROM ${lanes} t WHERE t.import ${EQUALS} $1 ORDER BY t.lane DESC LIMIT 1`,
+    ),
     readLanes:
       statement(`SELECT whole.*, coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('lane', t.lane, 'first', t.first, 'last', t.last, 'next', t.next,
           'isHeld', coalesce(NOT t.lease_until ${LESS} ${NOW}, false)) ORDER BY t.lane)
@@ -101,11 +106,13 @@ function makingStatements(lanes: string): Pick<LaneStatements, 'insertLanes' | '
       SELECT $1::bigint, (made OPERATOR(pg_catalog.->>) 0)::bigint, (made OPERATOR(pg_catalog.->>) 0)::bigint,
         (made OPERATOR(pg_catalog.->>) 1)::bigint, (made OPERATOR(pg_catalog.->>) 2)::bigint, (made OPERATOR(pg_catalog.->>) 3)::bigint, 0, 0, 0
       FROM pg_catalog.json_array_elements($2::pg_catalog.json) AS made`),
-    // The first row comes to stand for all lanes before the first one that is not finished.
-    merge: statement(`WITH done AS MATERIALIZED (
-        SELECT t.lane, t.through_lane, t.last, t.rows, t.dead_letters, pg_catalog.row_number() OVER (ORDER BY t.lane) AS place
-        FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.last ${LESS} t.next AND NOT EXISTS (SELECT FROM ${lanes} open
-          WHERE open.import ${EQUALS} $1 AND open.next ${AT_MOST} open.last AND open.lane ${LESS} t.lane)
+    // Of lanes that are finished one after another, the first row comes to stand for all. So the table has at most two rows for each lane that is
+    // open: a claim passes over those that are finished, and they would become many behind one that is slow.
+    merge: statement(`WITH numbered AS MATERIALIZED (
+        SELECT t.*, pg_catalog.count(*) FILTER (WHERE t.next ${AT_MOST} t.last) OVER (ORDER BY t.lane) AS island
+        FROM ${lanes} t WHERE t.import ${EQUALS} $1
+      ), done AS MATERIALIZED (
+        SELECT n.*, pg_catalog.row_number() OVER (PARTITION BY n.island ORDER BY n.lane) AS place FROM numbered n WHERE n.last ${LESS} n.next
       ), removed AS (
         DELETE FROM ${lanes} old USING done
         WHERE old.import ${EQUALS} $1 AND old.lane ${EQUALS} done.lane AND done.place OPERATOR(pg_catalog.>) 1
@@ -113,7 +120,8 @@ function makingStatements(lanes: string): Pick<LaneStatements, 'insertLanes' | '
       UPDATE ${lanes} AS kept SET through_lane = whole.through_lane, last = (whole.last), next = (whole.last ${PLUS} 1), lease_until = (NULL),
         rows = (whole.rows), dead_letters = (whole.dead_letters)
       FROM (SELECT pg_catalog.min(done.lane) AS lane, pg_catalog.max(done.through_lane) AS through_lane, pg_catalog.max(done.last) AS last,
-        pg_catalog.sum(done.rows)::bigint AS rows, pg_catalog.sum(done.dead_letters)::bigint AS dead_letters, pg_catalog.count(*) AS lanes FROM done) AS whole
+        pg_catalog.sum(done.rows)::bigint AS rows, pg_catalog.sum(done.dead_letters)::bigint AS dead_letters, pg_catalog.count(*) AS lanes
+        FROM done GROUP BY done.island) AS whole
       WHERE kept.import ${EQUALS} $1 AND kept.lane ${EQUALS} whole.lane AND whole.lanes OPERATOR(pg_catalog.>) 1`),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * The tables of an import that reads a log with several workers. They lie in the schema of the table that is loaded.
  *
- *     spillway_lanes          one row for each lane that is being read; all lanes before them share one row
+ *     spillway_lanes          one row for each lane that is being read; finished lanes between them share one row
  *     spillway_dead_letters   messages that the table could not take
  */
 
