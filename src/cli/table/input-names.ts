@@ -73,7 +73,7 @@ export interface PlacedName {
 /** @throws {CliError} for a column of `--type` that is not there */
 export function inputNames(
   columns: readonly NamedColumn<TypeInference | FieldInference>[],
-  { types }: LoadOptions,
+  { types }: Pick<LoadOptions, 'types'>,
   withTypes: boolean,
 ): InputName[] {
   const given = withTypes ? valuesByColumn('--type', types, columns) : {};
@@ -85,7 +85,7 @@ export function inputNames(
 /** Keys stay as the records have them; only their columns get other names. */
 export function nameColumns(
   columns: readonly NamedColumn<TypeInference>[],
-  { normalizeNames }: LoadOptions,
+  { normalizeNames }: Pick<LoadOptions, 'normalizeNames'>,
 ): void {
   if (!normalizeNames) return;
   const names = snakeCaseNames(columns.map(({ name }) => name));

@@ -4,7 +4,7 @@ import { WorkPacer } from '../../common/turn-budget.js';
 import type { LoadOptions } from '../args/options.js';
 import { CsvReader, recordFormat, type CsvOptions, type CsvRow } from '../csv/csv-reader.js';
 import { headerNames, headerTexts, emptyFile, isBlankLine, MOST_COLUMNS } from '../csv/csv-rows.js';
-import { InputError, UsageError } from '../common/errors.js';
+import { InputError, UsageError, type InputName as InputFile } from '../common/errors.js';
 import { numberedNames } from '../csv/column-names.js';
 import { FieldInference, type FieldOptions } from './field-inference.js';
 import {
@@ -154,17 +154,10 @@ async function previewNdjson(
 ): Promise<Preview> {
   const mostRecords = most ?? SAMPLE_RECORDS;
   const given = options.columns;
-  const columns = new Map(given?.map((name) => [name, new NamedColumn(new TypeInference(), { name })]));
+  const keys = new RecordKeys(given);
   let records = 0;
   const onRow = (record: JsonRecord, line: number, file: SourceFile): void => {
-    for (const key of records < mostRecords ? Object.keys(record) : []) {
-      if (given === undefined && !columns.has(key)) {
-        if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
-        if (key.includes('\0')) throw new InputError(file, line, `the key ${JSON.stringify(key)} ${HAS_NUL}`);
-        columns.set(key, new NamedColumn(new TypeInference(), { name: key, file, line }));
-      }
-      if (withTypes) columns.get(key)?.inference.addJson(record[key]);
-    }
+    if (records < mostRecords) keys.add(record, withTypes, file, line);
     records += 1;
   };
   const { maxRecordBytes } = options;
@@ -188,16 +181,42 @@ async function previewNdjson(
     look: (chunk) => lookInTurns(parser, chunk),
     line: () => reader?.nextLine,
   });
-  nameColumns([...columns.values()], options);
-  // Without a record there is no key, and no row that would need one.
-  return {
-    head,
-    isWhole: isEnd && records <= mostRecords,
-    names: columns.size === 0 ? undefined : inputNames([...columns.values()], options, withTypes),
-  };
+  return { head, isWhole: isEnd && records <= mostRecords, names: keys.names(options, withTypes) };
 }
 
-function tooManyKeys(file: SourceFile, line: number): InputError {
+/** The keys of JSON records, with the types of their values. */
+export class RecordKeys {
+  readonly #given: boolean;
+  readonly #columns: Map<string, NamedColumn<TypeInference>>;
+
+  /** @param given the keys to load; undefined: all that come */
+  constructor(given: readonly string[] | undefined) {
+    this.#given = given !== undefined;
+    this.#columns = new Map(given?.map((name) => [name, new NamedColumn(new TypeInference(), { name })]));
+  }
+
+  /** @throws {InputError} for too many keys, or one that no column can be called by */
+  add(record: JsonRecord, withTypes: boolean, file: InputFile, line: number): void {
+    const columns = this.#columns;
+    for (const key of Object.keys(record)) {
+      if (!this.#given && !columns.has(key)) {
+        if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
+        if (key.includes('\0')) throw new InputError(file, line, `the key ${JSON.stringify(key)} ${HAS_NUL}`);
+        columns.set(key, new NamedColumn(new TypeInference(), { name: key, file, line }));
+      }
+      if (withTypes) columns.get(key)?.inference.addJson(record[key]);
+    }
+  }
+
+  /** Undefined without a record: there is no key, and no row that would need one. */
+  names(options: Pick<LoadOptions, 'types' | 'normalizeNames'>, withTypes: boolean): InputName[] | undefined {
+    const columns = [...this.#columns.values()];
+    nameColumns(columns, options);
+    return columns.length === 0 ? undefined : inputNames(columns, options, withTypes);
+  }
+}
+
+function tooManyKeys(file: InputFile, line: number): InputError {
   const most = counted(MOST_COLUMNS, 'column');
   return new InputError(
     file,

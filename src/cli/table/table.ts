@@ -57,8 +57,8 @@ export async function serverTableName(client: CopyClient, { schema, table }: Tab
 }
 
 /** @throws {CliError} always: there is no such table. */
-export function throwMissingTable(name: TableName): never {
-  throw new CliError(`there is no table ${showTable(name)}; --create makes it from the input`);
+export function throwMissingTable(name: TableName, source = 'the input'): never {
+  throw new CliError(`there is no table ${showTable(name)}; --create makes it from ${source}`);
 }
 
 export async function truncateTable(client: CopyClient, table: TableDescription): Promise<void> {

@@ -117,10 +117,9 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
   }
 
   #faultOf(error: Error, text: string): InputError {
-    const reason = `not JSON: ${whyNotJson(error)}`;
     return error instanceof RangeError
       ? this.nestedTooDeeply(this.nextLine, error)
-      : new InputError(this.#file, this.nextLine, reason + this.#hintFor(text), error);
+      : new InputError(this.#file, this.nextLine, reasonOf(error) + this.#hintFor(text), error);
   }
 
   /** Returns what to do if the file is JSON, but not one object a line: then its first line is the beginning of something. */
@@ -129,6 +128,27 @@ export class NdjsonReader implements BlockReader<JsonRecord> {
     if (this.nextLine > 1 || countsRecords || !isBeginningOfMore(text)) return '';
     return '; if it is JSON that is not one object on each line, give --format json';
   }
+}
+
+/**
+ * Reads a text that is one object, with or without line breaks.
+ *
+ * @param kept which keys of a long record are kept (default: all)
+ * @throws {Error} saying what else it is
+ */
+export function readObject(text: string, kept?: SelectedKeys): JsonRecord {
+  let value: unknown;
+  try {
+    value = text.length < LONG_RECORD ? parseShort(text, true) : parseLongRecord(text, kept);
+  } catch (error) {
+    throw new Error(reasonOf(error as Error), { cause: error });
+  }
+  if (isObject(value)) return value;
+  throw new Error(`expected a JSON object, got ${nameOf(value)}`);
+}
+
+function reasonOf(error: Error): string {
+  return error instanceof RangeError ? NESTED_TOO_DEEPLY : `not JSON: ${whyNotJson(error)}`;
 }
 
 /** Returns whether a line is an array, or a part of a value. */

@@ -6,7 +6,7 @@ import { throwFault, type BlockReader, type OnBadRecord, type OnRow } from '../.
 import { InputError } from '../../common/errors.js';
 import { didYouMean } from '../../common/similar-names.js';
 import { integerText, OverlongNumber, RejectedNumber, WrittenNumber } from '../values/written-number.js';
-import { WrittenJson } from '../values/long-record.js';
+import { WrittenJson, type SelectedKeys } from '../values/long-record.js';
 import { ArrayLiteral, WrittenArray } from '../values/written-array.js';
 import { NdjsonReader, type JsonRecord } from './ndjson-reader.js';
 import type { SourceFile } from '../../input/source.js';
@@ -23,21 +23,12 @@ export interface NdjsonRowOptions {
 export class NdjsonRows implements BlockReader<unknown[]> {
   readonly #file: SourceFile;
   readonly #reader: NdjsonReader;
-  readonly #columns: readonly { name: string; toField: (value: unknown) => unknown; inherited: boolean }[];
-  readonly #ignoresOtherKeys: boolean;
+  readonly #columns: RecordColumns;
 
   constructor(file: SourceFile, options: NdjsonRowOptions) {
     this.#file = file;
-    // One more, for the error that names an unknown key.
-    const names = new Set(options.columns.map(({ name }) => name));
-    this.#reader = new NdjsonReader(file, { names, mostOthers: 1 });
-    this.#ignoresOtherKeys = options.ignoresOtherKeys;
-    this.#columns = options.columns.map(({ name, type }) => ({
-      name,
-      toField: fieldEncoder(type),
-      // Every object has a property of this name, whether the record has the key or not.
-      inherited: name in Object.prototype,
-    }));
+    this.#columns = new RecordColumns(options);
+    this.#reader = new NdjsonReader(file, this.#columns.keptKeys);
   }
 
   /** The number of the line on which the next block begins. */
@@ -63,33 +54,64 @@ export class NdjsonRows implements BlockReader<unknown[]> {
 
   /** Returns nothing for a record that was passed to `onBadRecord`. */
   #toRow(record: JsonRecord, line: number, onBadRecord: OnBadRecord): unknown[] | undefined {
-    const row: unknown[] = [];
-    let found = 0;
+    let row: unknown[] | undefined;
     try {
-      for (const { name, toField, inherited } of this.#columns) {
-        const value = inherited && !Object.hasOwn(record, name) ? undefined : record[name];
-        if (value !== undefined) found += 1;
-        // An absent key gets the column's default.
-        row.push(value === undefined || value === null ? value : toField(value));
-      }
+      row = this.#columns.rowOf(record);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       onBadRecord(this.#reader.nestedTooDeeply(line, error), line, this.#reader.written);
       return undefined;
     }
-    if (this.#ignoresOtherKeys || found === Object.keys(record).length) return row;
-    onBadRecord(this.#unknownKey(record, line), line, this.#reader.written);
+    if (row !== undefined) return row;
+    const fault = new InputError(this.#file, line, this.#columns.unknownKey(record));
+    onBadRecord(fault, line, this.#reader.written);
     return undefined;
   }
+}
 
-  #unknownKey(record: JsonRecord, line: number): InputError {
-    const names = new Set(this.#columns.map(({ name }) => name));
-    const key = Object.keys(record).find((name) => !names.has(name))!;
-    return new InputError(
-      this.#file,
-      line,
-      `the key ${JSON.stringify(key)} is not among those that are loaded${didYouMean(key, names)}; name all in --columns`,
-    );
+/** The columns that records fill. */
+export class RecordColumns {
+  readonly #columns: readonly { name: string; toField: ToField; inherited: boolean }[];
+  readonly #ignoresOtherKeys: boolean;
+  readonly #names: ReadonlySet<string>;
+
+  constructor({ columns, ignoresOtherKeys }: NdjsonRowOptions) {
+    this.#names = new Set(columns.map(({ name }) => name));
+    this.#ignoresOtherKeys = ignoresOtherKeys;
+    this.#columns = columns.map(({ name, type }) => ({
+      name,
+      toField: fieldEncoder(type),
+      // Every object has a property of this name, whether the record has the key or not.
+      inherited: name in Object.prototype,
+    }));
+  }
+
+  /** What is needed of a long record. One key more, for the error that names an unknown one. */
+  get keptKeys(): SelectedKeys {
+    return { names: this.#names, mostOthers: 1 };
+  }
+
+  /**
+   * Returns the values in the order of the columns; undefined for a record with a key that no column stands for.
+   *
+   * @throws {RangeError} if it is nested too deeply
+   */
+  rowOf(record: JsonRecord): unknown[] | undefined {
+    const row: unknown[] = [];
+    let found = 0;
+    for (const { name, toField, inherited } of this.#columns) {
+      const value = inherited && !Object.hasOwn(record, name) ? undefined : record[name];
+      if (value !== undefined) found += 1;
+      // An absent key gets the column's default.
+      row.push(value === undefined || value === null ? value : toField(value));
+    }
+    return this.#ignoresOtherKeys || found === Object.keys(record).length ? row : undefined;
+  }
+
+  /** Says which key of the record no column stands for. */
+  unknownKey(record: JsonRecord): string {
+    const key = Object.keys(record).find((name) => !this.#names.has(name))!;
+    return `the key ${JSON.stringify(key)} is not among those that are loaded${didYouMean(key, this.#names)}; name all in --columns`;
   }
 }
 
