@@ -13,7 +13,7 @@ import { assertInputNotShorter } from './import.js';
 import { withHelp } from './failure-help.js';
 import type { LoadPlan } from './load-plan.js';
 import { Preparation } from './preparation.js';
-import { exitCodeOf, type StopSignal } from './stop-signal.js';
+import { exitCodeOf, type StopSignal } from '../common/stop-signal.js';
 import { ColumnWidener, MisfitError } from '../write/column-widener.js';
 import { describeLoadFailure } from '../write/load-failure.js';
 import type { LoadSink } from '../write/load-sink.js';

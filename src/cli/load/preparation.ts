@@ -9,7 +9,7 @@ import { untilStopped } from '../server/answer-time.js';
 import type { UnansweredCommits } from '../write/unanswered-commits.js';
 import { withHelp } from './failure-help.js';
 import { planLoad, type LoadPlan, type LoadRequest, type MadeByLoad } from './load-plan.js';
-import { exitCodeOf, type StopSignal } from './stop-signal.js';
+import { exitCodeOf, type StopSignal } from '../common/stop-signal.js';
 
 interface Pools {
   /** One connection if the load is one transaction. */
