@@ -71,6 +71,7 @@ const ROOMS = [
   'cli/write',
   'cli/load/reading',
   'cli/load',
+  'cli/consume',
   'cli/query',
   'cli',
 ];

@@ -27,10 +27,12 @@ const CORE = ['index', ...PARTS];
 
 /** The programs that are built together with the library, and share its code. */
 const SHARING = ['load-command', 'query/query', 'import-module'];
+/** It takes what it shares from the program of `load`, and from the library. As an entry of theirs, it would cut their code into more files. */
+const CONSUME = 'consume-command';
 /** CommonJS that shares nothing: few files start sooner, and to share so little would make the package larger. */
 const STARTING = ['main', 'program'];
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
-const PROGRAMS = [...STARTING, ...SHARING, 'server/embedded/embedded-server', 'report/progress-bar'];
+const PROGRAMS = [...STARTING, ...SHARING, CONSUME, 'server/embedded/embedded-server', 'report/progress-bar'];
 
 /** All programs stand side by side in `dist/cli`. */
 const nameOf = (file: string): string => path.basename(file, '.js');
@@ -45,7 +47,13 @@ export default defineConfig((flags) => {
   const outDir = flags.outDir ?? 'dist';
   if (flags.outDir === undefined) rmSync(outDir, { recursive: true, force: true });
   const licences = licencesIn(outDir);
-  return [esModules(outDir), commonJs(outDir, licences), start(outDir, licences), commandLine(licences)];
+  return [
+    esModules(outDir),
+    commonJs(outDir, licences),
+    start(outDir, licences),
+    consume(licences),
+    commandLine(licences),
+  ];
 });
 
 const common: Options = {
@@ -200,7 +208,8 @@ function commonJs(outDir: string, licences: Plugin): Options {
 }
 
 /** Our own CommonJS, such packages and Node's modules are required: to import them, Node reads them twice. The others by a file of their own. */
-const REQUIRED = /\bimport\("(pg|pg-copy-streams|node:[^"]+|#cli\/(?:program|load-command|query))"\)/g;
+const REQUIRED =
+  /\bimport\("(pg|pg-copy-streams|@nats-io\/[\w-]+|node:[^"]+|\.\.\/jetstream\/index\.cjs|#cli\/(?:program|load-command|consume-command|query))"\)/g;
 const IMPORTED = /\bimport\("([^."][^"]*)"\)/g;
 const isOfCore = (file: string, outDir: string): boolean =>
   CORE.some((entry) => file === path.resolve(outDir, `${entry}.cjs`));
@@ -250,7 +259,7 @@ function withoutDynamicImports(code: string): string {
   return code
     .replace(REQUIRED, (_, name: string) => {
       const module = `require("${name}")`;
-      return `Promise.resolve().then(()=>(${/^(?:node:|#)/.test(name) ? module : `{default:${module}}`}))`;
+      return `Promise.resolve().then(()=>(${/^(?:node:|[#@.])/.test(name) ? module : `{default:${module}}`}))`;
     })
     .replace(IMPORTED, 'require("#cli/import-module").importModule("$1")');
 }
@@ -281,11 +290,43 @@ function start(outDir: string, licences: Plugin): Options {
   };
 }
 
+/** What `consume` takes from other programs, by its place in `src`. */
+const TAKEN: Readonly<Record<string, string>> = {
+  'cli/load/parts': '#cli/load-command',
+  'postgres/index': '../postgres/index.cjs',
+  'jetstream/index': '../jetstream/index.cjs',
+};
+
+const taken: Plugin = {
+  name: 'taken',
+  setup(build) {
+    build.onResolve({ filter: /^\..*\.js$/ }, ({ path: file, resolveDir }) => {
+      const place = path.relative('src', path.join(resolveDir, file)).replace(/\.js$/, '');
+      return TAKEN[place] === undefined ? undefined : { path: TAKEN[place], external: true };
+    });
+  },
+};
+
+function consume(licences: Plugin): Options {
+  return {
+    ...alone,
+    entry: programsOf([CONSUME]),
+    format: ['cjs'],
+    plugins: [
+      {
+        name: 'short-names',
+        renderChunk: (code) => ({ code: withShortNames(withoutDynamicImports(code), 'cjs') }),
+      },
+    ],
+    esbuildPlugins: [taken, licences],
+  };
+}
+
 /** The other programs. tsup builds in whatever is not a peer: the package needs no dependency at run time. */
 function commandLine(licences: Plugin): Options {
   return {
     ...alone,
-    entry: programsOf(PROGRAMS.filter((file) => ![...STARTING, ...SHARING].includes(file))),
+    entry: programsOf(PROGRAMS.filter((file) => ![...STARTING, ...SHARING, CONSUME].includes(file))),
     format: ['esm'],
     // CommonJS packages that are built in ask for Node's own modules by `require`.
     banner: {

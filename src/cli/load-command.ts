@@ -1,15 +1,13 @@
 /** `spillway load` as a process: signals, lines and the exit code. Loaded by `load` only, so that `--help` stays fast. */
 
-import { systemClock } from '../common/clock.js';
-import { SignalRule } from '../shutdown/signal-rule.js';
-import { statusOf } from '../shutdown/signal-target.js';
-import { writeLineNow } from '../shutdown/standard-error.js';
 import { oneLine, type ExitCode } from './common/errors.js';
 import { dryRun } from './load/dry-run.js';
 import { load, type Terminal } from './load/load.js';
-import type { StopSignal } from './load/stop-signal.js';
+import { onStopSignal } from './common/stop-signal.js';
 import type { LoadOptions } from './args/options.js';
 import { writeJson, writeLine } from './common/terminal.js';
+
+export * from './load/parts.js';
 
 /** @throws {CliError} before anything was loaded */
 export async function runLoad(
@@ -30,7 +28,7 @@ export async function runLoad(
     },
     stdout: terminal.stdout,
     stderr: terminal.stderr,
-    onStopSignal,
+    onStopSignal: (stop, openRows) => onStopSignal(stop, () => lastWords(openRows())),
   });
   if (!options.quiet) for (const line of summary.lines) writeLine(terminal.stderr, oneLine(line));
   if (summary.error !== undefined) writeLine(terminal.stderr, `spillway: ${summary.error}`);
@@ -38,26 +36,9 @@ export async function runLoad(
   return summary.exitCode;
 }
 
-function onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number): () => void {
-  const rule = new SignalRule(systemClock);
-  const handle = (signal: StopSignal): void => {
-    const action = rule.decide(signal);
-    if (action === 'drain') stop(signal);
-    else if (action === 'end') endNow(signal, openRows());
-  };
-  process.on('SIGINT', handle).on('SIGTERM', handle);
-  return () => {
-    rule.close();
-    process.off('SIGINT', handle).off('SIGTERM', handle);
-  };
-}
-
-/** Exits at once at a second signal, without waiting for rows in flight. */
-function endNow(signal: StopSignal, openRows: number): never {
-  const rows =
-    openRows === 1
-      ? '1 row was read, and it is not known whether it was loaded'
-      : `${openRows} rows were read, and it is not known whether they were loaded`;
-  writeLineNow(`spillway: ended at once by a second ${signal}${openRows > 0 ? `; ${rows}` : ''}`);
-  process.exit(statusOf(signal));
+function lastWords(openRows: number): string {
+  if (openRows === 0) return '';
+  return openRows === 1
+    ? '1 row was read, and it is not known whether it was loaded'
+    : `${openRows} rows were read, and it is not known whether they were loaded`;
 }

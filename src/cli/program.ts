@@ -7,6 +7,7 @@ import type { Invocation } from './args/options.js';
 import { parseArguments } from './args/parse-arguments.js';
 import { beginsWithParquet } from './parquet-magic.js';
 import { entryName } from './input/files/zip-name.js';
+import { earlyConsumeJson } from './consume/consume-json.js';
 import { earlyFailureJson } from './report/load-json.js';
 import { printableLines, writeJson, writeLine } from './common/terminal.js';
 
@@ -22,18 +23,26 @@ async function main(argv: string[]): Promise<ExitCode> {
     const cause = missingPackage(error) ?? error;
     const exitCode = fail(cause, command);
     if (wantsSummary(argv, invocation)) {
-      const options = invocation?.command === 'load' ? invocation.options : undefined;
-      writeJson(process.stdout, earlyFailureJson(options, cause));
+      writeJson(process.stdout, earlyJson(command, invocation, cause));
     }
     return exitCode;
   }
 }
 
-/** Returns whether `load --json` was given, as far as wrong arguments show that. */
+const WITH_SUMMARY = ['load', 'consume'];
+
+/** Returns whether `load --json` or `consume --json` was given, as far as wrong arguments show that. */
 function wantsSummary(argv: readonly string[], invocation: Invocation | undefined): boolean {
-  if (invocation !== undefined) return invocation.command === 'load' && invocation.options.json;
+  if (invocation !== undefined)
+    return 'options' in invocation && invocation.command !== 'query' && invocation.options.json;
   const end = argv.indexOf('--');
-  return argv[0] === 'load' && argv.slice(1, end === -1 ? argv.length : end).includes('--json');
+  return WITH_SUMMARY.includes(argv[0]!) && argv.slice(1, end === -1 ? argv.length : end).includes('--json');
+}
+
+function earlyJson(command: string | undefined, invocation: Invocation | undefined, cause: unknown): object {
+  if (command === 'consume')
+    return earlyConsumeJson(invocation?.command === 'consume' ? invocation.options : undefined, cause);
+  return earlyFailureJson(invocation?.command === 'load' ? invocation.options : undefined, cause);
 }
 
 async function run(invocation: Invocation): Promise<ExitCode> {
@@ -48,6 +57,10 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       const { runLoad } = await import('./load-command.js');
       return runLoad(invocation.options, terminal);
     }
+    case 'consume': {
+      const { runConsume } = await import('./consume-command.js');
+      return runConsume(invocation.options, terminal);
+    }
     case 'query': {
       const { query } = await import('./query/query.js');
       await query(invocation.options, terminal);
@@ -58,6 +71,8 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   }
 }
 
+const COMMANDS = ['load', 'consume', 'query'];
+
 /** Prints one line for an error that the user can correct, and a stack for a bug. */
 function fail(error: unknown, command: string | undefined): ExitCode {
   if (!isCliError(error)) {
@@ -65,7 +80,8 @@ function fail(error: unknown, command: string | undefined): ExitCode {
     process.stderr.write(printableLines(`spillway: unexpected error, please report it: ${report}\n`));
     return ExitCode.FAILED;
   }
-  const help = command === 'load' || command === 'query' ? `spillway ${command} --help` : 'spillway --help';
+  const help =
+    command !== undefined && COMMANDS.includes(command) ? `spillway ${command} --help` : 'spillway --help';
   // By its name: each command's bundle has a class of its own, and short names of classes.
   const hint = error.name === 'UsageError' ? ` (see "${help}")` : '';
   writeLine(process.stderr, `spillway: ${oneLine(error.message)}${hint}`);

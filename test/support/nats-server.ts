@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -30,14 +30,20 @@ export interface NatsServer {
   stop(): Promise<void>;
 }
 
-export async function startNatsServer(): Promise<NatsServer> {
+/** @param config further lines of its configuration, such as users and TLS */
+export async function startNatsServer(config?: string): Promise<NatsServer> {
   const folder = await mkdtemp(path.join(tmpdir(), 'spillway-nats-'));
+  const configFile = path.join(folder, 'nats.conf');
+  if (config !== undefined) await writeFile(configFile, config);
   let child: ChildProcess;
   let port = -1;
   const start = async (): Promise<void> => {
     child = spawn(
       program!,
-      ['-js', '-sd', folder, '-a', '127.0.0.1', '-p', String(port), '--ports_file_dir', folder],
+      [
+        ...['-js', '-sd', folder, '-a', '127.0.0.1', '-p', String(port), '--ports_file_dir', folder],
+        ...(config === undefined ? [] : ['-c', configFile]),
+      ],
       { stdio: 'ignore' },
     );
     const { pid } = child;
@@ -75,8 +81,11 @@ async function readPort(folder: string, pid: number): Promise<number> {
     const file = (await readdir(folder)).find((name) => name.endsWith(`_${pid}.ports`));
     if (file !== undefined) {
       try {
-        const { nats } = JSON.parse(await readFile(path.join(folder, file), 'utf8')) as { nats: string[] };
-        return Number(new URL(nats[0]!).port);
+        const ports = JSON.parse(await readFile(path.join(folder, file), 'utf8')) as {
+          nats?: string[];
+          tls?: string[];
+        };
+        return Number(new URL((ports.nats ?? ports.tls)![0]!).port);
       } catch {
         // It is being written.
       }

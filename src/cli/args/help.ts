@@ -12,11 +12,12 @@ const DESTINATION = `Which server:
   A password belongs in PGPASSWORD or ~/.pgpass, not on the command line, where other users can read it.`;
 
 export const TOP_HELP = {
-  description: 'Loads files into PostgreSQL through streams with bounded memory, and accounts for every row.',
+  description:
+    'Loads files and NATS JetStream streams into PostgreSQL with bounded memory, and accounts for every row.',
   after: `
 ${DESTINATION}
 
-"spillway load --help" explains the flags of a load.`,
+"spillway load --help" explains the flags of a load, and "spillway consume --help" those of consume.`,
 };
 
 export const LOAD_HELP = {
@@ -85,7 +86,7 @@ export const LOAD_HELP = {
     'without it the first one stops the load',
   maxRejects: 'stop the load when there are more than N of them (default: no limit)',
   resume:
-    'load under this id, any text: when the load was interrupted, the same command goes on where it stopped, and each row is in the table ' +
+    'load under this id, any text (--resume is its older name): when the load was interrupted, the same command goes on where it stopped, and each row is in the table ' +
     'once; a load that is complete is not done again',
   atomic: 'load all rows in one transaction: all of them, or none',
   dryRun:
@@ -137,6 +138,67 @@ Examples:
   spillway load --to embedded --create --table flights flights.csv.gz
   zcat logs/*.ndjson.gz | spillway load - --format ndjson --table logs --to postgres://db.example/logs
   spillway load big.csv.gz --table big --resume "big, 2024-05" --rejects bad.ndjson --max-rejects 1000`,
+};
+
+export const CONSUME_HELP = {
+  description:
+    'Loads the messages of a NATS JetStream stream, each of which is a JSON object, into a table. Each becomes a row exactly once, however many ' +
+    'workers run the same command, on as many machines as you like, and whichever of them is killed.',
+  servers: 'nats://host:4222 or tls://host:4222, several for a cluster (default: the variable NATS_URL)',
+  stream: 'the stream, whose retention must be "limits"',
+  filter: 'load only messages of these subjects, for example "orders.>"',
+  import:
+    'the name that all workers share, any text; under it the database keeps what is loaded. It stands for one stream and one table',
+  from:
+    'where an import begins that nobody has begun: first, at the oldest message; last, at those that come from now on; a sequence; or a time ' +
+    'with its zone, such as 2026-11-30T08:00:00Z (default: first)',
+  untilCaughtUp:
+    'end when everything is loaded that was in the stream at the start; otherwise it runs until it is stopped',
+  columns:
+    'the keys to load; others are left out (default: all columns of the table, and a message with another key is a dead letter)',
+  create:
+    'make the table if it is missing, with types inferred from the first 10,000 messages; one that exists is used as it is. Types are not ' +
+    'changed later: a value that does not fit makes its message a dead letter',
+  type: 'with --create: the type of a column, in place of the one that is inferred: COLUMN=TYPE; may be given more than once',
+  onConflict:
+    'what to do with a row whose key is in the table already: error makes its message a dead letter, ignore leaves it out, update replaces the ' +
+    'old row. With ignore and update one worker at a time loads, in the order of the stream, and others stand by (default: error)',
+  deadLetter:
+    'where messages go that the table cannot take, in the schema of the table; it is made if it is missing (default: spillway_dead_letters)',
+  allowGaps: 'go on if the stream has deleted messages that were not loaded, and count them',
+  connections:
+    'parts of the stream that this worker loads at the same time, each with a connection (default: 2)',
+  batchSize: 'the most messages of a transaction (default: 5000)',
+  flushInterval: 'how long a message waits for others of its transaction (default: 500ms)',
+  lease: 'how long others wait for a worker that is not heard of before they take over (default: 15s)',
+  maxOutage: 'how long NATS or PostgreSQL may be out of reach before the worker fails (default: 10m)',
+  laneSize: 'sequences of a part of the stream; all workers must agree (default: 50000)',
+  creds: 'credentials of NATS, as nsc writes them: JWT and seed (default: the variable NATS_CREDS)',
+  nkey: 'a file with the seed of an NKey (default: NATS_NKEY)',
+  tlsca: 'certificates of the authorities that are trusted (default: NATS_CA, else those of Node.js)',
+  tlscert: 'the certificate of the client (default: NATS_CERT)',
+  tlskey: 'the key of the client’s certificate (default: NATS_KEY)',
+  domain: 'the JetStream domain',
+  after: `
+Needs: npm install @nats-io/jetstream @nats-io/transport-node
+
+User and password of NATS belong in NATS_USER and NATS_PASSWORD, and a token in NATS_TOKEN, or all of it in
+NATS_URL (nats://user:password@host:4222). On the command line other users can read them.
+
+The database keeps how far the stream is loaded, in the transaction of each batch: in spillway_lanes, beside
+the table. Nothing is acknowledged to NATS. A message that is not a JSON object, or whose row the table
+refuses, is stored with its error in the table of dead letters, in the same transaction.
+
+${DESTINATION}
+
+Exit code: 0 ended by a signal or --until-caught-up · 1 failed · 2 wrong usage · 3 --until-caught-up, and this
+worker has stored dead letters · 130 ended at once by a second Ctrl-C. SIGTERM and Ctrl-C commit the batches
+in flight, and leave the rest to the others.
+
+Examples:
+  spillway consume nats://nats:4222 --stream EVENTS --table events --import warehouse --create
+  spillway consume nats://a,nats://b --stream EVENTS --filter 'orders.>' --table orders --import orders \\
+    --to postgres://db.example/shop --on-conflict update --key id`,
 };
 
 export const QUERY_HELP = {

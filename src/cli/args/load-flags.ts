@@ -30,7 +30,8 @@ const LARGEST_BATCH_SIZE = 1_000_000;
 const MOST_CONNECTIONS = 100;
 const MOST_SKIPPED = 1_000_000;
 
-interface LoadFlag {
+/** A flag of any command. */
+export interface Flag {
   /** As commander and the help write it. */
   readonly flags: string;
   readonly help: string;
@@ -39,6 +40,9 @@ interface LoadFlag {
   readonly choices?: readonly string[];
   /** `true`: it may be given more than once. */
   readonly repeats?: boolean;
+}
+
+interface LoadFlag extends Flag {
   /** `csv`: it is refused for other formats. `encoding`: with `--strict`, which has UTF-8 only. `detected`: in both cases. */
   readonly about?: 'csv' | 'encoding' | 'detected';
   /** It is about COPY's text format, too. */
@@ -115,26 +119,36 @@ const LOAD_FLAGS: readonly LoadFlag[] = [
   { flags: '--key <a,b,…>', help: LOAD_HELP.key, parse: parseKey },
   { flags: '--rejects <file>', help: LOAD_HELP.rejects, parse: parseRejects },
   { flags: '--max-rejects <n>', help: LOAD_HELP.maxRejects, parse: integer(0, Number.MAX_SAFE_INTEGER) },
-  { flags: '--resume <id>', help: LOAD_HELP.resume, parse: parseImportId },
+  { flags: '--resume, --import <id>', help: LOAD_HELP.resume, parse: parseImportId },
   { flags: '--atomic', help: LOAD_HELP.atomic },
   { flags: '--dry-run', help: LOAD_HELP.dryRun },
   { flags: '--json', help: LOAD_HELP.json },
   { flags: '-q, --quiet', help: LOAD_HELP.quiet },
 ];
 
-export interface LoadOption {
+/** A flag as commander has it. */
+export interface FlagOption {
   readonly option: Option;
   readonly repeats: boolean;
+}
+
+export interface LoadOption extends FlagOption {
   readonly about: LoadFlag['about'];
   readonly isForCopy: boolean;
 }
 
 /** Makes commander's options of the table. */
 export function createLoadOptions(): LoadOption[] {
-  return LOAD_FLAGS.map(({ flags, help, parse, choices, repeats = false, about, isForCopy = false }) => {
-    const option = new Option(flags, help);
-    if (choices !== undefined) option.choices(choices);
-    if (parse !== undefined) option.argParser(parse as (value: string, before: unknown) => unknown);
-    return { option, repeats, about, isForCopy };
-  });
+  return LOAD_FLAGS.map((flag) => ({
+    ...createFlagOption(flag),
+    about: flag.about,
+    isForCopy: flag.isForCopy ?? false,
+  }));
+}
+
+export function createFlagOption({ flags, help, parse, choices, repeats = false }: Flag): FlagOption {
+  const option = new Option(flags, help);
+  if (choices !== undefined) option.choices(choices);
+  if (parse !== undefined) option.argParser(parse as (value: string, before: unknown) => unknown);
+  return { option, repeats };
 }

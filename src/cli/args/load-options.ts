@@ -34,7 +34,6 @@ const DEFAULTS = {
   key: undefined,
   rejects: undefined,
   maxRejects: undefined,
-  resume: undefined,
   atomic: false,
   dryRun: false,
   json: false,
@@ -47,6 +46,8 @@ export interface GivenFlags extends Partial<Pick<LoadOptions, keyof typeof DEFAU
   format?: GivenFormat;
   null?: string[];
   type?: LoadOptions['types'];
+  /** `--resume` is its older name. */
+  import?: string;
   nullFor?: Record<string, string[]>;
   decimalComma?: boolean;
   dates?: DateOrder;
@@ -70,7 +71,15 @@ const READ_AS: Readonly<Record<GivenFormat, Format>> = {
 
 /** @throws {UsageError} for flags that need or exclude each other */
 export function createOptions(files: string[], given: GivenFlags, contents: FileContents): LoadOptions {
-  const { table, format: givenFormat, null: givenNulls, nullFor = {}, type = {}, ...others } = given;
+  const {
+    table,
+    format: givenFormat,
+    null: givenNulls,
+    nullFor = {},
+    type = {},
+    import: resume,
+    ...others
+  } = given;
   const { encoding, delimiter: givenDelimiter, quote, escape, skip, comment, header, ...rest } = others;
   const { decimalComma = false, dates, numbers, booleans = false, ...plain } = rest;
   if (decimalComma && numbers !== undefined)
@@ -96,6 +105,7 @@ export function createOptions(files: string[], given: GivenFlags, contents: File
     ...nullTexts(format, givenNulls, delimiter),
     nullsFor: nullFor,
     types: type,
+    resume,
     valueFlags: {
       dates,
       numbers: numbers ?? (decimalComma ? DECIMAL_COMMA : undefined),

@@ -5,6 +5,7 @@ import { IMPORT_ID_RANGE, isImportId } from '../../postgres/imports/import-id.js
 import { BackpressureStrategy } from '../../api/states.js';
 import { labelOf } from '../common/text-decoder.js';
 import { numberFormat, type NumberFormat } from '../values/numbers.js';
+import type { ConsumeStart } from './options.js';
 import { parseTableName, type TableName } from './table-name.js';
 import { parseTypeName, type TypeName } from './type-name.js';
 
@@ -164,4 +165,37 @@ export function parseRejects(value: string): string {
 export function parseImportId(value: string): string {
   if (isImportId(value)) return value;
   throw new InvalidArgumentError(`It must be ${IMPORT_ID_RANGE}.`);
+}
+
+/** A time with its zone: without one, it would be another time on each machine. */
+const TIME = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/;
+
+/** Where an import begins. */
+export function parseStart(value: string): ConsumeStart {
+  if (value === 'first' || value === 'last') return value;
+  const sequence = /^[1-9]\d*$/.test(value) ? Number(value) : NaN;
+  if (Number.isSafeInteger(sequence)) return sequence;
+  const [, day] = TIME.exec(value) ?? [];
+  // The 30th of February would be taken for one of March.
+  const midnight = Date.parse(`${day}T00:00Z`);
+  const isDay = !Number.isNaN(midnight) && new Date(midnight).toISOString().startsWith(day!);
+  const time = Date.parse(isDay ? value : '');
+  if (!Number.isNaN(time)) return new Date(time);
+  throw new InvalidArgumentError(
+    'It must be first, last, a sequence of the stream (from 1), or a time with its zone, such as 2026-11-30T08:00:00Z.',
+  );
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** Returns a parser of durations such as `500ms`, in milliseconds. */
+export function parseDuration(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const match = /^(\d{1,9})(ms|s|m|h)$/.exec(value);
+    const milliseconds = match === null ? NaN : Number(match[1]) * UNIT_MS[match[2]!]!;
+    if (milliseconds >= min && milliseconds <= max) return milliseconds;
+    throw new InvalidArgumentError(
+      `It must be a time from ${min} ms to ${max / 3_600_000} h, with its unit: 500ms, 15s, 10m, 1h.`,
+    );
+  };
 }

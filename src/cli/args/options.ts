@@ -96,11 +96,50 @@ export interface QueryOptions {
   json: boolean;
 }
 
+/** Where an import begins that nobody has begun: its oldest message, what comes from now on, a sequence, or a time. */
+export type ConsumeStart = 'first' | 'last' | number | Date;
+
+/** The flags of `consume`, with their defaults. Undefined: the library's default, or the environment's. */
+export interface ConsumeFlags {
+  /** URLs of NATS. Empty: those of `NATS_URL`. */
+  servers: string[];
+  stream: string;
+  filter: string | undefined;
+  domain: string | undefined;
+  creds: string | undefined;
+  nkey: string | undefined;
+  tlsca: string | undefined;
+  tlscert: string | undefined;
+  tlskey: string | undefined;
+  table: TableName;
+  to: string | undefined;
+  /** The keys to load; others are left out. */
+  columns: string[] | undefined;
+  create: boolean;
+  types: LoadOptions['types'];
+  import: string;
+  from: ConsumeStart | undefined;
+  untilCaughtUp: boolean;
+  allowGaps: boolean;
+  onConflict: ConflictAction;
+  key: string[] | undefined;
+  deadLetter: string;
+  connections: number | undefined;
+  batchSize: number | undefined;
+  flushInterval: number | undefined;
+  lease: number | undefined;
+  maxOutage: number | undefined;
+  laneSize: number | undefined;
+  json: boolean;
+  quiet: boolean;
+}
+
 export type Invocation =
   | { command: 'help'; text: string }
   | { command: 'version' }
   | { command: 'load'; options: LoadOptions }
-  | { command: 'query'; options: QueryOptions };
+  | { command: 'query'; options: QueryOptions }
+  | { command: 'consume'; options: ConsumeFlags };
 
 /**
  * NULL in the text that Parquet is written as. In a value, it has an escape. It is no backslash: blocks without one can be sent in binary.

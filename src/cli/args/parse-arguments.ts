@@ -2,11 +2,12 @@
 
 import { Command, CommanderError, type Option } from 'commander';
 import { UsageError } from '../common/errors.js';
-import { LOAD_HELP, QUERY_HELP, TOP_HELP } from './help.js';
+import { createConsumeFlags, createConsumeOptions, type GivenConsumeFlags } from './consume-flags.js';
+import { CONSUME_HELP, LOAD_HELP, QUERY_HELP, TOP_HELP } from './help.js';
 import { createLoadOptions, type LoadOption } from './load-flags.js';
 import { createOptions, type FileContents, type GivenFlags } from './load-options.js';
 import { notEmpty } from './option-values.js';
-import type { Invocation, LoadOptions, QueryOptions } from './options.js';
+import type { ConsumeFlags, Invocation, LoadOptions, QueryOptions } from './options.js';
 
 const NOTHING_KNOWN: FileContents = { isParquet: () => false, entryName: (file) => file };
 
@@ -37,6 +38,7 @@ export function parseArguments(argv: readonly string[], contents: FileContents =
     .showSuggestionAfterError(true)
     .addHelpText('after', TOP_HELP.after);
   addLoad(program, contents, (options) => (found.invocation = { command: 'load', options }));
+  addConsume(program, argv, (options) => (found.invocation = { command: 'consume', options }));
   addQuery(program, (options) => (found.invocation = { command: 'query', options }));
   try {
     program.parse(argv, { from: 'user' });
@@ -47,12 +49,14 @@ export function parseArguments(argv: readonly string[], contents: FileContents =
     if (output !== '') return { command: 'help', text: output };
     throw new UsageError(wordsOf(error));
   }
-  if (found.invocation === undefined) throw new UsageError('a command is missing: load or query');
+  if (found.invocation === undefined) throw new UsageError(MISSING_COMMAND);
   return found.invocation;
 }
 
+const MISSING_COMMAND = 'a command is missing: load, consume or query';
+
 function wordsOf(error: CommanderError): string {
-  if (error.code === 'commander.help') return 'a command is missing: load or query';
+  if (error.code === 'commander.help') return MISSING_COMMAND;
   return error.message.replace(/^error: /, '').replace(/\n\(?/g, ' (');
 }
 
@@ -103,6 +107,20 @@ function addOption(command: Command, option: Option, repeats: boolean): void {
     if (isGivenBefore) throw new UsageError(`option '${option.flags}' is given more than once`);
     isGivenBefore = true;
   });
+}
+
+function addConsume(program: Command, argv: readonly string[], found: (options: ConsumeFlags) => void): void {
+  const command = program
+    .command('consume')
+    .usage('[options] [server …]')
+    .summary('load a NATS JetStream stream into a PostgreSQL table, with any number of workers')
+    .description(CONSUME_HELP.description)
+    .argument('[servers...]', CONSUME_HELP.servers)
+    .addHelpText('after', CONSUME_HELP.after)
+    .action((servers: string[], given: GivenConsumeFlags) => found(createConsumeFlags(servers, given)));
+  // To make them takes time, which other commands need not spend.
+  if (!argv.includes('consume')) return;
+  for (const { option, repeats } of createConsumeOptions()) addOption(command, option, repeats);
 }
 
 function addQuery(program: Command, found: (options: QueryOptions) => void): void {

@@ -35,7 +35,7 @@ export function cacheCompiledCode(environment: Environment): void {
 
 /** Each command of each installation has an archive, as others run other functions. */
 function archiveOf([, program = '', command = '']: readonly string[]): string {
-  return path.join(realpathSync(program), command === 'load' || command === 'query' ? command : 'help');
+  return path.join(realpathSync(program), ['load', 'consume', 'query'].includes(command) ? command : 'help');
 }
 
 /** Where this system keeps a user's caches. */

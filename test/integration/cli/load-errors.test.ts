@@ -396,7 +396,7 @@ describe('server and table', () => {
 
 describe('wrong usage', () => {
   it.each<[string[], RegExp]>([
-    [[], /a command is missing: load or query \(see "spillway --help"\)$/],
+    [[], /a command is missing: load, consume or query \(see "spillway --help"\)$/],
     [['load', 'x.csv'], /required option '-t, --table <name>' not specified \(see "spillway load --help"\)$/],
     [['load', '-t', 't', 'x.csv', '--batch-size', '0'], /--batch-size.*from 1 to 1000000/],
     [['load', '-t', 't', 'x.csv', '--rejected', 'y'], /unknown option '--rejected'/],

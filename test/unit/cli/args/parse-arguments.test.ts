@@ -196,7 +196,7 @@ describe('options of load', () => {
 
 describe('wrong usage names the flag, its range and the value', () => {
   it.each<[string[], RegExp]>([
-    [[], /^a command is missing: load or query$/],
+    [[], /^a command is missing: load, consume or query$/],
     [['lod'], /unknown command 'lod' \(Did you mean load\?\)/],
     [['load', 'a.csv'], /required option '-t, --table <name>'/],
     [['load', '-t'], /argument missing/],
@@ -324,11 +324,11 @@ describe('a flag that takes one value', () => {
     '--key': 'a',
     '--rejects': 'bad',
     '--max-rejects': '3',
-    '--resume': 'x',
+    '--import': 'x',
   };
 
   it('is in the list above, if it is one of load', () => {
-    const flags = [...help('load', '--help').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+) </gm)].map(
+    const flags = [...help('load', '--help').matchAll(/^ {2}(?:-\w, |--resume, )?(--[a-z-]+) </gm)].map(
       ([, flag]) => flag,
     );
     const repeatable = ['--null', '--null-for', '--type'];
@@ -351,6 +351,14 @@ describe('a flag that takes one value', () => {
     );
     expect(refusal('query', '--to', 'embedded', '--to', 'embedded', 'SELECT 1')).toMatch(
       /'--to <url>' is given/,
+    );
+  });
+
+  it('is refused under its older name, too', () => {
+    expect(load('-t', 't', '--resume', 'x', 'a.csv').resume).toBe('x');
+    expect(load('-t', 't', '--import', 'x', 'a.csv').resume).toBe('x');
+    expect(refusal('load', '-t', 't', '--resume', 'x', '--import', 'x', 'a.csv')).toMatch(
+      /^option '--resume, --import <id>' is given more than once$/,
     );
   });
 

@@ -1,0 +1,36 @@
+/** Describes why a worker has failed, with the flag that helps. */
+
+import { CliError, ExitCode, messageOf, oneLine, SourceChanged, UsageError } from '../load/parts.js';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { natsFailure } from './nats-connection.js';
+import type { NatsSettings } from './nats-settings.js';
+
+export async function describeConsumeFailure(
+  error: unknown,
+  nats: NatsConnection,
+  settings: NatsSettings,
+): Promise<CliError> {
+  const message = oneLine(messageOf(error));
+  if (nats.isClosed()) {
+    const reason = natsFailure(await nats.closed(), settings);
+    const where = settings.servers.join(', ');
+    return new CliError(`the connection to NATS at ${where} has ended: ${reason}`, ExitCode.FAILED, error);
+  }
+  const help = error instanceof SourceChanged ? ' (--import)' : '';
+  return new CliError(`${message}${help}`, ExitCode.FAILED, error);
+}
+
+/** Flags that are not called as the library's option is. */
+const FLAGS: Readonly<Record<string, string>> = {
+  deadLetters: '--dead-letter',
+  laneSize: '--lane-size',
+  importId: '--import',
+};
+
+/** What the library says of an option is about a flag. Returns anything else as it is. */
+export function withFlag(error: unknown): unknown {
+  const { name, option } = error as { name?: unknown; option?: unknown };
+  if (name !== 'InvalidOptionError' || typeof option !== 'string') return error;
+  const flag = FLAGS[option] ?? `--${option}`;
+  return new UsageError(messageOf(error).replace(`option '${option}'`, flag));
+}

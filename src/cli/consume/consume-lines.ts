@@ -1,0 +1,65 @@
+/** What people read of a worker: its progress, and the summary at its end. Pure. */
+
+import { count, counted, mebibytes, oneLine, showImportId, showTable } from '../load/parts.js';
+import type { ConsumeMetrics } from '../../postgres/consume/consume-metrics.js';
+import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js';
+import { rateOf, type ConsumeOutcome } from './consume-json.js';
+
+export interface ConsumeReading {
+  readonly metrics: ConsumeMetrics;
+  /** Over all workers; undefined if it is not known. */
+  readonly progress: ConsumeProgress | undefined;
+  /** Of the last moments. */
+  readonly rowsPerSecond: number;
+  readonly isStopping: boolean;
+  readonly now: Date;
+}
+
+export function progressLine({ metrics, progress, rowsPerSecond, isStopping, now }: ConsumeReading): string {
+  const { rowsLoaded, deadLetters, lanesHeld } = metrics;
+  const elsewhere = progress?.lanesHeldElsewhere ?? 0;
+  return [
+    counted(rowsLoaded, 'row'),
+    `${counted(rowsPerSecond, 'row')}/s`,
+    ...(progress === undefined ? [] : [lagOf(progress)]),
+    `${counted(lanesHeld, 'lane')} here${elsewhere === 0 ? '' : ` and ${count(elsewhere)} elsewhere`}`,
+    ...(deadLetters > 0 ? [counted(deadLetters, 'dead letter')] : []),
+    ...(isStopping ? ['stopping'] : []),
+    ...outageOf(metrics, now),
+  ].join(', ');
+}
+
+function lagOf({ lagMessages, lagMs }: ConsumeProgress): string {
+  if (lagMessages === 0) return 'up to date';
+  return `${counted(lagMessages, 'message')} behind (${(lagMs / 1_000).toFixed(1)} s)`;
+}
+
+const WAITED_FOR = { log: 'NATS', database: 'PostgreSQL' };
+
+function outageOf({ waitingFor, waitingSince, lastError }: ConsumeMetrics, now: Date): string[] {
+  if (waitingFor === undefined) return [];
+  const seconds = Math.max(0, Math.round((now.getTime() - waitingSince!.getTime()) / 1_000));
+  const reason = lastError === undefined ? '' : ` (${oneLine(lastError.message)})`;
+  return [`waiting for ${WAITED_FOR[waitingFor]} for ${seconds} s${reason}`];
+}
+
+export function summaryLines(outcome: ConsumeOutcome, label: string, peakBytes: number): string[] {
+  const { flags, metrics, seconds, progress } = outcome;
+  const { rowsLoaded, deadLetters, positionsLost, lanesFinished, lanesLost } = metrics;
+  const from = `stream ${JSON.stringify(flags.stream)}${flags.filter === undefined ? '' : ` (${flags.filter})`}`;
+  const taken = lanesLost === 0 ? '' : `, ${count(lanesLost)} taken over by others`;
+  const whole =
+    progress === undefined ? '' : `${counted(progress.rowsLoaded, 'row')} in all, ${lagOf(progress)}; `;
+  return [
+    `${counted(rowsLoaded, 'row')} into ${showTable(flags.table)} of ${label} from ${from} in ${seconds.toFixed(2)} s: ` +
+      `${counted(rateOf(rowsLoaded, seconds), 'row')}/s`,
+    `import ${showImportId(flags.import)}: ${whole}${counted(lanesFinished, 'lane')} finished here${taken}; peak memory ${mebibytes(peakBytes)}`,
+    ...(deadLetters === 0
+      ? []
+      : [`${counted(deadLetters, 'dead letter')}: see the table "${flags.deadLetter}"`]),
+    ...(positionsLost === 0
+      ? []
+      : [`${counted(positionsLost, 'position')} of the stream had been deleted before they were loaded`]),
+    ...outcome.notes,
+  ];
+}

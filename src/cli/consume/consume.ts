@@ -1,0 +1,234 @@
+/** `spillway consume`: a stream of NATS JetStream → consumeLog → a table. */
+
+import {
+  AbortFault,
+  connect,
+  ExitCode,
+  farewell,
+  peakMemoryBytes,
+  resolveDestination,
+  untilStopped,
+} from '../load/parts.js';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { consumeLog, type ConsumeProgress, type LogLoad } from '../../postgres/index.js';
+import type { JetStreamLogOptions } from '../../jetstream/index.js';
+import type { Log } from '../../log/log.js';
+import type { ConsumeFlags } from '../args/options.js';
+import type { CliError } from '../common/errors.js';
+import type { StopSignal } from '../common/stop-signal.js';
+import type { Connection } from '../server/connection.js';
+import type { Environment } from '../server/destination.js';
+import { describeConsumeFailure, withFlag } from './consume-failure.js';
+import { earlyConsumeJson, outcomeJson, type ConsumeJson, type ConsumeOutcome } from './consume-json.js';
+import { summaryLines } from './consume-lines.js';
+import { startConsumeProgress } from './consume-progress.js';
+import { findTarget, type ConsumeTarget } from './consume-target.js';
+import { checkStream } from './find-stream.js';
+import { messageRow } from './message-row.js';
+import { connectToNats, loadNats } from './nats-connection.js';
+import { natsSettings, type NatsSettings } from './nats-settings.js';
+
+export interface ConsumeTerminal {
+  readonly environment: Environment;
+  readonly stderr: NodeJS.WriteStream;
+  onStopSignal(stop: (signal: StopSignal) => void): () => void;
+}
+
+export interface ConsumeSummary {
+  readonly exitCode: ExitCode;
+  /** Lines for standard error. */
+  readonly lines: readonly string[];
+  readonly error: string | undefined;
+  readonly json: ConsumeJson;
+}
+
+const DEFAULT_CONNECTIONS = 2;
+/** One for leases, and one for looks at how far the others are. */
+const MORE_CONNECTIONS = 2;
+/** A batch that is in flight at a signal has so long. It stays in the stream if it is given up. */
+const DRAIN_LIMIT_MS = 20_000;
+
+/** @throws {CliError} before the worker has begun; later failures are part of the summary */
+export async function consume(flags: ConsumeFlags, terminal: ConsumeTerminal): Promise<ConsumeSummary> {
+  const { environment } = terminal;
+  const destination = resolveDestination(flags.to, environment);
+  const settings = natsSettings(flags, environment);
+  const worker = new Worker(flags, settings, terminal);
+  const release = terminal.onStopSignal((signal) => worker.stop(signal));
+  try {
+    const nats = await loadNats();
+    const name = `spillway consume ${flags.import}`;
+    const connection = await worker.unlessStopped(connectToNats(nats.transport, settings, name), (late) =>
+      late.close(),
+    );
+    try {
+      await worker.unlessStopped(checkStream(nats.jetstream, connection, flags));
+      const log = nats.jetStreamLog(connection, logOptions(flags));
+      const { connections = DEFAULT_CONNECTIONS } = flags;
+      const server = await worker.unlessStopped(
+        connect(destination, connections + MORE_CONNECTIONS, environment),
+        (late) => late.close(),
+      );
+      try {
+        return await worker.run(log, server, connection);
+      } finally {
+        await server.close();
+      }
+    } finally {
+      await farewell(connection.close());
+    }
+  } catch (error) {
+    return worker.stoppedEarly(error);
+  } finally {
+    release();
+  }
+}
+
+function logOptions({ stream, filter, domain, laneSize }: ConsumeFlags): JetStreamLogOptions {
+  return { stream, filter, domain, laneSize };
+}
+
+class Worker {
+  readonly #flags: ConsumeFlags;
+  readonly #settings: NatsSettings;
+  readonly #terminal: ConsumeTerminal;
+  readonly #stopping = new AbortController();
+  readonly #startedAt = performance.now();
+  #stoppedBy: StopSignal | undefined;
+  #load: LogLoad | undefined;
+
+  constructor(flags: ConsumeFlags, settings: NatsSettings, terminal: ConsumeTerminal) {
+    this.#flags = flags;
+    this.#settings = settings;
+    this.#terminal = terminal;
+  }
+
+  /** Begins no further batch. */
+  stop(signal: StopSignal): void {
+    this.#stoppedBy = signal;
+    this.#stopping.abort();
+    const load = this.#load;
+    if (load === undefined) return;
+    load.drain().catch(() => undefined);
+    setTimeout(() => void load.stop().catch(() => undefined), DRAIN_LIMIT_MS).unref();
+  }
+
+  /** @param undo ends what comes too late */
+  async unlessStopped<Result>(
+    work: Promise<Result>,
+    undo: (late: Result) => Promise<unknown> = () => Promise.resolve(),
+  ): Promise<Result> {
+    return untilStopped(this.#stopping.signal, work).catch((error: unknown) => {
+      if (error instanceof AbortFault) void work.then(undo).catch(() => undefined);
+      throw error;
+    });
+  }
+
+  /** A signal that comes before the worker has begun is no failure. @throws anything else */
+  stoppedEarly(error: unknown): ConsumeSummary {
+    if (this.#stoppedBy === undefined) throw withFlag(error);
+    const stopped = { error: null, stoppedBy: this.#stoppedBy, exitCode: ExitCode.OK };
+    return {
+      exitCode: ExitCode.OK,
+      lines: [`stopped by ${this.#stoppedBy} before anything was loaded`],
+      error: undefined,
+      json: { ...earlyConsumeJson(this.#flags, error), ...stopped },
+    };
+  }
+
+  async run(log: Log, server: Connection, nats: NatsConnection): Promise<ConsumeSummary> {
+    const target = await this.unlessStopped(findTarget(server.pool, log, this.#flags, this.#stopping.signal));
+    const load = consumeLog(log, server.pool, this.#options(target));
+    this.#load = load;
+    if (this.#stopping.signal.aborted) load.drain().catch(() => undefined);
+    const stopProgress = this.#flags.quiet ? () => undefined : this.#startProgress(load);
+    let failure: CliError | undefined;
+    try {
+      await load.finished;
+    } catch (error) {
+      failure = await describeConsumeFailure(error, nats, this.#settings);
+    } finally {
+      stopProgress();
+    }
+    const { created, notes } = target;
+    const caughtUp = this.#flags.untilCaughtUp && this.#stoppedBy === undefined && failure === undefined;
+    const progress = failure === undefined ? await progressOf(load) : undefined;
+    const done = { created, notes, metrics: load.getMetrics(), progress, caughtUp };
+    const outcome = this.#outcome(done, failure);
+    return {
+      exitCode: outcome.exitCode,
+      lines: summaryLines(outcome, server.label, peakMemoryBytes()),
+      error: outcome.error,
+      json: outcomeJson(outcome),
+    };
+  }
+
+  #options({ table, columns, key }: ConsumeTarget): Parameters<typeof consumeLog>[2] {
+    const {
+      import: importId,
+      onConflict,
+      deadLetter,
+      from,
+      untilCaughtUp,
+      allowGaps,
+      ...flags
+    } = this.#flags;
+    const conflict = key === undefined ? { onConflict } : { onConflict, key };
+    return {
+      table: table.table,
+      schema: table.schema,
+      columns: columns.map(({ columnName }) => columnName),
+      importId,
+      row: messageRow({ columns, ignoresOtherKeys: flags.columns !== undefined }),
+      ...(conflict as { onConflict: 'ignore' }),
+      ...{ deadLetters: deadLetter, from, untilCaughtUp, allowGaps },
+      connections: flags.connections ?? DEFAULT_CONNECTIONS,
+      batchSize: flags.batchSize,
+      maxFlushIntervalMs: flags.flushInterval,
+      leaseMs: flags.lease,
+      maxOutageMs: flags.maxOutage,
+    };
+  }
+
+  #startProgress(load: LogLoad): () => void {
+    let before = { at: performance.now(), rows: 0 };
+    let progress: ConsumeProgress | undefined;
+    return startConsumeProgress(this.#terminal.stderr, () => {
+      // For the next line: an answer may take its time.
+      void progressOf(load).then((found) => (progress = found));
+      const metrics = load.getMetrics();
+      const at = performance.now();
+      const rowsPerSecond = Math.round((1_000 * (metrics.rowsLoaded - before.rows)) / (at - before.at));
+      before = { at, rows: metrics.rowsLoaded };
+      return { metrics, progress, rowsPerSecond, isStopping: this.#stopping.signal.aborted, now: new Date() };
+    });
+  }
+
+  #outcome(
+    done: Pick<ConsumeOutcome, 'created' | 'notes' | 'metrics' | 'progress' | 'caughtUp'>,
+    failure: CliError | undefined,
+  ): ConsumeOutcome {
+    return {
+      ...done,
+      flags: this.#flags,
+      seconds: (performance.now() - this.#startedAt) / 1_000,
+      stoppedBy: this.#stoppedBy,
+      error: failure?.message,
+      exitCode: exitCodeFor(done, failure),
+    };
+  }
+}
+
+/** During an outage, nobody waits for an answer. */
+async function progressOf(load: LogLoad): Promise<ConsumeProgress | undefined> {
+  return load.getMetrics().waitingFor !== undefined ? undefined : load.progress().catch(() => undefined);
+}
+
+/** Dead letters of a service that is stopped are no failure of its stop. */
+function exitCodeFor(
+  { caughtUp, metrics }: Pick<ConsumeOutcome, 'caughtUp' | 'metrics'>,
+  failure: CliError | undefined,
+): ExitCode {
+  if (failure !== undefined) return failure.exitCode;
+  return caughtUp && metrics.deadLetters > 0 ? ExitCode.INCOMPLETE : ExitCode.OK;
+}
