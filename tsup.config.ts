@@ -245,7 +245,7 @@ function compressed(code: string, format: 'cjs' | 'esm', keepsNames: boolean): s
     ecma: 2020,
     keep_fnames: keepsNames,
     keep_classnames: keepsNames,
-    // A function that is moved into the one place that calls it would be made anew at each call.
+    // A function that is moved into the one place that calls it would be made again at each call.
     compress: { ecma: 2020, passes: 3, inline: false, reduce_funcs: false },
     // Bundlers need the annotations, to drop what is not used.
     format: { max_line_len: LINE_LIMIT, preserve_annotations: true },

@@ -4,11 +4,14 @@ import { BatchingSink } from '../sink/batching-sink.js';
 import { DEFAULTS } from '../settings/defaults.js';
 import { checkDrain, drainTimeout, type DrainOptions } from '../settings/drain-options.js';
 import type { AnyListener, SinkEventName, SinkEvents, SinkListener } from '../api/events.js';
+import { abortError } from './abort-error.js';
 import { handled } from '../guards/user-callbacks.js';
 import type { SinkMetrics } from '../api/metrics.js';
 import type { SinkOptions } from '../api/options.js';
 import { resolveSink } from '../settings/resolve-sink.js';
 import { SHUTDOWN, SinkDrain } from '../shutdown/drainable-sink.js';
+import { sinkMetrics } from '../sink/sink-metrics.js';
+import { sinkTimeUntilRoom } from '../sink/time-until-room.js';
 import type { FlushFunction } from '../api/flush-function.js';
 import { checkInteger } from '../guards/validate.js';
 import { PushQueue } from './push-queue.js';
@@ -206,6 +209,23 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     }
   }
 
+  /**
+   * Whether `count` more items, of `bytes` together, would be admitted now: none would wait or be dropped for lack of room. Nothing is
+   * reserved, so offer them in the same turn of the event loop. Throws InvalidOptionError for what is not a whole number.
+   * @example `if (!events.canAccept(10)) reply.code(429).header('retry-after', Math.ceil(events.retryAfterMs(10) / 1000));`
+   */
+  canAccept(count = 1, bytes = 0): boolean {
+    return this.retryAfterMs(count, bytes) === 0;
+  }
+
+  /**
+   * Estimates in how many milliseconds `canAccept` will be true, by the time of the last flush, the time without a success, and the circuit
+   * breaker: 0 if it is true now, `Infinity` if it never will be, as for a sink that has ended or is stopped.
+   */
+  retryAfterMs(count = 1, bytes = 0): number {
+    return sinkTimeUntilRoom(this.#sink.parts(), count, bytes);
+  }
+
   /** Resolves when fewer than `count` items are queued plus in flight. */
   whenBelow(count: number): Promise<void> {
     return this.#sink.whenBelow(checkInteger('count', count, 1));
@@ -213,7 +233,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
 
   /** A snapshot of counters and state; synchronous, and right at any instant. */
   getMetrics(): SinkMetrics {
-    return this.#sink.metrics();
+    return sinkMetrics(this.#sink.parts());
   }
 
   /**
@@ -325,12 +345,4 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     signal?.addEventListener('abort', this.#onSignal, { once: true });
     return true;
   }
-}
-
-/** As Node makes it where a stream is aborted by its signal. */
-function abortError(signal: AbortSignal): Error {
-  return Object.assign(new Error('The operation was aborted', { cause: signal.reason }), {
-    name: 'AbortError',
-    code: 'ABORT_ERR',
-  });
 }

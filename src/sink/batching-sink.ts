@@ -3,7 +3,6 @@ import type { QueueObserver } from '../buffer/buffered-items.js';
 import type { Outcome } from '../buffer/drop-strategies.js';
 import { beforeExit } from '../common/before-exit.js';
 import type { BackpressureError, StageErrors } from '../api/errors.js';
-import type { SinkMetrics } from '../api/metrics.js';
 import type { ResolvedSink } from '../settings/resolve-sink.js';
 import type { BreakerState, FlushFunction, FlushReason } from '../api/flush-function.js';
 import type { BackpressureState, DropReason } from '../api/states.js';
@@ -17,7 +16,7 @@ import type { Position } from '../common/position.js';
 import { Settlements } from './settlement/settlements.js';
 import { SinkWaiters } from './settlement/sink-waiters.js';
 import { inOrder, type Part } from './settlement/unsettled-items.js';
-import { sinkMetrics } from './sink-metrics.js';
+import type { SinkParts } from './sink-metrics.js';
 import { SinkObserver, type SinkOwner } from './sink-observer.js';
 
 /**
@@ -268,16 +267,18 @@ export class BatchingSink<T> implements QueueObserver<T>, PermitsHost, Scheduler
     return this.#settlements.committedPosition;
   }
 
-  metrics(): SinkMetrics {
-    return sinkMetrics({
+  /** What a snapshot is taken of: see `sinkMetrics` and `timeUntilRoom`. */
+  parts(): SinkParts<T> {
+    return {
       queue: this.queue,
       scheduler: this.#scheduler,
       permits: this.#permits,
       counters: this.#inFlight.counters,
+      isRunning: this.isRunning,
       failure: this.#failure,
       oldestInFlight: this.#inFlight.oldestTime,
       committedPosition: this.committedPosition,
-    });
+    };
   }
 
   // ── SchedulerHost: when a batch is due ──

@@ -24,11 +24,13 @@ export class FlushCounters {
 }
 
 /** What a snapshot is taken of. */
-interface SinkParts<T> {
+export interface SinkParts<T> {
   queue: AdmissionQueue<T>;
   scheduler: FlushScheduler<T>;
   permits: CallPermits;
   counters: FlushCounters;
+  /** Batches are flushed: it is neither stopped nor at its end. */
+  isRunning: boolean;
   failure: Error | undefined;
   /** When the oldest item in flight was admitted; `Infinity` if there is none. */
   oldestInFlight: number;

@@ -9,6 +9,8 @@ import type { SinkMetrics } from '../api/metrics.js';
 import type { BytesFor, WritableOptions } from '../api/options.js';
 import { resolveSink } from '../settings/resolve-sink.js';
 import { SHUTDOWN, type SinkDrain } from '../shutdown/drainable-sink.js';
+import { sinkMetrics } from '../sink/sink-metrics.js';
+import { sinkTimeUntilRoom } from '../sink/time-until-room.js';
 import type { FlushFunction } from '../api/flush-function.js';
 import { checkInteger } from '../guards/validate.js';
 import { failOf, readableError } from './node/user-code.js';
@@ -96,7 +98,7 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   /** A snapshot of counters and state; synchronous, and right at any instant. */
   getMetrics(): SinkMetrics {
-    return this.#sink.metrics();
+    return sinkMetrics(this.#sink.parts());
   }
 
   /**
@@ -153,6 +155,24 @@ export class BackpressureWritable<T = unknown> extends Writable {
 
   #deriveDraining(): void {
     this.#sink.setDraining(this.#drains > 0 || this.writableEnded);
+  }
+
+  /**
+   * Whether `count` more items, of `bytes` together, would be admitted now: none would wait or be dropped for lack of room. Nothing is
+   * reserved, so offer them in the same turn of the event loop. Throws InvalidOptionError for what is not a whole number.
+   * @example `if (!events.canAccept(10)) reply.code(429).header('retry-after', Math.ceil(events.retryAfterMs(10) / 1000));`
+   */
+  canAccept(count = 1, bytes = 0): boolean {
+    return this.retryAfterMs(count, bytes) === 0;
+  }
+
+  /**
+   * Estimates in how many milliseconds `canAccept` will be true, by the time of the last flush, the time without a success, and the circuit
+   * breaker: 0 if it is true now, `Infinity` if it never will be, as for a sink that has ended or is stopped.
+   */
+  retryAfterMs(count = 1, bytes = 0): number {
+    const time = sinkTimeUntilRoom(this.#sink.parts(), count, bytes);
+    return this.destroyed || this.writableEnded ? Infinity : time;
   }
 
   /** Resolves when fewer than `count` items are queued plus in flight. */
