@@ -73,13 +73,13 @@ export function consumeLog<Client extends CopyClient = CopyClient>(
 
 function destinationOf<Client extends CopyClient>(
   pool: CopyPool<Client>,
-  { copy, importId, deadLetters, from, isOrdered, settings }: CheckedConsumeOptions<Client>,
+  { copy, importId, deadLetters, maxRejects, from, isOrdered, settings }: CheckedConsumeOptions<Client>,
 ): ConsumerDestination {
   return {
     async open(log: OpenLog, signal: AbortSignal): Promise<LaneLedger> {
       const { schema, table } = await findTable(pool, copy.schema, copy.table, signal);
       const { leaseMs } = settings;
-      const common = { importId, schema, table, deadLetters, leaseMs, from, source: log.source };
+      const common = { importId, schema, table, deadLetters, maxRejects, leaseMs, from, source: log.source };
       return LaneLedger.open(pool, { ...common, isOrdered: isOrdered && log.hasOneOrder }, signal);
     },
     copier: (ledger: LaneLedger): LaneCopy => new TableLaneCopy<Client>(pool, copy, ledger),

@@ -34,6 +34,11 @@ export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<
     /** The table of dead letters, in the schema of the table. It is made if it is missing. Default `spillway_dead_letters`. */
     deadLetters?: string | undefined;
     /**
+     * The most dead letters that the import may have in the table, of all workers together. A batch that would add more is rolled back, and
+     * `finished` rejects. Default: no limit.
+     */
+    maxRejects?: number | undefined;
+    /**
      * Where an import begins that nobody has begun yet: `'first'` (default), `'last'`, a position, or a time. An import that has begun goes on,
      * and refuses another start.
      */
@@ -65,7 +70,7 @@ const COPY_NAMES = ['table', 'schema', 'columns', 'row', 'format', 'dates', 'bef
 /** All names. A test compares the table in `postgres/consume/README.md` with them. */
 export const CONSUME_OPTIONS: ReadonlySet<string> = new Set([
   ...COPY_NAMES,
-  'importId', 'deadLetters', 'from', 'connections', 'batchSize', 'batchBytes', 'maxFlushIntervalMs', 'leaseMs', 'maxOutageMs', 'allowGaps',
+  'importId', 'deadLetters', 'maxRejects', 'from', 'connections', 'batchSize', 'batchBytes', 'maxFlushIntervalMs', 'leaseMs', 'maxOutageMs', 'allowGaps',
   'untilCaughtUp',
 ] satisfies (keyof ConsumeOptions)[]); // prettier-ignore
 
@@ -78,6 +83,7 @@ export interface CheckedConsumeOptions<Client extends CopyClient> {
   readonly copy: CopyOptionFields<LogMessage, Client>;
   readonly importId: string;
   readonly deadLetters: string;
+  readonly maxRejects: number | undefined;
   readonly from: KeptStart | undefined;
   readonly isOrdered: boolean;
   readonly settings: ConsumeSettings;
@@ -92,7 +98,7 @@ export function checkConsumeOptions<Client extends CopyClient>(
     refuse('options', "an object with 'table' and 'importId'", options);
   }
   checkNames(options, CONSUME_OPTIONS, 'consumeLog');
-  const { importId, deadLetters = DEAD_LETTERS, from } = options;
+  const { importId, deadLetters = DEAD_LETTERS, maxRejects, from } = options;
   const given = Object.fromEntries(COPY_NAMES.map((name) => [name, options[name]]));
   const copy = checkCopyOptions({
     ...(given as unknown as CopyOptionFields<LogMessage, Client>),
@@ -105,6 +111,7 @@ export function checkConsumeOptions<Client extends CopyClient>(
     copy,
     importId,
     deadLetters,
+    maxRejects: maxRejects === undefined ? undefined : checkInteger('maxRejects', maxRejects, 0),
     from: from === undefined ? undefined : checkStart(from, Date.now()),
     isOrdered: onConflict !== 'error',
     settings: settingsOf(pool, options),

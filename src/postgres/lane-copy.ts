@@ -131,6 +131,9 @@ function scopeOf(current: () => TransactionScope): TransactionScope {
     get begin() {
       return current().begin;
     },
+    get check() {
+      return current().check;
+    },
     get restart() {
       return current().restart;
     },

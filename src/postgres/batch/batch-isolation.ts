@@ -66,7 +66,7 @@ export async function isolateRows<T, Client extends CopyClient>(
   const search = new RowSearch(batch, transaction, encoded);
   let refusal = first;
   for (let isDeferred = transaction.stage === 'commit' || statementSize.checksAtOnce; ; isDeferred = true) {
-    if ('error' in refusal) transaction.restart();
+    if ('error' in refusal) await transaction.restart();
     search.begin(isDeferred);
     const unpredicted = await isolate<CopyError>({
       count: items.length,

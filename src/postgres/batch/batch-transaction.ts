@@ -83,7 +83,7 @@ export class BatchTransaction<T, Client extends CopyClient> {
       pacer: new BatchPacer(signal),
       ...(server !== undefined && { onValue: (id: string | null) => (this.#id = id ?? undefined) }),
     };
-    this.#begin(batch.scope.begin);
+    this.#prepare(batch.scope.begin);
   }
 
   get stage(): BatchStage {
@@ -106,15 +106,34 @@ export class BatchTransaction<T, Client extends CopyClient> {
     return this.#lease.isOut;
   }
 
-  /** Undoes what was done, and begins again. */
-  restart(): void {
-    this.#stage = 'copy';
-    this.#begin(this.#batch.scope.restart);
+  /** To be called before anything is sent. */
+  begin(): Promise<void> {
+    return this.#check(this.#batch.scope.begin);
   }
 
-  #begin(first: Statement): void {
-    const { staging } = this.#batch.layout.plan;
-    this.due = [first, ...this.limitLockWait()];
+  /** Undoes what was done, and begins again. */
+  restart(): Promise<void> {
+    this.#stage = 'copy';
+    this.#prepare(this.#batch.scope.restart);
+    return this.#check(this.#batch.scope.restart);
+  }
+
+  /** Sends what begins the transaction, if something is to be checked before all else. */
+  async #check(first: Statement): Promise<void> {
+    const { check } = this.#batch.scope;
+    if (check === undefined) return;
+    // An error there is of no row.
+    this.#stage = 'checkpoint';
+    this.#sentAt = performance.now();
+    const checked = await this.#answerDeadline.wait(check.run(this.#lease.client, first));
+    if (checked === TIMED_OUT) throw new AbortFault(this.#batch.signal);
+    this.#stage = 'copy';
+  }
+
+  #prepare(first: Statement): void {
+    const { scope, layout } = this.#batch;
+    const { staging } = layout.plan;
+    this.due = [scope.check?.then ?? first, ...this.limitLockWait()];
     this.#id = undefined;
     if (staging !== undefined) this.due.push(staging.create);
   }

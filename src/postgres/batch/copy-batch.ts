@@ -40,6 +40,7 @@ export async function copyBatch<T, Client extends CopyClient>(batch: Batch<T, Cl
     const asksOutcome = batch.scope.isFinal && batch.checkpoint === undefined;
     const server = asksOutcome ? await identifyServer(lease.client, answerDeadline) : undefined;
     transaction = new BatchTransaction(batch, lease, answerDeadline, server);
+    await transaction.begin();
     await new BatchCopy(batch, transaction).run();
     lease.release();
     return transaction.leftOut();
@@ -140,7 +141,7 @@ class BatchCopy<T, Client extends CopyClient> {
       this.#wasRefusedInBinary = !(error instanceof BinaryRefusal);
       // Values are looked at again.
       if (this.#batch.rows.kind === 'values') this.#transaction.failures.clear();
-      this.#transaction.restart();
+      await this.#transaction.restart();
       return false;
     }
   }

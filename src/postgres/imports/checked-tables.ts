@@ -9,7 +9,7 @@
 
 import type { Clock } from '../../common/clock.js';
 import type { CopyClient } from '../protocol/pool.js';
-import { rowsOfLast, type Statement } from '../sql/statement.js';
+import { rowsOfLast, sequence, type Statement } from '../sql/statement.js';
 import { lockAndIdentifyTables } from './bookkeeping-facts.js';
 import type { BookkeepingTables } from './bookkeeping-trust.js';
 import { checkTables, type LoadedTable } from './import-tables.js';
@@ -31,9 +31,15 @@ export class CheckedTables {
     this.#identify = lockAndIdentifyTables(loaded.schema, loaded.table, [...tables.keys()]);
   }
 
-  /** As `checkTables`: locks the tables until the end of the transaction. @throws {CopyError} as it does */
-  async check(client: CopyClient): Promise<void> {
-    const [row] = (await rowsOfLast(client, this.#identify)) as { identity: string | null }[];
+  /**
+   * As `checkTables`: locks the tables until the end of the transaction.
+   *
+   * @param first is sent before, in the same message
+   * @throws {CopyError} as it does
+   */
+  async check(client: CopyClient, first?: Statement): Promise<void> {
+    const look = first === undefined ? this.#identify : sequence([first, this.#identify]);
+    const [row] = (await rowsOfLast(client, look)) as { identity: string | null }[];
     // Null if there are none of them.
     const identity = row!.identity ?? undefined;
     const isKnown = identity !== undefined && identity === this.#identity;

@@ -13,33 +13,19 @@
 import { systemClock } from '../../common/clock.js';
 import type { LogBounds, LogPosition } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
-import { describeImportFailure, SourceChanged } from '../imports/import-errors.js';
+import { describeImportFailure } from '../imports/import-errors.js';
 import { showImportId } from '../imports/import-id.js';
-import { asciiJson, sourceDifferences } from '../imports/import-source.js';
 import { CheckedTables } from '../imports/checked-tables.js';
-import { ensureTables, isMadeMeanwhile, type LoadedTable } from '../imports/import-tables.js';
 import { inTransaction, limitLockWait } from '../imports/import-transaction.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, type Statement } from '../sql/statement.js';
 import type { TransactionScope } from '../sql/transaction-scope.js';
-import { insertDeadLetters, writeDeadLetters, type DeadLetter } from './dead-letters.js';
+import { DeadLetters, type DeadLetter } from './dead-letters.js';
+import { joinImport, LOCK_TIMEOUT_MS, type JoinedImport, type LaneLedgerOptions } from './join-import.js';
 import { laneScope, laneStatements, type ClaimKey, type LaneStatements } from './lane-statements.js';
-import { createLaneTables, laneTables } from './lane-tables.js';
+import { laneTables } from './lane-tables.js';
 import type { KeptStart } from './log-start.js';
 import { lanesToMake } from './new-lanes.js';
-
-const LOCK_TIMEOUT_MS = 30_000;
-
-export interface LaneLedgerOptions extends LoadedTable {
-  readonly importId: string;
-  readonly deadLetters: string;
-  readonly leaseMs: number;
-  /** Lanes are read one after another. */
-  readonly isOrdered: boolean;
-  /** Where the import is to begin if it is new. Undefined: where it has begun, or at the first message. */
-  readonly from: KeptStart | undefined;
-  readonly source: object;
-}
 
 /** A lane, as this worker has claimed it. */
 export interface LaneClaim extends ClaimKey {
@@ -103,7 +89,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   readonly #options: LaneLedgerOptions;
   readonly #statements: LaneStatements;
   readonly #tables: CheckedTables;
-  readonly #insertDeadLetters: Statement;
+  readonly #deadLetters: DeadLetters;
   readonly #importRow: string;
   /** Where the import begins, or has begun. */
   readonly start: KeptStart;
@@ -117,7 +103,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     this.#options = options;
     this.#statements = laneStatements(options.schema);
     this.#tables = new CheckedTables(options, laneTables(options.deadLetters), systemClock);
-    this.#insertDeadLetters = insertDeadLetters(options.schema, options.deadLetters);
+    this.#deadLetters = new DeadLetters(options, importRow);
     this.#importRow = importRow;
     this.start = start;
   }
@@ -132,25 +118,13 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     options: LaneLedgerOptions,
     signal: AbortSignal,
   ): Promise<LaneLedger<Client>> {
-    const statements = laneStatements(options.schema);
-    const join = (client: Client): Promise<JoinedImport> => joinImport(client, statements, options);
-    try {
-      let joined: JoinedImport;
-      try {
-        joined = await inTransaction(pool, statements.begin, signal, join);
-      } catch (error) {
-        if (!isMadeMeanwhile(error)) throw error;
-        joined = await inTransaction(pool, statements.begin, signal, join);
-      }
-      return new LaneLedger(pool, options, joined);
-    } catch (error) {
-      throw describeImportFailure(error, 'join', options.importId);
-    }
+    return new LaneLedger(pool, options, await joinImport(pool, options, signal));
   }
 
   /** The transaction of a batch of this claim. */
   scopeOf(claim: ClaimKey): TransactionScope {
-    return laneScope(this.#options.schema, claim, this.#options.leaseMs);
+    const { schema, leaseMs } = this.#options;
+    return laneScope(schema, claim, leaseMs, (client, first) => this.#tables.check(client, first));
   }
 
   /** Claims the first lane that is free. Undefined: there is none. */
@@ -169,10 +143,9 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
 
   /** Makes rows for lanes that the log has now, and merges those that are finished. Returns how many were made. */
   extend(bounds: LogBounds, hasOneOrder: boolean, signal: AbortSignal): Promise<number> {
-    const { lockImport, findLastLane, insertLanes, merge } = this.#statements;
+    const { findLastLane, insertLanes, merge } = this.#statements;
     return this.#run('make lanes of', signal, async (client) => {
-      const { rows: locked } = await runStatement(client, lockImport, [this.#importRow]);
-      if (locked.length === 0) throw this.#isGone();
+      await this.#lockImport(client);
       const { rows: found } = await runStatement(client, findLastLane, [this.#importRow]);
       const [through] = (found as { through: string }[]).map((row) => Number(row.through));
       const lanes = lanesToMake(bounds, through, this.start, hasOneOrder);
@@ -230,18 +203,19 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     signal: AbortSignal,
   ): Promise<void> {
     return this.#run('write a dead letter of', signal, (client) =>
-      this.#write(client, claim, { ...step, extraMs, rows: 0, letters: [letter] }),
+      this.writeBatch(client, claim, { ...step, extraMs, rows: 0, letters: [letter] }),
     );
   }
 
   /** Writes what belongs to a batch into its own transaction, before COMMIT. @throws {LaneLost} the batch must be rolled back */
   async writeBatch(client: CopyClient, claim: ClaimKey, batch: BatchRecord): Promise<void> {
-    await this.#tables.check(client);
-    await this.#write(client, claim, batch);
-  }
-
-  async #write(client: CopyClient, claim: ClaimKey, batch: BatchRecord): Promise<void> {
-    await writeDeadLetters(client, this.#insertDeadLetters, this.#importRow, batch.letters);
+    const { maxRejects } = this.#options;
+    if (batch.letters.length > 0 && maxRejects !== undefined) {
+      // Others count theirs when this transaction has ended.
+      await this.#lockImport(client);
+      await this.#deadLetters.checkLimit(client, batch.letters, maxRejects);
+    }
+    await this.#deadLetters.write(client, batch.letters);
     await this.#record(client, claim, batch);
   }
 
@@ -270,6 +244,12 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     return Number(row.next);
   }
 
+  /** Until the end of the transaction. */
+  async #lockImport(client: CopyClient): Promise<void> {
+    const { rows } = await runStatement(client, this.#statements.lockImport, [this.#importRow]);
+    if (rows.length === 0) throw this.#isGone();
+  }
+
   #isGone(): CopyError {
     const { importId, table } = this.#options;
     const message = `import ${showImportId(importId)} was deleted from the table of imports; this worker writes nothing more`;
@@ -291,48 +271,6 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
       throw describeImportFailure(error, what, this.#options.importId);
     }
   }
-}
-
-interface JoinedImport {
-  readonly importRow: string;
-  readonly start: KeptStart;
-}
-
-async function joinImport(
-  client: CopyClient,
-  statements: LaneStatements,
-  options: LaneLedgerOptions,
-): Promise<JoinedImport> {
-  const { importId, table, schema, deadLetters, source, from } = options;
-  await limitLockWait(client, LOCK_TIMEOUT_MS);
-  await ensureTables(client, options, createLaneTables(schema, deadLetters), laneTables(deadLetters));
-  const start = from ?? 'first';
-  const { rows: made } = await runStatement(client, statements.insertImport, [
-    importId,
-    table,
-    asciiJson({ ...source, from: start }),
-  ]);
-  const [first] = made as { id: string }[];
-  if (first !== undefined) {
-    await runStatement(client, statements.forgetOrphans, [first.id]);
-    return { importRow: first.id, start };
-  }
-  const { rows } = await runStatement(client, statements.findImport, [importId]);
-  const [known] = rows as { id: string; table_name: string; source: string | null }[];
-  const name = showImportId(importId);
-  if (known === undefined) {
-    throw new CopyError(`import ${name} was deleted just now; try again`, { failureClass: 'transport' });
-  }
-  if (known.table_name !== table) {
-    const message = `import ${name} is one of table ${JSON.stringify(known.table_name)}, not of ${JSON.stringify(table)}; give another import id`;
-    throw new CopyError(message, { failureClass: 'setup', table });
-  }
-  const before = known.source === null ? undefined : (JSON.parse(known.source) as { from?: KeptStart });
-  const begun = before?.from ?? 'first';
-  const now: unknown = JSON.parse(asciiJson({ ...source, from: from ?? begun }));
-  const differences = sourceDifferences(before, now);
-  if (differences.length > 0) throw new SourceChanged(importId, differences);
-  return { importRow: known.id, start: begun };
 }
 
 function stateOf({ rows }: { rows: unknown[] }): LaneState {

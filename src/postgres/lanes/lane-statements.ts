@@ -6,7 +6,7 @@ import { IMPORTS } from '../imports/bookkeeping-trust.js';
 import { importStatements } from '../imports/import-statements.js';
 import { quoteTable } from '../sql/identifiers.js';
 import { EQUALS, sequence, statement, type Statement } from '../sql/statement.js';
-import type { TransactionScope } from '../sql/transaction-scope.js';
+import type { BeginningCheck, TransactionScope } from '../sql/transaction-scope.js';
 import { LANES } from './lane-tables.js';
 
 export interface LaneStatements {
@@ -151,26 +151,28 @@ export interface ClaimKey {
 }
 
 /**
- * The transaction of a batch. It locks the lane's row first, so that nobody takes over meanwhile, even if the batch takes longer than the
+ * The transaction of a batch. When the tables have been checked, it locks the lane's row first, so that nobody takes over meanwhile, even if the batch takes longer than the
  * lease. If somebody has taken over already, no row is locked, and `advance` finds none at the end.
  */
 export function laneScope(
   schema: string,
   { importRow, lane, run }: ClaimKey,
   leaseMs: number,
+  check: BeginningCheck['run'],
 ): TransactionScope {
   const begin = sequence([
     // After a wait for a lock, the transaction must see what was committed meanwhile.
     statement('BEGIN ISOLATION LEVEL READ COMMITTED'),
     // A worker that is cut off frees the row.
     statement(`SET LOCAL idle_in_transaction_session_timeout TO ${leaseMs}`),
-    // Returns no row, unlike SELECT … FOR UPDATE: a COPY follows in the same message.
-    statement(`UPDATE ${quoteTable(schema, LANES)} SET run = run
-      WHERE import ${EQUALS} '${importRow}'::bigint AND lane ${EQUALS} '${lane}'::bigint AND run ${EQUALS} '${run}'::integer`),
   ]);
+  // Returns no row, unlike SELECT … FOR UPDATE: a COPY follows in the same message.
+  const lock = statement(`UPDATE ${quoteTable(schema, LANES)} SET run = run
+    WHERE import ${EQUALS} '${importRow}'::bigint AND lane ${EQUALS} '${lane}'::bigint AND run ${EQUALS} '${run}'::integer`);
   return {
     isFinal: true,
     begin,
+    check: { run: check, then: lock },
     restart: sequence([statement('ROLLBACK'), begin]),
     commit: statement('COMMIT'),
     rollback: statement('ROLLBACK'),

@@ -1,11 +1,22 @@
 /** The statements that begin and end a batch's transaction: one of its own, or a part of one that somebody else owns. */
 
+import type { CopyClient } from '../protocol/pool.js';
 import { statement, type Statement } from './statement.js';
+
+/** Comes behind `begin` or `restart`, before anything else. */
+export interface BeginningCheck {
+  /** @param first is sent before, in the same message @throws {CopyError} nothing more is sent then but ROLLBACK */
+  run(client: CopyClient, first: Statement): Promise<void>;
+  /** What the transaction begins with if the check has passed. */
+  readonly then: Statement;
+}
 
 export interface TransactionScope {
   /** After its `commit` nothing can be undone. */
   readonly isFinal: boolean;
   readonly begin: Statement;
+  /** Undefined: nothing is checked. */
+  readonly check?: BeginningCheck | undefined;
   /** After a failure: undoes what was done, and begins again. */
   readonly restart: Statement;
   readonly commit: Statement;

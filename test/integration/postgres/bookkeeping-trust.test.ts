@@ -548,6 +548,11 @@ test.each([
     /trigger "t" uses "spy"/,
   ],
   [
+    'a trigger on the lanes',
+    'CREATE TRIGGER t BEFORE UPDATE ON public.spillway_lanes FOR EACH ROW EXECUTE FUNCTION evil.spy()',
+    /trigger "t" uses "spy"/,
+  ],
+  [
     'the right to make triggers',
     `GRANT TRIGGER ON public.spillway_lanes TO ${mallory}`,
     /has the right TRIGGER/,

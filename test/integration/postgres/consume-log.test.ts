@@ -156,6 +156,97 @@ describe('consumeLog', () => {
     expect(rows).toEqual(range(7).map((id) => ({ id, n: 399 - ((399 - id) % 7) })));
   });
 
+  test('maxRejects holds over all workers, to the letter, and a raised limit goes on behind it', async () => {
+    const table = await database.table('id int PRIMARY KEY, n int CHECK (n < 9)');
+    const log = new MemoryLog({ laneSize: 20 });
+    // Each batch of five has one that is refused.
+    for (const id of range(150)) log.append({ id, n: id % 5 === 3 ? 9 : 1 });
+    const options: Partial<ConsumeOptions> = {
+      batchSize: 5,
+      connections: 3,
+      maxRejects: 10,
+      untilCaughtUp: true,
+    };
+    const loads = [start(log, table, options), start(log, table, options)];
+    const ends = await Promise.allSettled(loads.map(({ finished }) => finished));
+    const letters = (): Promise<{ position: number }[]> =>
+      database.query(
+        `SELECT position::int FROM spillway_dead_letters
+          WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1) ORDER BY position`,
+        [table],
+      );
+    for (const end of ends) {
+      expect(end).toMatchObject({
+        reason: {
+          name: 'CopyError',
+          failureClass: 'setup',
+          message: expect.stringMatching(
+            /has 10 dead letters, and a batch would add 1, of lane \d+ at position \d*[49] .*check.*more than 10;.*--max-rejects/,
+          ) as string,
+        },
+      });
+    }
+    expect(await letters()).toHaveLength(10);
+    expect(await idsOf(table)).toHaveLength(40);
+    await expect(loadAll(log, table, options)).rejects.toThrow(/more than 10/);
+    expect(await letters()).toHaveLength(10);
+    // What was dealt with makes room.
+    await database.query(
+      `DELETE FROM spillway_dead_letters WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1)`,
+      [table],
+    );
+    await expect(loadAll(log, table, options)).rejects.toThrow(/more than 10/);
+    expect(await letters()).toHaveLength(10);
+    await loadAll(log, table, { ...options, maxRejects: 20 });
+    expect(await letters()).toHaveLength(20);
+    expect(await idsOf(table)).toEqual(range(150).filter((id) => id % 5 !== 3));
+  });
+
+  test('maxRejects 0 stores nothing of the first batch with a message that is refused, also if it is alone', async () => {
+    const table = await database.table('id int, n int');
+    const log = filled(10);
+    log.append('nonsense');
+    const load = start(log, table, { maxRejects: 0, batchSize: 10 });
+    await expect(load.finished).rejects.toThrow(
+      /has 0 dead letters, and a batch would add 1, of lane 0 at position 11 .*more than 0/,
+    );
+    expect(await idsOf(table)).toEqual(range(10));
+    expect((await lanesOf(table)).at(-1)).toMatchObject({ next: 11, held: false });
+  });
+
+  test('the tables are checked before anything else in each transaction, also when a batch begins again', async () => {
+    const table = await database.table('id int, n int, note text');
+    const pool = database.pool();
+    const texts: string[] = [];
+    pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+      client.query = ((...args: unknown[]) => {
+        const [first] = args as [unknown];
+        texts.push(typeof first === 'string' ? first : ((first as { text?: string }).text ?? ''));
+        return query(...args);
+      }) as typeof client.query;
+    });
+    const log = filled(30);
+    // Refused in binary, and then as text.
+    log.append({ id: 'none', n: 1 });
+    log.append({ id: 31, n: 1 });
+    const load = await (async () => {
+      const started = start(log, table, { untilCaughtUp: true, batchSize: 8, format: 'binary' }, pool);
+      await started.finished;
+      return started;
+    })();
+    expect(load.getMetrics()).toMatchObject({ rowsLoaded: 31, deadLetters: 1 });
+    const uses = texts
+      .join('\n;')
+      .split(/^;?(?=.*BEGIN)/m)
+      .filter((text) => text.includes('spillway_lanes'));
+    expect(uses.length).toBeGreaterThan(4);
+    for (const use of uses.slice(1)) {
+      const place = use.search(/(UPDATE|INTO|FROM)[^;]*spillway_lanes/);
+      if (place >= 0) expect(use.slice(0, place)).toMatch(/LOCK TABLE/);
+    }
+  });
+
   test("from 'last' leaves out what was there at the first run", async () => {
     const table = await database.table('id int, n int');
     const log = filled(250);

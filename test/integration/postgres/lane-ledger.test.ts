@@ -37,7 +37,13 @@ describe('the table of lanes', () => {
   async function openLedger(): Promise<LaneLedger<pg.PoolClient>> {
     await database.query('CREATE TABLE IF NOT EXISTS public.loaded (id int)');
     const options = { schema: 'public', table: 'loaded', deadLetters: 'spillway_dead_letters' };
-    const common = { leaseMs: 60_000, isOrdered: false, from: 'first', source: {} } as const;
+    const common = {
+      leaseMs: 60_000,
+      isOrdered: false,
+      from: 'first',
+      maxRejects: undefined,
+      source: {},
+    } as const;
     return LaneLedger.open(pool, { ...options, ...common, importId: `import-${imports}` }, NEVER);
   }
 
