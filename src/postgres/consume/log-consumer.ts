@@ -113,7 +113,7 @@ export class LogConsumer {
     this.#onOpened(new ImportProgress(log, ledger, this.#settings.clock, () => this.metrics.lanesHeld));
     if (state.through === undefined) await this.#begin(log, ledger);
     const slots = Array.from({ length: connections }, () => this.#slot(log, ledger));
-    await Promise.all([...slots, this.#watch(ledger, target)]);
+    await Promise.all([...slots, this.#watch(ledger, target), this.#endStalled(ledger)]);
   }
 
   /** Makes the first lanes, from where the import begins. Another worker may do so at the same time. */
@@ -247,6 +247,21 @@ export class LogConsumer {
       await this.#poll.wait(POLL_MS);
     }
     return undefined;
+  }
+
+  /** Frees lanes of sessions that are cut off also while all slots are busy. This worker's own ones may be among them. */
+  async #endStalled(ledger: LaneLedger): Promise<void> {
+    const { clock, leaseMs } = this.#settings;
+    const { signal } = this.#draining;
+    try {
+      for (;;) {
+        await pause(clock, leaseMs / 2, signal);
+        if (signal.aborted) return;
+        await this.#retry((attempt) => ledger.endStalled(attempt));
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    }
   }
 
   /** With `untilCaughtUp`: drains once all that was in the log at the start is loaded, by this worker or others. */

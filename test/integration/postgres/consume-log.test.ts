@@ -528,6 +528,41 @@ describe('consumeLog with faults', () => {
     expect(await idsOf(table)).toEqual(range(95));
   });
 
+  test('the session of a worker that is cut off is ended also while all other workers are busy', async () => {
+    const table = await database.table('id int');
+    const log = new MemoryLog({ laneSize: 40 });
+    for (const id of range(200)) log.append({ id });
+    const pool = await proxied();
+    let isSilent = false;
+    let free = (): void => undefined;
+    proxy!.onData = (chunk) => {
+      if (!isSilent && chunk.includes('COPY')) {
+        isSilent = true;
+        // The rows do not arrive: the session waits for them, in the middle of COPY.
+        setImmediate(() => (free = proxy!.silence()));
+      }
+      return undefined;
+    };
+    const cut = start(log, table, { batchSize: 10, connections: 1 }, pool);
+    const stalled = async (): Promise<boolean> => {
+      const sessions = await database.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'ClientRead' AND state = 'active'`,
+      );
+      return sessions.length > 0;
+    };
+    await until(stalled);
+    let pass = (): void => undefined;
+    const held = new Promise<void>((resolve) => (pass = resolve));
+    const busy = start(log, table, { batchSize: 10, connections: 1, beforeCommit: () => held });
+    await until(async () => !(await stalled()));
+    pass();
+    free();
+    await cut.stop().catch(() => undefined);
+    await until(async () => (await idsOf(table)).length === 200);
+    await busy.drain();
+    expect(await idsOf(table)).toEqual(range(200));
+  });
+
   test('a worker that wakes up after its lease, and finds its lane taken, leaves it', async () => {
     const table = await database.table('id int, n int');
     const log = filled(60);
