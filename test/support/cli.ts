@@ -12,6 +12,7 @@ import tsupConfig from '../../tsup.config.js';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Far beyond what most runs take: a run that needs longer hangs. */
 const LONGEST_RUN_MS = 25_000;
+const LONGEST_BUILD_MS = 240_000;
 
 export interface CliResult {
   /** `null` where a signal ended it. */
@@ -61,7 +62,8 @@ export function useCli({ withPackages = true } = {}): Cli {
     for (const config of configsFor(outDir)) {
       await build({ ...config, config: false, silent: true, outDir, clean: false, dts: false });
     }
-  });
+    // A machine under load takes its time.
+  }, LONGEST_BUILD_MS);
   afterAll(async () => {
     await rm(root, { recursive: true, force: true });
     await rm(directory, { recursive: true, force: true });

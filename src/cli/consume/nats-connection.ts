@@ -129,7 +129,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** Returns in one line why the connection failed, or has ended. */
-export function natsFailure(error: unknown, { identity, cert }: NatsSettings): string {
+export function natsFailure(error: unknown, { identity, cert, ca, needsTls }: NatsSettings): string {
   const causes = causesOf(error);
   const code = causes
     .map((cause) => (cause as NodeJS.ErrnoException).code)
@@ -145,7 +145,11 @@ export function natsFailure(error: unknown, { identity, cert }: NatsSettings): s
   if (causes.some(({ name }) => name === 'AuthorizationError' || name === 'UserAuthenticationExpiredError')) {
     return `it refuses ${shownIdentity(identity)}: ${message.toLowerCase()}`;
   }
-  if (causes.some(({ name }) => name === 'TimeoutError')) return 'no answer in time';
+  if (causes.some(({ name }) => name === 'TimeoutError')) {
+    // With TLS 1.3 a server that misses the certificate says so after the handshake, and the client does not pass it on.
+    const mayMiss = cert === undefined && (needsTls || ca !== undefined);
+    return `no answer in time${mayMiss ? '; if it asks for a certificate of the client, --tlscert and --tlskey name it' : ''}`;
+  }
   return message === '' ? 'the connection was closed' : message;
 }
 

@@ -11,10 +11,19 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
   const nats = useConsume(database);
 
   const idsOf = async (table: string) =>
-    (await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
+    (await database.query<{ id: number }>(`SELECT id::int AS id FROM ${table} ORDER BY id`)).map(
+      ({ id }) => id,
+    );
   const rowsOf = (ids: readonly number[]) => ids.map((id) => ({ id, n: 1 }));
   const jsonOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as Record<string, unknown>;
-  const argsOf = (stream: string, table: string) => ['--stream', stream, '--table', table, '--import', table];
+  const argsOf = (stream: string, table: string, importId = table) => [
+    '--stream',
+    stream,
+    '--table',
+    table,
+    '--import',
+    importId,
+  ];
 
   /** A stream with messages, and a table for them. */
   async function filled(messages: readonly unknown[], columns = 'id int, n int'): Promise<[string, string]> {
@@ -157,5 +166,229 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     await nats.publish(stream, rowsOf(range(3, 50)));
     await nats.consume([...argsOf(stream, table), '--from', 'last']);
     expect(await idsOf(table)).toEqual(range(3, 50));
+  });
+
+  test('--from takes a sequence or a time', async () => {
+    const [stream, table] = await filled(rowsOf(range(10)), 'id int, n int');
+    await nats.consume([...argsOf(stream, table), '--from', '8']);
+    expect(await idsOf(table)).toEqual([7, 8, 9]);
+    const since = await database.table('id int, n int');
+    const { code, stderr } = await nats.consume([...argsOf(stream, since), '--from', '2020-01-01T00:00:00Z']);
+    expect([code, stderr]).toEqual([0, expect.stringContaining('10 rows into')]);
+    const future = await nats.consume([...argsOf(stream, since, 'future'), '--from', '2999-01-01T00:00:00Z']);
+    expect(future.stderr).toContain('--from must be a time that has passed');
+    expect(future.code).toBe(2);
+  });
+
+  describe('--create', () => {
+    const fresh = (): string => `made${(made += 1)}`;
+    let made = 0;
+
+    async function columnsOf(table: string): Promise<string[]> {
+      const rows = await database.query<{ name: string; type: string }>(
+        `SELECT attname AS name, atttypid::regtype::text AS type FROM pg_attribute
+        WHERE attrelid = $1::regclass AND attnum > 0 ORDER BY attnum`,
+        [table],
+      );
+      return rows.map(({ name, type }) => `${name} ${type}`);
+    }
+
+    test('makes the table with the types of the messages, past those that are no objects', async () => {
+      const [stream, table] = [await nats.makeStream(), fresh()];
+      await nats.publish(stream, [
+        'not json',
+        { id: 1, price: 1.5, at: '2026-01-01T00:00:00Z', nested: { a: [1] }, code: '007', none: null },
+        [1],
+        { id: 2, price: 2, ok: true, 'odd "name"': 'x' },
+      ]);
+      const { code, stdout, stderr } = await nats.consume([...argsOf(stream, table), '--create', '--json']);
+      expect(stderr).toContain(`2 rows into "${table}"`);
+      expect(JSON.parse(stdout)).toMatchObject({ created: true, rows: 2, deadLetters: 2, exitCode: 3 });
+      expect(code).toBe(3);
+      expect(await columnsOf(table)).toEqual([
+        'id bigint',
+        'price numeric',
+        'at timestamp with time zone',
+        'nested jsonb',
+        'code text',
+        'none text',
+        'ok boolean',
+        'odd "name" text',
+      ]);
+    });
+
+    test('takes the types of --type and the keys of --columns', async () => {
+      const [stream, table] = [await nats.makeStream(), fresh()];
+      await nats.publish(stream, [{ id: 1, price: 1, other: 2 }]);
+      const flags = ['--create', '--columns', 'id,price', '--type', 'price=numeric(10,2)'];
+      expect((await nats.consume([...argsOf(stream, table), ...flags])).code).toBe(0);
+      expect(await columnsOf(table)).toEqual(['id bigint', 'price numeric']);
+      const other = await nats.consume([
+        ...argsOf(stream, table),
+        '--create',
+        '--type',
+        'id=text',
+        '--columns',
+        'id',
+      ]);
+      expect(other.stderr).toContain('--type: the table');
+    });
+
+    test('uses a table that is there as it is', async () => {
+      const [stream, table] = await filled([{ id: 1 }]);
+      expect((await nats.consume([...argsOf(stream, table), '--create'])).code).toBe(0);
+      expect(await columnsOf(table)).toEqual(['id integer', 'n integer']);
+    });
+
+    test('of an empty stream, or one without objects, is refused, and makes nothing', async () => {
+      const [stream, table] = [await nats.makeStream(), fresh()];
+      const empty = await nats.consume([...argsOf(stream, table), '--create']);
+      expect(empty.code).toBe(1);
+      expect(empty.stderr).toMatch(
+        /has no messages to infer the columns of the table from; publish one first/,
+      );
+      await nats.publish(stream, ['no', '{}', '[]']);
+      const odd = await nats.consume([...argsOf(stream, table), '--create']);
+      expect(odd.code).toBe(1);
+      expect(odd.stderr).toMatch(
+        /no message of stream "S\d+" is a JSON object with keys, .*\(at position 1: not JSON/,
+      );
+      const filtered = await nats.consume([
+        ...argsOf(stream, table),
+        '--create',
+        '--filter',
+        `${stream}.none`,
+      ]);
+      expect(filtered.stderr).toContain(`has no messages of the subjects "${stream}.none"`);
+      expect(await database.query('SELECT 1 FROM pg_class WHERE relname = $1', [table])).toEqual([]);
+    });
+
+    test('by several workers at once makes one table, while the stream grows', async () => {
+      const [stream, table] = [await nats.makeStream(), fresh()];
+      await nats.publish(stream, rowsOf(range(2_000)));
+      const args = [...argsOf(stream, table), '--create', '--lane-size', '500', '--json'];
+      const workers = [nats.consume(args), nats.consume(args), nats.consume(args)];
+      await nats.publish(stream, rowsOf(range(2_000, 2_000)));
+      const results = await Promise.all(workers);
+      expect(results.map(({ code, stderr }) => [code, stderr.includes('spillway:')])).toEqual(
+        results.map(() => [0, false]),
+      );
+      expect(results.filter((result) => jsonOf(result)['created'] === true)).toHaveLength(1);
+      await nats.consume(args);
+      expect(await idsOf(table)).toEqual(range(4_000));
+    });
+
+    test('looks at the last messages if the import begins at the end', async () => {
+      const [stream, table] = [await nats.makeStream(), fresh()];
+      await nats.publish(stream, [...range(20).map(() => ({ old: 1 }))]);
+      await nats.publish(stream, [{ id: 1 }]);
+      const { code } = await nats.consume([...argsOf(stream, table), '--create', '--from', '21']);
+      expect(code).toBe(0);
+      expect(await columnsOf(table)).toEqual(['id bigint']);
+    });
+  });
+
+  describe('what is refused', () => {
+    test('a stream that is not there, with the names of those that are', async () => {
+      const [, table] = await filled([]);
+      await nats.makeStream({ name: 'TRANSFERS', subjects: ['transfers.>'] });
+      const { code, stderr } = await nats.consume(argsOf('TRANSFER', table));
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        /^spillway: there is no stream "TRANSFER"; there are "TRANSFERS", "S1", .*\(--stream\)\n$/,
+      );
+    });
+
+    test('a table that is not there', async () => {
+      const { code, stderr } = await nats.consume(argsOf(await nats.makeStream(), 'nowhere'));
+      expect([code, stderr]).toEqual([
+        1,
+        'spillway: there is no table "nowhere"; --create makes it from the messages\n',
+      ]);
+    });
+
+    test.each(['workqueue', 'interest'])('a stream with the retention %s', async (retention) => {
+      const table = await database.table('id int');
+      const { code, stderr } = await nats.consume(argsOf(await nats.makeStream({ retention }), table));
+      expect(code).toBe(1);
+      expect(stderr).toContain(`has the retention "${retention}"`);
+    });
+
+    test('an import that is one of another stream or table', async () => {
+      const [stream, table] = await filled(rowsOf([1]));
+      expect((await nats.consume(argsOf(stream, table))).code).toBe(0);
+      const other = await nats.consume(argsOf(await nats.makeStream(), table));
+      expect(other.code).toBe(1);
+      expect(other.stderr).toMatch(
+        /import "t\d+" was begun with another source: .*stream was .*\(--import\)/,
+      );
+      const second = await database.table('id int');
+      const moved = await nats.consume(argsOf(stream, second, table));
+      expect(moved.stderr).toContain(`import "${table}" is one of table "${table}", not of "${second}"`);
+    });
+
+    test('a stream that has deleted what was not loaded, until --allow-gaps is given', async () => {
+      const [stream, table] = [
+        await nats.makeStream({ max_msgs: 50 }),
+        await database.table('id int, n int'),
+      ];
+      const args = [...argsOf(stream, table), '--json'];
+      await nats.publish(stream, rowsOf(range(10)));
+      await nats.consume(args);
+      await nats.publish(stream, rowsOf(range(100, 10)));
+      const refused = await nats.consume(args);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(/the log has deleted positions 11 to 60 .*--allow-gaps/);
+      const { code, stdout } = await nats.consume([...args, '--allow-gaps']);
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ rows: 50, positionsLost: 50 });
+    });
+
+    test.each([
+      [['--stream', 'a.b'], "--stream must be a stream's name"],
+      [['--filter', 'a..b'], '--filter must be a subject'],
+      [['--columns', 'id,nm'], '--columns: the table "%t" has no column "nm"'],
+      [['--on-conflict', 'update', '--key', 'x'], '--key: "x" is not among the columns'],
+      [['--dead-letter', '%t'], '--dead-letter must be a table of its own'],
+    ])('%j', async (flags, message) => {
+      const [stream, table] = await filled([]);
+      const given = flags.map((flag) => flag.replace('%t', table));
+      const base = flags[0] === '--stream' ? argsOf(stream, table).slice(2) : argsOf(stream, table);
+      const { code, stderr } = await nats.consume([...base, ...given]);
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(message.replace('%t', table));
+      expect(stderr).not.toContain('please report');
+    });
+  });
+
+  test('wrong usage prints the same fields with --json as a load does', async () => {
+    const [stream, table] = await filled(rowsOf([1]));
+    const whole = jsonOf(await nats.consume([...argsOf(stream, table), '--json']));
+    const wrong = await nats.consume(['--json', '--stream', stream]);
+    expect(wrong.code).toBe(2);
+    expect(Object.keys(jsonOf(wrong)).sort()).toEqual(Object.keys(whole).sort());
+    expect(jsonOf(wrong)).toMatchObject({ exitCode: 2, error: expect.stringContaining('--table') as string });
+    const failed = await nats.consume([...argsOf(stream, 'nowhere'), '--json']);
+    expect(jsonOf(failed)).toMatchObject({ stream, table: 'nowhere', importId: 'nowhere', exitCode: 1 });
+  });
+
+  test('a second SIGINT ends it at once, and another worker loads the rest', async () => {
+    const [stream, table] = await filled(rowsOf(range(50)));
+    const locker = await database.pool().connect();
+    await locker.query(`BEGIN; LOCK TABLE ${table}`);
+    const { child, result } = nats.start([...argsOf(stream, table), '--lease', '1s']);
+    const waits = () =>
+      database.query(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%COPY%'",
+      );
+    await expect.poll(waits, { timeout: 20_000 }).not.toEqual([]);
+    const timer = setInterval(() => child.kill('SIGINT'), 400);
+    const { code, stderr } = await result.finally(() => clearInterval(timer));
+    expect(code).toBe(130);
+    expect(stderr).toContain('ended at once by a second SIGINT; the batches in flight stay in the stream');
+    await locker.query('ROLLBACK');
+    locker.release();
+    await nats.consume([...argsOf(stream, table), '--lease', '1s']);
+    expect(await idsOf(table)).toEqual(range(50));
   });
 });
