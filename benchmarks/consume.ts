@@ -2,12 +2,12 @@
 
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node';
 import { noNatsServer, startNatsServer } from '../test/support/nats-server.js';
 import { checksumQuery } from './flights/flight-checksum.js';
 import type { Flight } from './flights/flight-source.js';
+import { buildWorker } from './support/built-worker.js';
 import type { ConsumeJob, WorkerReport } from './support/consume-worker.js';
 import type { Figures, Measured } from './support/figures.js';
 import { checksumOf, firstFlights } from './support/flights-bench.js';
@@ -20,7 +20,6 @@ const TABLE = 'consumed_flights';
 const STREAM = 'FLIGHTS';
 const COLUMNS = ['date', 'delay', 'distance', 'origin', 'destination'];
 const KINDS = ['by hand', 'consumeLog'] as const;
-const CHILD = fileURLToPath(new URL('./support/consume-worker.ts', import.meta.url));
 /** Unacknowledged messages of a hand-written worker: its batches on the way and two more. */
 const MOST_PENDING = 20_000;
 const PUBLISHED_AT_ONCE = 2_000;
@@ -35,6 +34,8 @@ interface Run {
 }
 
 interface Bench {
+  /** The worker's program. */
+  readonly program: string;
   readonly server: BenchServer;
   readonly nats: NatsConnection;
   readonly natsPort: number;
@@ -55,13 +56,20 @@ const titleOf = (workers: number): string =>
 
 async function* withStream(rowCount: number): AsyncGenerator<Figures, void> {
   const flights = await firstFlights(rowCount);
+  const worker = await buildWorker('consume-worker');
   const natsServer = await startNatsServer();
   try {
     const nats = await connect({ servers: `127.0.0.1:${natsServer.port}` });
     try {
       await publish(nats, flights);
       const { rows, sums } = checksumOf(flights);
-      const common = { nats, natsPort: natsServer.port, rows, expected: [rows, ...sums].join(' ') };
+      const common = {
+        program: worker.file,
+        nats,
+        natsPort: natsServer.port,
+        rows,
+        expected: [rows, ...sums].join(' '),
+      };
       yield* withServer(async function* (server) {
         await server.pool.query(`DROP TABLE IF EXISTS ${TABLE}`);
         await server.pool.query(
@@ -79,6 +87,7 @@ async function* withStream(rowCount: number): AsyncGenerator<Figures, void> {
     }
   } finally {
     await natsServer.stop();
+    await worker.remove();
   }
 }
 
@@ -155,7 +164,7 @@ async function runOnce(bench: Bench, kind: Kind, workers: number, id: string): P
     table: TABLE,
     columns: COLUMNS,
   };
-  const started = Array.from({ length: workers }, () => new Worker(job));
+  const started = Array.from({ length: workers }, () => new Worker(bench.program, job));
   try {
     await Promise.all(started.map((worker) => worker.ready));
     const start = performance.now();
@@ -195,8 +204,8 @@ class Worker {
   onCommitted: () => void = () => undefined;
   readonly #child: ChildProcess;
 
-  constructor(job: ConsumeJob) {
-    const child = fork(CHILD, [JSON.stringify(job)]);
+  constructor(program: string, job: ConsumeJob) {
+    const child = fork(program, [JSON.stringify(job)], { execArgv: [] });
     this.#child = child;
     const reports: Partial<Record<WorkerReport['is'], (report: WorkerReport) => void>> = {};
     const reported = <Kind extends WorkerReport['is']>(is: Kind) =>
