@@ -23,6 +23,8 @@ import { limited, pause, Wakeup } from './wait.js';
 
 /** Longer than the server waits for a lock. */
 const ATTEMPT_LIMIT_MS = 45_000;
+/** How often a worker without a lane merges lanes and looks for sessions that have stalled. */
+const TIDIED_PER_LEASE = 4;
 const PROGRESS_LIMIT_MS = 10_000;
 const NEVER = new AbortController().signal;
 
@@ -47,6 +49,7 @@ export class LogConsumer {
   readonly #poll: Wakeup;
   /** One slot looks for a lane at a time. */
   #looking: Promise<unknown> = Promise.resolve();
+  #tidiedAt = -Infinity;
   #isOver = false;
   readonly #opened: Promise<ImportProgress>;
   #onOpened!: (progress: ImportProgress) => void;
@@ -231,7 +234,7 @@ export class LogConsumer {
     ledger: LaneLedger,
   ): Promise<{ claim: LaneClaim; at: number; bounds: LogBounds } | undefined> {
     const { signal } = this.#draining;
-    const { clock } = this.#settings;
+    const { clock, leaseMs } = this.#settings;
     while (!signal.aborted) {
       const at = clock.now();
       // A claim that is given up half-way would have to wait for its lease to run out.
@@ -241,9 +244,16 @@ export class LogConsumer {
         checkEnd(claim, bounds);
         return { claim, at, bounds };
       }
-      const made = await this.#retry((attempt) => ledger.extend(bounds, log.hasOneOrder, attempt));
-      if (made > 0) continue;
-      await this.#retry((attempt) => ledger.endStalled(attempt));
+      // Many workers may be waiting for a lane.
+      const isDue = at - this.#tidiedAt >= leaseMs / TIDIED_PER_LEASE;
+      if (isDue || bounds.lastLane > (ledger.lastLane ?? -1)) {
+        const made = await this.#retry((attempt) => ledger.extend(bounds, log.hasOneOrder, attempt));
+        if (made > 0) continue;
+      }
+      if (isDue) {
+        await this.#retry((attempt) => ledger.endStalled(attempt));
+        this.#tidiedAt = at;
+      }
       await this.#poll.wait(POLL_MS);
     }
     return undefined;

@@ -93,6 +93,8 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   readonly #importRow: string;
   /** Where the import begins, or has begun. */
   readonly start: KeptStart;
+  /** The last lane that had a row when some were to be made. */
+  lastLane: number | undefined;
 
   private constructor(
     pool: CopyPool<Client>,
@@ -141,19 +143,26 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     });
   }
 
-  /** Makes rows for lanes that the log has now, and merges those that are finished. Returns how many were made. */
+  /**
+   * Makes rows for lanes that the log has now, unless some are free: others may have made them just now. Merges those that are finished. Returns how
+   * many there are to claim.
+   */
   extend(bounds: LogBounds, hasOneOrder: boolean, signal: AbortSignal): Promise<number> {
-    const { findLastLane, insertLanes, merge } = this.#statements;
+    const { findMade, insertLanes, merge } = this.#statements;
     return this.#run('make lanes of', signal, async (client) => {
       await this.#lockImport(client);
-      const { rows: found } = await runStatement(client, findLastLane, [this.#importRow]);
-      const [through] = (found as { through: string }[]).map((row) => Number(row.through));
-      const lanes = lanesToMake(bounds, through, this.start, hasOneOrder);
+      const { rows: found } = await runStatement(client, findMade, [this.#importRow]);
+      const { through, free } = found[0] as { through: string | null; free: string };
+      const made = through === null ? undefined : Number(through);
+      const isEnough = hasOneOrder && Number(free) > 0;
+      const lanes = isEnough ? [] : lanesToMake(bounds, made, this.start, hasOneOrder);
       if (lanes.length > 0) {
         await runStatement(client, insertLanes, [this.#importRow, JSON.stringify(lanes)]);
       }
       if (hasOneOrder) await runStatement(client, merge, [this.#importRow]);
-      return lanes.length;
+      this.lastLane = lanes.at(-1)?.[0] ?? made;
+      // In order, only the first of them may be claimed.
+      return lanes.length > 0 || this.#options.isOrdered ? lanes.length : Number(free);
     });
   }
 

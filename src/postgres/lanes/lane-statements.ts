@@ -17,7 +17,7 @@ export interface LaneStatements {
   /** Locks the import against other workers that make lanes, and reads what there is. */
   readonly lockImport: Statement;
   readonly findImportRow: Statement;
-  readonly findLastLane: Statement;
+  readonly findMade: Statement;
   readonly readLanes: Statement;
   readonly claim: Statement;
   readonly claimInOrder: Statement;
@@ -53,10 +53,9 @@ export function laneStatements(schema: string): LaneStatements {
       `SELECT id::pg_catalog.text FROM ${imports} WHERE id ${EQUALS} $1 FOR NO KEY UPDATE`,
     ),
     findImportRow: statement(`SELECT id::pg_catalog.text FROM ${imports} WHERE id ${EQUALS} $1`),
-    // Each row stands for its lane and those behind it, so that the last row has the last lane.
-    findLastLane: statement(
-      `SELECT t.through_lane::pg_catalog.text AS through FROM ${lanes} t WHERE t.import ${EQUALS} $1 ORDER BY t.lane DESC LIMIT 1`,
-    ),
+    findMade: statement(`SELECT pg_catalog.max(t.through_lane)::pg_catalog.text AS through,
+        pg_catalog.count(*) FILTER (WHERE t.next ${AT_MOST} t.last AND t.lease_until IS NULL)::pg_catalog.text AS free
+      FROM ${lanes} t WHERE t.import ${EQUALS} $1`),
     readLanes:
       statement(`SELECT whole.*, coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('lane', t.lane, 'first', t.first, 'last', t.last, 'next', t.next,
           'isHeld', coalesce(NOT t.lease_until ${LESS} ${NOW}, false)) ORDER BY t.lane)

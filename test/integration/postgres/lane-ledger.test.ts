@@ -78,7 +78,8 @@ describe('the table of lanes', () => {
       claims.push(claim!);
     }
     for (const lane of [1, 2, 3, 5, 6]) await finish(ledger, claims[lane]!);
-    expect(await ledger.extend(bounds, true, NEVER)).toBe(0);
+    // The empty one at the end is free.
+    expect(await ledger.extend(bounds, true, NEVER)).toBe(1);
     expect(await rowsOf()).toEqual([
       [0, 0, 1, 0],
       [1, 3, 401, 300],
@@ -123,6 +124,18 @@ describe('the table of lanes', () => {
       [0, 0, 1, 0],
       [1, 400, 401 * SIZE + 1, 400 * SIZE],
     ]);
+  });
+
+  test('has no more rows if many workers begin at the same time, and all of them find a lane', async () => {
+    imports += 1;
+    const ledgers = await Promise.all(range(8).map(() => openLedger()));
+    const bounds = boundsOf(1_000);
+    const made = await Promise.all(ledgers.map((ledger) => ledger.extend(bounds, true, NEVER)));
+    expect(made).toEqual(range(8).map(() => 64));
+    expect(await rowsOf()).toHaveLength(64);
+    const claims = await Promise.all(ledgers.map((ledger) => ledger.claim(NEVER)));
+    expect(claims.map((claim) => claim!.lane).toSorted((a, b) => a - b)).toEqual(range(8));
+    expect(ledgers.map(({ lastLane }) => lastLane)).toEqual(range(8).map(() => 63));
   });
 
   test('the worker of a lane that was merged meanwhile learns that all of it is loaded, or has lost it', async () => {
