@@ -149,7 +149,13 @@ export async function contend(
   const pools = Array.from({ length: connections }, makePool);
   try {
     const options = { importId, schema: SCHEMA, table: TABLE, deadLetters: 'spillway_dead_letters' };
-    const common = { leaseMs: LEASE_MS, isOrdered: false, from: 'first', source: {} } as const;
+    const common = {
+      leaseMs: LEASE_MS,
+      isOrdered: false,
+      from: 'first',
+      source: {},
+      maxRejects: undefined,
+    } as const;
     const ledgers = await Promise.all(
       pools.map((pool) => LaneLedger.open(pool, { ...options, ...common }, NEVER)),
     );

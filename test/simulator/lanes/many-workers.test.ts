@@ -22,6 +22,7 @@ describe('50 workers of a log', () => {
   test('ask little of the server while there is nothing to load', async () => {
     const { idle } = await runManyWorkers({ ...USUAL, lanes: 100, faultEveryMs: 0 });
     expect(idle.transactions.claim).toBeLessThanOrEqual(USUAL.workers * 1.1);
-    expect(idle.statements).toBeLessThanOrEqual(USUAL.workers * 10);
+    // A claim has 6. Four times a lease, lanes are merged and stalled sessions are looked for, which takes 15.
+    expect(idle.statements).toBeLessThanOrEqual(USUAL.workers * 11);
   });
 });

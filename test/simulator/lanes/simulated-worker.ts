@@ -109,9 +109,12 @@ export class SimulatedWorker {
   /** SIGSTOP for so long. The server ends transactions that wait for it for longer than a lease. */
   stop(forMs: number): void {
     const { clock, table, leaseMs } = this.#world;
-    this.#clock.stoppedUntil = clock.now() + forMs;
-    if (forMs < leaseMs) return;
+    const until = clock.now() + forMs;
+    const isStopped = this.#clock.stoppedUntil > clock.now();
+    this.#clock.stoppedUntil = Math.max(this.#clock.stoppedUntil, until);
+    if (isStopped) return;
     clock.after(leaseMs, () => {
+      if (this.#clock.stoppedUntil <= clock.now()) return;
       for (const batch of this.#open) table.unlock(batch);
       this.#open.clear();
     });
