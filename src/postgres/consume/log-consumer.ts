@@ -182,6 +182,8 @@ export class LogConsumer {
     const onDrain = (): void => feed.close();
     const draining = this.#draining.signal;
     draining.addEventListener('abort', onDrain, { once: true });
+    // It may have begun since the lane was claimed.
+    if (draining.aborted) feed.close();
     metrics.lanesHeld += 1;
     let isHeld = true;
     try {
