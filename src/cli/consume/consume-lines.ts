@@ -3,6 +3,7 @@
 import { count, counted, mebibytes, oneLine, showImportId, showTable } from '../load/parts.js';
 import type { ConsumeMetrics } from '../../postgres/consume/consume-metrics.js';
 import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js';
+import type { ConsumeFlags } from '../args/options.js';
 import { rateOf, type ConsumeOutcome } from './consume-json.js';
 
 export interface ConsumeReading {
@@ -43,15 +44,29 @@ function outageOf({ waitingFor, waitingSince, lastError }: ConsumeMetrics, now: 
   return [`waiting for ${WAITED_FOR[waitingFor]} for ${seconds} s${reason}`];
 }
 
+/** For the beginning of a log that may go on for months. */
+export function startLines(
+  flags: ConsumeFlags,
+  nats: string,
+  label: string,
+  notes: readonly string[],
+): string[] {
+  const into = `${showTable(flags.table)} of ${label}`;
+  return [`import ${showImportId(flags.import)}: ${streamOf(flags)} of ${nats} into ${into}`, ...notes];
+}
+
+function streamOf({ stream, filter }: ConsumeFlags): string {
+  return `stream ${JSON.stringify(stream)}${filter === undefined ? '' : ` (${filter})`}`;
+}
+
 export function summaryLines(outcome: ConsumeOutcome, label: string, peakBytes: number): string[] {
   const { flags, metrics, seconds, progress } = outcome;
   const { rowsLoaded, deadLetters, positionsLost, lanesFinished, lanesLost } = metrics;
-  const from = `stream ${JSON.stringify(flags.stream)}${flags.filter === undefined ? '' : ` (${flags.filter})`}`;
   const taken = lanesLost === 0 ? '' : `, ${count(lanesLost)} taken over by others`;
   const whole =
     progress === undefined ? '' : `${counted(progress.rowsLoaded, 'row')} in all, ${lagOf(progress)}; `;
   return [
-    `${counted(rowsLoaded, 'row')} into ${showTable(flags.table)} of ${label} from ${from} in ${seconds.toFixed(2)} s: ` +
+    `${counted(rowsLoaded, 'row')} into ${showTable(flags.table)} of ${label} from ${streamOf(flags)} in ${seconds.toFixed(2)} s: ` +
       `${counted(rateOf(rowsLoaded, seconds), 'row')}/s`,
     `import ${showImportId(flags.import)}: ${whole}${counted(lanesFinished, 'lane')} finished here${taken}; peak memory ${mebibytes(peakBytes)}`,
     ...(deadLetters === 0
@@ -60,6 +75,5 @@ export function summaryLines(outcome: ConsumeOutcome, label: string, peakBytes: 
     ...(positionsLost === 0
       ? []
       : [`${counted(positionsLost, 'position')} of the stream had been deleted before they were loaded`]),
-    ...outcome.notes,
   ];
 }

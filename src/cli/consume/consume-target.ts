@@ -3,10 +3,12 @@
 import {
   assertGivenTypes,
   columnsFor,
+  counted,
   CreatedTable,
   findTable,
   keyColumns,
   nameNotes,
+  showTable,
   throwMissingTable,
 } from '../load/parts.js';
 import type { CopyPool } from '../../postgres/protocol/pool.js';
@@ -15,7 +17,7 @@ import type { Log } from '../../log/log.js';
 import type { ConsumeFlags } from '../args/options.js';
 import type { InputName } from '../table/input-names.js';
 import type { LoadColumn } from '../table/table.js';
-import { sampleColumns } from './message-sample.js';
+import { sampleColumns, type ColumnSample } from './message-sample.js';
 
 export interface ConsumeTarget {
   readonly table: TableDescription;
@@ -36,10 +38,8 @@ export async function findTarget(
 ): Promise<ConsumeTarget> {
   const existing = await findTable(pool, flags.table);
   if (existing === undefined && !flags.create) throwMissingTable(flags.table, 'the messages');
-  const names =
-    existing === undefined
-      ? await sampleColumns(log, flags, signal)
-      : flags.columns?.map((name) => givenName(name));
+  const sample = existing === undefined ? await sampleColumns(log, flags, signal) : undefined;
+  const names = sample?.names ?? flags.columns?.map((name) => givenName(name));
   signal.throwIfAborted();
   const made =
     existing === undefined
@@ -56,8 +56,20 @@ export async function findTarget(
     columns,
     key: keyColumns(flags.key, columns),
     created: made !== undefined,
-    notes: nameNotes({ table: flags.table, normalizeNames: false }, table, columns),
+    notes: [
+      ...(made === undefined ? [] : [madeNote(table, sample!)]),
+      ...nameNotes({ table: flags.table, normalizeNames: false }, table, columns),
+    ],
   };
+}
+
+/** What a few messages have shown may be wrong for those to come. */
+function madeNote({ schema, table, columns }: TableDescription, { messages }: ColumnSample): string {
+  const types = columns.map(({ name, typeName }) => `${name} ${typeName}`).join(', ');
+  return (
+    `made the table ${showTable({ schema, table })} as ${counted(messages, 'message')} ${messages === 1 ? 'has' : 'have'} it: ${types}; ` +
+    'a later value that does not fit makes its message a dead letter (--type)'
+  );
 }
 
 const NO_IMPORT = { atomic: false, resume: undefined };

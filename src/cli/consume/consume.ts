@@ -5,9 +5,11 @@ import {
   connect,
   ExitCode,
   farewell,
+  oneLine,
   peakMemoryBytes,
   resolveDestination,
   untilStopped,
+  writeLine,
 } from '../load/parts.js';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { consumeLog, type ConsumeProgress, type LogLoad } from '../../postgres/index.js';
@@ -20,7 +22,7 @@ import type { Connection } from '../server/connection.js';
 import type { Environment } from '../server/destination.js';
 import { describeConsumeFailure, withFlag } from './consume-failure.js';
 import { earlyConsumeJson, outcomeJson, type ConsumeJson, type ConsumeOutcome } from './consume-json.js';
-import { summaryLines } from './consume-lines.js';
+import { startLines, summaryLines } from './consume-lines.js';
 import { startConsumeProgress } from './consume-progress.js';
 import { findTarget, type ConsumeTarget } from './consume-target.js';
 import { checkStream } from './find-stream.js';
@@ -139,6 +141,12 @@ class Worker {
   async run(log: Log, server: Connection, nats: NatsConnection): Promise<ConsumeSummary> {
     const target = await this.unlessStopped(findTarget(server.pool, log, this.#flags, this.#stopping.signal));
     const load = consumeLog(log, server.pool, this.#options(target));
+    const { created, notes } = target;
+    if (!this.#flags.quiet) {
+      const servers = this.#settings.servers.join(', ');
+      for (const line of startLines(this.#flags, servers, server.label, notes))
+        writeLine(this.#terminal.stderr, oneLine(line));
+    }
     this.#load = load;
     if (this.#stopping.signal.aborted) load.drain().catch(() => undefined);
     const stopProgress = this.#flags.quiet ? () => undefined : this.#startProgress(load);
@@ -150,7 +158,6 @@ class Worker {
     } finally {
       stopProgress();
     }
-    const { created, notes } = target;
     const caughtUp = this.#flags.untilCaughtUp && this.#stoppedBy === undefined && failure === undefined;
     const progress = failure === undefined ? await progressOf(load) : undefined;
     const done = { created, notes, metrics: load.getMetrics(), progress, caughtUp };

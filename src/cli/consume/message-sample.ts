@@ -11,6 +11,12 @@ const SAMPLE_MESSAGES = 10_000;
 const SAMPLE_BYTES = 4 * 1024 * 1024;
 const READ_WAIT_MS = 1_000;
 
+export interface ColumnSample {
+  readonly names: InputName[];
+  /** So many messages have them. */
+  readonly messages: number;
+}
+
 /**
  * Returns names and types of the columns.
  *
@@ -26,7 +32,7 @@ export async function sampleColumns(
     from,
   }: Pick<ConsumeFlags, 'columns' | 'types' | 'stream' | 'filter' | 'from'>,
   signal: AbortSignal,
-): Promise<InputName[]> {
+): Promise<ColumnSample> {
   const keys = new RecordKeys(columns);
   const place = { name: `stream ${stream}`, countsRecords: true };
   let bytes = 0;
@@ -44,7 +50,7 @@ export async function sampleColumns(
     if (records === SAMPLE_MESSAGES || (records > 0 && bytes >= SAMPLE_BYTES)) break;
   }
   const names = keys.names({ types, normalizeNames: false }, true);
-  if (records > 0 && names !== undefined) return names;
+  if (records > 0 && names !== undefined) return { names, messages: records };
   const which = filter === undefined ? '' : ` of the subjects ${JSON.stringify(filter)}`;
   throw new CliError(
     bytes === 0 && fault === undefined
