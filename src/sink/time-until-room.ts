@@ -32,7 +32,7 @@ interface RoomFacts {
 }
 
 /** Returns milliseconds: 0 if there is room now, `Infinity` if there can never be so much. */
-export function timeUntilRoom(facts: RoomFacts): number {
+function timeUntilRoom(facts: RoomFacts): number {
   const { count, bytes, capacity, capacityBytes, load, loadBytes } = facts;
   if (count > capacity) return Infinity;
   // An item that is larger than the budget is admitted alone.
