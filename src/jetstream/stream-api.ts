@@ -16,7 +16,7 @@ import type { MessagePlace } from '../log/log.js';
 
 const NANOS_PER_MS = 1_000_000;
 /** After so long without a request the server forgets a consumer: a worker that was killed leaves none behind. */
-const INACTIVE_MS = 300_000;
+const INACTIVE_MS = 60_000;
 /** A consumer that nothing is acknowledged to, and that leaves nothing behind. */
 const OWN_CONSUMER = {
   description: 'spillway consumeLog',

@@ -47,7 +47,7 @@ export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<
     connections?: number | undefined;
     /** The most messages of a batch. Default 5 000. */
     batchSize?: number | undefined;
-    /** The most bytes of a batch's messages, except for a single one that is larger. Default 4 MiB. */
+    /** The most bytes of a batch's messages, except for a single one that is larger. Default 2 MiB. */
     batchBytes?: number | undefined;
     /** How long a message waits for others of its batch, in milliseconds. Default 500. */
     maxFlushIntervalMs?: number | undefined;

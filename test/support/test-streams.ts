@@ -14,6 +14,8 @@ export interface TestStreams {
   publish(stream: string, bodies: readonly unknown[], subject?: string): Promise<void>;
   /** Starts the server again, and awaits that it is connected. */
   restart(): Promise<void>;
+  /** Those that a worker has left behind. */
+  deleteConsumers(stream: string): Promise<void>;
   /** Another connection, which the end of the test closes. */
   connect(port?: number): Promise<NatsConnection>;
 }
@@ -74,6 +76,12 @@ export function useTestStreams(): TestStreams {
       // The old connection may not have noticed yet: it would wait for an answer that was lost.
       await nats.close();
       nats = await open(server.port);
+    },
+    async deleteConsumers(stream) {
+      const manager = await jetstreamManager(nats);
+      for await (const { name } of manager.consumers.list(stream)) {
+        await manager.consumers.delete(stream, name);
+      }
     },
     async connect(port = server.port) {
       const connection = await open(port);

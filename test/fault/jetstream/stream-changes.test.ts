@@ -117,8 +117,7 @@ describe.skipIf(noNatsServer)(`a worker of a stream (${noNatsServer ?? 'on a ser
     await streams.publish(stream, ids(0, 50));
     await start(stream, table);
     await until(hasRows(table, 50));
-    const manager = await jetstreamManager(streams.nats);
-    for await (const { name } of manager.consumers.list(stream)) await manager.consumers.delete(stream, name);
+    await streams.deleteConsumers(stream);
     await streams.publish(stream, ids(50, 50));
     await until(hasRows(table, 100));
     expect(await idsOf(table)).toEqual(range(100));

@@ -13,6 +13,7 @@ import { noNatsServer, startNatsServer, type NatsServer } from '../../support/na
 import { useTestDatabase } from '../../support/postgres.js';
 
 const WORKER = fileURLToPath(new URL('../../support/log-worker.ts', import.meta.url));
+const SHIFTED_CLOCK = new URL('../../support/shifted-clock.ts', import.meta.url).href;
 const MESSAGES = 24_000;
 /** Every so many messages is not JSON. */
 const BAD_EVERY = 1_000;
@@ -54,7 +55,7 @@ describe.skipIf(noNatsServer)(`workers of a log (${noNatsServer ?? 'on a nats-se
     return stream;
   }
 
-  async function startWorker(stream: string, table: string): Promise<ChildProcess> {
+  async function startWorker(stream: string, table: string, clockHours = 0): Promise<ChildProcess> {
     const settings: LogWorkerSettings = {
       nats: `127.0.0.1:${server.port}`,
       database: database.url,
@@ -63,8 +64,10 @@ describe.skipIf(noNatsServer)(`workers of a log (${noNatsServer ?? 'on a nats-se
       laneSize: 2_000,
       options: { batchSize: 250, leaseMs: 1_000 },
     };
-    const worker = spawn(process.execPath, ['--import', 'tsx', WORKER, JSON.stringify(settings)], {
+    const args = ['--import', 'tsx', '--import', SHIFTED_CLOCK, WORKER, JSON.stringify(settings)];
+    const worker = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, TEST_CLOCK_HOURS: String(clockHours) },
     });
     workers.add(worker);
     await once(worker.stdout, 'data');
@@ -121,6 +124,20 @@ describe.skipIf(noNatsServer)(`workers of a log (${noNatsServer ?? 'on a nats-se
       victim = await startWorker(stream, table);
     }
     expect(await end(victim, 'SIGTERM')).toBe('SIGTERM');
+    await expectAllOnce(stream, table);
+  });
+
+  test('workers whose clocks differ by hours take over from each other, and double nothing', async () => {
+    const [stream, table] = [await filledStream(), await database.table('id int')];
+    const fast = await startWorker(stream, table, 9);
+    let slow = await startWorker(stream, table, -9);
+    for (let kill = 0; kill < 3; kill += 1) {
+      await progress(table, 1_500);
+      await end(slow, 'SIGKILL');
+      slow = await startWorker(stream, table, -9 * kill);
+    }
+    expect(await end(fast, 'SIGTERM')).toBe('SIGTERM');
+    expect(await end(slow, 'SIGTERM')).toBe('SIGTERM');
     await expectAllOnce(stream, table);
   });
 
