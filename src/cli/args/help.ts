@@ -165,6 +165,8 @@ export const CONSUME_HELP = {
     'old row. With ignore and update one worker at a time loads, in the order of the stream, and others stand by (default: error)',
   deadLetter:
     'where messages go that the table cannot take, in the schema of the table; it is made if it is missing (default: spillway_dead_letters)',
+  maxRejects:
+    'stop when the import has more than N dead letters, whichever worker has found them (default: no limit)',
   allowGaps: 'go on if the stream has deleted messages that were not loaded, and count them',
   connections:
     'parts of the stream that this worker loads at the same time, each with a connection (default: 2)',

@@ -124,6 +124,7 @@ export interface ConsumeFlags {
   onConflict: ConflictAction;
   key: string[] | undefined;
   deadLetter: string;
+  maxRejects: number | undefined;
   connections: number | undefined;
   batchSize: number | undefined;
   flushInterval: number | undefined;

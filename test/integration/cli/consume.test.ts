@@ -119,6 +119,17 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     ]);
   });
 
+  test('--max-rejects stops the import of all workers when it has more dead letters', async () => {
+    const [stream, table] = await filled([{ id: 1 }, 'a', 'b', 'c', { id: 2 }]);
+    const stopped = await nats.consume([...argsOf(stream, table), '--max-rejects', '2', '--json']);
+    expect(stopped.code).toBe(1);
+    expect(jsonOf(stopped)).toMatchObject({ exitCode: 1, caughtUp: false });
+    expect(stopped.stderr).toContain('--max-rejects');
+    const done = await nats.consume([...argsOf(stream, table), '--max-rejects', '3']);
+    expect(done.code).toBe(3);
+    expect(await idsOf(table)).toEqual([1, 2]);
+  });
+
   test('numbers keep their digits, and a body may have line breaks and a byte order mark', async () => {
     const [stream, table] = await filled(
       [
@@ -203,6 +214,9 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
       ]);
       const { code, stdout, stderr } = await nats.consume([...argsOf(stream, table), '--create', '--json']);
       expect(stderr).toContain(`2 rows into "${table}"`);
+      expect(stderr).toMatch(
+        /^made the table "public\.made\d+" as 2 messages have it: id bigint, price numeric, .*\(--type\)$/m,
+      );
       expect(JSON.parse(stdout)).toMatchObject({ created: true, rows: 2, deadLetters: 2, exitCode: 3 });
       expect(code).toBe(3);
       expect(await columnsOf(table)).toEqual([
