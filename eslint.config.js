@@ -44,6 +44,7 @@ const ROOMS = [
   'postgres/consume',
   'postgres',
   'jetstream',
+  'opentelemetry',
   'cli/start',
   'cli/common',
   'cli/values',

@@ -7,9 +7,12 @@ import { defineConfig, type Options } from 'tsup';
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 
 /** What users import. */
-const ENTRIES = ['index', 'postgres/index', 'jetstream/index'];
+const ENTRIES = ['index', 'postgres/index', 'jetstream/index', 'opentelemetry/index'];
 /** Built as CommonJS only, to be small. What it imports is CommonJS, too. With the names of its exports. */
-const WRAPPED: Readonly<Record<string, string>> = { 'jetstream/index': 'jetStreamLog, LogError' };
+const WRAPPED: Readonly<Record<string, string>> = {
+  'jetstream/index': 'jetStreamLog, LogError',
+  'opentelemetry/index': 'instrument',
+};
 
 /**
  * Files of their own, which `index.js` exports from: a bundler that follows `sideEffects` drops the ones that are not used.

@@ -14,6 +14,7 @@ export default defineConfig({
       { find: /^spillway$/, replacement: source('index.ts') },
       { find: /^spillway\/postgres$/, replacement: source('postgres/index.ts') },
       { find: /^spillway\/jetstream$/, replacement: source('jetstream/index.ts') },
+      { find: /^spillway\/opentelemetry$/, replacement: source('opentelemetry/index.ts') },
     ],
   },
   test: {

@@ -1,4 +1,4 @@
-import { fieldOf } from '../common/thrown.js';
+import { errorClassOf } from '../common/thrown.js';
 import type { BufferMetrics } from '../api/metrics.js';
 import type { AdmissionQueue } from './admission-queue.js';
 
@@ -44,17 +44,10 @@ export function bufferMetrics<T>(
     unrepresented: queue.unrepresented,
     isFailed: failure !== undefined,
     lastError: error,
-    lastErrorClass: error === undefined ? undefined : classOf(error),
+    lastErrorClass: error === undefined ? undefined : errorClassOf(error),
     ...(settings.sizeOf && {
       bufferBytes: ledger.queuedBytes + mapped.bytes,
       inFlightBytes: ledger.inFlightBytes - mapped.bytes,
     }),
   };
-}
-
-function classOf(error: Error): string {
-  const code = fieldOf(error, 'code');
-  if (typeof code === 'string' || typeof code === 'number') return String(code);
-  const name = fieldOf(error, 'name');
-  return typeof name === 'string' && name !== '' ? name : 'Error';
 }

@@ -68,3 +68,11 @@ export function isNativeError(value: unknown): value is Error {
 function isObject(value: unknown): boolean {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
+
+/** What an error is, for a label: its `code`, or its name. */
+export function errorClassOf(error: Error): string {
+  const code = fieldOf(error, 'code');
+  if (typeof code === 'string' || typeof code === 'number') return String(code);
+  const name = fieldOf(error, 'name');
+  return typeof name === 'string' && name !== '' ? name : 'Error';
+}

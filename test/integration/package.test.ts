@@ -83,7 +83,7 @@ const ours = (module: string) => path.join(modules, module);
 describe('contents', () => {
   test('only what is built, and the three texts', () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/|jetstream\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.c?js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/|jetstream\/|opentelemetry\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.c?js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([
@@ -113,6 +113,8 @@ describe('contents', () => {
       const peers = ['@nats-io/jetstream', '@nats-io/transport-node'];
       expect((await importedBy(entry)).toSorted()).toEqual(peers);
     }
+    for (const entry of ['opentelemetry/index.js', 'opentelemetry/index.cjs'])
+      expect(await importedBy(entry)).toEqual(['@opentelemetry/api']);
   });
 
   test('private members stay private, and CommonJS is not rewritten for old engines', async () => {
@@ -153,6 +155,11 @@ describe('size', () => {
 
   test('the package is small to download', () => {
     expect(kilobytes(tarballSize)).toBeLessThan(450);
+  });
+
+  test('the OpenTelemetry entry is small', async () => {
+    const code = await readFile(path.join(installed(), 'dist/opentelemetry/index.cjs'));
+    expect(kilobytes(gzipSync(code, { level: 9 }).length)).toBeLessThan(3);
   });
 
   // Minified and gzipped, by a bundler that drops what is not used: a little more than was measured.
@@ -299,6 +306,24 @@ describe('in an empty project', () => {
     await spillway('load', 'rows.csv', '--create', '--table', 't', '--to', 'embedded');
     const { stdout } = await spillway('query', '--to', 'embedded', 'SELECT a, b FROM t');
     expect(stdout).toBe('a | b\n--+--\n1 | x\n(1 row)\n');
+  });
+
+  test('the OpenTelemetry entry runs in either kind of module', async () => {
+    const script = `const sink = new BackpressureWritable(async () => {});
+      const { detach } = instrument(sink, { name: 'a' });
+      sink.end(1, () => { detach(); console.log(sink.getMetrics().eventsFlushed); });`;
+    const directory = await project(
+      'opentelemetry',
+      {
+        'run.mjs': `import { BackpressureWritable } from 'spillway'; import { instrument } from 'spillway/opentelemetry'; ${script}`,
+        'run.cjs': `const { BackpressureWritable } = require('spillway'); const { instrument } = require('spillway/opentelemetry'); ${script}`,
+      },
+      { spillway: installed(), '@opentelemetry/api': ours('@opentelemetry/api') },
+    );
+    for (const file of ['run.mjs', 'run.cjs']) {
+      const { stdout } = await run(process.execPath, [file], { cwd: directory });
+      expect(stdout.trim(), file).toBe('1');
+    }
   });
 
   test('both entries share the classes of their errors, in either kind of module', async () => {

@@ -27,6 +27,7 @@ const GUIDES = [
   'src/shutdown/README.md',
   'src/postgres/README.md',
   'src/postgres/encoding/README.md',
+  'src/opentelemetry/README.md',
 ];
 
 /** The TypeScript blocks of the README, the guides and the docstrings, each with the heading or the file that it stands under. */

@@ -16,6 +16,8 @@ import { systemClock } from '../../src/common/clock.js';
 import { CONSUME_OPTIONS } from '../../src/postgres/consume-options.js';
 import { emptyCounts, snapshot } from '../../src/postgres/consume/consume-metrics.js';
 import { CONSUME_DEFAULTS } from '../../src/postgres/consume/consume-settings.js';
+import { INSTRUMENT_OPTIONS } from '../../src/opentelemetry/instrument.js';
+import { OBSERVED } from '../../src/opentelemetry/instruments.js';
 import { JETSTREAM_OPTIONS } from '../../src/jetstream/jetstream-log.js';
 import { resolveSink } from '../../src/settings/resolve-sink.js';
 import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-all-options.js';
@@ -28,6 +30,7 @@ const GUIDES = [
   'src/postgres/README.md',
   'src/shutdown/README.md',
   'src/jetstream/README.md',
+  'src/opentelemetry/README.md',
 ];
 const documentation = GUIDES.map((file) =>
   readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'),
@@ -118,6 +121,17 @@ describe('the tables of the documentation say what the code does', () => {
       table('consumeLog option').map(([names, fallback]) => [plain(names!), plain(fallback!)]),
     );
     for (const [name, value] of Object.entries(CONSUME_DEFAULTS)) expect(defaults[name]).toBe(String(value));
+  });
+
+  it('the options of instrument and the names, kinds and units of its metrics are those of the code', () => {
+    expect(table('`instrument` option').map(([name]) => plain(name!))).toEqual([...INSTRUMENT_OPTIONS]);
+    const kinds = { count: 'counter', sum: 'up-down counter', max: 'gauge' };
+    const documented = table('`instrument` metric')
+      .filter(([, kind]) => kind !== 'histogram')
+      .map(([name, kind, unit]) => [plain(name!), kind, plain(unit!)]);
+    expect(documented).toEqual(
+      Object.entries(OBSERVED).map(([name, { kind, unit }]) => [name, kinds[kind], unit]),
+    );
   });
 
   it('the options of drainOnSignals and their defaults are those of the code', () => {

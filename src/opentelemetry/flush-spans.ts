@@ -1,0 +1,101 @@
+/** Spans of flushes: one for each call of the flush function, active while it runs. */
+
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
+import {
+  context,
+  isSpanContextValid,
+  SpanStatusCode,
+  trace,
+  type Context,
+  type Link,
+  type Span,
+  type SpanContext,
+  type Tracer,
+} from '@opentelemetry/api';
+import type { SignalMessages } from '../api/signals.js';
+import { errorClassOf } from '../common/thrown.js';
+
+type FlushMessage = SignalMessages['spillway:flush'];
+
+/** How the flushes of a target are traced. */
+export interface Traced {
+  readonly tracer: Tracer;
+  readonly name: string;
+  readonly spanContextOf: ((item: never) => SpanContext | undefined) | undefined;
+}
+
+/** What an SDK keeps of a span by default. */
+const MOST_LINKS = 128;
+
+const start = channel('tracing:spillway:flush:start');
+const END = 'tracing:spillway:flush:asyncEnd';
+const targets = new Map<object, Traced>();
+const spans = new WeakMap<object, Span>();
+
+/** As much of an AsyncLocalStorage as a channel needs: OpenTelemetry hides the one in which it keeps the active context. */
+const activeContext = {
+  run: (active: Context, call: () => unknown) => context.with(active, call),
+} as unknown as AsyncLocalStorage<Context>;
+
+/** Traces the flushes of a target, until the returned function is called. */
+export function traceFlushes(target: object, traced: Traced): () => void {
+  if (targets.size === 0) {
+    start.bindStore(activeContext, (message) => contextOf(message as FlushMessage));
+    subscribe(END, onEnd);
+  }
+  targets.set(target, traced);
+  return () => {
+    if (!targets.delete(target) || targets.size > 0) return;
+    start.unbindStore(activeContext);
+    unsubscribe(END, onEnd);
+  };
+}
+
+function contextOf(message: FlushMessage): Context {
+  const active = context.active();
+  const traced = targets.get(message.target);
+  if (traced === undefined) return active;
+  const { tracer, name, spanContextOf } = traced;
+  const attributes = {
+    'spillway.name': name,
+    'spillway.batch.size': message.items.length,
+    'spillway.flush.attempt': message.attempt,
+    'spillway.flush.reason': message.reason,
+  };
+  const links = spanContextOf === undefined ? [] : linksOf(message.items, spanContextOf);
+  const span = tracer.startSpan(`flush ${name}`, { attributes, links }, active);
+  spans.set(message, span);
+  return trace.setSpan(active, span);
+}
+
+/** To where the items come from: each place once. */
+function linksOf(items: readonly unknown[], spanContextOf: NonNullable<Traced['spanContextOf']>): Link[] {
+  const links = new Map<string, Link>();
+  for (const item of items) {
+    let from: SpanContext | undefined;
+    try {
+      from = spanContextOf(item as never);
+    } catch {
+      // That an item cannot be traced is no reason to fail.
+    }
+    if (from === undefined || !isSpanContextValid(from)) continue;
+    links.set(`${from.traceId} ${from.spanId}`, { context: from });
+    if (links.size >= MOST_LINKS) break;
+  }
+  return [...links.values()];
+}
+
+function onEnd(message: unknown): void {
+  const { result, error } = message as FlushMessage;
+  const span = spans.get(message as FlushMessage);
+  if (span === undefined) return;
+  if (result !== undefined)
+    span.setAttributes({ 'spillway.flush.success': result.success, 'spillway.flush.failed': result.failed });
+  if (error !== undefined) {
+    span.setAttribute('error.type', errorClassOf(error));
+    span.recordException(error);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+  }
+  span.end();
+}
