@@ -1,6 +1,15 @@
 /** Each program of `programs/`, run as it is, against a real server. */
 
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -185,3 +194,32 @@ it('tail-file loads lines as they come, each once, also after it was killed', as
   const stored = await database.query<{ text: string }>('SELECT text FROM log_lines ORDER BY number');
   expect(stored.map(({ text }) => text)).toEqual(range(1_003, 1).map((n) => `line ${n}`));
 }, 120_000);
+
+it('dead-letter-file keeps what is refused in files that rotate, with SQLSTATE, and each once', async () => {
+  await database.query('CREATE TABLE named_events (id int, name varchar(8))');
+  const own = path.join(folder, 'dead-letters');
+  mkdirSync(own);
+  expect(await runRecipe('dead-letter-file', { args: [own], env: env() })).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
+  expect(await database.query('SELECT count(*)::int AS count FROM named_events')).toEqual([{ count: 900 }]);
+  const files = readdirSync(own).filter((name) => name.endsWith('.ndjson'));
+  expect(files.length).toBeGreaterThan(1);
+  for (const name of files) expect(statSync(path.join(own, name)).mode & 0o077).toBe(0);
+  const letters = files.flatMap((name) =>
+    readFileSync(path.join(own, name), 'utf8')
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(
+        (line) =>
+          JSON.parse(line) as { sqlState: string; weight: number; ambiguous: boolean; item: { id: number } },
+      ),
+  );
+  expect(letters.map(({ item }) => item.id).sort((a, b) => a - b)).toEqual(
+    range(1_000).filter((id) => id % 10 === 3),
+  );
+  for (const letter of letters)
+    expect(letter).toMatchObject({ sqlState: '22001', weight: 1, ambiguous: false });
+});
