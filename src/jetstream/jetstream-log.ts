@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { checkInteger, checkNames, refuse } from '../guards/validate.js';
 import type { Log, LogBounds, OpenLog } from '../log/log.js';
 import { StreamApi, type StreamName } from './stream-api.js';
+import { openPublisher } from './stream-publisher.js';
 import { StreamLaneReader } from './stream-lane-reader.js';
 
 export interface JetStreamLogOptions {
@@ -78,6 +79,7 @@ function openLog(api: StreamApi, laneSize: number): OpenLog {
       return blockBounds(Math.max(first_seq, Math.min(from, last_seq + 1)), last_seq, laneSize);
     },
     find: (_lane, from) => api.find(from),
+    publisher: (subject) => openPublisher(api, subject),
     reader: (lane, from) => new StreamLaneReader(api, lane, from),
   };
 }

@@ -62,7 +62,7 @@ export class StreamApi {
         throw new LogError(
           'setup',
           `stream ${JSON.stringify(stream)} has the retention ${JSON.stringify(config.retention)}: its messages are deleted once a consumer has ` +
-            'acknowledged them, so it cannot be read by position; use a stream with the retention "limits", such as one that sources this one',
+            'acknowledged them, so it cannot be read by position; store the subjects in a stream with the retention "limits", load that one, and let this one source it',
         );
       }
       return new StreamApi(nats, name, manager, created);
@@ -101,6 +101,16 @@ export class StreamApi {
       );
       return found === null ? undefined : { position: found.seq, timestamp: found.time };
     } catch (error) {
+      throw describe(error, this.nats, this.#stream);
+    }
+  }
+
+  /** Returns the name of the stream that stores a subject. */
+  async streamOf(subject: string): Promise<string | undefined> {
+    try {
+      return await this.#manager.streams.find(subject);
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined;
       throw describe(error, this.nats, this.#stream);
     }
   }

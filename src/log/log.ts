@@ -36,6 +36,17 @@ export interface Log {
   open(signal: AbortSignal): Promise<OpenLog>;
 }
 
+/** A message for a subject of the log. */
+export interface LogCopy {
+  /** The same for each copy of one message, so that the log may leave out those that it has. */
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Resolves once the log has stored it. @throws {LogError} */
+export type LogPublisher = (copy: LogCopy, signal: AbortSignal) => Promise<void>;
+
 export interface OpenLog {
   /** What identifies the log, and what is read of it, as values of JSON. A run that continues must find the same. */
   readonly source: Readonly<Record<string, unknown>>;
@@ -51,6 +62,12 @@ export interface OpenLog {
    * yet. @throws {LogError}
    */
   find(lane: LaneBounds, from: LogPosition, signal: AbortSignal): Promise<MessagePlace | undefined>;
+  /**
+   * Returns what publishes to a subject. A log that cannot do so has no such method.
+   *
+   * @throws {LogError} `setup`, if nothing would store the messages, or this log would read them itself
+   */
+  publisher?(subject: string, signal: AbortSignal): Promise<LogPublisher>;
   /** Begins to read a lane. What is at fault is thrown by the first `read`. @param from the first position that is wanted */
   reader(lane: LaneBounds, from: LogPosition): LaneReader;
 }

@@ -78,8 +78,18 @@ function destinationOf<Client extends CopyClient>(
   return {
     async open(log: OpenLog, signal: AbortSignal): Promise<LaneLedger> {
       const { schema, table } = await findTable(pool, copy.schema, copy.table, signal);
-      const { leaseMs } = settings;
-      const common = { importId, schema, table, deadLetters, maxRejects, leaseMs, from, source: log.source };
+      const { leaseMs, deadLetterSubject } = settings;
+      const common = {
+        importId,
+        schema,
+        table,
+        deadLetters,
+        deadLetterSubject,
+        maxRejects,
+        leaseMs,
+        from,
+        source: log.source,
+      };
       return LaneLedger.open(pool, { ...common, isOrdered: isOrdered && log.hasOneOrder }, signal);
     },
     copier: (ledger: LaneLedger): LaneCopy => new TableLaneCopy<Client>(pool, copy, ledger),

@@ -34,6 +34,10 @@ export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<
     /** The table of dead letters, in the schema of the table. It is made if it is missing. Default `spillway_dead_letters`. */
     deadLetters?: string | undefined;
     /**
+     * A subject of the log that each dead letter is copied to, at least once. A stream must store it, and the log must not read it. Default: none.
+     */
+    deadLetterSubject?: string | undefined;
+    /**
      * The most dead letters that the import may have in the table, of all workers together. A batch that would add more is rolled back, and
      * `finished` rejects. Default: no limit.
      */
@@ -70,7 +74,7 @@ const COPY_NAMES = ['table', 'schema', 'columns', 'row', 'format', 'dates', 'bef
 /** All names. A test compares the table in `postgres/consume/README.md` with them. */
 export const CONSUME_OPTIONS: ReadonlySet<string> = new Set([
   ...COPY_NAMES,
-  'importId', 'deadLetters', 'maxRejects', 'from', 'connections', 'batchSize', 'batchBytes', 'maxFlushIntervalMs', 'leaseMs', 'maxOutageMs', 'allowGaps',
+  'importId', 'deadLetters', 'deadLetterSubject', 'maxRejects', 'from', 'connections', 'batchSize', 'batchBytes', 'maxFlushIntervalMs', 'leaseMs', 'maxOutageMs', 'allowGaps',
   'untilCaughtUp',
 ] satisfies (keyof ConsumeOptions)[]); // prettier-ignore
 
@@ -135,6 +139,7 @@ function settingsOf<Client extends CopyClient>(
     maxOutageMs: checkDuration('maxOutageMs', maxOutageMs, 0),
     allowGaps: checkBoolean('allowGaps', allowGaps),
     untilCaughtUp: checkBoolean('untilCaughtUp', untilCaughtUp),
+    deadLetterSubject: checkSubject(options.deadLetterSubject),
     clock: systemClock,
   };
 }
@@ -145,6 +150,13 @@ function defined<T extends object>(options: T): Partial<T> {
 
 function jsonOf(message: LogMessage): object {
   return message.json() as object;
+}
+
+function checkSubject(subject: unknown): string | undefined {
+  if (subject === undefined) return undefined;
+  const isText =
+    typeof subject === 'string' && subject !== '' && !subject.includes('\0') && subject.isWellFormed();
+  return isText ? subject : refuse('deadLetterSubject', 'a subject', subject);
 }
 
 function checkDeadLetters(name: unknown, table: string): void {

@@ -5,7 +5,9 @@ import type {
   LaneReader,
   Log,
   LogBounds,
+  LogCopy,
   LogMessage,
+  LogPublisher,
   LogRead,
   MessagePlace,
   OpenLog,
@@ -31,6 +33,8 @@ export class MemoryLog implements Log {
   readonly reads = new Map<string, number>();
   /** Called before each read. */
   onRead: (lane: number) => Promise<void> | void = () => undefined;
+  /** Called with each copy of a dead letter. Undefined: the log takes none. */
+  onPublish: ((copy: LogCopy, subject: string) => Promise<void> | void) | undefined;
   readonly #kind: MemoryLogKind;
   readonly #messages: Stored[] = [];
   readonly #ends: number[];
@@ -70,6 +74,7 @@ export class MemoryLog implements Log {
       hasOneOrder: this.#inOrder,
       bounds: (_signal: AbortSignal, start?: Date | number) => Promise.resolve(this.#bounds(start)),
       find: (lane: LaneBounds, from: number) => Promise.resolve(this.#find(lane, from)),
+      ...(this.onPublish !== undefined && { publisher: (subject: string) => this.#publisher(subject) }),
       reader: (lane: LaneBounds, from: number) => this.#reader(lane, from),
     });
   }
@@ -110,6 +115,10 @@ export class MemoryLog implements Log {
         return { lane, first, last, oldest, end: Math.min(Math.max(end, first), last + 1) };
       },
     };
+  }
+
+  #publisher(subject: string): Promise<LogPublisher> {
+    return Promise.resolve(async (copy) => this.onPublish!(copy, subject));
   }
 
   #find({ lane }: LaneBounds, from: number): MessagePlace | undefined {

@@ -11,6 +11,8 @@ export interface ConsumeMetrics {
   rowsLoaded: number;
   /** Messages that are committed to the table of dead letters. */
   deadLetters: number;
+  /** Dead letters of the import that this worker has copied to `deadLetterSubject`. */
+  deadLettersCopied: number;
   /** Batches that are committed. */
   batches: number;
   /** Lanes that are read here at the moment. */
@@ -54,6 +56,7 @@ export function emptyCounts(): ConsumeCounts {
     bytesRead: 0,
     rowsLoaded: 0,
     deadLetters: 0,
+    deadLettersCopied: 0,
     batches: 0,
     lanesHeld: 0,
     lanesFinished: 0,

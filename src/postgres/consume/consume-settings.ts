@@ -15,6 +15,7 @@ export interface ConsumeSettings {
   readonly maxOutageMs: number;
   readonly allowGaps: boolean;
   readonly untilCaughtUp: boolean;
+  readonly deadLetterSubject?: string | undefined;
   readonly clock: Clock;
 }
 

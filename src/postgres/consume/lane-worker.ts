@@ -57,6 +57,8 @@ export interface WorkerContext {
   readonly draining: AbortSignal;
   /** Fires when the batch in flight is to be given up. */
   readonly aborting: AbortSignal;
+  /** Called when some have been committed. */
+  readonly onDeadLetters: () => void;
 }
 
 export class LaneWorker {
@@ -165,6 +167,7 @@ export class LaneWorker {
     const { metrics } = this.#context;
     metrics.batches += 1;
     metrics.deadLetters += deadLetters;
+    if (deadLetters > 0) this.#context.onDeadLetters();
     metrics.rowsLoaded += messages - deadLetters;
     this.#next = next;
   }

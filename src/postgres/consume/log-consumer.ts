@@ -10,13 +10,14 @@ import { setMaxListeners } from 'node:events';
 import { toError } from '../../common/thrown.js';
 import { handled } from '../../guards/user-callbacks.js';
 import { LogError } from '../../log/log-error.js';
-import type { Log, LogBounds, OpenLog } from '../../log/log.js';
+import type { Log, LogBounds, LogPublisher, OpenLog } from '../../log/log.js';
 import type { LaneClaim, LaneLedger, LoadedLanes } from '../lanes/lane-ledger.js';
 import { boundsStart, missingAtStart } from '../lanes/log-start.js';
 import { emptyCounts, type ConsumeCounts } from './consume-metrics.js';
 import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
 import { POLL_MS, type ConsumeSettings } from './consume-settings.js';
 import { LaneFeed } from './lane-feed.js';
+import { LetterCourier, publisherOf } from './letter-courier.js';
 import { LaneWorker, type LaneCopy } from './lane-worker.js';
 import { mayPass, Outage } from './outage.js';
 import { limited, pause, Wakeup } from './wait.js';
@@ -50,6 +51,7 @@ export class LogConsumer {
   /** One slot looks for a lane at a time. */
   #looking: Promise<unknown> = Promise.resolve();
   #tidiedAt = -Infinity;
+  #courier: LetterCourier | undefined;
   #isOver = false;
   readonly #opened: Promise<ImportProgress>;
   #onOpened!: (progress: ImportProgress) => void;
@@ -108,6 +110,8 @@ export class LogConsumer {
   async #consume(): Promise<void> {
     const { connections } = this.#settings;
     const log = await this.#retry((signal) => this.#log.open(signal));
+    // Before anything is made in the database.
+    const publish = await this.#openPublisher(log);
     const ledger = await this.#retry((signal) => this.#destination.open(log, signal));
     const state = await this.#retry((signal) => ledger.state(signal));
     // After the state: meanwhile the log has only grown.
@@ -115,8 +119,29 @@ export class LogConsumer {
     checkEnds(state, target, log.hasOneOrder);
     this.#onOpened(new ImportProgress(log, ledger, this.#settings.clock, () => this.metrics.lanesHeld));
     if (state.through === undefined) await this.#begin(log, ledger);
+    if (publish !== undefined) this.#courier = this.#courierOf(ledger, publish);
     const slots = Array.from({ length: connections }, () => this.#slot(log, ledger));
-    await Promise.all([...slots, this.#watch(ledger, target), this.#endStalled(ledger)]);
+    await Promise.all([...slots, this.#watch(ledger, target), this.#endStalled(ledger), this.#copyLetters()]);
+    await this.#courier?.finish();
+  }
+
+  /** @throws {LogError} `setup`, if the log cannot copy dead letters to the subject */
+  async #openPublisher(log: OpenLog): Promise<LogPublisher | undefined> {
+    const { deadLetterSubject: subject } = this.#settings;
+    return subject === undefined ? undefined : this.#retry((signal) => publisherOf(log, subject, signal));
+  }
+
+  #courierOf(ledger: LaneLedger, publish: LogPublisher): LetterCourier {
+    return new LetterCourier(ledger, publish, this.#settings, this.metrics, this.#aborting.signal);
+  }
+
+  async #copyLetters(): Promise<void> {
+    const { signal } = this.#draining;
+    try {
+      await this.#courier?.run(signal);
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    }
   }
 
   /** Makes the first lanes, from where the import begins. Another worker may do so at the same time. */
@@ -194,6 +219,7 @@ export class LogConsumer {
         metrics,
         draining,
         aborting: this.#aborting.signal,
+        onDeadLetters: () => this.#courier?.wake(),
       };
       const outcome = await new LaneWorker(context, claim, feed, at).run();
       isHeld = outcome !== 'finished';
@@ -282,8 +308,12 @@ export class LogConsumer {
     const { signal } = this.#draining;
     try {
       while (untilCaughtUp && !signal.aborted) {
-        if (isReached(target, await this.#retry((attempt) => ledger.state(attempt)))) this.drain();
-        else await pause(clock, POLL_MS / 2, signal);
+        if (!isReached(target, await this.#retry((attempt) => ledger.state(attempt)))) {
+          await pause(clock, POLL_MS / 2, signal);
+          continue;
+        }
+        await this.#courier?.copyAll(signal);
+        this.drain();
       }
     } catch (error) {
       if (!signal.aborted) this.#fail(error);

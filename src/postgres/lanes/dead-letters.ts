@@ -51,7 +51,8 @@ export class DeadLetters {
     let entries: unknown[] = [];
     let bytes = 0;
     const flush = async (): Promise<void> => {
-      if (entries.length > 0) await runStatement(client, this.#insert, [this.#importRow, asciiJson(entries)]);
+      const values = [this.#importRow, asciiJson(entries), this.#options.deadLetterSubject ?? null];
+      if (entries.length > 0) await runStatement(client, this.#insert, values);
       entries = [];
       bytes = 0;
     };
@@ -68,9 +69,9 @@ export class DeadLetters {
 /** @param table quoted, with its schema */
 function insertInto(table: string): Statement {
   const text = (field: number): string => `(entry OPERATOR(pg_catalog.->>) ${field})`;
-  return statement(`INSERT INTO ${table} (import, lane, position, subject, headers, published_at, body, error, sqlstate)
+  return statement(`INSERT INTO ${table} (import, lane, position, subject, headers, published_at, body, error, sqlstate, copy_to)
     SELECT $1::bigint, ${text(0)}::bigint, ${text(1)}::bigint, ${text(2)}, ${text(3)}::pg_catalog.json,
-      pg_catalog.to_timestamp(${text(4)}::double precision), pg_catalog.decode(${text(5)}, 'base64'), ${text(6)}, ${text(7)}
+      pg_catalog.to_timestamp(${text(4)}::double precision), pg_catalog.decode(${text(5)}, 'base64'), ${text(6)}, ${text(7)}, $3::pg_catalog.text
     FROM pg_catalog.json_array_elements($2::pg_catalog.json) AS entry`);
 }
 

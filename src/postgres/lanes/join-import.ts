@@ -24,6 +24,8 @@ export interface LaneLedgerOptions extends LoadedTable {
   readonly from: KeptStart | undefined;
   /** The most dead letters that the import may have. */
   readonly maxRejects: number | undefined;
+  /** The subject that dead letters are copied to. */
+  readonly deadLetterSubject?: string | undefined;
   readonly source: object;
 }
 

@@ -11,7 +11,7 @@
  */
 
 import { systemClock } from '../../common/clock.js';
-import type { LogBounds, LogPosition } from '../../log/log.js';
+import type { LogBounds, LogCopy, LogPosition } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
 import { describeImportFailure } from '../imports/import-errors.js';
 import { showImportId } from '../imports/import-id.js';
@@ -23,6 +23,7 @@ import type { TransactionScope } from '../sql/transaction-scope.js';
 import { DeadLetters, type DeadLetter } from './dead-letters.js';
 import { joinImport, LOCK_TIMEOUT_MS, type JoinedImport, type LaneLedgerOptions } from './join-import.js';
 import { laneScope, laneStatements, type ClaimKey, type LaneStatements } from './lane-statements.js';
+import { LetterCopies, type CopiedLetters } from './letter-copies.js';
 import { laneTables } from './lane-tables.js';
 import type { KeptStart } from './log-start.js';
 import { lanesToMake } from './new-lanes.js';
@@ -90,6 +91,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   readonly #statements: LaneStatements;
   readonly #tables: CheckedTables;
   readonly #deadLetters: DeadLetters;
+  readonly #copies: LetterCopies | undefined;
   readonly #importRow: string;
   /** Where the import begins, or has begun. */
   readonly start: KeptStart;
@@ -106,6 +108,9 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     this.#statements = laneStatements(options.schema);
     this.#tables = new CheckedTables(options, laneTables(options.deadLetters), systemClock);
     this.#deadLetters = new DeadLetters(options, importRow);
+    const { deadLetterSubject } = options;
+    if (deadLetterSubject !== undefined)
+      this.#copies = new LetterCopies(options, importRow, deadLetterSubject);
     this.#importRow = importRow;
     this.start = start;
   }
@@ -200,6 +205,14 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   release({ importRow, lane, run }: ClaimKey, signal: AbortSignal): Promise<void> {
     return this.#run('release a lane of', signal, async (client) => {
       await runStatement(client, this.#statements.release, [importRow, String(lane), String(run)]);
+    });
+  }
+
+  /** Copies some of the dead letters that have to be copied. */
+  copyLetters(publish: (copy: LogCopy) => Promise<void>, signal: AbortSignal): Promise<CopiedLetters> {
+    return this.#run('copy dead letters of', signal, async (client) => {
+      const none = { copied: 0, mayHaveMore: false, failure: undefined };
+      return (await this.#copies?.copySome(client, publish)) ?? none;
     });
   }
 

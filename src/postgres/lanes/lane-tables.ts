@@ -2,7 +2,7 @@
  * The tables of an import that reads a log with several workers. They lie in the schema of the table that is loaded.
  *
  *     spillway_lanes          one row for each lane that is being read; finished lanes between them share one row
- *     spillway_dead_letters   messages that the table could not take
+ *     spillway_dead_letters   messages that the table could not take; `copy_to` is the subject that one has still to be copied to
  */
 
 import {
@@ -50,6 +50,7 @@ const EXPECTED_DEAD_LETTERS: ExpectedTable = {
     body: { type: 'pg_catalog.bytea', isNotNull: true },
     error: TEXT,
     sqlstate: { type: 'pg_catalog.text', isNotNull: false },
+    copy_to: { type: 'pg_catalog.text', isNotNull: false },
   },
   uniqueKeys: [['import', 'lane', 'position']],
 };
@@ -92,7 +93,9 @@ export function createLaneTables(schema: string, deadLetters: string): Statement
       error pg_catalog.text NOT NULL,
       sqlstate pg_catalog.text,
       failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
-      PRIMARY KEY (import, lane, position)
+      copy_to pg_catalog.text,
+      PRIMARY KEY (import, lane, position),
+      UNIQUE (copy_to, import, lane, position)
     )`),
   ];
 }

@@ -2,7 +2,14 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { drainAll } from '../../../src/index.js';
-import { consumeLog, CopyError, type ConsumeOptions, type LogLoad } from '../../../src/postgres/index.js';
+import {
+  consumeLog,
+  CopyError,
+  LogError,
+  type ConsumeOptions,
+  type LogCopy,
+  type LogLoad,
+} from '../../../src/postgres/index.js';
 import { MemoryLog, type MemoryLogKind } from '../../support/memory-log.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { useTestDatabase } from '../../support/postgres.js';
@@ -154,6 +161,96 @@ describe('consumeLog', () => {
     await Promise.all(loads.map(({ finished }) => finished));
     const rows = await database.query(`SELECT id, n FROM ${table} ORDER BY id`);
     expect(rows).toEqual(range(7).map((id) => ({ id, n: 399 - ((399 - id) % 7) })));
+  });
+
+  describe('deadLetterSubject', () => {
+    const withFaults = (log: MemoryLog): number[] => {
+      for (const id of range(60))
+        log.append(id % 3 === 1 ? `bad ${id}` : { id, n: 1 }, { subject: `in.${id}` });
+      return range(60).filter((id) => id % 3 === 1);
+    };
+    const owed = async (table: string): Promise<number> => {
+      const [row] = await database.query<{ count: number }>(
+        `SELECT count(*)::int FROM spillway_dead_letters WHERE copy_to IS NOT NULL
+          AND import = (SELECT id FROM spillway_imports WHERE import_id = $1)`,
+        [table],
+      );
+      return row!.count;
+    };
+
+    test('each dead letter is copied with where it was and why, also if the log is out of reach for a while', async () => {
+      const table = await database.table('id int, n int');
+      const log = new MemoryLog({ laneSize: 20 });
+      const bad = withFaults(log);
+      const copies = new Map<string, LogCopy>();
+      let calls = 0;
+      log.onPublish = (copy, subject) => {
+        expect(subject).toBe('dead.letters');
+        if ((calls += 1) % 7 === 3) throw new LogError('unreachable', 'out of reach');
+        copies.set(copy.id, copy);
+      };
+      const load = await loadAll(log, table, { deadLetterSubject: 'dead.letters', batchSize: 10 });
+      // Before the load ends, and each at least once.
+      expect([...copies.values()].map(({ bytes }) => Buffer.from(bytes).toString()).toSorted()).toEqual(
+        bad.map((id) => `bad ${id}`).toSorted(),
+      );
+      const copy = [...copies.values()].find(({ headers }) => headers['Spillway-Position']![0] === '5')!;
+      expect(copy.id).toMatch(/^spillway:\w+:\d+:0:5$/);
+      expect(copy.headers).toMatchObject({
+        'Spillway-Import': [table],
+        'Spillway-Subject': ['in.4'],
+        'Spillway-Lane': ['0'],
+        'Spillway-Error': [expect.stringContaining('JSON')],
+        'Spillway-SqlState': [expect.stringMatching(/^\w{5}$/)],
+        'Spillway-Timestamp': ['2023-11-14T22:13:20.000000Z'],
+      });
+      expect(await owed(table)).toBe(0);
+      expect(load.getMetrics()).toMatchObject({
+        deadLetters: 20,
+        deadLettersCopied: 20,
+        waitingFor: undefined,
+      });
+    });
+
+    test('what a worker could not copy is made up for by the next one, under the same ids', async () => {
+      const table = await database.table('id int, n int');
+      const log = new MemoryLog({ laneSize: 20 });
+      const bad = withFaults(log);
+      const tried = new Set<string>();
+      log.onPublish = ({ id }) => {
+        tried.add(id);
+        throw new LogError('unreachable', 'out of reach');
+      };
+      const options = { deadLetterSubject: 'dead.letters' };
+      const first = start(log, table, options);
+      await until(() => first.getMetrics().rowsLoaded === 40 && first.getMetrics().waitingFor === 'log');
+      await first.drain();
+      expect(await owed(table)).toBe(bad.length);
+      const copied: string[] = [];
+      log.onPublish = ({ id }) => void copied.push(id);
+      await loadAll(log, table, options);
+      expect(await owed(table)).toBe(0);
+      expect(new Set(copied).size).toBe(bad.length);
+      expect(copied).toHaveLength(bad.length);
+      expect([...tried].every((id) => copied.includes(id))).toBe(true);
+    });
+
+    test('a log that cannot publish, or refuses to, ends the load', async () => {
+      const table = await database.table('id int, n int');
+      const log = new MemoryLog({ laneSize: 20 });
+      withFaults(log);
+      const options = { deadLetterSubject: 'dead.letters' };
+      await expect(loadAll(log, table, options)).rejects.toThrow(
+        /cannot copy dead letters.*--dead-letter-subject/,
+      );
+      log.onPublish = () => {
+        throw new LogError('setup', 'the subject is closed');
+      };
+      await expect(loadAll(log, table, options)).rejects.toThrow('the subject is closed');
+      // Without the option nothing is owed.
+      await loadAll(log, table, { importId: `${table}-2` });
+      expect(await owed(`${table}-2`)).toBe(0);
+    });
   });
 
   test('maxRejects holds over all workers, to the letter, and a raised limit goes on behind it', async () => {

@@ -343,9 +343,13 @@ async function runConsume(pool: pg.Pool): Promise<string[]> {
   const log = new MemoryLog({ laneSize: 3 });
   for (const id of [1, 2, 3, 4, 5, 6, 7]) log.append(row(id));
   log.append(row('x'));
-  const options = { table: 'plain', importId: 'log', leaseMs: 1_000, untilCaughtUp: true };
+  log.onPublish = () => undefined;
+  const limits = { deadLetterSubject: 'copies', maxRejects: 9 };
+  const options = { table: 'plain', importId: 'log', leaseMs: 1_000, untilCaughtUp: true, ...limits };
   try {
-    await consumeLog(log, pool, options).finished;
+    const load = consumeLog(log, pool, options);
+    await load.finished;
+    await load.progress();
     await consumeLog(log, pool, { ...options, importId: 'in order', onConflict: 'ignore' }).finished;
     const [found] = await database.query('SELECT count(*)::int AS letters FROM public.spillway_dead_letters');
     return found!['letters'] === 2 ? [] : [`dead letters: ${JSON.stringify(found)}`];
