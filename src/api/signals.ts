@@ -29,6 +29,8 @@ export interface SignalMessages {
     /** 1 for the first call of a batch. */
     readonly attempt: number;
     readonly reason: FlushReason;
+    /** A subscriber of `start` may set it: it must call `call`, at once, in the context that the flush function is to have. */
+    around?: (call: () => void) => void;
     /** From `asyncStart` on. */
     result?: FlushReport;
     /** From `error` on: the call failed, wholly or in part. */

@@ -1,13 +1,11 @@
 /** Spans of flushes: one for each call of the flush function, active while it runs. */
 
-import type { AsyncLocalStorage } from 'node:async_hooks';
-import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import {
   context,
   isSpanContextValid,
   SpanStatusCode,
   trace,
-  type Context,
   type Link,
   type Span,
   type SpanContext,
@@ -28,34 +26,29 @@ export interface Traced {
 /** What an SDK keeps of a span by default. */
 const MOST_LINKS = 128;
 
-const start = channel('tracing:spillway:flush:start');
+const START = 'tracing:spillway:flush:start';
 const END = 'tracing:spillway:flush:asyncEnd';
 const targets = new Map<object, Traced>();
 const spans = new WeakMap<object, Span>();
 
-/** As much of an AsyncLocalStorage as a channel needs: OpenTelemetry hides the one in which it keeps the active context. */
-const activeContext = {
-  run: (active: Context, call: () => unknown) => context.with(active, call),
-} as unknown as AsyncLocalStorage<Context>;
-
 /** Traces the flushes of a target, until the returned function is called. */
 export function traceFlushes(target: object, traced: Traced): () => void {
   if (targets.size === 0) {
-    start.bindStore(activeContext, (message) => contextOf(message as FlushMessage));
+    subscribe(START, onStart);
     subscribe(END, onEnd);
   }
   targets.set(target, traced);
   return () => {
     if (!targets.delete(target) || targets.size > 0) return;
-    start.unbindStore(activeContext);
+    unsubscribe(START, onStart);
     unsubscribe(END, onEnd);
   };
 }
 
-function contextOf(message: FlushMessage): Context {
-  const active = context.active();
+function onStart(started: unknown): void {
+  const message = started as FlushMessage;
   const traced = targets.get(message.target);
-  if (traced === undefined) return active;
+  if (traced === undefined) return;
   const { tracer, name, spanContextOf } = traced;
   const attributes = {
     'spillway.name': name,
@@ -64,9 +57,12 @@ function contextOf(message: FlushMessage): Context {
     'spillway.flush.reason': message.reason,
   };
   const links = spanContextOf === undefined ? [] : linksOf(message.items, spanContextOf);
+  const active = context.active();
   const span = tracer.startSpan(`flush ${name}`, { attributes, links }, active);
   spans.set(message, span);
-  return trace.setSpan(active, span);
+  // By the API, not by a store that is bound to the channel: OpenTelemetry hides the one in which it keeps the active context.
+  const around = (call: () => void): void => context.with(trace.setSpan(active, span), call);
+  message.around = around;
 }
 
 /** To where the items come from: each place once. */

@@ -1,5 +1,6 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import type { FlushReport } from '../api/events.js';
+import { toError } from '../common/thrown.js';
 import type { SignalMessages } from '../api/signals.js';
 
 const { start, end, asyncStart, asyncEnd, error } = tracingChannel('spillway:flush');
@@ -34,7 +35,8 @@ export class FlushTrace {
   run<Result>(call: () => Result): Result {
     return start.runStores(this.#message, () => {
       try {
-        return call();
+        const { around } = this.#message;
+        return around === undefined ? call() : callOnce(call, around);
       } finally {
         end.publish(this.#message);
       }
@@ -57,5 +59,29 @@ export class FlushTrace {
   #settle(): void {
     asyncStart.publish(this.#message);
     asyncEnd.publish(this.#message);
+  }
+}
+
+/** Calls by way of `around`: once, whatever that does. */
+function callOnce<Result>(call: () => Result, around: (call: () => void) => void): Result {
+  let outcome: (() => Result) | undefined;
+  const once = (): (() => Result) => (outcome ??= outcomeOf(call));
+  try {
+    around(once);
+  } catch (thrown) {
+    // The call's own outcome counts.
+    process.emitWarning(toError(thrown));
+  }
+  return once()();
+}
+
+function outcomeOf<Result>(call: () => Result): () => Result {
+  try {
+    const result = call();
+    return () => result;
+  } catch (thrown) {
+    return () => {
+      throw thrown;
+    };
   }
 }

@@ -1,7 +1,7 @@
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   BackpressureController,
   BackpressureTransform,
@@ -244,6 +244,56 @@ describe('spillway:flush', () => {
     await once(sink, 'finish');
     expect(seen).toEqual(['flush of 1']);
     expect(storage.getStore()).toBeUndefined();
+  });
+
+  const waysAround: [what: string, around: (call: () => void) => void][] = [
+    ['as it is asked to', (call) => call()],
+    ['if that calls twice', (call) => [call, call].forEach((each) => each())],
+    ['if that does not call', () => undefined],
+    ['if that throws', () => { throw new Error('around'); }],
+  ]; // prettier-ignore
+  it.each(waysAround)('calls once by way of a function around: %s', async (what, around) => {
+    const onStart = (message: unknown) => void ((message as FlushMessage).around = around);
+    subscribe('tracing:spillway:flush:start', onStart);
+    undo.push(() => unsubscribe('tracing:spillway:flush:start', onStart));
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    undo.push(() => warn.mockRestore());
+    let called = 0;
+    const sink = new BackpressureWritable<number>(async () => {
+      called += 1;
+    });
+    sink.write(1);
+    await sink.flush();
+    expect(called).toBe(1);
+    expect(sink.getMetrics().eventsFlushed).toBe(1);
+    expect(warn).toHaveBeenCalledTimes(what === 'if that throws' ? 1 : 0);
+    sink.destroy();
+  });
+
+  it('does not call again if a function around swallows what the call throws', async () => {
+    const onStart = (message: unknown) => {
+      (message as FlushMessage).around = (call) => {
+        try {
+          call();
+        } catch {
+          // Swallowed.
+        }
+      };
+    };
+    subscribe('tracing:spillway:flush:start', onStart);
+    undo.push(() => unsubscribe('tracing:spillway:flush:start', onStart));
+    let called = 0;
+    const sink = new BackpressureWritable<number>(
+      () => {
+        called += 1;
+        throw new Error('at once');
+      },
+      { onFailed: () => undefined },
+    );
+    sink.write(1);
+    await sink.flush();
+    expect([called, sink.getMetrics().eventsFailed]).toEqual([1, 1]);
+    sink.destroy();
   });
 
   it('leaves the outcome alone', async () => {
