@@ -26,6 +26,8 @@ import { limited, pause, Wakeup } from './wait.js';
 const ATTEMPT_LIMIT_MS = 45_000;
 /** How often a worker without a lane merges lanes and looks for sessions that have stalled. */
 const TIDIED_PER_LEASE = 4;
+/** How often lanes that were found to be free are claimed without a pause. */
+const CLAIM_ATTEMPTS = 3;
 const PROGRESS_LIMIT_MS = 10_000;
 const NEVER = new AbortController().signal;
 
@@ -263,6 +265,7 @@ export class LogConsumer {
   ): Promise<{ claim: LaneClaim; at: number; bounds: LogBounds } | undefined> {
     const { signal } = this.#draining;
     const { clock, leaseMs } = this.#settings;
+    let attempts = 0;
     while (!signal.aborted) {
       const at = clock.now();
       // A claim that is given up half-way would have to wait for its lease to run out.
@@ -276,8 +279,10 @@ export class LogConsumer {
       const isDue = at - this.#tidiedAt >= leaseMs / TIDIED_PER_LEASE;
       if (isDue || bounds.lastLane > (ledger.lastLane ?? -1)) {
         const made = await this.#retry((attempt) => ledger.extend(bounds, log.hasOneOrder, attempt));
-        if (made > 0) continue;
+        // Others may have been faster, or a claim that was cut off may have locked the only one.
+        if (made > 0 && (attempts += 1) <= CLAIM_ATTEMPTS) continue;
       }
+      attempts = 0;
       if (isDue) {
         await this.#retry((attempt) => ledger.endStalled(attempt));
         this.#tidiedAt = at;

@@ -87,12 +87,12 @@ function claimStatements(lanes: string): Pick<LaneStatements, 'claim' | 'claimIn
     claim: claimOf(''),
     claimInOrder: claimOf(` AND NOT EXISTS (SELECT FROM ${lanes} before
       WHERE before.import ${EQUALS} $1 AND before.next ${AT_MOST} before.last AND before.lane ${LESS} t.lane)`),
-    // Its worker is stopped, or cut off. The lock on the lane's row would keep others from claiming it.
+    // Its worker is stopped, or cut off, perhaps within its first claim. The lock on the lane's row would keep others from claiming it.
     endStalled: statement(`SELECT pg_catalog.pg_terminate_backend(a.pid)::pg_catalog.text AS ended
       FROM ${lanes} t JOIN pg_catalog.pg_locks l
         ON l.locktype ${EQUALS} 'transactionid' AND l.transactionid ${EQUALS} t.xmax AND l.granted
       JOIN pg_catalog.pg_stat_activity a ON a.pid ${EQUALS} l.pid
-      WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last AND t.lease_until ${LESS} ${NOW}
+      WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last AND ${isFree}
         AND a.usename ${EQUALS} current_user AND a.wait_event ${EQUALS} 'ClientRead'
         AND a.state_change ${LESS} (${NOW} ${MINUS} ${interval('$2')})`),
   };

@@ -34,11 +34,11 @@ describe('the table of lanes', () => {
     pool = database.pool();
   });
 
-  async function openLedger(): Promise<LaneLedger<pg.PoolClient>> {
+  async function openLedger(leaseMs = 60_000): Promise<LaneLedger<pg.PoolClient>> {
     await database.query('CREATE TABLE IF NOT EXISTS public.loaded (id int)');
     const options = { schema: 'public', table: 'loaded', deadLetters: 'spillway_dead_letters' };
     const common = {
-      leaseMs: 60_000,
+      leaseMs,
       isOrdered: false,
       from: 'first',
       maxRejects: undefined,
@@ -135,6 +135,25 @@ describe('the table of lanes', () => {
     const claims = await Promise.all(ledgers.map((ledger) => ledger.claim(NEVER)));
     expect(claims.map((claim) => claim!.lane).toSorted((a, b) => a - b)).toEqual(range(8));
     expect(ledgers.map(({ lastLane }) => lastLane)).toEqual(range(8).map(() => 63));
+  });
+
+  test('a session that was cut off within a claim is ended after a lease, and its lane is claimed by another', async () => {
+    imports += 1;
+    const ledger = await openLedger(50);
+    await ledger.extend(boundsOf(0), true, NEVER);
+    const silent = await pool.connect();
+    silent.on('error', () => undefined);
+    await silent.query('BEGIN; UPDATE public.spillway_lanes SET run = run + 1 WHERE lease_until IS NULL');
+    expect(await ledger.claim(NEVER)).toBeUndefined();
+    const claim = async (): Promise<number | undefined> => {
+      await ledger.endStalled(NEVER);
+      return (await ledger.claim(NEVER))?.lane;
+    };
+    try {
+      await expect.poll(claim, { timeout: 20_000 }).toBe(0);
+    } finally {
+      silent.release(true);
+    }
   });
 
   test('the worker of a lane that was merged meanwhile learns that all of it is loaded, or has lost it', async () => {
