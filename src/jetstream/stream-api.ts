@@ -27,6 +27,7 @@ const OWN_CONSUMER = {
 } as const;
 /** SQLSTATE-like numbers of JetStream's own errors. */
 const STREAM_NOT_FOUND = 10059;
+const FILTER_MATCHES_NOTHING = 10093;
 const CLIENT_ERRORS = { first: 400, last: 499 };
 
 export interface StreamName {
@@ -65,6 +66,7 @@ export class StreamApi {
             'acknowledged them, so it cannot be read by position; store the subjects in a stream with the retention "limits", load that one, and let this one source it',
         );
       }
+      await checkFilter(manager, name, config.subjects);
       return new StreamApi(nats, name, manager, created);
     } catch (error) {
       throw describe(error, nats, stream);
@@ -179,6 +181,32 @@ export interface PullRequest {
   readonly bytes: number | undefined;
   readonly expiresMs: number;
   readonly heartbeatMs: number;
+}
+
+const MOST_SUBJECTS = 5;
+
+/** Only the server knows, as subjects may be those of streams that this one sources. Before an import is begun, which would stand for this filter. */
+async function checkFilter(
+  manager: JetStreamManager,
+  { stream, filter }: StreamName,
+  subjects: readonly string[] = [],
+): Promise<void> {
+  if (filter === undefined) return;
+  try {
+    const config = { ...OWN_CONSUMER, deliver_policy: 'new', filter_subject: filter } as const;
+    const { name } = await manager.consumers.add(stream, config);
+    manager.consumers.delete(stream, name).catch(() => undefined);
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError) || error.code !== FILTER_MATCHES_NOTHING) throw error;
+    const shown = subjects.slice(0, MOST_SUBJECTS).map((subject) => JSON.stringify(subject));
+    const list =
+      shown.length === 0 ? '' : `: ${shown.join(', ')}${subjects.length > shown.length ? ' …' : ''}`;
+    throw new LogError(
+      'setup',
+      `stream ${JSON.stringify(stream)} has no subjects that 'filter' ${JSON.stringify(filter)} (--filter) is a part of${list}`,
+      { cause: error },
+    );
+  }
 }
 
 function describe(error: unknown, nats: NatsConnection, stream: string): LogError {

@@ -2,6 +2,7 @@
 
 import { CliError, ExitCode, messageOf, oneLine, SourceChanged, UsageError } from '../load/parts.js';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { LogError } from '../../log/log-error.js';
 import { natsFailure } from './nats-connection.js';
 import type { NatsSettings } from './nats-settings.js';
 
@@ -27,8 +28,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   importId: '--import',
 };
 
-/** What the library says of an option is about a flag. Returns anything else as it is. */
+/** What the library says of an option is about a flag, and of the log about the stream. Returns anything else as it is. */
 export function withFlag(error: unknown): unknown {
+  if (error instanceof LogError) return new CliError(oneLine(error.message), ExitCode.FAILED, error);
   const { name, option } = error as { name?: unknown; option?: unknown };
   if (name !== 'InvalidOptionError' || typeof option !== 'string') return error;
   const flag = FLAGS[option] ?? `--${option}`;

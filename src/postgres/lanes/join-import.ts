@@ -86,8 +86,33 @@ async function join(
   }
   const before = known.source === null ? undefined : (JSON.parse(known.source) as { from?: KeptStart });
   const begun = before?.from ?? 'first';
-  const now: unknown = JSON.parse(asciiJson({ ...source, from: from ?? begun }));
-  const differences = sourceDifferences(before, now);
+  const now = asciiJson({ ...source, from: from ?? begun });
+  const differences = sourceDifferences(before, JSON.parse(now));
+  if (differences.length > 0) {
+    // A run that failed before it had made a lane, for a filter or a start that the log does not have, leaves nothing to be continued.
+    const isReplaced =
+      isOfLog(before) &&
+      (await runStatement(client, statements.replaceSource, [known.id, now])).rows.length > 0;
+    if (!isReplaced) throw new SourceChanged(importId, differences);
+  }
+  return { importRow: known.id, start: from ?? begun };
+}
+
+/** @throws {SourceChanged} if another run has replaced the source since this one has joined, before the first lanes were made */
+export async function checkSource(
+  client: CopyClient,
+  statements: LaneStatements,
+  { importId, source }: Pick<LaneLedgerOptions, 'importId' | 'source'>,
+  start: KeptStart,
+): Promise<void> {
+  const { rows } = await runStatement(client, statements.findImport, [importId]);
+  const [known] = rows as { source: string | null }[];
+  const kept: unknown = JSON.parse(known?.source ?? 'null');
+  const differences = sourceDifferences(kept, JSON.parse(asciiJson({ ...source, from: start })));
   if (differences.length > 0) throw new SourceChanged(importId, differences);
-  return { importRow: known.id, start: begun };
+}
+
+/** What `copyInto` or `load` have begun has no lanes either. */
+function isOfLog(source: object | undefined): boolean {
+  return source !== undefined && 'log' in source;
 }

@@ -21,7 +21,13 @@ import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement, type Statement } from '../sql/statement.js';
 import type { TransactionScope } from '../sql/transaction-scope.js';
 import { DeadLetters, type DeadLetter } from './dead-letters.js';
-import { joinImport, LOCK_TIMEOUT_MS, type JoinedImport, type LaneLedgerOptions } from './join-import.js';
+import {
+  checkSource,
+  joinImport,
+  LOCK_TIMEOUT_MS,
+  type JoinedImport,
+  type LaneLedgerOptions,
+} from './join-import.js';
 import { laneScope, laneStatements, type ClaimKey, type LaneStatements } from './lane-statements.js';
 import { LetterCopies, type CopiedLetters } from './letter-copies.js';
 import { laneTables } from './lane-tables.js';
@@ -93,6 +99,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
   readonly #deadLetters: DeadLetters;
   readonly #copies: LetterCopies | undefined;
   readonly #importRow: string;
+  #isSourceChecked = false;
   /** Where the import begins, or has begun. */
   readonly start: KeptStart;
   /** The last lane that had a row when some were to be made. */
@@ -143,6 +150,9 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
       const { rows } = await runStatement(client, isOrdered ? claimInOrder : claim, values);
       const [row] = rows as { lane: string; first: string; last: string; next: string; run: string }[];
       if (row === undefined) return undefined;
+      // Until there were lanes, another run may have replaced the source. Now it cannot any more.
+      if (!this.#isSourceChecked) await this.#checkSource(client);
+      this.#isSourceChecked = true;
       const [lane, first, last] = [Number(row.lane), Number(row.first), Number(row.last)];
       return { importRow: this.#importRow, lane, first, last, next: Number(row.next), run: Number(row.run) };
     });
@@ -159,6 +169,7 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
       const { rows: found } = await runStatement(client, findMade, [this.#importRow]);
       const { through, free } = found[0] as { through: string | null; free: string };
       const made = through === null ? undefined : Number(through);
+      if (made === undefined) await this.#checkSource(client);
       const isEnough = hasOneOrder && Number(free) > 0;
       const lanes = isEnough ? [] : lanesToMake(bounds, made, this.start, hasOneOrder);
       if (lanes.length > 0) {
@@ -264,6 +275,10 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     const [row] = rows as { next: string }[];
     if (row === undefined) throw new LaneLost(lane);
     return Number(row.next);
+  }
+
+  #checkSource(client: CopyClient): Promise<void> {
+    return checkSource(client, this.#statements, this.#options, this.start);
   }
 
   /** Until the end of the transaction. */

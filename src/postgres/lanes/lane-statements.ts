@@ -17,6 +17,8 @@ export interface LaneStatements {
   /** Locks the import against other workers that make lanes, and reads what there is. */
   readonly lockImport: Statement;
   readonly findImportRow: Statement;
+  /** Unless the import has lanes. */
+  readonly replaceSource: Statement;
   readonly findMade: Statement;
   readonly readLanes: Statement;
   readonly claim: Statement;
@@ -53,6 +55,8 @@ export function laneStatements(schema: string): LaneStatements {
       `SELECT id::pg_catalog.text FROM ${imports} WHERE id ${EQUALS} $1 FOR NO KEY UPDATE`,
     ),
     findImportRow: statement(`SELECT id::pg_catalog.text FROM ${imports} WHERE id ${EQUALS} $1`),
+    replaceSource: statement(`UPDATE ${imports} SET source = $2::pg_catalog.json
+      WHERE id ${EQUALS} $1 AND NOT EXISTS (SELECT FROM ${lanes} t WHERE t.import ${EQUALS} $1) RETURNING id::pg_catalog.text`),
     findMade: statement(`SELECT pg_catalog.max(t.through_lane)::pg_catalog.text AS through,
         pg_catalog.count(*) FILTER (WHERE t.next ${AT_MOST} t.last AND t.lease_until IS NULL)::pg_catalog.text AS free
       FROM ${lanes} t WHERE t.import ${EQUALS} $1`),
