@@ -32,7 +32,7 @@ export class FlushTrace {
     return isSubscribed ? new FlushTrace(message) : undefined;
   }
 
-  run<Result>(call: () => Result): Result {
+  run(call: () => unknown): unknown {
     return start.runStores(this.#message, () => {
       try {
         const { around } = this.#message;
@@ -63,25 +63,18 @@ export class FlushTrace {
 }
 
 /** Calls by way of `around`: once, whatever that does. */
-function callOnce<Result>(call: () => Result, around: (call: () => void) => void): Result {
-  let outcome: (() => Result) | undefined;
-  const once = (): (() => Result) => (outcome ??= outcomeOf(call));
+function callOnce(call: () => unknown, around: (call: () => void) => void): unknown {
+  let outcome: Promise<unknown> | undefined;
+  const once = (): void => {
+    // What it throws becomes a rejection, which nobody can swallow on the way.
+    outcome ??= new Promise((resolve) => resolve(call()));
+  };
   try {
     around(once);
   } catch (thrown) {
     // The call's own outcome counts.
     process.emitWarning(toError(thrown));
   }
-  return once()();
-}
-
-function outcomeOf<Result>(call: () => Result): () => Result {
-  try {
-    const result = call();
-    return () => result;
-  } catch (thrown) {
-    return () => {
-      throw thrown;
-    };
-  }
+  once();
+  return outcome;
 }
