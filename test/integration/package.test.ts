@@ -326,6 +326,33 @@ describe('in an empty project', () => {
     }
   });
 
+  test('the JetStream entry runs in either kind of module, shares its errors, and names the peers that are missing', async () => {
+    const use = `
+      const isOne = new LogError('loss', 'gone') instanceof OtherLogError;
+      let name; try { jetStreamLog({}, {}); } catch (error) { name = error.name; }
+      console.log(isOne, name);`;
+    const esm = `import { jetStreamLog, LogError } from 'spillway/jetstream';
+      import { LogError as OtherLogError } from 'spillway/postgres';`;
+    const cjs = `const { jetStreamLog, LogError } = require('spillway/jetstream');
+      const { LogError: OtherLogError } = require('spillway/postgres');`;
+    const files = { 'log.mjs': esm + use, 'log.cjs': cjs + use };
+    const peers = Object.fromEntries(
+      ['@nats-io/transport-node', '@nats-io/jetstream', 'pg-copy-streams'].map((name) => [name, ours(name)]),
+    );
+    const whole = await project('jetstream', files, { spillway: installed(), ...peers });
+    const bare = await project('no-jetstream', files, {
+      spillway: installed(),
+      'pg-copy-streams': ours('pg-copy-streams'),
+    });
+    for (const file of Object.keys(files)) {
+      const { stdout } = await run(process.execPath, ['--throw-deprecation', file], { cwd: whole });
+      expect(stdout.trim(), file).toBe('true InvalidOptionError');
+      await expect(run(process.execPath, [file], { cwd: bare }), file).rejects.toThrow(
+        /Cannot find (?:package|module) '@nats-io\/[\w-]+'/,
+      );
+    }
+  });
+
   test('both entries share the classes of their errors, in either kind of module', async () => {
     const names = ['BackpressureError, InvalidOptionError', 'copyInto, CopyError'];
     const directory = await project(
@@ -406,6 +433,39 @@ describe('types', () => {
     const files = { 'core.ts': core, 'postgres.ts': structural };
     const node10 = { module: 'commonjs', moduleResolution: 'node10' };
     expect(await compile('types-node10', files, [], node10)).toBe('');
+  });
+
+  const log = `
+    import type { NatsConnection } from '@nats-io/transport-node';
+    import { jetStreamLog, LogError, type Log } from 'spillway/jetstream';
+    import { consumeLog, type ConsumeProgress, type CopyPool, type LogLoad } from 'spillway/postgres';
+    declare const nats: NatsConnection;
+    declare const pool: CopyPool;
+    const log: Log = jetStreamLog(nats, { stream: 'EVENTS', filter: 'orders.>' });
+    export const load: LogLoad = consumeLog(log, pool, {
+      table: 't', importId: 'i', from: new Date(0), maxRejects: 9, deadLetterSubject: 'dead', row: (message) => ({ id: message.position }),
+    });
+    // @ts-expect-error a stream has to be named
+    jetStreamLog(nats, { filter: 'orders.>' });
+    export const progress: Promise<ConsumeProgress> = load.progress();
+    export const isLoss = (error: unknown): boolean => error instanceof LogError && error.failureClass === 'loss';`;
+  const peers = ['@nats-io/transport-node', '@nats-io/jetstream'];
+
+  test('types of the JetStream entry fit those of its peers, in both kinds of module', async () => {
+    // Types of the peers are theirs to check.
+    const changes = { skipLibCheck: true };
+    const files = { 'log.mts': log, 'log.cts': log };
+    expect(await compile('types-jetstream', files, peers, changes)).toBe('');
+  });
+
+  test('types of the JetStream entry can be imported without its peers', async () => {
+    const alone = log.replace(/import type .*/, '').replace('nats: NatsConnection', 'nats: never');
+    const files = { 'log.mts': alone, 'log.cts': alone };
+    const changes = { skipLibCheck: true };
+    expect(await compile('types-no-peers', files, [], changes)).toBe('');
+    // The peers do not know this resolution.
+    const node10 = { ...changes, module: 'commonjs', moduleResolution: 'node10' };
+    expect(await compile('types-no-peers-node10', { 'log.ts': alone }, [], node10)).toBe('');
   });
 
   test('types of the PostgreSQL entry fit those of pg', async () => {
