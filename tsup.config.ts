@@ -10,6 +10,7 @@ type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 const ENTRIES = ['index', 'postgres/index', 'jetstream/index', 'opentelemetry/index'];
 /** Built as CommonJS only, to be small. What it imports is CommonJS, too. With the names of its exports. */
 const WRAPPED: Readonly<Record<string, string>> = {
+  'postgres/index': 'copyInto, consumeLog, CopyError, LogError',
   'jetstream/index': 'jetStreamLog, LogError',
   'opentelemetry/index': 'instrument',
 };
