@@ -7,12 +7,13 @@ import { defineConfig, type Options } from 'tsup';
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 
 /** What users import. */
-const ENTRIES = ['index', 'postgres/index', 'jetstream/index', 'opentelemetry/index'];
+const ENTRIES = ['index', 'postgres/index', 'jetstream/index', 'opentelemetry/index', 'report/index'];
 /** Built as CommonJS only, to be small. What it imports is CommonJS, too. With the names of its exports. */
 const WRAPPED: Readonly<Record<string, string>> = {
   'postgres/index': 'copyInto, consumeLog, CopyError, LogError',
   'jetstream/index': 'jetStreamLog, LogError',
   'opentelemetry/index': 'instrument',
+  'report/index': 'createReport',
 };
 
 /**
@@ -29,20 +30,33 @@ const PARTS = [
 /** Whose names stay as they are written, in stacks and to debuggers. */
 const CORE = ['index', ...PARTS];
 
+/** An entry that is built by itself, with the program that makes such pages. */
+const REPORT = 'report/index';
 /** The programs that are built together with the library, and share its code. */
 const SHARING = ['load-command', 'query/query', 'import-module'];
 /** It takes what it shares from the program of `load`, and from the library. As an entry of theirs, it would cut their code into more files. */
 const CONSUME = 'consume-command';
 /** CommonJS that shares nothing: few files start sooner, and to share so little would make the package larger. */
 const STARTING = ['main', 'program'];
+/** Built with `report/index`, and shares its code. Built with the library, it would divide that into more files, which take time to load. */
+const REPORTING = ['report/load-report'];
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
-const PROGRAMS = [...STARTING, ...SHARING, CONSUME, 'server/embedded/embedded-server', 'report/progress-bar'];
+const PROGRAMS = [
+  ...STARTING,
+  ...SHARING,
+  CONSUME,
+  ...REPORTING,
+  'server/embedded/embedded-server',
+  'report/progress-bar',
+];
 
 /** All programs stand side by side in `dist/cli`. */
 const nameOf = (file: string): string => path.basename(file, '.js');
 
 /** Characters. Lines are short enough that a stack says where it was. */
 const LINE_LIMIT = 500;
+
+const VERSION = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version;
 
 const NOTICE = 'cli/THIRD-PARTY-LICENSES.txt';
 
@@ -54,8 +68,9 @@ export default defineConfig((flags) => {
   return [
     esModules(outDir),
     commonJs(outDir, licences),
-    start(outDir, licences),
     consume(licences),
+    reports(outDir, licences),
+    start(outDir, licences),
     commandLine(licences),
   ];
 });
@@ -70,6 +85,7 @@ const common: Options = {
     options.minifyWhitespace = true;
     options.minifySyntax = true;
     options.lineLimit = LINE_LIMIT;
+    options.define = { ...options.define, 'process.env.SPILLWAY_VERSION': JSON.stringify(VERSION) };
   },
 };
 
@@ -180,11 +196,26 @@ function writeTypes(outDir: string): void {
  * ES modules, whose files Node reads and links one by one.
  */
 function commonJs(outDir: string, licences: Plugin): Options {
+  const entries = ENTRIES.filter((entry) => entry !== REPORT);
+  return {
+    ...sharedCommonJs(outDir, licences),
+    entry: { ...sourcesOf([...entries, ...PARTS]), ...programsOf(SHARING) },
+    dts: { entry: sourcesOf(ENTRIES) },
+  };
+}
+
+/** Alone, as it shares little. */
+function reports(outDir: string, licences: Plugin): Options {
+  return {
+    ...sharedCommonJs(outDir, licences, withoutIndentation),
+    entry: { ...sourcesOf([REPORT]), ...programsOf(REPORTING) },
+  };
+}
+
+function sharedCommonJs(outDir: string, licences: Plugin, shorten = withShortNames): Options {
   return {
     ...library,
-    entry: { ...sourcesOf([...ENTRIES, ...PARTS]), ...programsOf(SHARING) },
     format: ['cjs'],
-    dts: { entry: sourcesOf(ENTRIES) },
     // Besides, without `treeshake`, tsup makes CommonJS chunks by a tool that rewrites `?.` into a closure and class fields into methods.
     plugins: [
       {
@@ -203,7 +234,7 @@ function commonJs(outDir: string, licences: Plugin): Options {
             files,
           );
           for (const [file, code] of files)
-            writeFileSync(file, shared.has(file) ? withNames(code, 'cjs') : withShortNames(code, 'cjs'));
+            writeFileSync(file, shared.has(file) ? withNames(code, 'cjs') : shorten(code, 'cjs'));
         },
       },
     ],
@@ -213,7 +244,7 @@ function commonJs(outDir: string, licences: Plugin): Options {
 
 /** Our own CommonJS, such packages and Node's modules are required: to import them, Node reads them twice. The others by a file of their own. */
 const REQUIRED =
-  /\bimport\("(pg|pg-copy-streams|@nats-io\/[\w-]+|node:[^"]+|\.\.\/jetstream\/index\.cjs|#cli\/(?:program|load-command|consume-command|query))"\)/g;
+  /\bimport\("(pg|pg-copy-streams|@nats-io\/[\w-]+|node:[^"]+|\.\.\/jetstream\/index\.cjs|#cli\/(?:program|load-command|load-report|consume-command|query))"\)/g;
 const IMPORTED = /\bimport\("([^."][^"]*)"\)/g;
 const isOfCore = (file: string, outDir: string): boolean =>
   CORE.some((entry) => file === path.resolve(outDir, `${entry}.cjs`));
@@ -238,6 +269,10 @@ function withShortNames(code: string, format: 'cjs' | 'esm'): string {
   const { code: short } = transformSync(code, { minify: true, format, platform: 'node', target: 'node20' });
   return compressed(short, format, false);
 }
+
+/** For code whose templates are HTML: white space at the beginning of their lines has no meaning. */
+const withoutIndentation: typeof withShortNames = (code, format) =>
+  withShortNames(code, format).replace(/\n +/g, '\n');
 
 /** The core keeps the names of its functions and classes, so that a stack can be read. */
 const withNames = (code: string, format: 'cjs' | 'esm'): string => compressed(code, format, true);
@@ -330,7 +365,9 @@ function consume(licences: Plugin): Options {
 function commandLine(licences: Plugin): Options {
   return {
     ...alone,
-    entry: programsOf(PROGRAMS.filter((file) => ![...STARTING, ...SHARING, CONSUME].includes(file))),
+    entry: programsOf(
+      PROGRAMS.filter((file) => ![...STARTING, ...SHARING, CONSUME, ...REPORTING].includes(file)),
+    ),
     format: ['esm'],
     // CommonJS packages that are built in ask for Node's own modules by `require`.
     banner: {

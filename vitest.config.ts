@@ -15,6 +15,7 @@ export default defineConfig({
       { find: /^spillway\/postgres$/, replacement: source('postgres/index.ts') },
       { find: /^spillway\/jetstream$/, replacement: source('jetstream/index.ts') },
       { find: /^spillway\/opentelemetry$/, replacement: source('opentelemetry/index.ts') },
+      { find: /^spillway\/report$/, replacement: source('report/index.ts') },
     ],
   },
   test: {

@@ -83,7 +83,7 @@ const ours = (module: string) => path.join(modules, module);
 describe('contents', () => {
   test('only what is built, and the three texts', () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/|jetstream\/|opentelemetry\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.c?js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
+      /^(package\.json|README\.md|LICENSE|dist\/(?:postgres\/|jetstream\/|opentelemetry\/|report\/)?(?:index|[a-z-]+-[\w-]{8})\.(?:js|cjs|d\.ts|d\.cts)|dist\/(?:stream|controller)\/backpressure-\w+\.c?js|dist\/cli\/[\w-]+\.c?js|dist\/cli\/THIRD-PARTY-LICENSES\.txt)$/;
     expect(packed.filter((file) => !expected.test(file))).toEqual([]);
     expect(packed).toEqual(
       expect.arrayContaining([
@@ -109,6 +109,8 @@ describe('contents', () => {
     expect(await importedBy('index.cjs')).toEqual([]);
     expect(await importedBy('postgres/index.js')).toEqual(['pg-copy-streams']);
     expect(await importedBy('postgres/index.cjs')).toEqual(['pg-copy-streams']);
+    expect(await importedBy('report/index.js')).toEqual([]);
+    expect(await importedBy('report/index.cjs')).toEqual([]);
     for (const entry of ['jetstream/index.js', 'jetstream/index.cjs']) {
       const peers = ['@nats-io/jetstream', '@nats-io/transport-node'];
       expect((await importedBy(entry)).toSorted()).toEqual(peers);

@@ -25,6 +25,7 @@ const GUIDES = [
   'src/stream/README.md',
   'src/controller/README.md',
   'src/shutdown/README.md',
+  'src/report/README.md',
   'src/postgres/README.md',
   'src/postgres/encoding/README.md',
   'src/opentelemetry/README.md',

@@ -19,6 +19,7 @@ import { CONSUME_DEFAULTS } from '../../src/postgres/consume/consume-settings.js
 import { INSTRUMENT_OPTIONS } from '../../src/opentelemetry/instrument.js';
 import { OBSERVED } from '../../src/opentelemetry/instruments.js';
 import { JETSTREAM_OPTIONS } from '../../src/jetstream/jetstream-log.js';
+import { REPORT_DEFAULTS, REPORT_OPTIONS } from '../../src/report/create-report.js';
 import { resolveSink } from '../../src/settings/resolve-sink.js';
 import { SHUTDOWN_DEFAULTS, SHUTDOWN_OPTIONS } from '../../src/shutdown/drain-all-options.js';
 import { DROP_REASONS } from '../../src/api/states.js';
@@ -31,6 +32,7 @@ const GUIDES = [
   'src/shutdown/README.md',
   'src/jetstream/README.md',
   'src/opentelemetry/README.md',
+  'src/report/README.md',
 ];
 const documentation = GUIDES.map((file) =>
   readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'),
@@ -131,6 +133,14 @@ describe('the tables of the documentation say what the code does', () => {
       .map(([name, kind, unit]) => [plain(name!), kind, plain(unit!)]);
     expect(documented).toEqual(
       Object.entries(OBSERVED).map(([name, { kind, unit }]) => [name, kinds[kind], unit]),
+    );
+  });
+
+  it('the options of createReport and their defaults are those of the code', () => {
+    const rows = table('createReport option').map(([name, fallback]) => [plain(name!), plain(fallback!)]);
+    expect(rows.map(([name]) => name)).toEqual([...REPORT_OPTIONS]);
+    expect(rows.slice(0, 2).map(([, fallback]) => fallback)).toEqual(
+      Object.values(REPORT_DEFAULTS).map(String),
     );
   });
 

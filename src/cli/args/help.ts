@@ -85,6 +85,9 @@ export const LOAD_HELP = {
     'write rows that the table rejects, and records that cannot be read, to FILE, one JSON object on each line, and load the others; ' +
     'without it the first one stops the load',
   maxRejects: 'stop the load when there are more than N of them (default: no limit)',
+  report:
+    'write a page of HTML about the load to FILE, also when it fails: throughput, buffer, latency, rejects, how the input was read, settings; ' +
+    'it needs no other file and no script. With --dry-run none is written',
   resume:
     'load under this id, any text (--resume is its older name): when the load was interrupted, the same command goes on where it stopped, and each row is in the table ' +
     'once; a load that is complete is not done again',

@@ -19,6 +19,7 @@ import {
   parseNumbers,
   parseQuote,
   parseRejects,
+  parseReport,
   parseStrategy,
   parseTable,
 } from './option-values.js';
@@ -119,6 +120,7 @@ const LOAD_FLAGS: readonly LoadFlag[] = [
   { flags: '--key <a,b,…>', help: LOAD_HELP.key, parse: parseKey },
   { flags: '--rejects <file>', help: LOAD_HELP.rejects, parse: parseRejects },
   { flags: '--max-rejects <n>', help: LOAD_HELP.maxRejects, parse: integer(0, Number.MAX_SAFE_INTEGER) },
+  { flags: '--report <file>', help: LOAD_HELP.report, parse: parseReport },
   { flags: '--resume, --import <id>', help: LOAD_HELP.resume, parse: parseImportId },
   { flags: '--atomic', help: LOAD_HELP.atomic },
   { flags: '--dry-run', help: LOAD_HELP.dryRun },

@@ -34,6 +34,7 @@ const DEFAULTS = {
   key: undefined,
   rejects: undefined,
   maxRejects: undefined,
+  report: undefined,
   atomic: false,
   dryRun: false,
   json: false,

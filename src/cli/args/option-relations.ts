@@ -11,6 +11,7 @@ export function checkRelations(options: LoadOptions): void {
   checkTrim(options);
   checkConflict(options);
   checkRejects(options);
+  checkReport(options);
   checkResume(options);
   checkAtomic(options);
 }
@@ -66,6 +67,12 @@ function checkRejects({ rejects, maxRejects, files }: LoadOptions): void {
     return;
   }
   if (files.includes(rejects)) throw new UsageError('--rejects names a file that is to be loaded');
+}
+
+function checkReport({ report, rejects, files }: LoadOptions): void {
+  if (report === undefined) return;
+  if (files.includes(report)) throw new UsageError('--report names a file that is to be loaded');
+  if (report === rejects) throw new UsageError('--report and --rejects name the same file');
 }
 
 function checkResume({ resume, strategy, atomic, files }: LoadOptions): void {

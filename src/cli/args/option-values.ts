@@ -162,6 +162,12 @@ export function parseRejects(value: string): string {
   return notEmpty(value);
 }
 
+export function parseReport(value: string): string {
+  if (value === '-')
+    throw new InvalidArgumentError('It must be a file; for standard output give /dev/stdout.');
+  return notEmpty(value);
+}
+
 export function parseImportId(value: string): string {
   if (isImportId(value)) return value;
   throw new InvalidArgumentError(`It must be ${IMPORT_ID_RANGE}.`);

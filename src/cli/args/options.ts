@@ -80,6 +80,8 @@ export interface LoadOptions {
   /** Where rows that the table refuses go. Without it the first one ends the load. */
   rejects: string | undefined;
   maxRejects: number | undefined;
+  /** Where a page about the load goes. */
+  report: string | undefined;
   /** The import's id: what its earlier runs have loaded is left out. */
   resume: string | undefined;
   /** All rows in one transaction. */

@@ -19,6 +19,7 @@ import { describeLoadFailure } from '../write/load-failure.js';
 import type { LoadSink } from '../write/load-sink.js';
 import { Widenings } from '../report/widenings.js';
 import { startOver } from './start-over.js';
+import { ReportFile } from './report-file.js';
 import { openPipeline, type OpenPipeline } from './load-pipeline.js';
 import type { LoadOptions } from '../args/options.js';
 import { untilStopped } from '../server/answer-time.js';
@@ -63,7 +64,8 @@ export async function load(
           most: options.maxRejects,
           isStandardOutputTaken: options.json,
         });
-  const job = new LoadJob(options, source, rejects, terminal, open);
+  const report = await ReportFile.open(options, source.files, rejects);
+  const job = new LoadJob(options, source, rejects, terminal, open, report);
   const release = terminal.onStopSignal(
     (signal) => job.stop(signal),
     () => job.openRows,
@@ -76,6 +78,8 @@ export async function load(
     } finally {
       await connection.close();
     }
+  } catch (error) {
+    throw (await report?.writeFailure(error)) ?? error;
   } finally {
     release();
     source.stop();
@@ -90,6 +94,7 @@ class LoadJob {
   readonly #rejects: RejectFile | undefined;
   readonly #terminal: Terminal;
   readonly #openPipeline: OpenPipeline;
+  readonly #report: ReportFile | undefined;
   readonly #stopping = new AbortController();
   readonly #unanswered: UnansweredCommits;
   /** `--atomic`: COMMIT has been sent. */
@@ -105,8 +110,10 @@ class LoadJob {
     rejects: RejectFile | undefined,
     terminal: Terminal,
     open: OpenPipeline,
+    report: ReportFile | undefined,
   ) {
     this.#openPipeline = open;
+    this.#report = report;
     this.#options = options;
     this.#unanswered = new UnansweredCommits(options.resume !== undefined);
     this.#preparation = new Preparation(options, this.#unanswered);
@@ -158,7 +165,7 @@ class LoadJob {
       const failure = loaded.failure && withHelp(loaded.failure, plan);
       const isWhole = failure === undefined && this.#stoppedBy === undefined;
       const dropped = !isWhole && (await this.#preparation.dropCreated(pool));
-      return summarise({
+      const outcome: LoadOutcome = {
         ...loaded,
         failure,
         options: this.#options,
@@ -183,7 +190,9 @@ class LoadJob {
           isFinished: importLog.isFinished,
           wasFinished,
         },
-      });
+      };
+      const summary = summarise(outcome);
+      return (await this.#report?.write(outcome, summary, plan.columns)) ?? summary;
     } finally {
       await this.#rejects?.close();
       await atomic?.end();
@@ -255,6 +264,7 @@ class LoadJob {
       target: {
         ...plan,
         rejects: this.#rejects,
+        onRejects: this.#report?.onRejects,
         unanswered: this.#unanswered,
         widener: this.#widenerFor(plan),
       },
@@ -263,6 +273,7 @@ class LoadJob {
       skips: importLog?.isFirstRun === false ? (ordinal) => importLog.has(ordinal) : undefined,
     });
     this.#sink = sink;
+    this.#report?.watch(sink);
     const progress = startProgress(this.#options, this.#terminal.stderr, () => this.#reading(sink));
     try {
       if (importLog?.isFinished !== true) {

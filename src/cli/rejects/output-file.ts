@@ -95,6 +95,16 @@ export class OutputFile {
     return new OutputFile(filePath, found, { kind: 'file', folder, name: path.basename(filePath) });
   }
 
+  /** Whether both would write to the same file or pipe. */
+  isSame(other: OutputFile): boolean {
+    const [own, others] = [this.#target, other.#target];
+    if (own.kind === 'file' && others.kind === 'file')
+      return own.folder === others.folder && own.name === others.name;
+    const { found } = this;
+    if (found === undefined || found.isCharacterDevice()) return false;
+    return found.dev === other.found?.dev && found.ino === other.found.ino;
+  }
+
   /** The descriptor that the path stands for, if it is one. */
   get descriptor(): number | undefined {
     return this.#target.kind === 'descriptor' ? this.#target.fd : undefined;

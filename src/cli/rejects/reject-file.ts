@@ -1,9 +1,8 @@
 /** The file of rejects: one JSON object on each line, each row once. */
 
-import { fstatSync, type Stats } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { CliError, ExitCode } from '../common/errors.js';
-import { OutputFile, OutputError, type Output } from './output-file.js';
+import { CliError } from '../common/errors.js';
+import { checkOutput, notWritable } from './output-check.js';
+import type { Output, OutputFile } from './output-file.js';
 import { counted } from '../common/counted.js';
 import type { SourceFile } from '../input/source.js';
 
@@ -44,15 +43,11 @@ export class RejectFile {
     inputs: readonly SourceFile[],
     { most = Infinity, isStandardOutputTaken = false }: RejectFileOptions = {},
   ): Promise<RejectFile> {
-    try {
-      // First, as the name of an input may be a link.
-      await assertNotInput(filePath, inputs);
-      const file = await OutputFile.check(filePath);
-      await assertNotOwnOutput(file, isStandardOutputTaken);
-      return new RejectFile(file, most);
-    } catch (error) {
-      throw notWritable(filePath, error);
-    }
+    return new RejectFile(await checkOutput('--rejects', filePath, inputs, isStandardOutputTaken), most);
+  }
+
+  isSame(file: OutputFile): boolean {
+    return this.#file.isSame(file);
   }
 
   /** Lines so far, those of earlier runs included. */
@@ -65,7 +60,7 @@ export class RejectFile {
     try {
       this.#file.prepare();
     } catch (error) {
-      throw notWritable(this.path, error);
+      throw notWritable('--rejects', this.path, error);
     }
   }
 
@@ -75,7 +70,7 @@ export class RejectFile {
     try {
       this.#output = await this.#file.open((output) => this.#writeEarlier(output, earlier));
     } catch (error) {
-      throw notWritable(this.path, error);
+      throw notWritable('--rejects', this.path, error);
     }
     this.assertWithinLimit();
   }
@@ -93,7 +88,7 @@ export class RejectFile {
     try {
       await this.#output?.clear?.();
     } catch (error) {
-      throw notWritable(this.path, error);
+      throw notWritable('--rejects', this.path, error);
     }
   }
 
@@ -118,7 +113,7 @@ export class RejectFile {
     try {
       await this.#writing;
     } catch (error) {
-      throw notWritable(this.path, error);
+      throw notWritable('--rejects', this.path, error);
     }
   }
 
@@ -142,9 +137,9 @@ export class RejectFile {
     try {
       await output.close();
     } catch (error) {
-      throw notWritable(this.path, error);
+      throw notWritable('--rejects', this.path, error);
     }
-    if (failure !== undefined) throw notWritable(this.path, failure);
+    if (failure !== undefined) throw notWritable('--rejects', this.path, failure);
   }
 
   async #writeEarlier(output: Pick<Output, 'write'>, earlier: EarlierLines | undefined): Promise<void> {
@@ -166,66 +161,4 @@ export class RejectFile {
  */
 export function stopTracingErrors(): void {
   Error.stackTraceLimit = 0;
-}
-
-/** Compares files by device and inode, not by name. */
-const isSame = (one: Stats | undefined, other: Stats | undefined): boolean =>
-  one !== undefined && one.dev === other?.dev && one.ino === other.ino;
-
-async function assertNotInput(filePath: string, inputs: readonly SourceFile[]): Promise<void> {
-  const found = await statOf(filePath);
-  // A terminal may be both, and so may /dev/null.
-  if (found === undefined || found.isCharacterDevice()) return;
-  for (const input of inputs) {
-    if (!isSame(found, await statOf(input.path ?? 0))) continue;
-    throw new CliError(`--rejects ${filePath}: is ${input.name}, which is to be loaded`);
-  }
-}
-
-/** A file that our own output goes to would be replaced by another, and what is printed would be lost. */
-async function assertNotOwnOutput(
-  { path, found, descriptor }: OutputFile,
-  isStandardOutputTaken: boolean,
-): Promise<void> {
-  const isPlain = descriptor === undefined && found?.isFile() === true;
-  if (descriptor === 0) throw new CliError(`--rejects ${path}: is standard input`);
-  if (descriptor === 1 && isStandardOutputTaken)
-    throw new CliError(`--rejects ${path}: is standard output, which is for --json`);
-  if (isPlain && isSame(found, await statOf(1)))
-    throw new CliError(`--rejects ${path}: is standard output; give /dev/stdout`);
-  if (isPlain && isSame(found, await statOf(2)))
-    throw new CliError(`--rejects ${path}: is standard error; give /dev/stderr`);
-}
-
-/** Returns undefined if there is no such file; opening it will report why. */
-async function statOf(file: string | number): Promise<Stats | undefined> {
-  try {
-    return typeof file === 'string' ? await stat(file) : fstatSync(file);
-  } catch {
-    return undefined;
-  }
-}
-
-const WRITING_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'its folder does not exist',
-  ENOTDIR: 'a part of its path is not a folder',
-  ENAMETOOLONG: 'its name is too long',
-  ELOOP: 'its path has too many symbolic links',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'no space is left on the device',
-  EDQUOT: 'the quota is used up',
-  EPIPE: 'its reader has gone',
-  ENXIO: 'no such device is there',
-  EBADF: 'no such descriptor is open for writing',
-};
-
-function notWritable(filePath: string, error: unknown): CliError {
-  if (error instanceof CliError) return error;
-  if (error instanceof OutputError)
-    return new CliError(`--rejects ${filePath}: ${error.message}`, ExitCode.FAILED, error);
-  const { code, message } = error as NodeJS.ErrnoException;
-  const reason = WRITING_ERRORS[code ?? ''] ?? message;
-  return new CliError(`--rejects ${filePath}: cannot be written: ${reason}`, ExitCode.FAILED, error);
 }

@@ -33,20 +33,30 @@ export function rejectLines(columns: readonly TableColumn[], format: Format): Re
       ['line', row.file.countsRecords === true ? 'null' : String(row.line)],
       ['record', String(row.ordinal + 1)],
     ];
-    const { fault } = row;
-    if (fault === undefined) {
+    const { code, message } = causeOfReject(row, error);
+    if (row.fault === undefined) {
       const values = fields.map(({ key, isJson }, index) => `${key}:${valueJson(row.values[index], isJson)}`);
       parts.push(['row', `{${values.join(',')}}`]);
     } else parts.push(['text', JSON.stringify(row.text ?? '')]);
     parts.push(
-      ['code', JSON.stringify(fault === undefined ? (error.sqlState ?? null) : UNREADABLE_RECORD)],
+      ['code', JSON.stringify(code)],
       ['column', JSON.stringify(error.column ?? null)],
       ['constraint', JSON.stringify(error.constraint ?? null)],
-      ['message', narrow(JSON.stringify(oneLine(fault?.reason ?? messageFor(error))))],
+      ['message', narrow(JSON.stringify(message))],
     );
     // The file may be looked at on a terminal; and JSON that came in as it was may hold half a surrogate pair, which no file can.
     return safeJson(`{${parts.map(([name, json]) => `"${name}":${json}`).join(',')}}`);
   };
+}
+
+/** Returns the SQLSTATE, and what is wrong with the row. */
+export function causeOfReject(
+  { fault }: SourceRow,
+  error: CopyError,
+): { code: string | null; message: string } {
+  return fault === undefined
+    ? { code: error.sqlState ?? null, message: oneLine(messageFor(error)) }
+    : { code: UNREADABLE_RECORD, message: oneLine(fault.reason) };
 }
 
 function valueJson(given: unknown, isJson: boolean): string {

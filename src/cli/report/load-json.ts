@@ -31,6 +31,7 @@ export type LoadJson = {
   readonly rejects: number;
   readonly rejectsInAll: number;
   readonly rejectsFile: string | null;
+  readonly reportFile: string | null;
   readonly importId: string | null;
   readonly importFinished: boolean | null;
   readonly bytesRead: number;
@@ -104,6 +105,7 @@ export function earlyFailureJson(options: LoadOptions | undefined, error: unknow
     rejects: 0,
     rejectsInAll: 0,
     rejectsFile: options?.rejects ?? null,
+    reportFile: options?.report ?? null,
     importId: options?.resume ?? null,
     importFinished: options?.resume === undefined ? null : false,
     bytesRead: 0,

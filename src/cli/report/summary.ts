@@ -156,6 +156,7 @@ function jsonOf(outcome: LoadOutcome): Omit<LoadJson, 'peakMemoryBytes' | 'error
     rejects: outcome.rejects - (imported?.rejectedBefore ?? 0),
     rejectsInAll: outcome.rejects,
     rejectsFile: options.rejects ?? null,
+    reportFile: options.report ?? null,
     importId: imported?.importId ?? null,
     importFinished: imported?.isFinished ?? null,
     bytesRead: outcome.bytesRead,

@@ -59,6 +59,7 @@ export class BlockSink implements LoadSink {
   readonly #copy: RowCopy<SourceRow>;
   readonly #open: OpenReader;
   readonly #rejects: RejectFile | undefined;
+  readonly #onRejects: LoadTarget['onRejects'];
   readonly #lineOf: RejectLine;
   readonly #flushes = new OpenFlushes();
   readonly #offered: () => number;
@@ -80,6 +81,7 @@ export class BlockSink implements LoadSink {
     this.#copy = createRowCopy(target, options, this.#lineOf);
     this.#open = open;
     this.#rejects = rejects;
+    this.#onRejects = target.onRejects;
     const { batchSize, format } = options;
     const hasRejects = rejects !== undefined;
     this.#partSize = hasRejects
@@ -193,6 +195,7 @@ export class BlockSink implements LoadSink {
     const rejected = result?.errors.map((error) => rejectOf(error, rows)) ?? [];
     noteInserted(blocks, rejected);
     if (rejected.length === 0) return;
+    this.#onRejects?.(rejected);
     this.#rejects?.queue(rejected.map(([row, error]) => this.#lineOf(row, error)));
     this.#rejects?.assertWithinLimit();
   }

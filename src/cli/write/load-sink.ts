@@ -6,6 +6,7 @@ import type { TableDescription } from '../../postgres/table/catalogue.js';
 import { poolProbe } from '../../postgres/connection/probe-server.js';
 import { createCopy, type RowCopy } from '../../postgres/copy-into.js';
 import type { ImportLog } from '../../postgres/imports/import-log.js';
+import type { CopyError } from '../../postgres/errors/copy-error.js';
 import type { CopyPool } from '../../postgres/protocol/pool.js';
 import type { FlushContext } from '../../api/flush-function.js';
 import { NESTED_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
@@ -21,6 +22,8 @@ import type { UnansweredCommits } from './unanswered-commits.js';
 
 const MAX_OUTAGE_MS = 60_000;
 
+export type RejectedRow = [SourceRow, CopyError];
+
 export interface LoadTarget {
   readonly pool: CopyPool;
   readonly table: TableDescription;
@@ -30,6 +33,8 @@ export interface LoadTarget {
   readonly key: readonly string[] | undefined;
   /** Receives rejected rows. Without it the first one ends the load. */
   readonly rejects: RejectFile | undefined;
+  /** Counts them, if something is to be reported of them. */
+  readonly onRejects?: ((rejected: readonly RejectedRow[]) => void) | undefined;
   readonly importLog: ImportLog | undefined;
   readonly unanswered: UnansweredCommits;
   /** Set if the types of the columns were inferred, and may be widened. */

@@ -26,7 +26,7 @@ export class RowSink implements LoadSink {
     const { rejects, columns } = target;
     this.#lineOf = rejectLines(columns, options.format);
     const copy = createRowCopy(target, options, this.#lineOf);
-    const flush = rejects === undefined ? copy : this.#rejecting(copy, rejects);
+    const flush = rejects === undefined ? copy : this.#rejecting(copy, rejects, target.onRejects);
     this.stream = new BackpressureWritable<SourceRow>(
       Object.assign(flush, { defaults: defaultsFrom(copy.defaults) }),
       {
@@ -51,12 +51,19 @@ export class RowSink implements LoadSink {
    * Queues the rejects of each batch, also after the load has failed. `onFailed` waits until they are written, not the flush: a slow reader
    * of a pipe must not count as a slow server.
    */
-  #rejecting(copy: CopyFunction<SourceRow>, rejects: RejectFile): FlushFunction<SourceRow> {
+  #rejecting(
+    copy: CopyFunction<SourceRow>,
+    rejects: RejectFile,
+    onRejects: LoadTarget['onRejects'],
+  ): FlushFunction<SourceRow> {
     const flush = async (rows: SourceRow[], context: FlushContext): Promise<FlushResult | undefined> => {
       expectBadRows();
       const result = await copy(rows, context);
-      const lines = result?.errors.map((error) => this.#lineOf(...rejectOf(error, rows)));
-      if (lines !== undefined && lines.length > 0) rejects.queue(lines);
+      const rejected = result?.errors.map((error) => rejectOf(error, rows)) ?? [];
+      if (rejected.length > 0) {
+        rejects.queue(rejected.map((found) => this.#lineOf(...found)));
+        onRejects?.(rejected);
+      }
       return result;
     };
     return (rows, context) => this.#flushes.add(flush(rows, context));

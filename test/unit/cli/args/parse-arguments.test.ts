@@ -68,6 +68,7 @@ describe('options of load', () => {
       key: undefined,
       rejects: undefined,
       maxRejects: undefined,
+      report: undefined,
       resume: undefined,
       atomic: false,
       dryRun: false,
@@ -253,6 +254,12 @@ describe('wrong usage names the flag, its range and the value', () => {
     [['load', '-t', 't', 'a.csv', '--rejects', 'r', '--max-rejects', '-1'], /--max-rejects.*'-1'.*from 0/],
     [['load', '-t', 't', 'a.csv', '--rejects', '-'], /--rejects.*must be a file/],
     [['load', '-t', 't', 'a.csv', '--rejects', ''], /--rejects.*must not be empty/],
+    [['load', '-t', 't', 'a.csv', '--report', '-'], /--report.*must be a file/],
+    [['load', '-t', 't', 'a.csv', '--report', 'a.csv'], /^--report names a file that is to be loaded$/],
+    [
+      ['load', '-t', 't', 'a.csv', '--report', 'x', '--rejects', 'x'],
+      /^--report and --rejects name the same file$/,
+    ],
     [['load', '-t', 't', 'a.csv', '--rejects', 'a.csv'], /^--rejects names a file that is to be loaded$/],
     [
       ['load', '-t', 't', 'a.csv', '--key', 'a'],
@@ -324,6 +331,7 @@ describe('a flag that takes one value', () => {
     '--key': 'a',
     '--rejects': 'bad',
     '--max-rejects': '3',
+    '--report': 'page.html',
     '--import': 'x',
   };
 
