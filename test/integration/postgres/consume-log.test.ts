@@ -314,8 +314,11 @@ describe('consumeLog', () => {
   test('the tables are checked before anything else in each transaction, also when a batch begins again', async () => {
     const table = await database.table('id int, n int, note text');
     const pool = database.pool();
-    const texts: string[] = [];
+    // Of each connection: they work side by side.
+    const sessions: string[][] = [];
     pool.on('connect', (client) => {
+      const texts: string[] = [];
+      sessions.push(texts);
       const query = client.query.bind(client) as (...args: unknown[]) => unknown;
       client.query = ((...args: unknown[]) => {
         const [first] = args as [unknown];
@@ -333,9 +336,8 @@ describe('consumeLog', () => {
       return started;
     })();
     expect(load.getMetrics()).toMatchObject({ rowsLoaded: 31, deadLetters: 1 });
-    const uses = texts
-      .join('\n;')
-      .split(/^;?(?=.*BEGIN)/m)
+    const uses = sessions
+      .flatMap((texts) => texts.join('\n;').split(/^;?(?=.*BEGIN)/m))
       .filter((text) => text.includes('spillway_lanes'));
     expect(uses.length).toBeGreaterThan(4);
     for (const use of uses.slice(1)) {
