@@ -265,6 +265,22 @@ describe('in an empty project', () => {
     expect((await npx('--version')).stdout.trim()).toBe(manifest.version);
   });
 
+  test('the command line says which packages of NATS it lacks', async () => {
+    const links = { spillway: installed(), pg: ours('pg'), 'pg-copy-streams': ours('pg-copy-streams') };
+    const cwd = await project('without-nats', {}, links);
+    const main = 'node_modules/spillway/dist/cli/main.cjs';
+    const flags = ['--stream', 'S', '--table', 't', '--import', 'i', '--to', 'postgres://127.0.0.1:1/none'];
+    const consume = run(process.execPath, [main, 'consume', 'nats://127.0.0.1:1', ...flags], {
+      cwd,
+      env: environment(),
+    });
+    await expect(consume).rejects.toMatchObject({
+      code: 1,
+      stderr:
+        'spillway: the package @nats-io/transport-node is missing; install it with: npm install @nats-io/jetstream @nats-io/transport-node\n',
+    });
+  });
+
   test('the command line says which packages it lacks', async () => {
     await writeFile(at('empty/rows.csv'), 'a\n1\n');
     const load = ['load', 'rows.csv', '--table', 't', '--to', 'postgres://nobody@127.0.0.1:1/none'];

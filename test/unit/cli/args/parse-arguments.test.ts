@@ -413,3 +413,71 @@ describe('options of query', () => {
     });
   });
 });
+
+describe('consume', () => {
+  const NEEDED = ['consume', '--stream', 'S', '--table', 'shop.orders', '--import', 'i'];
+
+  it('reads flags, with defaults', () => {
+    const given = parseArguments([
+      ...NEEDED,
+      ...[
+        'nats://a',
+        'nats://b',
+        '--lease',
+        '2m',
+        '--flush-interval',
+        '0ms',
+        '--from',
+        '2026-11-30T08:00:00+01:00',
+      ],
+      ...['--on-conflict', 'update', '--key', 'a,b', '--create', '--type', 'n=numeric'],
+    ]);
+    expect(given).toMatchObject({
+      command: 'consume',
+      options: {
+        servers: ['nats://a', 'nats://b'],
+        stream: 'S',
+        table: { schema: 'shop', table: 'orders' },
+        import: 'i',
+        lease: 120_000,
+        flushInterval: 0,
+        from: new Date('2026-11-30T07:00:00Z'),
+        key: ['a', 'b'],
+        deadLetter: 'spillway_dead_letters',
+        untilCaughtUp: false,
+        connections: undefined,
+      },
+    });
+    expect(parseArguments([...NEEDED, '--from', '17'])).toMatchObject({ options: { from: 17, servers: [] } });
+  });
+
+  it.each([
+    [['consume'], /required option '-s, --stream <name>' not specified/],
+    [['consume', '-s', 'S'], /required option '-t, --table <name>' not specified/],
+    [['consume', '-s', 'S', '-t', 't'], /required option '--import <id>' not specified/],
+    [[...NEEDED, '--lease', '15'], /It must be a time from 1000 ms to 1 h, with its unit/],
+    [[...NEEDED, '--lease', '500ms'], /It must be a time from 1000 ms/],
+    [[...NEEDED, '--max-outage', '2d'], /with its unit/],
+    [[...NEEDED, '--from', '0'], /It must be first, last, a sequence/],
+    [[...NEEDED, '--from', '2026-02-30T00:00:00Z'], /It must be first, last, a sequence/],
+    [[...NEEDED, '--from', '2026-02-03T00:00:00'], /a time with its zone/],
+    [[...NEEDED, '--type', 'a=text'], /--type needs --create/],
+    [[...NEEDED, '--key', 'a'], /--key needs --on-conflict/],
+    [[...NEEDED, '--on-conflict', 'update'], /--on-conflict update needs --key/],
+    [[...NEEDED, '--creds', 'a', '--nkey', 'b'], /--creds and --nkey exclude each other/],
+    [[...NEEDED, '--tlscert', 'a'], /--tlscert and --tlskey belong together/],
+    [[...NEEDED, '--stream', 'T'], /is given more than once/],
+    [[...NEEDED, '--columns', 'a,,b'], /It has an empty name/],
+    [[...NEEDED, '--resume', 'x'], /unknown option '--resume'/],
+  ])('%j is refused', (argv, message) => {
+    expect(refusal(...argv)).toMatch(message);
+  });
+
+  it('has a help of its own, with every flag', () => {
+    const text = help('consume', '--help');
+    for (const flag of ['--until-caught-up', '--dead-letter', '--creds', '--tlsca', '--json'])
+      expect(text).toContain(flag);
+    expect(help('help', 'consume')).toBe(text);
+    expect(help('--help')).toMatch(/^ +consume .*NATS/m);
+  });
+});
