@@ -36,6 +36,7 @@ const CONSUME_FLAGS: readonly Flag[] = [
   { flags: '--on-conflict <action>', help: CONSUME_HELP.onConflict, choices: CONFLICT_ACTIONS },
   { flags: '--key <a,b,…>', help: LOAD_HELP.key, parse: parseKey },
   { flags: '--dead-letter <table>', help: CONSUME_HELP.deadLetter, parse: notEmpty },
+  { flags: '--dead-letter-subject <subject>', help: CONSUME_HELP.deadLetterSubject, parse: notEmpty },
   {
     flags: '--max-rejects <n>',
     help: CONSUME_HELP.maxRejects,
@@ -105,6 +106,7 @@ const NOT_GIVEN = {
   onConflict: 'error',
   key: undefined,
   deadLetter: 'spillway_dead_letters',
+  deadLetterSubject: undefined,
   maxRejects: undefined,
   connections: undefined,
   batchSize: undefined,

@@ -168,6 +168,8 @@ export const CONSUME_HELP = {
     'old row. With ignore and update one worker at a time loads, in the order of the stream, and others stand by (default: error)',
   deadLetter:
     'where messages go that the table cannot take, in the schema of the table; it is made if it is missing (default: spillway_dead_letters)',
+  deadLetterSubject:
+    'publish a copy of each dead letter to this subject, too, at least once, with a stable id; a stream must store the subject',
   maxRejects:
     'stop when the import has more than N dead letters, whichever worker has found them (default: no limit)',
   allowGaps: 'go on if the stream has deleted messages that were not loaded, and count them',

@@ -126,6 +126,7 @@ export interface ConsumeFlags {
   onConflict: ConflictAction;
   key: string[] | undefined;
   deadLetter: string;
+  deadLetterSubject: string | undefined;
   maxRejects: number | undefined;
   connections: number | undefined;
   batchSize: number | undefined;

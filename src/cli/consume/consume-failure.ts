@@ -24,6 +24,7 @@ export async function describeConsumeFailure(
 /** Flags that are not called as the library's option is. */
 const FLAGS: Readonly<Record<string, string>> = {
   deadLetters: '--dead-letter',
+  deadLetterSubject: '--dead-letter-subject',
   laneSize: '--lane-size',
   importId: '--import',
 };

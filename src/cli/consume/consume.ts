@@ -189,6 +189,7 @@ class Worker {
       row: messageRow({ columns, ignoresOtherKeys: flags.columns !== undefined }),
       ...(conflict as { onConflict: 'ignore' }),
       ...{ deadLetters: deadLetter, from, untilCaughtUp, allowGaps },
+      deadLetterSubject: flags.deadLetterSubject,
       maxRejects: flags.maxRejects,
       connections: flags.connections ?? DEFAULT_CONNECTIONS,
       batchSize: flags.batchSize,

@@ -1,5 +1,6 @@
 /** `spillway consume` with a real nats-server and a real PostgreSQL. */
 
+import { jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, test } from 'vitest';
 import { useConsume } from '../../support/consume-cli.js';
 import { noNatsServer } from '../../support/nats-server.js';
@@ -128,6 +129,19 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     const done = await nats.consume([...argsOf(stream, table), '--max-rejects', '3']);
     expect(done.code).toBe(3);
     expect(await idsOf(table)).toEqual([1, 2]);
+  });
+
+  test('--dead-letter-subject publishes copies of dead letters', async () => {
+    const [stream, table] = await filled([{ id: 1 }, 'no json', { id: 2 }]);
+    const copies = await nats.makeStream();
+    const args = [...argsOf(stream, table), '--dead-letter-subject'];
+    expect((await nats.consume([...args, `${copies}.dead`])).code).toBe(3);
+    const manager = await jetstreamManager(nats.nats);
+    const copy = await manager.streams.getMessage(copies, { last_by_subj: `${copies}.dead` });
+    expect(copy?.string()).toBe('no json');
+    const refused = await nats.consume([...args, 'a b']);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('"a b" is no subject that can be published to');
   });
 
   test('numbers keep their digits, and a body may have line breaks and a byte order mark', async () => {
