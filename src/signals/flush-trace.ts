@@ -16,20 +16,19 @@ const { start, end, asyncStart, asyncEnd, error } = tracingChannel('spillway:flu
 export class FlushTrace {
   readonly #message: SignalMessages['spillway:flush'];
 
-  private constructor(message: SignalMessages['spillway:flush']) {
+  constructor(message: SignalMessages['spillway:flush']) {
     this.#message = message;
   }
 
-  /** Returns `undefined` if nobody has subscribed. */
-  static of(message: SignalMessages['spillway:flush']): FlushTrace | undefined {
-    // Node before 20.13 has no such property of all five.
-    const isSubscribed =
+  /** Whether anybody has subscribed. Node before 20.13 has no such property of all five. */
+  static get isWanted(): boolean {
+    return (
       start.hasSubscribers ||
       end.hasSubscribers ||
       asyncStart.hasSubscribers ||
       asyncEnd.hasSubscribers ||
-      error.hasSubscribers;
-    return isSubscribed ? new FlushTrace(message) : undefined;
+      error.hasSubscribers
+    );
   }
 
   run(call: () => unknown): unknown {

@@ -40,7 +40,8 @@ export class SinkObserver<T> {
 
   /** Begins to trace a call of the flush function, if somebody has subscribed to that. */
   traceFlush(items: readonly T[], attempt: number, reason: FlushReason): FlushTrace | undefined {
-    return FlushTrace.of({ target: this.#emitter, items, attempt, reason });
+    if (!FlushTrace.isWanted) return undefined;
+    return new FlushTrace({ target: this.#emitter, items, attempt, reason });
   }
 
   onFlush(report: FlushReport): void {
