@@ -150,7 +150,8 @@ const library: Options = {
 };
 
 function esModules(outDir: string): Options {
-  const built = ENTRIES.filter((entry) => WRAPPED[entry] === undefined);
+  // With the entry for PostgreSQL, the core is divided by what is used without the rest of it. Its wrapper takes the place of the file.
+  const built = ENTRIES.filter((entry) => WRAPPED[entry] === undefined || entry === 'postgres/index');
   const others = built.filter((entry) => !CORE.includes(entry));
   return {
     ...library,
