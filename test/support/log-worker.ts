@@ -26,6 +26,8 @@ const nats = await connect({
   servers: settings.nats,
   maxReconnectAttempts: -1,
   reconnectTimeWait: 200,
+  // It may be started while the server is down.
+  waitOnFirstConnect: true,
 });
 const pool = new pg.Pool({ connectionString: settings.database, max: 4, application_name: 'log-worker' });
 pool.on('error', () => undefined);

@@ -8,7 +8,7 @@ import { ensureTables, isMadeMeanwhile, type LoadedTable } from '../imports/impo
 import { inTransaction, limitLockWait } from '../imports/import-transaction.js';
 import type { CopyClient, CopyPool } from '../protocol/pool.js';
 import { runStatement } from '../sql/statement.js';
-import { laneStatements, type LaneStatements } from './lane-statements.js';
+import { beginTransaction, laneStatements, type LaneStatements } from './lane-statements.js';
 import { createLaneTables, laneTables } from './lane-tables.js';
 import type { KeptStart } from './log-start.js';
 
@@ -41,8 +41,9 @@ export async function joinImport<Client extends CopyClient>(
   signal: AbortSignal,
 ): Promise<JoinedImport> {
   const statements = laneStatements(options.schema);
+  const begin = beginTransaction(options.leaseMs);
   const attempt = (): Promise<JoinedImport> =>
-    inTransaction(pool, statements.begin, signal, (client) => join(client, statements, options));
+    inTransaction(pool, begin, signal, (client) => join(client, statements, options));
   try {
     try {
       return await attempt();

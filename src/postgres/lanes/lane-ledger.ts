@@ -28,7 +28,13 @@ import {
   type JoinedImport,
   type LaneLedgerOptions,
 } from './join-import.js';
-import { laneScope, laneStatements, type ClaimKey, type LaneStatements } from './lane-statements.js';
+import {
+  beginTransaction,
+  laneScope,
+  laneStatements,
+  type ClaimKey,
+  type LaneStatements,
+} from './lane-statements.js';
 import { LetterCopies, type CopiedLetters } from './letter-copies.js';
 import { laneTables } from './lane-tables.js';
 import type { KeptStart } from './log-start.js';
@@ -299,11 +305,16 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     work: (client: Client) => Promise<Result>,
   ): Promise<Result> {
     try {
-      return await inTransaction(this.#pool, this.#statements.begin, signal, async (client) => {
-        await limitLockWait(client, LOCK_TIMEOUT_MS);
-        await this.#tables.check(client);
-        return work(client);
-      });
+      return await inTransaction(
+        this.#pool,
+        beginTransaction(this.#options.leaseMs),
+        signal,
+        async (client) => {
+          await limitLockWait(client, LOCK_TIMEOUT_MS);
+          await this.#tables.check(client);
+          return work(client);
+        },
+      );
     } catch (error) {
       throw describeImportFailure(error, what, this.#options.importId);
     }

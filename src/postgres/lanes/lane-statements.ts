@@ -10,7 +10,6 @@ import type { BeginningCheck, TransactionScope } from '../sql/transaction-scope.
 import { LANES } from './lane-tables.js';
 
 export interface LaneStatements {
-  readonly begin: Statement;
   readonly insertImport: Statement;
   readonly findImport: Statement;
   readonly forgetOrphans: Statement;
@@ -41,12 +40,20 @@ const MINUS = 'OPERATOR(pg_catalog.-)';
 const interval = (milliseconds: string): string =>
   `pg_catalog.make_interval(0, 0, 0, 0, 0, 0, ${milliseconds}::double precision OPERATOR(pg_catalog./) 1000::double precision)`;
 
+/** Each transaction of a worker. If the worker is cut off, the server ends it, and frees what it has locked. */
+export function beginTransaction(leaseMs: number): Statement {
+  return sequence([
+    // After a wait for a lock, the transaction must see what was committed meanwhile.
+    statement('BEGIN ISOLATION LEVEL READ COMMITTED'),
+    statement(`SET LOCAL idle_in_transaction_session_timeout TO ${leaseMs}`),
+  ]);
+}
+
 export function laneStatements(schema: string): LaneStatements {
   const lanes = quoteTable(schema, LANES);
   const imports = quoteTable(schema, IMPORTS);
-  const { begin, insert, find } = importStatements(schema);
+  const { insert, find } = importStatements(schema);
   return {
-    begin,
     insertImport: insert,
     findImport: find,
     // If the table of imports alone was dropped, by DROP … CASCADE, its ids begin again.
@@ -163,12 +170,7 @@ export function laneScope(
   leaseMs: number,
   check: BeginningCheck['run'],
 ): TransactionScope {
-  const begin = sequence([
-    // After a wait for a lock, the transaction must see what was committed meanwhile.
-    statement('BEGIN ISOLATION LEVEL READ COMMITTED'),
-    // A worker that is cut off frees the row.
-    statement(`SET LOCAL idle_in_transaction_session_timeout TO ${leaseMs}`),
-  ]);
+  const begin = beginTransaction(leaseMs);
   // Returns no row, unlike SELECT … FOR UPDATE: a COPY follows in the same message.
   const lock = statement(`UPDATE ${quoteTable(schema, LANES)} SET run = run
     WHERE import ${EQUALS} '${importRow}'::bigint AND lane ${EQUALS} '${lane}'::bigint AND run ${EQUALS} '${run}'::integer`);

@@ -662,6 +662,32 @@ describe('consumeLog with faults', () => {
     expect(await idsOf(table)).toEqual(range(200));
   });
 
+  test.each([
+    { name: 'claims a lane', text: 'FOR UPDATE SKIP LOCKED' },
+    { name: 'makes lanes', text: 'json_array_elements' },
+  ])('a worker that is cut off while it $name keeps nothing from the others', async ({ text }) => {
+    const table = await database.table('id int, n int');
+    const log = filled(250);
+    const pool = await proxied();
+    let isSilent = false;
+    let free = (): void => undefined;
+    proxy!.onAnswer = () => (isSilent ? 'drop' : undefined);
+    proxy!.onData = (chunk) => {
+      if (isSilent || !chunk.includes(text)) return undefined;
+      isSilent = true;
+      setImmediate(() => (free = proxy!.silence()));
+      return undefined;
+    };
+    const cut = start(log, table, { connections: 1 }, pool);
+    await until(() => isSilent);
+    const other = start(log, table);
+    await until(async () => (await idsOf(table)).length === 250);
+    free();
+    await cut.stop().catch(() => undefined);
+    await other.drain();
+    expect(await idsOf(table)).toEqual(range(250));
+  });
+
   test('a worker that wakes up after its lease, and finds its lane taken, leaves it', async () => {
     const table = await database.table('id int, n int');
     const log = filled(60);
