@@ -100,7 +100,8 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
       expect(await idsOf(table)).toEqual(ids);
     }
     const manager = await jetstreamManager(nats);
-    expect((await manager.streams.info(stream)).state.consumer_count).toBe(0);
+    // They are removed without waiting for it.
+    await until(async () => (await manager.streams.info(stream)).state.consumer_count === 0);
   });
 
   test('copies of dead letters are in another stream once, with headers that neither mislead the server nor break', async () => {
