@@ -11,6 +11,7 @@ import {
   type CopyOptionFields,
   type CopyTarget,
 } from './copy-options.js';
+import { IMPORTS, RANGES } from './imports/bookkeeping-trust.js';
 import { IMPORT_ID_RANGE, isImportId } from './imports/import-id.js';
 import { DEAD_LETTERS, LANES } from './lanes/lane-tables.js';
 import { checkStart, type KeptStart, type LogStart } from './lanes/log-start.js';
@@ -159,12 +160,15 @@ function checkSubject(subject: unknown): string | undefined {
   return isText ? subject : refuse('deadLetterSubject', 'a subject', subject);
 }
 
+/** Tables that say what is loaded. */
+const BOOKKEEPING: ReadonlySet<string> = new Set([IMPORTS, RANGES, LANES]);
+
 function checkDeadLetters(name: unknown, table: string): void {
   const isName = typeof name === 'string' && name !== '' && !name.includes('\0') && name.isWellFormed();
   if (!isName || Buffer.byteLength(name) > LONGEST_NAME_BYTES) {
     refuse('deadLetters', `a name of 1 to ${LONGEST_NAME_BYTES} bytes`, name);
   }
-  if (name === table || name === LANES) {
+  if (name === table || BOOKKEEPING.has(name)) {
     throw new InvalidOptionError(
       'deadLetters',
       `option 'deadLetters' must be a table of its own: got ${show(name)}`,

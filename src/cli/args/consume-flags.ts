@@ -12,6 +12,7 @@ import {
   parseKey,
   parseStart,
   parseTable,
+  parseTableInSchema,
 } from './option-values.js';
 import { CONFLICT_ACTIONS, type ConsumeFlags } from './options.js';
 
@@ -35,7 +36,7 @@ const CONSUME_FLAGS: readonly Flag[] = [
   { flags: '--type <column=type>', help: CONSUME_HELP.type, parse: collectType, repeats: true },
   { flags: '--on-conflict <action>', help: CONSUME_HELP.onConflict, choices: CONFLICT_ACTIONS },
   { flags: '--key <a,b,…>', help: LOAD_HELP.key, parse: parseKey },
-  { flags: '--dead-letter <table>', help: CONSUME_HELP.deadLetter, parse: notEmpty },
+  { flags: '--dead-letter <table>', help: CONSUME_HELP.deadLetter, parse: parseTableInSchema },
   { flags: '--dead-letter-subject <subject>', help: CONSUME_HELP.deadLetterSubject, parse: notEmpty },
   {
     flags: '--max-rejects <n>',

@@ -22,6 +22,17 @@ export function parseTable(value: string): TableName {
   return name;
 }
 
+/** A table in the schema of another one. */
+export function parseTableInSchema(value: string): string {
+  const name = parseTableName(value);
+  if (name === undefined || name.schema !== undefined) {
+    throw new InvalidArgumentError(
+      'It must be NAME: the table is in the schema of --table. A name with a dot goes in double quotes.',
+    );
+  }
+  return name.table;
+}
+
 export function notEmpty(value: string): string {
   if (value.trim() === '') throw new InvalidArgumentError('It must not be empty.');
   return value;

@@ -2,9 +2,12 @@
 
 import { CliError, ExitCode, messageOf, oneLine, SourceChanged, UsageError } from '../load/parts.js';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { CopyError } from '../../postgres/errors/copy-error.js';
 import { LogError } from '../../log/log-error.js';
 import { natsFailure } from './nats-connection.js';
 import type { NatsSettings } from './nats-settings.js';
+
+const OUT_OF_REACH = 'was out of reach for longer than --max-outage says';
 
 export async function describeConsumeFailure(
   error: unknown,
@@ -18,6 +21,13 @@ export async function describeConsumeFailure(
     return new CliError(`the connection to NATS at ${where} has ended: ${reason}`, ExitCode.FAILED, error);
   }
   const help = error instanceof SourceChanged ? ' (--import)' : '';
+  // What may pass is waited for, so that it ends a worker only after that time.
+  if (error instanceof LogError && error.failureClass === 'unreachable') {
+    const where = settings.servers.join(', ');
+    return new CliError(`NATS at ${where} ${OUT_OF_REACH}: ${message}`, ExitCode.FAILED, error);
+  }
+  if (error instanceof CopyError && (error.retryable || error.ambiguous))
+    return new CliError(`PostgreSQL ${OUT_OF_REACH}: ${message}`, ExitCode.FAILED, error);
   return new CliError(`${message}${help}`, ExitCode.FAILED, error);
 }
 

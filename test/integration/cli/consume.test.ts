@@ -378,6 +378,8 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
       [['--columns', 'id,nm'], '--columns: the table "%t" has no column "nm"'],
       [['--on-conflict', 'update', '--key', 'x'], '--key: "x" is not among the columns'],
       [['--dead-letter', '%t'], '--dead-letter must be a table of its own'],
+      [['--dead-letter', 'spillway_imports'], '--dead-letter must be a table of its own'],
+      [['--dead-letter', 'audit.dead'], 'the table is in the schema of --table'],
     ])('%j', async (flags, message) => {
       const [stream, table] = await filled([]);
       const given = flags.map((flag) => flag.replace('%t', table));
