@@ -11,11 +11,12 @@ import { toError } from '../../common/thrown.js';
 import { handled } from '../../guards/user-callbacks.js';
 import { LogError } from '../../log/log-error.js';
 import type { Log, LogBounds, LogPublisher, OpenLog } from '../../log/log.js';
-import type { LaneClaim, LaneLedger, LoadedLanes } from '../lanes/lane-ledger.js';
+import type { LaneClaim, LaneLedger } from '../lanes/lane-ledger.js';
 import { boundsStart, missingAtStart } from '../lanes/log-start.js';
 import { emptyCounts, type ConsumeCounts } from './consume-metrics.js';
 import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
 import { POLL_MS, type ConsumeSettings } from './consume-settings.js';
+import { checkEnd, checkEnds, isReached } from './lane-ends.js';
 import { LaneFeed } from './lane-feed.js';
 import { LetterCourier, publisherOf } from './letter-courier.js';
 import { LaneWorker, type LaneCopy } from './lane-worker.js';
@@ -324,31 +325,4 @@ export class LogConsumer {
       if (!signal.aborted) this.#fail(error);
     }
   }
-}
-
-/** @throws {LogError} `setup`, if the log ends before what was loaded */
-function checkEnds({ through, open }: LoadedLanes, bounds: LogBounds, hasOneOrder: boolean): void {
-  if (hasOneOrder && through !== undefined && through > bounds.lastLane) {
-    throw new LogError(
-      'setup',
-      `the log ends in lane ${bounds.lastLane}, and lane ${through} has been begun: it is another log by the same name`,
-    );
-  }
-  for (const lane of open) if (lane.lane <= bounds.lastLane) checkEnd(lane, bounds);
-}
-
-/** @throws {LogError} `setup`, if the log ends before what was loaded */
-function checkEnd({ lane, next }: Pick<LaneClaim, 'lane' | 'next'>, bounds: LogBounds): void {
-  const { end, oldest } = bounds.lane(lane);
-  if (next <= Math.max(end, oldest)) return;
-  throw new LogError(
-    'setup',
-    `lane ${lane} of the log ends before position ${end}, and was loaded up to position ${next - 1}: it is another log by the same name`,
-  );
-}
-
-/** True if everything before the ends of the lanes is loaded. Pure. */
-export function isReached(target: LogBounds, { through, open }: LoadedLanes): boolean {
-  if (through === undefined || through < target.lastLane) return false;
-  return open.every(({ lane, next }) => lane > target.lastLane || next >= target.lane(lane).end);
 }
