@@ -199,7 +199,8 @@ export class RecordKeys {
   add(record: JsonRecord, withTypes: boolean, file: InputFile, line: number): void {
     const columns = this.#columns;
     for (const key of Object.keys(record)) {
-      if (!this.#given && !columns.has(key)) {
+      // No column can be called by an empty key: the record is refused later, as one with a key that has no column.
+      if (!this.#given && key !== '' && !columns.has(key)) {
         if (columns.size === MOST_COLUMNS) throw tooManyKeys(file, line);
         if (key.includes('\0')) throw new InputError(file, line, `the key ${JSON.stringify(key)} ${HAS_NUL}`);
         columns.set(key, new NamedColumn(new TypeInference(), { name: key, file, line }));

@@ -59,6 +59,29 @@ describe.skipIf(noNatsServer)(
       expect([other.code, other.stderr]).toEqual([1, expect.stringContaining('from was "first" and is 4')]);
     });
 
+    test('a key that no column can be called by costs its message, and not the table that is to be made', async () => {
+      const stream = await nats.makeStream();
+      await nats.publish(stream, [{ id: 1, '': 2 }, { id: 3 }]);
+      const { code, stderr } = await nats.consume([
+        ...['--stream', stream, '--table', 'of_empty_keys', '--import', importId(), '--create'],
+      ]);
+      expect([code, stderr]).toEqual([3, expect.stringContaining('1 dead letter')]);
+      expect(await rowsOf('of_empty_keys')).toEqual([{ id: '3' }]);
+    });
+
+    test.each(['spillway_lanes', 'spillway_imports'])(
+      'a table that says what is loaded takes no messages: %s',
+      async (table) => {
+        const { flags } = await prepare(1);
+        await nats.consume(flags);
+        const wrong = flags.map((flag, index) => (flags[index - 1] === '--table' ? table : flag));
+        const { code, stderr } = await nats.consume(wrong);
+        expect(code).not.toBe(0);
+        expect(stderr).toContain('says what is loaded');
+        expect(stderr).not.toContain('report');
+      },
+    );
+
     test('a stream of another retention is refused with what helps, also when the table is to be made', async () => {
       const stream = await nats.makeStream({ retention: 'workqueue' });
       const { code, stderr } = await nats.consume([
