@@ -164,6 +164,12 @@ function checkSubject(subject: unknown): string | undefined {
 const BOOKKEEPING: ReadonlySet<string> = new Set([IMPORTS, RANGES, LANES]);
 
 function checkDeadLetters(name: unknown, table: string): void {
+  if (BOOKKEEPING.has(table)) {
+    throw new InvalidOptionError(
+      'table',
+      `option 'table' must not be one that says what is loaded: got ${show(table)}`,
+    );
+  }
   const isName = typeof name === 'string' && name !== '' && !name.includes('\0') && name.isWellFormed();
   if (!isName || Buffer.byteLength(name) > LONGEST_NAME_BYTES) {
     refuse('deadLetters', `a name of 1 to ${LONGEST_NAME_BYTES} bytes`, name);
