@@ -11,6 +11,8 @@ import type { NamedFile, NatsIdentity, NatsSettings } from './nats-settings.js';
 /** For each server. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const RECONNECT_MS = 500;
+/** A connection whose other end is gone without a word is given up after three of them. The client's own default is two minutes. */
+const PING_MS = 10_000;
 
 type Transport = Pick<typeof Nats, 'connect' | 'credsAuthenticator' | 'nkeyAuthenticator'>;
 
@@ -56,6 +58,7 @@ export async function connectToNats(
     // An outage of any length is survived. How long a worker waits is decided by `--max-outage`.
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_MS,
+    pingInterval: PING_MS,
     ...(hasTls && { tls }),
     ...(await identityOptions(transport, settings.identity)),
   };
