@@ -3,14 +3,13 @@
 import { InvalidOptionError } from '../api/errors.js';
 import { systemClock, type Clock } from '../common/clock.js';
 import { messageOf } from '../common/thrown.js';
-import { Recorder, type Recordable, type Recording } from './measure/recorder.js';
+import { Recorder, type ReportTarget, type Recording } from './measure/recorder.js';
 import { count, duration } from './page/format.js';
 import { section, table } from './page/markup.js';
 import { page, type PageContents } from './page/page.js';
 import { versions } from './versions.js';
 
-/** What a report can be made of: `BackpressureWritable`, `BackpressureTransform`, `BackpressureController`. */
-export type ReportTarget = Recordable;
+export type { ReportTarget } from './measure/recorder.js';
 
 export interface ReportOptions {
   /** The page's heading. Default: `Spillway report`. */
@@ -52,7 +51,7 @@ const LONGEST_MS = 86_400_000;
  * @throws {InvalidOptionError}
  */
 export function createReport(target: ReportTarget, options: ReportOptions = {}): Report {
-  if (typeof (target as Partial<Recordable> | undefined)?.getMetrics !== 'function')
+  if (typeof (target as Partial<ReportTarget> | undefined)?.getMetrics !== 'function')
     throw new InvalidOptionError('target', 'a report is made of a stream or a controller, with getMetrics()');
   const { title = REPORT_DEFAULTS.title, settings = {}, clock = systemClock } = options;
   const { intervalMs = REPORT_DEFAULTS.intervalMs } = options;

@@ -1,6 +1,6 @@
 /** The page of `--report`: what a load did, as far as it came. A program of its own, which is loaded only if it is asked for. */
 
-import { Recorder, type Recordable } from '../../report/measure/recorder.js';
+import { Recorder, type ReportTarget } from '../../report/measure/recorder.js';
 import { Causes } from '../../report/measure/causes.js';
 import { html, section, table, type Markup } from '../../report/page/markup.js';
 import { page, type PageContents } from '../../report/page/page.js';
@@ -22,7 +22,7 @@ const MOST_FILES = 200;
 /** The part of a load's sink that is recorded. */
 interface RecordedSink {
   readonly stream: NodeJS.WritableStream;
-  metrics(): ReturnType<Recordable['getMetrics']>;
+  metrics(): ReturnType<ReportTarget['getMetrics']>;
 }
 
 /** What is known besides when a load has ended. */
@@ -55,7 +55,7 @@ export class LoadReport {
 
   /** Records a sink. A second one belongs to a load that has started over. */
   watch(sink: RecordedSink): void {
-    const target: Recordable = {
+    const target: ReportTarget = {
       getMetrics: () => sink.metrics(),
       // An item of the stream may be a block of rows: rejects are counted by row.
       on: (event, listener) => event !== 'failed' && sink.stream.on(event, listener),

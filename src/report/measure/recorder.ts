@@ -13,8 +13,8 @@ const MOST_OUTAGES = 50;
 
 type Metrics = BufferMetrics & Partial<SinkMetrics>;
 
-/** What can be recorded: the streams, the controller, and whatever has their metrics. */
-export interface Recordable {
+/** What a report can be made of: `BackpressureWritable`, `BackpressureTransform`, `BackpressureController`, and what has their metrics. */
+export interface ReportTarget {
   getMetrics(): Metrics;
   on?(event: string, listener: AnyListener): unknown;
   off?(event: string, listener: AnyListener): unknown;
@@ -52,7 +52,7 @@ export class Recorder {
   readonly #outages: Outage[] = [];
   #moreOutages = 0;
   #timer: TimerHandle;
-  #target: Recordable;
+  #target: ReportTarget;
   #last: Metrics;
   #lastAt: number;
   #recent = new LatencyHistogram();
@@ -69,7 +69,7 @@ export class Recorder {
     breaker: (state, previous, reason) => this.#onBreaker(state, previous, reason),
   };
 
-  constructor(target: Recordable, clock: Clock, intervalMs: number) {
+  constructor(target: ReportTarget, clock: Clock, intervalMs: number) {
     this.#clock = clock;
     this.#series = new IntervalSeries(intervalMs, MOST_INTERVALS);
     this.#startedAt = this.#clock.now();
@@ -81,7 +81,7 @@ export class Recorder {
   }
 
   /** Goes on with another target, whose counts begin at 0. */
-  continueWith(target: Recordable): void {
+  continueWith(target: ReportTarget): void {
     this.#sample();
     this.#listen('off');
     this.#target = target;
