@@ -15,7 +15,7 @@ type Metrics = BufferMetrics & Partial<SinkMetrics>;
 
 /** What a report can be made of: `BackpressureWritable`, `BackpressureTransform`, `BackpressureController`, and what has their metrics. */
 export interface ReportTarget {
-  getMetrics(): Metrics;
+  getMetrics(): BufferMetrics & Partial<SinkMetrics>;
   on?(event: string, listener: AnyListener): unknown;
   off?(event: string, listener: AnyListener): unknown;
 }
