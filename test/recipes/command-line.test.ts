@@ -42,7 +42,7 @@ beforeEach(async () => {
   for (const day of [1, 2]) {
     await writeFile(path.join(folder, 'logs', `${day}.ndjson.gz`), gzipSync(`{"line":"day ${day}"}\n`));
   }
-  await database.query('DROP TABLE IF EXISTS events, logs');
+  await database.query('DROP TABLE IF EXISTS events, logs, reported_events');
   await database.query('CREATE TABLE events (at timestamptz, name text)');
   await database.query('CREATE TABLE logs (line text)');
 });
@@ -71,11 +71,14 @@ describe('the commands for a shell', () => {
           timeout: 50_000,
         },
       );
-      output = stdout;
+      if (stdout !== '') output = stdout;
     }
-    // The last command of each counts the flights.
+    // The last command of each that prints counts the flights.
     expect(output).toContain('2');
     expect(await database.query('SELECT count(*)::int AS n FROM events')).toEqual([{ n: 2 }]);
+    if (commands.some((command) => command.includes('--report'))) {
+      expect(await readFile(path.join(folder, 'events.html'), 'utf8')).toContain('reported_events');
+    }
     if (commands.some((command) => command.startsWith('zcat'))) {
       expect(await database.query('SELECT line FROM logs ORDER BY line')).toEqual([
         { line: 'day 1' },
