@@ -25,7 +25,7 @@ interface RoomFacts {
   readonly concurrency: number;
   /** How long the last call took, or the longest wait for a first one. */
   readonly latencyMs: number;
-  /** How long nothing has arrived, although something is in flight. */
+  /** How long what is in flight has waited, and nothing has arrived; below 0 if nothing is in flight. */
   readonly silentMs: number;
   /** How long the breaker lets no call begin. */
   readonly blockedForMs: number;
@@ -47,9 +47,9 @@ function timeUntilRoom(facts: RoomFacts): number {
 
 /** The same of a sink. Throws InvalidOptionError for what is not a whole number. */
 export function sinkTimeUntilRoom<T>(parts: SinkParts<T>, count: number, bytes: number): number {
-  const { queue, scheduler, permits, counters, isRunning, failure } = parts;
+  const { queue, scheduler, permits, counters, isRunning, failure, oldestInFlight } = parts;
   const { ledger, settings } = queue;
-  const { lastSuccessAt = Infinity } = counters;
+  const { lastSuccessAt = -Infinity } = counters;
   const time = timeUntilRoom({
     count: checkInteger('count', count, 1),
     bytes: checkInteger('bytes', bytes, 0),
@@ -62,7 +62,8 @@ export function sinkTimeUntilRoom<T>(parts: SinkParts<T>, count: number, bytes: 
     batchSize: scheduler.limits.batchSize,
     concurrency: scheduler.limits.concurrency,
     latencyMs: scheduler.pace.lastLatencyMs || scheduler.pace.intervalMs,
-    silentMs: ledger.inFlight > 0 ? settings.clock.now() - lastSuccessAt : 0,
+    // Not by the last success alone: before a burst, nothing may have been sent for hours.
+    silentMs: settings.clock.now() - Math.max(lastSuccessAt, oldestInFlight),
     blockedForMs: permits.blockedForMs,
   });
   return failure === undefined ? time : Infinity;

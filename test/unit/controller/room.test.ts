@@ -59,6 +59,24 @@ describe('a producer that asks for room', () => {
     expect(controller.retryAfterMs()).toBe(5000);
   });
 
+  it('is told no more after an hour without work than before it', async () => {
+    const { clock, controller } = startController(slow, calls(20, 100));
+    for (const item of range(10)) void controller.push(item);
+    await clock.advance(100);
+    await clock.advance(3_600_000);
+    for (const item of range(100)) void controller.push(item);
+    await clock.advance(0);
+    expect(controller.getMetrics().inFlight).toBe(10);
+    expect(controller.retryAfterMs()).toBe(100);
+  });
+
+  it('is told of more time, the longer a destination is silent that has never answered', async () => {
+    const { clock, controller } = startController(slow, [{ kind: 'deaf', ms: Infinity, fails: false }]);
+    for (const item of range(100)) void controller.push(item);
+    await clock.advance(5000);
+    expect(controller.retryAfterMs()).toBe(5000);
+  });
+
   it('is told when an open breaker lets a call begin', async () => {
     const { clock, controller } = startController(
       { ...slow, breaker: { failures: 1, minDelayMs: 20_000 }, retry: { attempts: 100 } },
