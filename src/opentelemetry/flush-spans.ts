@@ -29,19 +29,20 @@ const MOST_LINKS = 128;
 const START = 'tracing:spillway:flush:start';
 const END = 'tracing:spillway:flush:asyncEnd';
 const targets = new Map<object, Traced>();
-const spans = new WeakMap<object, Span>();
+/** Of calls under way, by message. */
+const spans = new Map<object, Span>();
 
-/** Traces the flushes of a target, until the returned function is called. */
+/** Traces the flushes of a target, until the returned function is called. A call under way has its span ended all the same. */
 export function traceFlushes(target: object, traced: Traced): () => void {
   if (targets.size === 0) {
     subscribe(START, onStart);
-    subscribe(END, onEnd);
+    if (spans.size === 0) subscribe(END, onEnd);
   }
   targets.set(target, traced);
   return () => {
     if (!targets.delete(target) || targets.size > 0) return;
     unsubscribe(START, onStart);
-    unsubscribe(END, onEnd);
+    if (spans.size === 0) unsubscribe(END, onEnd);
   };
 }
 
@@ -86,6 +87,8 @@ function onEnd(message: unknown): void {
   const { result, error } = message as FlushMessage;
   const span = spans.get(message as FlushMessage);
   if (span === undefined) return;
+  spans.delete(message as FlushMessage);
+  if (targets.size === 0 && spans.size === 0) unsubscribe(END, onEnd);
   if (result !== undefined)
     span.setAttributes({ 'spillway.flush.success': result.success, 'spillway.flush.failed': result.failed });
   if (error !== undefined) {

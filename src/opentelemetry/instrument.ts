@@ -71,17 +71,19 @@ export function instrument<T>(target: Instrumentable<T>, options: InstrumentOpti
   if (typeof name !== 'string' || name === '') refuse('name', 'a text', name);
   const spans = checkBoolean('spans', options.spans ?? true);
   const spanContextOf = optional(options.spanContextOf, (value) => checkSynchronous('spanContextOf', value));
-  const stopMeasuring = measure(target, groupOf(meterProvider, name));
+  let isAttached = true;
+  const detach = (): void => {
+    if (!isAttached) return;
+    isAttached = false;
+    attached.delete(target);
+    stopTracing?.();
+    stopMeasuring();
+  };
+  const stopMeasuring = measure(target, groupOf(meterProvider, name), detach);
   attached.add(target);
   const tracer = tracerProvider.getTracer(SCOPE);
   const stopTracing = spans ? traceFlushes(target, { tracer, name, spanContextOf }) : undefined;
-  return {
-    detach() {
-      if (!attached.delete(target)) return;
-      stopTracing?.();
-      stopMeasuring();
-    },
-  };
+  return { detach };
 }
 
 function checkTarget(target: unknown): asserts target is Instrumentable {
@@ -91,9 +93,8 @@ function checkTarget(target: unknown): asserts target is Instrumentable {
     throw new InvalidOptionError('target', 'the target is instrumented already: detach() it first');
 }
 
-function measure(target: Instrumentable & Observable, group: MetricGroup): () => void {
+function measure(target: Instrumentable & Observable, group: MetricGroup, onEnd: () => void): () => void {
   const onFlush = (report: FlushReport): void => group.recordFlush(report);
-  const onEnd = (): void => group.end(target);
   group.add(target);
   // A controller never ends: it may be started again.
   target.on?.('flush', onFlush);
