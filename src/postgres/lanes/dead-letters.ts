@@ -89,13 +89,14 @@ function describeLimit(
   const positions = `${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
   return new CopyError(
     `import ${showImportId(importId)} has ${stored} dead letters, and a batch would add ${letters.length}, of lane ${first!.message.lane} at ` +
-      `${letters.length === 1 ? 'position' : 'positions'} ${positions} (${first!.error.message}): more than ${most}; nothing of the batch is stored. ` +
+      `${letters.length === 1 ? 'position' : 'positions'} ${positions} (${reasonOf(first!)}): more than ${most}; nothing of the batch is stored. ` +
       `Mend what is wrong, delete those from ${quoteTable(schema, deadLetters)} that are dealt with, or raise 'maxRejects' (--max-rejects)`,
     { failureClass: 'setup', table, cause: first!.error },
   );
 }
 
-function entryOf({ message, error }: DeadLetter): unknown[] {
+function entryOf(letter: DeadLetter): unknown[] {
+  const { message, error } = letter;
   const { bytes, headers } = message;
   return [
     message.lane,
@@ -104,9 +105,14 @@ function entryOf({ message, error }: DeadLetter): unknown[] {
     headers === undefined ? null : JSON.stringify(headers),
     message.timestamp.getTime() / 1_000,
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64'),
-    storable(error.message),
+    storable(reasonOf(letter)),
     error.sqlState ?? null,
   ];
+}
+
+/** The error by the message's position: nobody can look up which row of a batch it was. */
+function reasonOf({ message, error }: DeadLetter): string {
+  return error.message.replace(`row ${error.row} of the batch`, `position ${message.position}`);
 }
 
 /** PostgreSQL's texts have no U+0000, and no half of a surrogate pair. */

@@ -122,6 +122,9 @@ describe('consumeLog', () => {
     expect(letters[0]!.error).toContain('JSON');
     expect(letters[1]).toMatchObject({ sqlstate: '23514' });
     expect(letters[2]).toMatchObject({ sqlstate: '22P02' });
+    expect(letters[2]!.error).toMatch(
+      /failed at position 10, column "n": invalid input syntax for type integer: "many"$/,
+    );
   });
 
   test('a first batch without one good message becomes dead letters, too', async () => {
