@@ -8,6 +8,7 @@ import {
   integer,
   notEmpty,
   parseDuration,
+  parseFilter,
   parseImportId,
   parseKey,
   parseStart,
@@ -25,7 +26,7 @@ const SHORTEST_LEASE_MS = 1_000;
 
 const CONSUME_FLAGS: readonly Flag[] = [
   { flags: '-s, --stream <name>', help: CONSUME_HELP.stream, parse: notEmpty },
-  { flags: '--filter <subject>', help: CONSUME_HELP.filter, parse: notEmpty },
+  { flags: '--filter <subject>', help: CONSUME_HELP.filter, parse: parseFilter },
   { flags: '-t, --table <name>', help: LOAD_HELP.table, parse: parseTable },
   { flags: '--import <id>', help: CONSUME_HELP.import, parse: parseImportId },
   { flags: '--to <url>', help: LOAD_HELP.to, parse: notEmpty },

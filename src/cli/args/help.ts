@@ -149,7 +149,7 @@ export const CONSUME_HELP = {
     'workers run the same command, on as many machines as you like, and whichever of them is killed.',
   servers: 'nats://host:4222 or tls://host:4222, several for a cluster (default: the variable NATS_URL)',
   stream: 'the stream, whose retention must be "limits"',
-  filter: 'load only messages of these subjects, for example "orders.>"',
+  filter: 'load only messages of this subject, which may have wildcards: "orders.*", "orders.>"',
   import:
     'the name that all workers share, any text; under it the database keeps what is loaded. It stands for one stream and one table',
   from:

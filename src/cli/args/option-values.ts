@@ -38,6 +38,14 @@ export function notEmpty(value: string): string {
   return value;
 }
 
+/** One subject of NATS, which may have wildcards. A comma could be a part of it, but is meant to divide several, and nothing would match. */
+export function parseFilter(value: string): string {
+  if (!value.includes(',')) return notEmpty(value);
+  throw new InvalidArgumentError(
+    'It must be one subject, without a comma; wildcards take several: "orders.*", "orders.>".',
+  );
+}
+
 /** Names in their order; an empty one leaves its field out. */
 export function parseColumns(value: string): string[] {
   const names = value.split(',').map((name) => name.trim());

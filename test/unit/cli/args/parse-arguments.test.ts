@@ -468,6 +468,11 @@ describe('consume', () => {
     [[...NEEDED, '--tlscert', 'a'], /--tlscert and --tlskey belong together/],
     [[...NEEDED, '--stream', 'T'], /is given more than once/],
     [[...NEEDED, '--columns', 'a,,b'], /It has an empty name/],
+    [
+      [...NEEDED, '--filter', 'a,b'],
+      /'--filter <subject>' argument 'a,b' is invalid\. It must be one subject/,
+    ],
+    [[...NEEDED, '--filter', ''], /It must not be empty/],
     [[...NEEDED, '--resume', 'x'], /unknown option '--resume'/],
   ])('%j is refused', (argv, message) => {
     expect(refusal(...argv)).toMatch(message);
