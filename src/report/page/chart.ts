@@ -31,7 +31,8 @@ export interface Chart {
   readonly layers: readonly Layer[];
   /** The end of the vertical axis. Default: a round number above all values. */
   readonly top?: number;
-  readonly showValue?: (value: number) => string;
+  /** @param top the end of the axis, which decides its one unit */
+  readonly showValue?: (value: number, top: number) => string;
   /** A strip: without an axis of values. */
   readonly isStrip?: boolean;
   /** Lines go from the middle of one interval to that of the next one. Default: each value holds for its interval. */
@@ -103,9 +104,9 @@ const fixed = (value: number): number => Math.round(10 * value) / 10;
 
 const yOf = (value: number, top: number): number => HEIGHT - (HEIGHT * Math.min(value, top)) / top;
 
-function yAxis(values: readonly number[], top: number, show: (value: number) => string): Markup {
+function yAxis(values: readonly number[], top: number, show: NonNullable<Chart['showValue']>): Markup {
   const labels = values.map(
-    (value) => html`<span style="bottom:${percent(value / top)}">${show(value)}</span>`,
+    (value) => html`<span style="bottom:${percent(value / top)}">${show(value, top)}</span>`,
   );
   return html`<div class="y" aria-hidden="true">${labels}</div> `;
 }

@@ -174,7 +174,7 @@ function latency(intervals: readonly Interval[], { latencies }: Recording): Mark
       description: `Half of the ${count(latencies.count)} calls took at most ${duration(half)}, 95 % at most ${duration(most)}, and the longest ${duration(latencies.longestMs)}.`,
       intervals,
       isContinuous: true,
-      showValue: (value) => (value >= 10_000 ? `${compact(value / 1000)} s` : `${compact(value)} ms`),
+      showValue: (value, top) => (top >= 1000 ? `${compact(value / 1000)} s` : `${compact(value)} ms`),
       layers: lines.map(({ name, colour, of }) => ({
         name,
         colour,

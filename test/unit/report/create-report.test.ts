@@ -32,6 +32,24 @@ describe('createReport', () => {
   });
 
   it.each([
+    [400, ['0 ms', '100 ms', '200 ms', '300 ms', '400 ms']],
+    [1_900, ['0 s', '0.5 s', '1 s', '1.5 s', '2 s']],
+  ])('has one unit on the axis of latencies up to %d ms', async (latencyMs, labels) => {
+    const clock = new ManualClock();
+    const flush = () =>
+      new Promise<undefined>((resolve) => void clock.setTimeout(() => resolve(undefined), latencyMs));
+    const sink = new BackpressureWritable<number>(flush, { clock, batchSize: 1 });
+    const report = createReport(sink, { clock });
+    sink.write(1);
+    await clock.advance(latencyMs + 100);
+    const chart = report.toHtml().split('Flush latency of the whole time').at(-1)!;
+    const axis = /<div class="y"[^>]*>(.*?)<\/div>/s.exec(chart)![1]!;
+    expect([...axis.matchAll(/>([^<]+)<\/span>/g)].map(([, label]) => label)).toEqual(labels);
+    sink.destroy();
+    report.stop();
+  });
+
+  it.each([
     [undefined, {}, /getMetrics/],
     [{}, {}, /getMetrics/],
     [undefined, { intervalMs: 5 }, /getMetrics/],
