@@ -39,11 +39,32 @@ describe('the page of a load', () => {
     ]);
     expect(tableOf(html!, 'Reading')).toContainEqual(['delimiter', ';']);
     expect(tableOf(html!, 'Files')[0]![0]).toBe(input);
-    expect(tableOf(html!, 'By the names of the flags')).toContainEqual(['--create', 'yes']);
+    const flags = tableOf(html!, 'By the names of the flags');
+    expect(flags).toContainEqual(['--create', 'yes']);
+    // They were detected.
+    expect(flags.map(([flag]) => flag)).not.toContain('--delimiter');
+    expect(flags.map(([flag]) => flag)).not.toContain('--header');
     const numbers = tableOf(html!, 'Throughput, rows per second');
     expect(numbers.length).toBeGreaterThan(0);
     expect(html).not.toContain(new URL(database.url).password || 'no password is used');
     expect(html).not.toMatch(/<script|https?:/);
+  });
+
+  it('has settings as the flags write them', async () => {
+    const table = await database.table('a text, b numeric');
+    const input = await file('a.csv', 'x;1.234,5\nNA;5,5\n');
+    const { code, html } = await reportOf(
+      ...[input, '-t', table, '--no-header', '--delimiter', ';', '--null', 'NA', '--numbers', '1.234,5'],
+    );
+    expect(code).toBe(0);
+    expect(tableOf(html!, 'By the names of the flags')).toEqual(
+      expect.arrayContaining([
+        ['--no-header', 'yes'],
+        ['--delimiter', ';'],
+        ['--null', '[&quot;NA&quot;]'],
+        ['--numbers', '1.234,5'],
+      ]),
+    );
   });
 
   it('is for its owner only, and replaces an older file', async () => {
