@@ -8,7 +8,7 @@ import type { StopSignal } from '../common/stop-signal.js';
 import { peakMemoryBytes } from '../report/load-json.js';
 
 export type ConsumeJson = {
-  /** `null` if the arguments could not be read, as are table and import. */
+  /** `null` if the arguments could not be read, as are the tables and the import. */
   readonly stream: string | null;
   readonly filter: string | null;
   readonly table: string | null;
@@ -70,7 +70,6 @@ export function outcomeJson(outcome: ConsumeOutcome): ConsumeJson {
     created,
     rows: rowsLoaded,
     deadLetters,
-    deadLetterTable: flags.deadLetter,
     ...{ messagesRead, bytesRead, batches, lanesFinished, lanesLost, positionsLost, retries },
     ...progressJson(outcome.progress),
     caughtUp,
@@ -106,7 +105,6 @@ export function earlyConsumeJson(flags: ConsumeFlags | undefined, error: unknown
     created: false,
     rows: 0,
     deadLetters: 0,
-    deadLetterTable: null,
     messagesRead: 0,
     bytesRead: 0,
     batches: 0,
@@ -128,12 +126,13 @@ export function earlyConsumeJson(flags: ConsumeFlags | undefined, error: unknown
 
 function namesOf(
   flags: ConsumeFlags | undefined,
-): Pick<ConsumeJson, 'stream' | 'filter' | 'table' | 'schema' | 'importId'> {
+): Pick<ConsumeJson, 'stream' | 'filter' | 'table' | 'schema' | 'importId' | 'deadLetterTable'> {
   return {
     stream: flags?.stream ?? null,
     filter: flags?.filter ?? null,
     table: flags?.table.table ?? null,
     schema: flags?.table.schema ?? null,
     importId: flags?.import ?? null,
+    deadLetterTable: flags?.deadLetter ?? null,
   };
 }
