@@ -3,6 +3,7 @@
 import { UsageError } from '../common/errors.js';
 import { CONSUME_HELP, LOAD_HELP } from './help.js';
 import { createFlagOption, type Flag, type FlagOption } from './load-flags.js';
+import { checkConflict, checkTypes } from './option-relations.js';
 import {
   collectType,
   integer,
@@ -120,21 +121,10 @@ const NOT_GIVEN = {
   quiet: false,
 } as const satisfies Partial<ConsumeFlags>;
 
-function checkRelations({
-  types,
-  create,
-  onConflict,
-  key,
-  creds,
-  nkey,
-  tlscert,
-  tlskey,
-}: ConsumeFlags): void {
-  if (Object.keys(types).length > 0 && !create) throw new UsageError('--type needs --create');
-  if (key !== undefined && onConflict === 'error')
-    throw new UsageError('--key needs --on-conflict ignore or --on-conflict update');
-  if (key === undefined && onConflict === 'update')
-    throw new UsageError('--on-conflict update needs --key: the columns that identify the row to update');
+function checkRelations(flags: ConsumeFlags): void {
+  const { creds, nkey, tlscert, tlskey } = flags;
+  checkTypes(flags);
+  checkConflict(flags);
   if (creds !== undefined && nkey !== undefined)
     throw new UsageError('--creds and --nkey exclude each other: a connection has one identity');
   if ((tlscert === undefined) !== (tlskey === undefined))

@@ -25,7 +25,8 @@ function checkInput({ files, format, isParquet, columns }: LoadOptions): void {
   }
 }
 
-function checkTypes({ types, create }: LoadOptions): void {
+/** Of both commands. */
+export function checkTypes({ types, create }: Pick<LoadOptions, 'types' | 'create'>): void {
   if (Object.keys(types).length > 0 && !create) {
     throw new UsageError(
       '--type needs --create: it is about a table that is made, and one that exists has its types (ALTER TABLE changes them)',
@@ -52,7 +53,8 @@ function checkTrim({ trim, nullText, otherNulls, nullsFor }: LoadOptions): void 
     );
 }
 
-function checkConflict({ onConflict, key }: LoadOptions): void {
+/** Of both commands. */
+export function checkConflict({ onConflict, key }: Pick<LoadOptions, 'onConflict' | 'key'>): void {
   if (key !== undefined && onConflict === 'error') {
     throw new UsageError('--key needs --on-conflict ignore or --on-conflict update');
   }
