@@ -159,7 +159,7 @@ export class StreamApi {
     this.#manager.consumers.delete(this.#stream, name).catch(() => undefined);
   }
 
-  /** Asks a consumer for messages. They come to `reply`. */
+  /** Asks a consumer for messages. They come to `reply`. @throws {LogError} if the connection is closed */
   pull(consumer: string, reply: string, request: PullRequest): void {
     const { domain } = this.name;
     const prefix = domain === undefined ? '$JS.API' : `$JS.${domain}.API`;
@@ -171,7 +171,11 @@ export class StreamApi {
       expires: expiresMs * NANOS_PER_MS,
       idle_heartbeat: heartbeatMs * NANOS_PER_MS,
     };
-    this.nats.publish(subject, JSON.stringify(body), { reply });
+    try {
+      this.nats.publish(subject, JSON.stringify(body), { reply });
+    } catch (error) {
+      throw describe(error, this.nats, this.#stream);
+    }
   }
 }
 
