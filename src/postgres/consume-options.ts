@@ -72,7 +72,7 @@ export type ConsumeOptions<Client extends CopyClient = CopyClient> = Omit<
 /** Names that `copyInto` has, too. */
 const COPY_NAMES = ['table', 'schema', 'columns', 'row', 'format', 'dates', 'beforeCommit', 'onConflict', 'key'] as const; // prettier-ignore
 
-/** All names. A test compares the table in `postgres/consume/README.md` with them. */
+/** All names. A test compares the table in `jetstream/README.md` with them. */
 export const CONSUME_OPTIONS: ReadonlySet<string> = new Set([
   ...COPY_NAMES,
   'importId', 'deadLetters', 'deadLetterSubject', 'maxRejects', 'from', 'connections', 'batchSize', 'batchBytes', 'maxFlushIntervalMs', 'leaseMs', 'maxOutageMs', 'allowGaps',
