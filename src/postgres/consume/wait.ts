@@ -1,6 +1,7 @@
 /** Waits that end early when there is something to do. */
 
 import type { Clock } from '../../common/clock.js';
+import { LogError } from '../../log/log-error.js';
 import { CopyError } from '../errors/copy-error.js';
 
 /** Resolves after `delayMs`, or when the signal fires. Never rejects. */
@@ -30,7 +31,7 @@ class AttemptTimedOut extends CopyError {
 /**
  * Gives up `work` after a limit: a peer that has gone silent would be waited for until the end of the connection.
  *
- * @throws {AttemptTimedOut}
+ * @throws {AttemptTimedOut} or what `work` has failed with
  */
 export async function limited<Result>(
   clock: Clock,
@@ -46,8 +47,9 @@ export async function limited<Result>(
   try {
     return await work(controller.signal);
   } catch (error) {
-    if (controller.signal.aborted && !parent.aborted) throw new AttemptTimedOut(limitMs);
-    throw error;
+    // A log says itself what it has waited for.
+    if (!controller.signal.aborted || parent.aborted || error instanceof LogError) throw error;
+    throw new AttemptTimedOut(limitMs);
   } finally {
     clock.clearTimeout(timer);
     parent.removeEventListener('abort', onAbort);
