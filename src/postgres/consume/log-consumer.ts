@@ -191,19 +191,28 @@ export class LogConsumer {
     try {
       while (!this.#draining.signal.aborted) {
         const found = await this.#nextClaim(log, ledger);
-        if (found !== undefined) await this.#work(log, ledger, copy, found);
+        if (found === undefined) return;
+        const isLogAtFault = await this.#work(log, ledger, copy, found);
+        if (isLogAtFault) await this.#awaitLog(log);
       }
     } catch (error) {
       if (!this.#draining.signal.aborted) this.#fail(error);
     }
   }
 
+  /** Resolves when the log responds. A lane that was claimed before would stay with this worker until its lease is over. */
+  async #awaitLog(log: OpenLog): Promise<void> {
+    await pause(this.#settings.clock, POLL_MS, this.#draining.signal);
+    if (!this.#draining.signal.aborted) await this.#retry((signal) => log.bounds(signal));
+  }
+
+  /** Returns true if the lane was given up because the log could not be read. */
   async #work(
     log: OpenLog,
     ledger: LaneLedger,
     copy: LaneCopy,
     { claim, at, bounds }: { claim: LaneClaim; at: number; bounds: LogBounds },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { metrics } = this;
     const reader = log.reader(bounds.lane(claim.lane), claim.next);
     const feed = new LaneFeed(reader, claim, this.#settings, metrics);
@@ -228,11 +237,13 @@ export class LogConsumer {
       isHeld = outcome !== 'finished';
       if (outcome === 'finished') metrics.lanesFinished += 1;
       if (outcome === 'lost') metrics.lanesLost += 1;
+      return false;
     } catch (error) {
-      // When the log can be reached again, the lane is claimed again, by this worker or another.
-      if (!(error instanceof LogError) || !mayPass(error)) this.#fail(error);
+      const isPassing = error instanceof LogError && mayPass(error);
+      if (!isPassing) this.#fail(error);
       metrics.lastError = toError(error);
       metrics.retries += 1;
+      return isPassing;
     } finally {
       metrics.lanesHeld -= 1;
       draining.removeEventListener('abort', onDrain);

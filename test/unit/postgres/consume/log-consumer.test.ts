@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import type { LaneBounds, Log, LogBounds, OpenLog } from '../../../../src/log/log.js';
+import { LogError } from '../../../../src/log/log-error.js';
+import type { LaneBounds, LogBounds, OpenLog } from '../../../../src/log/log.js';
 import { LogConsumer, type ConsumerDestination } from '../../../../src/postgres/consume/log-consumer.js';
 import { CONSUME_DEFAULTS } from '../../../../src/postgres/consume/consume-settings.js';
 import { ManualClock } from '../../../support/manual-clock.js';
@@ -7,41 +8,75 @@ import { ManualClock } from '../../../support/manual-clock.js';
 const LANE: LaneBounds = { lane: 0, first: 1, last: 100, oldest: 1, end: 1 };
 const BOUNDS: LogBounds = { firstLane: 0, lastLane: 0, lane: () => LANE };
 
+const CLAIM = { importRow: '1', lane: 0, first: 1, last: 100, next: 1, run: 1 };
+
+function start(log: Pick<OpenLog, 'bounds' | 'reader'>, ledger: object, clock: ManualClock): LogConsumer {
+  const open: OpenLog = { source: {}, hasOneOrder: true, find: () => Promise.resolve(undefined), ...log };
+  const known = {
+    state: () => Promise.resolve({ through: 0, open: [] }),
+    endStalled: () => Promise.resolve(),
+  };
+  const destination = {
+    open: () => Promise.resolve({ ...known, ...ledger }),
+    copier: () => ({ copy: () => Promise.reject(new Error('nothing is to be copied')), lastDeadLetters: 0 }),
+  } as unknown as ConsumerDestination;
+  return new LogConsumer({ open: () => Promise.resolve(open) }, destination, {
+    ...CONSUME_DEFAULTS,
+    connections: 1,
+    allowGaps: false,
+    untilCaughtUp: false,
+    clock,
+  });
+}
+
 it('a drain that begins while a lane is being claimed ends at once, and frees the lane', async () => {
-  const claim = { importRow: '1', lane: 0, first: 1, last: 100, next: 1, run: 1 };
   const released: number[] = [];
   let looks = 0;
-  const log: OpenLog = {
-    source: {},
-    hasOneOrder: true,
+  const log: Pick<OpenLog, 'bounds' | 'reader'> = {
     bounds: () => {
       // The second look is that for the lane which has just been claimed.
       if ((looks += 1) === 2) consumer.drain();
       return Promise.resolve(BOUNDS);
     },
-    find: () => Promise.resolve(undefined),
+    reader: () => ({ read: () => new Promise(() => undefined), close: () => undefined }),
+  };
+  const ledger = {
+    claim: () => Promise.resolve(CLAIM),
+    release: ({ lane }: { lane: number }) => Promise.resolve(void released.push(lane)),
+  };
+  const consumer = start(log, ledger, new ManualClock());
+  await consumer.finished;
+  expect(released).toEqual([0]);
+});
+
+it('a lane whose log cannot be read is freed, and claimed again once the log responds', async () => {
+  const events: string[] = [];
+  let isDown = false;
+  const failure = new LogError('unreachable', 'out of reach');
+  const log: Pick<OpenLog, 'bounds' | 'reader'> = {
+    bounds: () => (isDown ? Promise.reject(failure) : Promise.resolve(BOUNDS)),
     reader: () => ({
-      read: () => new Promise(() => undefined),
+      read: () => {
+        isDown = events.length === 1;
+        return Promise.reject(failure);
+      },
       close: () => undefined,
     }),
   };
   const ledger = {
-    state: () => Promise.resolve({ through: 0, open: [] }),
-    claim: () => Promise.resolve(claim),
-    release: ({ lane }: { lane: number }) => Promise.resolve(void released.push(lane)),
+    // Without a pause there would be no end of claims.
+    claim: () => (events.push('claim') > 99 ? new Promise(() => undefined) : Promise.resolve(CLAIM)),
+    release: () => Promise.resolve(void events.push('release')),
   };
-  const destination = {
-    open: () => Promise.resolve(ledger),
-    copier: () => ({ copy: () => Promise.reject(new Error('nothing is to be copied')), lastDeadLetters: 0 }),
-  } as unknown as ConsumerDestination;
-  const closed: Log = { open: () => Promise.resolve(log) };
-  const consumer = new LogConsumer(closed, destination, {
-    ...CONSUME_DEFAULTS,
-    connections: 1,
-    allowGaps: false,
-    untilCaughtUp: false,
-    clock: new ManualClock(),
-  });
+  const clock = new ManualClock();
+  const consumer = start(log, ledger, clock);
+  await clock.advance(20_000);
+  expect(events).toEqual(['claim', 'release']);
+  expect(consumer.metrics.outages.size).toBe(1);
+  isDown = false;
+  await clock.advance(5_900);
+  expect(events.slice(0, 4)).toEqual(['claim', 'release', 'claim', 'release']);
+  expect(events.length).toBeLessThanOrEqual(16);
+  consumer.drain();
   await consumer.finished;
-  expect(released).toEqual([0]);
 });
