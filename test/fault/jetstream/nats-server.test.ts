@@ -1,65 +1,33 @@
 /** A NATS server that goes down under a worker, and comes back with all of its store, some or nothing. */
 
 import { cp, rm } from 'node:fs/promises';
-import { afterEach, describe, expect, test } from 'vitest';
-import { jetStreamLog } from '../../../src/jetstream/index.js';
-import { consumeLog, type ConsumeOptions, type LogLoad } from '../../../src/postgres/index.js';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { LogLoad } from '../../../src/postgres/index.js';
 import { noNatsServer } from '../../support/nats-server.js';
-import { useTestDatabase } from '../../support/postgres.js';
 import { startProxy, type TestProxy } from '../../support/postgres-proxy.js';
 import { range } from '../../support/range.js';
-import { useTestStreams } from '../../support/test-streams.js';
 import { until } from '../../support/until.js';
+import { ids, useStreamLoads } from './stream-loads.js';
 
 describe.skipIf(noNatsServer)(`when NATS goes down (${noNatsServer ?? 'on a server of its own'})`, () => {
-  const database = useTestDatabase();
-  const loads = new Set<LogLoad>();
-  let proxy: TestProxy | undefined;
+  const { database, streams, closeLast, start: startAt, idsOf, hasRows } = useStreamLoads(1_000);
+  let proxy: TestProxy;
 
-  // After all others: the last requests go through it.
-  afterEach(async () => {
-    await proxy?.close();
-    proxy = undefined;
+  beforeEach(async () => {
+    proxy = closeLast(await startProxy(`nats://127.0.0.1:${streams.server.port}`));
   });
 
-  const streams = useTestStreams();
-
-  afterEach(async () => {
-    for (const load of loads) await load.stop().catch(() => undefined);
-    loads.clear();
-  });
-
-  async function start(
-    stream: string,
-    table: string,
-    options: Partial<ConsumeOptions> = {},
-  ): Promise<LogLoad> {
-    proxy ??= await startProxy(`nats://127.0.0.1:${streams.server.port}`);
-    const log = jetStreamLog(await streams.connect(proxy.port), { stream, laneSize: 1_000 });
-    const load = consumeLog(log, database.pool(), { table, importId: table, leaseMs: 1_000, ...options });
-    load.finished.catch(() => undefined);
-    loads.add(load);
-    return load;
-  }
-
-  const ids = (first: number, count: number): { id: number }[] => range(count, first).map((id) => ({ id }));
-
-  async function idsOf(table: string): Promise<number[]> {
-    return (await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
-  }
-
-  const hasRows = (table: string, count: number) => async (): Promise<boolean> =>
-    (await idsOf(table)).length >= count;
+  const start = (stream: string, table: string): Promise<LogLoad> => startAt(stream, table, {}, proxy.port);
 
   /** The worker is cut off meanwhile, and sees only what comes afterwards. */
   async function whileDown(work: () => Promise<void>, then: () => Promise<void>): Promise<void> {
-    proxy!.stall();
+    proxy.stall();
     await streams.server.kill();
     await work();
     await streams.restart();
     await then();
-    proxy!.resume();
-    proxy!.cut();
+    proxy.resume();
+    proxy.cut();
   }
 
   test('with its store, everything that is published later is loaded once', async () => {

@@ -1,55 +1,15 @@
 /** A stream that changes under a worker, and messages that get lost on their way to it. */
 
 import { jetstreamManager } from '@nats-io/jetstream';
-import { afterEach, describe, expect, test } from 'vitest';
-import { jetStreamLog } from '../../../src/jetstream/index.js';
-import { consumeLog, type ConsumeOptions, type LogLoad } from '../../../src/postgres/index.js';
-import { startLossyNatsProxy, type LossyNatsProxy } from '../../support/lossy-nats-proxy.js';
+import { describe, expect, test } from 'vitest';
+import { startLossyNatsProxy } from '../../support/lossy-nats-proxy.js';
 import { noNatsServer } from '../../support/nats-server.js';
-import { useTestDatabase } from '../../support/postgres.js';
 import { range } from '../../support/range.js';
-import { useTestStreams } from '../../support/test-streams.js';
 import { until } from '../../support/until.js';
+import { ids, useStreamLoads } from './stream-loads.js';
 
 describe.skipIf(noNatsServer)(`a worker of a stream (${noNatsServer ?? 'on a server of its own'})`, () => {
-  const database = useTestDatabase();
-  const loads = new Set<LogLoad>();
-  let proxy: LossyNatsProxy | undefined;
-
-  // After all others: the last requests go through it.
-  afterEach(async () => {
-    await proxy?.close();
-    proxy = undefined;
-  });
-
-  const streams = useTestStreams();
-
-  afterEach(async () => {
-    for (const load of loads) await load.stop().catch(() => undefined);
-    loads.clear();
-  });
-
-  async function start(
-    stream: string,
-    table: string,
-    options: Partial<ConsumeOptions> = {},
-    port?: number,
-  ): Promise<LogLoad> {
-    const log = jetStreamLog(await streams.connect(port), { stream, laneSize: 1_000 });
-    const load = consumeLog(log, database.pool(), { table, importId: table, leaseMs: 2_000, ...options });
-    load.finished.catch(() => undefined);
-    loads.add(load);
-    return load;
-  }
-
-  const ids = (first: number, count: number): { id: number }[] => range(count, first).map((id) => ({ id }));
-
-  async function idsOf(table: string): Promise<number[]> {
-    return (await database.query<{ id: number }>(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
-  }
-
-  const hasRows = (table: string, count: number) => async (): Promise<boolean> =>
-    (await idsOf(table)).length >= count;
+  const { database, streams, closeLast, start, idsOf, hasRows } = useStreamLoads(2_000);
 
   test('a stream that is deleted, made again and filled while a worker reads it ends the worker', async () => {
     const [stream, table] = [await streams.make(), await database.table('id int')];
@@ -102,7 +62,7 @@ describe.skipIf(noNatsServer)(`a worker of a stream (${noNatsServer ?? 'on a ser
   ])('messages that get lost on the way, $name, are read again', async ({ lost }) => {
     const [stream, table] = [await streams.make(), await database.table('id int')];
     await streams.publish(stream, ids(0, 100));
-    proxy = await startLossyNatsProxy(streams.server.port);
+    const proxy = closeLast(await startLossyNatsProxy(streams.server.port));
     const open = new Set(lost);
     // The sequence in the stream is the third token from the end.
     proxy.loses = (reply) => reply.startsWith('$JS.ACK.') && open.delete(Number(reply.split('.').at(-4)));
