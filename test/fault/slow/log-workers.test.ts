@@ -3,14 +3,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { jetStreamLog } from '../../../src/jetstream/index.js';
 import { consumeLog } from '../../../src/postgres/index.js';
 import type { LogWorkerSettings } from '../../support/log-worker.js';
-import { noNatsServer, startNatsServer, type NatsServer } from '../../support/nats-server.js';
+import { noNatsServer } from '../../support/nats-server.js';
 import { useTestDatabase } from '../../support/postgres.js';
+import { range } from '../../support/range.js';
+import { useTestStreams } from '../../support/test-streams.js';
 
 const WORKER = fileURLToPath(new URL('../../support/log-worker.ts', import.meta.url));
 const SHIFTED_CLOCK = new URL('../../support/shifted-clock.ts', import.meta.url).href;
@@ -21,43 +21,28 @@ const BAD_EVERY = 1_000;
 describe.skipIf(noNatsServer)(`workers of a log (${noNatsServer ?? 'on a nats-server of their own'})`, () => {
   const database = useTestDatabase();
   const workers = new Set<ChildProcess>();
-  let server: NatsServer;
-  let nats: NatsConnection;
-  let streams = 0;
-
-  beforeAll(async () => {
-    server = await startNatsServer();
-    nats = await connect({ servers: `127.0.0.1:${server.port}`, maxReconnectAttempts: -1 });
-  });
+  const streams = useTestStreams();
+  const filled: string[] = [];
 
   afterEach(async () => {
     for (const worker of workers) await end(worker, 'SIGKILL');
-  });
-
-  afterAll(async () => {
-    await nats.close();
-    await server.stop();
+    // Those of workers that were killed.
+    for (const stream of filled.splice(0)) await streams.deleteConsumers(stream);
   });
 
   async function filledStream(): Promise<string> {
-    const stream = `S${(streams += 1)}`;
-    const manager = await jetstreamManager(nats);
-    await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
-    const client = jetstream(nats);
-    for (let start = 0; start < MESSAGES; start += 1_000) {
-      const part = Array.from({ length: 1_000 }, (_, index) => start + index);
-      await Promise.all(
-        part.map((id) =>
-          client.publish(`${stream}.a`, id % BAD_EVERY === 7 ? 'bad' : JSON.stringify({ id })),
-        ),
-      );
-    }
+    const stream = await streams.make();
+    filled.push(stream);
+    await streams.publish(
+      stream,
+      range(MESSAGES).map((id) => (id % BAD_EVERY === 7 ? 'bad' : { id })),
+    );
     return stream;
   }
 
   async function startWorker(stream: string, table: string, clockHours = 0): Promise<ChildProcess> {
     const settings: LogWorkerSettings = {
-      nats: `127.0.0.1:${server.port}`,
+      nats: `127.0.0.1:${streams.server.port}`,
       database: database.url,
       stream,
       table,
@@ -101,7 +86,7 @@ describe.skipIf(noNatsServer)(`workers of a log (${noNatsServer ?? 'on a nats-se
 
   /** Loads the rest, and checks that everything is there once. */
   async function expectAllOnce(stream: string, table: string): Promise<void> {
-    const log = jetStreamLog(nats, { stream, laneSize: 2_000 });
+    const log = jetStreamLog(streams.nats, { stream, laneSize: 2_000 });
     const pool = database.pool();
     await consumeLog(log, pool, { table, importId: table, leaseMs: 1_000, untilCaughtUp: true }).finished;
     const [found] = await database.query(
@@ -159,9 +144,9 @@ describe.skipIf(noNatsServer)(`workers of a log (${noNatsServer ?? 'on a nats-se
     const [stream, table] = [await filledStream(), await database.table('id int')];
     const worker = await startWorker(stream, table);
     await progress(table, 1_000);
-    await server.kill();
+    await streams.server.kill();
     await new Promise((resolve) => setTimeout(resolve, 500));
-    await server.restart();
+    await streams.restart();
     await progress(table, MESSAGES);
     expect(worker.exitCode).toBe(null);
     expect(await end(worker, 'SIGTERM')).toBe('SIGTERM');

@@ -1,48 +1,27 @@
 /** Messages of a real nats-server, into a real PostgreSQL. */
 
-import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
-import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { jetStreamLog, type JetStreamLogOptions } from '../../../src/jetstream/index.js';
 import { consumeLog, type ConsumeOptions, type LogLoad } from '../../../src/postgres/index.js';
-import { noNatsServer, startNatsServer, type NatsServer } from '../../support/nats-server.js';
+import { noNatsServer } from '../../support/nats-server.js';
 import { useTestDatabase } from '../../support/postgres.js';
 import { range } from '../../support/range.js';
+import { useTestStreams } from '../../support/test-streams.js';
+import { until } from '../../support/until.js';
 
 describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of its own'})`, () => {
   const database = useTestDatabase();
-  let server: NatsServer;
-  let nats: NatsConnection;
-  let streams = 0;
+  const streams = useTestStreams();
 
-  beforeAll(async () => {
-    server = await startNatsServer();
-    nats = await connect({ servers: `127.0.0.1:${server.port}`, maxReconnectAttempts: -1 });
-  });
-
-  afterAll(async () => {
-    await nats.close();
-    await server.stop();
-  });
-
-  /** Makes a stream for the subjects below its name. */
-  async function makeStream(config: Record<string, unknown> = {}): Promise<string> {
-    const stream = `S${(streams += 1)}`;
-    const manager = await jetstreamManager(nats);
-    await manager.streams.add({ name: stream, subjects: [`${stream}.>`], ...config });
-    return stream;
-  }
-
-  async function publish(stream: string, ids: readonly number[], subject = 'a'): Promise<void> {
-    const client: JetStreamClient = jetstream(nats);
-    for (let start = 0; start < ids.length; start += 500) {
-      const part = ids.slice(start, start + 500);
-      await Promise.all(
-        part.map((id) => client.publish(`${stream}.${subject}`, JSON.stringify({ id, n: 1 }))),
-      );
-    }
-  }
+  const publish = (stream: string, ids: readonly number[], subject?: string): Promise<void> =>
+    streams.publish(
+      stream,
+      ids.map((id) => ({ id, n: 1 })),
+      subject,
+    );
 
   function load(
     stream: string,
@@ -50,14 +29,9 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
     options: Partial<ConsumeOptions<pg.PoolClient>> = {},
     logOptions: Partial<JetStreamLogOptions> = {},
   ): LogLoad {
-    const log = jetStreamLog(nats, { stream, laneSize: 1_000, ...logOptions });
+    const log = jetStreamLog(streams.nats, { stream, laneSize: 1_000, ...logOptions });
     const base = { table, importId: table, leaseMs: 2_000, untilCaughtUp: true };
     return consumeLog(log, database.pool(), { ...base, ...options });
-  }
-
-  /** Resolves once the condition holds. */
-  async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   async function idsOf(table: string): Promise<number[]> {
@@ -65,7 +39,7 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   }
 
   test('each message of a stream becomes a row once, by two workers and then by a third', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    const [stream, table] = [await streams.make(), await database.table('id int, n int')];
     await publish(stream, range(4_500));
     const workers = [load(stream, table), load(stream, table)];
     await Promise.all(workers.map(({ finished }) => finished));
@@ -78,7 +52,7 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('from a time or a sequence begins at its message, with a filter, too', async () => {
-    const stream = await makeStream();
+    const stream = await streams.make();
     await publish(stream, range(1_500));
     // Servers count nanoseconds, and clocks milliseconds.
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -99,21 +73,21 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
       await load(stream, table, { from }, logOptions).finished;
       expect(await idsOf(table)).toEqual(ids);
     }
-    const manager = await jetstreamManager(nats);
+    const manager = await jetstreamManager(streams.nats);
     // They are removed without waiting for it.
     await until(async () => (await manager.streams.info(stream)).state.consumer_count === 0);
   });
 
   test('copies of dead letters are in another stream once, with headers that neither mislead the server nor break', async () => {
-    const [stream, dead] = [await makeStream(), await makeStream()];
+    const [stream, dead] = [await streams.make(), await streams.make()];
     const table = await database.table('id int, n int');
-    const client = jetstream(nats);
+    const client = jetstream(streams.nats);
     const trace = headers();
     trace.append('Trace', 'a');
     trace.append('Trace', 'b');
     trace.append('Nats-Expected-Stream', stream);
     await client.publish(`${stream}.a`, 'nonsense', { headers: trace, msgID: 'original' });
-    await client.publish(`${stream}.a`, 'x'.repeat(nats.info!.max_payload - 100));
+    await client.publish(`${stream}.a`, 'x'.repeat(streams.nats.info!.max_payload - 100));
     await client.publish(`${stream}.a`, JSON.stringify({ id: 1, n: 1 }));
     const row: ConsumeOptions['row'] = (message) => {
       if (message.position < 3) throw new Error('a reason\r\nof two lines, with ä');
@@ -129,7 +103,7 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
       [table, `${dead}.copies`],
     );
     await load(stream, table, options).finished;
-    const manager = await jetstreamManager(nats);
+    const manager = await jetstreamManager(streams.nats);
     expect((await manager.streams.info(dead)).state.messages).toBe(2);
     const first = (await manager.streams.getMessage(dead, { seq: 1 }))!;
     const second = (await manager.streams.getMessage(dead, { seq: 2 }))!;
@@ -149,7 +123,7 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('copies of dead letters that nobody stores, or that would be read again, are refused', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    const [stream, table] = [await streams.make(), await database.table('id int, n int')];
     const refusal = (
       deadLetterSubject: string,
       logOptions: Partial<JetStreamLogOptions> = {},
@@ -172,7 +146,7 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('progress counts and dates messages that the filter wants, from the first that is not loaded', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    const [stream, table] = [await streams.make(), await database.table('id int, n int')];
     await publish(stream, range(30), 'wanted');
     const before = Date.now();
     await publish(stream, range(50), 'other');
@@ -207,7 +181,7 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('a filter loads its subjects only, and comes to the end of lanes without any of them', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    const [stream, table] = [await streams.make(), await database.table('id int, n int')];
     await publish(stream, range(10), 'wanted');
     await publish(stream, range(3_500), 'other');
     await publish(stream, range(10, 10), 'wanted');
@@ -217,8 +191,8 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('bodies and headers of any kind arrive, or are dead letters with all that they had', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, text text, trace text')];
-    const client = jetstream(nats);
+    const [stream, table] = [await streams.make(), await database.table('id int, text text, trace text')];
+    const client = jetstream(streams.nats);
     const long = 'x'.repeat(300_000);
     const bad = [
       new Uint8Array(),
@@ -256,9 +230,9 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('messages that were deleted one by one are no loss, also at the end of a lane', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    const [stream, table] = [await streams.make(), await database.table('id int, n int')];
     await publish(stream, range(60));
-    const manager = await jetstreamManager(nats);
+    const manager = await jetstreamManager(streams.nats);
     for (const sequence of [2, 19, 20, 21, 35, 36, 37, 38, 39, 40, 60])
       await manager.streams.deleteMessage(stream, sequence);
     await load(stream, table, {}, { laneSize: 20 }).finished;
@@ -267,7 +241,7 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('a stream that deletes what is acknowledged is refused', async () => {
-    const [stream, table] = [await makeStream({ retention: 'workqueue' }), await database.table('id int')];
+    const [stream, table] = [await streams.make({ retention: 'workqueue' }), await database.table('id int')];
     await expect(load(stream, table).finished).rejects.toMatchObject({
       failureClass: 'setup',
       message: expect.stringMatching(/"workqueue".*retention "limits".*let this one source it/) as string,
@@ -278,11 +252,11 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('messages that the stream has deleted before they were loaded end the load, unless gaps are allowed', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    const [stream, table] = [await streams.make(), await database.table('id int, n int')];
     await publish(stream, range(100));
     await load(stream, table).finished;
     await publish(stream, range(100, 100));
-    const manager = await jetstreamManager(nats);
+    const manager = await jetstreamManager(streams.nats);
     await manager.streams.purge(stream, { seq: 151 });
     await expect(load(stream, table).finished).rejects.toMatchObject({
       failureClass: 'loss',
@@ -295,10 +269,10 @@ describe.skipIf(noNatsServer)(`jetStreamLog (${noNatsServer ?? 'on a server of i
   });
 
   test('a stream that was deleted and made again is another one', async () => {
-    const [stream, table] = [await makeStream(), await database.table('id int, n int')];
+    const [stream, table] = [await streams.make(), await database.table('id int, n int')];
     await publish(stream, range(10));
     await load(stream, table).finished;
-    const manager = await jetstreamManager(nats);
+    const manager = await jetstreamManager(streams.nats);
     await manager.streams.delete(stream);
     await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
     await expect(load(stream, table).finished).rejects.toThrow(/created was/);
