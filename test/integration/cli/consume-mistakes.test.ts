@@ -18,8 +18,8 @@ describe.skipIf(noNatsServer)(
 
     /** A stream with the messages 1 to `count`, a table for them, and the flags that name both. */
     async function prepare(count: number, config = {}) {
-      const stream = await nats.makeStream(config);
-      await nats.publish(
+      const stream = await nats.streams.make(config);
+      await nats.streams.publish(
         stream,
         Array.from({ length: count }, (_, index) => ({ id: index + 1 })),
       );
@@ -45,7 +45,7 @@ describe.skipIf(noNatsServer)(
 
     test('a start that the stream has deleted can be replaced, as the error advises', async () => {
       const { stream, table, flags } = await prepare(6);
-      const manager = await jetstreamManager(nats.nats);
+      const manager = await jetstreamManager(nats.streams.nats);
       await manager.streams.purge(stream, { seq: 4 });
       const lost = await nats.consume([...flags, '--from', '2']);
       expect([lost.code, lost.stderr]).toEqual([
@@ -60,8 +60,8 @@ describe.skipIf(noNatsServer)(
     });
 
     test('a key that no column can be called by costs its message, and not the table that is to be made', async () => {
-      const stream = await nats.makeStream();
-      await nats.publish(stream, [{ id: 1, '': 2 }, { id: 3 }]);
+      const stream = await nats.streams.make();
+      await nats.streams.publish(stream, [{ id: 1, '': 2 }, { id: 3 }]);
       const { code, stderr } = await nats.consume([
         ...['--stream', stream, '--table', 'of_empty_keys', '--import', importId(), '--create'],
       ]);
@@ -83,7 +83,7 @@ describe.skipIf(noNatsServer)(
     );
 
     test('a stream of another retention is refused with what helps, also when the table is to be made', async () => {
-      const stream = await nats.makeStream({ retention: 'workqueue' });
+      const stream = await nats.streams.make({ retention: 'workqueue' });
       const { code, stderr } = await nats.consume([
         ...['--stream', stream, '--table', 'of_a_queue', '--import', importId(), '--create'],
       ]);

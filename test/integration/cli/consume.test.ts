@@ -28,8 +28,8 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
 
   /** A stream with messages, and a table for them. */
   async function filled(messages: readonly unknown[], columns = 'id int, n int'): Promise<[string, string]> {
-    const [stream, table] = [await nats.makeStream(), await database.table(columns)];
-    await nats.publish(stream, messages);
+    const [stream, table] = [await nats.streams.make(), await database.table(columns)];
+    await nats.streams.publish(stream, messages);
     return [stream, table];
   }
 
@@ -47,7 +47,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
       error: null,
     });
     expect(first.code).toBe(0);
-    await nats.publish(stream, rowsOf(range(10, 1_200)));
+    await nats.streams.publish(stream, rowsOf(range(10, 1_200)));
     const second = await nats.consume([...argsOf(stream, table), '--json', '--quiet']);
     expect(second.stderr).toBe('');
     expect(jsonOf(second)).toMatchObject({ rows: 10, caughtUp: true });
@@ -65,7 +65,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
 
   test('a filter loads its subjects only', async () => {
     const [stream, table] = await filled(rowsOf(range(20)));
-    await nats.publish(stream, rowsOf(range(5, 100)), 'other.deep');
+    await nats.streams.publish(stream, rowsOf(range(5, 100)), 'other.deep');
     const { code } = await nats.consume([...argsOf(stream, table), '--filter', `${stream}.other.>`]);
     expect(code).toBe(0);
     expect(await idsOf(table)).toEqual(range(5, 100));
@@ -133,10 +133,10 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
 
   test('--dead-letter-subject publishes copies of dead letters', async () => {
     const [stream, table] = await filled([{ id: 1 }, 'no json', { id: 2 }]);
-    const copies = await nats.makeStream();
+    const copies = await nats.streams.make();
     const args = [...argsOf(stream, table), '--dead-letter-subject'];
     expect((await nats.consume([...args, `${copies}.dead`])).code).toBe(3);
-    const manager = await jetstreamManager(nats.nats);
+    const manager = await jetstreamManager(nats.streams.nats);
     const copy = await manager.streams.getMessage(copies, { last_by_subj: `${copies}.dead` });
     expect(copy?.string()).toBe('no json');
     const refused = await nats.consume([...args, 'a b']);
@@ -188,7 +188,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     const [stream, table] = await filled(rowsOf(range(10)));
     const before = await nats.consume([...argsOf(stream, table), '--from', 'last']);
     expect(before.code).toBe(0);
-    await nats.publish(stream, rowsOf(range(3, 50)));
+    await nats.streams.publish(stream, rowsOf(range(3, 50)));
     await nats.consume([...argsOf(stream, table), '--from', 'last']);
     expect(await idsOf(table)).toEqual(range(3, 50));
   });
@@ -219,8 +219,8 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     }
 
     test('makes the table with the types of the messages, past those that are no objects', async () => {
-      const [stream, table] = [await nats.makeStream(), fresh()];
-      await nats.publish(stream, [
+      const [stream, table] = [await nats.streams.make(), fresh()];
+      await nats.streams.publish(stream, [
         'not json',
         { id: 1, price: 1.5, at: '2026-01-01T00:00:00Z', nested: { a: [1] }, code: '007', none: null },
         [1],
@@ -246,8 +246,8 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     });
 
     test('takes the types of --type and the keys of --columns', async () => {
-      const [stream, table] = [await nats.makeStream(), fresh()];
-      await nats.publish(stream, [{ id: 1, price: 1, other: 2 }]);
+      const [stream, table] = [await nats.streams.make(), fresh()];
+      await nats.streams.publish(stream, [{ id: 1, price: 1, other: 2 }]);
       const flags = ['--create', '--columns', 'id,price', '--type', 'price=numeric(10,2)'];
       expect((await nats.consume([...argsOf(stream, table), ...flags])).code).toBe(0);
       expect(await columnsOf(table)).toEqual(['id bigint', 'price numeric']);
@@ -269,13 +269,13 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     });
 
     test('of an empty stream, or one without objects, is refused, and makes nothing', async () => {
-      const [stream, table] = [await nats.makeStream(), fresh()];
+      const [stream, table] = [await nats.streams.make(), fresh()];
       const empty = await nats.consume([...argsOf(stream, table), '--create']);
       expect(empty.code).toBe(1);
       expect(empty.stderr).toMatch(
         /has no messages to infer the columns of the table from; publish one first/,
       );
-      await nats.publish(stream, ['no', '{}', '[]']);
+      await nats.streams.publish(stream, ['no', '{}', '[]']);
       const odd = await nats.consume([...argsOf(stream, table), '--create']);
       expect(odd.code).toBe(1);
       expect(odd.stderr).toMatch(
@@ -292,11 +292,11 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     });
 
     test('by several workers at once makes one table, while the stream grows', async () => {
-      const [stream, table] = [await nats.makeStream(), fresh()];
-      await nats.publish(stream, rowsOf(range(2_000)));
+      const [stream, table] = [await nats.streams.make(), fresh()];
+      await nats.streams.publish(stream, rowsOf(range(2_000)));
       const args = [...argsOf(stream, table), '--create', '--lane-size', '500', '--json'];
       const workers = [nats.consume(args), nats.consume(args), nats.consume(args)];
-      await nats.publish(stream, rowsOf(range(2_000, 2_000)));
+      await nats.streams.publish(stream, rowsOf(range(2_000, 2_000)));
       const results = await Promise.all(workers);
       expect(results.map(({ code, stderr }) => [code, stderr.includes('spillway:')])).toEqual(
         results.map(() => [0, false]),
@@ -307,9 +307,9 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     });
 
     test('looks at the last messages if the import begins at the end', async () => {
-      const [stream, table] = [await nats.makeStream(), fresh()];
-      await nats.publish(stream, [...range(20).map(() => ({ old: 1 }))]);
-      await nats.publish(stream, [{ id: 1 }]);
+      const [stream, table] = [await nats.streams.make(), fresh()];
+      await nats.streams.publish(stream, [...range(20).map(() => ({ old: 1 }))]);
+      await nats.streams.publish(stream, [{ id: 1 }]);
       const { code } = await nats.consume([...argsOf(stream, table), '--create', '--from', '21']);
       expect(code).toBe(0);
       expect(await columnsOf(table)).toEqual(['id bigint']);
@@ -319,7 +319,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
   describe('what is refused', () => {
     test('a stream that is not there, with the names of those that are', async () => {
       const [, table] = await filled([]);
-      await nats.makeStream({ name: 'TRANSFERS', subjects: ['transfers.>'] });
+      await nats.streams.make({ name: 'TRANSFERS', subjects: ['transfers.>'] });
       const { code, stderr } = await nats.consume(argsOf('TRANSFER', table));
       expect(code).toBe(1);
       expect(stderr).toMatch(
@@ -328,7 +328,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     });
 
     test('a table that is not there', async () => {
-      const { code, stderr } = await nats.consume(argsOf(await nats.makeStream(), 'nowhere'));
+      const { code, stderr } = await nats.consume(argsOf(await nats.streams.make(), 'nowhere'));
       expect([code, stderr]).toEqual([
         1,
         'spillway: there is no table "nowhere"; --create makes it from the messages\n',
@@ -337,7 +337,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
 
     test.each(['workqueue', 'interest'])('a stream with the retention %s', async (retention) => {
       const table = await database.table('id int');
-      const { code, stderr } = await nats.consume(argsOf(await nats.makeStream({ retention }), table));
+      const { code, stderr } = await nats.consume(argsOf(await nats.streams.make({ retention }), table));
       expect(code).toBe(1);
       expect(stderr).toContain(`has the retention "${retention}"`);
     });
@@ -345,7 +345,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     test('an import that is one of another stream or table', async () => {
       const [stream, table] = await filled(rowsOf([1]));
       expect((await nats.consume(argsOf(stream, table))).code).toBe(0);
-      const other = await nats.consume(argsOf(await nats.makeStream(), table));
+      const other = await nats.consume(argsOf(await nats.streams.make(), table));
       expect(other.code).toBe(1);
       expect(other.stderr).toMatch(
         /import "t\d+" was begun with another source: .*stream was .*\(--import\)/,
@@ -357,13 +357,13 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
 
     test('a stream that has deleted what was not loaded, until --allow-gaps is given', async () => {
       const [stream, table] = [
-        await nats.makeStream({ max_msgs: 50 }),
+        await nats.streams.make({ max_msgs: 50 }),
         await database.table('id int, n int'),
       ];
       const args = [...argsOf(stream, table), '--json'];
-      await nats.publish(stream, rowsOf(range(10)));
+      await nats.streams.publish(stream, rowsOf(range(10)));
       await nats.consume(args);
-      await nats.publish(stream, rowsOf(range(100, 10)));
+      await nats.streams.publish(stream, rowsOf(range(100, 10)));
       const refused = await nats.consume(args);
       expect(refused.code).toBe(1);
       expect(refused.stderr).toMatch(/the log has deleted positions 11 to 60 .*--allow-gaps/);
@@ -418,6 +418,8 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     expect(stderr).toContain('ended at once by a second SIGINT; the batches in flight stay in the stream');
     await locker.query('ROLLBACK');
     locker.release();
+    // A worker that ends at once leaves its consumer behind.
+    await nats.streams.deleteConsumers(stream);
     await nats.consume([...argsOf(stream, table), '--lease', '1s']);
     expect(await idsOf(table)).toEqual(range(50));
   });
