@@ -32,3 +32,6 @@ export const CONSUME_DEFAULTS = {
 
 /** How long a worker that has found no lane waits before it looks again. */
 export const POLL_MS = 1_000;
+
+/** How long a short transaction or a request may take: longer than the server waits for a lock. */
+export const ATTEMPT_LIMIT_MS = 45_000;

@@ -9,7 +9,7 @@ import type { LogMessage } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
 import { LaneLost, type LaneClaim, type LaneLedger, type LaneStep } from '../lanes/lane-ledger.js';
 import type { ConsumeCounts } from './consume-metrics.js';
-import type { ConsumeSettings } from './consume-settings.js';
+import { ATTEMPT_LIMIT_MS, type ConsumeSettings } from './consume-settings.js';
 import type { FeedBatch, LaneFeed } from './lane-feed.js';
 import { Outage } from './outage.js';
 import { limited } from './wait.js';
@@ -17,8 +17,6 @@ import { limited } from './wait.js';
 /** How long a batch may take, in leases and at the least. Then its connection is given up, and it is cut in two. */
 const LEASES = 4;
 const SHORTEST_LIMIT_MS = 60_000;
-/** Longer than the server waits for a lock. */
-const RENEWAL_LIMIT_MS = 45_000;
 
 /** A batch on its way into the table. */
 export interface LaneBatch extends LaneStep {
@@ -190,7 +188,7 @@ export class LaneWorker {
     const { clock } = settings;
     await this.#outage.retry(draining, async () => {
       const askedAt = clock.now();
-      const next = await limited(clock, RENEWAL_LIMIT_MS, aborting, ask);
+      const next = await limited(clock, ATTEMPT_LIMIT_MS, aborting, ask);
       if (next < this.#next) throw new LaneLost(this.#claim.lane);
       this.#next = next;
       this.#renewedAt = askedAt;

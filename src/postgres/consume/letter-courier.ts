@@ -20,7 +20,7 @@ export async function publisherOf(log: OpenLog, subject: string, signal: AbortSi
 }
 
 const POLL_MS = 5_000;
-const ATTEMPT_LIMIT_MS = 30_000;
+const COPY_LIMIT_MS = 30_000;
 
 export class LetterCourier {
   readonly #ledger: Pick<LaneLedger, 'copyLetters'>;
@@ -87,6 +87,6 @@ export class LetterCourier {
       if (failure !== undefined) throw failure.reason;
       return mayHaveMore;
     };
-    return limited(this.#settings.clock, ATTEMPT_LIMIT_MS, this.#aborting, attempt);
+    return limited(this.#settings.clock, COPY_LIMIT_MS, this.#aborting, attempt);
   }
 }

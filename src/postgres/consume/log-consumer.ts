@@ -15,7 +15,7 @@ import type { LaneClaim, LaneLedger } from '../lanes/lane-ledger.js';
 import { boundsStart, missingAtStart } from '../lanes/log-start.js';
 import { emptyCounts, type ConsumeCounts } from './consume-metrics.js';
 import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
-import { POLL_MS, type ConsumeSettings } from './consume-settings.js';
+import { ATTEMPT_LIMIT_MS, POLL_MS, type ConsumeSettings } from './consume-settings.js';
 import { checkEnd, checkEnds, isReached } from './lane-ends.js';
 import { LaneFeed } from './lane-feed.js';
 import { LetterCourier, publisherOf } from './letter-courier.js';
@@ -23,8 +23,6 @@ import { LaneWorker, type LaneCopy } from './lane-worker.js';
 import { mayPass, Outage } from './outage.js';
 import { limited, pause, Wakeup } from './wait.js';
 
-/** Longer than the server waits for a lock. */
-const ATTEMPT_LIMIT_MS = 45_000;
 /** How often a worker without a lane merges lanes and looks for sessions that have stalled. */
 const TIDIED_PER_LEASE = 4;
 /** How often lanes that were found to be free are claimed without a pause. */
