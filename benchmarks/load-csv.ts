@@ -1,4 +1,4 @@
-/** The command line against psql: the same CSV file, from the start of the program to its end; and what `--rejects` and `--resume` cost. */
+/** The command line against psql: the same CSV file, from the start of the program to its end; and what `--rejects` and `--import` cost. */
 
 import { createWriteStream } from 'node:fs';
 import path from 'node:path';
@@ -48,7 +48,7 @@ async function options(bench: FlightsBench): Promise<Comparison> {
   let imports = 0;
   const baseline = 'spillway load';
   return {
-    title: 'spillway load: what --rejects and --resume cost',
+    title: 'spillway load: what --rejects and --import cost',
     unit: 'rows',
     amount: rows.length,
     baseline,
@@ -67,9 +67,9 @@ async function options(bench: FlightsBench): Promise<Comparison> {
           ),
         good,
       ),
-      candidate('--resume', () => {
+      candidate('--import', () => {
         imports += 1;
-        return spillwayLoad(url, [file, '--table', table, '--resume', `run ${imports} of ${folder}`]);
+        return spillwayLoad(url, [file, '--table', table, '--import', `run ${imports} of ${folder}`]);
       }),
     ],
   };

@@ -124,9 +124,9 @@ escapes, and no header unless --header is given. --delimiter, --null, --encoding
 
 --rejects: each line has file, line, record (counted from 1, over all files), row (or text, where the record
 cannot be read), code (SQLSTATE), column, constraint and message. Each load makes a new file, readable
-by its owner only; with --resume it has the rows that all runs of the import have refused.
+by its owner only; with --import it has the rows that all runs of the import have refused.
 
---resume remembers in two small tables beside the loaded one (spillway_imports, spillway_import_ranges) what
+--import remembers in two small tables beside the loaded one (spillway_imports, spillway_import_ranges) what
 has been committed. Files must be the same as before, by size and contents, and so must the flags that say how
 to read them; --batch-size, --connections and names of files may change. --truncate is done by the first run.
 
@@ -140,7 +140,7 @@ Examples:
   spillway load events.csv --table events
   spillway load --to embedded --create --table flights flights.csv.gz
   zcat logs/*.ndjson.gz | spillway load - --format ndjson --table logs --to postgres://db.example/logs
-  spillway load big.csv.gz --table big --resume "big, 2024-05" --rejects bad.ndjson --max-rejects 1000`,
+  spillway load big.csv.gz --table big --import "big, 2024-05" --rejects bad.ndjson --max-rejects 1000`,
 };
 
 export const CONSUME_HELP = {

@@ -81,16 +81,16 @@ function checkResume({ resume, strategy, atomic, files }: LoadOptions): void {
   if (resume === undefined) return;
   if (strategy !== 'block') {
     throw new UsageError(
-      `--resume needs --strategy block; ${strategy} drops rows, which no run would make up for`,
+      `--import needs --strategy block; ${strategy} drops rows, which no run would make up for`,
     );
   }
   if (atomic)
     throw new UsageError(
-      '--resume and --atomic exclude each other: an atomic load leaves nothing to go on from',
+      '--import and --atomic exclude each other: an atomic load leaves nothing to go on from',
     );
   if (files.indexOf('-') > 0) {
     throw new UsageError(
-      'with --resume, standard input (-) must be the first: its beginning is compared before any file is loaded',
+      'with --import, standard input (-) must be the first: its beginning is compared before any file is loaded',
     );
   }
 }

@@ -43,7 +43,7 @@ export async function fingerprintOf(
       throw new InputError(
         file.name,
         undefined,
-        'can be read only once, and so must be the first with --resume: its beginning is compared before any file is loaded',
+        'can be read only once, and so must be the first with --import: its beginning is compared before any file is loaded',
       );
     }
   }

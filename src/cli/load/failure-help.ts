@@ -30,7 +30,7 @@ const KEPT_FLAGS = new RegExp(
     ...['dates', 'numbers', 'decimal-comma', 'booleans'],
   ].join('|')})(?![\\w-])`,
 );
-const KEPT_NOTE = 'an import keeps its flags, so another one takes a new --resume ID and a new table';
+const KEPT_NOTE = 'an import keeps its flags, so another one takes a new --import ID and a new table';
 
 /** Returns the failure, or one with more of a message. */
 export function withHelp(failure: CliError, facts: LoadFacts): CliError {

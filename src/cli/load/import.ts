@@ -1,4 +1,4 @@
-/** `--resume`: opens the import's log, and describes how a source differs from that of earlier runs. */
+/** `--import`: opens the import's log, and describes how a source differs from that of earlier runs. */
 
 import type { TableDescription } from '../../postgres/table/catalogue.js';
 import { SourceChanged } from '../../postgres/imports/import-errors.js';

@@ -165,6 +165,6 @@ function retypedColumn({ column, to }: Widening, columns: readonly LoadColumn[])
 function hasOtherRows({ table }: LoadPlan): CliError {
   return new CliError(
     `the load must start over with other types, but the table ${JSON.stringify(table.table)} has rows that it has not loaded; ` +
-      'load into a new table, with a new --resume ID',
+      'load into a new table, with a new --import ID',
   );
 }

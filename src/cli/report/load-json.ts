@@ -19,7 +19,7 @@ export type LoadJson = {
   readonly truncated: boolean | null;
   /** Rows that this run has brought into the table. */
   readonly rows: number;
-  /** `--resume`: rows of earlier runs. */
+  /** `--import`: rows of earlier runs. */
   readonly rowsBefore: number;
   /** Rows that may be in the table beside `rows`: their COMMIT was not answered. */
   readonly rowsUnknown: number;

@@ -40,7 +40,7 @@ export interface LoadOutcome {
   readonly isUnconfirmed: boolean;
   /** Rows that were left out, by this run and those of the import before it. */
   readonly rejects: number;
-  /** `--resume` */
+  /** `--import` */
   readonly import: ImportOutcome | undefined;
 }
 
@@ -187,7 +187,7 @@ function inTable(outcome: LoadOutcome): string {
 /** Warns of batches that were loaded again after a COMMIT without an answer. */
 function twiceLine({ rowsUnknown }: LoadOutcome): string {
   const rows = rowsUnknown === 1 ? '1 row' : `${count(rowsUnknown)} rows`;
-  return `up to ${rows} may be in the table twice: COMMIT was sent and not answered; --resume ID rules that out`;
+  return `up to ${rows} may be in the table twice: COMMIT was sent and not answered; --import ID rules that out`;
 }
 
 function openLine({ rowsUnknown, options }: LoadOutcome, rows: number): string {
@@ -207,7 +207,7 @@ function stopLine(outcome: LoadOutcome): string {
   if (options.atomic) return `stopped by ${stoppedBy}; nothing was loaded, as --atomic has it`;
   const again =
     options.resume === undefined
-      ? 'with --resume ID a load can go on from where it stopped'
+      ? 'with --import ID a load can go on from where it stopped'
       : 'run the same command again to go on';
   if (lastRow === undefined) {
     return `stopped by ${stoppedBy} before the first row${outcome.dropped ? `; ${DROPPED}` : ''}`;

@@ -9,7 +9,7 @@ export class UnansweredCommits {
   readonly #rows = new Map<Position, number>();
   readonly #findsOut: boolean;
 
-  /** @param findsOut whether a retry finds out if the rows are there, and loads them only if not (`--resume`) */
+  /** @param findsOut whether a retry finds out if the rows are there, and loads them only if not (`--import`) */
   constructor(findsOut: boolean) {
     this.#findsOut = findsOut;
   }

@@ -85,7 +85,7 @@ describe('spillway load', () => {
     // The server says afterwards what became of the transaction.
     [[], true, 30, 0],
     [[], false, 35, 5],
-    [['--resume', 'cut'], true, 30, 0],
+    [['--import', 'cut'], true, 30, 0],
   ])(
     'tells the rows that may be there twice, flags %j, may ask for the outcome: %s',
     async (flags, mayAsk, stored, rowsUnknown) => {
@@ -244,7 +244,7 @@ describe('what a load does before its first row, and after its last', () => {
     [['--create'], /CREATE TABLE was sent and not answered: the table "\w+" may be there/],
     // The server is asked to cancel, and says that it does not wait for the standby any longer.
     [['--truncate'], /stopped before anything was loaded; the table was emptied/],
-    [['--resume', 'begun', '--truncate'], /COMMIT was sent and not answered: .*may have begun/],
+    [['--import', 'begun', '--truncate'], /COMMIT was sent and not answered: .*may have begun/],
   ])(
     '%j hears a signal while the server waits for a standby, and says what may be there',
     async (flags, words) => {
@@ -252,9 +252,9 @@ describe('what a load does before its first row, and after its last', () => {
       const table = isCreated ? 'made_beside_standby' : await database.table('a int');
       if (!isCreated) await database.query(`INSERT INTO ${table} VALUES (1)`);
       const file = await csvFile('before.csv', 3);
-      if (flags.includes('--resume')) {
+      if (flags.includes('--import')) {
         const other = await database.table('a int');
-        await cli.run(['load', '-t', other, '--to', database.url, '--resume', 'makes the tables', file]);
+        await cli.run(['load', '-t', other, '--to', database.url, '--import', 'makes the tables', file]);
       }
       await setStandby('absent');
       const { child, result } = cli.start(['load', '-t', table, '--to', database.url, ...flags, file]);
@@ -302,7 +302,7 @@ describe('what a load does before its first row, and after its last', () => {
     await mkdir(folder);
     const reader = await database.pool({ max: 1 }).connect();
     await reader.query(`BEGIN; SELECT FROM ${table}`);
-    const flags = ['--json', '--truncate', '--resume', 'emptied', '--rejects', path.join(folder, 'rejects')];
+    const flags = ['--json', '--truncate', '--import', 'emptied', '--rejects', path.join(folder, 'rejects')];
     const { result } = cli.start(['load', '-t', table, '--to', database.url, ...flags, file]);
     await waitingTruncation();
     await rmdir(folder);
@@ -314,7 +314,7 @@ describe('what a load does before its first row, and after its last', () => {
     expect(await countOf(table)).toBe(0);
   });
 
-  test('--resume hears a signal while the end of the import waits, and says that all rows are loaded', async () => {
+  test('--import hears a signal while the end of the import waits, and says that all rows are loaded', async () => {
     const table = await database.table('a int');
     let isEnding = false;
     let commits = 0;
@@ -335,7 +335,7 @@ describe('what a load does before its first row, and after its last', () => {
       '--to',
       url,
       '--json',
-      '--resume',
+      '--import',
       'end',
       file,
     ]);

@@ -38,7 +38,7 @@ test.each([
   [2, 'commit', []],
   [3, 'answer', []],
   [4, 'answer', []],
-  [5, 'answer', ['--resume', 'parts']],
+  [5, 'answer', ['--import', 'parts']],
 ] as const)(
   'the connection goes at COMMIT %i, with the %s (%j): each row is there once, and each bad one is written once',
   async (which, loses, flags) => {

@@ -68,7 +68,7 @@ test(
 async function run(file: string, table: string, killAfterMs: number | undefined): Promise<boolean> {
   const flags = {
     '--table': table,
-    '--resume': `flights into ${table}`,
+    '--import': `flights into ${table}`,
     '--batch-size': String(Math.round(500 * 100 ** random())),
     '--connections': String(1 + Math.floor(random() * 4)),
   };

@@ -95,7 +95,7 @@ test.each([
       [17.2 * MIB, silence],
     );
     const url = database.urlVia(proxy.host, proxy.port);
-    const json = await run([file, '-t', table, '--to', url, '--connections', connections, '--resume', table]);
+    const json = await run([file, '-t', table, '--to', url, '--connections', connections, '--import', table]);
     for (const release of releases) release();
     const memories = taken.mock.results.map(({ value }) => value as ChunkMemory);
     taken.mockRestore();

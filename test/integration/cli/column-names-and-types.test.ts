@@ -73,7 +73,7 @@ describe('--type', () => {
     expect(columns).toEqual({ n: 'integer', m: 'text', d: 'date' });
     expect(rows.slice(-2)).toEqual([['1', 'x', null], ['2', '3', '2024-01-02']]); // prettier-ignore
     const name = await file('x.csv', `${text}1.5,3,NA\n`);
-    const args = [name, '-q', '-t', 'never_widened', '--create', '--resume', 'never', ...types];
+    const args = [name, '-q', '-t', 'never_widened', '--create', '--import', 'never', ...types];
     for (let run = 0; run < 2; run += 1) {
       const refused = await load(args);
       expect(refused.code).toBe(1);
@@ -123,9 +123,9 @@ describe('--type', () => {
     expect(refused.stderr).toMatch(/its column "v" is numeric\(8,3\), not bigint/);
   });
 
-  it('is one of the flags that --resume compares', async () => {
+  it('is one of the flags that --import compares', async () => {
     const name = await file('x.csv', 'v\n1\n');
-    const args = [name, '-q', '-t', 'types_resumed', '--create', '--resume', 'types', '--type'];
+    const args = [name, '-q', '-t', 'types_resumed', '--create', '--import', 'types', '--type'];
     expect(await load([...args, 'v=integer'])).toMatchObject({ code: 0 });
     expect(await load([...args, 'v=int'])).toMatchObject({ code: 0 });
     const refused = await load([...args, 'v=int8']);
@@ -207,9 +207,9 @@ describe('--normalize-names', () => {
     expect((await load([ab, '-q', '-t', 'spellings', '--normalize-names'])).stderr).toMatch(/"A b" or "aB"/);
   }); // prettier-ignore
 
-  it('is one of the flags that --resume compares, and is said', async () => {
+  it('is one of the flags that --import compares, and is said', async () => {
     const name = await file('x.csv', 'A,b\n1,2\n');
-    const args = [name, '-t', 'snakes', '--create', '--resume', 'snakes'];
+    const args = [name, '-t', 'snakes', '--create', '--import', 'snakes'];
     const { code, stderr } = await load([...args, '--normalize-names']);
     expect(code).toBe(0);
     expect(stderr).toContain('names in snake_case: "A" is "a"');

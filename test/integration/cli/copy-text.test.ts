@@ -130,11 +130,11 @@ describe('COPY text', () => {
     });
   });
 
-  it('goes on with --resume where it was stopped, and each row is there once', async () => {
+  it('goes on with --import where it was stopped, and each row is there once', async () => {
     const table = await database.table('id int, t text');
     const lines = Array.from({ length: 5000 }, (_, id) => `${id}\t${id % 3 === 0 ? '\\N' : `a\\n${id}`}\n`);
     const bad = await file('r.copy', [...lines.slice(0, 4000), 'x\ty\n', ...lines.slice(4000)].join(''));
-    const flags = ['-t', table, '--resume', 'r', '--batch-size', '500'];
+    const flags = ['-t', table, '--import', 'r', '--batch-size', '500'];
     expect(await load(bad, ...flags)).toMatchObject({ code: 1 });
     expect(await load(bad, ...flags, '--rejects', 'r.ndjson')).toMatchObject({ code: 3 });
     expect(await database.query(`SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids, count(t)::int AS texts FROM ${table}`)).toEqual([

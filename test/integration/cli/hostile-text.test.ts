@@ -46,7 +46,7 @@ describe('text that a terminal would obey', () => {
     await database.query(`CREATE TABLE "${table}" (a int)`);
     const input = await file('good.csv', 'a\n1\nx\n');
     expectEscaped(await run(['load', '-t', table, '--json', input, '--rejects', `${EVIL}.rejects`]));
-    expectEscaped(await run(['load', '-t', table, input, '--rejects', `${EVIL}.rejects`, '--resume', EVIL]));
+    expectEscaped(await run(['load', '-t', table, input, '--rejects', `${EVIL}.rejects`, '--import', EVIL]));
   });
 
   it('is escaped in values and columns that the table refuses, also in rejects on standard error', async () => {
@@ -92,7 +92,7 @@ describe('text that a terminal would obey', () => {
     [['load', '--json', `--${EVIL}`]],
     [['load', '-t', 't', '--format', EVIL]],
     [['load', '-t', 't', '--batch-size', EVIL, 'x.csv']],
-    [['load', '-t', EVIL, '--resume', 'x', '--atomic', EVIL]],
+    [['load', '-t', EVIL, '--import', 'x', '--atomic', EVIL]],
     [[EVIL]],
     [['query', '--to', 'embedded', 'SELECT 1', EVIL, `--${EVIL}`]],
   ])('is escaped in wrong usage: %j', async (args) => {

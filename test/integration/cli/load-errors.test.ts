@@ -524,7 +524,7 @@ describe('signals', () => {
     // Two lines to a row, after the header.
     expect(summary.lastRow).toEqual({ file: 'standard input', line: 2 * rows });
     expect(result.stderr).toContain(
-      `spillway: stopped by ${signal} after standard input:${2 * rows}; the rows up to there were loaded: ${rows.toLocaleString('en-US')}; with --resume ID a load can go on from where it stopped\n`,
+      `spillway: stopped by ${signal} after standard input:${2 * rows}; the rows up to there were loaded: ${rows.toLocaleString('en-US')}; with --import ID a load can go on from where it stopped\n`,
     );
     // All rows up to there, and none twice.
     const [sums] = await database.query(
@@ -546,7 +546,7 @@ describe('signals', () => {
     expect(result).toMatchObject({
       code: 130,
       stderr:
-        'spillway: stopped by SIGINT after standard input:3; the rows up to there were loaded: 2; with --resume ID a load can go on from where it stopped\n',
+        'spillway: stopped by SIGINT after standard input:3; the rows up to there were loaded: 2; with --import ID a load can go on from where it stopped\n',
     });
     expect(await countOf(table)).toBe(2);
   });

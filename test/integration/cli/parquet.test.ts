@@ -146,10 +146,10 @@ describe('a value that PostgreSQL cannot store', () => {
 });
 
 describe('a Parquet load', () => {
-  it('goes on with --resume, and each row is there once', async () => {
+  it('goes on with --import, and each row is there once', async () => {
     const table = await database.table('id int PRIMARY KEY, few text, wraps bigint, d float8 CHECK (d <> 500), two int[]');
     const name = await fixture('rows.parquet');
-    const flags = ['-t', table, '--resume', 'r', '--batch-size', '500', '--connections', '2'];
+    const flags = ['-t', table, '--import', 'r', '--batch-size', '500', '--connections', '2'];
     expect(await load(name, ...flags)).toMatchObject({ code: 1 });
     expect(await load(name, ...flags, '--rejects', 'r.ndjson')).toMatchObject({ code: 3 });
     expect(await database.query(`SELECT count(*)::int AS n FROM ${table}`)).toEqual([{ n: 4999 }]);

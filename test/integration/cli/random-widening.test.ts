@@ -144,7 +144,7 @@ it('random columns are loaded as the whole file says', { timeout: 3_600_000 }, a
       ...['--create', '-q', '-t', table],
       ...(ragged.size === 0 ? [] : ['--rejects', rejects]),
       ...(isResumed
-        ? ['--resume', table, '--connections', String(random.int(1, 3))]
+        ? ['--import', table, '--connections', String(random.int(1, 3))]
         : random.pick([[], ['--atomic'], ['--batch-size', '777']])),
     ];
     if (isResumed) await killed(args, random);

@@ -108,12 +108,12 @@ describe('a value that the server refuses', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['that a flag would read', 'id,n\n1,unknown\n', /--null-for n=unknown makes it NULL; --rejects [^;]*; an import keeps its flags, so another one takes a new --resume ID and a new table/],
-    ['that is too long', `id,n\n1,2\n3,${'4'.repeat(5_000)}\n`, /--max-record-bytes \(4096\).*; an import keeps its flags, so another one takes a new --resume ID/],
+    ['that a flag would read', 'id,n\n1,unknown\n', /--null-for n=unknown makes it NULL; --rejects [^;]*; an import keeps its flags, so another one takes a new --import ID and a new table/],
+    ['that is too long', `id,n\n1,2\n3,${'4'.repeat(5_000)}\n`, /--max-record-bytes \(4096\).*; an import keeps its flags, so another one takes a new --import ID/],
     ['that no flag would read', 'id,n\n1,"1 2 3"\n', /"1 2 3"; --rejects [^;]*$/],
   ])('of an import, says that another flag needs another import: one %s', async (title, content, says) => {
     const table = await database.table('id int, n smallint');
-    const args = [await file('x.csv', content), '-q', '-t', table, '--resume', `refused ${title}`];
+    const args = [await file('x.csv', content), '-q', '-t', table, '--import', `refused ${title}`];
     const { code, stderr } = await load([...args, '--max-record-bytes', '4096']);
     expect({ code, stderr: stderr.trimEnd() }).toEqual({ code: 1, stderr: expect.stringMatching(says) as string });
   }); // prettier-ignore

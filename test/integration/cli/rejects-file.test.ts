@@ -213,7 +213,7 @@ describe('what is no file', () => {
     await database.query(`INSERT INTO ${table} VALUES (7)`);
     const pipe = path.join(folder, 'pipe');
     spawnSync('mkfifo', [pipe]);
-    for (const flags of [[], ['--resume', 'x']]) {
+    for (const flags of [[], ['--import', 'x']]) {
       const result = await load(table, input, pipe, '--truncate', ...flags);
       expect(result.stderr).toBe(
         `spillway: --rejects ${pipe}: is a named pipe that nobody reads; start its reader first\n`,
@@ -261,14 +261,14 @@ describe('what is no file', () => {
   });
 });
 
-describe('rejects with --resume', () => {
+describe('rejects with --import', () => {
   it('hold all rejects of the import, in a new file', async () => {
     const { folder, input, table } = await prepared();
     const name = path.join(folder, 'bad');
-    expect(await load(table, input, name, '--resume', `x${folders}`)).toEqual(LOADED);
+    expect(await load(table, input, name, '--import', `x${folders}`)).toEqual(LOADED);
     const first = await readFile(name, 'utf8');
     await writeFile(name, 'something else\n');
-    expect(await load(table, input, name, '--resume', `x${folders}`)).toEqual(LOADED);
+    expect(await load(table, input, name, '--import', `x${folders}`)).toEqual(LOADED);
     expect(await readFile(name, 'utf8')).toBe(first);
   });
 });

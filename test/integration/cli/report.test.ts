@@ -137,7 +137,7 @@ describe('the page of a load', () => {
   it('of an import that goes on, and of one that is complete, has what was loaded before', async () => {
     const table = await database.table('a int');
     const input = await file('a.csv', 'a\n1\n2\n');
-    const args = [input, '-t', table, '--resume', freshName('id')];
+    const args = [input, '-t', table, '--import', freshName('id')];
     expect((await reportOf(...args)).code).toBe(0);
     const { html } = await reportOf(...args);
     expect(html).toContain('is complete, nothing was left to do: 2 rows');

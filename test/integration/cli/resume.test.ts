@@ -1,4 +1,4 @@
-/** `--resume` as a process, against a real PostgreSQL: each row once, however often the load is killed. */
+/** `--import` as a process, against a real PostgreSQL: each row once, however often the load is killed. */
 
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -80,7 +80,7 @@ async function killAndResume({
   return { result, hits };
 }
 
-describe('--resume after SIGKILL', () => {
+describe('--import after SIGKILL', () => {
   const seed = testSeed();
 
   it(`ten of them, other batches and connections each time, with rejects (seed ${seed})`, async () => {
@@ -88,7 +88,8 @@ describe('--resume after SIGKILL', () => {
     const input = await file('many.csv', manyRows(true));
     const rejects = freshName('bad.ndjson');
     const args = (run: number) => [
-      '--resume', 'kills', '--rejects', rejects, '--batch-size', String([5000, 777, 2500][run % 3]),
+      // The older name is the same flag, also in the middle of an import.
+      run % 2 === 0 ? '--import' : '--resume', 'kills', '--rejects', rejects, '--batch-size', String([5000, 777, 2500][run % 3]),
       '--connections', String(1 + (run % 4)), input,
     ]; // prettier-ignore
     const { result, hits } = await killAndResume({ table, args, kills: 10, seed });
@@ -129,7 +130,7 @@ describe('--resume after SIGKILL', () => {
     const middle = text.indexOf('\n120000,') + 1;
     const first = await file('a.csv.gz', gzipSync(text.slice(0, middle)));
     const second = await file('b.csv.gz', gzipSync(`id,t\n${text.slice(middle)}`));
-    const args = () => ['--create', '--truncate', '--resume', 'gzip', '--batch-size', '5000', first, second];
+    const args = () => ['--create', '--truncate', '--import', 'gzip', '--batch-size', '5000', first, second];
     const { result } = await killAndResume({ table, args, kills: 5, seed: seed + 1 });
     expect(result.code).toBe(0);
     await expectAllOnce(table);
@@ -149,7 +150,7 @@ describe('--resume after SIGKILL', () => {
     );
     const input = await file('x.json', encode(records));
     const rejects = freshName('bad.ndjson');
-    const args = (run: number) => ['--resume', kind, '--rejects', rejects, '--batch-size', '5000', '--connections', String(1 + (run % 3)), '--format', 'json', input];
+    const args = (run: number) => ['--import', kind, '--rejects', rejects, '--batch-size', '5000', '--connections', String(1 + (run % 3)), '--format', 'json', input];
     const { result, hits } = await killAndResume({ table, args, kills: 5, seed: seed + 3 });
     expect(hits, `seed ${seed}`).toBeGreaterThan(0);
     expect(result.code).toBe(3);
@@ -161,7 +162,7 @@ describe('--resume after SIGKILL', () => {
 
   it(`standard input (seed ${seed + 2})`, async () => {
     const table = await database.table('id int NOT NULL, t text');
-    const args = () => ['--resume', 'stdin', '--format', 'csv', '--batch-size', '5000', '-'];
+    const args = () => ['--import', 'stdin', '--format', 'csv', '--batch-size', '5000', '-'];
     const stdin = gzipSync(manyRows(false));
     const { result } = await killAndResume({ table, args, stdin, kills: 5, seed: seed + 2 });
     expect(result.code).toBe(0);
@@ -173,11 +174,11 @@ describe('--resume after SIGKILL', () => {
   });
 });
 
-describe('--resume', () => {
+describe('--import', () => {
   it('goes on after a bad row stopped it, once rejects are taken', async () => {
     const table = await database.table('id int NOT NULL, t text');
     const input = await file('x.csv', 'id,t\n1,a\n2,b\nx,c\n4,d\n');
-    const args = ['-t', table, '--resume', 'then rejects', '--batch-size', '1', '--connections', '1', input];
+    const args = ['-t', table, '--import', 'then rejects', '--batch-size', '1', '--connections', '1', input];
     const first = await load(['-q', ...args]);
     expect(first.code).toBe(1);
     expect(first.stderr).toMatch(/x\.csv:4: column "id": .* \(2 rows were loaded\)\n$/);
@@ -209,7 +210,7 @@ describe('--resume', () => {
     const bad = [...lines];
     bad[8] = '{"id":"x","t":"row 6"}\n';
     const input = await file('x.ndjson', bad.join(''));
-    const args = ['-t', table, '--resume', 'lines', '--connections', '1', input];
+    const args = ['-t', table, '--import', 'lines', '--connections', '1', input];
     const first = await load(['-q', ...args, '--batch-size', '2']);
     expect(first.code).toBe(1);
     expect(first.stderr).toMatch(/x\.ndjson:9: column "id": .* \(6 rows were loaded\)\n$/);
@@ -227,7 +228,7 @@ describe('--resume', () => {
     const input = await file('x.csv', 'a,b\n1,2\n');
     const second = await file('y.csv', 'a,b\n3,4\n');
     const third = await file('z.csv', 'a,b\n3,40\n');
-    const resume = (...args: string[]) => load(['-q', '-t', table, '--resume', 'changes', ...args]);
+    const resume = (...args: string[]) => load(['-q', '-t', table, '--import', 'changes', ...args]);
     expect((await resume(input, second)).code).toBe(0);
     const refusals: [string[], string][] = [
       [[input], 'the number of files differs'],
@@ -246,7 +247,7 @@ describe('--resume', () => {
       });
     }
     const other = await database.table('a int, b int');
-    const elsewhere = await load(['-q', '-t', other, '--resume', 'changes', input, second]);
+    const elsewhere = await load(['-q', '-t', other, '--import', 'changes', input, second]);
     expect(elsewhere.stderr).toMatch(/import "changes" is one of table "t\d+", not of "t\d+"/);
     // The same bytes by other names are the same source.
     const copies = [await file('c.csv', 'a,b\n1,2\n'), await file('d.csv', 'a,b\n3,4\n')];
@@ -257,21 +258,21 @@ describe('--resume', () => {
   it('a changed file is no reason to empty the table', async () => {
     const table = await database.table('a int');
     const input = await file('x.csv', 'a\n1\n');
-    const args = ['-q', '-t', table, '--truncate', '--resume', 'truncate', input];
+    const args = ['-q', '-t', table, '--truncate', '--import', 'truncate', input];
     expect((await load(args)).code).toBe(0);
     await writeFile(path.join(cli.directory, input), 'a\n2\n');
     expect((await load(args)).code).toBe(1);
     expect(await rowsOf(table)).toEqual([{ a: 1 }]);
   });
 
-  it('--resume takes one source that can be read only once, and refuses a second', async () => {
+  it('--import takes one source that can be read only once, and refuses a second', async () => {
     const table = await database.table('a int');
     const fifo = `${freshName('x')}.csv`;
     const { execFileSync } = await import('node:child_process');
     execFileSync('mkfifo', [path.join(cli.directory, fifo)]);
-    const result = await load(['-q', '-t', table, '--resume', 'fifo', await file('a.csv', 'a\n1\n'), fifo]);
+    const result = await load(['-q', '-t', table, '--import', 'fifo', await file('a.csv', 'a\n1\n'), fifo]);
     expect(result.code).toBe(1);
-    expect(result.stderr).toMatch(/x\.csv: can be read only once, and so must be the first with --resume/);
+    expect(result.stderr).toMatch(/x\.csv: can be read only once, and so must be the first with --import/);
     expect(await rowsOf(table)).toEqual([]);
   });
 
@@ -282,7 +283,7 @@ describe('--resume', () => {
       '-q',
       '-t',
       table,
-      '--resume',
+      '--import',
       'pipe',
       '--batch-size=1000',
       '--connections=1',
@@ -309,7 +310,7 @@ describe('--resume', () => {
   it('two loads of one import at the same time: one gives way, and each row is there once', async () => {
     const table = await database.table('id int NOT NULL, t text');
     const input = await file('many.csv', manyRows(false));
-    const args = ['-q', '-t', table, '--resume', 'both', '--batch-size', '2000', input];
+    const args = ['-q', '-t', table, '--import', 'both', '--batch-size', '2000', input];
     const first = cli.start(['load', ...args], { env: { DATABASE_URL: database.url } });
     while ((await rowsOf(table)).length === 0) await delay(20);
     const [second, old] = await Promise.all([load(args), first.result]);
@@ -330,7 +331,7 @@ describe('--resume', () => {
         '-q',
         '-t',
         table,
-        '--resume',
+        '--import',
         signal,
         '--batch-size',
         '1000',
@@ -361,12 +362,12 @@ describe('--resume', () => {
       await database.query(`CREATE TABLE ${quoted} ("a""; --" int, "\\." text)`);
       const input = await file('x.csv', '"a""; --",\\.\n1,\\.\n2,\\N\n');
       const flag = `"${table.replaceAll('"', '""')}"`;
-      const result = await load(['-t', flag, '--json', '--resume', id, input]);
+      const result = await load(['-t', flag, '--json', '--import', id, input]);
       expect(result.code).toBe(0);
       expect(JSON.parse(result.stdout)).toMatchObject({ rows: 2, importId: id, importFinished: true });
       // Its last line is the note on fields that are \N.
       expect(result.stderr.split('\n')).toHaveLength(6);
-      expect(JSON.parse((await load(['-t', flag, '--json', '--resume', id, input])).stdout)).toMatchObject({
+      expect(JSON.parse((await load(['-t', flag, '--json', '--import', id, input])).stdout)).toMatchObject({
         rows: 0,
         rowsBefore: 2,
       });
@@ -378,7 +379,7 @@ describe('--resume', () => {
     await database.query('CREATE SCHEMA "Own.Schema"');
     await database.query('CREATE TABLE "Own.Schema".t (a int)');
     const input = await file('x.csv', 'a\n1\n2\n3\n');
-    const args = ['-q', '-t', '"Own.Schema".t', '--resume', 'x', '--batch-size', '2', input];
+    const args = ['-q', '-t', '"Own.Schema".t', '--import', 'x', '--batch-size', '2', input];
     expect(await load(args)).toEqual({ code: 0, stdout: '', stderr: '' });
     const [row] = await database.query<{ source: object }>(
       'SELECT source FROM "Own.Schema".spillway_imports',
@@ -407,16 +408,16 @@ describe('--resume', () => {
   });
 });
 
-describe('--resume and the way in which the file is read', () => {
+describe('--import and the way in which the file is read', () => {
   it('is the first run’s in every later one, for a table that it has made', async () => {
     const input = await file('x.csv', 'Report\n\n1;a;2,5\n2;b;3\n3;c\n');
     const args = ['-q', '-t', 'read_once', '--create', '--batch-size', '1', '--connections', '1', input];
-    const first = await load([...args, '--resume', 'read']);
+    const first = await load([...args, '--import', 'read']);
     expect(first).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/:5: expected 3 fields/) as string,
     });
-    const second = await load([...args, '--resume', 'read', '--pad']);
+    const second = await load([...args, '--import', 'read', '--pad']);
     expect(second).toMatchObject({ code: 0, stderr: '' });
     expect(await database.query('SELECT column1 AS a, column2 AS b FROM read_once ORDER BY 1')).toEqual([
       { a: '1', b: 'a' },
@@ -428,12 +429,12 @@ describe('--resume and the way in which the file is read', () => {
   it('has the rules for missing values and decimal commas that the first run has found', async () => {
     const input = await file('x.csv', `a;v\n1;2,5\n2;NA\n${'3;NA\n'.repeat(5)}4\n5;6,5\n`);
     const args = ['-q', '-t', 'rules', '--create', '--batch-size', '1', '--connections', '1', input];
-    const first = await load([...args, '--resume', 'rules']);
+    const first = await load([...args, '--import', 'rules']);
     expect(first).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/:9: expected 2 fields/) as string,
     });
-    expect(await load([...args, '--resume', 'rules', '--pad'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await load([...args, '--import', 'rules', '--pad'])).toMatchObject({ code: 0, stderr: '' });
     expect(await database.query('SELECT a, v FROM rules WHERE a <> 3 ORDER BY a')).toEqual([
       { a: '1', v: '2.5' },
       { a: '2', v: null },
@@ -445,7 +446,7 @@ describe('--resume and the way in which the file is read', () => {
   it('is refused without the --comment of the first run, by which records are counted', async () => {
     const table = await database.table('a int, b text');
     const input = await file('x.csv', 'a,b\n#1,x\n2,y\n');
-    const args = ['-q', '-t', table, '--resume', 'comment', input];
+    const args = ['-q', '-t', table, '--import', 'comment', input];
     expect(await load([...args, '--comment', '#'])).toMatchObject({ code: 0 });
     const other = await load(args);
     expect(other).toMatchObject({ code: 1 });
@@ -455,8 +456,8 @@ describe('--resume and the way in which the file is read', () => {
   it('is refused if a flag says another one than the first run had', async () => {
     const table = await database.table('a int, b text');
     const input = await file('x.csv', 'a;b\n1;x\n');
-    expect(await load(['-q', '-t', table, '--resume', 'x', input])).toMatchObject({ code: 0 });
-    const other = await load(['-q', '-t', table, '--resume', 'x', '--encoding', 'windows-1252', input]);
+    expect(await load(['-q', '-t', table, '--import', 'x', input])).toMatchObject({ code: 0 });
+    const other = await load(['-q', '-t', table, '--import', 'x', '--encoding', 'windows-1252', input]);
     expect(other).toMatchObject({ code: 1 });
     expect(other.stderr).toMatch(/--encoding was "utf-8" and is "windows-1252"/);
   });
@@ -467,7 +468,7 @@ describe('a server that comes back', () => {
     const table = await database.table('id int NOT NULL, t text');
     const input = await file('many.csv', manyRows(false));
     const running = cli.start(
-      ['load', '-q', '-t', table, '--resume', 'terminated', '--batch-size', '2000', input],
+      ['load', '-q', '-t', table, '--import', 'terminated', '--batch-size', '2000', input],
       { env: { DATABASE_URL: database.url } },
     );
     for (let killed = 0; killed < 8 && isRunning(running.child);) {
@@ -482,7 +483,7 @@ describe('a server that comes back', () => {
     if (code !== 0) {
       // More in a row than there are attempts: it says how to go on.
       expect(stderr).toMatch(/run the same command again to go on/);
-      expect((await load(['-q', '-t', table, '--resume', 'terminated', input])).code).toBe(0);
+      expect((await load(['-q', '-t', table, '--import', 'terminated', input])).code).toBe(0);
     }
     await expectAllOnce(table);
   });

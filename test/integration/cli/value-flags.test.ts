@@ -156,7 +156,7 @@ describe('a table that is there', () => {
 
   it('gets the same of an import that goes on, and refuses another flag', async () => {
     const file = write('id,d\n1,5/3/2024\n2,31/02/2024\n');
-    const flags = ['--create', '--resume', `values ${number}`, '--batch-size', '1', '--connections', '1'];
+    const flags = ['--create', '--import', `values ${number}`, '--batch-size', '1', '--connections', '1'];
     const rejects = path.join(cli.directory, `values-${number}.ndjson`);
     const table = await database.table('id integer, d date');
     const start = (...others: string[]) =>
@@ -173,7 +173,7 @@ describe('an import that made its table', () => {
   it.each([[[]], [['--strict']]])('goes on with the same conversions: %j', async (others) => {
     const file = write('id,d,n,b\n1,5/3/2024,"$1,000",yes\n2,6/3/2024,$2,no\n3\n4,NA,$4,\n5,7/3/2024,"$5.50",no\n');
     const rejects = path.join(cli.directory, `values-${number}.ndjson`);
-    const flags = ['--create', '--resume', `made ${number}`, '--batch-size', '1', '--connections', '1', '--null', 'NA', '--null', ''];
+    const flags = ['--create', '--import', `made ${number}`, '--batch-size', '1', '--connections', '1', '--null', 'NA', '--null', ''];
     const values = ['--dates', 'dmy', '--numbers', '1,234.5', '--booleans', ...others];
     const first = await run(file, ...flags, ...values);
     expect(first.code).toBe(1);

@@ -162,7 +162,7 @@ describe('a value that does not fit the inferred type of its column', () => {
   it.each([
     ['--atomic'],
     ['--strategy', 'drop_oldest', '--connections', '1'],
-    ['--resume', 'flags', '--connections', '3'],
+    ['--import', 'flags', '--connections', '3'],
     ['--on-conflict', 'ignore'],
     ['--max-rejects', '0', '--rejects', 'none.ndjson'],
     ['--rejects', 'none-of-one.ndjson', '--atomic'],
@@ -225,17 +225,17 @@ describe('a value that does not fit the inferred type of its column', () => {
     const plain = await load([...args, '-t', 'piped'], { stdin });
     expect([plain.code, plain.stderr]).toEqual([1, expect.stringMatching(says)]);
     expect(plain.stderr).not.toContain('import');
-    const resumed = await load([...args, '-t', 'piped_import', '--resume', 'piped'], { stdin });
+    const resumed = await load([...args, '-t', 'piped_import', '--import', 'piped'], { stdin });
     expect([resumed.code, resumed.stderr]).toEqual([1, expect.stringMatching(says)]);
-    expect(resumed.stderr).toContain('another one takes a new --resume ID and a new table');
-    const again = [...args, '-t', 'piped_again', '--resume', 'piped again', '--type', 'n o=text'];
+    expect(resumed.stderr).toContain('another one takes a new --import ID and a new table');
+    const again = [...args, '-t', 'piped_again', '--import', 'piped again', '--type', 'n o=text'];
     expect(await load(again, { stdin })).toMatchObject({ code: 0 });
   });
 
   it('is NULL in each run of an import from a pipe, if it is a marker that comes after the sample', async () => {
     const values = { 20_000: 'NA', 38_000: 'NA', 39_000: '-' };
     const good = csv({ n: values });
-    const flags = ['--format', 'csv', '--create', '-q', '--batch-size', '1000', '--resume', 'markers'];
+    const flags = ['--format', 'csv', '--create', '-q', '--batch-size', '1000', '--import', 'markers'];
     const args = ['-', '-t', 'piped_markers', ...flags];
     const failed = await load(args, { stdin: good.replace('\n35000,0\n', '\n35000,0,1\n') });
     expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining(':35001: expected 2 fields')]);
@@ -253,7 +253,7 @@ describe('a value that does not fit the inferred type of its column', () => {
       '-t',
       'others',
       '-q',
-      '--resume',
+      '--import',
       'o',
     ];
     // It has rows when it fails.
@@ -279,7 +279,7 @@ describe('a load that is killed while it makes room', () => {
       80_000,
     );
     const name = await file('killed.csv', text);
-    const args = [name, '--create', '-t', 'killed', '-q', '--resume', 'killed', '--connections', '3'];
+    const args = [name, '--create', '-t', 'killed', '-q', '--import', 'killed', '--connections', '3'];
     let kills = 0;
     for (const wait of [250, 300, 350, 400, 450, 500, 550, 600]) {
       const running = cli.start(['load', ...args], { env: { DATABASE_URL: database.url } });
@@ -301,7 +301,7 @@ describe('a load that is killed while it makes room', () => {
       `CREATE TABLE unbegun (id bigint, n text); COMMENT ON TABLE unbegun IS '${comment}'`,
     );
     const text = csv({ n: { 100: '1.5', 30_000: '0.5' } });
-    const args = [await file('unbegun.csv', text), '--create', '-t', 'unbegun', '-q', '--resume', 'unbegun'];
+    const args = [await file('unbegun.csv', text), '--create', '-t', 'unbegun', '-q', '--import', 'unbegun'];
     expect(await load(args)).toMatchObject({ code: 0, stderr: '' });
     expect(await typesOf('unbegun')).toEqual({ id: 'bigint', n: 'numeric' });
     expect(await contents('unbegun')).toEqual(fieldsOf(text));

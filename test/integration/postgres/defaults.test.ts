@@ -225,7 +225,7 @@ describe('spillway load of NDJSON', () => {
     [
       [],
       ['--rejects', 'r.ndjson'],
-      ['--resume', 'x'],
+      ['--import', 'x'],
       ['--on-conflict', 'update', '--key', 'n'],
       ['--strategy', 'drop_newest'],
     ].map((flags) => [flags]),

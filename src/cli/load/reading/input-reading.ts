@@ -15,7 +15,7 @@ export interface InputReading {
   readonly options: LoadOptions;
   /** Undefined if nothing was detected. */
   readonly reading: InputFormatReading | undefined;
-  /** `--resume`: of the first run. */
+  /** `--import`: of the first run. */
   readonly rules?: FieldRules | undefined;
   /** Names of columns that were repaired. */
   readonly notes?: readonly string[] | undefined;

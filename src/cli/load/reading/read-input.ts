@@ -34,7 +34,7 @@ export interface KnownBefore {
   readonly tableColumns: readonly string[] | undefined;
   /** Returns a column's type in the table, or the one that the user wants. */
   readonly typeFor: (name: string) => string | undefined;
-  /** `--resume`: of the first run. */
+  /** `--import`: of the first run. */
   readonly stored: StoredReading | undefined;
 }
 

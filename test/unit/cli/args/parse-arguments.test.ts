@@ -182,7 +182,7 @@ describe('options of load', () => {
   });
 
   it('options of a load that resumes, and of one that is atomic, are parsed', () => {
-    expect(load('-t', 't', 'a.csv', '--resume', "'; DROP TABLE t; --").resume).toBe("'; DROP TABLE t; --");
+    expect(load('-t', 't', 'a.csv', '--import', "'; DROP TABLE t; --").resume).toBe("'; DROP TABLE t; --");
     expect(load('-t', 't', 'a.csv', '--atomic', '--connections', '1')).toMatchObject({
       atomic: true,
       connections: 1,
@@ -191,7 +191,7 @@ describe('options of load', () => {
       onConflict: 'ignore',
       key: undefined,
     });
-    expect(load('-t', 't', '-', 'a.csv', '--format', 'csv', '--resume', 'x').files).toEqual(['-', 'a.csv']);
+    expect(load('-t', 't', '-', 'a.csv', '--format', 'csv', '--import', 'x').files).toEqual(['-', 'a.csv']);
   });
 });
 
@@ -269,15 +269,15 @@ describe('wrong usage names the flag, its range and the value', () => {
     [['load', '-t', 't', 'a.csv', '--on-conflict', 'merge'], /--on-conflict.*'merge'.*error, ignore, update/],
     [['load', '-t', 't', 'a.csv', '--on-conflict', 'update', '--key', 'a,,b'], /--key.*empty name/],
     [['load', '-t', 't', 'a.csv', '--on-conflict', 'update', '--key', 'a,a'], /--key.*"a" twice/],
-    [['load', '-t', 't', 'a.csv', '--resume', ''], /--resume.*1 to 1000 bytes/],
-    [['load', '-t', 't', 'a.csv', '--resume', 'é'.repeat(501)], /--resume.*1 to 1000 bytes/],
+    [['load', '-t', 't', 'a.csv', '--import', ''], /--import.*1 to 1000 bytes/],
+    [['load', '-t', 't', 'a.csv', '--import', 'é'.repeat(501)], /--import.*1 to 1000 bytes/],
     [
-      ['load', '-t', 't', 'a.csv', '--resume', 'x', '--strategy', 'sample'],
-      /^--resume needs --strategy block/,
+      ['load', '-t', 't', 'a.csv', '--import', 'x', '--strategy', 'sample'],
+      /^--import needs --strategy block/,
     ],
-    [['load', '-t', 't', 'a.csv', '--resume', 'x', '--atomic'], /^--resume and --atomic exclude each other/],
+    [['load', '-t', 't', 'a.csv', '--import', 'x', '--atomic'], /^--import and --atomic exclude each other/],
     [
-      ['load', '-t', 't', 'a.csv', '-', '--format', 'csv', '--resume', 'x'],
+      ['load', '-t', 't', 'a.csv', '-', '--format', 'csv', '--import', 'x'],
       /standard input.*must be the first/,
     ],
     [['load', '-t', 't', 'a.csv', '--atomic', '--connections', '2'], /^--atomic is one transaction/],

@@ -131,7 +131,7 @@ describe('the fingerprint of a source', () => {
     const [file] = await findFiles([path.join(directory, 'a')]);
     const source = new Source([file!, PIPE], Readable.from([]));
     await expect(fingerprintOf(source, options('x'), [])).rejects.toThrow(
-      /^standard input: can be read only once, and so must be the first with --resume/,
+      /^standard input: can be read only once, and so must be the first with --import/,
     );
   });
 

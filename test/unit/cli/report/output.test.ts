@@ -110,7 +110,7 @@ describe('the summary', () => {
     expect(summarise(outcome({ stoppedBy: 'SIGTERM' }))).toMatchObject({
       exitCode: 143,
       error:
-        'stopped by SIGTERM after events.csv:2001; the rows up to there were loaded: 2,000; with --resume ID a load can go on from where it stopped',
+        'stopped by SIGTERM after events.csv:2001; the rows up to there were loaded: 2,000; with --import ID a load can go on from where it stopped',
     });
     expect(summarise(outcome({ stoppedBy: 'SIGINT', lastRow: undefined })).error).toBe(
       'stopped by SIGINT before the first row',
