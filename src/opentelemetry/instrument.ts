@@ -52,6 +52,8 @@ interface Observable {
   on?(event: 'flush' | 'close', listener: (report: FlushReport) => void): unknown;
   off?(event: 'flush' | 'close', listener: (report: FlushReport) => void): unknown;
   finished?: Promise<void>;
+  /** Of a stream: there is no 'close' to come. */
+  closed?: boolean;
 }
 
 /**
@@ -83,6 +85,7 @@ export function instrument<T>(target: Instrumentable<T>, options: InstrumentOpti
   attached.add(target);
   const tracer = tracerProvider.getTracer(SCOPE);
   const stopTracing = spans ? traceFlushes(target, { tracer, name, spanContextOf }) : undefined;
+  if ((target as Observable).closed === true) detach();
   return { detach };
 }
 

@@ -2,7 +2,14 @@ import type { MeterProvider } from '@opentelemetry/api';
 import type { FlushReport } from '../api/events.js';
 import { errorClassOf } from '../common/thrown.js';
 import { makeInstruments, type Attributes, type Instruments } from './instruments.js';
-import { addReadings, readingsOf, type AnyMetrics, type Readings } from './readings.js';
+import {
+  addReadings,
+  countsOf,
+  readingsOf,
+  subtractReadings,
+  type AnyMetrics,
+  type Readings,
+} from './readings.js';
 
 /** What meters and tracers are called. */
 export const SCOPE = 'spillway';
@@ -20,6 +27,8 @@ export class MetricGroup {
   readonly #attributes: Attributes;
   readonly #live = new Set<Metered>();
   readonly #ended: Readings = new Map();
+  /** What is among them of a target: it counts from there on if it comes back. */
+  readonly #left = new WeakMap<Metered, Readings>();
 
   constructor(instruments: Instruments, attributes: Attributes) {
     this.#instruments = instruments;
@@ -31,12 +40,18 @@ export class MetricGroup {
   }
 
   add(target: Metered): void {
+    const left = this.#left.get(target);
+    if (left !== undefined) subtractReadings(this.#ended, left);
+    this.#left.delete(target);
     this.#live.add(target);
   }
 
   /** The target changes no more, or is not to be reported any more: its counts are kept, and it is let go. */
   end(target: Metered): void {
-    if (this.#live.delete(target)) addReadings(this.#ended, readingsOf(target.getMetrics()), true);
+    if (!this.#live.delete(target)) return;
+    const left = countsOf(readingsOf(target.getMetrics()));
+    addReadings(this.#ended, left);
+    this.#left.set(target, left);
   }
 
   recordFlush({ error, latencyMs, items }: FlushReport): void {

@@ -67,12 +67,28 @@ export function readingsOf(metrics: AnyMetrics): Readings {
   return readings;
 }
 
-/** Adds `more` to `readings`: of what a target that has ended leaves, its counts only. */
-export function addReadings(readings: Readings, more: Readings, hasEnded = false): void {
+/** Adds `more` to `readings`. */
+export function addReadings(readings: Readings, more: Readings): void {
   for (const [key, { name, value, attributes }] of more) {
-    const { kind } = OBSERVED[name];
     const known = readings.get(key)?.value ?? 0;
-    const added = hasEnded && kind !== 'count' ? 0 : value;
-    readings.set(key, { name, attributes, value: kind === 'max' ? Math.max(known, added) : known + added });
+    const { kind } = OBSERVED[name];
+    readings.set(key, { name, attributes, value: kind === 'max' ? Math.max(known, value) : known + value });
   }
+}
+
+/** Of counts only. */
+export function subtractReadings(readings: Readings, less: Readings): void {
+  addReadings(
+    readings,
+    mapped(less, ({ value }) => -value),
+  );
+}
+
+/** What remains of a target that has ended: its counts, and 0 for all else. */
+export function countsOf(readings: Readings): Readings {
+  return mapped(readings, ({ name, value }) => (OBSERVED[name].kind === 'count' ? value : 0));
+}
+
+function mapped(readings: Readings, valueOf: (reading: Reading) => number): Readings {
+  return new Map([...readings].map(([key, reading]) => [key, { ...reading, value: valueOf(reading) }]));
 }

@@ -3,12 +3,16 @@ import {
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { channel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { BackpressureWritable } from '../../../src/index.js';
+import { BackpressureController, BackpressureTransform, BackpressureWritable } from '../../../src/index.js';
 import { instrument } from '../../../src/opentelemetry/index.js';
 import { turn } from '../../support/stream.js';
+import { TestReader } from '../../support/test-reader.js';
+
+const OFFERED = 'spillway.offered spillway.name=events';
 
 describe('a target that has ended or is detached', () => {
   const isTraced = () => channel('tracing:spillway:flush:start').hasSubscribers;
@@ -40,6 +44,24 @@ describe('a target that has ended or is detached', () => {
     sink.destroy();
   });
 
+  it.each([
+    ['writable', () => new BackpressureWritable<number>(async () => undefined)],
+    ['transform', () => new BackpressureTransform<number>().resume()],
+  ])(
+    'is let go at once if it is a %s that was closed before, and its counts are reported',
+    async (_, make) => {
+      const reader = new TestReader();
+      const meterProvider = new MeterProvider({ readers: [reader] });
+      const stream = make();
+      stream.end(1);
+      await once(stream, 'close');
+      instrument(stream, { name: 'events', meterProvider });
+      expect(isTraced()).toBe(false);
+      expect(stream.listenerCount('flush') + stream.listenerCount('close')).toBe(0);
+      expect((await reader.values()).get(OFFERED)).toBe(1);
+    },
+  );
+
   it('may be instrumented again, and is not let go by what was detached before', async () => {
     const sink = new BackpressureWritable<number>(async () => undefined);
     const first = instrument(sink, { name: 'events' });
@@ -50,5 +72,19 @@ describe('a target that has ended or is detached', () => {
     second.detach();
     expect(isTraced()).toBe(false);
     sink.destroy();
+  });
+
+  it('has its items counted once if it is instrumented again', async () => {
+    const reader = new TestReader();
+    const meterProvider = new MeterProvider({ readers: [reader] });
+    const controller = new BackpressureController<number>(async () => undefined);
+    for (const expected of [1, 2, 3]) {
+      const attachment = instrument(controller, { name: 'events', meterProvider });
+      await controller.push(expected);
+      expect((await reader.values()).get(OFFERED)).toBe(expected);
+      attachment.detach();
+      expect((await reader.values()).get(OFFERED)).toBe(expected);
+    }
+    controller.stop();
   });
 });

@@ -1,6 +1,6 @@
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { context, SpanStatusCode, trace, type SpanContext } from '@opentelemetry/api';
-import { MeterProvider, MetricReader, type DataPoint, type Histogram } from '@opentelemetry/sdk-metrics';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
@@ -12,40 +12,16 @@ import { BackpressureController, BackpressureTransform, BackpressureWritable } f
 import { instrument, type InstrumentOptions } from '../../../src/opentelemetry/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { turn } from '../../support/stream.js';
+import { TestReader } from '../../support/test-reader.js';
 
-class Reader extends MetricReader {
-  protected override onForceFlush(): Promise<void> {
-    return Promise.resolve();
-  }
-  protected override onShutdown(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-let reader: Reader;
+let reader: TestReader;
 let meterProvider: MeterProvider;
 beforeEach(() => {
-  reader = new Reader();
+  reader = new TestReader();
   meterProvider = new MeterProvider({ readers: [reader] });
 });
 
-/** All values by instrument, with the attributes that tell them apart. */
-async function collect(): Promise<Map<string, number>> {
-  const values = new Map<string, number>();
-  const { resourceMetrics } = await reader.collect();
-  for (const { metrics } of resourceMetrics.scopeMetrics) {
-    for (const { descriptor, dataPoints } of metrics) {
-      for (const { attributes, value } of dataPoints as DataPoint<number | Histogram>[]) {
-        const labels = Object.entries(attributes).map(([name, label]) => `${name}=${String(label)}`);
-        values.set(
-          [descriptor.name, ...labels.sort()].join(' '),
-          typeof value === 'number' ? value : value.count,
-        );
-      }
-    }
-  }
-  return values;
-}
+const collect = (): Promise<Map<string, number>> => reader.values();
 
 const named = (name: string, attributes: Record<string, string> = {}): string => {
   const labels = Object.entries({ ...attributes, 'spillway.name': 'events' }).map(
