@@ -93,6 +93,10 @@ const BENCHMARKS: Readonly<Record<string, { question: string; load: () => Promis
     question: 'How fast do workers load a stream of NATS JetStream, beside one written by hand?',
     load: () => import('./consume.js'),
   },
+  instrumentation: {
+    question: 'What do metrics, spans, reports and channels cost, and what if nobody listens?',
+    load: () => import('./instrumentation.js'),
+  },
   'start-up': {
     question: 'How long does a load of one row take, beside Node.js that does nothing?',
     load: () => import('./start-up.js'),

@@ -5,7 +5,7 @@
 
 import { collectYoungGarbage } from './garbage.js';
 import { loadAverage } from './machine.js';
-import { spreadOf, type Spread } from './statistics.js';
+import { medianInterval, spreadOf, type Spread } from './statistics.js';
 
 export interface Candidate {
   readonly name: string;
@@ -37,10 +37,19 @@ export interface Comparison {
   readonly candidates: readonly Candidate[];
   /** All the work is done by this process: its processor time is compared too, which others on the machine hardly touch. */
   readonly isInProcess?: boolean;
+  /** Small differences count: ratios have their 95 % confidence intervals in place of the smallest and the largest. */
+  readonly hasIntervals?: boolean;
+  /** Rates are shown as nanoseconds for one of the units. */
+  readonly perUnit?: boolean;
   /** Default 5, and never less, but for an explicit wish of the person who runs it. */
   readonly rounds?: number;
   /** Untimed runs of each candidate before the first round, beside `verify`. Default 1. */
   readonly warmUps?: number;
+}
+
+export interface Ratio extends Spread {
+  /** The 95 % confidence interval of the median, if the comparison has intervals. */
+  readonly interval?: readonly [low: number, high: number];
 }
 
 export interface CandidateResult {
@@ -56,9 +65,9 @@ export interface CandidateResult {
   /** Units per second. */
   readonly rate?: Spread;
   /** Of the rate to the baseline's, round by round. */
-  readonly ratio?: Spread;
+  readonly ratio?: Ratio;
   /** The same by processor time, with that of V8's helpers, in place of time on the clock. */
-  readonly cpuRatio?: Spread;
+  readonly cpuRatio?: Ratio;
 }
 
 export interface ComparisonResult {
@@ -66,6 +75,7 @@ export interface ComparisonResult {
   readonly unit: string;
   readonly amount: number;
   readonly baseline: string;
+  readonly perUnit?: boolean;
   readonly rounds: number;
   /** Runnable tasks over the last minute, before the first round and after the last. */
   readonly load: readonly [number, number];
@@ -122,14 +132,18 @@ export async function compare(
     const rate = spreadOf(own.map(({ wallMs }) => (units / wallMs) * 1000));
     if (wrong.has(base)) return { ...about, rate };
     const share = units / (base.amount ?? amount);
-    const ratioOf = (kind: keyof Duration): Spread =>
-      spreadOf(runs.get(base)!.map((duration, round) => (duration[kind] / own[round]![kind]) * share));
+    const ratioOf = (kind: keyof Duration): Ratio => {
+      const ratios = runs.get(base)!.map((duration, round) => (duration[kind] / own[round]![kind]) * share);
+      const spread = spreadOf(ratios);
+      return comparison.hasIntervals === true ? { ...spread, interval: medianInterval(ratios) } : spread;
+    };
     const ratio = ratioOf('wallMs');
     return comparison.isInProcess === true
       ? { ...about, rate, ratio, cpuRatio: ratioOf('cpuMs') }
       : { ...about, rate, ratio };
   });
-  return { title, unit, amount, baseline, rounds, load: [loadBefore, loadAverage()], results };
+  const { perUnit = false } = comparison;
+  return { title, unit, amount, baseline, perUnit, rounds, load: [loadBefore, loadAverage()], results };
 }
 
 /** No candidate always runs first, or always after the same one. */

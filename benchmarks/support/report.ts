@@ -1,10 +1,9 @@
 /** Results as a table in Markdown, which reads as well in a terminal. */
 
 import { readFile, writeFile } from 'node:fs/promises';
-import type { CandidateResult, ComparisonResult } from './comparison.js';
+import type { CandidateResult, ComparisonResult, Ratio } from './comparison.js';
 import type { FiguresResult } from './figures.js';
 import { machineLine, type Machine } from './machine.js';
-import type { Spread } from './statistics.js';
 import { lossesOf } from './losses.js';
 
 export type Result = ComparisonResult | FiguresResult;
@@ -21,9 +20,16 @@ export function tableOf(result: Result): string {
   return 'cells' in result ? figuresTable(result) : comparisonTable(result);
 }
 
-function figuresTable({ title, header, cells, caption, load }: FiguresResult): string {
+function figuresTable({ title, header, cells, caption, load, wrong }: FiguresResult): string {
   const lines = align([header, ...cells]);
-  return [`### ${title}`, '', ...lines, '', `${caption} ${loadWords(load)}`, ''].join('\n');
+  return [
+    `### ${title}`,
+    '',
+    ...lines,
+    '',
+    `${wrong === undefined ? caption : `Wrong: ${wrong}.`} ${loadWords(load)}`,
+    '',
+  ].join('\n');
 }
 
 const loadWords = ([before, after]: readonly [number, number]): string => `Load ${before} to ${after}.`;
@@ -31,13 +37,16 @@ const loadWords = ([before, after]: readonly [number, number]): string => `Load 
 function comparisonTable(result: ComparisonResult): string {
   const { title, unit, amount, baseline, rounds, results } = result;
   const byCpu = results.some(({ cpuRatio }) => cpuRatio !== undefined);
-  const header = ['', `${unit}/s (median)`, 'min – max', `ratio to ${baseline}`, 'min – max'];
-  if (byCpu) header.push('by processor time', 'min – max');
+  const hasIntervals = results.some(({ ratio }) => ratio?.interval !== undefined);
+  const range = hasIntervals ? '95 % interval' : 'min – max';
+  const rate = result.perUnit === true ? `ns for one of the ${unit}` : `${unit}/s`;
+  const header = ['', `${rate} (median)`, 'min – max', `ratio to ${baseline}`, range];
+  if (byCpu) header.push('by processor time', range);
   const remarks = results.map((candidate) => remarkOf(candidate, unit));
   const hasRemarks = remarks.some((remark) => remark !== '');
   if (hasRemarks) header.push('remark');
   const rows = results.map((candidate, place) => [
-    ...rowOf(candidate, candidate.name === baseline, byCpu),
+    ...rowOf(candidate, candidate.name === baseline, byCpu, result.perUnit === true),
     ...(hasRemarks ? [remarks[place]!] : []),
   ]);
   const caption = `${amount.toLocaleString('en-GB')} ${unit} a run, ${rounds} rounds. ${loadWords(result.load)}`;
@@ -83,27 +92,33 @@ function placeOf(page: string, name: string): [from: number, to: number] {
   return [start + begin.length, to];
 }
 
-function rowOf(candidate: CandidateResult, isBaseline: boolean, byCpu: boolean): string[] {
+function rowOf(candidate: CandidateResult, isBaseline: boolean, byCpu: boolean, perUnit: boolean): string[] {
   const { name, missing, wrong, rate, ratio, cpuRatio } = candidate;
   const none = byCpu ? ['', '', '', ''] : ['', ''];
   if (missing !== undefined) return [name, 'not installed', missing, ...none];
   if (wrong !== undefined) return [name, 'wrong', wrong.replaceAll('|', '/'), ...none];
-  const cells = [name, ...shown(rate!, big)];
+  const { median, min, max } = rate!;
+  const cells = perUnit
+    ? [name, nanoseconds(median), `${nanoseconds(max)} – ${nanoseconds(min)}`]
+    : [name, big(median), `${big(min)} – ${big(max)}`];
   if (isBaseline) return [...cells, '1', ...none.slice(1)];
   if (ratio === undefined) return [...cells, 'no baseline', ...none.slice(1)];
-  return [...cells, ...shown(ratio, small), ...(cpuRatio === undefined ? [] : shown(cpuRatio, small))];
+  return [...cells, ...shown(ratio), ...(cpuRatio === undefined ? [] : shown(cpuRatio))];
 }
 
-function shown({ median, min, max }: Spread, show: (value: number) => string): [string, string] {
-  return [show(median), `${show(min)} – ${show(max)}`];
+function shown({ median, min, max, interval }: Ratio): [string, string] {
+  if (interval === undefined) return [median.toFixed(2), `${min.toFixed(2)} – ${max.toFixed(2)}`];
+  const [low, high] = interval;
+  return [median.toFixed(3), `${low.toFixed(3)} – ${high.toFixed(3)}`];
 }
+
+/** @param rate units per second */
+const nanoseconds = (rate: number): string => (1e9 / rate).toFixed(1);
 
 function big(rate: number): string {
   if (rate >= 1e6) return `${(rate / 1e6).toFixed(2)} M`;
   return rate >= 1e3 ? `${(rate / 1e3).toFixed(1)} k` : rate.toFixed(1);
 }
-
-const small = (ratio: number): string => ratio.toFixed(2);
 
 function align(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));

@@ -36,7 +36,7 @@ test('each benchmark runs, is right, and leaves its results as JSON, which can b
   const usage = await bench(['no-such-benchmark'], server.url);
   expect(usage.code).toBe(2);
   const names = Object.keys(report.results);
-  expect(names).toHaveLength(19);
+  expect(names).toHaveLength(20);
   await assertPlaces(names);
   await expect(assertPlaces(['no-such-benchmark'])).rejects.toThrow('no place');
   for (const name of names) {
