@@ -8,6 +8,7 @@ import type { LaneBatch, LaneCopy } from './consume/lane-worker.js';
 import type { RowFailures } from './copy/batch.js';
 import type { CopyOptionFields } from './copy-options.js';
 import { CopyError } from './errors/copy-error.js';
+import { reasonOf } from './lanes/dead-letters.js';
 import type { LaneLedger } from './lanes/lane-ledger.js';
 import type { CopyClient, CopyPool } from './protocol/pool.js';
 import { OWN_TRANSACTION, type TransactionScope } from './sql/transaction-scope.js';
@@ -94,9 +95,9 @@ export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
       const result = await this.#table.copy([...batch.messages], context);
       return result?.failed ?? 0;
     } catch (error) {
+      if (!(error instanceof CopyError)) throw error;
       const [message] = batch.messages;
-      if (batch.messages.length > 1 || !(error instanceof CopyError) || error.failureClass !== 'row')
-        throw error;
+      if (batch.messages.length > 1 || error.failureClass !== 'row') throw placed(error, batch.messages);
       this.#checkpoints.deadLetters = 1;
       const letter = { message: message!, error: this.#reasonOf(message!, error) };
       await this.#ledger.bury(batch.claim, batch, batch.extraMs, letter, signal);
@@ -122,6 +123,13 @@ export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
     const { batch } = this.#checkpoints;
     return batch === undefined ? OWN_TRANSACTION : this.#ledger.scopeOf(batch.claim);
   }
+}
+
+/** Returns the error, which names a message by its position if it is about one: a row that takes longer than a time limit, say. */
+function placed(error: CopyError, messages: readonly LogMessage[]): CopyError {
+  const message = error.row === undefined ? undefined : messages[error.row];
+  if (message !== undefined) error.message = reasonOf({ message, error });
+  return error;
 }
 
 /** A scope that is another one for each lane. */

@@ -2,10 +2,12 @@
 
 import {
   assertGivenTypes,
+  CliError,
   columnsFor,
   counted,
   CreatedTable,
   findTable,
+  firstCut,
   keyColumns,
   nameNotes,
   showTable,
@@ -41,6 +43,7 @@ export async function findTarget(
   const sample = existing === undefined ? await sampleColumns(log, flags, signal) : undefined;
   const names = sample?.names ?? flags.columns?.map((name) => givenName(name));
   signal.throwIfAborted();
+  if (sample !== undefined && flags.columns === undefined) await assertUncut(pool, sample.names);
   const made =
     existing === undefined
       ? await CreatedTable.make(pool, flags.table, names!, NO_IMPORT, (work) => work())
@@ -61,6 +64,16 @@ export async function findTarget(
       ...nameNotes({ table: flags.table, normalizeNames: false }, table, columns),
     ],
   };
+}
+
+/** A worker that finds the table later knows the keys by its columns only. @throws {CliError} if a column would be called otherwise */
+async function assertUncut(pool: CopyPool, names: readonly InputName[]): Promise<void> {
+  const long = await firstCut(pool, names);
+  if (long === undefined) return;
+  throw new CliError(
+    `--create: the key ${JSON.stringify(long)} is longer than the server's longest name, so that its column would have another one; ` +
+      'give all workers the keys by --columns',
+  );
 }
 
 /** What a few messages have shown may be wrong for those to come. */

@@ -5,10 +5,12 @@ import {
   connect,
   ExitCode,
   farewell,
+  laneTables,
   oneLine,
   peakMemoryBytes,
   resolveDestination,
   untilStopped,
+  withMissingRights,
   writeLine,
 } from '../load/parts.js';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -20,6 +22,7 @@ import type { CliError } from '../common/errors.js';
 import type { StopSignal } from '../common/stop-signal.js';
 import type { Connection } from '../server/connection.js';
 import type { Environment } from '../server/destination.js';
+import type { RightsNeeded } from '../server/missing-rights.js';
 import { describeConsumeFailure, withFlag } from './consume-failure.js';
 import { earlyConsumeJson, outcomeJson, type ConsumeJson, type ConsumeOutcome } from './consume-json.js';
 import { startLines, summaryLines } from './consume-lines.js';
@@ -139,7 +142,10 @@ class Worker {
   }
 
   async run(log: Log, server: Connection, nats: NatsConnection): Promise<ConsumeSummary> {
-    const target = await this.unlessStopped(findTarget(server.pool, log, this.#flags, this.#stopping.signal));
+    const find = findTarget(server.pool, log, this.#flags, this.#stopping.signal);
+    const target = await this.unlessStopped(find).catch(async (error: unknown) => {
+      throw await withMissingRights(error, server.pool, rightsNeeded(this.#flags));
+    });
     const load = consumeLog(log, server.pool, this.#options(target));
     const { created, notes } = target;
     if (!this.#flags.quiet) {
@@ -154,7 +160,8 @@ class Worker {
     try {
       await load.finished;
     } catch (error) {
-      failure = await describeConsumeFailure(error, nats, this.#settings);
+      const described = await describeConsumeFailure(error, nats, this.#settings);
+      failure = await withMissingRights(described, server.pool, rightsNeeded(this.#flags, target));
     } finally {
       stopProgress();
     }
@@ -226,6 +233,16 @@ class Worker {
       exitCode: exitCodeFor(done, failure),
     };
   }
+}
+
+function rightsNeeded(flags: ConsumeFlags, target?: ConsumeTarget): RightsNeeded {
+  return {
+    table: target?.table ?? flags.table,
+    columns: target?.columns.map(({ columnName }) => columnName),
+    onConflict: flags.onConflict,
+    truncates: false,
+    bookkeeping: [...laneTables(flags.deadLetter).keys()],
+  };
 }
 
 /** During an outage, nobody waits for an answer. */

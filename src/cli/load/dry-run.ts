@@ -2,6 +2,7 @@
 
 import { stringify } from 'lossless-json';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
+import type { CopyPool } from '../../postgres/protocol/pool.js';
 import { quoteIdentifier, quoteTable } from '../../postgres/sql/identifiers.js';
 import type { LoadOptions } from '../args/options.js';
 import { showTable } from '../args/table-name.js';
@@ -16,12 +17,20 @@ import { RecordParser } from '../records/record-parser.js';
 import type { LoadJson } from '../report/load-json.js';
 import { readingJson, readingLine } from '../report/summary.js';
 import { formatTable } from '../report/value-table.js';
-import { connect } from '../server/connection.js';
+import { connect, type Connection } from '../server/connection.js';
 import { resolveDestination } from '../server/destination.js';
-import { columnFor, columnsByName, valuesByColumn } from '../table/flag-columns.js';
+import { valuesByColumn } from '../table/flag-columns.js';
 import type { InputName } from '../table/input-names.js';
 import { previewInput } from '../table/preview.js';
-import { existingNames, findTable, noSuchColumn, throwMissingTable, wantedName } from '../table/table.js';
+import {
+  columnsFor,
+  findTable,
+  keyColumns,
+  nameNotes,
+  throwMissingTable,
+  wantedName,
+  type LoadColumn,
+} from '../table/table.js';
 import type { Terminal } from './load.js';
 import { csvOptionsFor } from './load-pipeline.js';
 import { RefusedField, textForServer } from '../values/converted-field.js';
@@ -81,22 +90,30 @@ export async function dryRun(
   terminal: Omit<Terminal, 'onStopSignal'>,
 ): Promise<DryRun> {
   const source = await openInput(options, terminal);
+  let server: Connection | undefined;
   try {
-    const table = options.create ? undefined : await describeTarget(options, terminal);
+    server = options.create ? undefined : await connectTo(options, terminal);
+    const table = server && (await describeTarget(server.pool, options));
     const input = await readInput(source, options, { ...knownOf(table), stored: undefined });
     const named = { ...input.options, columns: input.options.columns ?? fieldNames(input.options, table) };
     const preview = await previewInput(source, named, { withTypes: true, keepsBadRecords: true });
     const names = (input.columns ?? preview.names)?.filter(({ name }) => name !== '') ?? namesOf(table);
-    const columns = columnsOf(names, table, options);
-    const nullsFor = valuesByColumn('--null-for', options.nullsFor, names);
+    if (table === undefined && names.length === 0)
+      throw new CliError('the input has no records to infer columns from');
+    // As a load would, so that the same names are found, or refused.
+    const existing = table && (await columnsFor(server!.pool, table, names, options.normalizeNames));
+    const columns = existing ?? names.map((input) => ({ ...input, columnName: wantedName(input) }));
+    keyColumns(options.key, columns);
+    const nullsFor = valuesByColumn('--null-for', options.nullsFor, columns);
     const read = { ...input.options, nullsFor };
-    const rules = table === undefined ? rulesOf(names) : rulesFor(table.columns, names);
+    const rules = existing === undefined ? rulesOf(names) : rulesFor(existing, names);
     const sampled = readRows(preview.head, names, read, rules);
     const statement = table === undefined ? statementFor(options, names) : null;
     const notes = [
       ...(input.notes ?? []),
       ...(preview.notes ?? []),
       ...(table === undefined ? describeHints(names) : []),
+      ...(existing === undefined ? longNames(options, names) : nameNotes(options, table!, existing)),
     ];
     const exitCode = exitCodeFor(options, sampled.problems);
     const reading = readingJson(input.reading);
@@ -107,7 +124,7 @@ export async function dryRun(
       schema,
       reading,
       statement,
-      columns,
+      columns: existing?.map(columnOfTable) ?? names.map(columnToMake),
       isWhole: preview.isWhole,
       notes,
       ...sampled,
@@ -122,21 +139,16 @@ export async function dryRun(
     return { json, text: textOf(json, lines) };
   } finally {
     source.stop();
+    await server?.close();
   }
 }
 
-async function describeTarget(
-  options: LoadOptions,
-  terminal: Omit<Terminal, 'onStopSignal'>,
-): Promise<TableDescription> {
-  const destination = resolveDestination(options.to, terminal.environment);
-  const connection = await connect(destination, 1, terminal.environment);
-  try {
-    const table = await findTable(connection.pool, options.table);
-    return table ?? throwMissingTable(options.table);
-  } finally {
-    await connection.close();
-  }
+function connectTo(options: LoadOptions, terminal: Omit<Terminal, 'onStopSignal'>): Promise<Connection> {
+  return connect(resolveDestination(options.to, terminal.environment), 1, terminal.environment);
+}
+
+async function describeTarget(pool: CopyPool, { table }: LoadOptions): Promise<TableDescription> {
+  return (await findTable(pool, table)) ?? throwMissingTable(table);
 }
 
 function namesOf(table: TableDescription | undefined): InputName[] {
@@ -144,24 +156,31 @@ function namesOf(table: TableDescription | undefined): InputName[] {
   return loadable.map(({ name }) => ({ name, file: undefined, line: undefined, type: 'text' }));
 }
 
-/** @throws {CliError} for a name that the table does not have */
-function columnsOf(
-  names: readonly InputName[],
-  table: TableDescription | undefined,
-  { key = [], normalizeNames }: LoadOptions,
-): DryRunJson['columns'] {
-  if (table === undefined && names.length === 0)
-    throw new CliError('the input has no records to infer columns from');
-  const existing = table && existingNames(table, names, normalizeNames);
-  const columns = names.map((input, index) => {
-    if (table === undefined) return { ...input, columnName: wantedName(input) };
-    const column = table.columns.find(({ name }) => name === existing![index]);
-    if (column === undefined || column.isGenerated) throw noSuchColumn(table, input);
-    return { ...input, columnName: column.name, type: column.typeName };
-  });
-  const known = columnsByName(columns);
-  for (const name of key) columnFor('--key', name, known);
-  return columns.map(({ columnName, type }) => ({ name: columnName, type }));
+const columnOfTable = ({ columnName, typeName }: LoadColumn): DryRunJson['columns'][number] => ({
+  name: columnName,
+  type: typeName,
+});
+
+const columnToMake = (input: InputName): DryRunJson['columns'][number] => ({
+  name: wantedName(input),
+  type: input.type,
+});
+
+/** The longest name of a server, unless it was built otherwise. */
+const LONGEST_NAME_BYTES = 63;
+
+/** No server is asked, which would say what it keeps of a name. */
+function longNames({ table }: LoadOptions, names: readonly InputName[]): string[] {
+  const isLong = (name: string): boolean => Buffer.byteLength(name) > LONGEST_NAME_BYTES;
+  const note = (what: string, name: string): string =>
+    `the ${what} name ${JSON.stringify(name)} is longer than ${LONGEST_NAME_BYTES} bytes: the server cuts it, and a load numbers names that are equal then`;
+  return [
+    ...(isLong(table.table) ? [note('table', table.table)] : []),
+    ...names
+      .map(wantedName)
+      .filter(isLong)
+      .map((name) => note('column', name)),
+  ];
 }
 
 function statementFor({ table }: LoadOptions, names: readonly InputName[]): string {

@@ -1,10 +1,13 @@
 /** Adds to a failure what helps: the flags with which the same load goes on. Pure. */
 
 import { CopyError } from '../../postgres/errors/copy-error.js';
+import { IMPORT_TABLES } from '../../postgres/imports/bookkeeping-trust.js';
+import type { CopyPool } from '../../postgres/protocol/pool.js';
 import { causesOf, CliError, InputError } from '../common/errors.js';
 import { columnFlag } from '../args/column-flag.js';
 import type { LoadOptions } from '../args/options.js';
 import { messageFor } from '../rejects/reject.js';
+import { withMissingRights, type RightsNeeded } from '../server/missing-rights.js';
 import { hintFor } from '../table/value-hints.js';
 import { kindOfType } from './column-rules.js';
 import type { LoadColumn } from '../table/table.js';
@@ -31,6 +34,30 @@ const KEPT_FLAGS = new RegExp(
   ].join('|')})(?![\\w-])`,
 );
 const KEPT_NOTE = 'an import keeps its flags, so another one takes a new --import ID and a new table';
+
+/** What the role must be allowed. @param columns those that are loaded, once that is known */
+function rightsNeeded(options: LoadOptions, columns?: readonly LoadColumn[]): RightsNeeded {
+  return {
+    table: options.table,
+    columns: columns?.map(({ columnName }) => columnName),
+    onConflict: options.onConflict,
+    truncates: options.truncate,
+    bookkeeping: options.resume === undefined ? [] : [...IMPORT_TABLES.keys()],
+  };
+}
+
+/** Returns the error, with the rights that are missing. */
+export function namingRights(error: unknown, pool: CopyPool, options: LoadOptions): Promise<unknown> {
+  return withMissingRights(error, pool, rightsNeeded(options));
+}
+
+export async function withRightsAndHelp(
+  failure: CliError,
+  pool: CopyPool,
+  facts: LoadFacts,
+): Promise<CliError> {
+  return withMissingRights(withHelp(failure, facts), pool, rightsNeeded(facts.options, facts.columns));
+}
 
 /** Returns the failure, or one with more of a message. */
 export function withHelp(failure: CliError, facts: LoadFacts): CliError {

@@ -10,7 +10,7 @@ import { connect, type Connection } from '../server/connection.js';
 import { resolveDestination, type Environment } from '../server/destination.js';
 import { CliError } from '../common/errors.js';
 import { assertInputNotShorter } from './import.js';
-import { withHelp } from './failure-help.js';
+import { namingRights, withRightsAndHelp } from './failure-help.js';
 import type { LoadPlan } from './load-plan.js';
 import { Preparation } from './preparation.js';
 import { exitCodeOf, type StopSignal } from '../common/stop-signal.js';
@@ -75,6 +75,8 @@ export async function load(
     const connection = await job.connected(connect(destination, connections + 1, terminal.environment));
     try {
       return await job.run(connection);
+    } catch (error) {
+      throw await namingRights(error, connection.pool, options);
     } finally {
       await connection.close();
     }
@@ -162,7 +164,7 @@ class LoadJob {
       const wasFinished = first.importLog?.isFinished ?? false;
       const { plan, loaded } = await this.#loadUntilFit(first, atomic);
       const { importLog } = plan;
-      const failure = loaded.failure && withHelp(loaded.failure, plan);
+      const failure = loaded.failure && (await withRightsAndHelp(loaded.failure, pool, plan));
       const isWhole = failure === undefined && this.#stoppedBy === undefined;
       const dropped = !isWhole && (await this.#preparation.dropCreated(pool));
       const outcome: LoadOutcome = {

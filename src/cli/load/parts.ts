@@ -3,6 +3,7 @@
 export { AbortFault } from '../../postgres/connection/answer-deadline.js';
 export { showImportId } from '../../postgres/imports/import-id.js';
 export { SourceChanged } from '../../postgres/imports/import-errors.js';
+export { laneTables } from '../../postgres/lanes/lane-tables.js';
 export { messageOf } from '../../common/thrown.js';
 export { showTable } from '../args/table-name.js';
 export { count, counted, mebibytes } from '../common/counted.js';
@@ -17,7 +18,8 @@ export { peakMemoryBytes } from '../report/load-json.js';
 export { farewell, untilStopped } from '../server/answer-time.js';
 export { connect } from '../server/connection.js';
 export { resolveDestination } from '../server/destination.js';
+export { withMissingRights } from '../server/missing-rights.js';
 export { CreatedTable } from '../table/created-table.js';
 export { assertGivenTypes } from '../table/given-types.js';
 export { RecordKeys } from '../table/preview.js';
-export { columnsFor, findTable, keyColumns, nameNotes, throwMissingTable } from '../table/table.js';
+export { columnsFor, findTable, firstCut, keyColumns, nameNotes, throwMissingTable } from '../table/table.js';

@@ -16,7 +16,7 @@ import { snakeCase } from '../common/snake-case.js';
 import type { InputName } from './input-names.js';
 import type { LoadOptions } from '../args/options.js';
 import { showTable, type TableName } from '../args/table-name.js';
-import { columnFor, columnsByName } from './flag-columns.js';
+import { columnFor, columnsByName, type ColumnNames } from './flag-columns.js';
 import { cutNames, numbered, serverNames } from './server-names.js';
 
 /** A column of the table that is loaded, with the name that the input has for it. */
@@ -135,6 +135,13 @@ async function serverNamesFor(
   return columnNames;
 }
 
+/** Returns the first of the names that the server would cut. */
+export async function firstCut(pool: CopyPool, names: readonly InputName[]): Promise<string | undefined> {
+  const given = names.map(wantedName);
+  const cut = await withClient(pool, (client) => cutNames(client, given));
+  return given.find((name, index) => name !== cut[index]);
+}
+
 /** Returns the name that the column should have in the table. */
 export function wantedName({ name, columnName = name }: InputName): string {
   return columnName;
@@ -147,7 +154,7 @@ export function wantedName({ name, columnName = name }: InputName): string {
  *
  * @throws {CliError} for a name that may stand for several columns
  */
-export function existingNames(
+function existingNames(
   { columns }: Pick<TableDescription, 'columns'>,
   names: readonly InputName[],
   normalizes: boolean,
@@ -178,7 +185,7 @@ function ambiguous(input: InputName, why: string, columns: readonly string[]): C
 }
 
 /** @returns an error that names a similar column, if there is one */
-export function noSuchColumn(table: Pick<TableDescription, 'table' | 'columns'>, input: InputName): CliError {
+function noSuchColumn(table: Pick<TableDescription, 'table' | 'columns'>, input: InputName): CliError {
   const { written = input.name } = input;
   const loadable = table.columns.filter(({ isGenerated }) => !isGenerated).map(({ name }) => name);
   const isGenerated = table.columns.some(({ name }) => name === wantedName(input));
@@ -200,7 +207,7 @@ function atInput({ file, line }: InputName, message: string): CliError {
  */
 export function keyColumns(
   key: readonly string[] | undefined,
-  columns: readonly LoadColumn[],
+  columns: readonly (ColumnNames & Pick<LoadColumn, 'columnName'>)[],
 ): string[] | undefined {
   const known = columnsByName(columns);
   return key?.map((name) => columnFor('--key', name, known).columnName);

@@ -111,7 +111,7 @@ function entryOf(letter: DeadLetter): unknown[] {
 }
 
 /** The error by the message's position: nobody can look up which row of a batch it was. */
-function reasonOf({ message, error }: DeadLetter): string {
+export function reasonOf({ message, error }: DeadLetter): string {
   return error.message.replace(`row ${error.row} of the batch`, `position ${message.position}`);
 }
 

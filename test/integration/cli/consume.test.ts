@@ -170,6 +170,21 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
     ]);
   });
 
+  test('a key that is longer than a name of the server is the column that the server has cut', async () => {
+    const [long, kept] = ['k'.repeat(70), 'k'.repeat(63)];
+    const messages = [
+      { [long]: 1, n: 1 },
+      { [long]: 1, n: 2 },
+    ];
+    const [stream, table] = await filled(messages, `"${kept}" int PRIMARY KEY, n int`);
+    const { code, stderr } = await nats.consume([
+      ...argsOf(stream, table),
+      ...['--columns', `${long},n`, '--on-conflict', 'update', '--key', long],
+    ]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("is longer than the server's longest")]);
+    expect(await database.query(`SELECT * FROM ${table}`)).toEqual([{ [kept]: 1, n: 2 }]);
+  });
+
   test('--on-conflict update keeps the latest row of a key', async () => {
     const [stream, table] = await filled(
       range(3_000).map((n) => ({ id: n % 7, n })),
@@ -289,6 +304,24 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
       ]);
       expect(filtered.stderr).toContain(`has no messages of the subjects "${stream}.none"`);
       expect(await database.query('SELECT 1 FROM pg_class WHERE relname = $1', [table])).toEqual([]);
+    });
+
+    test('refuses a key that the server would cut, since later workers would not find its column, unless --columns names it', async () => {
+      const long = 'k'.repeat(70);
+      const stream = await nats.streams.make();
+      await nats.streams.publish(stream, [{ [long]: 1 }]);
+      const refused = await nats.consume([...argsOf(stream, 'of_long_keys'), '--create']);
+      expect([refused.code, refused.stderr]).toEqual([
+        1,
+        expect.stringMatching(/the key "k+" is longer.*--columns/),
+      ]);
+      expect(await database.query("SELECT FROM pg_class WHERE relname = 'of_long_keys'")).toEqual([]);
+      for (const loaded of [1, 2]) {
+        const named = await nats.consume([...argsOf(stream, 'of_long_keys'), '--create', '--columns', long]);
+        expect([named.code, named.stderr]).toEqual([0, expect.stringContaining('rows in all')]);
+        expect(await database.query('SELECT * FROM of_long_keys')).toHaveLength(loaded);
+        await nats.streams.publish(stream, [{ [long]: 2 }]);
+      }
     });
 
     test('by several workers at once makes one table, while the stream grows', async () => {

@@ -98,6 +98,14 @@ describe('with --create', () => {
     });
   });
 
+  it('notes names that a server would cut', async () => {
+    const name = await file('cut.csv', `${'n'.repeat(64)},${'m'.repeat(63)}\n1,2\n`);
+    const { stdout } = await cli.run(['load', name, '--dry-run', '--create', '-t', 't', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      notes: [expect.stringMatching(/^the column name "n{64}" is longer than 63 bytes/)],
+    });
+  });
+
   it('refuses a file that can be read in two ways with exit code 1', async () => {
     const refused = await dryRun(await file('two.csv', 'a;b,c\nx;y,z\n'), '--create', '--table', 't');
     expect(refused).toMatchObject({ code: 1, stdout: '' });
@@ -139,6 +147,32 @@ describe('into a table that is there', () => {
     const refused = await cli.run([...args, '--null-for', 'd=1']);
     expect(refused).toMatchObject({ code: 1, stdout: '' });
     expect(refused.stderr).toMatch(/--null-for: "d" is not among the columns that are loaded: a, b/);
+  });
+
+  it('finds columns and keys whose names are longer than those of the server, as a load does', async () => {
+    const [long, kept] = ['é'.repeat(40), 'é'.repeat(31)];
+    const table = await database.table(`"${kept}" date PRIMARY KEY, b text`);
+    const name = await file('long.csv', `${long},b\n31/12/2024,x\n`);
+    const args = ['load', name, '-t', table, '--to', database.url, '--dates', 'dmy'];
+    const upsert = [...args, '--on-conflict', 'update', '--key', long];
+    const shown = await cli.run([...upsert, '--dry-run', '--json']);
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(shown.stdout)).toMatchObject({
+      columns: [
+        { name: kept, type: 'date' },
+        { name: 'b', type: 'text' },
+      ],
+      rows: [['2024-12-31', 'x']],
+      notes: [expect.stringContaining(`is longer than the server's longest; the column is "${kept}"`)],
+    });
+    expect(await cli.run(upsert)).toMatchObject({ code: 0 });
+    expect(await database.query(`SELECT b FROM ${table}`)).toEqual([{ b: 'x' }]);
+    const other = [...args, '--on-conflict', 'update', '--key', `${long}é`];
+    const refusals = [await cli.run([...other, '--dry-run']), await cli.run(other)];
+    for (const refused of refusals) {
+      expect(refused).toMatchObject({ code: 1, stdout: '' });
+      expect(refused.stderr).toMatch(/--key: "é+" is not among the columns that are loaded/);
+    }
   });
 
   it('refuses a name that it does not have', async () => {

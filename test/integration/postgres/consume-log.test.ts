@@ -138,6 +138,21 @@ describe('consumeLog', () => {
     expect(await idsOf(table)).toEqual([1]);
   });
 
+  test('a row that takes longer than a time limit ends the load by the position of its message', async () => {
+    const table = await database.table('id int, n int');
+    await database.query(
+      `CREATE FUNCTION ${table}_slow() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.id = 1 THEN PERFORM pg_catalog.pg_sleep(60); END IF; RETURN NEW; END $$;
+       CREATE TRIGGER slow BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION ${table}_slow()`,
+    );
+    const pool = database.pool({ options: '-c statement_timeout=5000' });
+    const load = start(filled(2), table, { untilCaughtUp: true }, pool);
+    const error: unknown = await load.finished.catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ failureClass: 'setup', sqlState: '57014' });
+    expect(String(error)).toMatch(/ at position 2: .*statement_timeout/);
+    expect(String(error)).not.toContain('of the batch:');
+  });
+
   test('drainAll commits what is in flight, and frees the lanes at once', async () => {
     const table = await database.table('id int, n int');
     const log = filled(500);
