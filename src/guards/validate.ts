@@ -22,8 +22,13 @@ function shown(value: unknown): string {
   return String(value);
 }
 
+/** @throws InvalidOptionError that says `option 'NAME' FAULT` */
+export function wrongOption(option: string, fault: string): never {
+  throw new InvalidOptionError(option, `option '${option}' ${fault}`);
+}
+
 export function refuse(option: string, expected: string, value: unknown): never {
-  throw new InvalidOptionError(option, `option '${option}' must be ${expected}; got ${show(value)}`);
+  return wrongOption(option, `must be ${expected}; got ${show(value)}`);
 }
 
 /** A whole number of items, attempts or bytes. */
@@ -91,12 +96,15 @@ function closest(name: string, known: ReadonlySet<string>): string {
 
 /** Two values that the user gave, and that exclude each other. */
 export function conflict(option: string, value: number, limit: string, limitValue: number): never {
-  throw new InvalidOptionError(
-    option,
-    `option '${option}' must be at most '${limit}' (${limitValue}); got ${value}`,
-  );
+  return refuse(option, `at most '${limit}' (${limitValue})`, value);
 }
 
-export function optional<V, R>(value: V | undefined, check: (value: V) => R): R | undefined {
-  return value === undefined ? undefined : check(value);
+/** Checks an option if it is given: `rest` goes to `check`. */
+export function optional<V, R, Rest extends unknown[]>(
+  option: string,
+  value: V | undefined,
+  check: (option: string, value: V, ...rest: Rest) => R,
+  ...rest: Rest
+): R | undefined {
+  return value === undefined ? undefined : check(option, value, ...rest);
 }

@@ -72,7 +72,7 @@ export function instrument<T>(target: Instrumentable<T>, options: InstrumentOpti
   const { name, meterProvider = metrics.getMeterProvider(), tracerProvider = trace } = options;
   if (typeof name !== 'string' || name === '') refuse('name', 'a text', name);
   const spans = checkBoolean('spans', options.spans ?? true);
-  const spanContextOf = optional(options.spanContextOf, (value) => checkSynchronous('spanContextOf', value));
+  const spanContextOf = optional('spanContextOf', options.spanContextOf, checkSynchronous);
   let isAttached = true;
   const detach = (): void => {
     if (!isAttached) return;

@@ -1,7 +1,7 @@
 /** The options of `copyInto`, and their check. */
 
 import { InvalidOptionError } from '../api/errors.js';
-import { checkFunction, checkNames, refuse, show } from '../guards/validate.js';
+import { checkFunction, checkNames, refuse, show, wrongOption } from '../guards/validate.js';
 import { FORMATS, type FormatOption } from './rows/copy-format.js';
 import type { ConflictRule } from './merge/plan-request.js';
 import type { DateZone } from './encoding/dates/date-clock.js';
@@ -171,10 +171,7 @@ function checkWeightColumn({ weightColumn, columns, key }: CopyOptionFields<neve
     ['key', key],
   ] as const) {
     if (names?.includes(weightColumn) === true) {
-      throw new InvalidOptionError(
-        'weightColumn',
-        `option 'weightColumn' must not be among '${option}': got ${show(weightColumn)}`,
-      );
+      wrongOption('weightColumn', `must not be among '${option}': got ${show(weightColumn)}`);
     }
   }
 }
@@ -186,7 +183,7 @@ function checkConflict({ onConflict, key }: CopyOptionFields<never, never>): voi
   if (key !== undefined) {
     checkNameList('key', key);
     if ((onConflict ?? 'error') === 'error') {
-      throw new InvalidOptionError('key', "option 'key' needs 'onConflict', 'ignore' or 'update'");
+      wrongOption('key', "needs 'onConflict', 'ignore' or 'update'");
     }
   } else if (onConflict === 'update') {
     throw new InvalidOptionError('key', "option 'onConflict' with 'update' needs 'key'");
@@ -235,7 +232,7 @@ function checkNameList(option: 'columns' | 'key', names: readonly unknown[]): vo
   for (const [index, name] of names.entries()) {
     checkIdentifier(`${option}[${index}]`, name);
     if (seen.has(name)) {
-      throw new InvalidOptionError(option, `option '${option}' names ${show(name)} twice`);
+      wrongOption(option, `names ${show(name)} twice`);
     }
     seen.add(name);
   }

@@ -6,7 +6,6 @@ import { systemClock, unrefClock } from '../common/clock.js';
 import { DEFAULTS } from './defaults.js';
 import { fieldOf, messageOf } from '../common/thrown.js';
 import { ignoreRejection } from '../guards/user-callbacks.js';
-import { InvalidOptionError } from '../api/errors.js';
 import type { WritableOptions } from '../api/options.js';
 import {
   checkBoolean,
@@ -18,6 +17,7 @@ import {
   optional,
   refuse,
   show,
+  wrongOption,
 } from '../guards/validate.js';
 import { BackpressureStrategy } from '../api/states.js';
 
@@ -55,11 +55,9 @@ export function resolveBuffer<T>(given: GivenBuffer<T>, context: BufferContext<T
   const objectMode = checkBoolean('objectMode', given.objectMode ?? DEFAULTS.objectMode);
   const strategy = resolveStrategy(given.strategy);
   const ratios = resolveRatios(given, context.lowWatermark);
-  const sizeOf = objectMode
-    ? optional(context.sizeOf, (value) => checkSynchronous('sizeOf', value))
-    : byteModeSize(given);
+  const sizeOf = objectMode ? optional('sizeOf', context.sizeOf, checkSynchronous) : byteModeSize(given);
   const sentShare = sentShareOf(sizeOf);
-  const highWaterMark = optional(given.highWaterMark, checkHighWaterMark);
+  const highWaterMark = optional('highWaterMark', given.highWaterMark, checkHighWaterMark);
   const bound = objectMode
     ? {
         capacity: itemBound(given, context, ratios, highWaterMark),
@@ -80,14 +78,12 @@ export function resolveBuffer<T>(given: GivenBuffer<T>, context: BufferContext<T
     sizeOf,
     sentShare,
     sampleRate: checkInteger('sampleRate', given.sampleRate ?? DEFAULTS.sampleRate, 1),
-    shed: optional(given.shed, (value) => checkSynchronous('shed', value)),
+    shed: optional('shed', given.shed, checkSynchronous),
     maxWaiting:
-      optional(given.maxWaiting, (value) => checkInteger('maxWaiting', value, 0)) ??
+      optional('maxWaiting', given.maxWaiting, checkInteger, 0) ??
       (objectMode ? bound.capacity : bound.capacityBytes),
-    maxBlockTimeMs: optional(given.maxBlockTimeMs, (value) =>
-      checkDuration('maxBlockTimeMs', value, 0, true),
-    ),
-    signal: optional(given.signal, checkSignal),
+    maxBlockTimeMs: optional('maxBlockTimeMs', given.maxBlockTimeMs, checkDuration, 0, true),
+    signal: optional('signal', given.signal, checkSignal),
     unref,
     // The one place where it is decided: every timer of a sink is set by this clock.
     clock: unref ? unrefClock(clock) : clock,
@@ -105,15 +101,12 @@ function resolveStrategy(given: unknown): BackpressureStrategy {
 /** In byte mode a chunk's size is its length, and the bound is one of bytes. */
 function byteModeSize(given: GivenBuffer<never>): (chunk: unknown) => number {
   if (given.maxBufferSize !== undefined)
-    throw new InvalidOptionError(
+    wrongOption(
       'maxBufferSize',
-      "option 'maxBufferSize' counts items; in byte mode ('objectMode: false') the bound is 'maxBufferBytes'",
+      "counts items; in byte mode ('objectMode: false') the bound is 'maxBufferBytes'",
     );
   if (given.sizeOf !== undefined)
-    throw new InvalidOptionError(
-      'sizeOf',
-      "option 'sizeOf' has no use in byte mode ('objectMode: false'): a chunk's size is its length",
-    );
+    wrongOption('sizeOf', "has no use in byte mode ('objectMode: false'): a chunk's size is its length");
   return chunkSize;
 }
 
@@ -126,18 +119,15 @@ interface Ratios {
 function resolveRatios(given: GivenBuffer<never>, usualLow: number): Ratios {
   const { highWatermark: high, lowWatermark: low } = given;
   if (typeof high === 'number' && high > 1) {
-    throw new InvalidOptionError(
+    wrongOption(
       'highWatermark',
-      `option 'highWatermark' is a ratio above 0 and at most 1; for a count of items use 'highWaterMark'; got ${high}`,
+      `is a ratio above 0 and at most 1; for a count of items use 'highWaterMark'; got ${high}`,
     );
   }
   if (high !== undefined) checkRatio('highWatermark', high);
   checkRatio('lowWatermark', low ?? usualLow);
   if (high !== undefined && low !== undefined && low >= high) {
-    throw new InvalidOptionError(
-      'lowWatermark',
-      `option 'lowWatermark' must be below 'highWatermark' (${high}); got ${low}`,
-    );
+    refuse('lowWatermark', `below 'highWatermark' (${high})`, low);
   }
   if ((low ?? usualLow) === 1) return refuse('lowWatermark', 'below highWatermark, which is at most 1', 1);
   // The unset one keeps out of the way of the set one.
@@ -202,11 +192,7 @@ function measuredBound(
   sentShare: (() => number) | undefined,
 ): number {
   if (given.maxBufferBytes !== undefined) {
-    if (sizeOf === undefined)
-      throw new InvalidOptionError(
-        'maxBufferBytes',
-        "option 'maxBufferBytes' needs 'sizeOf', which tells an item's bytes",
-      );
+    if (sizeOf === undefined) wrongOption('maxBufferBytes', "needs 'sizeOf', which tells an item's bytes");
     return checkInteger('maxBufferBytes', given.maxBufferBytes, 1);
   }
   if (sizeOf === undefined || context.maxBufferBytes === undefined) return Infinity;
@@ -271,14 +257,11 @@ function resolveYield(
 ): number {
   const blocks = strategy === BackpressureStrategy.BLOCK;
   if (given !== undefined && !objectMode)
-    throw new InvalidOptionError(
-      'yieldEvery',
-      "option 'yieldEvery' counts items, and has no use in byte mode ('objectMode: false')",
-    );
+    wrongOption('yieldEvery', "counts items, and has no use in byte mode ('objectMode: false')");
   if (given !== undefined && !blocks)
-    throw new InvalidOptionError(
+    wrongOption(
       'yieldEvery',
-      `option 'yieldEvery' has no use with strategy '${strategy}', under which write() never asks to wait`,
+      `has no use with strategy '${strategy}', under which write() never asks to wait`,
     );
   const every = given ?? unset;
   if (every !== Infinity && !(Number.isSafeInteger(every) && every >= 1))
@@ -305,22 +288,22 @@ function chunkSize(chunk: unknown): number {
   return Math.max(1, (chunk as Uint8Array).byteLength);
 }
 
-function checkHighWaterMark(value: number): number {
+function checkHighWaterMark(option: string, value: number): number {
   if (typeof value === 'number' && value > 0 && value < 1) {
-    throw new InvalidOptionError(
-      'highWaterMark',
-      `option 'highWaterMark' is a count of items, Node's own; for a ratio of the capacity use 'highWatermark'; got ${value}`,
+    wrongOption(
+      option,
+      `is a count of items, Node's own; for a ratio of the capacity use 'highWatermark'; got ${value}`,
     );
   }
-  return checkInteger('highWaterMark', value, 0);
+  return checkInteger(option, value, 0);
 }
 
-function checkSignal(value: AbortSignal): AbortSignal {
+function checkSignal(option: string, value: AbortSignal): AbortSignal {
   // One of another realm is no instance of this one's class.
   const isSignal =
     typeof fieldOf(value, 'aborted') === 'boolean' &&
     typeof fieldOf(value, 'addEventListener') === 'function';
-  return isSignal ? value : refuse('signal', 'an AbortSignal', value);
+  return isSignal ? value : refuse(option, 'an AbortSignal', value);
 }
 
 /** Looked up at each call, so that test tools which replace it are respected. */
@@ -336,13 +319,10 @@ function checkedRandom(random: () => number): () => number {
     try {
       value = random();
     } catch (thrown) {
-      throw new InvalidOptionError('random', `option 'random' failed: ${messageOf(thrown)}`);
+      wrongOption('random', `failed: ${messageOf(thrown)}`);
     }
     if (typeof value === 'number' && value >= 0 && value <= 1) return value;
     ignoreRejection(value);
-    throw new InvalidOptionError(
-      'random',
-      `option 'random' must return a number from 0 to just under 1; got ${show(value)}`,
-    );
+    wrongOption('random', `must return a number from 0 to just under 1; got ${show(value)}`);
   };
 }

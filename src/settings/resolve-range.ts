@@ -16,10 +16,9 @@ export function resolveRange(
   beneath: Range<number>,
   least: number,
 ): Range<number> {
-  const check = (bound: 0 | 1, value: number) => checkDuration(options[bound], value, least);
-  const min = optional(given[0], (value) => check(0, value));
-  const max = optional(given[1], (value) => check(1, value));
+  const min = optional(options[0], given[0], checkDuration, least);
+  const max = optional(options[1], given[1], checkDuration, least);
   if (min !== undefined && max !== undefined && min > max) conflict(options[0], min, options[1], max);
-  const low = min ?? Math.min(check(0, beneath[0]), max ?? Infinity);
-  return [low, max ?? Math.max(check(1, beneath[1]), low)];
+  const low = min ?? Math.min(checkDuration(options[0], beneath[0], least), max ?? Infinity);
+  return [low, max ?? Math.max(checkDuration(options[1], beneath[1], least), low)];
 }

@@ -54,8 +54,7 @@ function mergeRetry(user: RetryOptions | undefined, standard: RetryOptions | und
       true,
     ),
     isRetryable:
-      optional(given.isRetryable, (value) => checkSynchronous('retry.isRetryable', value)) ??
-      isRetryableUnlessToldOtherwise,
+      optional('retry.isRetryable', given.isRetryable, checkSynchronous) ?? isRetryableUnlessToldOtherwise,
     afterTimeout: checkBoolean('retry.afterTimeout', given.afterTimeout ?? DEFAULTS.retry.afterTimeout),
   };
 }
@@ -73,7 +72,7 @@ export function resolveBreaker(
     failures: checkInteger('breaker.failures', fields.failures, 1),
     ...resolveDelays('breaker', own, standard, 1),
     maxOutageMs: checkDuration('breaker.maxOutageMs', fields.maxOutageMs, 1, true),
-    probe: optional(fields.probe, (value) => checkFunction('breaker.probe', value)),
+    probe: optional('breaker.probe', fields.probe, checkFunction),
   };
 }
 

@@ -3,7 +3,6 @@
  * that the user gave can conflict.
  */
 
-import { InvalidOptionError } from '../api/errors.js';
 import type { FlushFunction } from '../api/flush-function.js';
 import type { SinkOptions, WritableOptions } from '../api/options.js';
 import { BackpressureStrategy } from '../api/states.js';
@@ -17,6 +16,7 @@ import {
   conflict,
   optional,
   refuse,
+  wrongOption,
 } from '../guards/validate.js';
 import { checkGiven } from './check-given.js';
 import { CONTROLLER_OPTIONS, DEFAULTS, WRITABLE_OPTIONS } from './defaults.js';
@@ -105,42 +105,25 @@ function resolve<T>(given: WritableOptions<T>, defaults: Defaults<T>): ResolvedS
   );
   const targetLatencyMs = given.targetLatencyMs ?? defaults.targetLatencyMs ?? DEFAULTS.targetLatencyMs;
   const flushTimeoutMs = given.flushTimeoutMs ?? defaults.flushTimeoutMs ?? DEFAULTS.flushTimeoutMs;
-  // Field by field: V8 of Node 20 takes 15 µs for a spread that so many properties follow.
-  return {
-    objectMode: buffer.objectMode,
-    strategy: buffer.strategy,
-    lowWatermark: buffer.lowWatermark,
-    highWatermark: buffer.highWatermark,
-    capacity: buffer.capacity,
-    capacityBytes: buffer.capacityBytes,
-    marks: buffer.marks,
-    sizeOf: buffer.sizeOf,
-    sampleRate: buffer.sampleRate,
-    shed: buffer.shed,
-    maxWaiting: buffer.maxWaiting,
-    maxBlockTimeMs: buffer.maxBlockTimeMs,
-    signal: buffer.signal,
-    unref: buffer.unref,
-    clock: buffer.clock,
-    random: buffer.random,
-    batchSize: limits.batchSize,
-    batchBytes: limits.batchBytes,
-    batchHeldBytes: limits.batchHeldBytes,
-    sentShare: buffer.sentShare,
-    concurrency: limits.slotsInUse,
-    adaptive: wishes.adaptive,
-    firstBatchSize: Math.min(limits.batchSize, wishes.unsetBatchSize),
-    minFlushIntervalMs,
-    maxFlushIntervalMs,
-    targetLatencyMs: checkDuration('targetLatencyMs', targetLatencyMs, 1),
-    flushTimeoutMs: checkDuration('flushTimeoutMs', flushTimeoutMs, 1, true),
-    abortGraceMs: checkDuration('abortGraceMs', given.abortGraceMs ?? DEFAULTS.abortGraceMs, 0),
-    retry: resolveRetry(given.retry, defaults.retry),
-    breaker: resolveBreaker(given.breaker, defaults.breaker),
-    onFailed: optional(given.onFailed, (value) => checkFunction('onFailed', value)),
-    onSettled: optional(given.onSettled, (value) => checkFunction('onSettled', value)),
-    positionOf: optional(given.positionOf, (value) => checkSynchronous('positionOf', value)),
-  };
+  // One by one: on Node 20 `Object.assign` takes 2 µs longer, and a spread that so many properties follow 15 µs.
+  const sink = buffer as ResolvedSink<T>;
+  sink.batchSize = limits.batchSize;
+  sink.batchBytes = limits.batchBytes;
+  sink.batchHeldBytes = limits.batchHeldBytes;
+  sink.concurrency = limits.slotsInUse;
+  sink.adaptive = wishes.adaptive;
+  sink.firstBatchSize = Math.min(limits.batchSize, wishes.unsetBatchSize);
+  sink.minFlushIntervalMs = minFlushIntervalMs;
+  sink.maxFlushIntervalMs = maxFlushIntervalMs;
+  sink.targetLatencyMs = checkDuration('targetLatencyMs', targetLatencyMs, 1);
+  sink.flushTimeoutMs = checkDuration('flushTimeoutMs', flushTimeoutMs, 1, true);
+  sink.abortGraceMs = checkDuration('abortGraceMs', given.abortGraceMs ?? DEFAULTS.abortGraceMs, 0);
+  sink.retry = resolveRetry(given.retry, defaults.retry);
+  sink.breaker = resolveBreaker(given.breaker, defaults.breaker);
+  sink.onFailed = optional('onFailed', given.onFailed, checkFunction);
+  sink.onSettled = optional('onSettled', given.onSettled, checkFunction);
+  sink.positionOf = optional('positionOf', given.positionOf, checkSynchronous);
+  return sink;
 }
 
 /** What is asked of batches, before it is known how much room there is. */
@@ -156,8 +139,8 @@ function resolveWishes(given: WritableOptions<never>, defaults: Defaults<never>)
   return {
     concurrency: resolveConcurrency(given.concurrency ?? defaults.concurrency, defaults.maxConcurrency),
     adaptive: checkBoolean('adaptive', given.adaptive ?? defaults.adaptive ?? DEFAULTS.adaptive),
-    givenBatchSize: optional(given.batchSize, (value) => checkInteger('batchSize', value, 1)),
-    givenBatchBytes: optional(given.batchBytes, (value) => checkInteger('batchBytes', value, 1)),
+    givenBatchSize: optional('batchSize', given.batchSize, checkInteger, 1),
+    givenBatchBytes: optional('batchBytes', given.batchBytes, checkInteger, 1),
     unsetBatchSize: checkInteger('batchSize', defaults.batchSize ?? DEFAULTS.batchSize, 1),
   };
 }
@@ -171,11 +154,7 @@ function resolveBatch<T>(
 ) {
   const bytesAreMeasured = buffer.sizeOf !== undefined;
   if (givenBatchBytes !== undefined) {
-    if (!bytesAreMeasured)
-      throw new InvalidOptionError(
-        'batchBytes',
-        "option 'batchBytes' needs 'sizeOf', which tells an item's bytes",
-      );
+    if (!bytesAreMeasured) wrongOption('batchBytes', "needs 'sizeOf', which tells an item's bytes");
     if (given.maxBufferBytes !== undefined && givenBatchBytes > given.maxBufferBytes) {
       conflict('batchBytes', givenBatchBytes, 'maxBufferBytes', given.maxBufferBytes);
     }

@@ -1,9 +1,8 @@
 /** From the options of a transform to its settings. */
 
 import { DEFAULTS, SINK_ONLY_NAMES, TRANSFORM_OPTIONS } from './defaults.js';
-import { InvalidOptionError } from '../api/errors.js';
 import type { MapFunction, TransformOptions } from '../api/options.js';
-import { checkFunction, checkInteger, checkNames, optional } from '../guards/validate.js';
+import { checkFunction, checkInteger, checkNames, optional, wrongOption } from '../guards/validate.js';
 import { checkGiven } from './check-given.js';
 import { resolveBuffer, type ResolvedBuffer } from './resolve-buffer.js';
 
@@ -22,12 +21,9 @@ export interface ResolvedTransform<In> extends ResolvedBuffer<In> {
 export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): ResolvedTransform<In> {
   checkGiven(given);
   checkNames(given, TRANSFORM_OPTIONS, 'BackpressureTransform', TRANSFORM_HINTS);
-  const batchSize = optional(given.batchSize, (value) => checkInteger('batchSize', value, 1));
+  const batchSize = optional('batchSize', given.batchSize, checkInteger, 1);
   if (batchSize !== undefined && given.objectMode === false) {
-    throw new InvalidOptionError(
-      'batchSize',
-      "option 'batchSize' emits arrays, which byte mode ('objectMode: false') cannot",
-    );
+    wrongOption('batchSize', "emits arrays, which byte mode ('objectMode: false') cannot");
   }
   const buffer = resolveBuffer<In>(given, {
     unsetBatchSize: 1,
@@ -39,7 +35,7 @@ export function resolveTransform<In, Out>(given: TransformOptions<In, Out>): Res
     yieldEvery: DEFAULTS.yieldEvery,
   });
   return Object.assign(buffer, {
-    map: optional(given.map, (value) => checkFunction('map', value)),
+    map: optional('map', given.map, checkFunction),
     batchSize,
   });
 }

@@ -69,11 +69,14 @@ export function checkSignalOptions(options: DrainOnSignalsOptions): SignalSettin
   return {
     ...common,
     signals: checkSignals(options.signals ?? SHUTDOWN_DEFAULTS.signals),
-    beforeDrain: optional(options.beforeDrain, (value) =>
-      AsyncResource.bind(checkFunction('beforeDrain', value)),
-    ),
-    onDrained: optional(options.onDrained, (value) => AsyncResource.bind(checkFunction('onDrained', value))),
+    beforeDrain: optional('beforeDrain', options.beforeDrain, checkAndBind),
+    onDrained: optional('onDrained', options.onDrained, checkAndBind),
   };
+}
+
+/** A callback that runs in the context in which it was given. */
+function checkAndBind<Args extends unknown[], R>(option: string, value: (...args: Args) => R) {
+  return AsyncResource.bind(checkFunction(option, value));
 }
 
 export function checkDrainAllOptions(options: DrainAllOptions): Required<DrainAllOptions> {

@@ -1,7 +1,6 @@
 /** Checks that an argument is a pool that can be used, and that what it lends is a client. */
 
-import { InvalidOptionError } from '../../api/errors.js';
-import { refuse } from '../../guards/validate.js';
+import { refuse, wrongOption } from '../../guards/validate.js';
 import { CopyError } from '../errors/copy-error.js';
 import type { CopyPool } from '../protocol/pool.js';
 
@@ -20,16 +19,16 @@ export function checkPool(pool: CopyPool): void {
     refuse('pool', 'a pool, as `new pg.Pool(…)` makes one', pool);
   }
   if ('connectionParameters' in pool) {
-    throw new InvalidOptionError(
+    wrongOption(
       'pool',
-      "option 'pool' must be a pool, as `new pg.Pool(…)` makes one; got a single client, which cannot be shared between batches",
+      'must be a pool, as `new pg.Pool(…)` makes one; got a single client, which cannot be shared between batches',
     );
   }
   const { Client, ending, ended } = pool as PoolLike;
   if (ending === true || ended === true) {
-    throw new InvalidOptionError('pool', "option 'pool' is a pool that has been ended: make a new one");
+    wrongOption('pool', 'is a pool that has been ended: make a new one');
   }
-  if (makesNativeClients(Client)) throw new InvalidOptionError('pool', `option 'pool' ${NATIVE}`);
+  if (makesNativeClients(Client)) wrongOption('pool', NATIVE);
 }
 
 /** @throws {CopyError} `setup` */
