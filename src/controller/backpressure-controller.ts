@@ -112,40 +112,13 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
    * Rejects with the error that ended the controller, and with `ERR_BACKPRESSURE_OVERFLOW` when `maxWaiting` pushes wait already.
    */
   push(item: T): Promise<boolean> {
-    const { queue, failure } = this.#sink;
-    if (failure !== undefined) {
-      queue.dropOnArrival(item, 'aborted');
-      return handled(Promise.reject(failure));
-    }
-    if (this.#drains > 0) {
-      queue.dropOnArrival(item, 'rejected');
-      return DROPPED;
-    }
-    // The signal may have aborted while nobody listened.
-    if (!this.#listening && !this.#listenToSignal()) return this.push(item);
-    queue.countArrival();
-    // Those who wait came first. Looked at before the user is asked, who may send them away.
-    const isBehind = this.#pushes.length > 0;
-    let bytes: number;
     try {
-      bytes = queue.judge(item);
-      const outcome = isBehind ? 'full' : this.#sink.admit(item, bytes);
-      if (outcome === 'admitted') return ADMITTED;
-      if (outcome === 'dropped') {
-        this.#releaseSignalIfIdle();
-        return DROPPED;
-      }
+      const admitted = this.#offer(item, true);
+      if (admitted === true) return ADMITTED;
+      return admitted === false ? DROPPED : admitted;
     } catch (thrown) {
-      return handled(Promise.reject(this.#handlerThrew(item, thrown)));
+      return handled(Promise.reject(thrown as Error));
     }
-    queue.retractArrival();
-    if (bytes === SHED) {
-      // An item that is shed need not wait.
-      queue.dropOnArrival(item, 'shed');
-      return DROPPED;
-    }
-    // The user's own `shed` or `sizeOf` may have ended the controller.
-    return this.#sink.failure === undefined ? this.#enqueue(item, bytes) : this.push(item);
   }
 
   /**
@@ -154,27 +127,46 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
    * @throws the error that ended the controller.
    */
   tryPush(item: T): boolean {
+    return this.#offer(item, false) as boolean;
+  }
+
+  /** Returns whether the item is admitted; a promise if that is open. Throws the error that ended the controller, or ends it. */
+  #offer(item: T, mayWait: boolean): boolean | Promise<boolean> {
     const { queue, failure } = this.#sink;
     if (failure !== undefined) {
       queue.dropOnArrival(item, 'aborted');
       throw failure;
     }
-    // Those who wait came first.
-    if (this.#drains > 0 || this.#pushes.length > 0) {
+    // Those who wait came first. Looked at before the user is asked, who may send them away.
+    const isBehind = this.#pushes.length > 0;
+    if (this.#drains > 0 || (isBehind && !mayWait)) {
       queue.dropOnArrival(item, 'rejected');
       return false;
     }
-    if (!this.#listening && !this.#listenToSignal()) return this.tryPush(item);
+    // The signal may have aborted while nobody listened.
+    if (!this.#listening && !this.#listenToSignal()) return this.#offer(item, mayWait);
     queue.countArrival();
+    let bytes: number;
     try {
-      const outcome = this.#sink.admit(item, queue.judge(item));
-      if (outcome === 'full') this.#sink.queue.dropWaiting(item, 'rejected');
+      bytes = queue.judge(item);
+      const outcome = isBehind ? 'full' : this.#sink.admit(item, bytes);
       if (outcome === 'admitted') return true;
-      this.#releaseSignalIfIdle();
-      return false;
+      if (outcome === 'full' && !mayWait) queue.dropWaiting(item, 'rejected');
+      if (outcome === 'dropped' || !mayWait) {
+        this.#releaseSignalIfIdle();
+        return false;
+      }
     } catch (thrown) {
       throw this.#handlerThrew(item, thrown);
     }
+    queue.retractArrival();
+    if (bytes === SHED) {
+      // An item that is shed need not wait.
+      queue.dropOnArrival(item, 'shed');
+      return false;
+    }
+    // The user's own `shed` or `sizeOf` may have ended the controller.
+    return this.#sink.failure === undefined ? this.#enqueue(item, bytes) : this.#offer(item, true);
   }
 
   /**
