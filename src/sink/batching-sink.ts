@@ -300,7 +300,7 @@ export class BatchingSink<T> implements QueueObserver<T>, PermitsHost, Scheduler
   // ── PermitsHost: whether the destination may be called ──
 
   onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void {
-    this.#observer.onBreaker(state, previous, reason);
+    this.#observer.emit('breaker', state, previous, reason);
   }
 
   onMayLaunch(): void {
@@ -322,7 +322,7 @@ export class BatchingSink<T> implements QueueObserver<T>, PermitsHost, Scheduler
   // ── QueueObserver: what becomes of items before they are in flight ──
 
   onState(state: BackpressureState, previous: BackpressureState): void {
-    this.queue.context.runInAsyncScope(() => this.#observer.onState(state, previous));
+    this.queue.context.runInAsyncScope(() => this.#observer.emit('state', state, previous));
   }
 
   observesDrops(): boolean {
@@ -334,7 +334,7 @@ export class BatchingSink<T> implements QueueObserver<T>, PermitsHost, Scheduler
     // An eviction may be what a caller of `flush()` waits for. No room is offered: a newer item takes it at once.
     if (this.#settlements.hasPending || !this.#waiters.isEmpty) this.#scheduler.schedule();
     if (this.#observer.observesDrops())
-      this.queue.context.runInAsyncScope(() => this.#observer.onDrop(item, reason));
+      this.queue.context.runInAsyncScope(() => this.#observer.emit('drop', item, reason));
   }
 
   #checkWaiters(): void {

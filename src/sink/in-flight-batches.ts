@@ -126,12 +126,12 @@ export class InFlightBatches<T> implements DeliveryHost<T> {
   onAttempt(report: FlushReport, endedAt: number, launch: Launch | undefined, share: number): void {
     this.counters.onAttempt(report, endedAt);
     this.#parts.scheduler.onAttempt(report, endedAt, launch, share);
-    this.#parts.observer.onFlush(report);
+    this.#parts.observer.emit('flush', report);
   }
 
   onRetry(error: Error, attempt: number, delayMs: number, items: number): void {
     this.counters.retries++;
-    this.#parts.observer.onRetry({ error, attempt, delayMs, items });
+    this.#parts.observer.emit('retry', { error, attempt, delayMs, items });
   }
 
   onFlushed(items: T[], bytes: number, weights: Float64Array | undefined): void {

@@ -1,8 +1,6 @@
 import type { EventEmitter } from 'node:events';
-import type { FlushReport, RetryReport, SinkEvents } from '../api/events.js';
-import type { FailedItem } from '../api/options.js';
-import type { BreakerState, FlushReason } from '../api/flush-function.js';
-import type { BackpressureState, DropReason } from '../api/states.js';
+import type { SinkEvents } from '../api/events.js';
+import type { FlushReason } from '../api/flush-function.js';
 import { FlushTrace } from '../signals/flush-trace.js';
 import { emitSignal, observesDrops } from '../signals/signals.js';
 
@@ -26,14 +24,6 @@ export class SinkObserver<T> {
     this.#onThrow = onThrow;
   }
 
-  onState(state: BackpressureState, previous: BackpressureState): void {
-    this.#emit('state', state, previous);
-  }
-
-  onDrop(item: T, reason: DropReason): void {
-    this.#emit('drop', item, reason);
-  }
-
   observesDrops(): boolean {
     return observesDrops(this.#emitter);
   }
@@ -44,23 +34,7 @@ export class SinkObserver<T> {
     return new FlushTrace({ target: this.#emitter, items, attempt, reason });
   }
 
-  onFlush(report: FlushReport): void {
-    this.#emit('flush', report);
-  }
-
-  onRetry(retry: RetryReport): void {
-    this.#emit('retry', retry);
-  }
-
-  onBreaker(state: BreakerState, previous: BreakerState, reason: Error | undefined): void {
-    this.#emit('breaker', state, previous, reason);
-  }
-
-  onFailed(failures: FailedItem<T>[]): void {
-    this.#emit('failed', failures);
-  }
-
-  #emit(event: keyof SinkEvents<T>, ...args: unknown[]): void {
+  emit<Name extends keyof SinkEvents<T>>(event: Name, ...args: SinkEvents<T>[Name]): void {
     try {
       emitSignal(this.#emitter, event, args);
     } catch (thrown) {

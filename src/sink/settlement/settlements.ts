@@ -1,5 +1,6 @@
 /** What happens when items settle: counters, `onSettled`, the committed position, and what is returned to the caller. */
 
+import type { SinkEvents } from '../../api/events.js';
 import type { FailedItem } from '../../api/options.js';
 import type { DropReason } from '../../api/states.js';
 import type { AdmissionQueue } from '../../buffer/admission-queue.js';
@@ -12,8 +13,7 @@ import { UnsettledItems, type Part } from './unsettled-items.js';
 /** Who is notified of single outcomes: the listeners of a stream or controller. */
 interface SettlementObserver<T> {
   observesDrops(): boolean;
-  onDrop(item: T, reason: DropReason): void;
-  onFailed(failures: FailedItem<T>[]): void;
+  emit<Name extends 'drop' | 'failed'>(event: Name, ...args: SinkEvents<T>[Name]): void;
 }
 
 /**
@@ -108,7 +108,7 @@ export class Settlements<T> {
   failed(failures: FailedItem<T>[], countedFlushed: number, bytes: number): void {
     this.#countFailed(failures, countedFlushed, bytes);
     this.#log?.failed(failures);
-    this.#observer.onFailed(failures);
+    this.#observer.emit('failed', failures);
   }
 
   /** As `failed`, if no handler took the items: they are returned to the caller. `first` orders them among others. */
@@ -122,7 +122,7 @@ export class Settlements<T> {
     if (!this.#log?.isLong(failures.length)) return this.failed(failures, countedFlushed, bytes);
     this.#countFailed(failures, countedFlushed, bytes);
     this.#reporting = this.#log.failInTurns(failures, this.#reporting);
-    this.#observer.onFailed(failures);
+    this.#observer.emit('failed', failures);
   }
 
   #countFailed(failures: FailedItem<T>[], countedFlushed: number, bytes: number): void {
@@ -163,7 +163,7 @@ export class Settlements<T> {
     this.#queue.countDropped(waiting.length, 'aborted');
     if (this.#observer.observesDrops()) {
       for (const item of waiting)
-        this.#queue.context.runInAsyncScope(() => this.#observer.onDrop(item, 'aborted'));
+        this.#queue.context.runInAsyncScope(() => this.#observer.emit('drop', item, 'aborted'));
     }
     return reported;
   }
