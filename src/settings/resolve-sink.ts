@@ -48,26 +48,30 @@ export interface ResolvedSink<T> extends ResolvedBuffer<T> {
   positionOf: SinkOptions<T>['positionOf'];
 }
 
-const WRITABLE_HINTS = { map: '; it is an option of BackpressureTransform' };
-const CONTROLLER_HINTS = {
-  ...WRITABLE_HINTS,
-  highWaterMark: "; it is an option of the streams: see 'maxBufferSize'",
-};
 type Defaults<T> = NonNullable<FlushFunction<T>['defaults']>;
 
 /** What follows from no options. Made once, because to make it takes as long as a fifth of a short stream's life. */
 let standard: Readonly<ResolvedSink<never>> | undefined;
 
-const repeated = {
-  BackpressureWritable: new RepeatedOptions<ResolvedSink<never>>(),
-  BackpressureController: new RepeatedOptions<ResolvedSink<never>>(),
+const MAP_HINT = { map: '; it is an option of BackpressureTransform' };
+const KINDS = {
+  BackpressureWritable: {
+    names: WRITABLE_OPTIONS,
+    hints: MAP_HINT,
+    repeated: new RepeatedOptions<ResolvedSink<never>>(),
+  },
+  BackpressureController: {
+    names: CONTROLLER_OPTIONS,
+    hints: { ...MAP_HINT, highWaterMark: "; it is an option of the streams: see 'maxBufferSize'" },
+    repeated: new RepeatedOptions<ResolvedSink<never>>(),
+  },
 };
 
 /** Options of a sink: those of the flush function's `defaults` lie beneath the user's. */
 export function resolveSink<T>(
   flush: FlushFunction<T>,
   given: WritableOptions<T> | undefined,
-  kind: keyof typeof repeated,
+  kind: keyof typeof KINDS,
 ): Readonly<ResolvedSink<T>> {
   if (typeof flush !== 'function') refuse('flush', 'a function', flush);
   const { defaults } = flush;
@@ -75,13 +79,13 @@ export function resolveSink<T>(
     return (standard ??= Object.freeze(resolve<never>({}, {}))) as ResolvedSink<T>;
   if (given === undefined) return resolve<T>({}, defaults ?? {});
   checkGiven(given);
+  const { names, hints, repeated } = KINDS[kind];
   const make = () => {
-    if (kind === 'BackpressureWritable') checkNames(given, WRITABLE_OPTIONS, kind, WRITABLE_HINTS);
-    else checkNames(given, CONTROLLER_OPTIONS, kind, CONTROLLER_HINTS);
+    checkNames(given, names, kind, hints);
     return resolve(given, defaults ?? {});
   };
   if (defaults !== undefined) return make();
-  return repeated[kind].resolve(given, make) as ResolvedSink<T>;
+  return repeated.resolve(given, make) as ResolvedSink<T>;
 }
 
 function resolve<T>(given: WritableOptions<T>, defaults: Defaults<T>): ResolvedSink<T> {
