@@ -14,12 +14,12 @@ export function nativeWritableNeedDrain(stream: Writable): boolean {
 
 /** Makes Node emit 'drain' once its own queue is empty, as if its own `write()` had returned `false`. */
 export function promiseDrain(stream: Writable): void {
-  (stream as Writable & { _writableState: { needDrain: boolean } })._writableState.needDrain = true;
+  writableState(stream).needDrain = true;
 }
 
 /** Node raises the read mark to what `read(n)` asked for. Lowers it again, so that nothing more is read ahead. */
 export function lowerReadMark(stream: Readable): void {
-  (stream as Readable & { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 0;
+  readableState(stream).highWaterMark = 0;
 }
 
 /**
@@ -27,21 +27,20 @@ export function lowerReadMark(stream: Readable): void {
  * If it takes all that there is, Node's own `read()` asks for the event again.
  */
 export function withholdReadable(stream: Readable): void {
-  (stream as Readable & { _readableState: { needReadable: boolean } })._readableState.needReadable = false;
+  readableState(stream).needReadable = false;
 }
 
 /**
  * Node 20 keeps an empty text if `read(n)` of several texts takes the last of them whole. `read()` then finds nothing in front, for ever.
  */
 export function dropEmptyText(stream: Readable): void {
-  const state = (stream as Readable & { _readableState: { buffer: unknown[]; bufferIndex: number } })
-    ._readableState;
+  const state = readableState(stream);
   if (state.buffer[state.bufferIndex] === '') state.bufferIndex++;
 }
 
 /** Node 20 may return more characters than `read(n)` asks for, and then counts the rest of them as unread. */
 export function countAsRead(stream: Readable, characters: number): void {
-  (stream as Readable & { _readableState: { length: number } })._readableState.length -= characters;
+  readableState(stream).length -= characters;
 }
 
 /**
@@ -49,10 +48,12 @@ export function countAsRead(stream: Readable, characters: number): void {
  * for a success, although what was written has not all been dealt with.
  */
 export function failQuietly(stream: Writable, error: Error): void {
-  (stream as Writable & { _writableState: { errored: Error | null } })._writableState.errored = error;
+  writableState(stream).errored = error;
 }
 
 interface WritableState {
+  needDrain: boolean;
+  errored: Error | null;
   readonly pendingcb: number;
   readonly bufferedRequestCount: number;
   readonly writing: boolean;
@@ -60,6 +61,18 @@ interface WritableState {
 
 function writableState(stream: Writable): WritableState {
   return (stream as Writable & { _writableState: WritableState })._writableState;
+}
+
+interface ReadableState {
+  highWaterMark: number;
+  needReadable: boolean;
+  length: number;
+  readonly buffer: unknown[];
+  bufferIndex: number;
+}
+
+function readableState(stream: Readable): ReadableState {
+  return (stream as Readable & { _readableState: ReadableState })._readableState;
 }
 
 /** Chunks in Node's own queue, the one being written included. */
@@ -84,15 +97,7 @@ export function defineWritableGetters<S extends Writable>(
     writableNeedDrain: (stream: S) => boolean;
   },
 ): void {
-  // Node's types declare these as properties, so that a class cannot override them with accessors.
-  for (const [name, read] of Object.entries(getters)) {
-    Object.defineProperty(prototype, name, {
-      get(this: S) {
-        return read(this);
-      },
-      configurable: true,
-    });
-  }
+  for (const [name, read] of Object.entries(getters)) defineGetter(prototype, name as keyof S & string, read);
 }
 
 /** A method of Node that a subclass overrides. */
@@ -103,7 +108,7 @@ export function nativeMethod<Args extends unknown[]>(
   return methods[name]!;
 }
 
-/** Defines a getter that the types of Node declare as a property. */
+/** Defines a getter that the types of Node declare as a property, so that a class cannot override it with an accessor. */
 export function defineGetter<S>(prototype: S, name: keyof S & string, read: (stream: S) => unknown): void {
   Object.defineProperty(prototype, name, {
     get(this: S) {
