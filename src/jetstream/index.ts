@@ -2,17 +2,4 @@
 
 export { jetStreamLog, type JetStreamLogOptions } from './jetstream-log.js';
 export { LogError, type LogFailureClass } from '../log/log-error.js';
-export type {
-  LaneBounds,
-  LaneReader,
-  Log,
-  LogBounds,
-  LogCopy,
-  LogMessage,
-  LogPosition,
-  LogPublisher,
-  LogRead,
-  MessagePlace,
-  OpenLog,
-  ReadRoom,
-} from '../log/log.js';
+export type * from '../log/log.js';

@@ -7,20 +7,7 @@ export type { ConsumeMetrics } from './consume/consume-metrics.js';
 export type { ConsumeProgress } from './consume/consume-progress.js';
 export type { LogStart } from './lanes/log-start.js';
 export { LogError, type LogFailureClass } from '../log/log-error.js';
-export type {
-  LaneBounds,
-  LaneReader,
-  Log,
-  LogBounds,
-  LogCopy,
-  LogMessage,
-  LogPosition,
-  LogPublisher,
-  LogRead,
-  MessagePlace,
-  OpenLog,
-  ReadRoom,
-} from '../log/log.js';
+export type * from '../log/log.js';
 export { CopyError, type CopyErrorDetails, type CopyFailureClass } from './errors/copy-error.js';
 export type {
   ColumnOptions,
