@@ -52,6 +52,7 @@ class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
         this.deadLetters = leftOut.size;
         const letters = [...leftOut].map(([row, error]) => ({ message: items[row]!, error }));
         const rows = items.length - letters.length;
+        batch.onRecording();
         return this.#ledger.writeBatch(client, claim, { from, next, extraMs, rows, letters });
       },
       onCommitted: () => undefined,

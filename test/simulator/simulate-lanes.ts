@@ -11,6 +11,7 @@ const HELP = `npm run simulate:lanes -- [options]
   --workers N,N      so many workers; several are run one after another (default ${USUAL.workers})
   --lanes N          lanes of the log (default ${USUAL.lanes}), each of ${USUAL.laneSize} messages
   --batch N          messages of a batch (default ${USUAL.batchRows})
+  --batch-ms MS      how long one takes (default ${USUAL.batchMs})
   --lease MS         (default ${USUAL.leaseMs})
   --faults MS        a worker is killed or stopped about so often; 0: never (default ${USUAL.faultEveryMs})
   --seed N           (default ${USUAL.seed})
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: String(USUAL.workers) },
     lanes: { type: 'string', default: String(USUAL.lanes) },
     batch: { type: 'string', default: String(USUAL.batchRows) },
+    'batch-ms': { type: 'string', default: String(USUAL.batchMs) },
     lease: { type: 'string', default: String(USUAL.leaseMs) },
     faults: { type: 'string', default: String(USUAL.faultEveryMs) },
     seed: { type: 'string', default: String(USUAL.seed) },
@@ -42,6 +44,7 @@ async function simulate(workers: number): Promise<void> {
     workers,
     lanes: Number(values.lanes),
     batchRows: Number(values.batch),
+    batchMs: Number(values['batch-ms']),
     leaseMs: Number(values.lease),
     faultEveryMs: Number(values.faults),
     seed: Number(values.seed),
@@ -53,7 +56,7 @@ async function simulate(workers: number): Promise<void> {
 }
 
 function show(workers: number, result: ManyWorkersResult): void {
-  const { simulatedMs, rows, kills, stops, takeovers, slowestTakeoverMs, loading, idle } = result;
+  const { simulatedMs, rows, kills, stops, takeovers, takeoversAfter, loading, idle } = result;
   const hours = simulatedMs / 3_600_000;
   const perSecond = (value: number): string => value.toFixed(1);
   const line = ({ statements, ownStatements, rowsWritten, transactions }: ServerLoad): string =>
@@ -69,9 +72,20 @@ function show(workers: number, result: ManyWorkersResult): void {
       `  while idle: ${line(idle)}`,
       `  table of lanes: ${result.mostRows} rows at the most; a claim looks at ${result.rowsVisited.toFixed(0)} of them, at the most ${result.mostVisited}`,
       `  waits for the import's lock: ${result.longestLockWaitMs.toFixed(0)} ms at the most`,
-      `  ${kills} kills, ${stops} stops, ${takeovers} takeovers, ${slowestTakeoverMs.toFixed(0)} ms after the end of the lease at the latest`,
+      `  ${kills} kills, ${stops} stops, ${takeovers} lanes taken over`,
+      ...Object.entries(takeoversAfter).map(
+        ([kind, { claimed, loaded }]) =>
+          `  after a ${kind}: claimed ${spread(claimed)}; a batch of theirs was committed ${spread(loaded)}`,
+      ),
     ].join('\n'),
   );
+}
+
+function spread(times: readonly number[]): string {
+  if (times.length === 0) return 'never';
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))]! / 1_000).toFixed(2);
+  return `${times.length} × after ${at(0.5)} s (median), ${at(0.99)} s (99 of 100), ${at(1)} s (worst)`;
 }
 
 async function runSql(lanes: number, connections: number): Promise<void> {

@@ -17,6 +17,8 @@ import { limited } from './wait.js';
 /** How long a batch may take, in leases and at the least. Then its connection is given up, and it is cut in two. */
 const LEASES = 4;
 const SHORTEST_LIMIT_MS = 60_000;
+/** A lane without messages for so long has had its turn. */
+const TURN_MS = 500;
 
 /** A batch on its way into the table. */
 export interface LaneBatch extends LaneStep {
@@ -24,6 +26,8 @@ export interface LaneBatch extends LaneStep {
   readonly messages: readonly LogMessage[];
   /** What the next batch may take beyond the lease. */
   readonly extraMs: number;
+  /** Called before the position is recorded, which renews the lease. Then comes COMMIT. */
+  readonly onRecording: () => void;
 }
 
 /** Copies batches into the table. */
@@ -44,7 +48,7 @@ interface LanePart extends LaneStep {
   readonly messages: readonly LogMessage[];
 }
 
-export type LaneOutcome = 'finished' | 'lost' | 'stopped';
+export type LaneOutcome = 'finished' | 'lost' | 'laid down' | 'stopped';
 
 export interface WorkerContext {
   readonly ledger: Pick<LaneLedger, 'renew' | 'advance' | 'release'>;
@@ -55,6 +59,8 @@ export interface WorkerContext {
   readonly draining: AbortSignal;
   /** Fires when the batch in flight is to be given up. */
   readonly aborting: AbortSignal;
+  /** Called between two batches. Returns true if the lane is to be laid down for another one. */
+  readonly isToLayDown: () => boolean;
   /** Called when some have been committed. */
   readonly onDeadLetters: () => void;
 }
@@ -67,8 +73,8 @@ export class LaneWorker {
   #next: number;
   /** When the lease was renewed at the latest, on this worker's clock: before the server did it. */
   #renewedAt: number;
-  /** How long the last batch has taken. */
-  #lastMs = 0;
+  /** How long the last COMMIT has taken, from when the lease was renewed. */
+  #commitMs = 0;
 
   /** @param claimedAt when the lane was about to be claimed */
   constructor(context: WorkerContext, claim: LaneClaim, feed: LaneFeed, claimedAt: number) {
@@ -82,13 +88,18 @@ export class LaneWorker {
 
   /** @throws what neither passes nor concerns single messages */
   async run(): Promise<LaneOutcome> {
+    const { clock, leaseMs } = this.#context.settings;
+    const begunAt = clock.now();
     try {
       while (this.#next <= this.#claim.last) {
+        const hasHadTurn = this.#next > this.#claim.next || clock.now() - begunAt >= TURN_MS;
+        if (hasHadTurn && this.#context.isToLayDown()) return 'laid down';
         // Undefined at once if the worker is to drain: the feed is closed then.
-        const batch = await this.#feed.take(this.#context.settings.leaseMs / 3);
+        const batch = await this.#feed.take(Math.min(TURN_MS, leaseMs / 3));
         if (this.#isDraining()) return 'stopped';
-        if (batch === undefined) await this.#renew();
-        else if (batch.messages.length === 0) await this.#advance(batch);
+        if (batch === undefined) {
+          if (clock.now() - this.#renewedAt >= leaseMs / 3) await this.#renew();
+        } else if (batch.messages.length === 0) await this.#advance(batch);
         else await this.#load(batch);
       }
       return 'finished';
@@ -110,10 +121,8 @@ export class LaneWorker {
     const { clock, leaseMs } = this.#context.settings;
     // A process that was stopped has missed that time has passed.
     if (clock.now() - this.#renewedAt > leaseMs / 2) await this.#renew();
-    const startedAt = clock.now();
     await this.#copy(batch);
     this.#feed.settle(batch);
-    this.#lastMs = clock.now() - startedAt;
   }
 
   /** Copies messages until they are committed. */
@@ -144,12 +153,16 @@ export class LaneWorker {
   async #attempt({ messages, from, next }: LanePart): Promise<void> {
     const { copy, settings, aborting } = this.#context;
     const { clock, leaseMs } = settings;
-    const startedAt = clock.now();
-    const batch = { claim: this.#claim, messages, from, next, extraMs: this.#extraMs() };
+    let recordedAt = clock.now();
+    const onRecording = (): void => {
+      recordedAt = clock.now();
+    };
+    const batch = { claim: this.#claim, messages, from, next, extraMs: this.#extraMs(), onRecording };
     const limitMs = Math.max(SHORTEST_LIMIT_MS, LEASES * leaseMs);
     const deadLetters = await limited(clock, limitMs, aborting, (signal) => copy.copy(batch, signal));
     this.#committed(messages.length, deadLetters, next);
-    this.#renewedAt = startedAt;
+    this.#renewedAt = recordedAt;
+    this.#commitMs = clock.now() - recordedAt;
     this.#outage.end();
   }
 
@@ -170,9 +183,9 @@ export class LaneWorker {
     this.#next = next;
   }
 
-  /** Commits that take longer than the lease must not lose the lane between two batches. */
+  /** Commits that take longer than the lease must not lose the lane between two batches. Other workers wait for so much longer if this one is killed. */
   #extraMs(): number {
-    return this.#lastMs > this.#context.settings.leaseMs / 2 ? this.#lastMs : 0;
+    return this.#commitMs > this.#context.settings.leaseMs / 2 ? this.#commitMs : 0;
   }
 
   async #renew(): Promise<void> {

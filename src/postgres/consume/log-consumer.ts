@@ -11,22 +11,19 @@ import { toError } from '../../common/thrown.js';
 import { handled } from '../../guards/user-callbacks.js';
 import { LogError } from '../../log/log-error.js';
 import type { Log, LogBounds, LogPublisher, OpenLog } from '../../log/log.js';
-import type { LaneClaim, LaneLedger } from '../lanes/lane-ledger.js';
+import type { LaneLedger } from '../lanes/lane-ledger.js';
 import { boundsStart, missingAtStart } from '../lanes/log-start.js';
 import { emptyCounts, type ConsumeCounts } from './consume-metrics.js';
 import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
 import { ATTEMPT_LIMIT_MS, POLL_MS, type ConsumeSettings } from './consume-settings.js';
-import { checkEnd, checkEnds, isReached } from './lane-ends.js';
+import { LaneClaims, type FoundLane } from './lane-claims.js';
+import { checkEnds, isReached } from './lane-ends.js';
 import { LaneFeed } from './lane-feed.js';
 import { LetterCourier, publisherOf } from './letter-courier.js';
 import { LaneWorker, type LaneCopy } from './lane-worker.js';
 import { mayPass, Outage } from './outage.js';
-import { limited, pause, Wakeup } from './wait.js';
+import { limited, pause } from './wait.js';
 
-/** How often a worker without a lane merges lanes and looks for sessions that have stalled. */
-const TIDIED_PER_LEASE = 4;
-/** How often lanes that were found to be free are claimed without a pause. */
-const CLAIM_ATTEMPTS = 3;
 const PROGRESS_LIMIT_MS = 10_000;
 const NEVER = new AbortController().signal;
 
@@ -47,11 +44,6 @@ export class LogConsumer {
   readonly #draining = new AbortController();
   readonly #aborting = new AbortController();
   #failure: { readonly error: unknown } | undefined;
-  /** Wakes the slot that looks for a lane. */
-  readonly #poll: Wakeup;
-  /** One slot looks for a lane at a time. */
-  #looking: Promise<unknown> = Promise.resolve();
-  #tidiedAt = -Infinity;
   #courier: LetterCourier | undefined;
   #isOver = false;
   readonly #opened: Promise<ImportProgress>;
@@ -62,10 +54,8 @@ export class LogConsumer {
     this.#log = log;
     this.#destination = destination;
     this.#settings = settings;
-    this.#poll = new Wakeup(settings.clock);
     // Each slot listens to them.
     setMaxListeners(0, this.#draining.signal, this.#aborting.signal);
-    this.#draining.signal.addEventListener('abort', () => this.#poll.wake(), { once: true });
     this.#opened = handled(
       new Promise((resolve, reject) => {
         this.#onOpened = resolve;
@@ -121,8 +111,9 @@ export class LogConsumer {
     this.#onOpened(new ImportProgress(log, ledger, this.#settings.clock, () => this.metrics.lanesHeld));
     if (state.through === undefined) await this.#begin(log, ledger);
     if (publish !== undefined) this.#courier = this.#courierOf(ledger, publish);
-    const slots = Array.from({ length: connections }, () => this.#slot(log, ledger));
-    await Promise.all([...slots, this.#watch(ledger, target), this.#endStalled(ledger), this.#copyLetters()]);
+    const claims = this.#claimsOf(log, ledger);
+    const slots = Array.from({ length: connections }, () => this.#slot(log, ledger, claims));
+    await Promise.all([...slots, this.#watch(ledger, target), this.#takeOver(claims), this.#copyLetters()]);
     await this.#courier?.finish();
   }
 
@@ -134,6 +125,25 @@ export class LogConsumer {
 
   #courierOf(ledger: LaneLedger, publish: LogPublisher): LetterCourier {
     return new LetterCourier(ledger, publish, this.#settings, this.metrics, this.#aborting.signal);
+  }
+
+  #claimsOf(log: OpenLog, ledger: LaneLedger): LaneClaims {
+    return new LaneClaims({
+      log,
+      ledger,
+      settings: this.#settings,
+      draining: this.#draining.signal,
+      aborting: this.#aborting.signal,
+      retry: (work, parent) => this.#retry(work, parent),
+    });
+  }
+
+  async #takeOver(claims: LaneClaims): Promise<void> {
+    try {
+      await claims.takeOver();
+    } catch (error) {
+      if (!this.#draining.signal.aborted) this.#fail(error);
+    }
   }
 
   async #copyLetters(): Promise<void> {
@@ -184,13 +194,16 @@ export class LogConsumer {
     this.#draining.abort();
   }
 
-  async #slot(log: OpenLog, ledger: LaneLedger): Promise<void> {
+  async #slot(log: OpenLog, ledger: LaneLedger, claims: LaneClaims): Promise<void> {
     const copy = this.#destination.copier(ledger);
+    let takenOver: FoundLane | undefined;
+    const isToLayDown = (): boolean => (takenOver = claims.takeWaiting()) !== undefined;
     try {
-      while (!this.#draining.signal.aborted) {
-        const found = await this.#nextClaim(log, ledger);
+      for (;;) {
+        const found = takenOver ?? (await claims.next());
         if (found === undefined) return;
-        const isLogAtFault = await this.#work(log, ledger, copy, found);
+        takenOver = undefined;
+        const isLogAtFault = await this.#work(log, ledger, copy, claims, found, isToLayDown);
         if (isLogAtFault) await this.#awaitLog(log);
       }
     } catch (error) {
@@ -209,7 +222,9 @@ export class LogConsumer {
     log: OpenLog,
     ledger: LaneLedger,
     copy: LaneCopy,
-    { claim, at, bounds }: { claim: LaneClaim; at: number; bounds: LogBounds },
+    claims: LaneClaims,
+    { claim, at, bounds }: FoundLane,
+    isToLayDown: () => boolean,
   ): Promise<boolean> {
     const { metrics } = this;
     const reader = log.reader(bounds.lane(claim.lane), claim.next);
@@ -229,6 +244,7 @@ export class LogConsumer {
         metrics,
         draining,
         aborting: this.#aborting.signal,
+        isToLayDown,
         onDeadLetters: () => this.#courier?.wake(),
       };
       const outcome = await new LaneWorker(context, claim, feed, at).run();
@@ -246,74 +262,9 @@ export class LogConsumer {
       metrics.lanesHeld -= 1;
       draining.removeEventListener('abort', onDrain);
       feed.close();
-      // If this fails, the lease runs out.
-      if (isHeld) await this.#release(ledger, claim);
+      if (isHeld) await claims.release(claim);
       // With lanes in order, the next one is free now.
-      this.#poll.wake();
-    }
-  }
-
-  async #release(ledger: LaneLedger, claim: LaneClaim): Promise<void> {
-    const { clock } = this.#settings;
-    const release = (signal: AbortSignal): Promise<void> => ledger.release(claim, signal);
-    await limited(clock, ATTEMPT_LIMIT_MS, this.#aborting.signal, release).catch(() => undefined);
-  }
-
-  /** Waits for a lane. Undefined once the consumer drains. */
-  async #nextClaim(
-    log: OpenLog,
-    ledger: LaneLedger,
-  ): Promise<{ claim: LaneClaim; at: number; bounds: LogBounds } | undefined> {
-    const look = this.#looking.then(() => this.#look(log, ledger));
-    this.#looking = look.catch(() => undefined);
-    return look;
-  }
-
-  async #look(
-    log: OpenLog,
-    ledger: LaneLedger,
-  ): Promise<{ claim: LaneClaim; at: number; bounds: LogBounds } | undefined> {
-    const { signal } = this.#draining;
-    const { clock, leaseMs } = this.#settings;
-    let attempts = 0;
-    while (!signal.aborted) {
-      const at = clock.now();
-      // A claim that is given up half-way would have to wait for its lease to run out.
-      const claim = await this.#retry((attempt) => ledger.claim(attempt), this.#aborting.signal);
-      const bounds = await this.#retry((attempt) => log.bounds(attempt));
-      if (claim !== undefined) {
-        checkEnd(claim, bounds);
-        return { claim, at, bounds };
-      }
-      // Many workers may be waiting for a lane.
-      const isDue = at - this.#tidiedAt >= leaseMs / TIDIED_PER_LEASE;
-      if (isDue || bounds.lastLane > (ledger.lastLane ?? -1)) {
-        const made = await this.#retry((attempt) => ledger.extend(bounds, log.hasOneOrder, attempt));
-        // Others may have been faster, or a claim that was cut off may have locked the only one.
-        if (made > 0 && (attempts += 1) <= CLAIM_ATTEMPTS) continue;
-      }
-      attempts = 0;
-      if (isDue) {
-        await this.#retry((attempt) => ledger.endStalled(attempt));
-        this.#tidiedAt = at;
-      }
-      await this.#poll.wait(POLL_MS);
-    }
-    return undefined;
-  }
-
-  /** Frees lanes of sessions that are cut off also while all slots are busy. This worker's own ones may be among them. */
-  async #endStalled(ledger: LaneLedger): Promise<void> {
-    const { clock, leaseMs } = this.#settings;
-    const { signal } = this.#draining;
-    try {
-      for (;;) {
-        await pause(clock, leaseMs / 2, signal);
-        if (signal.aborted) return;
-        await this.#retry((attempt) => ledger.endStalled(attempt));
-      }
-    } catch (error) {
-      if (!signal.aborted) this.#fail(error);
+      claims.wake();
     }
   }
 

@@ -147,13 +147,18 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     return laneScope(schema, claim, leaseMs, (client, first) => this.#tables.check(client, first));
   }
 
-  /** Claims the first lane that is free. Undefined: there is none. */
-  claim(signal: AbortSignal): Promise<LaneClaim | undefined> {
-    const { claim, claimInOrder } = this.#statements;
+  /**
+   * Claims the first lane that is free, or whose lease is over. Undefined: there is none.
+   *
+   * @param isOver only one whose lease is over
+   */
+  claim(signal: AbortSignal, { isOver = false } = {}): Promise<LaneClaim | undefined> {
+    const { claim, claimInOrder, claimOver, claimOverInOrder } = this.#statements;
     const { isOrdered, leaseMs } = this.#options;
+    const [any, over] = isOrdered ? [claimInOrder, claimOverInOrder] : [claim, claimOver];
     return this.#run('claim a lane of', signal, async (client) => {
       const values = [this.#importRow, String(leaseMs)];
-      const { rows } = await runStatement(client, isOrdered ? claimInOrder : claim, values);
+      const { rows } = await runStatement(client, isOver ? over : any, values);
       const [row] = rows as { lane: string; first: string; last: string; next: string; run: string }[];
       if (row === undefined) return undefined;
       // Until there were lanes, another run may have replaced the source. Now it cannot any more.
@@ -188,11 +193,17 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     });
   }
 
-  /** Ends sessions that hold a lane whose lease is over, and that have been waiting for their worker for as long as a lease. */
-  endStalled(signal: AbortSignal): Promise<void> {
+  /**
+   * Ends sessions that hold a lane whose lease is over, and that have been waiting for their worker for as long as a lease. Returns in how many
+   * milliseconds the next lease is over: below 0, one is. Undefined: no lane is held.
+   */
+  checkLeases(signal: AbortSignal): Promise<number | undefined> {
     return this.#run('free lanes of', signal, async (client) => {
       const values = [this.#importRow, String(this.#options.leaseMs)];
       await runStatement(client, this.#statements.endStalled, values);
+      const { rows } = await runStatement(client, this.#statements.nextLeaseEnd, [this.#importRow]);
+      const [row] = rows as { in_ms: string | null }[];
+      return row?.in_ms == null ? undefined : Number(row.in_ms);
     });
   }
 

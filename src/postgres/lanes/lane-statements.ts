@@ -22,12 +22,15 @@ export interface LaneStatements {
   readonly readLanes: Statement;
   readonly claim: Statement;
   readonly claimInOrder: Statement;
+  readonly claimOver: Statement;
+  readonly claimOverInOrder: Statement;
   readonly insertLanes: Statement;
   readonly merge: Statement;
   readonly renew: Statement;
   readonly advance: Statement;
   readonly release: Statement;
   readonly endStalled: Statement;
+  readonly nextLeaseEnd: Statement;
 }
 
 const LESS = 'OPERATOR(pg_catalog.<)';
@@ -83,21 +86,30 @@ export function laneStatements(schema: string): LaneStatements {
 }
 
 /** A lane that nobody reads. A row that is locked belongs to a batch that is about to be committed. */
-function claimStatements(lanes: string): Pick<LaneStatements, 'claim' | 'claimInOrder' | 'endStalled'> {
-  const isFree = `(t.lease_until IS NULL OR t.lease_until ${LESS} ${NOW})`;
+function claimStatements(
+  lanes: string,
+): Pick<
+  LaneStatements,
+  'claim' | 'claimInOrder' | 'claimOver' | 'claimOverInOrder' | 'endStalled' | 'nextLeaseEnd'
+> {
+  const isOver = `t.lease_until ${LESS} ${NOW}`;
+  const isFree = `(t.lease_until IS NULL OR ${isOver})`;
   const claimOf = (condition: string): Statement =>
     statement(`WITH free AS MATERIALIZED (
-        SELECT t.lane FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last AND ${isFree}${condition}
+        SELECT t.lane FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last AND ${condition}
         ORDER BY t.lane LIMIT 1 FOR UPDATE SKIP LOCKED
       )
       UPDATE ${lanes} AS claimed SET run = claimed.run ${PLUS} 1, lease_until = (${NOW} ${PLUS} ${interval('$2')})
       FROM free WHERE claimed.import ${EQUALS} $1 AND claimed.lane ${EQUALS} free.lane
       RETURNING claimed.lane::pg_catalog.text, claimed.first::pg_catalog.text, claimed.last::pg_catalog.text,
         claimed.next::pg_catalog.text, claimed.run::pg_catalog.text`);
+  const isFirst = `NOT EXISTS (SELECT FROM ${lanes} before
+      WHERE before.import ${EQUALS} $1 AND before.next ${AT_MOST} before.last AND before.lane ${LESS} t.lane)`;
   return {
-    claim: claimOf(''),
-    claimInOrder: claimOf(` AND NOT EXISTS (SELECT FROM ${lanes} before
-      WHERE before.import ${EQUALS} $1 AND before.next ${AT_MOST} before.last AND before.lane ${LESS} t.lane)`),
+    claim: claimOf(isFree),
+    claimInOrder: claimOf(`${isFree} AND ${isFirst}`),
+    claimOver: claimOf(isOver),
+    claimOverInOrder: claimOf(`${isOver} AND ${isFirst}`),
     // Its worker is stopped, or cut off, perhaps within its first claim. The lock on the lane's row would keep others from claiming it.
     endStalled: statement(`SELECT pg_catalog.pg_terminate_backend(a.pid)::pg_catalog.text AS ended
       FROM ${lanes} t JOIN pg_catalog.pg_locks l
@@ -106,6 +118,9 @@ function claimStatements(lanes: string): Pick<LaneStatements, 'claim' | 'claimIn
       WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last AND ${isFree}
         AND a.usename ${EQUALS} current_user AND a.wait_event ${EQUALS} 'ClientRead'
         AND a.state_change ${LESS} (${NOW} ${MINUS} ${interval('$2')})`),
+    nextLeaseEnd:
+      statement(`SELECT (pg_catalog.date_part('epoch', pg_catalog.min(t.lease_until) ${MINUS} ${NOW}) OPERATOR(pg_catalog.*) 1000::double precision)::pg_catalog.text AS in_ms
+      FROM ${lanes} t WHERE t.import ${EQUALS} $1 AND t.next ${AT_MOST} t.last`),
   };
 }
 

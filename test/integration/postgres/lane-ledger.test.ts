@@ -146,7 +146,7 @@ describe('the table of lanes', () => {
     await silent.query('BEGIN; UPDATE public.spillway_lanes SET run = run + 1 WHERE lease_until IS NULL');
     expect(await ledger.claim(NEVER)).toBeUndefined();
     const claim = async (): Promise<number | undefined> => {
-      await ledger.endStalled(NEVER);
+      await ledger.checkLeases(NEVER);
       return (await ledger.claim(NEVER))?.lane;
     };
     try {

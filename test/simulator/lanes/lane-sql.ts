@@ -68,7 +68,8 @@ export async function fillLanes(pool: pg.Pool, id: string, lanes: number, fillin
 
 /** Each statement in a transaction of its own, which is rolled back. */
 export async function statementCosts(pool: pg.Pool, importRow: string): Promise<StatementCost[]> {
-  const { claim, claimInOrder, readLanes, merge, advance, renew, endStalled } = laneStatements(SCHEMA);
+  const { claim, claimInOrder, claimOver, readLanes, merge, advance, renew, endStalled, nextLeaseEnd } =
+    laneStatements(SCHEMA);
   const lease = String(LEASE_MS);
   const { rows } = await pool.query<{ lane: string; next: string; run: number }>(
     'SELECT lane, next, run FROM spillway_lanes WHERE import = $1 AND next <= last ORDER BY lane DESC LIMIT 1',
@@ -79,10 +80,12 @@ export async function statementCosts(pool: pg.Pool, importRow: string): Promise<
   const list: [name: string, text: Statement, values: string[]][] = [
     ['claim', claim, [importRow, lease]],
     ['claim, in order', claimInOrder, [importRow, lease]],
+    ['claim, lease over', claimOver, [importRow, lease]],
     ['record a batch', advance, [...own, String(Number(next) + 5_000), next, '5000', '0']],
     ['renew a lease', renew, own],
     ['read the state', readLanes, [importRow]],
     ['end stalled sessions', endStalled, [importRow, lease]],
+    ['next end of a lease', nextLeaseEnd, [importRow]],
     ['merge', merge, [importRow]],
   ];
   const costs: StatementCost[] = [];

@@ -3,6 +3,15 @@
 import type { LogBounds } from '../../../src/log/log.js';
 import type { LaneClaim, LaneState, LaneStep } from '../../../src/postgres/lanes/lane-ledger.js';
 import { lanesToMake } from '../../../src/postgres/lanes/new-lanes.js';
+import { Takeovers, type WorkerFault } from './takeovers.js';
+
+/** A transaction of a batch. */
+export interface OpenBatch {
+  /** Since when its session waits for a process that is stopped. */
+  stalledSince: number | undefined;
+  /** Another worker has ended the session. */
+  isEnded: boolean;
+}
 
 interface Row {
   lane: number;
@@ -13,7 +22,11 @@ interface Row {
   run: number;
   leaseUntil: number | undefined;
   /** The batch that has locked the row. */
-  lockedBy: object | undefined;
+  lockedBy: OpenBatch | undefined;
+  /** That has claimed it last. */
+  worker: object | undefined;
+  /** It was taken over after this fault, and nothing was committed since. */
+  takenAfter: WorkerFault | undefined;
 }
 
 /** Statements of each kind of transaction: BEGIN, the limit of waits, LOCK and a look at the catalogue, then its own, and COMMIT. */
@@ -22,7 +35,7 @@ const STATEMENTS = {
   renew: 6,
   release: 6,
   state: 7,
-  'end stalled': 6,
+  'check leases': 7,
   extend: 9,
   batch: 8,
 } as const;
@@ -34,7 +47,7 @@ export class LaneTable {
     renew: 0,
     release: 0,
     state: 0,
-    'end stalled': 0,
+    'check leases': 0,
     extend: 0,
     batch: 0,
   };
@@ -44,9 +57,7 @@ export class LaneTable {
   /** Rows that claims have looked at. */
   visited = 0;
   mostVisited = 0;
-  /** Lanes that were claimed because their lease was over, and how long after that at the latest. */
-  takeovers = 0;
-  slowestTakeoverMs = 0;
+  readonly takeovers = new Takeovers();
   /** Positions that are committed. */
   loaded = 0;
   finished = 0;
@@ -71,12 +82,12 @@ export class LaneTable {
     return this.#rows.at(-1)?.through;
   }
 
-  claim(now: number): LaneClaim | undefined {
+  claim(now: number, worker: object, { isOver = false } = {}): LaneClaim | undefined {
     let visited = 0;
     let found: Row | undefined;
     for (const row of this.#rows) {
       visited += 1;
-      const isFree = row.leaseUntil === undefined || row.leaseUntil < now;
+      const isFree = row.leaseUntil === undefined ? !isOver : row.leaseUntil < now;
       if (row.next > row.last || !isFree || row.lockedBy !== undefined) continue;
       found = row;
       break;
@@ -84,10 +95,10 @@ export class LaneTable {
     this.visited += visited;
     this.mostVisited = Math.max(this.mostVisited, visited);
     if (found === undefined) return undefined;
-    if (found.leaseUntil !== undefined) {
-      this.takeovers += 1;
-      this.slowestTakeoverMs = Math.max(this.slowestTakeoverMs, now - found.leaseUntil);
+    if (found.leaseUntil !== undefined && found.worker !== worker) {
+      found.takenAfter = this.takeovers.claimed(found.worker, now);
     }
+    found.worker = worker;
     found.run += 1;
     found.leaseUntil = now + this.#leaseMs;
     this.written += 1;
@@ -99,7 +110,13 @@ export class LaneTable {
     const free = this.#rows.filter(({ next, last, leaseUntil }) => next <= last && leaseUntil === undefined);
     const lanes = free.length > 0 ? [] : lanesToMake(bounds, this.through, 'first', true);
     for (const [lane, first, last, next] of lanes) {
-      const common = { run: 0, leaseUntil: undefined, lockedBy: undefined };
+      const common = {
+        run: 0,
+        leaseUntil: undefined,
+        lockedBy: undefined,
+        worker: undefined,
+        takenAfter: undefined,
+      };
       this.#rows.push({ lane, through: lane, first, last, next, ...common });
     }
     this.written += lanes.length;
@@ -139,6 +156,28 @@ export class LaneTable {
     };
   }
 
+  /** Ends sessions that hold a lane whose lease is over, and have waited for their process for a lease. Returns when the next lease is over. */
+  checkLeases(now: number): number | undefined {
+    let next: number | undefined;
+    for (const row of this.#rows) {
+      const { lockedBy, leaseUntil } = row;
+      if (row.next <= row.last && leaseUntil !== undefined)
+        next = Math.min(next ?? Infinity, leaseUntil - now);
+      if (lockedBy === undefined || (leaseUntil !== undefined && leaseUntil >= now)) continue;
+      if (lockedBy.stalledSince === undefined || now - lockedBy.stalledSince < this.#leaseMs) continue;
+      lockedBy.isEnded = true;
+      row.lockedBy = undefined;
+    }
+    return next;
+  }
+
+  /** Lanes that the worker has claimed last, although their leases are over. */
+  overdueOf(worker: object, now: number): number {
+    const isOverdue = (row: Row): boolean =>
+      row.worker === worker && row.next <= row.last && row.leaseUntil !== undefined && row.leaseUntil < now;
+    return this.#rows.filter(isOverdue).length;
+  }
+
   /** The row, if it is still of this run. */
   #own({ lane, run }: LaneClaim): Row | undefined {
     const row = this.#rows.find((one) => one.lane === lane);
@@ -146,7 +185,7 @@ export class LaneTable {
   }
 
   /** False: another session has locked it. */
-  canLock(claim: LaneClaim, owner: object): boolean {
+  canLock(claim: LaneClaim, owner: OpenBatch | undefined): boolean {
     const lockedBy = this.#own(claim)?.lockedBy;
     return lockedBy === undefined || lockedBy === owner;
   }
@@ -167,14 +206,14 @@ export class LaneTable {
   }
 
   /** The first statement of a batch. */
-  lock(claim: LaneClaim, batch: object): void {
+  lock(claim: LaneClaim, batch: OpenBatch): void {
     const row = this.#own(claim);
     if (row === undefined) return;
     row.lockedBy = batch;
     this.written += 1;
   }
 
-  unlock(batch: object): void {
+  unlock(batch: OpenBatch): void {
     for (const row of this.#rows) if (row.lockedBy === batch) row.lockedBy = undefined;
   }
 
@@ -183,6 +222,8 @@ export class LaneTable {
     const row = this.#own(claim);
     if (row === undefined || row.next !== from) return false;
     this.loaded += next - from;
+    if (row.takenAfter !== undefined) this.takeovers.loaded(row.takenAfter, now);
+    row.takenAfter = undefined;
     row.next = next;
     row.leaseUntil = now + this.#leaseMs + extraMs;
     this.written += 1;

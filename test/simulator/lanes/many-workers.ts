@@ -4,12 +4,15 @@ import { SeededRandom } from '../../support/seeded-random.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
 import { LaneTable, type TransactionKind } from './lane-table.js';
 import { SimulatedWorker, type World } from './simulated-worker.js';
+import type { FaultKind, TakeoverTimes } from './takeovers.js';
 
 export interface ManyWorkers {
   readonly workers: number;
   readonly lanes: number;
   readonly laneSize: number;
   readonly batchRows: number;
+  /** How long a batch takes, its COPY included. */
+  readonly batchMs: number;
   readonly connections: number;
   readonly leaseMs: number;
   /** A worker is killed, and started again, about so often; and another is stopped for up to three leases. 0: never. */
@@ -24,6 +27,7 @@ export const USUAL: ManyWorkers = {
   lanes: 1_000_000,
   laneSize: 50_000,
   batchRows: 5_000,
+  batchMs: 200,
   connections: 2,
   leaseMs: 15_000,
   faultEveryMs: 60_000,
@@ -47,9 +51,9 @@ export interface ManyWorkersResult {
   readonly lanesFinished: number;
   readonly kills: number;
   readonly stops: number;
+  /** All of them, and those after each kind of fault. */
   readonly takeovers: number;
-  /** From the end of a lease until another worker has claimed the lane. */
-  readonly slowestTakeoverMs: number;
+  readonly takeoversAfter: Readonly<Record<FaultKind, TakeoverTimes>>;
   readonly mostRows: number;
   readonly rowsVisited: number;
   readonly mostVisited: number;
@@ -59,12 +63,11 @@ export interface ManyWorkersResult {
   readonly events: number;
 }
 
-/** Of a short transaction of five round trips, and of COPY of 5 000 rows beside others. */
+/** Of a short transaction of five round trips. */
 const TRANSACTION_MS = 4;
-const BATCH_MS_PER_ROW = 0.04;
 
 export async function runManyWorkers(plan: ManyWorkers): Promise<ManyWorkersResult> {
-  const { workers, lanes, laneSize, batchRows, connections, leaseMs, faultEveryMs, idleMs } = plan;
+  const { workers, lanes, laneSize, batchRows, batchMs, connections, leaseMs, faultEveryMs, idleMs } = plan;
   const clock = new SimulatedClock();
   const random = new SeededRandom(plan.seed);
   const table = new LaneTable(leaseMs);
@@ -79,7 +82,7 @@ export async function runManyWorkers(plan: ManyWorkers): Promise<ManyWorkersResu
     leaseMs,
     untilCaughtUp: false,
     transactionMs: TRANSACTION_MS,
-    batchMs: BATCH_MS_PER_ROW * batchRows,
+    batchMs,
     importLockedUntil: 0,
     longestLockWaitMs: 0,
   };
@@ -121,8 +124,8 @@ export async function runManyWorkers(plan: ManyWorkers): Promise<ManyWorkersResu
     lanesFinished: table.finished,
     kills,
     stops,
-    takeovers: table.takeovers,
-    slowestTakeoverMs: table.slowestTakeoverMs,
+    takeovers: table.takeovers.count,
+    takeoversAfter: table.takeovers.of,
     mostRows: table.mostRows,
     rowsVisited: table.visited / table.transactions.claim,
     mostVisited: table.mostVisited,

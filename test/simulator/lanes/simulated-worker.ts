@@ -16,7 +16,7 @@ import {
 import type { ClaimKey } from '../../../src/postgres/lanes/lane-statements.js';
 import type { SimulatedClock } from '../../support/simulated-clock.js';
 import type { SeededRandom } from '../../support/seeded-random.js';
-import type { LaneTable, TransactionKind } from './lane-table.js';
+import type { LaneTable, OpenBatch, TransactionKind } from './lane-table.js';
 
 export interface World {
   readonly clock: SimulatedClock;
@@ -73,7 +73,7 @@ export class SimulatedWorker {
   readonly #world: World;
   readonly #clock: ProcessClock;
   /** Its transactions that hold a lane. */
-  readonly #open = new Set<object>();
+  readonly #open = new Set<OpenBatch>();
 
   constructor(world: World) {
     this.#world = world;
@@ -101,22 +101,25 @@ export class SimulatedWorker {
 
   /** SIGKILL: its connections end, and the server rolls back what was open. */
   kill(): void {
+    const { table, clock } = this.#world;
     this.#clock.isDead = true;
-    for (const batch of this.#open) this.#world.table.unlock(batch);
+    table.takeovers.begin(this, 'kill', clock.now());
+    for (const batch of this.#open) table.unlock(batch);
     this.#open.clear();
   }
 
-  /** SIGSTOP for so long. The server ends transactions that wait for it for longer than a lease. */
+  /** SIGSTOP for so long, and SIGCONT. Its sessions wait for it, until another worker ends them. */
   stop(forMs: number): void {
-    const { clock, table, leaseMs } = this.#world;
-    const until = clock.now() + forMs;
-    const isStopped = this.#clock.stoppedUntil > clock.now();
-    this.#clock.stoppedUntil = Math.max(this.#clock.stoppedUntil, until);
-    if (isStopped) return;
-    clock.after(leaseMs, () => {
-      if (this.#clock.stoppedUntil <= clock.now()) return;
-      for (const batch of this.#open) table.unlock(batch);
-      this.#open.clear();
+    const { clock, table } = this.#world;
+    const now = clock.now();
+    if (this.#clock.stoppedUntil > now) return;
+    this.#clock.stoppedUntil = now + forMs;
+    table.takeovers.begin(this, 'stop', now);
+    for (const batch of this.#open) batch.stalledSince = now;
+    clock.after(forMs, () => {
+      if (this.#clock.isDead) return;
+      table.takeovers.end(this, table.overdueOf(this, clock.now()), clock.now());
+      for (const batch of this.#open) batch.stalledSince = undefined;
     });
   }
 
@@ -176,7 +179,8 @@ export class SimulatedWorker {
     const ledger = {
       start: 'first',
       lastLane: undefined as number | undefined,
-      claim: () => this.#transaction('claim', () => table.claim(clock.now())),
+      claim: (_: AbortSignal, which: { isOver: boolean }) =>
+        this.#transaction('claim', () => table.claim(clock.now(), this, which)),
       // One after another: each locks the import.
       extend: async (bounds: LogBounds) => {
         const waitMs = Math.max(0, world.importLockedUntil - clock.now());
@@ -189,11 +193,11 @@ export class SimulatedWorker {
           return free;
         });
       },
-      endStalled: () => this.#transaction('end stalled', () => undefined),
+      checkLeases: () => this.#transaction('check leases', () => table.checkLeases(clock.now())),
       state: () => this.#transaction('state', () => table.state(clock.now())),
       renew: async (key: ClaimKey, extraMs: number) => {
         const claim = key as LaneClaim;
-        while (!table.canLock(claim, this)) await this.#delay(100);
+        while (!table.canLock(claim, undefined)) await this.#delay(100);
         return this.#transaction('renew', () => owned(claim, table.renew(claim, clock.now(), extraMs)));
       },
       advance: (key: ClaimKey, step: LaneStep) => {
@@ -212,17 +216,18 @@ export class SimulatedWorker {
     const { table, clock, random, batchMs } = this.#world;
     return {
       lastDeadLetters: 0,
-      copy: async ({ claim, from, next, extraMs }: LaneBatch) => {
-        const batch = {};
+      copy: async ({ claim, from, next, extraMs, onRecording }: LaneBatch) => {
+        const batch: OpenBatch = { stalledSince: undefined, isEnded: false };
         await this.#delay(1);
         table.lock(claim, batch);
         this.#open.add(batch);
         await this.#delay(batchMs * random.logNormal(0.3));
-        if (!this.#open.delete(batch)) {
-          // It was ended while the process was stopped.
+        this.#open.delete(batch);
+        if (batch.isEnded) {
           throw new CopyError('Connection terminated', { failureClass: 'transport', retryable: true });
         }
         table.transactions.batch += 1;
+        onRecording();
         table.unlock(batch);
         if (!table.record(claim, { from, next }, clock.now(), extraMs)) throw new LaneLost(claim.lane);
         return 0;

@@ -14,7 +14,7 @@ function start(log: Pick<OpenLog, 'bounds' | 'reader'>, ledger: object, clock: M
   const open: OpenLog = { source: {}, hasOneOrder: true, find: () => Promise.resolve(undefined), ...log };
   const known = {
     state: () => Promise.resolve({ through: 0, open: [] }),
-    endStalled: () => Promise.resolve(),
+    checkLeases: () => Promise.resolve(undefined),
   };
   const destination = {
     open: () => Promise.resolve({ ...known, ...ledger }),
