@@ -1,4 +1,7 @@
-/** Watches the lanes of an import, and measures by the server's clock how long those of a worker that has gone wait for another one. */
+/**
+ * Watches the lanes of an import, and measures by the server's clock how long those of a worker that has gone wait for another one: from the
+ * fault until each of them is claimed.
+ */
 
 import type pg from 'pg';
 
@@ -6,7 +9,8 @@ interface Lane {
   readonly lane: number;
   readonly next: number;
   readonly run: number;
-  readonly isHeld: boolean;
+  /** Undefined: nobody holds it. */
+  readonly leaseUntilMs: number | undefined;
 }
 
 interface Sight {
@@ -37,7 +41,9 @@ export class LaneWatch {
   /** Just before a worker is killed or stopped. The lanes of the others go on. */
   async begin(name: string): Promise<void> {
     const { atMs, lanes } = await this.#look();
-    const held = [...lanes].filter(([, lane]) => lane.isHeld);
+    const held = [...lanes].filter(
+      ([, { leaseUntilMs }]) => leaseUntilMs !== undefined && leaseUntilMs > atMs,
+    );
     this.#faults.push({ name, sinceMs: atMs, lanes: new Map(held) });
   }
 
@@ -47,10 +53,14 @@ export class LaneWatch {
     for (const fault of this.#faults) {
       for (const [number, before] of fault.lanes) {
         const now = lanes.get(number);
-        if (now !== undefined && now.run === before.run && now.next === before.next) continue;
+        if (now !== undefined && now.run === before.run && now.next === before.next) {
+          fault.lanes.set(number, now);
+          continue;
+        }
         fault.lanes.delete(number);
-        // Finished lanes are merged, and their workers were alive.
-        if (now !== undefined && now.run !== before.run) {
+        // Finished lanes are merged, and their workers were alive. So were those whose lease was not over: they have laid the lane down.
+        const wasOver = before.leaseUntilMs !== undefined && before.leaseUntilMs < atMs;
+        if (now !== undefined && now.run !== before.run && wasOver) {
           this.takeovers.push({ name: fault.name, ms: atMs - fault.sinceMs });
           // A later fault has had the same worker's lane in view.
           for (const other of this.#faults) other.lanes.delete(number);
@@ -68,15 +78,17 @@ export class LaneWatch {
       last: number;
       next: number;
       run: number;
-      held: boolean;
+      until: number | null;
     }>(
       `SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS at, lane::int, first::int, last::int, next::int, run,
-          coalesce(lease_until > clock_timestamp(), false) AND next <= last AS held
+          CASE WHEN next <= last THEN extract(epoch FROM lease_until)::float8 * 1000 END AS until
         FROM spillway_lanes WHERE import = (SELECT id FROM spillway_imports WHERE import_id = $1)`,
       [this.#importId],
     );
     this.loaded = rows.reduce((sum, { first, next }) => sum + next - first, 0);
-    const lanes = rows.map(({ lane, next, run, held }) => [lane, { lane, next, run, isHeld: held }] as const);
+    const lanes = rows.map(
+      ({ lane, next, run, until }) => [lane, { lane, next, run, leaseUntilMs: until ?? undefined }] as const,
+    );
     return { atMs: rows[0]?.at ?? 0, lanes: new Map(lanes) };
   }
 }
