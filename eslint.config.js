@@ -142,6 +142,7 @@ export default defineConfig(
   {
     files: ['test/**/*.ts', 'benchmarks/**/*.ts'],
     rules: {
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/only-throw-error': 'off',
       '@typescript-eslint/prefer-promise-reject-errors': 'off',

@@ -25,6 +25,32 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const env = () => ({ DATABASE_URL: database.url });
 
+const HOME = new URL('programs/', import.meta.url);
+const sourceOf = (program: string) => readFileSync(new URL(`${program}.ts`, HOME), 'utf8');
+
+/** Creates the table that the program's first lines say it needs. */
+async function createTableFor(program: string): Promise<void> {
+  const statement = /^ \* Table: `(.*)`$/m.exec(sourceOf(program))![1]!;
+  await database.query(statement);
+}
+
+it.each(readdirSync(HOME).map((file) => path.parse(file).name))(
+  '%s names the packages that it imports',
+  (program) => {
+    const source = sourceOf(program);
+    const named = /^ \* Packages: `(.*)`$/m.exec(source)![1]!.split(' ');
+    const imported = [...source.matchAll(/^(?:import|\}).*'([^']+)';$/gm)]
+      .map(([, name]) => /^(?:@[^/]+\/)?[^/]+/.exec(name!)![0])
+      .filter((name) => !name.startsWith('node:'));
+    // Not imported by the program itself: what copyInto needs, and the peers of NestJS.
+    const peers = [
+      ...(source.includes("'spillway/postgres'") ? ['pg-copy-streams'] : []),
+      ...(source.includes("'@nestjs/core'") ? ['rxjs'] : []),
+    ];
+    expect(new Set(named)).toEqual(new Set([...imported, ...peers]));
+  },
+);
+
 /** An HTTP API, by what it does with the body of a request. */
 async function startApi(
   answer: (body: string, respond: Parameters<RequestListener>[1]) => void,
@@ -40,7 +66,7 @@ async function startApi(
 }
 
 it('csv-to-table converts the lines of a file, and leaves out those without a value', async () => {
-  await database.query('CREATE TABLE readings (station text, celsius float8)');
+  await createTableFor('csv-to-table');
   const file = path.join(folder, 'readings.csv');
   writeFileSync(file, 'station,fahrenheit\nOslo,14\n"Rome, Ciampino",\nCairo,104\n');
   const end = await runRecipe('csv-to-table', { args: [file], env: env() });
@@ -62,7 +88,7 @@ it('http-events answers by what has room, keeps events through an outage of its 
     });
   const events = (count: number) => range(count).map((n) => ({ name: `e${n}`, at: '2026-11-30T08:00:00Z' }));
   // The table is locked by somebody else: events stay in memory.
-  await database.query('CREATE TABLE events (name text, at timestamptz)');
+  await createTableFor('http-events');
   const locker = await database.pool().connect();
   await locker.query('BEGIN; LOCK TABLE events');
   expect((await post(events(100))).status).toBe(202);
@@ -73,7 +99,9 @@ it('http-events answers by what has room, keeps events through an outage of its 
   expect((await post([{ name: 1 }])).status).toBe(400);
   expect((await fetch(`${address}/readyz`)).status).toBe(503);
   expect((await fetch(`${address}/healthz`)).status).toBe(200);
-  expect(await (await fetch(`${address}/metrics`)).text()).toContain('events_open 100\n');
+  const scraped = await (await fetch(`${address}/metrics`)).text();
+  const metric = (name: string) => Number(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'm').exec(scraped)?.[1]);
+  expect(metric('spillway_queue_size') + metric('spillway_in_flight')).toBe(100);
   await locker.query('COMMIT');
   locker.release();
   await expect.poll(async () => (await fetch(`${address}/readyz`)).status, { timeout: 30_000 }).toBe(200);
@@ -83,8 +111,38 @@ it('http-events answers by what has room, keeps events through an outage of its 
   expect(await database.query('SELECT count(*)::int AS count FROM events')).toEqual([{ count: 110 }]);
 });
 
+it('nestjs-worker stores what it has read before SIGTERM came', async () => {
+  await database.query('DROP TABLE IF EXISTS events');
+  await createTableFor('nestjs-worker');
+  const locker = await database.pool().connect();
+  await locker.query('BEGIN; LOCK TABLE events');
+  const worker = startRecipe('nestjs-worker', { env: env(), keepsInput: true });
+  await worker.printed('reading');
+  worker.child.stdin!.write(
+    range(1_000)
+      .map((n) => `{"name":"e${n}","at":"2026-11-30T08:00:00Z"}\n`)
+      .join(''),
+  );
+  await expect
+    .poll(
+      () => database.query("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"),
+      { timeout: 30_000 },
+    )
+    .not.toEqual([]);
+  worker.child.kill('SIGTERM');
+  await locker.query('COMMIT');
+  locker.release();
+  const { signal, stdout, stderr } = await worker.ended;
+  expect({ signal, stderr }).toEqual({ signal: 'SIGTERM', stderr: '' });
+  const [, stored] = /^(\d+) stored, 0 undelivered$/m.exec(stdout)!;
+  expect(Number(stored)).toBeGreaterThan(0);
+  expect(await database.query('SELECT count(*)::int AS count FROM events')).toEqual([
+    { count: Number(stored) },
+  ]);
+});
+
 it('sampled-telemetry stores fewer rows, whose weights sum up to what was measured', async () => {
-  await database.query('CREATE TABLE latencies (path text, ms int, weight numeric)');
+  await createTableFor('sampled-telemetry');
   const { code, stdout, stderr } = await runRecipe('sampled-telemetry', { env: env() });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const told = JSON.parse(stdout) as { stored: number; unrepresented: number; rows: { requests: number }[] };
@@ -103,7 +161,7 @@ it('priority-shedding gives up debug messages first, and delivers every error', 
 });
 
 it('latest-values leaves the last value of each key', async () => {
-  await database.query('CREATE TABLE latest_values (sensor text PRIMARY KEY, value float8)');
+  await createTableFor('latest-values');
   const rows = range(3_000).map((value) => ({ sensor: `s${value % 7}`, value }));
   const input = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   expect(await runRecipe('latest-values', { env: env(), input })).toMatchObject({ code: 0, stderr: '' });
@@ -113,7 +171,7 @@ it('latest-values leaves the last value of each key', async () => {
 });
 
 it('fan-in loads what each source has given, also the one that fails', async () => {
-  await database.query('CREATE TABLE merged (source text, n int)');
+  await createTableFor('fan-in');
   const end = await runRecipe('fan-in', { env: env() });
   expect(end).toMatchObject({ code: 0, stdout: '30001 rows\n', stderr: 'Error: the sensor is gone\n' });
   expect(
@@ -175,7 +233,7 @@ it('bulk-api sends again what may succeed, and names what cannot', async () => {
 });
 
 it('tail-file loads lines as they come, each once, also after it was killed', async () => {
-  await database.query('CREATE TABLE log_lines (number int, text text)');
+  await createTableFor('tail-file');
   const file = path.join(folder, 'app.log');
   writeFileSync(file, range(1_000, 1).map((n) => `line ${n}\n`).join('')); // prettier-ignore
   const count = async () =>
@@ -196,7 +254,7 @@ it('tail-file loads lines as they come, each once, also after it was killed', as
 }, 120_000);
 
 it('dead-letter-file keeps what is refused in files that rotate, with SQLSTATE, and each once', async () => {
-  await database.query('CREATE TABLE named_events (id int, name varchar(8))');
+  await createTableFor('dead-letter-file');
   const own = path.join(folder, 'dead-letters');
   mkdirSync(own);
   expect(await runRecipe('dead-letter-file', { args: [own], env: env() })).toMatchObject({

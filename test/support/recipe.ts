@@ -1,4 +1,4 @@
-/** Runs a program of `test/recipes/programs`, as a user would, with `spillway` as it is in `src`. */
+/** Runs a program of `test/recipes`, as a user would, with `spillway` as it is in `src`. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,11 +12,21 @@ export interface RunningRecipe {
   ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }>;
 }
 
+export interface RecipeOptions {
+  folder?: string;
+  args?: string[];
+  env?: NodeJS.ProcessEnv;
+  /** What it gets on standard input. */
+  input?: string;
+  /** Leaves its standard input open. */
+  keepsInput?: boolean;
+}
+
 export function startRecipe(
   name: string,
-  { args = [], env = {}, input = '' }: { args?: string[]; env?: NodeJS.ProcessEnv; input?: string } = {},
+  { folder = 'programs', args = [], env = {}, input = '', keepsInput = false }: RecipeOptions = {},
 ): RunningRecipe {
-  const program = `${root}test/recipes/programs/${name}.ts`;
+  const program = `${root}test/recipes/${folder}/${name}.ts`;
   const child = spawn(process.execPath, ['--import', 'tsx', program, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
@@ -28,7 +38,8 @@ export function startRecipe(
   child.stdout.on('data', (chunk) => (stdout += String(chunk)));
   child.stderr.on('data', (chunk) => (stderr += String(chunk)));
   child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
+  child.stdin.write(input);
+  if (!keepsInput) child.stdin.end();
   const ended = new Promise<{
     code: number | null;
     signal: NodeJS.Signals | null;
@@ -49,6 +60,6 @@ export function startRecipe(
 }
 
 /** The end of a program that ends by itself. */
-export function runRecipe(name: string, options?: Parameters<typeof startRecipe>[1]) {
+export function runRecipe(name: string, options?: RecipeOptions) {
   return startRecipe(name, options).ended;
 }

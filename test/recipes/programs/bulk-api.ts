@@ -1,4 +1,9 @@
-/** A bulk API that answers item by item: those that may succeed later are sent again by themselves, the others are dead letters. */
+/**
+ * A bulk API that answers item by item: those that may succeed later are sent again by themselves, the others are dead letters.
+ *
+ * Packages: `spillway`
+ * Run: `API_URL=http://… npx tsx bulk-api.ts`, an address that takes NDJSON by POST, and answers with an `Answer`
+ */
 
 import { BackpressureWritable, ItemError, type FlushFunction } from 'spillway';
 

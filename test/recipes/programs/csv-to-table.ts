@@ -1,4 +1,10 @@
-/** A CSV file into a table: parsed, converted, filtered, and sent by COPY. `tsx csv-to-table.ts readings.csv` */
+/**
+ * A CSV file into a table: parsed, converted, filtered, and sent by COPY.
+ *
+ * Packages: `spillway pg pg-copy-streams csv-parse`
+ * Table: `CREATE TABLE readings (station text, celsius float8)`
+ * Run: `npx tsx csv-to-table.ts readings.csv`, a file whose first line is `station,fahrenheit`
+ */
 
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';

@@ -1,6 +1,10 @@
 /**
  * Events that the destination refuses go to a file, as NDJSON: with SQLSTATE, weight, and whether they may have arrived all the same. The
  * file is replaced when it is full, and the oldest ones are deleted.
+ *
+ * Packages: `spillway pg pg-copy-streams rotating-file-stream`
+ * Table: `CREATE TABLE named_events (id int, name varchar(8))`
+ * Run: `npx tsx dead-letter-file.ts .`, with the folder for the dead letters
  */
 
 import pg from 'pg';
@@ -47,4 +51,6 @@ for (let id = 0; id < 1_000; id++) {
 }
 await new Promise<void>((resolve) => sink.end(resolve));
 await new Promise<void>((resolve) => deadLetters.end(resolve));
+const { eventsFlushed, eventsFailed } = sink.getMetrics();
+console.log(`${eventsFlushed} stored, ${eventsFailed} in the file`);
 await pool.end();

@@ -1,4 +1,10 @@
-/** Several sources write into one table, side by side; one that fails does not end the others. */
+/**
+ * Several sources write into one table, side by side; one that fails does not end the others.
+ *
+ * Packages: `spillway pg pg-copy-streams`
+ * Table: `CREATE TABLE merged (source text, n int)`
+ * Run: `npx tsx fan-in.ts`
+ */
 
 import { Readable } from 'node:stream';
 import pg from 'pg';

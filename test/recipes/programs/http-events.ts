@@ -1,11 +1,19 @@
 /**
  * Events over HTTP into a table. A request is answered at once: 202 if there is room for its events, 429 with `Retry-After` if not.
  * `/healthz` says whether the process works, `/readyz` whether it can take requests, and `/metrics` what Prometheus scrapes.
+ *
+ * Packages: `spillway pg pg-copy-streams fastify @opentelemetry/api @opentelemetry/sdk-metrics @opentelemetry/exporter-prometheus`
+ * Table: `CREATE TABLE events (name text, at timestamptz)`
+ * Run: `npx tsx http-events.ts`
  */
 
+import { metrics } from '@opentelemetry/api';
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import fastify from 'fastify';
 import pg from 'pg';
 import { BackpressureController, drainOnSignals } from 'spillway';
+import { instrument } from 'spillway/opentelemetry';
 import { copyInto } from 'spillway/postgres';
 
 interface Event {
@@ -28,6 +36,11 @@ const events = new BackpressureController<Event>(
   },
 );
 events.start();
+
+// The metrics of Spillway's dashboard for Grafana and of its alert rules.
+const exporter = new PrometheusExporter({ preventServerStart: true });
+metrics.setGlobalMeterProvider(new MeterProvider({ readers: [exporter] }));
+instrument(events, { name: 'events' });
 
 const app = fastify();
 const schema = {
@@ -56,22 +69,9 @@ app.post<{ Body: Event[] }>('/events', { schema }, async ({ body }, reply) => {
 });
 app.get('/healthz', async (_, reply) => reply.code(events.getMetrics().isFailed ? 500 : 200).send());
 app.get('/readyz', async (_, reply) => reply.code(events.canAccept() ? 200 : 503).send());
-app.get('/metrics', async (_, reply) => {
-  const { eventsFlushed, eventsFailed, bufferSize, inFlight, oldestItemAgeMs } = events.getMetrics();
-  return reply
-    .type('text/plain; version=0.0.4')
-    .send(
-      [
-        '# TYPE events_total counter',
-        `events_total{outcome="flushed"} ${eventsFlushed}`,
-        `events_total{outcome="failed"} ${eventsFailed}`,
-        '# TYPE events_open gauge',
-        `events_open ${bufferSize + inFlight}`,
-        '# TYPE events_oldest_age_seconds gauge',
-        `events_oldest_age_seconds ${oldestItemAgeMs / 1000}`,
-        '',
-      ].join('\n'),
-    );
+app.get('/metrics', (request, reply) => {
+  reply.hijack();
+  exporter.getMetricsRequestHandler(request.raw, reply.raw);
 });
 
 const address = await app.listen({ port: Number(process.env['PORT'] ?? 3000), host: '127.0.0.1' });

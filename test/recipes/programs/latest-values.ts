@@ -1,4 +1,10 @@
-/** A table that holds the latest value of each sensor: rows are updated by their key, and only the newest of a burst is sent. */
+/**
+ * A table that holds the latest value of each sensor: rows are updated by their key, and only the newest of a burst is sent.
+ *
+ * Packages: `spillway pg pg-copy-streams`
+ * Table: `CREATE TABLE latest_values (sensor text PRIMARY KEY, value float8)`
+ * Run: `echo '{"sensor":"a","value":1}' | npx tsx latest-values.ts`
+ */
 
 import { createInterface } from 'node:readline';
 import pg from 'pg';

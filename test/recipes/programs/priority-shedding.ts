@@ -1,4 +1,9 @@
-/** When the destination falls behind, debug messages go first, then information; errors are kept as long as there is room at all. */
+/**
+ * When the destination falls behind, debug messages go first, then information; errors are kept as long as there is room at all.
+ *
+ * Packages: `spillway`
+ * Run: `npx tsx priority-shedding.ts`
+ */
 
 import { BackpressureState, BackpressureWritable, type DropReason } from 'spillway';
 

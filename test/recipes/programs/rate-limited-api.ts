@@ -1,4 +1,9 @@
-/** Batches to an API that limits its callers: its `Retry-After` is kept, and at most two requests are under way. */
+/**
+ * Batches to an API that limits its callers: its `Retry-After` is kept, and at most two requests are under way.
+ *
+ * Packages: `spillway`
+ * Run: `API_URL=http://… npx tsx rate-limited-api.ts`, an address that takes JSON arrays by POST, and answers 2xx or 429
+ */
 
 import { BackpressureWritable, type FlushFunction } from 'spillway';
 

@@ -1,5 +1,12 @@
-/** Telemetry that may be thinned out, into a table: each row says how many measurements it stands for. */
+/**
+ * Telemetry that may be thinned out, into a table: each row says how many measurements it stands for.
+ *
+ * Packages: `spillway pg pg-copy-streams`
+ * Table: `CREATE TABLE latencies (path text, ms int, weight numeric)`
+ * Run: `npx tsx sampled-telemetry.ts`
+ */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { BackpressureWritable } from 'spillway';
 import { copyInto } from 'spillway/postgres';
@@ -20,7 +27,10 @@ const sink = new BackpressureWritable<Measurement>(
   },
 );
 
-for (let i = 0; i < 50_000; i++) sink.write({ path: i % 5 === 0 ? '/search' : '/', ms: i % 97 });
+for (let i = 0; i < 50_000; i++) {
+  sink.write({ path: i % 5 === 0 ? '/search' : '/', ms: i % 97 });
+  if (i % 1_000 === 0) await sleep(5); // the next requests
+}
 await new Promise<void>((resolve, reject) => sink.on('error', reject).end(resolve));
 
 // Sums of weights, not counts of rows.

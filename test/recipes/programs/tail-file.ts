@@ -1,6 +1,10 @@
 /**
  * Follows a file that another process appends to, and loads each of its lines exactly once, also after a crash: the database keeps which
- * lines it has, in the transactions of their rows. `tsx tail-file.ts app.log` runs until a signal comes.
+ * lines it has, in the transactions of their rows.
+ *
+ * Packages: `spillway pg pg-copy-streams`
+ * Table: `CREATE TABLE log_lines (number int, text text)`
+ * Run: `npx tsx tail-file.ts app.log`, which runs until a signal comes
  */
 
 import { open } from 'node:fs/promises';
