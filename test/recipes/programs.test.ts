@@ -111,6 +111,8 @@ it('http-events answers by what has room, keeps events through an outage of its 
   expect(await database.query('SELECT count(*)::int AS count FROM events')).toEqual([{ count: 110 }]);
 });
 
+const WAITS_FOR_EVENTS = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass";
+
 it('nestjs-worker stores what it has read before SIGTERM came', async () => {
   await database.query('DROP TABLE IF EXISTS events');
   await createTableFor('nestjs-worker');
@@ -123,12 +125,7 @@ it('nestjs-worker stores what it has read before SIGTERM came', async () => {
       .map((n) => `{"name":"e${n}","at":"2026-11-30T08:00:00Z"}\n`)
       .join(''),
   );
-  await expect
-    .poll(
-      () => database.query("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"),
-      { timeout: 30_000 },
-    )
-    .not.toEqual([]);
+  await expect.poll(() => database.query(WAITS_FOR_EVENTS), { timeout: 30_000 }).not.toEqual([]);
   worker.child.kill('SIGTERM');
   await locker.query('COMMIT');
   locker.release();
@@ -139,6 +136,23 @@ it('nestjs-worker stores what it has read before SIGTERM came', async () => {
   expect(await database.query('SELECT count(*)::int AS count FROM events')).toEqual([
     { count: Number(stored) },
   ]);
+});
+
+it('nestjs-worker ends in time, and counts what is undelivered, if the table stays locked', async () => {
+  await database.query('DROP TABLE IF EXISTS events');
+  await createTableFor('nestjs-worker');
+  const locker = await database.pool().connect();
+  await locker.query('BEGIN; LOCK TABLE events');
+  const input = '{"name":"a","at":"2026-11-30T08:00:00Z"}\n';
+  const worker = startRecipe('nestjs-worker', { env: env(), input, keepsInput: true });
+  await expect.poll(() => database.query(WAITS_FOR_EVENTS), { timeout: 30_000 }).not.toEqual([]);
+  worker.child.kill('SIGTERM');
+  const { signal, stdout, stderr } = await worker.ended;
+  expect(signal).toBe('SIGTERM');
+  expect(stdout).toContain('0 stored, 1 undelivered');
+  expect(stderr).toContain('1 item was not delivered');
+  await locker.query('COMMIT');
+  locker.release();
 });
 
 it('sampled-telemetry stores fewer rows, whose weights sum up to what was measured', async () => {

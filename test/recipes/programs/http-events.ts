@@ -4,7 +4,7 @@
  *
  * Packages: `spillway pg pg-copy-streams fastify @opentelemetry/api @opentelemetry/sdk-metrics @opentelemetry/exporter-prometheus`
  * Table: `CREATE TABLE events (name text, at timestamptz)`
- * Run: `npx tsx http-events.ts`
+ * Run: `npx tsx http-events.ts`, in a container with `HOST=0.0.0.0`
  */
 
 import { metrics } from '@opentelemetry/api';
@@ -74,6 +74,9 @@ app.get('/metrics', (request, reply) => {
   exporter.getMetricsRequestHandler(request.raw, reply.raw);
 });
 
-const address = await app.listen({ port: Number(process.env['PORT'] ?? 3000), host: '127.0.0.1' });
+const address = await app.listen({
+  port: Number(process.env['PORT'] ?? 3000),
+  host: process.env['HOST'] ?? '127.0.0.1',
+});
 console.log(`listening at ${address}`);
 drainOnSignals([events], { timeoutMs: 10_000, beforeDrain: () => app.close() });
