@@ -71,6 +71,7 @@ const ROOMS = [
   'cli/ndjson',
   'cli/rejects',
   'cli/table',
+  'cli/live',
   'cli/report',
   'cli/write',
   'cli/load/reading',

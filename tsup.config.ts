@@ -47,7 +47,7 @@ const PROGRAMS = [
   CONSUME,
   ...REPORTING,
   'server/embedded/embedded-server',
-  'report/progress-bar',
+  'live/live-view',
 ];
 
 /** All programs stand side by side in `dist/cli`. */

@@ -8,7 +8,9 @@ import pg from 'pg';
 import { BackpressureWritable } from 'spillway';
 import { copyInto } from 'spillway/postgres';
 import { startEmbeddedServer } from '../src/cli/server/embedded/embedded-server.js';
-import { startProgress } from '../src/cli/report/progress.js';
+import { plainLine } from '../src/cli/live/plain-line.js';
+import { startProgress } from '../src/cli/live/progress.js';
+import type { LoadReading } from '../src/cli/live/reading.js';
 import { count, mebibytes } from '../src/cli/common/counted.js';
 import { stateShares } from '../src/cli/report/summary.js';
 import { checksumQuery, FlightChecksum, type Checksum } from './flights/flight-checksum.js';
@@ -49,10 +51,17 @@ async function load(pool: pg.Pool): Promise<Checksum> {
   const checksum = new FlightChecksum();
   let rowsRead = 0;
   const sink = new BackpressureWritable<Flight>(copyInto<Flight>(pool, { table: TABLE, dates: 'utc' }));
+  const read = (): LoadReading => ({
+    kind: 'load',
+    title: `flights into "${TABLE}"`,
+    isStopping: false,
+    ...{ done: rowsRead, total: flights.rowCount, unit: 'rows' },
+    sink,
+  });
   const progress = startProgress(
-    { quiet: false, plainIntervalMs: PLAIN_PROGRESS_INTERVAL_MS },
+    { quiet: false, environment: process.env, plainIntervalMs: PLAIN_PROGRESS_INTERVAL_MS },
     process.stderr,
-    () => ({ done: rowsRead, total: flights.rowCount, metrics: sink.getMetrics(), isStopping: false }),
+    { read, line: (seconds) => plainLine(read(), seconds) },
   );
   const startedAt = performance.now();
   const source = flights.stream((flight) => {

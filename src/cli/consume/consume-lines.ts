@@ -1,22 +1,18 @@
 /** What people read of a worker: its progress, and the summary at its end. Pure. */
 
-import { count, counted, mebibytes, oneLine, showImportId, showTable } from '../load/parts.js';
+import { count, counted, mebibytes, oneLine, showImportId, showTable, WAITED_FOR } from '../load/parts.js';
 import type { ConsumeMetrics } from '../../postgres/consume/consume-metrics.js';
 import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js';
+import type { ConsumeReading } from '../live/reading.js';
 import type { ConsumeFlags } from '../args/options.js';
 import { rateOf, type ConsumeOutcome } from './consume-json.js';
 
-export interface ConsumeReading {
-  readonly metrics: ConsumeMetrics;
-  /** Over all workers; undefined if it is not known. */
-  readonly progress: ConsumeProgress | undefined;
-  /** Of the last moments. */
-  readonly rowsPerSecond: number;
-  readonly isStopping: boolean;
-  readonly now: Date;
-}
-
-export function progressLine({ metrics, progress, rowsPerSecond, isStopping, now }: ConsumeReading): string {
+/** @param rowsPerSecond of the last moments */
+export function progressLine(
+  { metrics, progress, isStopping, doing = 'preparing', now }: ConsumeReading,
+  rowsPerSecond: number,
+): string {
+  if (metrics === undefined) return doing;
   const { rowsLoaded, deadLetters, lanesHeld } = metrics;
   const elsewhere = progress?.lanesHeldElsewhere ?? 0;
   return [
@@ -35,13 +31,16 @@ function lagOf({ lagMessages, lagMs }: ConsumeProgress): string {
   return `${counted(lagMessages, 'message')} behind (${(lagMs / 1_000).toFixed(1)} s)`;
 }
 
-const WAITED_FOR = { log: 'NATS', database: 'PostgreSQL' };
-
 function outageOf({ waitingFor, waitingSince, lastError }: ConsumeMetrics, now: Date): string[] {
   if (waitingFor === undefined) return [];
   const seconds = Math.max(0, Math.round((now.getTime() - waitingSince!.getTime()) / 1_000));
   const reason = lastError === undefined ? '' : ` (${oneLine(lastError.message)})`;
   return [`waiting for ${WAITED_FOR[waitingFor]} for ${seconds} s${reason}`];
+}
+
+/** Of the view. */
+export function titleOf(flags: ConsumeFlags): string {
+  return `${streamOf(flags)} into ${showTable(flags.table)}`;
 }
 
 /** For the beginning of a log that may go on for months. */

@@ -14,7 +14,7 @@ import {
   writeLine,
 } from '../load/parts.js';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { consumeLog, type ConsumeProgress, type LogLoad } from '../../postgres/index.js';
+import { consumeLog, type LogLoad } from '../../postgres/index.js';
 import type { JetStreamLogOptions } from '../../jetstream/index.js';
 import type { Log } from '../../log/log.js';
 import type { ConsumeFlags } from '../args/options.js';
@@ -26,7 +26,7 @@ import type { RightsNeeded } from '../server/missing-rights.js';
 import { describeConsumeFailure, withFlag } from './consume-failure.js';
 import { earlyConsumeJson, outcomeJson, type ConsumeJson, type ConsumeOutcome } from './consume-json.js';
 import { startLines, summaryLines } from './consume-lines.js';
-import { startConsumeProgress } from './consume-progress.js';
+import { progressOf, WorkerProgress } from './worker-progress.js';
 import { findTarget, type ConsumeTarget } from './consume-target.js';
 import { checkStream } from './find-stream.js';
 import { messageRow } from './message-row.js';
@@ -61,15 +61,18 @@ export async function consume(flags: ConsumeFlags, terminal: ConsumeTerminal): P
   const worker = new Worker(flags, settings, terminal);
   const release = terminal.onStopSignal((signal) => worker.stop(signal));
   try {
+    worker.progress.step(`connecting to NATS (${settings.servers.join(', ')})`);
     const nats = await loadNats();
     const name = `spillway consume ${flags.import}`;
     const connection = await worker.unlessStopped(connectToNats(nats.transport, settings, name), (late) =>
       late.close(),
     );
     try {
+      worker.progress.step('looking for the stream');
       await worker.unlessStopped(checkStream(nats.jetstream, connection, flags));
       const log = nats.jetStreamLog(connection, logOptions(flags));
       const { connections = DEFAULT_CONNECTIONS } = flags;
+      worker.progress.step('connecting to PostgreSQL');
       const server = await worker.unlessStopped(
         connect(destination, connections + MORE_CONNECTIONS, environment),
         (late) => late.close(),
@@ -77,6 +80,7 @@ export async function consume(flags: ConsumeFlags, terminal: ConsumeTerminal): P
       try {
         return await worker.run(log, server, connection);
       } finally {
+        worker.progress.step('closing the connections');
         await server.close();
       }
     } finally {
@@ -85,6 +89,7 @@ export async function consume(flags: ConsumeFlags, terminal: ConsumeTerminal): P
   } catch (error) {
     return worker.stoppedEarly(error);
   } finally {
+    worker.progress.stop();
     release();
   }
 }
@@ -99,6 +104,7 @@ class Worker {
   readonly #terminal: ConsumeTerminal;
   readonly #stopping = new AbortController();
   readonly #startedAt = performance.now();
+  readonly progress: WorkerProgress;
   #stoppedBy: StopSignal | undefined;
   #load: LogLoad | undefined;
 
@@ -106,6 +112,7 @@ class Worker {
     this.#flags = flags;
     this.#settings = settings;
     this.#terminal = terminal;
+    this.progress = new WorkerProgress(flags, terminal, this.#stopping.signal);
   }
 
   /** Begins no further batch. */
@@ -142,6 +149,7 @@ class Worker {
   }
 
   async run(log: Log, server: Connection, nats: NatsConnection): Promise<ConsumeSummary> {
+    this.progress.step('looking at the stream and the table');
     const find = findTarget(server.pool, log, this.#flags, this.#stopping.signal);
     const target = await this.unlessStopped(find).catch(async (error: unknown) => {
       throw await withMissingRights(error, server.pool, rightsNeeded(this.#flags));
@@ -155,15 +163,13 @@ class Worker {
     }
     this.#load = load;
     if (this.#stopping.signal.aborted) load.drain().catch(() => undefined);
-    const stopProgress = this.#flags.quiet ? () => undefined : this.#startProgress(load);
+    this.progress.watch(load);
     let failure: CliError | undefined;
     try {
       await load.finished;
     } catch (error) {
       const described = await describeConsumeFailure(error, nats, this.#settings);
       failure = await withMissingRights(described, server.pool, rightsNeeded(this.#flags, target));
-    } finally {
-      stopProgress();
     }
     const caughtUp = this.#flags.untilCaughtUp && this.#stoppedBy === undefined && failure === undefined;
     const progress = failure === undefined ? await progressOf(load) : undefined;
@@ -206,20 +212,6 @@ class Worker {
     };
   }
 
-  #startProgress(load: LogLoad): () => void {
-    let before = { at: performance.now(), rows: 0 };
-    let progress: ConsumeProgress | undefined;
-    return startConsumeProgress(this.#terminal.stderr, () => {
-      // For the next line: an answer may take its time.
-      void progressOf(load).then((found) => (progress = found));
-      const metrics = load.getMetrics();
-      const at = performance.now();
-      const rowsPerSecond = Math.round((1_000 * (metrics.rowsLoaded - before.rows)) / (at - before.at));
-      before = { at, rows: metrics.rowsLoaded };
-      return { metrics, progress, rowsPerSecond, isStopping: this.#stopping.signal.aborted, now: new Date() };
-    });
-  }
-
   #outcome(
     done: Pick<ConsumeOutcome, 'created' | 'notes' | 'metrics' | 'progress' | 'caughtUp'>,
     failure: CliError | undefined,
@@ -243,11 +235,6 @@ function rightsNeeded(flags: ConsumeFlags, target?: ConsumeTarget): RightsNeeded
     truncates: false,
     bookkeeping: [...laneTables(flags.deadLetter).keys()],
   };
-}
-
-/** During an outage, nobody waits for an answer. */
-async function progressOf(load: LogLoad): Promise<ConsumeProgress | undefined> {
-  return load.getMetrics().waitingFor !== undefined ? undefined : load.progress().catch(() => undefined);
 }
 
 /** Dead letters of a service that is stopped are no failure of its stop. */

@@ -38,6 +38,7 @@ import { HAS_NUL } from '../values/value-flags.js';
 import { describeHints } from '../table/value-hints.js';
 import type { FieldRules } from '../csv/field-rules.js';
 import { fieldNames, rulesFor, rulesOf } from './column-rules.js';
+import { startTasks } from '../live/tasks.js';
 import { knownOf } from './load-plan.js';
 import { openInput } from './reading/open-input.js';
 import { readInput } from './reading/read-input.js';
@@ -90,10 +91,13 @@ export async function dryRun(
   terminal: Omit<Terminal, 'onStopSignal'>,
 ): Promise<DryRun> {
   const source = await openInput(options, terminal);
+  const progress = startTasks('dry run', terminal, options.quiet);
   let server: Connection | undefined;
   try {
+    progress.step('connecting to PostgreSQL');
     server = options.create ? undefined : await connectTo(options, terminal);
     const table = server && (await describeTarget(server.pool, options));
+    progress.step('reading the beginning of the input');
     const input = await readInput(source, options, { ...knownOf(table), stored: undefined });
     const named = { ...input.options, columns: input.options.columns ?? fieldNames(input.options, table) };
     const preview = await previewInput(source, named, { withTypes: true, keepsBadRecords: true });
@@ -138,6 +142,7 @@ export async function dryRun(
     ];
     return { json, text: textOf(json, lines) };
   } finally {
+    progress.stop();
     source.stop();
     await server?.close();
   }

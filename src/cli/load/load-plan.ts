@@ -3,6 +3,7 @@
 import { messageOf } from '../../common/thrown.js';
 import { cancelledBy } from '../../postgres/connection/cancel-request.js';
 import type { TableDescription } from '../../postgres/table/catalogue.js';
+import { showImportId } from '../../postgres/imports/import-id.js';
 import { ImportLog } from '../../postgres/imports/import-log.js';
 import type { CopyPool } from '../../postgres/protocol/pool.js';
 import { leavesConnectionUsable } from '../../postgres/errors/sqlstate.js';
@@ -68,6 +69,8 @@ export interface LoadRequest {
   readonly rejects: RejectFile | undefined;
   /** Fires when the load is to stop: then the plan is rejected as soon as possible. */
   readonly signal: AbortSignal;
+  /** Is told what is done next. */
+  readonly onStep: (step: string) => void;
   /** Filled as soon as something is made, as a later step may fail. */
   readonly made: MadeByLoad;
 }
@@ -92,6 +95,7 @@ export async function planLoad(pool: CopyPool, request: LoadRequest): Promise<Lo
     const truncated = truncates(request, target);
     if (truncated) {
       const name = showTable(target.table);
+      request.onStep(`emptying the table ${name}`);
       await unlessOpen(
         request.made,
         `TRUNCATE was sent and not answered: the table ${name} may be empty`,
@@ -126,8 +130,10 @@ function truncates({ options }: LoadRequest, { created }: Target): boolean {
 async function findTarget(pool: CopyPool, request: LoadRequest): Promise<Target> {
   const { source, rejects, signal } = request;
   const { create } = request.options;
+  request.onStep('looking for the table');
   const existing = await findBegun(pool, request.options);
   if (existing === undefined && !create) throwMissingTable(request.options.table);
+  request.onStep('reading the beginning of the input');
   const found = await findReading(pool, request, existing);
   const { options, reading, rules, notes = [] } = found;
   const keepsBadRecords = rejects !== undefined;
@@ -230,9 +236,10 @@ async function unlessOpen<Result>(
 /** Returns undefined if another session has made the table meanwhile: it is used as it is. */
 async function makeTable(
   pool: CopyPool,
-  { options, made }: LoadRequest,
+  { options, made, onStep }: LoadRequest,
   names: readonly InputName[],
 ): Promise<CreatedTable | undefined> {
+  onStep(`creating the table ${showTable(options.table)}`);
   const open = `CREATE TABLE was sent and not answered: the table ${showTable(options.table)} may be there`;
   const table = await CreatedTable.make(pool, options.table, names, options, (work) =>
     unlessOpen(made, open, work),
@@ -252,8 +259,9 @@ async function planImport(
   target: Target,
   importId: string,
 ): Promise<LoadPlan> {
-  const { source, rejects, signal, made } = request;
+  const { source, rejects, signal, made, onStep } = request;
   const { options, reading, rules, madeOid } = target;
+  onStep('comparing the input with that of earlier runs');
   const kept = reading && readingToKeep(reading, rules);
   const fingerprint = await fingerprintOf(source, options, target.head, kept);
   // Absent as in imports into tables that were there.
@@ -261,6 +269,7 @@ async function planImport(
   signal.throwIfAborted();
   // Before the first run empties the table.
   rejects?.prepare();
+  onStep(`beginning the import ${showImportId(importId)}`);
   const importLog = await openImport(pool, {
     importId,
     table: target.table,

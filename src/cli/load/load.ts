@@ -18,12 +18,12 @@ import { ColumnWidener, MisfitError } from '../write/column-widener.js';
 import { describeLoadFailure } from '../write/load-failure.js';
 import type { LoadSink } from '../write/load-sink.js';
 import { Widenings } from '../report/widenings.js';
+import { LoadProgress } from './load-progress.js';
 import { startOver } from './start-over.js';
 import { ReportFile } from './report-file.js';
 import { openPipeline, type OpenPipeline } from './load-pipeline.js';
 import type { LoadOptions } from '../args/options.js';
 import { untilStopped } from '../server/answer-time.js';
-import { startProgress, type ProgressReading } from '../report/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import type { Source } from '../input/source.js';
 import { openInput } from './reading/open-input.js';
@@ -72,17 +72,20 @@ export async function load(
   );
   try {
     const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
+    job.progress.connects(destination);
     const connection = await job.connected(connect(destination, connections + 1, terminal.environment));
     try {
       return await job.run(connection);
     } catch (error) {
       throw await namingRights(error, connection.pool, options);
     } finally {
+      job.progress.disconnects(destination);
       await connection.close();
     }
   } catch (error) {
     throw (await report?.writeFailure(error)) ?? error;
   } finally {
+    job.progress.stop();
     release();
     source.stop();
   }
@@ -94,13 +97,11 @@ class LoadJob {
   readonly #options: LoadOptions;
   #source: Source;
   readonly #rejects: RejectFile | undefined;
-  readonly #terminal: Terminal;
   readonly #openPipeline: OpenPipeline;
   readonly #report: ReportFile | undefined;
   readonly #stopping = new AbortController();
   readonly #unanswered: UnansweredCommits;
-  /** `--atomic`: COMMIT has been sent. */
-  #isCommitting = false;
+  readonly progress: LoadProgress;
   #stoppedBy: StopSignal | undefined;
   #sink: LoadSink | undefined;
   readonly #widenings = new Widenings();
@@ -121,7 +122,7 @@ class LoadJob {
     this.#preparation = new Preparation(options, this.#unanswered);
     this.#source = source;
     this.#rejects = rejects;
-    this.#terminal = terminal;
+    this.progress = new LoadProgress(options, terminal, source, rejects, () => this.#stoppedBy !== undefined);
   }
 
   /** Rows that were read and have not settled. */
@@ -153,12 +154,18 @@ class LoadJob {
 
   async run(connection: Connection): Promise<LoadSummary> {
     const { pool } = connection;
+    this.progress.connected(connection);
     const startedAt = performance.now();
     const atomic = this.#options.atomic ? await this.#begin(pool) : undefined;
     try {
       const first = await this.#preparation.plan(
         { load: atomic?.pool ?? pool, own: pool },
-        { source: this.#source, rejects: this.#rejects, signal: this.#stopping.signal },
+        {
+          source: this.#source,
+          rejects: this.#rejects,
+          signal: this.#stopping.signal,
+          onStep: this.progress.step,
+        },
         () => this.#stoppedBy,
       );
       const wasFinished = first.importLog?.isFinished ?? false;
@@ -242,12 +249,15 @@ class LoadJob {
     const own = plan.own!;
     this.#source = this.#source.again();
     const { signal } = this.#stopping;
-    const request = { plan, own, misfit, source: this.#source, rejects: this.#rejects, signal };
+    const onStep = this.progress.step;
+    const request = { plan, own, misfit, source: this.#source, rejects: this.#rejects, signal, onStep };
+    this.progress.reads(this.#source);
     const started = await startOver(request).catch((error: unknown) => {
       throw error instanceof AbortFault ? misfit : error;
     });
     this.#source.stop();
     this.#source = this.#source.again();
+    this.progress.reads(this.#source);
     if (signal.aborted) this.#source.stop();
     this.#preparation.startedOver(started.plan);
     this.#unanswered.clear();
@@ -276,7 +286,7 @@ class LoadJob {
     });
     this.#sink = sink;
     this.#report?.watch(sink);
-    const progress = startProgress(this.#options, this.#terminal.stderr, () => this.#reading(sink));
+    this.progress.watch(sink);
     try {
       if (importLog?.isFinished !== true) {
         await pipeline(this.#source.stream(head), records, sink.stream);
@@ -292,8 +302,6 @@ class LoadJob {
     } catch (error) {
       failures.unshift(describeLoadFailure(error));
       await sink.ended();
-    } finally {
-      progress.stop();
     }
     return { metrics: sink.metrics(), lastRow: records.lastRow, failure: failures[0] };
   }
@@ -315,6 +323,7 @@ class LoadJob {
 
   async #finish(importLog: ImportLog): Promise<void> {
     try {
+      this.progress.step('noting that the import is complete');
       await importLog.finish(this.#stopping.signal);
     } catch (error) {
       if (this.#stoppedBy === undefined) throw error;
@@ -324,9 +333,10 @@ class LoadJob {
   }
 
   async #commit(atomic: AtomicLoad | undefined): Promise<void> {
-    this.#isCommitting = atomic !== undefined;
+    if (atomic === undefined) return;
     try {
-      await atomic?.commit(this.#stopping.signal);
+      this.progress.step('waiting for the answer to COMMIT');
+      await atomic.commit(this.#stopping.signal);
     } catch (error) {
       if (this.#stoppedBy === undefined || !(error instanceof CliError)) throw error;
       throw new CliError(
@@ -335,15 +345,5 @@ class LoadJob {
         error,
       );
     }
-  }
-
-  #reading(sink: LoadSink): ProgressReading {
-    return {
-      done: this.#source.bytesRead,
-      total: this.#source.totalBytes,
-      metrics: sink.metrics(),
-      isStopping: this.#stoppedBy !== undefined,
-      waitingFor: this.#isCommitting ? 'the answer to COMMIT' : sink.waitingFor.trouble,
-    };
   }
 }

@@ -31,7 +31,7 @@ export class Preparation {
   /** @throws {CliError} which says what was made and is still there */
   async plan(
     pools: Pools,
-    request: Pick<LoadRequest, 'source' | 'rejects' | 'signal'>,
+    request: Pick<LoadRequest, 'source' | 'rejects' | 'signal' | 'onStep'>,
     stoppedBy: () => StopSignal | undefined,
   ): Promise<LoadPlan> {
     try {

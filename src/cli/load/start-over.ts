@@ -51,6 +51,8 @@ export interface StartOverRequest {
   readonly source: Source;
   readonly rejects: RejectFile | undefined;
   readonly signal: AbortSignal;
+  /** Is told what is done next. */
+  readonly onStep: (step: string) => void;
 }
 
 export interface StartedOver {
@@ -60,13 +62,16 @@ export interface StartedOver {
 
 /** @throws {CliError} if no type is found that fits, or what was done cannot be undone; {@link AbortFault} if a signal ends it before */
 export async function startOver(request: StartOverRequest): Promise<StartedOver> {
-  const { plan, misfit, rejects, signal } = request;
+  const { plan, misfit, rejects, signal, onStep } = request;
   if (rejects?.canStartOver === false) {
     throw new CliError(
       `${describeLoadFailure(misfit.cause).message}; the rows that ${rejects.path} has got already cannot be taken back, ` +
         `so that the load cannot start over: give ${columnFlag('--type', misfit.column.name, 'text')}, or a file for --rejects`,
     );
   }
+  onStep(
+    `starting over, as a value does not fit ${JSON.stringify(misfit.column.name)}: looking at more records`,
+  );
   const names = await scanTypes(request);
   // A signal ends the reading, too.
   if (signal.aborted) throw new AbortFault(signal);
@@ -74,6 +79,7 @@ export async function startOver(request: StartOverRequest): Promise<StartedOver>
   // The server refuses what would be taken here: another type would not help.
   if (!changes.some(({ column }) => column === misfit.column.name)) throw describeLoadFailure(misfit.cause);
   const rules = rulesOf(names);
+  onStep('starting over: emptying the table, and changing its types');
   const { importLog, table } = await resetTable(request, changes, rules);
   await rejects?.startOver();
   const byName = new Map(table.columns.map((column) => [column.name, column]));

@@ -4,7 +4,8 @@ import type { FieldDef, QueryArrayResult } from 'pg';
 import { expectOtherStatements } from '../../postgres/protocol/own-query.js';
 import { runStatement, statement } from '../../postgres/sql/statement.js';
 import { OWN_TRANSACTION } from '../../postgres/sql/transaction-scope.js';
-import { connect } from '../server/connection.js';
+import { connecting, startTasks, type Tasks } from '../live/tasks.js';
+import { connect, type Connection } from '../server/connection.js';
 import { inTime } from '../server/answer-time.js';
 import { resolveDestination } from '../server/destination.js';
 import { CliError, ExitCode, oneLine } from '../common/errors.js';
@@ -18,20 +19,38 @@ const BEGIN_READ_ONLY = statement('BEGIN READ ONLY');
 /** @throws {CliError} with the server's message if it rejects the query */
 export async function query(
   options: QueryOptions,
-  terminal: Pick<Terminal, 'environment' | 'stdout'>,
+  terminal: Pick<Terminal, 'environment' | 'stdout' | 'stderr'>,
 ): Promise<void> {
   const { environment } = terminal;
-  const connection = await connect(resolveDestination(options.to, environment), 1, environment);
+  const destination = resolveDestination(options.to, environment);
+  const progress = startTasks('query', terminal);
+  try {
+    progress.step(connecting(destination));
+    await run(options, terminal.stdout, await connect(destination, 1, environment), progress);
+  } finally {
+    progress.stop();
+  }
+}
+
+async function run(
+  options: QueryOptions,
+  stdout: NodeJS.WritableStream,
+  connection: Connection,
+  progress: Tasks,
+): Promise<void> {
   try {
     const client = await connection.pool.connect();
     try {
       await inTime(runStatement(client, BEGIN_READ_ONLY));
       expectOtherStatements(client);
+      progress.step(`waiting for the answer to ${options.sql}`);
       const { fields, rows, command } = await runQuery(client, options);
       if (options.json) assertDistinctNames(fields);
       await inTime(runStatement(client, OWN_TRANSACTION.rollback));
+      // What is written may go to the same terminal.
+      progress.stop();
       await write(
-        terminal.stdout,
+        stdout,
         options.json ? jsonLines(fields, rows) : asText(fields, rows as (string | null)[][], command),
       );
     } finally {

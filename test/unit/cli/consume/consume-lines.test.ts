@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { progressLine, type ConsumeReading } from '../../../../src/cli/consume/consume-lines.js';
+import { progressLine } from '../../../../src/cli/consume/consume-lines.js';
+import type { ConsumeReading } from '../../../../src/cli/live/reading.js';
 import { describeMissing } from '../../../../src/cli/consume/find-stream.js';
 
 const NOW = new Date('2026-11-30T08:00:00Z');
@@ -11,7 +12,8 @@ function reading(
   return {
     metrics: { rowsLoaded: 1_200, deadLetters: 0, lanesHeld: 2, ...metrics } as ConsumeReading['metrics'],
     progress: progress as ConsumeReading['progress'],
-    rowsPerSecond: 3_400,
+    kind: 'consume',
+    title: 'stream "EVENTS" into "orders"',
     isStopping: false,
     now: NOW,
   };
@@ -30,6 +32,11 @@ describe('the line of progress', () => {
       reading({ deadLetters: 1 }, { lagMessages: 0, lagMs: 0, lanesHeldElsewhere: 0 }),
       '1,200 rows, 3,400 rows/s, up to date, 2 lanes here, 1 dead letter',
     ],
+    [
+      'before it has begun',
+      { ...reading(), metrics: undefined, doing: 'connecting to NATS' },
+      'connecting to NATS',
+    ],
     ['stopping', { ...reading(), isStopping: true }, '1,200 rows, 3,400 rows/s, 2 lanes here, stopping'],
     [
       'without the log',
@@ -46,7 +53,7 @@ describe('the line of progress', () => {
       '1,200 rows, 3,400 rows/s, 2 lanes here, waiting for PostgreSQL for 0 s',
     ],
   ])('%s', (_, given, expected) => {
-    expect(progressLine(given)).toBe(expected);
+    expect(progressLine(given, 3_400)).toBe(expected);
   });
 });
 

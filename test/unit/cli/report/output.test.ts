@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CliError, oneLine } from '../../../../src/cli/common/errors.js';
 import { parseArguments } from '../../../../src/cli/args/parse-arguments.js';
-import { plainLine, startProgress } from '../../../../src/cli/report/progress.js';
 import { formatTable } from '../../../../src/cli/report/value-table.js';
 import { ReadRow } from '../../../../src/cli/records/record-parser.js';
 import { Widenings } from '../../../../src/cli/report/widenings.js';
@@ -170,28 +169,6 @@ describe('the summary of a load with rejects, or of an import', () => {
     });
     const failed = outcome({ committed: false, failure: new CliError('x') });
     expect(summarise(failed).error).toBe('x (nothing was loaded)');
-  });
-});
-
-describe('progress', () => {
-  it('where there is no terminal is a plain line', () => {
-    const reading = { done: 512, total: 1024, metrics: metrics({ eventsFlushed: 5000 }), isStopping: false };
-    expect(plainLine(reading, 2)).toBe('5,000 rows, 2,500 rows/s, normal, 50 % read');
-    expect(plainLine({ ...reading, done: 1024 ** 2, total: undefined, isStopping: true }, 2)).toBe(
-      '5,000 rows, 2,500 rows/s, stopping, 1.0 MiB read',
-    );
-  });
-
-  it('names what the load waits for', () => {
-    const reading = { done: 512, total: 1024, metrics: metrics({ eventsFlushed: 5000 }), isStopping: true };
-    expect(plainLine({ ...reading, waitingFor: 'a lock' }, 2)).toBe(
-      '5,000 rows, 2,500 rows/s, stopping, waiting for a lock, 50 % read',
-    );
-  });
-
-  it('is not even asked for when quiet', () => {
-    const stream = { isTTY: true, write: () => expect.unreachable() } as unknown as NodeJS.WriteStream;
-    startProgress({ quiet: true }, stream, () => expect.unreachable()).stop();
   });
 });
 
