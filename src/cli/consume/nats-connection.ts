@@ -137,7 +137,8 @@ export function natsFailure(error: unknown, { identity, cert, ca, needsTls }: Na
   const code = causes
     .map((cause) => (cause as NodeJS.ErrnoException).code)
     .find((each) => each !== undefined);
-  const message = oneLine(messageOf(error));
+  // A connection that was closed in order has no error.
+  const message = error === undefined ? '' : oneLine(messageOf(error));
   if (code !== undefined && Object.hasOwn(REASONS, code)) return REASONS[code]!;
   if (
     code?.startsWith('ERR_SSL_') === true &&

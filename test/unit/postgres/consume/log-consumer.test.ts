@@ -80,3 +80,34 @@ it('a lane whose log cannot be read is freed, and claimed again once the log res
   consumer.drain();
   await consumer.finished;
 });
+
+it('progress() rejects if the database does not answer within 10 s', async () => {
+  const clock = new ManualClock();
+  let looks = 0;
+  const log: Pick<OpenLog, 'bounds' | 'reader'> = {
+    bounds: () => Promise.resolve(BOUNDS),
+    reader: () => ({ read: () => new Promise(() => undefined), close: () => undefined }),
+  };
+  const ledger = {
+    claim: () => Promise.resolve(CLAIM),
+    renew: () => Promise.resolve(CLAIM.next),
+    release: () => Promise.resolve(),
+    // The first look is that of the start.
+    state: (signal: AbortSignal) =>
+      (looks += 1) === 1
+        ? Promise.resolve({ through: 0, open: [] })
+        : new Promise((_, reject) => {
+            signal.addEventListener('abort', () => reject(new Error('given up')), { once: true });
+          }),
+  };
+  const consumer = start(log, ledger, clock);
+  await clock.advance(0);
+  let failure: unknown;
+  void consumer.progress().catch((error: unknown) => (failure = error));
+  await clock.advance(9_999);
+  expect(failure).toBeUndefined();
+  await clock.advance(1);
+  expect(failure).toMatchObject({ message: 'the database has not answered within 10 s', ambiguous: true });
+  consumer.drain();
+  await consumer.finished;
+});
