@@ -29,17 +29,17 @@ async function file(name: string, content: string): Promise<{ path: string; sour
 
 /** Connects by a client that notes its options. */
 async function optionsFor(settings: Partial<NatsSettings>): Promise<ConnectionOptions> {
-  let found: ConnectionOptions | undefined;
+  const found: ConnectionOptions[] = [];
   const transport = {
     connect: (options: ConnectionOptions = {}) => {
-      found = options;
+      found.push(options);
       return Promise.resolve({} as NatsConnection);
     },
     credsAuthenticator: () => () => ({ jwt: 'creds' }),
     nkeyAuthenticator: () => () => ({ jwt: 'nkey' }),
   };
   await connectToNats(transport as never, { ...SETTINGS, ...settings }, 'spillway consume orders');
-  return found!;
+  return found[0]!;
 }
 
 describe('connectToNats', () => {
@@ -123,6 +123,6 @@ describe('natsFailure', () => {
     ],
     ['an end without a reason', undefined, {}, /^the connection was closed$/],
   ] as const)('explains %s', (_, error, settings, message) => {
-    expect(natsFailure(error, { ...SETTINGS, ...settings } as NatsSettings)).toMatch(message);
+    expect(natsFailure(error, { ...SETTINGS, ...settings })).toMatch(message);
   });
 });
