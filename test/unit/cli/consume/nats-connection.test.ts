@@ -38,7 +38,7 @@ async function optionsFor(settings: Partial<NatsSettings>): Promise<ConnectionOp
     credsAuthenticator: () => () => ({ jwt: 'creds' }),
     nkeyAuthenticator: () => () => ({ jwt: 'nkey' }),
   };
-  await connectToNats(transport as never, { ...SETTINGS, ...settings }, 'spillway consume orders');
+  await connectToNats(transport, { ...SETTINGS, ...settings }, 'spillway consume orders');
   return found[0]!;
 }
 
