@@ -4,7 +4,7 @@ import type { BreakerState, FlushReason } from './flush-function.js';
 import type { FailedItem } from './options.js';
 import type { BackpressureState, DropReason } from './states.js';
 
-/** What every message has: the stream or controller that it comes from. */
+/** What every message has: the stream, controller or load of a log that it comes from. */
 interface FromTarget {
   readonly target: EventEmitter;
 }
@@ -29,6 +29,9 @@ export interface SignalMessages {
     /** 1 for the first call of a batch. */
     readonly attempt: number;
     readonly reason: FlushReason;
+    /** Of a log: the lane that the messages are from, and what identifies the log. */
+    readonly lane?: number;
+    readonly log?: Readonly<Record<string, unknown>>;
     /** A subscriber of `start` may set it: it must call `call`, at once, in the context that the flush function is to have. */
     around?: (call: () => void) => void;
     /** From `asyncStart` on. */

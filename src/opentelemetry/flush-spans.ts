@@ -6,6 +6,7 @@ import {
   isSpanContextValid,
   SpanStatusCode,
   trace,
+  type Attributes,
   type Link,
   type Span,
   type SpanContext,
@@ -56,6 +57,7 @@ function onStart(started: unknown): void {
     'spillway.batch.size': message.items.length,
     'spillway.flush.attempt': message.attempt,
     'spillway.flush.reason': message.reason,
+    ...attributesOfLog(message),
   };
   const links = spanContextOf === undefined ? [] : linksOf(message.items, spanContextOf);
   const active = context.active();
@@ -64,6 +66,20 @@ function onStart(started: unknown): void {
   // By the API, not by a store that is bound to the channel: OpenTelemetry hides the one in which it keeps the active context.
   const around = (call: () => void): void => context.with(trace.setSpan(active, span), call);
   message.around = around;
+}
+
+/** By the conventions for messaging. What messages hold is not among them. */
+function attributesOfLog({ lane, log, items }: FlushMessage): Attributes {
+  if (lane === undefined) return {};
+  const { log: system, stream, filter } = log ?? {};
+  return {
+    'spillway.lane': lane,
+    'messaging.operation.type': 'process',
+    'messaging.batch.message_count': items.length,
+    ...(system === 'jetstream' && { 'messaging.system': 'nats' }),
+    ...(typeof stream === 'string' && { 'messaging.destination.name': stream }),
+    ...(typeof filter === 'string' && { 'messaging.destination.template': filter }),
+  };
 }
 
 /** To where the items come from: each place once. */

@@ -82,6 +82,16 @@ export const OBSERVED = {
     unit: '{lane}',
     description: 'Lanes that are read.',
   },
+  'spillway.lag.messages': {
+    kind: 'max',
+    unit: '{message}',
+    description: 'Messages of a log that are not loaded.',
+  },
+  'spillway.lag.time': {
+    kind: 'max',
+    unit: 's',
+    description: 'Age of the oldest message of a log that is not loaded.',
+  },
 } as const satisfies Record<string, Observed>;
 
 export type ObservedName = keyof typeof OBSERVED;
@@ -91,7 +101,7 @@ export interface Instruments {
   readonly batchSize: Histogram;
   /** Calls `observe` for each collection. */
   onCollect(
-    observe: (report: (name: ObservedName, value: number, attributes: Attributes) => void) => void,
+    observe: (report: (name: ObservedName, value: number, attributes: Attributes) => void) => Promise<void>,
   ): void;
 }
 

@@ -2,6 +2,7 @@ import type { MeterProvider } from '@opentelemetry/api';
 import type { FlushReport } from '../api/events.js';
 import { errorClassOf } from '../common/thrown.js';
 import { makeInstruments, type Attributes, type Instruments } from './instruments.js';
+import { isLog, LagReader } from './lag.js';
 import {
   addReadings,
   countsOf,
@@ -26,6 +27,7 @@ export class MetricGroup {
   readonly #instruments: Instruments;
   readonly #attributes: Attributes;
   readonly #live = new Set<Metered>();
+  readonly #lag = new LagReader();
   readonly #ended: Readings = new Map();
   /** What is among them of a target: it counts from there on if it comes back. */
   readonly #left = new WeakMap<Metered, Readings>();
@@ -33,7 +35,12 @@ export class MetricGroup {
   constructor(instruments: Instruments, attributes: Attributes) {
     this.#instruments = instruments;
     this.#attributes = attributes;
-    instruments.onCollect((report) => {
+    instruments.onCollect(async (report) => {
+      const lag = await this.#lag.read([...this.#live].filter(isLog));
+      if (lag !== undefined) {
+        report('spillway.lag.messages', lag.messages, attributes);
+        report('spillway.lag.time', lag.seconds, attributes);
+      }
       for (const { name, value, attributes: own } of this.#read().values())
         report(name, value, { ...attributes, ...own });
     });
@@ -49,6 +56,7 @@ export class MetricGroup {
   /** The target changes no more, or is not to be reported any more: its counts are kept, and it is let go. */
   end(target: Metered): void {
     if (!this.#live.delete(target)) return;
+    if (isLog(target)) this.#lag.end(target);
     const left = countsOf(readingsOf(target.getMetrics()));
     addReadings(this.#ended, left);
     this.#left.set(target, left);

@@ -39,7 +39,12 @@ export function readingsOf(metrics: AnyMetrics): Readings {
     settled('flushed', metrics.rowsLoaded);
     settled('failed', metrics.deadLetters, 'dead_letter');
     settled('dropped', metrics.positionsLost, 'lost');
+    read('spillway.queue.size', metrics.messagesQueued);
+    read('spillway.queue.bytes', metrics.bytesHeld);
+    read('spillway.queue.utilization', metrics.roomUtilization);
+    read('spillway.in_flight', metrics.messagesInFlight);
     read('spillway.retries', metrics.retries);
+    read('spillway.failed', metrics.isFailed ? 1 : 0);
     read('spillway.lanes', metrics.lanesHeld);
     readBreaker(metrics.waitingFor === undefined ? 'closed' : 'open');
     return readings;

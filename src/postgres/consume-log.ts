@@ -1,5 +1,6 @@
 /** `consumeLog`: loads a durable log into a table, each message exactly once, with as many workers as there are calls. */
 
+import { EventEmitter } from 'node:events';
 import { systemClock } from '../common/clock.js';
 import { toError } from '../common/thrown.js';
 import { handled } from '../guards/user-callbacks.js';
@@ -12,6 +13,7 @@ import { OutageNotice } from './connection/outage-notice.js';
 import { unlessAborted } from './connection/answer-deadline.js';
 import { checkConsumeOptions, type CheckedConsumeOptions, type ConsumeOptions } from './consume-options.js';
 import { snapshot, type ConsumeMetrics } from './consume/consume-metrics.js';
+import { ConsumeObserver, type ConsumeEvents } from './consume/consume-observer.js';
 import type { ConsumeProgress } from './consume/consume-progress.js';
 import type { LaneCopy } from './consume/lane-worker.js';
 import { LogConsumer, type ConsumerDestination } from './consume/log-consumer.js';
@@ -23,6 +25,9 @@ import { describeTable } from './table/catalogue.js';
 
 /** A worker that loads a log. It can be given to `drainOnSignals` and `drainAll`. */
 export interface LogLoad extends DrainableSink {
+  on<Name extends keyof ConsumeEvents>(event: Name, listener: (...args: ConsumeEvents[Name]) => void): this;
+  once<Name extends keyof ConsumeEvents>(event: Name, listener: (...args: ConsumeEvents[Name]) => void): this;
+  off<Name extends keyof ConsumeEvents>(event: Name, listener: (...args: ConsumeEvents[Name]) => void): this;
   /**
    * Resolves when the worker has ended: it was drained, or, with `untilCaughtUp`, everything is loaded. Rejects with a `CopyError` or a `LogError` that
    * neither passes by itself nor concerns single messages.
@@ -67,8 +72,10 @@ export function consumeLog<Client extends CopyClient = CopyClient>(
   checkPool(pool);
   const checked = checkConsumeOptions(pool, options);
   OutageNotice.watch(pool);
-  const consumer = new LogConsumer(log, destinationOf(pool, checked), checked.settings);
-  return new WorkerHandle(consumer);
+  const destination = destinationOf(pool, checked);
+  return new WorkerHandle(
+    (handle) => new LogConsumer(log, destination, checked.settings, new ConsumeObserver(handle)),
+  );
 }
 
 function destinationOf<Client extends CopyClient>(
@@ -116,12 +123,13 @@ async function findTable(
   }
 }
 
-class WorkerHandle implements LogLoad {
+class WorkerHandle extends EventEmitter implements LogLoad {
   readonly #consumer: LogConsumer;
   #shutdown: SinkDrain | undefined;
 
-  constructor(consumer: LogConsumer) {
-    this.#consumer = consumer;
+  constructor(consumerOf: (handle: EventEmitter) => LogConsumer) {
+    super();
+    this.#consumer = consumerOf(this);
   }
 
   get finished(): Promise<void> {

@@ -4,6 +4,7 @@ export { copyInto, type CopyFunction } from './copy-into.js';
 export { consumeLog, type LogLoad } from './consume-log.js';
 export type { ConsumeOptions } from './consume-options.js';
 export type { ConsumeMetrics } from './consume/consume-metrics.js';
+export type { ConsumeEvents } from './consume/consume-observer.js';
 export type { ConsumeProgress } from './consume/consume-progress.js';
 export type { LogStart } from './lanes/log-start.js';
 export { LogError, type LogFailureClass } from '../log/log-error.js';

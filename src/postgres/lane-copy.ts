@@ -2,6 +2,7 @@
 
 import { messageOf } from '../common/thrown.js';
 import type { FlushContext } from '../api/flush-function.js';
+import type { FailedItem } from '../api/options.js';
 import type { LogMessage } from '../log/log.js';
 import { BatchCheckpoints, type CheckpointedBatch } from './batch-checkpoints.js';
 import type { LaneBatch, LaneCopy } from './consume/lane-worker.js';
@@ -20,7 +21,7 @@ const NO_FAILURES: RowFailures = new Map();
 class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
   readonly isExactlyOnce = true;
   /** Of the last batch. */
-  deadLetters = 0;
+  deadLetters: FailedItem<LogMessage>[] = [];
   batch: LaneBatch | undefined;
   readonly #ledger: LaneLedger;
 
@@ -49,8 +50,8 @@ class LaneCheckpoints extends BatchCheckpoints<LogMessage> {
       failures: NO_FAILURES,
       indexOf: (row) => row,
       checkpoint: (client, leftOut) => {
-        this.deadLetters = leftOut.size;
         const letters = [...leftOut].map(([row, error]) => ({ message: items[row]!, error }));
+        this.deadLetters = letters.map(asFailure);
         const rows = items.length - letters.length;
         batch.onRecording();
         return this.#ledger.writeBatch(client, claim, { from, next, extraMs, rows, letters });
@@ -78,12 +79,13 @@ export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
     });
   }
 
-  get lastDeadLetters(): number {
+  get lastDeadLetters(): FailedItem<LogMessage>[] {
     return this.#checkpoints.deadLetters;
   }
 
-  async copy(batch: LaneBatch, signal: AbortSignal): Promise<number> {
+  async copy(batch: LaneBatch, signal: AbortSignal): Promise<FailedItem<LogMessage>[]> {
     this.#checkpoints.batch = batch;
+    this.#checkpoints.deadLetters = [];
     const context: FlushContext = {
       signal,
       attempt: 1,
@@ -93,16 +95,16 @@ export class TableLaneCopy<Client extends CopyClient> implements LaneCopy {
       takesFailures: true,
     };
     try {
-      const result = await this.#table.copy([...batch.messages], context);
-      return result?.failed ?? 0;
+      await this.#table.copy([...batch.messages], context);
+      return this.lastDeadLetters;
     } catch (error) {
       if (!(error instanceof CopyError)) throw error;
       const [message] = batch.messages;
       if (batch.messages.length > 1 || error.failureClass !== 'row') throw placed(error, batch.messages);
-      this.#checkpoints.deadLetters = 1;
       const letter = { message: message!, error: this.#reasonOf(message!, error) };
+      this.#checkpoints.deadLetters = [asFailure(letter)];
       await this.#ledger.bury(batch.claim, batch, batch.extraMs, letter, signal);
-      return 1;
+      return this.lastDeadLetters;
     }
   }
 
@@ -131,6 +133,10 @@ function placed(error: CopyError, messages: readonly LogMessage[]): CopyError {
   const message = error.row === undefined ? undefined : messages[error.row];
   if (message !== undefined) error.message = reasonOf({ message, error });
   return error;
+}
+
+function asFailure({ message, error }: { message: LogMessage; error: CopyError }): FailedItem<LogMessage> {
+  return { item: message, error, weight: 1 };
 }
 
 /** A scope that is another one for each lane. */

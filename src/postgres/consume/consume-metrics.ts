@@ -22,9 +22,18 @@ export interface ConsumeMetrics {
   lanesLost: number;
   /** With `allowGaps`: positions that the log had deleted before they were read. */
   positionsLost: number;
+  /** Messages that were read and wait for their batch, and those of batches that are on their way into the table. */
+  messagesQueued: number;
+  messagesInFlight: number;
+  /** The bytes of both. */
+  bytesHeld: number;
+  /** Both as a share of the room that the lanes here have; of bytes, if that is more. 0 to 1, and more with messages that are larger than it. */
+  roomUtilization: number;
   /** Attempts that failed, and were made again. */
   retries: number;
   lastError: Error | undefined;
+  /** It has ended with an error. */
+  isFailed: boolean;
   /** What cannot be reached at the moment, and since when on this machine's clock. Undefined: nothing is waited for. */
   waitingFor: 'log' | 'database' | undefined;
   waitingSince: Date | undefined;
@@ -38,16 +47,28 @@ export interface OngoingOutage {
 }
 
 /** As they are counted. */
-export interface ConsumeCounts extends Omit<ConsumeMetrics, 'waitingFor' | 'waitingSince'> {
+export interface ConsumeCounts extends Omit<
+  ConsumeMetrics,
+  'waitingFor' | 'waitingSince' | 'roomUtilization'
+> {
   readonly outages: Set<OngoingOutage>;
+  /** What the lanes here may hold. */
+  roomMessages: number;
+  roomBytes: number;
 }
 
 /** What users see of them, at one instant. */
-export function snapshot({ outages, ...counts }: ConsumeCounts, clock: Clock): ConsumeMetrics {
+export function snapshot(
+  { outages, roomMessages, roomBytes, ...counts }: ConsumeCounts,
+  clock: Clock,
+): ConsumeMetrics {
   let first: OngoingOutage | undefined;
   for (const outage of outages) if (first === undefined || outage.since < first.since) first = outage;
   const waitingSince = first && new Date(Date.now() - (clock.now() - first.since));
-  return { ...counts, waitingFor: first?.of, waitingSince };
+  const held = counts.messagesQueued + counts.messagesInFlight;
+  const roomUtilization =
+    roomMessages === 0 ? 0 : Math.max(held / roomMessages, counts.bytesHeld / roomBytes);
+  return { ...counts, roomUtilization, waitingFor: first?.of, waitingSince };
 }
 
 export function emptyCounts(): ConsumeCounts {
@@ -62,8 +83,14 @@ export function emptyCounts(): ConsumeCounts {
     lanesFinished: 0,
     lanesLost: 0,
     positionsLost: 0,
+    messagesQueued: 0,
+    messagesInFlight: 0,
+    bytesHeld: 0,
+    roomMessages: 0,
+    roomBytes: 0,
     retries: 0,
     lastError: undefined,
+    isFailed: false,
     outages: new Set(),
   };
 }

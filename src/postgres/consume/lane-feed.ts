@@ -6,6 +6,7 @@
  * Queued and in flight are at most two batches in messages and three in bytes, except for a single message that is larger.
  */
 
+import type { FlushReason } from '../../api/flush-function.js';
 import { LogError } from '../../log/log-error.js';
 import type { LaneReader, LogMessage, LogPosition, LogRead } from '../../log/log.js';
 import { lostPositions } from '../../log/lost-positions.js';
@@ -15,10 +16,15 @@ import { Wakeup } from './wait.js';
 
 /** How long a read waits for messages before it says how far it has come without any. */
 const READ_WAIT_MS = 1_000;
+/** What may be queued and in flight, in batches. */
+const MOST_BATCHES = 2;
+const MOST_BYTES = 3;
 
 export interface FeedBatch {
   readonly messages: readonly LogMessage[];
   readonly bytes: number;
+  /** Why it was cut: `drain` at the end of its lane. */
+  readonly reason: FlushReason;
   /** The first position that it stands for. */
   readonly from: LogPosition;
   /** Once the messages are loaded: the first position that is not. */
@@ -59,6 +65,7 @@ export class LaneFeed {
     this.#lane = lane;
     this.#next = lane.next;
     this.#taken = lane.next;
+    this.#addRoom(1);
     this.#forReading = new Wakeup(settings.clock);
     this.#forTaking = new Wakeup(settings.clock);
     void this.#readAhead();
@@ -77,9 +84,10 @@ export class LaneFeed {
       if (this.#isClosed) return undefined;
       const now = clock.now();
       const dueIn = this.#queue.length === 0 ? Infinity : this.#since + maxFlushIntervalMs - now;
-      if (this.#isFull() || dueIn <= 0) return this.#cut();
+      const reason = this.#fullBy() ?? (dueIn <= 0 ? 'interval' : undefined);
+      if (reason !== undefined) return this.#cut(reason);
       if (this.#failure !== undefined && this.#queue.length === 0) throw this.#failure.error;
-      if (this.#queue.length === 0 && this.#next > this.#taken) return this.#cut();
+      if (this.#queue.length === 0 && this.#next > this.#taken) return this.#cut('drain');
       if (now >= deadline) return undefined;
       await this.#forTaking.wait(Math.min(dueIn, deadline - now));
     }
@@ -89,6 +97,8 @@ export class LaneFeed {
   settle({ messages, bytes }: Pick<FeedBatch, 'messages' | 'bytes'>): void {
     this.#heldMessages -= messages.length;
     this.#heldBytes -= bytes;
+    this.#metrics.messagesInFlight -= messages.length;
+    this.#metrics.bytesHeld -= bytes;
     this.#forReading.wake();
   }
 
@@ -96,21 +106,27 @@ export class LaneFeed {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#reader.close();
+    this.#metrics.messagesQueued -= this.#queue.length;
+    this.#metrics.bytesHeld -= this.#queuedBytes;
+    this.#addRoom(-1);
     this.#forReading.wake();
     this.#forTaking.wake();
   }
 
-  #isFull(): boolean {
-    if (this.#queue.length === 0) return false;
-    const isEnd = this.#next > this.#lane.last || this.#failure !== undefined;
-    return (
-      isEnd ||
-      this.#queue.length >= this.#settings.batchSize ||
-      this.#queuedBytes >= this.#settings.batchBytes
-    );
+  #addRoom(sign: 1 | -1): void {
+    const { batchSize, batchBytes } = this.#settings;
+    this.#metrics.roomMessages += sign * MOST_BATCHES * batchSize;
+    this.#metrics.roomBytes += sign * MOST_BYTES * batchBytes;
   }
 
-  #cut(): FeedBatch {
+  #fullBy(): FlushReason | undefined {
+    if (this.#queue.length === 0) return undefined;
+    if (this.#queue.length >= this.#settings.batchSize) return 'size';
+    if (this.#queuedBytes >= this.#settings.batchBytes) return 'bytes';
+    return this.#next > this.#lane.last || this.#failure !== undefined ? 'drain' : undefined;
+  }
+
+  #cut(reason: FlushReason): FeedBatch {
     const { batchSize, batchBytes } = this.#settings;
     let bytes = 0;
     let count = 0;
@@ -126,15 +142,17 @@ export class LaneFeed {
     this.#queuedBytes -= bytes;
     const from = this.#taken;
     this.#taken = isWhole ? this.#next : messages.at(-1)!.position + 1;
-    return { messages, bytes, from, next: this.#taken };
+    this.#metrics.messagesQueued -= count;
+    this.#metrics.messagesInFlight += count;
+    return { messages, bytes, reason, from, next: this.#taken };
   }
 
   async #readAhead(): Promise<void> {
     const { batchSize, batchBytes } = this.#settings;
     try {
       while (!this.#isClosed && this.#next <= this.#lane.last) {
-        const messages = Math.min(batchSize, 2 * batchSize - this.#heldMessages);
-        const bytes = Math.min(batchBytes, 3 * batchBytes - this.#heldBytes);
+        const messages = Math.min(batchSize, MOST_BATCHES * batchSize - this.#heldMessages);
+        const bytes = Math.min(batchBytes, MOST_BYTES * batchBytes - this.#heldBytes);
         if (messages <= 0 || bytes <= 0) {
           await this.#forReading.wait(READ_WAIT_MS);
           continue;
@@ -159,7 +177,9 @@ export class LaneFeed {
     this.#queuedBytes += bytes;
     this.#heldBytes += bytes;
     this.#metrics.bytesRead += bytes;
+    this.#metrics.bytesHeld += bytes;
     this.#heldMessages += read.messages.length;
+    this.#metrics.messagesQueued += read.messages.length;
     this.#metrics.messagesRead += read.messages.length;
     this.#next = Math.max(this.#next, Math.min(read.reached, this.#lane.last) + 1);
     this.#forTaking.wake();

@@ -5,13 +5,15 @@
  * claimed the lane, and only after a transaction that still holds the row has ended.
  */
 
+import type { FlushReason } from '../../api/flush-function.js';
+import type { FailedItem } from '../../api/options.js';
+import { toError } from '../../common/thrown.js';
 import type { LogMessage } from '../../log/log.js';
 import { CopyError } from '../errors/copy-error.js';
 import { LaneLost, type LaneClaim, type LaneLedger, type LaneStep } from '../lanes/lane-ledger.js';
-import type { ConsumeCounts } from './consume-metrics.js';
-import { ATTEMPT_LIMIT_MS, type ConsumeSettings } from './consume-settings.js';
+import { ATTEMPT_LIMIT_MS } from './consume-settings.js';
 import type { FeedBatch, LaneFeed } from './lane-feed.js';
-import { Outage } from './outage.js';
+import { mayPass, Outage, type ConsumeParts } from './outage.js';
 import { limited } from './wait.js';
 
 /** How long a batch may take, in leases and at the least. Then its connection is given up, and it is cut in two. */
@@ -33,28 +35,27 @@ export interface LaneBatch extends LaneStep {
 /** Copies batches into the table. */
 export interface LaneCopy {
   /**
-   * Inserts rows, dead letters and the lane's position, all or nothing. Returns how many dead letters there were.
+   * Inserts rows, dead letters and the lane's position, all or nothing. Returns the dead letters.
    *
    * @throws {LaneLost} another worker has the lane
    * @throws {CopyError}
    */
-  copy(batch: LaneBatch, signal: AbortSignal): Promise<number>;
-  /** How many dead letters the last batch was to write. */
-  readonly lastDeadLetters: number;
+  copy(batch: LaneBatch, signal: AbortSignal): Promise<FailedItem<LogMessage>[]>;
+  /** The dead letters that the last batch was to write. */
+  readonly lastDeadLetters: FailedItem<LogMessage>[];
 }
 
 /** A batch, or a part of one. */
 interface LanePart extends LaneStep {
   readonly messages: readonly LogMessage[];
+  readonly reason: FlushReason;
 }
 
 export type LaneOutcome = 'finished' | 'lost' | 'laid down' | 'stopped';
 
-export interface WorkerContext {
+export interface WorkerContext extends ConsumeParts {
   readonly ledger: Pick<LaneLedger, 'renew' | 'advance' | 'release'>;
   readonly copy: LaneCopy;
-  readonly settings: ConsumeSettings;
-  readonly metrics: ConsumeCounts;
   /** Fires when no further batch is to begin. */
   readonly draining: AbortSignal;
   /** Fires when the batch in flight is to be given up. */
@@ -83,7 +84,7 @@ export class LaneWorker {
     this.#feed = feed;
     this.#next = claim.next;
     this.#renewedAt = claimedAt;
-    this.#outage = new Outage(context.settings, context.metrics);
+    this.#outage = new Outage(context);
   }
 
   /** @throws what neither passes nor concerns single messages */
@@ -96,7 +97,10 @@ export class LaneWorker {
         if (hasHadTurn && this.#context.isToLayDown()) return 'laid down';
         // Undefined at once if the worker is to drain: the feed is closed then.
         const batch = await this.#feed.take(Math.min(TURN_MS, leaseMs / 3));
-        if (this.#isDraining()) return 'stopped';
+        if (this.#isDraining()) {
+          if (batch !== undefined) this.#feed.settle(batch);
+          return 'stopped';
+        }
         if (batch === undefined) {
           if (clock.now() - this.#renewedAt >= leaseMs / 3) await this.#renew();
         } else if (batch.messages.length === 0) await this.#advance(batch);
@@ -121,25 +125,28 @@ export class LaneWorker {
     const { clock, leaseMs } = this.#context.settings;
     // A process that was stopped has missed that time has passed.
     if (clock.now() - this.#renewedAt > leaseMs / 2) await this.#renew();
-    await this.#copy(batch);
-    this.#feed.settle(batch);
+    try {
+      await this.#copy(batch);
+    } finally {
+      this.#feed.settle(batch);
+    }
   }
 
   /** Copies messages until they are committed. */
-  async #copy(batch: LanePart): Promise<void> {
+  async #copy(batch: LanePart, attempt = 1): Promise<void> {
     const { messages, next } = batch;
     const { copy, settings, draining } = this.#context;
     const startedAt = settings.clock.now();
     let error: unknown;
     try {
-      await this.#attempt(batch);
+      await this.#attempt(batch, attempt);
       return;
     } catch (thrown) {
       error = thrown;
     }
     if (isOfRows(error) && messages.length > 1) return this.#halve(batch);
     const isTooSlow = settings.clock.now() - startedAt > settings.leaseMs;
-    await this.#outage.wait(error, draining);
+    await this.#outage.wait(error, draining, messages.length);
     await this.#renew();
     if (this.#next >= next) {
       this.#committed(messages.length, copy.lastDeadLetters, next);
@@ -147,40 +154,79 @@ export class LaneWorker {
     }
     // Others may have ended it, because its lease was over and its session waited for this worker.
     if (isTooSlow && messages.length > 1) await this.#halve(batch);
-    else await this.#copy(batch);
+    else await this.#copy(batch, attempt + 1);
   }
 
-  async #attempt({ messages, from, next }: LanePart): Promise<void> {
-    const { copy, settings, aborting } = this.#context;
-    const { clock, leaseMs } = settings;
+  async #attempt(part: LanePart, attempt: number): Promise<void> {
+    const { clock } = this.#context.settings;
     let recordedAt = clock.now();
     const onRecording = (): void => {
       recordedAt = clock.now();
     };
-    const batch = { claim: this.#claim, messages, from, next, extraMs: this.#extraMs(), onRecording };
-    const limitMs = Math.max(SHORTEST_LIMIT_MS, LEASES * leaseMs);
-    const deadLetters = await limited(clock, limitMs, aborting, (signal) => copy.copy(batch, signal));
-    this.#committed(messages.length, deadLetters, next);
+    const { messages, next } = part;
+    this.#committed(messages.length, await this.#flush(part, attempt, onRecording), next);
     this.#renewedAt = recordedAt;
     this.#commitMs = clock.now() - recordedAt;
     this.#outage.end();
   }
 
-  /** The batch as a whole is refused, or takes too long. */
-  async #halve({ messages, from, next }: LanePart): Promise<void> {
-    const middle = messages.length >> 1;
-    const between = messages[middle]!.position;
-    await this.#copy({ messages: messages.slice(0, middle), from, next: between });
-    await this.#copy({ messages: messages.slice(middle), from: between, next });
+  /** One transaction, which is reported. Returns its dead letters. */
+  async #flush(
+    { messages, reason, from, next }: LanePart,
+    attempt: number,
+    onRecording: () => void,
+  ): Promise<FailedItem<LogMessage>[]> {
+    const { copy, settings, aborting, observer } = this.#context;
+    const { clock, leaseMs } = settings;
+    const startedAt = clock.now();
+    const batch = { claim: this.#claim, messages, from, next, extraMs: this.#extraMs(), onRecording };
+    const limitMs = Math.max(SHORTEST_LIMIT_MS, LEASES * leaseMs);
+    const run = () => limited(clock, limitMs, aborting, (signal) => copy.copy(batch, signal));
+    const trace = observer.traceFlush({ items: messages, lane: this.#claim.lane, attempt, reason });
+    const report = (failed: number, error: Error | undefined, transportFailure: boolean): void => {
+      const items = messages.length;
+      const latencyMs = clock.now() - startedAt;
+      const result = {
+        attempt,
+        reason,
+        items,
+        success: items - failed,
+        failed,
+        latencyMs,
+        transportFailure,
+        error,
+      };
+      trace?.end(result);
+      observer.onFlush(result);
+    };
+    let deadLetters: FailedItem<LogMessage>[];
+    try {
+      deadLetters = await (trace === undefined ? run() : (trace.run(run) as ReturnType<typeof run>));
+    } catch (thrown) {
+      report(messages.length, toError(thrown), mayPass(thrown));
+      throw thrown;
+    }
+    report(deadLetters.length, deadLetters[0]?.error, false);
+    return deadLetters;
   }
 
-  #committed(messages: number, deadLetters: number, next: number): void {
-    const { metrics } = this.#context;
+  /** The batch as a whole is refused, or takes too long. */
+  async #halve({ messages, reason, from, next }: LanePart): Promise<void> {
+    const middle = messages.length >> 1;
+    const between = messages[middle]!.position;
+    await this.#copy({ messages: messages.slice(0, middle), reason, from, next: between });
+    await this.#copy({ messages: messages.slice(middle), reason, from: between, next });
+  }
+
+  #committed(messages: number, deadLetters: FailedItem<LogMessage>[], next: number): void {
+    const { metrics, observer } = this.#context;
     metrics.batches += 1;
-    metrics.deadLetters += deadLetters;
-    if (deadLetters > 0) this.#context.onDeadLetters();
-    metrics.rowsLoaded += messages - deadLetters;
+    metrics.deadLetters += deadLetters.length;
+    metrics.rowsLoaded += messages - deadLetters.length;
     this.#next = next;
+    if (deadLetters.length === 0) return;
+    observer.onFailed(deadLetters);
+    this.#context.onDeadLetters();
   }
 
   /** Commits that take longer than the lease must not lose the lane between two batches. Other workers wait for so much longer if this one is killed. */

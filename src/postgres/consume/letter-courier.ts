@@ -5,9 +5,7 @@
 import { LogError } from '../../log/log-error.js';
 import type { LogPublisher, OpenLog } from '../../log/log.js';
 import type { LaneLedger } from '../lanes/lane-ledger.js';
-import type { ConsumeCounts } from './consume-metrics.js';
-import type { ConsumeSettings } from './consume-settings.js';
-import { Outage } from './outage.js';
+import { Outage, type ConsumeParts } from './outage.js';
 import { limited, Wakeup } from './wait.js';
 
 /** @throws {LogError} `setup` */
@@ -25,24 +23,21 @@ const COPY_LIMIT_MS = 30_000;
 export class LetterCourier {
   readonly #ledger: Pick<LaneLedger, 'copyLetters'>;
   readonly #publish: LogPublisher;
-  readonly #settings: ConsumeSettings;
-  readonly #metrics: ConsumeCounts;
+  readonly #parts: ConsumeParts;
   readonly #wakeup: Wakeup;
   readonly #aborting: AbortSignal;
 
   constructor(
     ledger: Pick<LaneLedger, 'copyLetters'>,
     publish: LogPublisher,
-    settings: ConsumeSettings,
-    metrics: ConsumeCounts,
+    parts: ConsumeParts,
     aborting: AbortSignal,
   ) {
     this.#ledger = ledger;
     this.#publish = publish;
-    this.#settings = settings;
-    this.#metrics = metrics;
+    this.#parts = parts;
     this.#aborting = aborting;
-    this.#wakeup = new Wakeup(settings.clock);
+    this.#wakeup = new Wakeup(parts.settings.clock);
   }
 
   /** There may be something to copy. */
@@ -63,7 +58,7 @@ export class LetterCourier {
 
   /** Copies all that is there, as soon as log and database can be reached. */
   async copyAll(draining: AbortSignal): Promise<void> {
-    const outage = new Outage(this.#settings, this.#metrics);
+    const outage = new Outage(this.#parts);
     while (!draining.aborted && (await outage.retry(draining, () => this.#copySome())));
   }
 
@@ -83,10 +78,10 @@ export class LetterCourier {
         (copy) => publish(copy, signal),
         signal,
       );
-      this.#metrics.deadLettersCopied += copied;
+      this.#parts.metrics.deadLettersCopied += copied;
       if (failure !== undefined) throw failure.reason;
       return mayHaveMore;
     };
-    return limited(this.#settings.clock, COPY_LIMIT_MS, this.#aborting, attempt);
+    return limited(this.#parts.settings.clock, COPY_LIMIT_MS, this.#aborting, attempt);
   }
 }

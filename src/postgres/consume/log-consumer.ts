@@ -14,6 +14,7 @@ import type { Log, LogBounds, LogPublisher, OpenLog } from '../../log/log.js';
 import type { LaneLedger } from '../lanes/lane-ledger.js';
 import { boundsStart, missingAtStart } from '../lanes/log-start.js';
 import { emptyCounts, type ConsumeCounts } from './consume-metrics.js';
+import type { ConsumeObserver } from './consume-observer.js';
 import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
 import { ATTEMPT_LIMIT_MS, POLL_MS, type ConsumeSettings } from './consume-settings.js';
 import { LaneClaims, type FoundLane } from './lane-claims.js';
@@ -21,7 +22,7 @@ import { checkEnds, isReached } from './lane-ends.js';
 import { LaneFeed } from './lane-feed.js';
 import { LetterCourier, publisherOf } from './letter-courier.js';
 import { LaneWorker, type LaneCopy } from './lane-worker.js';
-import { mayPass, Outage } from './outage.js';
+import { mayPass, Outage, type ConsumeParts } from './outage.js';
 import { limited, pause } from './wait.js';
 
 const PROGRESS_LIMIT_MS = 10_000;
@@ -41,6 +42,7 @@ export class LogConsumer {
   readonly #log: Log;
   readonly #destination: ConsumerDestination;
   readonly #settings: ConsumeSettings;
+  readonly #parts: ConsumeParts;
   readonly #draining = new AbortController();
   readonly #aborting = new AbortController();
   #failure: { readonly error: unknown } | undefined;
@@ -50,7 +52,13 @@ export class LogConsumer {
   #onOpened!: (progress: ImportProgress) => void;
   #onEnded!: (error: Error) => void;
 
-  constructor(log: Log, destination: ConsumerDestination, settings: ConsumeSettings) {
+  constructor(
+    log: Log,
+    destination: ConsumerDestination,
+    settings: ConsumeSettings,
+    observer: ConsumeObserver,
+  ) {
+    this.#parts = { settings, metrics: this.metrics, observer };
     this.#log = log;
     this.#destination = destination;
     this.#settings = settings;
@@ -101,6 +109,7 @@ export class LogConsumer {
   async #consume(): Promise<void> {
     const { connections } = this.#settings;
     const log = await this.#retry((signal) => this.#log.open(signal));
+    this.#parts.observer.source = log.source;
     // Before anything is made in the database.
     const publish = await this.#openPublisher(log);
     const ledger = await this.#retry((signal) => this.#destination.open(log, signal));
@@ -124,7 +133,7 @@ export class LogConsumer {
   }
 
   #courierOf(ledger: LaneLedger, publish: LogPublisher): LetterCourier {
-    return new LetterCourier(ledger, publish, this.#settings, this.metrics, this.#aborting.signal);
+    return new LetterCourier(ledger, publish, this.#parts, this.#aborting.signal);
   }
 
   #claimsOf(log: OpenLog, ledger: LaneLedger): LaneClaims {
@@ -183,7 +192,7 @@ export class LogConsumer {
     work: (signal: AbortSignal) => Promise<Result>,
     parent = this.#draining.signal,
   ): Promise<Result> {
-    const outage = new Outage(this.#settings, this.metrics);
+    const outage = new Outage(this.#parts);
     const attempt = (): Promise<Result> => limited(this.#settings.clock, ATTEMPT_LIMIT_MS, parent, work);
     return outage.retry(this.#draining.signal, attempt);
   }
@@ -191,6 +200,7 @@ export class LogConsumer {
   /** The first failure ends all slots. */
   #fail(error: unknown): void {
     this.#failure ??= { error };
+    this.metrics.isFailed = true;
     this.#draining.abort();
   }
 
@@ -240,8 +250,7 @@ export class LogConsumer {
       const context = {
         ledger,
         copy,
-        settings: this.#settings,
-        metrics,
+        ...this.#parts,
         draining,
         aborting: this.#aborting.signal,
         isToLayDown,
@@ -255,8 +264,10 @@ export class LogConsumer {
     } catch (error) {
       const isPassing = error instanceof LogError && mayPass(error);
       if (!isPassing) this.#fail(error);
-      metrics.lastError = toError(error);
+      const reason = toError(error);
+      metrics.lastError = reason;
       metrics.retries += 1;
+      if (isPassing) this.#parts.observer.onRetry({ error: reason, attempt: 1, delayMs: POLL_MS, items: 0 });
       return isPassing;
     } finally {
       metrics.lanesHeld -= 1;

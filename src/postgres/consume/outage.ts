@@ -3,6 +3,7 @@
 import { toError } from '../../common/thrown.js';
 import { LogError } from '../../log/log-error.js';
 import { CopyError } from '../errors/copy-error.js';
+import type { ConsumeObserver } from './consume-observer.js';
 import type { ConsumeCounts, OngoingOutage } from './consume-metrics.js';
 import type { ConsumeSettings } from './consume-settings.js';
 import { pause } from './wait.js';
@@ -16,29 +17,54 @@ export function mayPass(error: unknown): boolean {
   return error instanceof CopyError && (error.retryable || error.ambiguous);
 }
 
+/** What the parts of one consumer share. */
+export interface ConsumeParts {
+  readonly settings: ConsumeSettings;
+  readonly metrics: ConsumeCounts;
+  readonly observer: ConsumeObserver;
+}
+
+type OutageSettings = Pick<ConsumeSettings, 'clock' | 'maxOutageMs'>;
+
 /** A failure that lasts. One for each thing that is tried. */
 export class Outage {
-  readonly #settings: Pick<ConsumeSettings, 'clock' | 'maxOutageMs'>;
+  readonly #settings: OutageSettings;
   readonly #metrics: ConsumeCounts;
+  readonly #observer: ConsumeObserver;
   #ongoing: OngoingOutage | undefined;
   #pauseMs = FIRST_PAUSE_MS;
+  #attempts = 0;
 
-  constructor(settings: Pick<ConsumeSettings, 'clock' | 'maxOutageMs'>, metrics: ConsumeCounts) {
+  constructor({
+    settings,
+    metrics,
+    observer,
+  }: Omit<ConsumeParts, 'settings'> & { settings: OutageSettings }) {
+    this.#observer = observer;
     this.#settings = settings;
     this.#metrics = metrics;
   }
 
-  /** Resolves when it is time for another attempt. @throws `thrown`, if it does not pass, has lasted too long, or the signal has fired */
-  async wait(thrown: unknown, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when it is time for another attempt.
+   *
+   * @param items of the batch, if it is one that has failed
+   * @throws `thrown`, if it does not pass, has lasted too long, or the signal has fired
+   */
+  async wait(thrown: unknown, signal: AbortSignal, items = 0): Promise<void> {
     const { clock, maxOutageMs } = this.#settings;
     if (signal.aborted || !mayPass(thrown)) throw thrown;
     const since = this.#ongoing?.since ?? clock.now();
     if (clock.now() - since > maxOutageMs) throw thrown;
-    this.#note({ of: thrown instanceof LogError ? 'log' : 'database', since });
+    const error = toError(thrown);
+    this.#note({ of: thrown instanceof LogError ? 'log' : 'database', since }, error);
     this.#metrics.retries += 1;
-    this.#metrics.lastError = toError(thrown);
+    this.#metrics.lastError = error;
     const { retryAfterMs = 0 } = thrown as { retryAfterMs?: number };
-    await pause(clock, Math.max(this.#pauseMs, retryAfterMs), signal);
+    const delayMs = Math.max(this.#pauseMs, retryAfterMs);
+    this.#attempts += 1;
+    this.#observer.onRetry({ error, attempt: this.#attempts, delayMs, items });
+    await pause(clock, delayMs, signal);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }
 
@@ -46,13 +72,20 @@ export class Outage {
   end(): void {
     this.#note(undefined);
     this.#pauseMs = FIRST_PAUSE_MS;
+    this.#attempts = 0;
   }
 
-  #note(ongoing: OngoingOutage | undefined): void {
+  /** @param reason of one that goes on */
+  #note(ongoing: OngoingOutage | undefined, reason?: Error): void {
     const { outages } = this.#metrics;
+    const wasOpen = outages.size > 0;
     if (this.#ongoing !== undefined) outages.delete(this.#ongoing);
     if (ongoing !== undefined) outages.add(ongoing);
     this.#ongoing = ongoing;
+    const isOpen = outages.size > 0;
+    if (wasOpen === isOpen) return;
+    if (isOpen) this.#observer.onBreaker('open', 'closed', reason);
+    else this.#observer.onBreaker('closed', 'open', undefined);
   }
 
   /** Calls `work` until it succeeds. */

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +17,9 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackpressureController, BackpressureTransform, BackpressureWritable } from 'spillway';
 import { instrument } from 'spillway/opentelemetry';
-import { copyInto } from 'spillway/postgres';
+import { consumeLog, copyInto } from 'spillway/postgres';
+import { dashboardQueries } from '../../support/dashboard.js';
+import { MemoryLog } from '../../support/memory-log.js';
 import { useTestDatabase } from '../../support/postgres.js';
 
 const database = useTestDatabase();
@@ -82,6 +85,11 @@ async function load(rows: number, onRow: (row: number) => Promise<void>) {
   instrument(stage, { name: 'stage', meterProvider });
   instrument(controller, { name: 'dropping', meterProvider });
   for (let item = 0; item < 25; item += 1) void controller.push(item);
+  const log = new MemoryLog({ laneSize: 100 });
+  for (let id = 1; id <= 1_000; id += 1) log.append({ id, name: `message ${id}` });
+  const logTable = await database.table('id int CHECK (id % 100 <> 0), name text');
+  const consumer = consumeLog(log, database.pool(), { table: logTable, importId: logTable, batchSize: 50 });
+  instrument(consumer, { name: 'log', meterProvider });
   async function* source() {
     for (let id = 1; id <= rows; id += 1) {
       await onRow(id);
@@ -89,19 +97,20 @@ async function load(rows: number, onRow: (row: number) => Promise<void>) {
     }
   }
   await pipeline(Readable.from(source()), stage, sink);
-  return { sink, stage, controller };
+  return { sink, stage, controller, consumer };
 }
 
 describe('a scrape', () => {
   test('has every metric, during a load and with the values of getMetrics() at its end', async () => {
     const during: string[] = [];
-    const { sink, stage, controller } = await load(5_000, async (row) => {
+    const { sink, stage, controller, consumer } = await load(5_000, async (row) => {
       if (row % 1_000 === 0) during.push(await scrape());
     });
     const offered = during.map(
       (text) => seriesOf(text, 'spillway_offered_total', ['spillway_name'])['rows']!,
     );
     expect(offered).toEqual([...offered].sort((a, b) => a - b));
+    while (consumer.getMetrics().rowsLoaded + consumer.getMetrics().deadLetters < 1_000) await delay(10);
     const text = await scrape();
     const metrics = sink.getMetrics();
     expect(metrics.eventsFailed).toBe(50);
@@ -109,6 +118,7 @@ describe('a scrape', () => {
       rows: 5_000,
       stage: stage.getMetrics().eventsOffered,
       dropping: 25,
+      log: consumer.getMetrics().messagesRead,
     });
     expect(seriesOf(text, 'spillway_items_total', OUTCOME)).toMatchObject({
       'rows flushed': metrics.eventsFlushed,
@@ -116,13 +126,22 @@ describe('a scrape', () => {
       'rows failed returned': 0,
       'rows dropped rejected': 0,
       'stage flushed': 5_000,
+      'log flushed': 990,
+      'log failed dead_letter': 10,
       'dropping dropped rejected': controller.getMetrics().dropsByReason.rejected,
     });
     expect(seriesOf(text, 'spillway_queue_size', ['spillway_name'])['dropping']).toBe(10);
     expect(seriesOf(text, 'spillway_flush_duration_count', ['spillway_name'])['rows']).toBeGreaterThan(0);
     expect(seriesOf(text, 'spillway_batch_size_sum', ['spillway_name'])['rows']).toBe(5_000);
+    expect(seriesOf(text, 'spillway_batch_size_sum', ['spillway_name'])['log']).toBe(1_000);
+    expect(seriesOf(text, 'spillway_batch_size_count', ['spillway_name'])['log']).toBe(
+      consumer.getMetrics().batches,
+    );
+    expect(seriesOf(text, 'spillway_queue_size', ['spillway_name'])['log']).toBe(0);
+    expect(seriesOf(text, 'spillway_lag_messages', ['spillway_name'])).toEqual({ log: 0 });
     const names = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
     expect(names).toEqual(expect.arrayContaining(usedNames()));
+    await consumer.drain();
     for (const line of ['counter', 'histogram', 'gauge']) expect(text).toContain(` ${line}\n`);
   });
 
@@ -131,22 +150,9 @@ describe('a scrape', () => {
   });
 });
 
-interface Dashboard {
-  panels: { title: string; targets?: { expr: string }[] }[];
-}
-
-/** The expressions of the dashboard, with values for its variables. */
-function dashboardQueries(): string[] {
-  const { panels } = JSON.parse(readFileSync(path.join(folder, 'dashboard.json'), 'utf8')) as Dashboard;
-  const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
-  return queries.map((query) =>
-    query.replaceAll('$__rate_interval', '5m').replaceAll(/\$(job|instance|name)/g, '.*'),
-  );
-}
-
 /** The names of metrics that the dashboard and the alert rules look for, as the exporter of the JavaScript SDK has them. */
 function usedNames(): string[] {
-  const texts = [...dashboardQueries(), readFileSync(path.join(folder, 'alerts.yml'), 'utf8')];
+  const texts = [...dashboardQueries('5m'), readFileSync(path.join(folder, 'alerts.yml'), 'utf8')];
   const names = texts.flatMap((text) => [
     ...[...text.matchAll(/\b(spillway_\w+)\{/g)].map(([, name]) => name!),
     ...[...text.matchAll(/__name__=~"([^"]+)"/g)].map(([, name]) => name!.replace(/\(.*\)\?/, '')),
@@ -156,14 +162,14 @@ function usedNames(): string[] {
 
 describe('the dashboard', () => {
   test('asks for many metrics', () => {
-    expect(dashboardQueries().length).toBeGreaterThan(15);
+    expect(dashboardQueries('5m').length).toBeGreaterThan(15);
     expect(usedNames().length).toBeGreaterThan(12);
   });
 
   test.skipIf(!hasPromtool)(
     'has queries that promtool can read (skipped if promtool is missing)',
     async () => {
-      const rules = dashboardQueries().map((expr, index) => ({ record: `panel:query:${index}`, expr }));
+      const rules = dashboardQueries('5m').map((expr, index) => ({ record: `panel:query:${index}`, expr }));
       const directory = await mkdtemp(path.join(tmpdir(), 'spillway-dashboard-'));
       const file = path.join(directory, 'rules.json');
       // JSON is YAML, too.

@@ -1,8 +1,10 @@
 /** A worker of a log: the engine's own code for claims, reads and batches, before a table of lanes in memory. It can be killed or stopped. */
 
+import { EventEmitter } from 'node:events';
 import type { Clock } from '../../../src/common/clock.js';
 import { blockBounds } from '../../../src/jetstream/jetstream-log.js';
 import type { LaneBounds, LaneReader, LogBounds, LogMessage, OpenLog } from '../../../src/log/log.js';
+import { ConsumeObserver } from '../../../src/postgres/consume/consume-observer.js';
 import { LogConsumer } from '../../../src/postgres/consume/log-consumer.js';
 import type { ConsumeSettings } from '../../../src/postgres/consume/consume-settings.js';
 import type { LaneBatch, LaneCopy } from '../../../src/postgres/consume/lane-worker.js';
@@ -96,6 +98,7 @@ export class SimulatedWorker {
       { open: () => Promise.resolve(this.#log()) },
       { open: () => Promise.resolve(ledger), copier: () => this.#copy() },
       settings,
+      new ConsumeObserver(new EventEmitter()),
     );
   }
 
@@ -215,7 +218,7 @@ export class SimulatedWorker {
   #copy(): LaneCopy {
     const { table, clock, random, batchMs } = this.#world;
     return {
-      lastDeadLetters: 0,
+      lastDeadLetters: [],
       copy: async ({ claim, from, next, extraMs, onRecording }: LaneBatch) => {
         const batch: OpenBatch = { stalledSince: undefined, isEnded: false };
         await this.#delay(1);
@@ -230,7 +233,7 @@ export class SimulatedWorker {
         onRecording();
         table.unlock(batch);
         if (!table.record(claim, { from, next }, clock.now(), extraMs)) throw new LaneLost(claim.lane);
-        return 0;
+        return [];
       },
     };
   }

@@ -118,7 +118,8 @@ describe('metrics', () => {
   it('of the load of a log are reported, and its outages as an open breaker', async () => {
     const metrics = {
       messagesRead: 10, bytesRead: 100, rowsLoaded: 6, deadLetters: 1, deadLettersCopied: 0, batches: 2, lanesHeld: 2, lanesFinished: 0, lanesLost: 0,
-      positionsLost: 3, retries: 4, lastError: undefined, waitingFor: 'database' as const, waitingSince: new Date(),
+      positionsLost: 3, messagesQueued: 2, messagesInFlight: 1, bytesHeld: 30, roomUtilization: 0.1, isFailed: false,
+      retries: 4, lastError: undefined, waitingFor: 'database' as const, waitingSince: new Date(),
     }; // prettier-ignore
     let end!: () => void;
     const finished = new Promise<void>((resolve) => (end = resolve));

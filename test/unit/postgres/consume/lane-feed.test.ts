@@ -142,7 +142,7 @@ describe('a batch of a feed', () => {
     await clock.advance(0);
     reader.pass(7);
     await clock.advance(0);
-    expect(batch).toEqual({ messages: [], bytes: 0, from: 1, next: 8 });
+    expect(batch).toEqual({ messages: [], bytes: 0, from: 1, next: 8, reason: 'drain' });
     feed.close();
   });
 });

@@ -1,6 +1,8 @@
+import { EventEmitter } from 'node:events';
 import { expect, it } from 'vitest';
 import { LogError } from '../../../../src/log/log-error.js';
 import type { LaneBounds, LogBounds, OpenLog } from '../../../../src/log/log.js';
+import { ConsumeObserver } from '../../../../src/postgres/consume/consume-observer.js';
 import { LogConsumer, type ConsumerDestination } from '../../../../src/postgres/consume/log-consumer.js';
 import { CONSUME_DEFAULTS } from '../../../../src/postgres/consume/consume-settings.js';
 import { ManualClock } from '../../../support/manual-clock.js';
@@ -18,15 +20,17 @@ function start(log: Pick<OpenLog, 'bounds' | 'reader'>, ledger: object, clock: M
   };
   const destination = {
     open: () => Promise.resolve({ ...known, ...ledger }),
-    copier: () => ({ copy: () => Promise.reject(new Error('nothing is to be copied')), lastDeadLetters: 0 }),
+    copier: () => ({ copy: () => Promise.reject(new Error('nothing is to be copied')), lastDeadLetters: [] }),
   } as unknown as ConsumerDestination;
-  return new LogConsumer({ open: () => Promise.resolve(open) }, destination, {
+  const settings = {
     ...CONSUME_DEFAULTS,
     connections: 1,
     allowGaps: false,
     untilCaughtUp: false,
     clock,
-  });
+  };
+  const observer = new ConsumeObserver(new EventEmitter());
+  return new LogConsumer({ open: () => Promise.resolve(open) }, destination, settings, observer);
 }
 
 it('a drain that begins while a lane is being claimed ends at once, and frees the lane', async () => {

@@ -1,6 +1,8 @@
+import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { LogError } from '../../../../src/log/log-error.js';
 import { emptyCounts } from '../../../../src/postgres/consume/consume-metrics.js';
+import { ConsumeObserver } from '../../../../src/postgres/consume/consume-observer.js';
 import { Outage } from '../../../../src/postgres/consume/outage.js';
 import { CopyError } from '../../../../src/postgres/errors/copy-error.js';
 import { ManualClock } from '../../../support/manual-clock.js';
@@ -11,7 +13,8 @@ const NEVER = new AbortController().signal;
 function start(maxOutageMs: number) {
   const clock = new ManualClock();
   const metrics = emptyCounts();
-  return { clock, metrics, outage: new Outage({ clock, maxOutageMs }, metrics) };
+  const observer = new ConsumeObserver(new EventEmitter());
+  return { clock, metrics, outage: new Outage({ settings: { clock, maxOutageMs }, metrics, observer }) };
 }
 
 describe('an outage', () => {

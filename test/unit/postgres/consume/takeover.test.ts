@@ -1,7 +1,10 @@
 /** Lanes whose lease is over, while all slots of a worker are busy with others: on the manual clock, before a ledger in memory. */
 
+import { EventEmitter } from 'node:events';
 import { describe, expect, it, test } from 'vitest';
+import type { FailedItem } from '../../../../src/api/options.js';
 import type { LogBounds, LogMessage, OpenLog } from '../../../../src/log/log.js';
+import { ConsumeObserver } from '../../../../src/postgres/consume/consume-observer.js';
 import { CONSUME_DEFAULTS } from '../../../../src/postgres/consume/consume-settings.js';
 import type { LaneBatch } from '../../../../src/postgres/consume/lane-worker.js';
 import { LogConsumer, type ConsumerDestination } from '../../../../src/postgres/consume/log-consumer.js';
@@ -54,9 +57,9 @@ class BusyWorker {
     };
     const destination = {
       open: () => Promise.resolve(this.#ledger()),
-      copier: () => ({ copy: (batch: LaneBatch) => this.#copy(batch), lastDeadLetters: 0 }),
+      copier: () => ({ copy: (batch: LaneBatch) => this.#copy(batch), lastDeadLetters: [] }),
     } as unknown as ConsumerDestination;
-    this.consumer = new LogConsumer({ open: () => Promise.resolve(log) }, destination, {
+    const settings = {
       ...CONSUME_DEFAULTS,
       connections,
       batchSize: 1,
@@ -64,7 +67,9 @@ class BusyWorker {
       allowGaps: false,
       untilCaughtUp: false,
       clock: this.clock,
-    });
+    };
+    const observer = new ConsumeObserver(new EventEmitter());
+    this.consumer = new LogConsumer({ open: () => Promise.resolve(log) }, destination, settings, observer);
   }
 
   #ledger() {
@@ -91,14 +96,14 @@ class BusyWorker {
     };
   }
 
-  async #copy({ claim, next, extraMs, onRecording }: LaneBatch): Promise<number> {
+  async #copy({ claim, next, extraMs, onRecording }: LaneBatch): Promise<FailedItem<LogMessage>[]> {
     this.extras.push(extraMs);
     await this.#delay(this.times.copyMs);
     onRecording();
     await this.#delay(this.times.commitMs);
     this.#next.set(claim.lane, next);
     this.#note(`batch of ${claim.lane}`);
-    return 0;
+    return [];
   }
 
   #delay(ms: number): Promise<void> {
