@@ -39,7 +39,7 @@ const CONSUME = 'consume-command';
 /** CommonJS that shares nothing: few files start sooner, and to share so little would make the package larger. */
 const STARTING = ['main', 'program'];
 /** Built with `report/index`, and shares its code. Built with the library, it would divide that into more files, which take time to load. */
-const REPORTING = ['report/load-report'];
+const REPORTING = ['report/load-report', 'report/consume-report'];
 /** What is loaded by itself: the command line, and what it loads when it is needed. */
 const PROGRAMS = [
   ...STARTING,
@@ -245,7 +245,7 @@ function sharedCommonJs(outDir: string, licences: Plugin, shorten = withShortNam
 
 /** Our own CommonJS, such packages and Node's modules are required: to import them, Node reads them twice. The others by a file of their own. */
 const REQUIRED =
-  /\bimport\("(pg|pg-copy-streams|@nats-io\/[\w-]+|node:[^"]+|\.\.\/jetstream\/index\.cjs|#cli\/(?:program|load-command|load-report|consume-command|query))"\)/g;
+  /\bimport\("(pg|pg-copy-streams|@nats-io\/[\w-]+|node:[^"]+|\.\.\/jetstream\/index\.cjs|#cli\/(?:program|load-command|load-report|consume-report|consume-command|query))"\)/g;
 const IMPORTED = /\bimport\("([^."][^"]*)"\)/g;
 const isOfCore = (file: string, outDir: string): boolean =>
   CORE.some((entry) => file === path.resolve(outDir, `${entry}.cjs`));

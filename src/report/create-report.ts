@@ -2,8 +2,10 @@
 
 import { InvalidOptionError } from '../api/errors.js';
 import { systemClock, type Clock } from '../common/clock.js';
+import type { ConsumeProgress } from '../postgres/consume/consume-progress.js';
 import { messageOf } from '../common/thrown.js';
 import { Recorder, type ReportTarget, type Recording } from './measure/recorder.js';
+import { LOG_WORDS, STREAM_WORDS } from './page/charts.js';
 import { count, duration } from './page/format.js';
 import { section, table } from './page/markup.js';
 import { page, type PageContents } from './page/page.js';
@@ -46,13 +48,16 @@ const SHORTEST_MS = 10;
 const LONGEST_MS = 86_400_000;
 
 /**
- * Records what a stream or a controller does from now on, for a page of HTML that needs no other file and no script.
+ * Records what a stream, a controller or the load of a log does from now on, for a page of HTML that needs no other file and no script.
  *
  * @throws {InvalidOptionError}
  */
 export function createReport(target: ReportTarget, options: ReportOptions = {}): Report {
   if (typeof (target as Partial<ReportTarget> | undefined)?.getMetrics !== 'function')
-    throw new InvalidOptionError('target', 'a report is made of a stream or a controller, with getMetrics()');
+    throw new InvalidOptionError(
+      'target',
+      'a report is made of a stream, a controller or what consumeLog() returns, with getMetrics()',
+    );
   const { title = REPORT_DEFAULTS.title, settings = {}, clock = systemClock } = options;
   const { intervalMs = REPORT_DEFAULTS.intervalMs } = options;
   for (const name of Object.keys(options))
@@ -66,6 +71,8 @@ export function createReport(target: ReportTarget, options: ReportOptions = {}):
   const recorder = new Recorder(target, clock, intervalMs);
   const stop = (): void => recorder.stop();
   target.on?.('close', stop);
+  // A load of a log ends without such an event.
+  (target as { finished?: Promise<void> }).finished?.then(stop, stop);
   return {
     stop,
     toHtml: () => {
@@ -101,35 +108,51 @@ function rowsOf(settings: object): [string, string][] {
 type Found = Pick<PageContents, 'status' | 'lines' | 'facts' | 'words' | 'recording' | 'versions'>;
 
 function contentsOf(recording: Recording, isStopped: boolean): Found {
-  const { metrics, intervals, durationMs, latencies } = recording;
+  const { metrics, intervals, durationMs, latencies, progress } = recording;
+  const words = metrics.consumed === undefined ? STREAM_WORDS : LOG_WORDS;
+  const { items } = words;
   const sum = (of: 'flushed' | 'failed' | 'dropped'): number =>
     intervals.reduce((all, interval) => all + interval[of], 0);
   const [flushed, failed, dropped] = [sum('flushed'), sum('failed'), sum('dropped')];
   const isLossless = failed === 0 && dropped === 0;
   const blockedMs = intervals.reduce((all, interval) => all + interval.blockedMs, 0);
   const end = isStopped ? 'Recorded' : 'Goes on; recorded so far';
-  const loss = isLossless ? 'nothing was lost' : `${count(failed)} failed, ${count(dropped)} were dropped`;
+  const loss = isLossless
+    ? 'nothing was lost'
+    : metrics.consumed === undefined
+      ? `${count(failed)} failed, ${count(dropped)} were dropped`
+      : `${count(failed)} dead letters, ${count(dropped)} lost`;
   return {
     status: metrics.isFailed
       ? { kind: 'bad', text: `Failed: ${messageOf(metrics.lastError)}` }
       : {
           kind: isLossless ? 'good' : 'warn',
-          text: `${end}: ${count(flushed)} items in ${duration(durationMs)}, ${loss}`,
+          text: `${end}: ${count(flushed)} ${items} in ${duration(durationMs)}, ${loss}`,
         },
     lines: [],
-    words: { items: 'items', delivered: 'delivered' },
+    words,
     recording,
     versions: versions(),
     facts: [
-      ['delivered', count(flushed)],
+      [words.delivered, count(flushed)],
       ['per second', count(durationMs > 0 ? (1000 * flushed) / durationMs : 0)],
-      ['failed', count(failed)],
-      ['dropped', count(dropped)],
+      [words.failed, count(failed)],
+      [words.dropped, count(dropped)],
       ['duration', duration(durationMs)],
-      ['producers waited', duration(blockedMs)],
+      ...(metrics.state === undefined
+        ? []
+        : [['producers waited', duration(blockedMs)] as const, ['state now', metrics.state] as const]),
       ['in the buffer now', count(metrics.bufferSize + metrics.inFlight)],
-      ['state now', metrics.state],
+      ...(progress === undefined ? [] : lagFacts(progress)),
       ...(metrics.flushes === undefined ? [] : [['flush calls', count(latencies.count)] as const]),
     ],
   };
+}
+
+/** How far a log was behind when it was asked last. */
+function lagFacts({ lagMessages, lagMs }: ConsumeProgress): [string, string][] {
+  return [
+    ['messages behind', count(lagMessages)],
+    ['time behind', duration(lagMs)],
+  ];
 }

@@ -12,6 +12,7 @@ import {
   parseFilter,
   parseImportId,
   parseKey,
+  parseReport,
   parseStart,
   parseTable,
   parseTableInSchema,
@@ -58,6 +59,7 @@ const CONSUME_FLAGS: readonly Flag[] = [
   { flags: '--tlscert <file>', help: CONSUME_HELP.tlscert, parse: notEmpty },
   { flags: '--tlskey <file>', help: CONSUME_HELP.tlskey, parse: notEmpty },
   { flags: '--domain <name>', help: CONSUME_HELP.domain, parse: notEmpty },
+  { flags: '--report <file>', help: CONSUME_HELP.report, parse: parseReport },
   { flags: '--json', help: LOAD_HELP.json },
   { flags: '-q, --quiet', help: LOAD_HELP.quiet },
 ];
@@ -117,6 +119,7 @@ const NOT_GIVEN = {
   lease: undefined,
   maxOutage: undefined,
   laneSize: undefined,
+  report: undefined,
   json: false,
   quiet: false,
 } as const satisfies Partial<ConsumeFlags>;

@@ -186,6 +186,9 @@ export const CONSUME_HELP = {
   tlscert: 'the certificate of the client (default: NATS_CERT)',
   tlskey: 'the key of the client’s certificate (default: NATS_KEY)',
   domain: 'the JetStream domain',
+  report:
+    'write a page of HTML about the worker to FILE when it ends, also by a signal or a failure: throughput, lag, lanes, latency, dead letters, ' +
+    'retries and outages, settings; it needs no other file and no script',
   after: `
 Needs: npm install @nats-io/jetstream @nats-io/transport-node
 

@@ -134,6 +134,7 @@ export interface ConsumeFlags {
   lease: number | undefined;
   maxOutage: number | undefined;
   laneSize: number | undefined;
+  report: string | undefined;
   json: boolean;
   quiet: boolean;
 }

@@ -42,10 +42,20 @@ export type ConsumeJson = {
   readonly rowsPerSecond: number;
   readonly stoppedBy: StopSignal | null;
   readonly notes: readonly string[];
+  /** `--report`; `null` if it could not be written. */
+  readonly reportFile: string | null;
   readonly peakMemoryBytes: number;
   readonly error: string | null;
   readonly exitCode: ExitCode;
 };
+
+export interface ConsumeSummary {
+  readonly exitCode: ExitCode;
+  /** Lines for standard error. */
+  readonly lines: readonly string[];
+  readonly error: string | undefined;
+  readonly json: ConsumeJson;
+}
 
 export interface ConsumeOutcome {
   readonly flags: ConsumeFlags;
@@ -77,6 +87,7 @@ export function outcomeJson(outcome: ConsumeOutcome): ConsumeJson {
     rowsPerSecond: rateOf(rowsLoaded, seconds),
     stoppedBy: outcome.stoppedBy ?? null,
     notes,
+    reportFile: flags.report ?? null,
     peakMemoryBytes: peakMemoryBytes(),
     error: outcome.error ?? null,
     exitCode,
@@ -118,6 +129,7 @@ export function earlyConsumeJson(flags: ConsumeFlags | undefined, error: unknown
     rowsPerSecond: 0,
     stoppedBy: null,
     notes: [],
+    reportFile: flags?.report ?? null,
     peakMemoryBytes: peakMemoryBytes(),
     error: oneLine(error instanceof Error ? error.message : String(error)),
     exitCode: isCliError(error) ? error.exitCode : ExitCode.FAILED,

@@ -24,9 +24,10 @@ import type { Connection } from '../server/connection.js';
 import type { Environment } from '../server/destination.js';
 import type { RightsNeeded } from '../server/missing-rights.js';
 import { describeConsumeFailure, withFlag } from './consume-failure.js';
-import { earlyConsumeJson, outcomeJson, type ConsumeJson, type ConsumeOutcome } from './consume-json.js';
+import { earlyConsumeJson, outcomeJson, type ConsumeOutcome, type ConsumeSummary } from './consume-json.js';
 import { startLines, summaryLines } from './consume-lines.js';
 import { progressOf, WorkerProgress } from './worker-progress.js';
+import { ConsumeReportFile } from './consume-report-file.js';
 import { findTarget, type ConsumeTarget } from './consume-target.js';
 import { checkStream } from './find-stream.js';
 import { messageRow } from './message-row.js';
@@ -37,14 +38,6 @@ export interface ConsumeTerminal {
   readonly environment: Environment;
   readonly stderr: NodeJS.WriteStream;
   onStopSignal(stop: (signal: StopSignal) => void): () => void;
-}
-
-export interface ConsumeSummary {
-  readonly exitCode: ExitCode;
-  /** Lines for standard error. */
-  readonly lines: readonly string[];
-  readonly error: string | undefined;
-  readonly json: ConsumeJson;
 }
 
 const DEFAULT_CONNECTIONS = 2;
@@ -58,7 +51,8 @@ export async function consume(flags: ConsumeFlags, terminal: ConsumeTerminal): P
   const { environment } = terminal;
   const destination = resolveDestination(flags.to, environment);
   const settings = natsSettings(flags, environment);
-  const worker = new Worker(flags, settings, terminal);
+  const report = await ConsumeReportFile.open(flags, settings.servers.join(', '));
+  const worker = new Worker(flags, settings, terminal, report);
   const release = terminal.onStopSignal((signal) => worker.stop(signal));
   try {
     worker.progress.step(`connecting to NATS (${settings.servers.join(', ')})`);
@@ -87,7 +81,7 @@ export async function consume(flags: ConsumeFlags, terminal: ConsumeTerminal): P
       await farewell(connection.close());
     }
   } catch (error) {
-    return worker.stoppedEarly(error);
+    return await worker.endedEarly(error);
   } finally {
     worker.progress.stop();
     release();
@@ -102,13 +96,20 @@ class Worker {
   readonly #flags: ConsumeFlags;
   readonly #settings: NatsSettings;
   readonly #terminal: ConsumeTerminal;
+  readonly #report: ConsumeReportFile | undefined;
   readonly #stopping = new AbortController();
   readonly #startedAt = performance.now();
   readonly progress: WorkerProgress;
   #stoppedBy: StopSignal | undefined;
   #load: LogLoad | undefined;
 
-  constructor(flags: ConsumeFlags, settings: NatsSettings, terminal: ConsumeTerminal) {
+  constructor(
+    flags: ConsumeFlags,
+    settings: NatsSettings,
+    terminal: ConsumeTerminal,
+    report: ConsumeReportFile | undefined,
+  ) {
+    this.#report = report;
     this.#flags = flags;
     this.#settings = settings;
     this.#terminal = terminal;
@@ -137,15 +138,17 @@ class Worker {
   }
 
   /** A signal that comes before the worker has begun is no failure. @throws anything else */
-  stoppedEarly(error: unknown): ConsumeSummary {
-    if (this.#stoppedBy === undefined) throw withFlag(error);
+  async endedEarly(error: unknown): Promise<ConsumeSummary> {
+    const failure = withFlag(error);
+    if (this.#stoppedBy === undefined) throw (await this.#report?.writeFailure(failure)) ?? failure;
     const stopped = { error: null, stoppedBy: this.#stoppedBy, exitCode: ExitCode.OK };
-    return {
+    const summary: ConsumeSummary = {
       exitCode: ExitCode.OK,
       lines: [`stopped by ${this.#stoppedBy} before anything was loaded`],
       error: undefined,
       json: { ...earlyConsumeJson(this.#flags, error), ...stopped },
     };
+    return (await this.#report?.write(summary)) ?? summary;
   }
 
   async run(log: Log, server: Connection, nats: NatsConnection): Promise<ConsumeSummary> {
@@ -162,6 +165,7 @@ class Worker {
         writeLine(this.#terminal.stderr, oneLine(line));
     }
     this.#load = load;
+    this.#report?.watch(load, server.label);
     if (this.#stopping.signal.aborted) load.drain().catch(() => undefined);
     this.progress.watch(load);
     let failure: CliError | undefined;
@@ -175,12 +179,13 @@ class Worker {
     const progress = failure === undefined ? await progressOf(load) : undefined;
     const done = { created, notes, metrics: load.getMetrics(), progress, caughtUp };
     const outcome = this.#outcome(done, failure);
-    return {
+    const summary: ConsumeSummary = {
       exitCode: outcome.exitCode,
       lines: summaryLines(outcome, server.label, peakMemoryBytes()),
       error: outcome.error,
       json: outcomeJson(outcome),
     };
+    return (await this.#report?.write(summary)) ?? summary;
   }
 
   #options({ table, columns, key }: ConsumeTarget): Parameters<typeof consumeLog>[2] {

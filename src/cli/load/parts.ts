@@ -17,6 +17,8 @@ export { readObject } from '../ndjson/rows/ndjson-reader.js';
 export { RecordColumns } from '../ndjson/rows/ndjson-rows.js';
 export { NESTED_TOO_DEEPLY } from '../records/block-reader.js';
 export { peakMemoryBytes } from '../report/load-json.js';
+export { checkOutput, notWritable } from '../rejects/output-check.js';
+export type { OutputFile } from '../rejects/output-file.js';
 export { farewell, untilStopped } from '../server/answer-time.js';
 export { connect } from '../server/connection.js';
 export { resolveDestination } from '../server/destination.js';

@@ -2,6 +2,7 @@
 
 import { Recorder, type ReportTarget } from '../../report/measure/recorder.js';
 import { Causes } from '../../report/measure/causes.js';
+import { STREAM_WORDS } from '../../report/page/charts.js';
 import { html, section, table, type Markup } from '../../report/page/markup.js';
 import { page, type PageContents } from '../../report/page/page.js';
 import { versions } from '../../report/versions.js';
@@ -75,7 +76,7 @@ export class LoadReport {
       title: `Load into ${showTable(this.#options.table)}`,
       status,
       lines,
-      words: { items: 'rows', delivered: wasCommitted ? 'loaded' : 'sent' },
+      words: { ...STREAM_WORDS, items: 'rows', delivered: wasCommitted ? 'loaded' : 'sent' },
       recording: this.#recorder?.recording(),
       rejects: this.#rejects.list(),
       sections: [

@@ -1,6 +1,7 @@
 /** What happened in intervals of time, one after another, in bounded memory. */
 
 import { BackpressureState } from '../../api/states.js';
+import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js';
 import { LatencyHistogram } from './latency-histogram.js';
 
 export const STATES = Object.values(BackpressureState);
@@ -21,6 +22,8 @@ export interface Interval {
   readonly blockedMs: number;
   /** Of the calls of the flush function that ended. */
   readonly latencies: LatencyHistogram;
+  /** How far a log was. Of several: at the end. */
+  readonly progress?: ConsumeProgress | undefined;
 }
 
 function merged(first: Interval, second: Interval): Interval {
@@ -41,6 +44,7 @@ function merged(first: Interval, second: Interval): Interval {
     stateMs: sumOfStates(first.stateMs, second.stateMs),
     blockedMs: first.blockedMs + second.blockedMs,
     latencies,
+    progress: second.progress ?? first.progress,
   };
 }
 

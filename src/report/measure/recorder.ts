@@ -1,21 +1,24 @@
 /** Records what a sink does, for a report: by `getMetrics()` at an interval, and by the events of flushes, retries and outages. */
 
 import type { AnyListener, SinkEvents } from '../../api/events.js';
-import type { BufferMetrics, SinkMetrics } from '../../api/metrics.js';
+import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js';
 import type { Clock, TimerHandle } from '../../common/clock.js';
 import { Causes, causeOf, type Cause } from './causes.js';
 import { byState, IntervalSeries, type Interval } from './intervals.js';
 import { LatencyHistogram } from './latency-histogram.js';
+import { readingOf, type Reading, type ReportMetrics } from './reading.js';
 
 const MOST_INTERVALS = 600;
 /** Later ones are counted only. */
 const MOST_OUTAGES = 50;
 
-type Metrics = BufferMetrics & Partial<SinkMetrics>;
+/** How often it is asked how far a log is behind. An answer costs a transaction and two requests. */
+const LAG_INTERVAL_MS = 1_000;
 
-/** What a report can be made of: `BackpressureWritable`, `BackpressureTransform`, `BackpressureController`, and what has their metrics. */
+/** What a report can be made of: `BackpressureWritable`, `BackpressureTransform`, `BackpressureController`, and what `consumeLog` returns. */
 export interface ReportTarget {
-  getMetrics(): BufferMetrics & Partial<SinkMetrics>;
+  getMetrics(): ReportMetrics;
+  progress?(): Promise<ConsumeProgress>;
   on?(event: string, listener: AnyListener): unknown;
   off?(event: string, listener: AnyListener): unknown;
 }
@@ -33,7 +36,9 @@ export interface Recording {
   readonly durationMs: number;
   readonly intervals: readonly Interval[];
   readonly latencies: LatencyHistogram;
-  readonly metrics: Metrics;
+  readonly metrics: Reading;
+  /** How far a log was when it was asked last. */
+  readonly progress: ConsumeProgress | undefined;
   /** Why items failed, and why calls were made again. */
   readonly failures: readonly Cause[];
   readonly retries: readonly Cause[];
@@ -53,10 +58,14 @@ export class Recorder {
   #moreOutages = 0;
   #timer: TimerHandle;
   #target: ReportTarget;
-  #last: Metrics;
+  #last: Reading;
   #lastAt: number;
   #recent = new LatencyHistogram();
   #isStopped = false;
+  #progress: ConsumeProgress | undefined;
+  /** When it was asked for. */
+  #askedAt = -Infinity;
+  #isAsking = false;
   readonly #listeners: { readonly [Name in Observed]: (...args: SinkEvents<unknown>[Name]) => void } = {
     flush: ({ latencyMs }) => {
       this.#recent.record(latencyMs);
@@ -75,8 +84,9 @@ export class Recorder {
     this.#startedAt = this.#clock.now();
     this.#lastAt = this.#startedAt;
     this.#target = target;
-    this.#last = target.getMetrics();
+    this.#last = readingOf(target.getMetrics());
     this.#listen('on');
+    this.#askProgress();
     this.#setTimer();
   }
 
@@ -85,7 +95,7 @@ export class Recorder {
     this.#sample();
     this.#listen('off');
     this.#target = target;
-    this.#last = target.getMetrics();
+    this.#last = readingOf(target.getMetrics());
     this.#listen('on');
   }
 
@@ -109,6 +119,7 @@ export class Recorder {
       intervals: this.#series.intervals,
       latencies: this.#latencies,
       metrics: this.#last,
+      progress: this.#progress,
       failures: this.#failures.list(),
       retries: this.#retries.list(),
       outages: this.#outages,
@@ -120,6 +131,7 @@ export class Recorder {
   #setTimer(): void {
     this.#timer = this.#clock.setTimeout(() => {
       this.#sample();
+      this.#askProgress();
       this.#setTimer();
     }, this.#series.intervalMs);
     (this.#timer as Partial<NodeJS.Timeout> | undefined)?.unref?.();
@@ -132,7 +144,7 @@ export class Recorder {
   #sample(): void {
     const now = this.#clock.now();
     const before = this.#last;
-    const after = this.#target.getMetrics();
+    const after = readingOf(this.#target.getMetrics());
     const hasEvents = this.#recent.count > 0 || countsDiffer(before, after);
     if (now <= this.#lastAt && !hasEvents) return;
     this.#series.add({
@@ -143,13 +155,28 @@ export class Recorder {
       dropped: after.eventsDropped - before.eventsDropped,
       fill: after.bufferUtilization,
       mostFill: after.bufferUtilization,
-      stateMs: byState((state) => after.timeInStateMs[state] - before.timeInStateMs[state]),
+      stateMs: byState((state) => (after.timeInStateMs[state] ?? 0) - (before.timeInStateMs[state] ?? 0)),
       blockedMs: after.producerBlockedMs - before.producerBlockedMs,
       latencies: this.#recent,
+      progress: this.#progress,
     });
     this.#recent = new LatencyHistogram();
     this.#last = after;
     this.#lastAt = now;
+  }
+
+  /** What it was is part of the samples until the next answer comes, or there is none. */
+  #askProgress(): void {
+    const now = this.#clock.now();
+    if (this.#target.progress === undefined || this.#isAsking || now - this.#askedAt < LAG_INTERVAL_MS)
+      return;
+    this.#askedAt = now;
+    this.#isAsking = true;
+    const answered = (progress: ConsumeProgress | undefined): void => {
+      this.#isAsking = false;
+      if (!this.#isStopped) this.#progress = progress;
+    };
+    this.#target.progress().then(answered, () => answered(undefined));
   }
 
   #onBreaker(...[state, previous, reason]: SinkEvents<unknown>['breaker']): void {
@@ -167,7 +194,7 @@ export class Recorder {
 
 type Observed = 'flush' | 'retry' | 'failed' | 'breaker';
 
-function countsDiffer(before: Metrics, after: Metrics): boolean {
+function countsDiffer(before: Reading, after: Reading): boolean {
   return (
     before.eventsFlushed !== after.eventsFlushed ||
     before.eventsFailed !== after.eventsFailed ||

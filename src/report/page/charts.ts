@@ -4,6 +4,7 @@ import { condensed, STATES, type Interval } from '../measure/intervals.js';
 import type { Recording } from '../measure/recorder.js';
 import { chart, type Layer } from './chart.js';
 import { compact, count, duration, share } from './format.js';
+import { logCharts } from './log-charts.js';
 import { NOTHING, section, table, type Column, type Markup } from './markup.js';
 
 /** More could not be told apart on a screen. */
@@ -14,28 +15,59 @@ const number = (name: string): Column => ({ name, isNumber: true });
 const lengthOf = ({ startMs, endMs }: Interval): number => Math.max(1, endMs - startMs);
 const secondsOf = (interval: Interval): number => lengthOf(interval) / 1000;
 
-/** What an item and its delivery are called. */
+/** What an item and its outcomes are called. */
 export interface Words {
   /** In the plural. */
   readonly items: string;
   readonly delivered: string;
+  readonly failed: string;
+  readonly dropped: string;
+  /** What an outage is. */
+  readonly outage: string;
+  /** The heading above what was not stored. */
+  readonly losses: string;
 }
+
+export const STREAM_WORDS: Words = {
+  items: 'items',
+  delivered: 'delivered',
+  failed: 'failed',
+  dropped: 'dropped',
+  outage: 'the circuit breaker was open',
+  losses: 'Drops and rejects',
+};
+
+/** Of the load of a log. */
+export const LOG_WORDS: Words = {
+  items: 'messages',
+  delivered: 'loaded',
+  failed: 'dead letters',
+  dropped: 'lost',
+  outage: 'the log or the database could not be reached',
+  losses: 'Dead letters and losses',
+};
 
 export function charts(recording: Recording, words: Words): Markup[] {
   const intervals = condensed(recording.intervals, MOST_POINTS);
   if (intervals.length === 0) return [];
-  return [throughput(intervals, words), pressure(intervals), latency(intervals, recording)];
+  return [
+    throughput(intervals, words),
+    logCharts(intervals),
+    pressure(intervals, recording),
+    latency(intervals, recording),
+  ];
 }
 
 const OUTCOMES = ['flushed', 'failed', 'dropped'] as const;
 type Outcome = (typeof OUTCOMES)[number];
 
-function throughput(intervals: readonly Interval[], { items, delivered }: Words): Markup {
+function throughput(intervals: readonly Interval[], words: Words): Markup {
+  const { items, delivered } = words;
   const sum = (outcome: Outcome): number => sumOf(intervals.map((interval) => interval[outcome]));
   const shown = OUTCOMES.filter((outcome, index) => index === 0 || sum(outcome) > 0);
   const layers = shown.map((outcome, index): Layer => {
     return {
-      name: index === 0 ? delivered : outcome,
+      name: { flushed: words.delivered, failed: words.failed, dropped: words.dropped }[outcome],
       colour: outcome,
       kind: index === 0 ? 'area' : 'line',
       values: intervals.map((interval) => interval[outcome] / secondsOf(interval)),
@@ -66,7 +98,9 @@ function throughput(intervals: readonly Interval[], { items, delivered }: Words)
   ]);
 }
 
-function pressure(intervals: readonly Interval[]): Markup {
+function pressure(intervals: readonly Interval[], { metrics }: Recording): Markup {
+  const hasStates = intervals.some(({ stateMs }) => Object.values(stateMs).some((ms) => ms > 0));
+  if (!hasStates && metrics.consumed !== undefined) return section('buffer', 'Buffer', fill(intervals));
   return section('buffer', 'Buffer and pressure', [fill(intervals), states(intervals)]);
 }
 

@@ -54,7 +54,7 @@ export function page(contents: PageContents): string {
           <p class="soft">${time(startedAt)} to ${time(endedAt)}</p>
         </header>
         <main>
-          ${contents.facts.length === 0 ? NOTHING : facts(contents.facts)}${recording === undefined ? NOTHING : charts(recording, words)}${losses(contents)}${recording === undefined ? NOTHING : trouble(recording)}${sections}
+          ${contents.facts.length === 0 ? NOTHING : facts(contents.facts)}${recording === undefined ? NOTHING : charts(recording, words)}${losses(contents)}${recording === undefined ? NOTHING : trouble(recording, words)}${sections}
         </main>
         <footer>
           <p>Made by ${version}. The page holds everything that it shows, and loads nothing.</p>
@@ -69,6 +69,7 @@ const COUNT = { name: 'count', isNumber: true } as const;
 function losses({ recording, rejects = [], words }: PageContents): Markup {
   const reasons = Object.entries(recording?.metrics.dropsByReason ?? {}).filter(([, dropped]) => dropped > 0);
   const failures = recording?.failures ?? [];
+  const lost = recording?.metrics.consumed?.positionsLost ?? 0;
   const none = html`<p>None: no ${words.items} were dropped, rejected or failed.</p> `;
   const tables = [
     ...(reasons.length === 0
@@ -80,11 +81,16 @@ function losses({ recording, rejects = [], words }: PageContents): Markup {
             reasons.map(([reason, dropped]) => [reason, count(dropped)]),
           ),
         ]),
+    ...(lost === 0
+      ? []
+      : [html`<p>${count(lost)} positions of the log had been deleted before they were loaded.</p> `]),
     ...causeTable('Rejected, by cause', rejects),
-    ...causeTable('Failed, by cause', failures),
+    ...causeTable(`${capitalised(words.failed)}, by cause`, failures),
   ];
-  return section('losses', 'Drops and rejects', tables.length === 0 ? none : tables);
+  return section('losses', words.losses, tables.length === 0 ? none : tables);
 }
+
+const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 function causeTable(caption: string, causes: readonly Cause[]): Markup[] {
   if (causes.length === 0) return [];
@@ -92,20 +98,20 @@ function causeTable(caption: string, causes: readonly Cause[]): Markup[] {
   return [table(caption, ['code', COUNT, 'the first message'], rows)];
 }
 
-function trouble({ retries, outages, moreOutages, durationMs }: Recording): Markup {
-  const none = html`<p>None: no call of the flush function was made again.</p> `;
+function trouble({ retries, outages, moreOutages, durationMs }: Recording, { outage }: Words): Markup {
+  const none = html`<p>None: nothing had to be tried again.</p> `;
   const more = html`<p>${count(moreOutages)} more outages were counted only.</p> `;
   const tables = [
     ...causeTable('Retries, by cause', retries),
-    ...(outages.length === 0 ? [] : [outageTable(outages, durationMs)]),
+    ...(outages.length === 0 ? [] : [outageTable(outages, durationMs, outage)]),
     ...(moreOutages === 0 ? [] : [more]),
   ];
   return section('trouble', 'Retries and outages', tables.length === 0 ? none : tables);
 }
 
-function outageTable(outages: readonly Outage[], nowMs: number): Markup {
+function outageTable(outages: readonly Outage[], nowMs: number, what: string): Markup {
   return table(
-    'Outages: the circuit breaker was open',
+    `Outages: ${what}`,
     [{ name: 'from', isNumber: true }, { name: 'for', isNumber: true }, 'code', 'cause'],
     outages.map(({ startMs, endMs, cause }) => [
       duration(startMs),
