@@ -3,7 +3,7 @@
 import type { LogBounds, OpenLog } from '../../log/log.js';
 import type { LaneClaim, LaneLedger } from '../lanes/lane-ledger.js';
 import { ATTEMPT_LIMIT_MS, POLL_MS, type ConsumeSettings } from './consume-settings.js';
-import { checkEnd } from './lane-ends.js';
+import { checkEnd } from '../lanes/lane-ends.js';
 import { lookAgainInMs, mayTakeOver } from './takeover.js';
 import { limited, Wakeup } from './wait.js';
 

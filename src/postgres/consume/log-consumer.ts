@@ -18,7 +18,7 @@ import type { ConsumeObserver } from './consume-observer.js';
 import { ImportProgress, type ConsumeProgress } from './consume-progress.js';
 import { ATTEMPT_LIMIT_MS, POLL_MS, type ConsumeSettings } from './consume-settings.js';
 import { LaneClaims, type FoundLane } from './lane-claims.js';
-import { checkEnds, isReached } from './lane-ends.js';
+import { checkEnds, isReached } from '../lanes/lane-ends.js';
 import { LaneFeed } from './lane-feed.js';
 import { LetterCourier, publisherOf } from './letter-courier.js';
 import { LaneWorker, type LaneCopy } from './lane-worker.js';

@@ -21,6 +21,8 @@ import { until } from '../../support/until.js';
 const database = useTestDatabase();
 const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0;
 const SCRAPED_EVERY = '500ms';
+/** On a busy machine Prometheus takes its time to start. */
+const LONGEST_MS = 100_000;
 
 let exporter: PrometheusExporter;
 let meterProvider: MeterProvider;
@@ -159,10 +161,11 @@ test.skipIf(!hasPrometheus)(
           if (data.result.length > 0) missing.delete(query);
         }
         return missing.size === 0;
-      }).catch(() => undefined);
+      }, LONGEST_MS).catch(() => undefined);
       expect([...missing]).toEqual([]);
     } finally {
       await stop();
     }
   },
+  1.5 * LONGEST_MS,
 );

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { blockBounds } from '../../../../src/jetstream/jetstream-log.js';
 import type { LogBounds } from '../../../../src/log/log.js';
-import { isReached } from '../../../../src/postgres/consume/lane-ends.js';
+import { isReached } from '../../../../src/postgres/lanes/lane-ends.js';
 import { lanesToMake } from '../../../../src/postgres/lanes/new-lanes.js';
 
 const partitions: LogBounds = {

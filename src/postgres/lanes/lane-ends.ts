@@ -2,7 +2,7 @@
 
 import { LogError } from '../../log/log-error.js';
 import type { LogBounds } from '../../log/log.js';
-import type { LaneClaim, LoadedLanes } from '../lanes/lane-ledger.js';
+import type { LaneClaim, LoadedLanes } from './lane-ledger.js';
 
 /** @throws {LogError} `setup`, if the log ends before what was loaded */
 export function checkEnds({ through, open }: LoadedLanes, bounds: LogBounds, hasOneOrder: boolean): void {
