@@ -25,6 +25,7 @@ export interface Reading extends Pick<
   readonly consumed: ConsumeMetrics | undefined;
 }
 
+/** What `getMetrics()` returns: of a stream or a controller, or of the load of a log. */
 export type ReportMetrics = (BufferMetrics & Partial<SinkMetrics>) | ConsumeMetrics;
 
 export function readingOf(metrics: ReportMetrics): Reading {
