@@ -58,6 +58,20 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        extends: true,
+        test: {
+          // The package as it is built, on other runtimes. It installs from the registry, and so is no part of `npm test`.
+          name: 'packaging',
+          include: ['test/packaging/**/*.test.ts'],
+          globalSetup: ['test/packaging/setup.ts'],
+          setupFiles: [],
+          testTimeout: timeout(180_000),
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 });

@@ -135,7 +135,8 @@ export async function spawnServer(
   child.stdin?.on('error', () => undefined);
   // A caller that forgets `stop()` can still end, and the server with it.
   child.unref();
-  (child.stdin as Socket | null)?.unref();
+  // In Bun it has no such method, and does not keep the process alive.
+  (child.stdin as Partial<Socket> | null)?.unref?.();
   return { child, log: { file, start } };
 }
 
