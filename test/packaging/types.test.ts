@@ -50,12 +50,18 @@ const RESOLUTIONS = [
   ['node10', { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true }, ['ts']],
 ] as const;
 
-describe.each(RESOLUTIONS)('moduleResolution %s', (name, options, extensions) => {
-  test.each(Object.keys(CONSUMERS))('%s', async (entry) => {
-    const folder = path.join(app, `types-${name}-${entry}`);
+describe('types of each entry point', () => {
+  test.each(RESOLUTIONS)('are found by moduleResolution %s', async (name, options, extensions) => {
+    const folder = path.join(app, `types-${name}`);
     await mkdir(folder, { recursive: true });
-    const files = extensions.map((extension) => `consumer.${extension}`);
-    for (const file of files) await writeFile(path.join(folder, file), CONSUMERS[entry]!);
+    const files: string[] = [];
+    for (const [entry, text] of Object.entries(CONSUMERS)) {
+      for (const extension of extensions) {
+        const file = `${entry}.${extension}`;
+        await writeFile(path.join(folder, file), text);
+        files.push(file);
+      }
+    }
     const compilerOptions = {
       ...{
         target: 'es2022',
