@@ -180,8 +180,8 @@ export class LaneClaims {
 
   /** If this fails, the lease runs out. */
   async release(claim: LaneClaim): Promise<void> {
-    const { ledger, settings, aborting } = this.#context;
-    const release = (signal: AbortSignal): Promise<void> => ledger.release(claim, signal);
+    const { ledger, settings, draining, aborting } = this.#context;
+    const release = (signal: AbortSignal): Promise<void> => ledger.release(claim, draining.aborted, signal);
     await limited(settings.clock, ATTEMPT_LIMIT_MS, aborting, release).catch(() => undefined);
   }
 }

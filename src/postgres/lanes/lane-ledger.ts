@@ -4,7 +4,7 @@
  *              claim: run + 1, a lease            next > last
  *     free ─────────────────────────────> held ───────────────> finished ──> merged into the row of the finished lanes before it
  *       ▲                                  │
- *       └── release, or the lease is over ─┘
+ *       └── release, or the lease is over ─┘      A worker that ends sets the end of its leases to now.
  *
  * A worker writes to a lane only as the run that it has claimed. Once another worker has claimed the lane, the earlier one changes nothing.
  * A step begins where the last one has ended, so that no commit can be left out that the database has lost, as after a failover.
@@ -229,10 +229,15 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
     return this.#run('move a lane of', signal, (client) => this.#record(client, claim, record));
   }
 
-  /** Frees a lane at once, if it is still this worker's. */
-  release({ importRow, lane, run }: ClaimKey, signal: AbortSignal): Promise<void> {
+  /**
+   * Frees a lane at once, if it is still this worker's.
+   *
+   * @param isLeaving the worker ends: its lease is over, so that workers without a free slot take the lane over, too
+   */
+  release({ importRow, lane, run }: ClaimKey, isLeaving: boolean, signal: AbortSignal): Promise<void> {
+    const { release, leave } = this.#statements;
     return this.#run('release a lane of', signal, async (client) => {
-      await runStatement(client, this.#statements.release, [importRow, String(lane), String(run)]);
+      await runStatement(client, isLeaving ? leave : release, [importRow, String(lane), String(run)]);
     });
   }
 

@@ -29,6 +29,8 @@ export interface LaneStatements {
   readonly renew: Statement;
   readonly advance: Statement;
   readonly release: Statement;
+  /** As `release`, but the lane counts as one of a worker that has gone. */
+  readonly leave: Statement;
   readonly endStalled: Statement;
   readonly nextLeaseEnd: Statement;
 }
@@ -152,7 +154,7 @@ function makingStatements(lanes: string): Pick<LaneStatements, 'insertLanes' | '
 }
 
 /** What a worker does with a lane that it has claimed. None of them does anything once another worker has taken over. */
-function ownStatements(lanes: string): Pick<LaneStatements, 'renew' | 'advance' | 'release'> {
+function ownStatements(lanes: string): Pick<LaneStatements, 'renew' | 'advance' | 'release' | 'leave'> {
   const isMine = `import ${EQUALS} $1 AND lane ${EQUALS} $2 AND run ${EQUALS} $3`;
   return {
     // Waits for a batch of the same worker whose connection was lost, so that what it has committed is seen.
@@ -165,6 +167,7 @@ function ownStatements(lanes: string): Pick<LaneStatements, 'renew' | 'advance' 
       WHERE ${isMine} AND next ${EQUALS} $6::bigint
       RETURNING next::pg_catalog.text`),
     release: statement(`UPDATE ${lanes} SET lease_until = NULL WHERE ${isMine}`),
+    leave: statement(`UPDATE ${lanes} SET lease_until = ${NOW} WHERE ${isMine}`),
   };
 }
 

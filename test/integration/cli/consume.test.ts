@@ -88,7 +88,7 @@ describe.skipIf(noNatsServer)(`spillway consume (${noNatsServer ?? 'on servers o
         exitCode: 0,
       });
       const held = await database.query(
-        `SELECT * FROM spillway_lanes WHERE lease_until IS NOT NULL AND next <= last`,
+        `SELECT * FROM spillway_lanes WHERE lease_until > clock_timestamp() AND next <= last`,
       );
       expect(held).toEqual([]);
     },

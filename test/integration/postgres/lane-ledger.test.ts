@@ -156,6 +156,20 @@ describe('the table of lanes', () => {
     }
   });
 
+  test('a lane of a worker that ends is over at once, and one that is laid down is only free', async () => {
+    imports += 1;
+    const ledger = await openLedger(60_000);
+    await ledger.extend(boundsOf(1), true, NEVER);
+    const [first, second] = [(await ledger.claim(NEVER))!, (await ledger.claim(NEVER))!];
+    expect(await ledger.checkLeases(NEVER)).toBeGreaterThan(0);
+    await ledger.release(first, false, NEVER);
+    expect(await ledger.claim(NEVER, { isOver: true })).toBeUndefined();
+    await ledger.release(second, true, NEVER);
+    expect(await ledger.checkLeases(NEVER)).toBeLessThan(0);
+    expect((await ledger.claim(NEVER, { isOver: true }))?.lane).toBe(1);
+    expect((await ledger.claim(NEVER))?.lane).toBe(0);
+  });
+
   test('the worker of a lane that was merged meanwhile learns that all of it is loaded, or has lost it', async () => {
     imports += 1;
     const ledger = await openLedger();

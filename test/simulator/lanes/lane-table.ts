@@ -198,10 +198,10 @@ export class LaneTable {
     return row.next;
   }
 
-  release(claim: LaneClaim): void {
+  release(claim: LaneClaim, isLeaving: boolean, now: number): void {
     const row = this.#own(claim);
     if (row === undefined) return;
-    row.leaseUntil = undefined;
+    row.leaseUntil = isLeaving ? now : undefined;
     this.written += 1;
   }
 

@@ -210,7 +210,8 @@ export class SimulatedWorker {
           return owned(claim, table.renew(claim, clock.now(), 0));
         });
       },
-      release: (key: ClaimKey) => this.#transaction('release', () => table.release(key as LaneClaim)),
+      release: (key: ClaimKey, isLeaving: boolean) =>
+        this.#transaction('release', () => table.release(key as LaneClaim, isLeaving, clock.now())),
     };
     return ledger;
   }

@@ -89,8 +89,8 @@ class BusyWorker {
         return Promise.resolve({ importRow: '1', lane, first, last, next: first, run: 1 });
       },
       renew: ({ lane }: LaneClaim) => Promise.resolve(this.#next.get(lane) ?? laneOf(lane).first),
-      release: ({ lane }: LaneClaim) => {
-        this.#note(`release ${lane}`);
+      release: ({ lane }: LaneClaim, isLeaving: boolean) => {
+        this.#note(`${isLeaving ? 'leave' : 'release'} ${lane}`);
         return Promise.resolve();
       },
     };
@@ -156,7 +156,7 @@ describe('a worker whose only slot is busy with a long lane', () => {
     await worker.end();
   });
 
-  it('that drains frees the lane that waits for the slot, too', async () => {
+  it('that drains leaves its lanes to workers without a free slot, also the lane that waits', async () => {
     const worker = new BusyWorker();
     worker.times = { copyMs: 10_000, commitMs: 0 };
     worker.over.set(3, 1_000);
@@ -164,9 +164,9 @@ describe('a worker whose only slot is busy with a long lane', () => {
     expect(worker.events).toEqual(['claim 51', 'claim 3']);
     worker.consumer.drain();
     await worker.clock.advance(0);
-    expect(worker.events.slice(2)).toEqual(['release 3']);
+    expect(worker.events.slice(2)).toEqual(['leave 3']);
     await worker.end();
-    expect(worker.events.slice(3)).toEqual(['batch of 51', 'release 51']);
+    expect(worker.events.slice(3)).toEqual(['batch of 51', 'leave 51']);
   });
 
   it('asks for a longer lease only if COMMIT takes long, not if COPY does', async () => {
