@@ -1,6 +1,7 @@
 /** The package as its users get it: built, packed and installed into an empty project. */
 
 import { execFile, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import os from 'node:os';
@@ -139,17 +140,21 @@ describe('contents', () => {
   });
 });
 
-/** The packages, and all that they depend on. */
+/** The names of the packages, and of all that they depend on, in the versions that they get. */
 async function withDependencies(names: readonly string[]): Promise<Set<string>> {
-  const found = new Set<string>();
-  const waiting = [...names];
-  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-    if (found.has(name)) continue;
-    found.add(name);
-    const text = await readFile(path.join(modules, name, 'package.json'), 'utf8');
-    waiting.push(...Object.keys((JSON.parse(text) as { dependencies?: object }).dependencies ?? {}));
+  const folders = new Set(names.map((name) => path.join(modules, name)));
+  // Those that are added meanwhile are visited, too.
+  for (const folder of folders) {
+    const text = await readFile(path.join(folder, 'package.json'), 'utf8');
+    for (const name of Object.keys((JSON.parse(text) as { dependencies?: object }).dependencies ?? {})) {
+      let above = folder;
+      while (!existsSync(path.join(above, 'node_modules', name))) above = path.dirname(above);
+      folders.add(path.join(above, 'node_modules', name));
+    }
   }
-  return found;
+  return new Set(
+    [...folders].map((folder) => folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length)),
+  );
 }
 
 describe('size', () => {
@@ -161,14 +166,14 @@ describe('size', () => {
 
   test('the OpenTelemetry entry is small', async () => {
     const code = await readFile(path.join(installed(), 'dist/opentelemetry/index.cjs'));
-    expect(kilobytes(gzipSync(code, { level: 9 }).length)).toBeLessThan(3);
+    expect(kilobytes(gzipSync(code, { level: 9 }).length)).toBeLessThan(3.6);
   });
 
   // Minified and gzipped, by a bundler that drops what is not used: a little more than was measured.
   test.each([
-    ['everything of the core', '*', 42.5],
-    ['BackpressureWritable', '{ BackpressureWritable }', 33.6],
-    ['BackpressureController', '{ BackpressureController }', 30.5],
+    ['everything of the core', '*', 42.4],
+    ['BackpressureWritable', '{ BackpressureWritable }', 33.4],
+    ['BackpressureController', '{ BackpressureController }', 30.3],
     ['BackpressureTransform', '{ BackpressureTransform }', 19.4],
     ['drainOnSignals', '{ drainOnSignals }', 5.6],
     ['drainAll', '{ drainAll }', 4.2],
