@@ -15,7 +15,7 @@ import { consumeSettingsOf } from './consume-settings.js';
 const INTERVAL_MS = 100;
 
 /** What the summary has of it. */
-export interface ConsumeReportJson {
+interface ConsumeReportJson {
   readonly rows: number;
   readonly rowsPerSecond: number;
   readonly deadLetters: number;

@@ -117,7 +117,9 @@ describe.skipIf(noNatsServer)(
         await run(0);
         await run(1, () => expect.poll(countOrders, { timeout: LIMIT_MS / 2 }).toBe(MESSAGES));
         expect(await run(2)).toMatch(/^1000 rows are loaded, 0 messages are not/);
-        const held = await database.query('SELECT lane FROM spillway_lanes WHERE lease_until > clock_timestamp()');
+        const held = await database.query(
+          'SELECT lane FROM spillway_lanes WHERE lease_until > clock_timestamp()',
+        );
         expect(held).toEqual([]);
         const [row] = await database.query('SELECT count(*)::int AS rows, min(id), max(id) FROM orders');
         expect(row).toEqual({ rows: MESSAGES, min: 0, max: MESSAGES - 1 });
