@@ -109,7 +109,7 @@ function resolve<T>(given: WritableOptions<T>, defaults: Defaults<T>): ResolvedS
   );
   const targetLatencyMs = given.targetLatencyMs ?? defaults.targetLatencyMs ?? DEFAULTS.targetLatencyMs;
   const flushTimeoutMs = given.flushTimeoutMs ?? defaults.flushTimeoutMs ?? DEFAULTS.flushTimeoutMs;
-  // One by one: on Node 20 `Object.assign` takes 2 µs longer, and a spread that so many properties follow 15 µs.
+  // One by one: on Node 20, `Object.assign` takes 2 µs longer, and a spread 15 µs. A test holds that none is forgotten.
   const sink = buffer as ResolvedSink<T>;
   sink.batchSize = limits.batchSize;
   sink.batchBytes = limits.batchBytes;
