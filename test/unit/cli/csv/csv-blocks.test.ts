@@ -207,7 +207,7 @@ describe('a scan of CSV', () => {
 describe('the formats of blocks', () => {
   it('are none where the server knows no such delimiter', () => {
     for (const delimiter of ['x', '7', '.', '\\']) expect(csvFormats(delimiter, '')).toBeUndefined();
-    expect(csvFormats('\t', '')).toBeDefined();
+    expect(csvFormats('\t', '')).toMatchObject({ lines: { lf: { delimiter: '\t', nullText: '' } } });
   });
 
   it('quote what the user gave', () => {

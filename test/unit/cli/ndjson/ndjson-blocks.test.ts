@@ -6,6 +6,7 @@ import { NdjsonRows } from '../../../../src/cli/ndjson/rows/ndjson-rows.js';
 import { RecordBlock, type OpenReader } from '../../../../src/cli/records/record-block.js';
 import type { BlockContent } from '../../../../src/cli/records/block-content.js';
 import { BlockStream } from '../../../../src/cli/records/record-stream.js';
+import { TEXT_FORMAT } from '../../../../src/postgres/merge/copy-plan.js';
 import { columnOf } from '../../../support/ndjson-reference.js';
 
 const FILE = { name: 'events.ndjson', path: 'events.ndjson', sizeBytes: undefined };
@@ -186,7 +187,7 @@ describe('blocks of NDJSON for a table with dates', () => {
       });
       return found[0];
     });
-    expect(formats[0]).toBeDefined();
-    expect(formats[0]).toBe(formats[1]);
+    expect(formats[0]).toEqual({ copy: TEXT_FORMAT });
+    expect(formats[1]).toBe(formats[0]);
   });
 });

@@ -6,10 +6,11 @@ const guide = readFileSync(new URL('../../../../src/cli/server/README.md', impor
 const rows = guide.split('\n').filter((line) => line.startsWith('|'));
 
 it.each(PARAMETERS.map((parameter) => [parameter.name, parameter] as const))(
-  'the guide has a row for %s, with its variable',
+  'the guide has one row for %s, with its variable',
   (name, parameter) => {
-    const row = rows.find((line) => line.split('|')[1]!.includes(`\`${name}\``));
-    expect(row).toBeDefined();
+    const found = rows.filter((line) => line.split('|')[1]!.includes(`\`${name}\``));
+    expect(found).toHaveLength(1);
+    const row = found[0]!;
     if ('variable' in parameter) expect(row).toContain(`\`${parameter.variable}\``);
     if (UNSUPPORTED_NAMES.includes(name)) expect(row).toMatch(/refused|includes 3\.0/);
   },
