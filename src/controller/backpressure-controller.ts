@@ -130,7 +130,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<SinkEvents
     return this.#offer(item, false) as boolean;
   }
 
-  /** Returns whether the item is admitted; a promise if that is open. Throws the error that ended the controller, or ends it. */
+  /** Returns whether the item is admitted, or a promise of that if it waits, which needs `mayWait`. Throws the error that ended the controller. */
   #offer(item: T, mayWait: boolean): boolean | Promise<boolean> {
     const { queue, failure } = this.#sink;
     if (failure !== undefined) {

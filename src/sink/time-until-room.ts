@@ -25,7 +25,7 @@ interface RoomFacts {
   readonly concurrency: number;
   /** How long the last call took, or the longest wait for a first one. */
   readonly latencyMs: number;
-  /** How long what is in flight has waited, and nothing has arrived; below 0 if nothing is in flight. */
+  /** Time since the last success or, if it was later, since the oldest item in flight was admitted; below 0 if none is. */
   readonly silentMs: number;
   /** How long the breaker lets no call begin. */
   readonly blockedForMs: number;

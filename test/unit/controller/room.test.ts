@@ -59,7 +59,7 @@ describe('a producer that asks for room', () => {
     expect(controller.retryAfterMs()).toBe(5000);
   });
 
-  it('is told no more after an hour without work than before it', async () => {
+  it('is told the time of one call after an idle hour, which is no silence of the destination', async () => {
     const { clock, controller } = startController(slow, calls(20, 100));
     for (const item of range(10)) void controller.push(item);
     await clock.advance(100);
@@ -70,7 +70,7 @@ describe('a producer that asks for room', () => {
     expect(controller.retryAfterMs()).toBe(100);
   });
 
-  it('is told of more time, the longer a destination is silent that has never answered', async () => {
+  it('is told of more time, the longer the destination is silent, also before its first answer', async () => {
     const { clock, controller } = startController(slow, [{ kind: 'deaf', ms: Infinity, fails: false }]);
     for (const item of range(100)) void controller.push(item);
     await clock.advance(5000);
