@@ -12,9 +12,6 @@ const KINDS = [
   ['CommonJS', 'cjs'],
 ] as const;
 
-/** Exit code of a process that a signal has ended, as shells report it, or none: Deno and Bun may exit by either. */
-const SIGTERM = 15;
-
 describe.each(RUNTIMES)('$title', (runtime) => {
   describe.each(KINDS)('as %s', (_, extension) => {
     const start = (program: string, ...args: string[]): RunningChild =>
@@ -51,9 +48,8 @@ describe.each(RUNTIMES)('$title', (runtime) => {
     test('SIGTERM: a service delivers what it holds, and ends by the signal', async () => {
       const { code, signal, stdout } = await stopped(start('service', 'signal'));
       expect(stdout).toContain('SIGTERM: 1000 delivered, 0 undelivered');
-      expect([signal, code === null ? null : code - 128]).toContainEqual(
-        signal === null ? SIGTERM : 'SIGTERM',
-      );
+      // Deno and Bun may exit with the code by which shells report the signal.
+      expect(signal ?? code).toBeOneOf(['SIGTERM', 143]);
     });
 
     test('SIGTERM: a destination that hangs ends in a report', async () => {
