@@ -45,7 +45,7 @@ async function createTable(pool: pg.Pool): Promise<void> {
   );
 }
 
-/** Answers the checksum of what was read. */
+/** Returns the checksum of what was read. */
 async function load(pool: pg.Pool): Promise<Checksum> {
   const flights = await openFlights();
   const checksum = new FlightChecksum();
@@ -55,7 +55,9 @@ async function load(pool: pg.Pool): Promise<Checksum> {
     kind: 'load',
     title: `flights into "${TABLE}"`,
     isStopping: false,
-    ...{ done: rowsRead, total: flights.rowCount, unit: 'rows' },
+    done: rowsRead,
+    total: flights.rowCount,
+    unit: 'rows',
     sink,
   });
   const progress = startProgress(
