@@ -123,9 +123,9 @@ export class LaneWorker {
 
   async #load(batch: FeedBatch): Promise<void> {
     const { clock, leaseMs } = this.#context.settings;
-    // A process that was stopped has missed that time has passed.
-    if (clock.now() - this.#renewedAt > leaseMs / 2) await this.#renew();
     try {
+      // A process that was stopped has missed that time has passed.
+      if (clock.now() - this.#renewedAt > leaseMs / 2) await this.#renew();
       await this.#copy(batch);
     } finally {
       this.#feed.settle(batch);

@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { expect, it } from 'vitest';
 import { LogError } from '../../../../src/log/log-error.js';
-import type { LaneBounds, LogBounds, OpenLog } from '../../../../src/log/log.js';
+import type { LaneBounds, LogBounds, LogMessage, OpenLog } from '../../../../src/log/log.js';
 import { ConsumeObserver } from '../../../../src/postgres/consume/consume-observer.js';
 import { LogConsumer, type ConsumerDestination } from '../../../../src/postgres/consume/log-consumer.js';
 import { CONSUME_DEFAULTS } from '../../../../src/postgres/consume/consume-settings.js';
+import { LaneLost } from '../../../../src/postgres/lanes/lane-ledger.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 
 const LANE: LaneBounds = { lane: 0, first: 1, last: 100, oldest: 1, end: 1 };
@@ -82,6 +83,38 @@ it('a lane whose log cannot be read is freed, and claimed again once the log res
   expect(events.slice(0, 4)).toEqual(['claim', 'release', 'claim', 'release']);
   expect(events.length).toBeLessThanOrEqual(16);
   consumer.drain();
+  await consumer.finished;
+});
+
+it('a lane that is lost before its first batch leaves nothing queued or in flight', async () => {
+  const clock = new ManualClock();
+  const message = { lane: 0, position: 1, bytes: new Uint8Array(7) } as LogMessage;
+  const log: Pick<OpenLog, 'bounds' | 'reader'> = {
+    bounds: () => Promise.resolve(BOUNDS),
+    reader: () => ({
+      read: () => Promise.resolve({ messages: [message], reached: LANE.last }),
+      close: () => undefined,
+    }),
+  };
+  let claims = 0;
+  const ledger = {
+    // The answer takes so long that the lease has to be renewed before the batch.
+    claim: () =>
+      new Promise((resolve) => clock.setTimeout(() => resolve(CLAIM), (claims += 1) === 1 ? 10_000 : 90_000)),
+    renew: () => Promise.reject(new LaneLost(0)),
+    release: () => Promise.resolve(),
+  };
+  const consumer = start(log, ledger, clock);
+  await clock.advance(11_000);
+  const { lanesLost, messagesRead, messagesQueued, messagesInFlight, bytesHeld } = consumer.metrics;
+  expect([lanesLost, messagesRead]).toEqual([1, 1]);
+  expect({ messagesQueued, messagesInFlight, bytesHeld }).toEqual({
+    messagesQueued: 0,
+    messagesInFlight: 0,
+    bytesHeld: 0,
+  });
+  consumer.abort();
+  await clock.advance(90_000);
   await consumer.finished;
 });
 
