@@ -47,7 +47,7 @@ export class LaneClaims {
   #looking: Promise<unknown> = Promise.resolve();
   #isLooking = false;
   #tidiedAt = -Infinity;
-  /** Lanes that were taken over, and wait for a slot: at most one for each. */
+  /** Lanes that were taken over, and wait for a slot until their lease is over: at most one for each slot. */
   #waiting: FoundLane[] = [];
   /** Ends the pause until leases are looked at. */
   readonly #forLeases: Wakeup;
@@ -120,14 +120,20 @@ export class LaneClaims {
   /** Takes over the lanes of workers that have gone, one after another, until this one drains. */
   async takeOver(): Promise<void> {
     const { ledger, settings, draining, retry } = this.#context;
-    const { leaseMs, connections } = settings;
+    const { clock, leaseMs, connections } = settings;
     try {
       await this.#forLeases.wait(Math.min(FIRST_LOOK_MS, leaseMs / 2));
       while (!draining.aborted) {
         const nextEndInMs = await retry((attempt) => ledger.checkLeases(attempt));
-        const look = { nextEndInMs, hasFreeSlot: this.#isLooking, leaseMs };
+        // Others may have claimed those whose lease is over.
+        this.#waiting = this.#waiting.filter(({ at }) => clock.now() - at < leaseMs);
         const hasRoom = this.#waiting.length < connections;
-        if (hasRoom && mayTakeOver(look) && (await this.#logResponds())) {
+        const look = {
+          nextEndInMs: hasRoom ? nextEndInMs : undefined,
+          hasFreeSlot: this.#isLooking,
+          leaseMs,
+        };
+        if (mayTakeOver(look) && (await this.#logResponds())) {
           const found = await this.#findOver();
           if (found !== undefined) {
             this.#waiting.push(found);

@@ -6,6 +6,7 @@
  * | there is none, or it ends later | looks again when it ends, or after half a lease | the same |
  * | it is over | claims the lane at once | claims it after `HEAD_START_MS`, unless another worker has done so |
  * | it is over, and a session has locked the lane | looks again soon, until the session has ended | the same |
+ * | it is over, and a lane waits for each slot | looks again when a slot has taken one, or after half a lease | the same |
  *
  * | a slot's lane | a lane was claimed for it | none was |
  * |---|---|---|
@@ -22,7 +23,7 @@ const HEAD_START_MS = 200;
 const RETRY_MS = 250;
 
 export interface Look {
-  /** Undefined: no lane is held. */
+  /** Undefined: no lane is held, or none may be claimed now. */
   readonly nextEndInMs: number | undefined;
   readonly hasFreeSlot: boolean;
   readonly leaseMs: number;

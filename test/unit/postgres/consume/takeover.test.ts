@@ -33,6 +33,8 @@ class BusyWorker {
   readonly clock = new ManualClock();
   readonly events: string[] = [];
   readonly extras: number[] = [];
+  /** How often it has looked at leases. */
+  looks = 0;
   /** When the leases of lanes of others are over, by lane. */
   readonly over = new Map<number, number>();
   times: BatchTimes = { copyMs: 100, commitMs: 0 };
@@ -76,6 +78,7 @@ class BusyWorker {
     return {
       state: () => Promise.resolve({ through: 99, open: [] }),
       checkLeases: () => {
+        this.looks += 1;
         const ends = [...this.over.values()];
         return Promise.resolve(ends.length === 0 ? undefined : Math.min(...ends) - this.clock.now());
       },
@@ -153,6 +156,31 @@ describe('a worker whose only slot is busy with a long lane', () => {
       const before = worker.events.slice(0, worker.events.indexOf(`release ${lane}`));
       expect(before).toContain(`batch of ${lane}`);
     }
+    await worker.end();
+  });
+
+  it('lets a lane go that has waited for a lease, and lays no lane down for it', async () => {
+    const worker = new BusyWorker(2);
+    worker.times = { copyMs: 5_000, commitMs: 0 };
+    worker.over.set(3, 1_000);
+    await worker.clock.advance(2_000);
+    expect(worker.events).toEqual(['claim 51', 'claim 52', 'claim 3']);
+    // The lease of its claim is over before a slot is free.
+    worker.over.set(3, 1_200 + LEASE_MS);
+    await worker.clock.advance(4_000);
+    expect(worker.over.size).toBe(0);
+    expect(worker.events.filter((event) => event.startsWith('release'))).toEqual(['release 51']);
+    await worker.end();
+  });
+
+  it('does not look at leases all the time while a lane waits for each of its slots', async () => {
+    const worker = new BusyWorker();
+    worker.times = { copyMs: 20_000, commitMs: 0 };
+    for (const lane of [3, 4]) worker.over.set(lane, 1_000);
+    await worker.clock.advance(2_000);
+    const before = worker.looks;
+    await worker.clock.advance(LEASE_MS / 2);
+    expect(worker.looks - before).toBe(1);
     await worker.end();
   });
 
