@@ -3,7 +3,8 @@
 import type { Clock } from '../../common/clock.js';
 import { handled } from '../../guards/user-callbacks.js';
 import type { LaneBounds, LogBounds, LogPosition, MessagePlace, OpenLog } from '../../log/log.js';
-import type { LaneLedger, LoadedLanes } from '../lanes/lane-ledger.js';
+import type { LaneLedger } from '../lanes/lane-ledger.js';
+import type { LoadedLanes } from '../lanes/lane-state.js';
 
 /** How far an import is, with all of its workers. */
 export interface ConsumeProgress {

@@ -2,7 +2,8 @@
 
 import { LogError } from '../../log/log-error.js';
 import type { LogBounds } from '../../log/log.js';
-import type { LaneClaim, LoadedLanes } from './lane-ledger.js';
+import type { LaneClaim } from './lane-ledger.js';
+import type { LoadedLanes } from './lane-state.js';
 
 /** @throws {LogError} `setup`, if the log ends before what was loaded */
 export function checkEnds({ through, open }: LoadedLanes, bounds: LogBounds, hasOneOrder: boolean): void {

@@ -38,6 +38,7 @@ import {
 import { LetterCopies, type CopiedLetters } from './letter-copies.js';
 import { laneTables } from './lane-tables.js';
 import type { KeptStart } from './log-start.js';
+import { stateOf, type LaneState } from './lane-state.js';
 import { lanesToMake } from './new-lanes.js';
 
 /** A lane, as this worker has claimed it. */
@@ -60,31 +61,6 @@ export interface BatchRecord extends LaneStep {
   readonly extraMs: number;
   readonly rows: number;
   readonly letters: readonly DeadLetter[];
-}
-
-/** A lane that is not finished. */
-interface OpenLane {
-  readonly lane: number;
-  readonly first: LogPosition;
-  readonly last: LogPosition;
-  readonly next: LogPosition;
-  /** A worker reads it: its lease is not over. */
-  readonly isHeld: boolean;
-}
-
-/** What is loaded of a log. */
-export interface LoadedLanes {
-  /** The last lane that there is a row for. Undefined: there is none yet. */
-  readonly through: number | undefined;
-  readonly open: readonly OpenLane[];
-}
-
-export interface LaneState extends LoadedLanes {
-  /** Over all workers and runs of the import. */
-  readonly rows: number;
-  readonly deadLetters: number;
-  /** Lanes. */
-  readonly finished: number;
 }
 
 /** The lane is not as this worker has left it. What was done in the transaction is undone. */
@@ -335,17 +311,4 @@ export class LaneLedger<Client extends CopyClient = CopyClient> {
       throw describeImportFailure(error, what, this.#options.importId);
     }
   }
-}
-
-function stateOf({ rows }: { rows: unknown[] }): LaneState {
-  const [row] = rows as [
-    Record<'open' | 'rows' | 'dead_letters' | 'finished', string> & { through: string | null },
-  ];
-  return {
-    through: row.through === null ? undefined : Number(row.through),
-    open: JSON.parse(row.open) as OpenLane[],
-    rows: Number(row.rows),
-    deadLetters: Number(row.dead_letters),
-    finished: Number(row.finished),
-  };
 }

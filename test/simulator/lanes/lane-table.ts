@@ -1,7 +1,8 @@
 /** The table of lanes in memory: it decides as the statements of `lane-statements.ts` do, by the server's clock, and counts what a server would see. */
 
 import type { LogBounds } from '../../../src/log/log.js';
-import type { LaneClaim, LaneState, LaneStep } from '../../../src/postgres/lanes/lane-ledger.js';
+import type { LaneClaim, LaneStep } from '../../../src/postgres/lanes/lane-ledger.js';
+import type { LaneState } from '../../../src/postgres/lanes/lane-state.js';
 import { lanesToMake } from '../../../src/postgres/lanes/new-lanes.js';
 import { Takeovers, type WorkerFault } from './takeovers.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { blockBounds } from '../../../../src/jetstream/jetstream-log.js';
 import type { LogBounds, MessagePlace, OpenLog } from '../../../../src/log/log.js';
 import { ImportProgress, unloaded } from '../../../../src/postgres/consume/consume-progress.js';
-import type { LaneState } from '../../../../src/postgres/lanes/lane-ledger.js';
+import type { LaneState } from '../../../../src/postgres/lanes/lane-state.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 
 const open = (lane: number, next: number, isHeld = false) => ({ lane, first: 0, last: 0, next, isHeld });
