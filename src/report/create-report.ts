@@ -69,7 +69,10 @@ export function createReport(target: ReportTarget, options: ReportOptions = {}):
   // An injected clock has a time of its own.
   const startedAt = clock === systemClock ? Date.now() : clock.now();
   const recorder = new Recorder(target, clock, intervalMs);
-  const stop = (): void => recorder.stop();
+  const stop = (): void => {
+    target.off?.('close', stop);
+    recorder.stop();
+  };
   target.on?.('close', stop);
   // A load of a log ends without such an event.
   (target as { finished?: Promise<void> }).finished?.then(stop, stop);

@@ -31,6 +31,12 @@ describe('createReport', () => {
     expect(report.toHtml()).toContain('Recorded: 1 items in');
   });
 
+  it('lets its target go when it stops', () => {
+    const controller = new BackpressureController<number>(async () => undefined);
+    createReport(controller, { clock: new ManualClock() }).stop();
+    expect(controller.eventNames()).toEqual([]);
+  });
+
   it.each([
     [400, ['0 ms', '100 ms', '200 ms', '300 ms', '400 ms']],
     [1_900, ['0 s', '0.5 s', '1 s', '1.5 s', '2 s']],
