@@ -22,7 +22,7 @@ export function isLog<Target extends object>(target: Target): target is Target &
 
 /** The worst of several logs. What was found last counts until something else is: OpenTelemetry repeats it in any case. */
 export class LagReader {
-  readonly #found = new Map<LogTarget, ConsumeProgress>();
+  readonly #found = new WeakMap<LogTarget, ConsumeProgress>();
   #last: Lag | undefined;
 
   async read(targets: Iterable<LogTarget>): Promise<Lag | undefined> {
@@ -35,10 +35,6 @@ export class LagReader {
       };
     }
     return this.#last;
-  }
-
-  end(target: LogTarget): void {
-    this.#found.delete(target);
   }
 
   async #look(target: LogTarget): Promise<Lag | undefined> {

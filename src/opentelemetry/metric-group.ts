@@ -56,7 +56,6 @@ export class MetricGroup {
   /** The target changes no more, or is not to be reported any more: its counts are kept, and it is let go. */
   end(target: Metered): void {
     if (!this.#live.delete(target)) return;
-    if (isLog(target)) this.#lag.end(target);
     const left = countsOf(readingsOf(target.getMetrics()));
     addReadings(this.#ended, left);
     this.#left.set(target, left);
