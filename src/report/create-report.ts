@@ -155,7 +155,7 @@ function contentsOf(recording: Recording, isStopped: boolean): Found {
 /** How far a log was behind when it was asked last. */
 function lagFacts({ lagMessages, lagMs }: ConsumeProgress): [string, string][] {
   return [
-    ['messages behind', count(lagMessages)],
-    ['time behind', duration(lagMs)],
+    ['messages behind at the last look', count(lagMessages)],
+    ['time behind at the last look', duration(lagMs)],
   ];
 }

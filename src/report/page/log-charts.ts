@@ -48,7 +48,7 @@ function lagMessages(intervals: readonly Interval[], last: ConsumeProgress): Mar
   return chart({
     id: 'lag-messages-chart',
     title,
-    description: `Messages that no worker had loaded: at most ${count(mostOf(values))}, and ${count(last.lagMessages)} at the end. With a filter, or after deletions, there are fewer.`,
+    description: `Messages that no worker had loaded: at most ${count(mostOf(values))}, and ${count(last.lagMessages)} at the last look. With a filter, or after deletions, there are fewer.`,
     intervals,
     isContinuous: true,
     layers: [{ name: 'messages', colour: 'p95', kind: 'line', values }],
@@ -62,7 +62,7 @@ function lagTime(intervals: readonly Interval[], last: ConsumeProgress): Markup 
   return chart({
     id: 'lag-time-chart',
     title,
-    description: `The oldest message that no worker had loaded: at most ${duration(mostOf(values))} old, and ${duration(last.lagMs)} at the end.`,
+    description: `The oldest message that no worker had loaded: at most ${duration(mostOf(values))} old, and ${duration(last.lagMs)} at the last look.`,
     intervals,
     isContinuous: true,
     showValue: (value, top) => (top >= 1000 ? `${compact(value / 1000)} s` : `${compact(value)} ms`),
@@ -81,7 +81,7 @@ function lanes(intervals: readonly Interval[], last: ConsumeProgress): Markup {
   return chart({
     id: 'lanes-chart',
     title,
-    description: `Lanes at the end: ${count(last.lanesHeldHere)} read here, ${count(last.lanesHeldElsewhere)} elsewhere, ${count(last.lanesFree)} free, and ${count(last.lanesFinished)} finished.`,
+    description: `Lanes at the last look: ${count(last.lanesHeldHere)} read here, ${count(last.lanesHeldElsewhere)} elsewhere, ${count(last.lanesFree)} free, and ${count(last.lanesFinished)} finished.`,
     intervals,
     isContinuous: true,
     layers: kinds.map(([name, colour, of]) => ({

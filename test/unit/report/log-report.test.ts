@@ -52,9 +52,10 @@ describe('a report of the load of a log', () => {
     report.stop();
     expect(html).toContain('Goes on; recorded so far: 40 messages in 3 s, 2 dead letters, 3 lost');
     expect(html).toContain('Messages that were not loaded');
-    expect(html).toContain('Messages that no worker had loaded: at most 1,234, and 1,234 at the end.');
-    expect(html).toContain('at most 1 min 5 s old, and 1 min 5 s at the end.');
-    expect(html).toContain('Lanes at the end: 1 read here, 2 elsewhere, 3 free, and 4 finished.');
+    expect(html).toContain('Messages that no worker had loaded: at most 1,234, and 1,234 at the last look.');
+    expect(html).toContain('at most 1 min 5 s old, and 1 min 5 s at the last look.');
+    expect(html).toContain('Lanes at the last look: 1 read here, 2 elsewhere, 3 free, and 4 finished.');
+    expect(html).toContain('messages behind at the last look');
     expect(html).toMatch(/Dead letters, by cause[\s\S]*22008[\s\S]*no such day/);
     expect(html).toContain('3 positions of the log had been deleted before they were loaded.');
     expect(html).toMatch(/Outages: the log or the database could not be reached[\s\S]*08006/);
