@@ -42,15 +42,16 @@ export class Screen {
     // eslint-disable-next-line @typescript-eslint/unbound-method -- it is put back as it was
     this.#write = stream.write;
     const write = (...args: Parameters<Write>): boolean => this.#write.apply(stream, args);
+    const sizeOf = (): Size => this.size;
     // What `createLogUpdate` uses of a stream.
     const target = {
       isTTY: true,
       write,
       get columns() {
-        return stream.columns;
+        return sizeOf().columns;
       },
       get rows() {
-        return stream.rows;
+        return sizeOf().rows;
       },
     };
     this.#log = createLogUpdate(target as unknown as NodeJS.WriteStream, { showCursor: true });
@@ -65,6 +66,7 @@ export class Screen {
     if (process.platform !== 'win32') process.on('SIGCONT', this.#forget);
   }
 
+  /** Some terminals say that they have no columns and rows: that they do not know. */
   get size(): Size {
     return { columns: this.#stream.columns || USUAL_COLUMNS, rows: this.#stream.rows || USUAL_ROWS };
   }

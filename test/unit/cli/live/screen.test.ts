@@ -65,6 +65,15 @@ describe('the screen', () => {
     ]);
   });
 
+  it('is drawn, and removed without the lines above it, on a terminal that says it has no size', async () => {
+    const { stream, screen } = start();
+    Object.assign(stream, { columns: 0, rows: 0 });
+    screen.draw(FRAME);
+    expect(await stream.lines()).toEqual(['$ spillway load', ...FRAME]);
+    screen.close();
+    expect(await stream.lines()).toEqual(['$ spillway load']);
+  });
+
   it('removes itself at its end, and lets others write as before', async () => {
     const { stream, screen } = start();
     screen.draw(FRAME);
