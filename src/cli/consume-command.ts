@@ -13,11 +13,11 @@ export async function runConsume(
   const summary = await consume(flags, {
     environment,
     stderr,
-    onStopSignal: (stop) =>
-      onStopSignal(
-        stop,
-        () => 'the batches in flight stay in the stream, and others load them once their lease is over',
-      ),
+    onStopSignal: (stop, end) =>
+      onStopSignal(stop, () => {
+        end();
+        return 'the batches in flight stay in the stream, and others load them once their lease is over';
+      }),
   });
   if (!flags.quiet) for (const line of summary.lines) writeLine(stderr, oneLine(line));
   if (summary.error !== undefined) writeLine(stderr, `spillway: ${summary.error}`);

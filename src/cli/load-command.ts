@@ -28,7 +28,7 @@ export async function runLoad(
     },
     stdout: terminal.stdout,
     stderr: terminal.stderr,
-    onStopSignal: (stop, openRows) => onStopSignal(stop, () => lastWords(openRows())),
+    onStopSignal: (stop, end) => onStopSignal(stop, () => lastWords(end())),
   });
   if (!options.quiet) for (const line of summary.lines) writeLine(terminal.stderr, oneLine(line));
   if (summary.error !== undefined) writeLine(terminal.stderr, `spillway: ${summary.error}`);

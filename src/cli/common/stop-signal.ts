@@ -15,7 +15,7 @@ export function exitCodeOf(signal: StopSignal): ExitCode {
 /**
  * Calls `stop` at the first SIGINT or SIGTERM. A second SIGINT, a second or more later, ends the process at once.
  *
- * @param lastWords what is to be said then of work in flight, or an empty text
+ * @param lastWords is called before the process ends, and returns what is to be said of work in flight, or an empty text
  * @returns a function that removes the handlers
  */
 export function onStopSignal(stop: (signal: StopSignal) => void, lastWords: () => string): () => void {

@@ -37,7 +37,8 @@ import { natsSettings, type NatsSettings } from './nats-settings.js';
 export interface ConsumeTerminal {
   readonly environment: Environment;
   readonly stderr: NodeJS.WriteStream;
-  onStopSignal(stop: (signal: StopSignal) => void): () => void;
+  /** Calls `stop` at the first SIGINT or SIGTERM, and `end` before a second SIGINT ends the process. Returns a function that removes the handlers. */
+  onStopSignal(stop: (signal: StopSignal) => void, end: () => void): () => void;
 }
 
 const DEFAULT_CONNECTIONS = 2;
@@ -53,7 +54,10 @@ export async function consume(flags: ConsumeFlags, terminal: ConsumeTerminal): P
   const settings = natsSettings(flags, environment);
   const report = await ConsumeReportFile.open(flags, settings.servers.join(', '));
   const worker = new Worker(flags, settings, terminal, report);
-  const release = terminal.onStopSignal((signal) => worker.stop(signal));
+  const release = terminal.onStopSignal(
+    (signal) => worker.stop(signal),
+    () => worker.progress.stop(),
+  );
   try {
     worker.progress.step(`connecting to NATS (${settings.servers.join(', ')})`);
     const nats = await loadNats();

@@ -37,10 +37,10 @@ export interface Terminal {
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WriteStream;
   /**
-   * Calls `stop` at the first SIGINT or SIGTERM. A second SIGINT, a second or more later, ends the process, with a line that says how many
-   * rows were read and have not settled. Returns a function that removes the handlers.
+   * Calls `stop` at the first SIGINT or SIGTERM. A second SIGINT, a second or more later, ends the process: `end` is called before, and
+   * returns how many rows were read and have not settled. Returns a function that removes the handlers.
    */
-  onStopSignal(stop: (signal: StopSignal) => void, openRows: () => number): () => void;
+  onStopSignal(stop: (signal: StopSignal) => void, end: () => number): () => void;
 }
 
 /** `copyInto`'s own default, made of a pool of one more. */
@@ -68,7 +68,7 @@ export async function load(
   const job = new LoadJob(options, source, rejects, terminal, open, report);
   const release = terminal.onStopSignal(
     (signal) => job.stop(signal),
-    () => job.openRows,
+    () => job.end(),
   );
   try {
     const connections = options.atomic ? 1 : (options.connections ?? DEFAULT_CONNECTIONS);
@@ -90,6 +90,8 @@ export async function load(
     source.stop();
   }
 }
+
+const STOPPED_EARLY = 'stopped before anything was loaded';
 
 type Loaded = Pick<LoadOutcome, 'metrics' | 'lastRow' | 'failure'>;
 
@@ -125,8 +127,9 @@ class LoadJob {
     this.progress = new LoadProgress(options, terminal, source, rejects, () => this.#stoppedBy !== undefined);
   }
 
-  /** Rows that were read and have not settled. */
-  get openRows(): number {
+  /** Leaves the terminal, as the process ends at once. Returns how many rows were read and have not settled. */
+  end(): number {
+    this.progress.stop();
     if (this.#sink === undefined) return 0;
     const { eventsOffered, eventsFlushed, eventsFailed, eventsDropped } = this.#sink.metrics();
     return eventsOffered - eventsFlushed - eventsFailed - eventsDropped;
@@ -144,12 +147,12 @@ class LoadJob {
     return untilStopped(this.#stopping.signal, connecting).catch((error: unknown) => {
       if (!(error instanceof AbortFault)) throw error;
       void connecting.then((connection) => connection.close()).catch(() => undefined);
-      throw this.#stopped(error);
+      throw this.#stopped(STOPPED_EARLY, error);
     });
   }
 
-  #stopped(error: unknown): CliError {
-    return new CliError('stopped before anything was loaded', exitCodeOf(this.#stoppedBy!), error);
+  #stopped(message: string, error: unknown): CliError {
+    return new CliError(message, exitCodeOf(this.#stoppedBy!), error);
   }
 
   async run(connection: Connection): Promise<LoadSummary> {
@@ -210,7 +213,7 @@ class LoadJob {
 
   async #begin(pool: CopyPool): Promise<AtomicLoad> {
     return untilStopped(this.#stopping.signal, AtomicLoad.begin(pool)).catch((error: unknown) => {
-      throw error instanceof AbortFault ? this.#stopped(error) : error;
+      throw error instanceof AbortFault ? this.#stopped(STOPPED_EARLY, error) : error;
     });
   }
 
@@ -233,7 +236,7 @@ class LoadJob {
       const { message } = describeLoadFailure(loaded.failure.cause);
       const again = this.#options.resume === undefined ? '' : '; run the same command again to go on';
       const stopped = `stopped by ${this.#stoppedBy} before it started over with other types: ${message}${again}`;
-      loaded = { ...loaded, failure: new CliError(stopped, exitCodeOf(this.#stoppedBy), loaded.failure) };
+      loaded = { ...loaded, failure: this.#stopped(stopped, loaded.failure) };
     }
     try {
       await this.#rejects?.close();
@@ -327,8 +330,7 @@ class LoadJob {
       await importLog.finish(this.#stopping.signal);
     } catch (error) {
       if (this.#stoppedBy === undefined) throw error;
-      const message = `stopped by ${this.#stoppedBy}: ${describeLoadFailure(error).message}`;
-      throw new CliError(message, exitCodeOf(this.#stoppedBy), error);
+      throw this.#stopped(`stopped by ${this.#stoppedBy}: ${describeLoadFailure(error).message}`, error);
     }
   }
 
@@ -339,11 +341,7 @@ class LoadJob {
       await atomic.commit(this.#stopping.signal);
     } catch (error) {
       if (this.#stoppedBy === undefined || !(error instanceof CliError)) throw error;
-      throw new CliError(
-        `stopped by ${this.#stoppedBy}: ${error.message}`,
-        exitCodeOf(this.#stoppedBy),
-        error,
-      );
+      throw this.#stopped(`stopped by ${this.#stoppedBy}: ${error.message}`, error);
     }
   }
 }
