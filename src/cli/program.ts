@@ -7,7 +7,7 @@ import type { Invocation } from './args/options.js';
 import { parseArguments } from './args/parse-arguments.js';
 import { beginsWithParquet } from './parquet-magic.js';
 import { entryName } from './input/files/zip-name.js';
-import { earlyConsumeJson } from './consume/consume-json.js';
+import { earlyConsumeJson } from './report/consume-json.js';
 import { earlyFailureJson } from './report/load-json.js';
 import { printableLines, writeJson, writeLine } from './common/terminal.js';
 

@@ -5,7 +5,7 @@ import type { ConsumeMetrics } from '../../postgres/consume/consume-metrics.js';
 import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js';
 import type { ConsumeReading } from '../live/reading.js';
 import type { ConsumeFlags } from '../args/options.js';
-import { rateOf, type ConsumeOutcome } from './consume-json.js';
+import { rateOf, type ConsumeOutcome } from '../report/consume-json.js';
 
 /** @param rowsPerSecond of the last moments */
 export function progressLine(

@@ -12,7 +12,7 @@ import {
   type OutputFile,
 } from '../load/parts.js';
 import type { ConsumeEnding, ConsumeReport } from '../report/consume-report.js';
-import { earlyConsumeJson, type ConsumeSummary } from './consume-json.js';
+import { earlyConsumeJson, type ConsumeSummary } from '../report/consume-json.js';
 
 export class ConsumeReportFile {
   readonly #file: OutputFile;

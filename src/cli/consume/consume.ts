@@ -24,7 +24,12 @@ import type { Connection } from '../server/connection.js';
 import type { Environment } from '../server/destination.js';
 import type { RightsNeeded } from '../server/missing-rights.js';
 import { describeConsumeFailure, withFlag } from './consume-failure.js';
-import { earlyConsumeJson, outcomeJson, type ConsumeOutcome, type ConsumeSummary } from './consume-json.js';
+import {
+  earlyConsumeJson,
+  outcomeJson,
+  type ConsumeOutcome,
+  type ConsumeSummary,
+} from '../report/consume-json.js';
 import { startLines, summaryLines } from './consume-lines.js';
 import { progressOf, WorkerProgress } from './worker-progress.js';
 import { ConsumeReportFile } from './consume-report-file.js';

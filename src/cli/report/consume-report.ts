@@ -10,31 +10,14 @@ import { systemClock } from '../../common/clock.js';
 import type { ConsumeFlags } from '../args/options.js';
 import { showTable } from '../args/table-name.js';
 import { count, mebibytes } from '../common/counted.js';
+import type { ConsumeJson } from './consume-json.js';
 import { consumeSettingsOf } from './consume-settings.js';
 
 const INTERVAL_MS = 100;
 
-/** What the summary has of it. */
-interface ConsumeReportJson {
-  readonly rows: number;
-  readonly rowsPerSecond: number;
-  readonly deadLetters: number;
-  readonly bytesRead: number;
-  readonly batches: number;
-  readonly lanesFinished: number;
-  readonly lanesLost: number;
-  readonly positionsLost: number;
-  readonly retries: number;
-  readonly lagMessages: number | null;
-  readonly lagSeconds: number | null;
-  readonly seconds: number;
-  readonly peakMemoryBytes: number;
-  readonly exitCode: number;
-}
-
 /** What is known besides when a worker has ended. */
 export interface ConsumeEnding extends Pick<PageContents, 'status' | 'lines'> {
-  readonly json: ConsumeReportJson;
+  readonly json: ConsumeJson;
   /** Names of servers, without what is secret. */
   readonly servers: readonly (readonly [string, string])[];
 }
@@ -74,7 +57,7 @@ export class ConsumeReport {
   }
 }
 
-function factsOf(json: ConsumeReportJson): [string, string][] {
+function factsOf(json: ConsumeJson): [string, string][] {
   return [
     ['rows loaded', count(json.rows)],
     ['rows per second', count(json.rowsPerSecond)],

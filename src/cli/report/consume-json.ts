@@ -5,7 +5,7 @@ import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js
 import type { ConsumeFlags } from '../args/options.js';
 import { ExitCode, isCliError, oneLine } from '../common/errors.js';
 import type { StopSignal } from '../common/stop-signal.js';
-import { peakMemoryBytes } from '../report/load-json.js';
+import { peakMemoryBytes } from './load-json.js';
 
 export type ConsumeJson = {
   /** `null` if the arguments could not be read, as are the tables and the import. */
