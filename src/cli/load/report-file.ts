@@ -1,24 +1,23 @@
-/** The file of `--report`: checked before a load begins, and written as a whole when it has ended. */
+/** The file of `load --report`. */
 
 import { systemClock } from '../../common/clock.js';
 import type { LoadOptions } from '../args/options.js';
-import { CliError, ExitCode, isCliError, oneLine } from '../common/errors.js';
+import { CliError } from '../common/errors.js';
 import type { SourceFile } from '../input/source.js';
-import { checkOutput, notWritable } from '../rejects/output-check.js';
-import type { OutputFile } from '../rejects/output-file.js';
+import { checkOutput } from '../rejects/output-check.js';
 import type { RejectFile } from '../rejects/reject-file.js';
 import { causeOfReject } from '../rejects/reject.js';
 import { earlyFailureJson } from '../report/load-json.js';
-import type { LoadEnding, LoadReport } from '../report/load-report.js';
+import type { LoadReport } from '../report/load-report.js';
+import { isDone, PageFile, textOf } from '../report/page-file.js';
 import type { LoadOutcome, LoadSummary } from '../report/summary.js';
 import type { LoadColumn } from '../table/table.js';
 import type { LoadSink, RejectedRow } from '../write/load-sink.js';
 
 export class ReportFile {
-  readonly #file: OutputFile;
+  readonly #file: PageFile;
   readonly #options: LoadOptions;
   readonly #report: LoadReport;
-  #isWritten = false;
   /** Counts rejects by their cause. */
   readonly onRejects = (rejected: readonly RejectedRow[]): void => {
     for (const found of rejected) {
@@ -27,7 +26,7 @@ export class ReportFile {
     }
   };
 
-  private constructor(file: OutputFile, options: LoadOptions, report: LoadReport) {
+  private constructor(file: PageFile, options: LoadOptions, report: LoadReport) {
     this.#file = file;
     this.#options = options;
     this.#report = report;
@@ -48,13 +47,9 @@ export class ReportFile {
     const file = await checkOutput('--report', report, inputs, json);
     if (rejects?.isSame(file) === true)
       throw new CliError(`--report ${report}: is the file of --rejects, under another name`);
-    try {
-      file.prepare();
-    } catch (error) {
-      throw notWritable('--report', report, error);
-    }
+    const pageFile = new PageFile(file);
     const { LoadReport } = await import('../report/load-report.js');
-    return new ReportFile(file, options, new LoadReport(options, inputs, systemClock));
+    return new ReportFile(pageFile, options, new LoadReport(options, inputs, systemClock));
   }
 
   watch(sink: LoadSink): void {
@@ -62,64 +57,23 @@ export class ReportFile {
   }
 
   /** Writes the page. Returns the summary, which says so. */
-  async write(
-    outcome: LoadOutcome,
+  write(
+    { label, committed: wasCommitted }: LoadOutcome,
     summary: LoadSummary,
     columns: readonly LoadColumn[],
   ): Promise<LoadSummary> {
-    const { json, exitCode, lines } = summary;
-    const isDone = exitCode === ExitCode.OK || exitCode === ExitCode.INCOMPLETE;
-    const text = summary.error ?? lines[0]!;
-    try {
-      await this.#save({
-        status: {
-          kind: exitCode === ExitCode.OK ? 'good' : isDone ? 'warn' : 'bad',
-          text: `${isDone ? 'Done' : 'Not complete'}: ${text}`,
-        },
-        lines: lines.filter((line) => line !== text),
-        json,
-        label: outcome.label,
-        columns,
-        wasCommitted: outcome.committed,
-      });
-    } catch (error) {
-      return withFailure(summary, error as CliError, isDone ? ExitCode.FAILED : exitCode);
-    }
-    return { ...summary, lines: [...lines, `report: ${this.#file.path}`] };
+    const { json } = summary;
+    const status = `${isDone(summary) ? 'Done' : 'Not complete'}: ${textOf(summary)}`;
+    return this.#file.write(summary, status, (head) =>
+      this.#report.page({ ...head, json, label, columns, wasCommitted }),
+    );
   }
 
   /** Writes the page of a load that has failed before its first row. Returns the error to report. */
-  async writeFailure(error: unknown): Promise<unknown> {
-    // A fault of ours is reported as it is, and so is what comes after the page.
-    if (!isCliError(error) || this.#isWritten) return error;
-    try {
-      await this.#save({
-        status: { kind: 'bad', text: `Failed before its first row: ${oneLine(error.message)}` },
-        lines: [],
-        json: earlyFailureJson(this.#options, error),
-        label: undefined,
-        columns: [],
-        wasCommitted: true,
-      });
-      return error;
-    } catch (second) {
-      return new CliError(`${error.message}; ${(second as CliError).message}`, error.exitCode, error);
-    }
+  writeFailure(error: unknown): Promise<unknown> {
+    return this.#file.writeFailure(error, 'row', (head, failure) => {
+      const json = earlyFailureJson(this.#options, failure);
+      return this.#report.page({ ...head, json, label: undefined, columns: [], wasCommitted: true });
+    });
   }
-
-  /** @throws {CliError} if the file cannot be written */
-  async #save(ending: LoadEnding): Promise<void> {
-    this.#isWritten = true;
-    try {
-      const output = await this.#file.open((opened) => opened.write(this.#report.page(ending)));
-      await output.close();
-    } catch (error) {
-      throw notWritable('--report', this.#file.path, error);
-    }
-  }
-}
-
-function withFailure(summary: LoadSummary, { message }: CliError, exitCode: ExitCode): LoadSummary {
-  const error = summary.error === undefined ? message : `${summary.error}; ${message}`;
-  return { ...summary, error, exitCode, json: { ...summary.json, error, exitCode, reportFile: null } };
 }
