@@ -39,10 +39,10 @@ export class ConsumeReportFile {
     this.#report.watch(load);
   }
 
-  /** Writes the page. Returns the summary, which says so. */
-  write(summary: ConsumeSummary): Promise<ConsumeSummary> {
+  /** Writes the page. Returns the summary, which says so. @param status how the worker has ended */
+  write(summary: ConsumeSummary, status = statusOf(summary)): Promise<ConsumeSummary> {
     const { json } = summary;
-    return this.#file.write(summary, `${endOf(summary)}: ${textOf(summary)}`, (head) =>
+    return this.#file.write(summary, status, (head) =>
       this.#report.page({ ...head, json, servers: this.#servers }),
     );
   }
@@ -55,7 +55,8 @@ export class ConsumeReportFile {
   }
 }
 
-function endOf({ json, error }: ConsumeSummary): string {
-  if (error !== undefined) return 'Failed';
-  return json.stoppedBy === null ? 'Caught up' : `Stopped by ${json.stoppedBy}`;
+function statusOf(summary: ConsumeSummary): string {
+  const { error, json } = summary;
+  const stopped = json.stoppedBy === null ? 'Caught up' : `Stopped by ${json.stoppedBy}`;
+  return `${error === undefined ? stopped : 'Failed'}: ${textOf(summary)}`;
 }

@@ -146,18 +146,20 @@ class Worker {
     });
   }
 
-  /** A signal that comes before the worker has begun is no failure. @throws anything else */
+  /** A signal that comes before the worker has begun is no failure. @throws anything else, also a failure to close what it has used */
   async endedEarly(error: unknown): Promise<ConsumeSummary> {
     const failure = withFlag(error);
-    if (this.#stoppedBy === undefined) throw (await this.#report?.writeFailure(failure)) ?? failure;
+    if (this.#stoppedBy === undefined || this.#load !== undefined)
+      throw (await this.#report?.writeFailure(failure)) ?? failure;
+    const how = `by ${this.#stoppedBy} before anything was loaded`;
     const stopped = { error: null, stoppedBy: this.#stoppedBy, exitCode: ExitCode.OK };
     const summary: ConsumeSummary = {
       exitCode: ExitCode.OK,
-      lines: [`stopped by ${this.#stoppedBy} before anything was loaded`],
+      lines: [`stopped ${how}`],
       error: undefined,
       json: { ...earlyConsumeJson(this.#flags, error), ...stopped },
     };
-    return (await this.#report?.write(summary)) ?? summary;
+    return (await this.#report?.write(summary, `Stopped ${how}`)) ?? summary;
   }
 
   async run(log: Log, server: Connection, nats: NatsConnection): Promise<ConsumeSummary> {
