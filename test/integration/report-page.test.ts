@@ -1,4 +1,4 @@
-/** The page of a report in a real browser: nothing is loaded or run, and it can be read wide and narrow, light and dark, and on paper. */
+/** The pages of reports in a real browser: nothing is loaded or run, and they can be read wide and narrow, light and dark, and on paper. */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +10,13 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackpressureWritable } from 'spillway';
 import { createReport } from 'spillway/report';
+import { parseArguments } from '../../src/cli/args/parse-arguments.js';
+import { ConsumeReport } from '../../src/cli/report/consume-report.js';
+import { earlyConsumeJson } from '../../src/cli/report/consume-json.js';
+import type { LogMessage } from '../../src/log/log.js';
+import { CopyError } from '../../src/postgres/errors/copy-error.js';
 import { ManualClock } from '../support/manual-clock.js';
+import { ScriptedLoad } from '../support/scripted-load.js';
 
 const found = spawnSync(
   'sh',
@@ -55,9 +61,85 @@ async function htmlOfBusyStream(): Promise<string> {
   return html;
 }
 
-describe.skipIf(found === '')(
-  'the page of a report in Chromium (skipped if chromium is not installed)',
-  () => {
+/** A minute of a worker that loads a backlog, with dead letters, messages that are gone, and an outage in the middle. */
+async function htmlOfWorker(): Promise<string> {
+  const args = `consume nats://127.0.0.1 --stream ${LONG} --table t --import i --allow-gaps`;
+  const invocation = parseArguments([...args.split(' '), '--filter', HOSTILE]);
+  if (invocation.command !== 'consume') throw new Error('these are no arguments of consume');
+  const load = new ScriptedLoad();
+  const report = new ConsumeReport(invocation.options, load.clock);
+  report.watch(load);
+  const refused = new CopyError(HOSTILE, { failureClass: 'row', sqlState: '23514' });
+  const away = new CopyError(LONG, { failureClass: 'transport', sqlState: '57P01' });
+  for (let second = 0; second < 60; second += 1) {
+    const isAway = second >= 20 && second < 40;
+    if (second === 20) load.observer.onBreaker('open', 'closed', away);
+    if (second === 40) load.observer.onBreaker('closed', 'open', undefined);
+    load.answer = isAway ? Promise.reject(away) : load.behind(Math.max(0, 50_000 - 1_000 * second), 5_000);
+    load.answer.catch(() => undefined);
+    if (isAway) load.observer.onRetry({ error: away, attempt: second, delayMs: 1_000, items: 10 });
+    else {
+      load.counts.rowsLoaded += 1_000 + 200 * (second % 5);
+      load.counts.deadLetters += 1;
+      load.counts.positionsLost += 2;
+      load.observer.onFailed([{ item: {} as LogMessage, error: refused, weight: 1 }]);
+      load.observer.onFlush({ ...FLUSH, latencyMs: 20 + (second % 9) });
+    }
+    await load.clock.advance(1_000);
+  }
+  const json = { ...earlyConsumeJson(invocation.options, away), lagMessages: 12, lagSeconds: 3 };
+  const status = { kind: 'warn', text: HOSTILE } as const;
+  return report.page({ status, lines: [LONG], json, servers: [['server', LONG]] });
+}
+
+const FLUSH = {
+  ...({ attempt: 1, reason: 'size', items: 1_000, success: 999, failed: 1 } as const),
+  ...{ transportFailure: false, error: undefined },
+};
+
+interface Subject {
+  readonly what: string;
+  readonly html: () => Promise<string>;
+  readonly title: string;
+  readonly headings: readonly string[];
+  readonly charts: number;
+}
+
+const SUBJECTS: readonly Subject[] = [
+  {
+    what: 'of a stream',
+    html: htmlOfBusyStream,
+    title: HOSTILE,
+    headings: [
+      'Throughput',
+      'Buffer and pressure',
+      'Flush latency',
+      'Drops and rejects',
+      'Retries and outages',
+      'Settings',
+    ],
+    charts: 4,
+  },
+  {
+    what: 'of a worker of consume',
+    html: htmlOfWorker,
+    title: `Stream ${LONG} into "t"`,
+    headings: [
+      'Throughput',
+      'Behind the log',
+      'Buffer',
+      'Flush latency',
+      'Dead letters and losses',
+      'Retries and outages',
+      'Settings',
+    ],
+    charts: 6,
+  },
+];
+
+describe.skipIf(found === '').each(SUBJECTS)(
+  'the page of a report $what in Chromium (skipped if chromium is not installed)',
+  ({ html, title, headings, charts }) => {
     let browser: Browser;
     let folder: string;
     let address: string;
@@ -67,7 +149,7 @@ describe.skipIf(found === '')(
     beforeAll(async () => {
       folder = await mkdtemp(path.join(os.tmpdir(), 'spillway-page-'));
       const file = path.join(folder, 'report.html');
-      await writeFile(file, await htmlOfBusyStream());
+      await writeFile(file, await html());
       address = pathToFileURL(file).href;
       browser = await chromium.launch({ executablePath: found, args: ['--no-sandbox'], timeout: START_MS });
     }, 2 * START_MS);
@@ -89,7 +171,7 @@ describe.skipIf(found === '')(
       for (const javaScriptEnabled of [true, false]) {
         const page = await open({ javaScriptEnabled });
         if (javaScriptEnabled) expect(await page.evaluate('window.hostile')).toBeUndefined();
-        expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(HOSTILE);
+        expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(title);
         await page.close();
       }
       expect(messages).toEqual([]);
@@ -114,19 +196,12 @@ describe.skipIf(found === '')(
 
     test('has headings, landmarks, and charts with a name, a text and a table', async () => {
       const page = await open({});
-      const headings = await page.getByRole('heading', { level: 2 }).allTextContents();
-      expect(headings.map((text) => text.trim())).toEqual([
-        'Throughput',
-        'Buffer and pressure',
-        'Flush latency',
-        'Drops and rejects',
-        'Retries and outages',
-        'Settings',
-      ]);
+      const found = await page.getByRole('heading', { level: 2 }).allTextContents();
+      expect(found.map((text) => text.trim())).toEqual(headings);
       for (const role of ['banner', 'main', 'contentinfo'] as const)
         expect(await page.getByRole(role).count()).toBe(1);
       const figures = await page.locator('figure').all();
-      expect(figures).toHaveLength(4);
+      expect(figures).toHaveLength(charts);
       for (const figure of figures) {
         const chart = figure.getByRole('img', { name: /\w+/ });
         expect(await chart.count()).toBe(1);

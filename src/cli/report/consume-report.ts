@@ -6,7 +6,7 @@ import { duration } from '../../report/page/format.js';
 import { section, table } from '../../report/page/markup.js';
 import { page, type PageContents } from '../../report/page/page.js';
 import { versions } from '../../report/versions.js';
-import { systemClock } from '../../common/clock.js';
+import { systemClock, type Clock } from '../../common/clock.js';
 import type { ConsumeFlags } from '../args/options.js';
 import { showTable } from '../args/table-name.js';
 import { count, mebibytes } from '../common/counted.js';
@@ -24,15 +24,18 @@ export interface ConsumeEnding extends Pick<PageContents, 'status' | 'lines'> {
 
 export class ConsumeReport {
   readonly #flags: ConsumeFlags;
+  readonly #clock: Clock;
   readonly #startedAt = new Date();
   #recorder: Recorder | undefined;
 
-  constructor(flags: ConsumeFlags) {
+  /** @param clock tests turn its hands */
+  constructor(flags: ConsumeFlags, clock: Clock = systemClock) {
     this.#flags = flags;
+    this.#clock = clock;
   }
 
   watch(load: ReportTarget): void {
-    this.#recorder = new Recorder(load, systemClock, INTERVAL_MS);
+    this.#recorder = new Recorder(load, this.#clock, INTERVAL_MS);
   }
 
   /** Ends the recording, and returns the page. */

@@ -37,6 +37,8 @@ export interface Chart {
   readonly isStrip?: boolean;
   /** Lines go from the middle of one interval to that of the next one. Default: each value holds for its interval. */
   readonly isContinuous?: boolean;
+  /** Lines end where there is no value, and begin again behind it. Default: they go on to the next value. */
+  readonly hasGaps?: boolean;
   /** The same numbers as a table. */
   readonly numbers: Markup;
 }
@@ -80,12 +82,13 @@ export function chart(given: Chart): Markup {
 /** An area goes back along its lower edge. */
 function pathOf(
   { kind, values, from }: Layer,
-  { intervals, isContinuous }: Chart,
+  { intervals, isContinuous, hasGaps = false }: Chart,
   endMs: number,
   top: number,
 ): string {
-  const edge = (heights: Layer['values']): string[] =>
-    intervals.flatMap(({ startMs, endMs: stopMs }, index) => {
+  /** The points of each interval. Empty: there is no value. */
+  const edge = (heights: Layer['values']): string[][] =>
+    intervals.map(({ startMs, endMs: stopMs }, index) => {
       const height = heights[index];
       if (height === undefined) return [];
       const at = (ms: number): string =>
@@ -93,10 +96,26 @@ function pathOf(
       return isContinuous === true ? [at((startMs + stopMs) / 2)] : [at(startMs), at(stopMs)];
     });
   const upper = edge(values);
-  if (upper.length === 0) return '';
-  if (kind === 'area') return `M${[...upper, ...edge(from ?? values.map(() => 0)).reverse()].join('L')}Z`;
-  // A single point becomes a dot, by the round ends of its line.
-  return upper.length === 1 ? `M${upper[0]!}h0.1` : `M${upper.join('L')}`;
+  if (upper.flat().length === 0) return '';
+  if (kind === 'line') return lineOf(hasGaps ? upper : [upper.flat()]);
+  const lower = edge(from ?? values.map(() => 0)).flat();
+  return `M${[...upper.flat(), ...lower.reverse()].join('L')}Z`;
+}
+
+/** A line that is broken where there are no points. */
+function lineOf(points: readonly (readonly string[])[]): string {
+  const parts: string[][] = [[]];
+  for (const found of points) {
+    if (found.length === 0) parts.push([]);
+    else parts.at(-1)!.push(...found);
+  }
+  return (
+    parts
+      .filter(({ length }) => length > 0)
+      // A single point becomes a dot, by the round ends of its line.
+      .map((part) => (part.length === 1 ? `M${part[0]!}h0.1` : `M${part.join('L')}`))
+      .join('')
+  );
 }
 
 /** Without digits that nobody sees. */

@@ -15,6 +15,7 @@ header,main,footer{max-width:62rem;margin:0 auto;padding:0 1rem}
 header{padding-top:1.5rem}
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 .5rem}
 h2{font-size:1.2rem;margin:2.5rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--rule)}
+h3{font-size:1rem;margin:1.75rem 0 .5rem}
 p{margin:.4rem 0}
 .status{font-weight:600}.status.good{color:var(--good)}.status.warn{color:var(--warn)}.status.bad{color:var(--bad)}
 .soft,figcaption,footer{color:var(--soft);font-size:.9rem}
@@ -50,7 +51,7 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 caption{text-align:left;white-space:nowrap;color:var(--soft);padding-bottom:.25rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--rule);overflow-wrap:normal}
 thead th{font-weight:600;white-space:nowrap}tbody th{font-weight:400}
-.n{text-align:right;white-space:nowrap}
+.n{text-align:right;white-space:nowrap}td:last-child:not(.n){min-width:14rem}
 footer{margin-top:3rem;padding-bottom:2rem}
 @media (max-width:36rem){.plot{grid-template-columns:2.9rem 1fr}.x span:nth-child(even){display:none}}
 @media print{:root{color-scheme:light}body{font-size:11pt}header,main,footer{max-width:none}

@@ -1,40 +1,13 @@
-import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { emptyCounts, snapshot } from '../../../src/postgres/consume/consume-metrics.js';
-import type { ConsumeProgress } from '../../../src/postgres/consume/consume-progress.js';
-import { ConsumeObserver } from '../../../src/postgres/consume/consume-observer.js';
 import { CopyError } from '../../../src/postgres/errors/copy-error.js';
 import type { LogMessage } from '../../../src/log/log.js';
 import { createReport } from '../../../src/report/index.js';
-import { ManualClock, settle } from '../../support/manual-clock.js';
-
-/** What `consumeLog` returns, on a manual clock. */
-class Load extends EventEmitter {
-  readonly clock = new ManualClock();
-  readonly counts = emptyCounts();
-  readonly observer = new ConsumeObserver(this);
-  asked = 0;
-  answer: Promise<ConsumeProgress> = this.behind(0, 0);
-  end!: () => void;
-  readonly finished = new Promise<void>((resolve) => (this.end = resolve));
-  getMetrics = () => snapshot(this.counts, this.clock);
-
-  progress(): Promise<ConsumeProgress> {
-    this.asked += 1;
-    return this.answer;
-  }
-
-  behind(lagMessages: number, lagMs: number): Promise<ConsumeProgress> {
-    return Promise.resolve({
-      ...{ at: new Date(0), lagMessages, lagMs, lanesHeldHere: 1, lanesHeldElsewhere: 2 },
-      ...{ lanesFree: 3, lanesFinished: 4, rowsLoaded: 5, deadLetters: 6 },
-    });
-  }
-}
+import { settle } from '../../support/manual-clock.js';
+import { ScriptedLoad } from '../../support/scripted-load.js';
 
 describe('a report of the load of a log', () => {
   it('has messages, lag, lanes, dead letters and outages, and no pressure states', async () => {
-    const load = new Load();
+    const load = new ScriptedLoad();
     load.answer = load.behind(1_234, 65_000);
     const report = createReport(load, { clock: load.clock, title: 'Orders' });
     await load.clock.advance(1_000);
@@ -63,8 +36,27 @@ describe('a report of the load of a log', () => {
     expect(html).not.toMatch(/NaN|undefined/);
   });
 
+  it('breaks the lines of lag while nobody can say how far the log is behind', async () => {
+    const load = new ScriptedLoad();
+    const report = createReport(load, { clock: load.clock });
+    await load.clock.advance(3_000);
+    load.answer = Promise.reject(new Error('out of reach'));
+    load.answer.catch(() => undefined);
+    await load.clock.advance(3_000);
+    load.answer = load.behind(70, 9_000);
+    await load.clock.advance(3_000);
+    const html = report.toHtml();
+    report.stop();
+    const [path] = /(?<=id="lag-messages-chart-text"[^]*<path class="line p95" d=")[^"]+/.exec(html)!;
+    // One part before the outage, at 0, and one behind it.
+    const parts = path.split('M').slice(1);
+    expect(parts).toHaveLength(2);
+    expect(parts[0]).toMatch(/,100$/);
+    expect(parts[1]).toMatch(/^4\d\d/);
+  });
+
   it('asks at most once a second, and one question at a time', async () => {
-    const load = new Load();
+    const load = new ScriptedLoad();
     const report = createReport(load, { clock: load.clock });
     await load.clock.advance(3_000);
     expect(load.asked).toBe(4);
@@ -75,7 +67,7 @@ describe('a report of the load of a log', () => {
   });
 
   it('has no charts of lag if it never gets an answer, and stops when the load ends', async () => {
-    const load = new Load();
+    const load = new ScriptedLoad();
     load.answer = Promise.reject(new Error('out of reach'));
     load.answer.catch(() => undefined);
     const report = createReport(load, { clock: load.clock });
