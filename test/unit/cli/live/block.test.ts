@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import stringWidth from 'string-width';
 import { layout, type Block } from '../../../../src/cli/live/block.js';
@@ -66,9 +67,7 @@ describe('the block', () => {
     for (let columns = 1; columns <= 200; columns += 1) {
       const lines = layout(block(COLOURED), { columns, ...ROOM }, COLOURED);
       for (const line of lines) expect(stringWidth(line)).toBeLessThan(Math.max(2, columns));
-      // eslint-disable-next-line no-control-regex
-      const bare = lines.map((line) => line.replace(/\u001b\[\d+m/g, ''));
-      expect(bare).toEqual(layout(block(), { columns, ...ROOM }, PLAIN));
+      expect(lines.map(stripVTControlCharacters)).toEqual(layout(block(), { columns, ...ROOM }, PLAIN));
     }
   });
 

@@ -156,8 +156,7 @@ describe('progress', () => {
   ])('has charts of more than ASCII in the locale %j: %s', async (locale, isUnicode) => {
     const { clock, stream } = start({ environment: { ...locale, NO_COLOR: '1' } });
     await clock.advance(1_000);
-    // eslint-disable-next-line no-control-regex
-    expect(/[^\u0000-\u007f]/.test((await stream.lines()).join(''))).toBe(isUnicode);
+    expect(/[^ -~]/.test((await stream.lines()).join(''))).toBe(isUnicode);
   });
 
   it('has colours unless NO_COLOR is set', async () => {
