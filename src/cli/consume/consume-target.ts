@@ -9,6 +9,7 @@ import {
   findTable,
   firstCut,
   keyColumns,
+  markGivenTypes,
   nameNotes,
   showTable,
   throwMissingTable,
@@ -56,7 +57,7 @@ export async function findTarget(
   if (made === undefined) await assertGivenTypes(pool, table, flags.types, columns);
   return {
     table,
-    columns,
+    columns: markGivenTypes(columns, flags.types),
     key: keyColumns(flags.key, columns),
     created: made !== undefined,
     notes: [

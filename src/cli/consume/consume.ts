@@ -36,6 +36,7 @@ import { ConsumeReportFile } from './consume-report-file.js';
 import { findTarget, type ConsumeTarget } from './consume-target.js';
 import { checkStream } from './find-stream.js';
 import { messageRow } from './message-row.js';
+import { RefusedColumns } from './refused-columns.js';
 import { connectToNats, loadNats } from './nats-connection.js';
 import { natsSettings, type NatsSettings } from './nats-settings.js';
 
@@ -176,6 +177,7 @@ class Worker {
         writeLine(this.#terminal.stderr, oneLine(line));
     }
     this.#load = load;
+    const refused = this.#watchRefusals(load, target);
     this.#report?.watch(load, server.label);
     if (this.#stopping.signal.aborted) load.drain().catch(() => undefined);
     this.progress.watch(load);
@@ -188,7 +190,8 @@ class Worker {
     }
     const caughtUp = this.#flags.untilCaughtUp && this.#stoppedBy === undefined && failure === undefined;
     const progress = failure === undefined ? await progressOf(load) : undefined;
-    const done = { created, notes, metrics: load.getMetrics(), progress, caughtUp };
+    const all = [...notes, ...refused.lines];
+    const done = { created, notes: all, metrics: load.getMetrics(), progress, caughtUp };
     const outcome = this.#outcome(done, failure);
     const summary: ConsumeSummary = {
       exitCode: outcome.exitCode,
@@ -197,6 +200,17 @@ class Worker {
       json: outcomeJson(outcome),
     };
     return (await this.#report?.write(summary)) ?? summary;
+  }
+
+  /** Says at once what makes room for values that inferred types have refused: a worker may run for months. */
+  #watchRefusals(load: LogLoad, target: ConsumeTarget): RefusedColumns {
+    const refused = new RefusedColumns(target);
+    if (!this.#flags.create) return refused;
+    load.on('failed', (failures) => {
+      for (const line of refused.add(failures))
+        if (!this.#flags.quiet) writeLine(this.#terminal.stderr, oneLine(line));
+    });
+    return refused;
   }
 
   #options({ table, columns, key }: ConsumeTarget): Parameters<typeof consumeLog>[2] {

@@ -91,19 +91,24 @@ function helpFor(failure: CliError, facts: LoadFacts): string[] {
 /** SQLSTATEs of values that are not of their column's type. */
 const WRONG_VALUES = new Set(['22P02', '22003', '22007', '22008']);
 
+/** Returns the type with room for a value that an inferred type has refused. Undefined: the refusal is not about the type. */
+export function roomierType(sqlState = ''): 'numeric' | 'text' | undefined {
+  if (!WRONG_VALUES.has(sqlState)) return undefined;
+  return sqlState === '22003' ? 'numeric' : 'text';
+}
+
 function helpForRow(error: CopyError, { options, created, columns }: LoadFacts): string[] {
   if (error.sqlState === '23505' && options.onConflict === 'error')
     return [
       '--on-conflict ignore leaves rows out whose key is there, and --on-conflict update replaces them',
     ];
   const column = columns.find(({ columnName }) => columnName === error.column);
-  if (column === undefined || !WRONG_VALUES.has(error.sqlState ?? '')) return [];
+  const type = roomierType(error.sqlState);
+  if (column === undefined || type === undefined) return [];
   const value = /"([^"]*)"(?: is out of range .*)?$/.exec(messageFor(error))?.[1];
   const help: string[] = [];
-  if (created && column.hasGivenType !== true) {
-    const type = error.sqlState === '22003' ? 'numeric' : 'text';
+  if (created && column.hasGivenType !== true)
     help.push(`${columnFlag('--type', column.columnName, type)} makes room for it`);
-  }
   // A value that is out of range was read.
   const mayBeRead = options.format === 'csv' && error.sqlState !== '22003';
   const hint = mayBeRead && value !== undefined ? hintFor([value], options.valueFlags) : undefined;
