@@ -30,6 +30,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/{unit,property,simulator,soak}/**/*.test.ts'],
           testTimeout: timeout(30_000),
+          // The default leaves one processor free, which is half of a small machine.
+          maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
       },
