@@ -4,13 +4,14 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
+import { isBuildCurrent } from '../support/current-build.js';
 import { noNatsServer, startNatsServer } from '../support/nats-server.js';
 import { startOwnServer } from '../support/own-server.js';
 import { installTls, makeTlsFiles, TLS_FILES } from '../support/tls-files.js';
@@ -48,7 +49,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     for (const step of undo.reverse()) await step();
   };
   try {
-    await requireBuild();
+    // An old build would be tested without a word.
+    if (!(await isBuildCurrent())) throw new Error('dist is missing, or older than src: npm run build');
     const folder = await mkdtemp(path.join(os.tmpdir(), 'spillway-packaging-'));
     undo.push(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
     // The embedded server runs under an account of its own if this is root's.
@@ -64,18 +66,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
     throw error;
   }
   return tearDown;
-}
-
-/** An old build would be tested without a word. */
-async function requireBuild(): Promise<void> {
-  const built = await stat(path.join(ROOT, 'dist/cli/load-report.cjs')).catch(() => undefined);
-  const sources = await readdir(path.join(ROOT, 'src'), { recursive: true, withFileTypes: true });
-  const files = sources.filter((entry) => entry.name.endsWith('.ts'));
-  const times = await Promise.all(
-    files.map(async (file) => (await stat(path.join(file.parentPath, file.name))).mtimeMs),
-  );
-  if (built === undefined || built.mtimeMs < Math.max(...times))
-    throw new Error('dist is missing, or older than src: npm run build');
 }
 
 async function pack(folder: string): Promise<string> {

@@ -1,18 +1,34 @@
 /** The command line as its users have it: bundled, and run as a process of its own. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import {
+  chmod,
+  copyFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Options } from 'tsup';
 import { afterAll, beforeAll } from 'vitest';
 import tsupConfig from '../../tsup.config.js';
+import { isBuildCurrent } from './current-build.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Far beyond what most runs take: a run that needs longer hangs. */
 const LONGEST_RUN_MS = 25_000;
 const LONGEST_BUILD_MS = 240_000;
+const DAY_MS = 24 * 3_600_000;
 
 export interface CliResult {
   /** `null` where a signal ended it. */
@@ -45,29 +61,20 @@ export interface Cli {
   start(args: readonly string[], options?: RunOptions): RunningCli;
 }
 
-/** Bundles the command line for the test file that calls it. `withPackages: false` puts it where none of its peers can be found. */
+/** The command line, bundled. `withPackages: false` puts it where none of its peers can be found. */
 export function useCli({ withPackages = true } = {}): Cli {
   let root = '';
   let directory = '';
   beforeAll(async () => {
-    // Within the project, so that `pg` and its like are found as they are from an installed package.
-    const parent = withPackages ? path.join(ROOT, 'node_modules', '.cache') : os.tmpdir();
-    await mkdir(parent, { recursive: true });
-    root = await mkdtemp(path.join(parent, 'spillway-cli-'));
+    root = await bundledCli();
     directory = await mkdtemp(path.join(os.tmpdir(), 'spillway-cli-input-'));
-    // For tests that run it as another user.
-    await chmod(root, 0o755);
-    await copyFile(path.join(ROOT, 'package.json'), path.join(root, 'package.json'));
-    const outDir = path.join(root, 'dist');
-    for (const config of configsFor(outDir)) {
-      await build({ ...config, config: false, silent: true, outDir, clean: false, dts: false });
-    }
+    if (withPackages) return;
+    const bare = path.join(directory, 'bare');
+    await cp(root, bare, { recursive: true });
+    root = bare;
     // A machine under load takes its time.
   }, LONGEST_BUILD_MS);
-  afterAll(async () => {
-    await rm(root, { recursive: true, force: true });
-    await rm(directory, { recursive: true, force: true });
-  });
+  afterAll(() => rm(directory, { recursive: true, force: true }));
   const start = (args: readonly string[], options: RunOptions = {}): RunningCli =>
     startNode([path.join(root, 'dist/cli/main.cjs'), ...args], { cwd: directory, ...options });
   return {
@@ -110,10 +117,63 @@ export function useLoads(database: { readonly url: string }): Loads {
   };
 }
 
-/** The project's own, of the command line alone. */
-function configsFor(outDir: string): Options[] {
+/**
+ * Returns the folder of the command line, bundled of the sources as they are. The first test file that asks builds it, and all others use that.
+ * It stands within the project, so that `pg` and its like are found as they are from an installed package.
+ */
+async function bundledCli(): Promise<string> {
+  const parent = path.join(ROOT, 'node_modules', '.cache', 'spillway-cli');
+  const folder = path.join(parent, await hashOfSources());
+  if (existsSync(folder)) return folder;
+  await mkdir(parent, { recursive: true });
+  const own = await mkdtemp(path.join(parent, 'building-'));
+  try {
+    // For tests that run it as another user.
+    await chmod(own, 0o755);
+    await copyFile(path.join(ROOT, 'package.json'), path.join(own, 'package.json'));
+    const outDir = path.join(own, 'dist');
+    if (await isBuildCurrent()) await cp(path.join(ROOT, 'dist'), outDir, { recursive: true });
+    else await buildInto(outDir);
+    await rename(own, folder);
+    await removeOld(parent);
+  } catch (error) {
+    await rm(own, { recursive: true, force: true });
+    // Another test file has built the same meanwhile.
+    if (!existsSync(folder)) throw error;
+  }
+  return folder;
+}
+
+/** Returns a name that changes with everything that the bundle is made of. */
+async function hashOfSources(): Promise<string> {
+  const sources = await readdir(path.join(ROOT, 'src'), { recursive: true, withFileTypes: true });
+  const files = [
+    ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsup.config.ts'].map((file) =>
+      path.join(ROOT, file),
+    ),
+    ...sources.filter((entry) => entry.isFile()).map(({ parentPath, name }) => path.join(parentPath, name)),
+  ];
+  const hash = createHash('sha256');
+  for (const file of files.toSorted()) hash.update(`${file}\n`).update(await readFile(file));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Removes bundles of earlier sources, but for those of today, which another run of tests may use. */
+async function removeOld(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const folder = path.join(parent, name);
+    if ((await stat(folder)).mtimeMs < Date.now() - DAY_MS)
+      await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Builds the command line alone, as the project does. */
+async function buildInto(outDir: string): Promise<void> {
   const configs = (tsupConfig as (flags: Options) => Options[])({ outDir });
-  return configs.filter(({ entry }) => Object.keys(entry ?? {}).some((name) => name.startsWith('cli/')));
+  for (const config of configs) {
+    if (!Object.keys(config.entry ?? {}).some((name) => name.startsWith('cli/'))) continue;
+    await build({ ...config, config: false, silent: true, outDir, clean: false, dts: false });
+  }
 }
 
 function startNode(args: string[], options: RunOptions): RunningCli {
