@@ -20,21 +20,29 @@ export function isLog<Target extends object>(target: Target): target is Target &
   return typeof (target as Partial<LogTarget>).progress === 'function';
 }
 
-/** The worst of several logs. What was found last counts until something else is: OpenTelemetry repeats it in any case. */
+const NOT_KNOWN: Lag = { messages: NaN, seconds: NaN };
+
+/**
+ * The worst of several logs.
+ *
+ * When nobody knows it any more, it is `NaN` once, and then nothing. The SDK for JavaScript repeats a value that is no longer observed for
+ * ever, although the specification says that it should not: a lag of the past would look like one of today.
+ */
 export class LagReader {
   readonly #found = new WeakMap<LogTarget, ConsumeProgress>();
-  #last: Lag | undefined;
+  #isReported = false;
 
+  /** @returns undefined if there is nothing to report */
   async read(targets: Iterable<LogTarget>): Promise<Lag | undefined> {
     const found = await Promise.all([...targets].map((target) => this.#look(target)));
     const known = found.filter((lag) => lag !== undefined);
-    if (known.length > 0) {
-      this.#last = {
-        messages: Math.max(...known.map(({ messages }) => messages)),
-        seconds: Math.max(...known.map(({ seconds }) => seconds)),
-      };
-    }
-    return this.#last;
+    const wasReported = this.#isReported;
+    this.#isReported = known.length > 0;
+    if (known.length === 0) return wasReported ? NOT_KNOWN : undefined;
+    return {
+      messages: Math.max(...known.map(({ messages }) => messages)),
+      seconds: Math.max(...known.map(({ seconds }) => seconds)),
+    };
   }
 
   async #look(target: LogTarget): Promise<Lag | undefined> {

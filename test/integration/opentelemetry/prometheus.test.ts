@@ -149,6 +149,10 @@ describe('a scrape', () => {
     const names = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
     expect(names).toEqual(expect.arrayContaining(usedNames()));
     await consumer.drain();
+    // Nobody looks any more: the last lag would hide that it grows.
+    const ended = await scrape();
+    expect(seriesOf(ended, 'spillway_lag_messages', ['spillway_name'])).toEqual({ log: NaN });
+    expect(seriesOf(ended, 'spillway_lag_time', ['spillway_name'])).toEqual({ log: NaN });
     for (const line of ['counter', 'histogram', 'gauge']) expect(text).toContain(` ${line}\n`);
   });
 

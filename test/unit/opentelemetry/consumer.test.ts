@@ -1,4 +1,4 @@
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { AggregationTemporality, MeterProvider } from '@opentelemetry/sdk-metrics';
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
@@ -70,15 +70,37 @@ describe('the lag of a log', () => {
     expect(await valueOf('spillway.lag.time')).toBeGreaterThanOrEqual(62);
   });
 
-  it('stays as it was when its worker has ended', async () => {
+  it('is not known any more when its worker has ended, until the next one of that name knows it', async () => {
     const load = new Load();
     instrument(load, { name: 'log', meterProvider, spans: false });
-    load.answer = at(5, 0);
+    load.answer = at(5, 2_000);
     await reader.values();
     load.end();
     await load.finished;
-    load.answer = at(9, 0);
-    expect(await valueOf('spillway.lag.messages')).toBe(5);
+    // The SDK repeats it.
+    for (let collection = 0; collection < 3; collection += 1) {
+      expect(await valueOf('spillway.lag.messages')).toBeNaN();
+      expect(await valueOf('spillway.lag.time')).toBeNaN();
+    }
+    const next = new Load();
+    instrument(next, { name: 'log', meterProvider, spans: false });
+    expect(await valueOf('spillway.lag.messages')).toBeNaN();
+    next.answer = at(9, 0);
+    expect(await valueOf('spillway.lag.messages')).toBe(9);
+  });
+
+  it('vanishes after its worker has ended where the SDK leaves out what is not observed', async () => {
+    const delta = new TestReader({ aggregationTemporalitySelector: () => AggregationTemporality.DELTA });
+    const load = new Load();
+    instrument(load, { name: 'log', meterProvider: new MeterProvider({ readers: [delta] }), spans: false });
+    load.answer = at(5, 2_000);
+    const lags = [];
+    for (let collection = 0; collection < 3; collection += 1) {
+      lags.push((await delta.values()).get('spillway.lag.messages spillway.name=log'));
+      load.end();
+      await load.finished;
+    }
+    expect(lags).toEqual([5, NaN, undefined]);
   });
 });
 
