@@ -73,7 +73,8 @@ export class Screen {
 
   draw(lines: readonly string[]): void {
     const { columns } = this.size;
-    if (columns !== this.#columns) this.clear();
+    // `log-update` loses equal lines at the end if there were more or fewer lines above them.
+    if (columns !== this.#columns || lines.length !== this.#lines.length) this.clear();
     if (this.#isInLine) this.#write.call(this.#stream, '\n');
     this.#isInLine = false;
     this.#log(lines.join('\n'));

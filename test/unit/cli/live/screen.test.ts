@@ -23,6 +23,16 @@ describe('the screen', () => {
     expect(await stream.lines()).toEqual(['$ spillway load', ...FRAME, 'waiting']);
   });
 
+  it('keeps the last lines when one comes or goes above them', async () => {
+    const { stream, screen } = start();
+    const short = ['title', 'rows     1', 'faults   0'];
+    const long = ['title', 'loaded   3 %', 'rows     2', 'faults   0'];
+    for (const frame of [short, long, short]) {
+      screen.draw(frame);
+      expect(await stream.lines()).toEqual(['$ spillway load', ...frame]);
+    }
+  });
+
   it('shows the last of many random frames, and nothing of the others', async () => {
     const { stream, screen } = start();
     const random = new SeededRandom(7);
