@@ -44,6 +44,8 @@ export interface OngoingOutage {
   readonly of: 'log' | 'database';
   /** On the injected clock. */
   readonly since: number;
+  /** Ends the pause before the next attempt. */
+  readonly retryNow: () => void;
 }
 
 /** As they are counted. */

@@ -167,7 +167,7 @@ export class LaneWorker {
     this.#committed(messages.length, await this.#flush(part, attempt, onRecording), next);
     this.#renewedAt = recordedAt;
     this.#commitMs = clock.now() - recordedAt;
-    this.#outage.end();
+    this.#outage.pass();
   }
 
   /** One transaction, which is reported. Returns its dead letters. */

@@ -26,7 +26,11 @@ export interface ConsumeParts {
 
 type OutageSettings = Pick<ConsumeSettings, 'clock' | 'maxOutageMs'>;
 
-/** A failure that lasts. One for each thing that is tried. */
+/**
+ * A failure that lasts. One for each thing that is tried.
+ *
+ * When one has passed, the others that wait for the same server try again at once: they would still be reported for up to 5 s.
+ */
 export class Outage {
   readonly #settings: OutageSettings;
   readonly #metrics: ConsumeCounts;
@@ -57,18 +61,32 @@ export class Outage {
     const since = this.#ongoing?.since ?? clock.now();
     if (clock.now() - since > maxOutageMs) throw thrown;
     const error = toError(thrown);
-    this.#note({ of: thrown instanceof LogError ? 'log' : 'database', since }, error);
+    const { retryAfterMs = 0 } = thrown as { retryAfterMs?: number };
+    const early = new AbortController();
+    const retryNow = (): void => early.abort();
+    const of = thrown instanceof LogError ? 'log' : 'database';
+    // What the server asks for is kept.
+    this.#note({ of, since, retryNow: retryAfterMs > 0 ? () => undefined : retryNow }, error);
     this.#metrics.retries += 1;
     this.#metrics.lastError = error;
-    const { retryAfterMs = 0 } = thrown as { retryAfterMs?: number };
     const delayMs = Math.max(this.#pauseMs, retryAfterMs);
     this.#attempts += 1;
     this.#observer.onRetry({ error, attempt: this.#attempts, delayMs, items });
-    await pause(clock, delayMs, signal);
+    signal.addEventListener('abort', retryNow, { once: true });
+    await pause(clock, delayMs, early.signal);
+    signal.removeEventListener('abort', retryNow);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }
 
-  /** It has passed, or is not waited for any more. */
+  /** It has passed. */
+  pass(): void {
+    const passed = this.#ongoing;
+    this.end();
+    if (passed === undefined) return;
+    for (const { of, retryNow } of this.#metrics.outages) if (of === passed.of) retryNow();
+  }
+
+  /** It is not waited for any more. */
   end(): void {
     this.#note(undefined);
     this.#pauseMs = FIRST_PAUSE_MS;
@@ -93,7 +111,9 @@ export class Outage {
     try {
       for (;;) {
         try {
-          return await work();
+          const result = await work();
+          this.pass();
+          return result;
         } catch (error) {
           await this.wait(error, signal);
         }

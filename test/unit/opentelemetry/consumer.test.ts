@@ -65,7 +65,7 @@ describe('the lag of a log', () => {
     load.answer = at(5, 2_000, 60_000);
     await reader.values();
     load.answer = () => Promise.reject(new Error('asked'));
-    load.counts.outages.add({ of: 'database', since: 0 });
+    load.counts.outages.add({ of: 'database', since: 0, retryNow: () => undefined });
     expect(await valueOf('spillway.lag.messages')).toBe(5);
     expect(await valueOf('spillway.lag.time')).toBeGreaterThanOrEqual(62);
   });

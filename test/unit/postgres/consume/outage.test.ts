@@ -53,6 +53,33 @@ describe('an outage', () => {
     expect(metrics.outages.size).toBe(0);
   });
 
+  it('that has passed makes others of the same server try at once, and nobody else', async () => {
+    const clock = new ManualClock();
+    const metrics = emptyCounts();
+    const observer = new ConsumeObserver(new EventEmitter());
+    const isDown = { log: true, database: true };
+    const errors = {
+      log: UNREACHABLE,
+      database: new CopyError('gone', { failureClass: 'transport', retryable: true }),
+    };
+    const start = (of: 'log' | 'database') =>
+      new Outage({ settings: { clock, maxOutageMs: 60_000 }, metrics, observer }).retry(NEVER, () =>
+        isDown[of] ? Promise.reject(errors[of]) : Promise.resolve(clock.now()),
+      );
+    const first = [start('database'), start('log')];
+    // Its attempts come later than those of the first one.
+    await clock.advance(1_000);
+    const second = start('database');
+    await clock.advance(10_500);
+    isDown.database = false;
+    isDown.log = false;
+    await clock.advance(20_000);
+    const [database, log] = await Promise.all(first);
+    expect(database).toBe(await second);
+    expect(log).toBeGreaterThan(database!);
+    expect(metrics.outages.size).toBe(0);
+  });
+
   it.each([
     ['a failure that does not pass', new LogError('loss', 'gone')],
     ['a row', new CopyError('bad', { failureClass: 'row' })],
