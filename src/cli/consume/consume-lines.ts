@@ -1,41 +1,35 @@
 /** What people read of a worker: its progress, and the summary at its end. Pure. */
 
-import { count, counted, mebibytes, oneLine, showImportId, showTable, WAITED_FOR } from '../load/parts.js';
-import type { ConsumeMetrics } from '../../postgres/consume/consume-metrics.js';
+import { count, counted, mebibytes, outageOf, showImportId, showTable } from '../load/parts.js';
 import type { ConsumeProgress } from '../../postgres/consume/consume-progress.js';
 import type { ConsumeReading } from '../live/reading.js';
 import type { ConsumeFlags } from '../args/options.js';
 import { rateOf, type ConsumeOutcome } from '../report/consume-json.js';
 
 /** @param rowsPerSecond of the last moments */
-export function progressLine(
-  { metrics, progress, isStopping, doing = 'preparing', now }: ConsumeReading,
-  rowsPerSecond: number,
-): string {
-  if (metrics === undefined) return doing;
+export function progressLine(reading: ConsumeReading, rowsPerSecond: number): string {
+  const { metrics, progress, isStopping, doing = 'preparing', lock } = reading;
+  const waits = lock === undefined ? [] : [`waiting for ${lock}`];
+  if (metrics === undefined) return [doing, ...waits].join(', ');
+  const outage = outageOf(reading);
   const { rowsLoaded, deadLetters, lanesHeld } = metrics;
-  const elsewhere = progress?.lanesHeldElsewhere ?? 0;
+  const elsewhere = outage === undefined ? (progress?.lanesHeldElsewhere ?? 0) : 0;
   return [
     counted(rowsLoaded, 'row'),
     `${counted(rowsPerSecond, 'row')}/s`,
-    ...(progress === undefined ? [] : [lagOf(progress)]),
+    // During an outage it is of before.
+    ...(progress === undefined || outage !== undefined ? [] : [lagOf(progress)]),
     `${counted(lanesHeld, 'lane')} here${elsewhere === 0 ? '' : ` and ${count(elsewhere)} elsewhere`}`,
     ...(deadLetters > 0 ? [counted(deadLetters, 'dead letter')] : []),
     ...(isStopping ? ['stopping'] : []),
-    ...outageOf(metrics, now),
+    ...(outage === undefined ? [] : [outage]),
+    ...waits,
   ].join(', ');
 }
 
 function lagOf({ lagMessages, lagMs }: ConsumeProgress): string {
   if (lagMessages === 0) return 'up to date';
   return `${counted(lagMessages, 'message')} behind (${(lagMs / 1_000).toFixed(1)} s)`;
-}
-
-function outageOf({ waitingFor, waitingSince, lastError }: ConsumeMetrics, now: Date): string[] {
-  if (waitingFor === undefined) return [];
-  const seconds = Math.max(0, Math.round((now.getTime() - waitingSince!.getTime()) / 1_000));
-  const reason = lastError === undefined ? '' : ` (${oneLine(lastError.message)})`;
-  return [`waiting for ${WAITED_FOR[waitingFor]} for ${seconds} s${reason}`];
 }
 
 /** Of the view. */

@@ -164,6 +164,7 @@ class Worker {
   }
 
   async run(log: Log, server: Connection, nats: NatsConnection): Promise<ConsumeSummary> {
+    this.progress.connected(server);
     this.progress.step('looking at the stream and the table');
     const find = findTarget(server.pool, log, this.#flags, this.#stopping.signal);
     const target = await this.unlessStopped(find).catch(async (error: unknown) => {

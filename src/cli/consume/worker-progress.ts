@@ -5,6 +5,7 @@ import type { ConsumeProgress, LogLoad } from '../../postgres/index.js';
 import type { ConsumeFlags } from '../args/options.js';
 import type { Progress } from '../live/progress.js';
 import type { ConsumeReading } from '../live/reading.js';
+import type { Connection } from '../server/connection.js';
 import type { Environment } from '../server/destination.js';
 import { progressLine, titleOf } from './consume-lines.js';
 
@@ -15,6 +16,9 @@ export class WorkerProgress {
   #load: LogLoad | undefined;
   #doing: string | undefined;
   #found: ConsumeProgress | undefined;
+  #connection: Connection | undefined;
+  /** What was done last, and when. */
+  #done = { what: '', at: performance.now() };
   #before = { at: performance.now(), rows: 0 };
 
   constructor(
@@ -35,6 +39,10 @@ export class WorkerProgress {
     this.#doing = doing;
   }
 
+  connected(connection: Connection): void {
+    this.#connection = connection;
+  }
+
   watch(load: LogLoad): void {
     this.#load = load;
     this.#doing = undefined;
@@ -49,7 +57,7 @@ export class WorkerProgress {
     const load = this.#load;
     // For the next time: an answer may take its while.
     if (load !== undefined && this.#doing === undefined)
-      void progressOf(load).then((found) => (this.#found = found));
+      void progressOf(load).then((found) => (this.#found = found ?? this.#found));
     return {
       kind: 'consume',
       title: titleOf(this.#flags),
@@ -58,7 +66,19 @@ export class WorkerProgress {
       metrics: load?.getMetrics(),
       progress: this.#found,
       now: new Date(),
+      lock: this.#connection?.locks.look(this.#silentMs()),
     };
+  }
+
+  /** For how long neither a step nor a batch has ended that the database has to do with. */
+  #silentMs(): number {
+    const metrics = this.#load?.getMetrics();
+    const { batches = 0, messagesInFlight = 1 } = metrics ?? {};
+    const what = `${this.#doing ?? ''} ${batches} ${messagesInFlight === 0}`;
+    if (what !== this.#done.what) this.#done = { what, at: performance.now() };
+    // Before its first look, a worker may wait for the tables of the import.
+    const waits = messagesInFlight > 0 || this.#found === undefined;
+    return waits ? performance.now() - this.#done.at : 0;
   }
 
   /** Since the last line. */

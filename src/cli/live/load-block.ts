@@ -203,7 +203,7 @@ const warned = (number: number, text: string): Part => ({ text, tone: number ===
 
 /** The most important first. */
 function notesOf({ reading, sink, nextAttemptMs }: LoadState): Part[] {
-  const { doing, isStopping, waitingFor } = reading;
+  const { doing, isStopping, waitingFor, lock } = reading;
   const notes: Part[] = [];
   if (isStopping) notes.push(STOPPING);
   if (waitingFor !== undefined) {
@@ -214,8 +214,9 @@ function notesOf({ reading, sink, nextAttemptMs }: LoadState): Part[] {
     notes.push({ text: `waiting for ${waitingFor}${next}${reason}`, tone: 'warn' });
   }
   if (doing !== undefined) notes.push({ text: doing });
+  if (lock !== undefined) notes.push({ text: `waiting for ${lock}`, tone: 'warn' });
   const silentMs = sink?.metrics.oldestInFlightAgeMs ?? 0;
-  if (doing === undefined && waitingFor === undefined && silentMs > SLOW_ANSWER_MS)
+  if (doing === undefined && (waitingFor ?? lock) === undefined && silentMs > SLOW_ANSWER_MS)
     notes.push({ text: `waiting for the server for ${duration(silentMs)}`, tone: 'warn' });
   return notes;
 }

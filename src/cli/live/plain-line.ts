@@ -4,8 +4,8 @@ import { counted, duration, mebibytes } from '../common/counted.js';
 import type { LoadReading } from './reading.js';
 
 export function plainLine(reading: LoadReading, seconds: number): string {
-  const { sink, doing, rejects = 0 } = reading;
-  if (sink === undefined) return doing ?? 'preparing';
+  const { sink, rejects = 0 } = reading;
+  if (sink === undefined) return waits({ ...reading, doing: reading.doing ?? 'preparing' }).join(', ');
   const { eventsFlushed, retries, state } = sink.getMetrics();
   const rate = counted(Math.round(eventsFlushed / seconds), 'row');
   return [
@@ -18,10 +18,11 @@ export function plainLine(reading: LoadReading, seconds: number): string {
   ].join(', ');
 }
 
-function waits({ doing, waitingFor }: LoadReading): string[] {
+function waits({ doing, waitingFor, lock }: Pick<LoadReading, 'doing' | 'waitingFor' | 'lock'>): string[] {
   return [
     ...(waitingFor === undefined ? [] : [`waiting for ${waitingFor}`]),
     ...(doing === undefined ? [] : [doing]),
+    ...(lock === undefined ? [] : [`waiting for ${lock}`]),
   ];
 }
 

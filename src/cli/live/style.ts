@@ -37,10 +37,12 @@ export function createStyle({
 const BARS = '▁▂▃▄▅▆▇█';
 const ASCII_BARS = '_.:-=+*#';
 
-/** One character for each value, by its share of `most`. */
+/** One character for each value, by its share of `most`. NaN: a space. */
 export function sparkline(values: readonly number[], most: number, { isUnicode }: Style): string {
   const bars = isUnicode ? BARS : ASCII_BARS;
-  return values.map((value) => bars[levelOf(value, most, bars.length)]).join('');
+  return values
+    .map((value) => (Number.isNaN(value) ? ' ' : bars[levelOf(value, most, bars.length)]))
+    .join('');
 }
 
 function levelOf(value: number, most: number, levels: number): number {

@@ -24,6 +24,7 @@ export class LoadProgress {
   #watched: WatchedSink | undefined;
   #connection: Connection | undefined;
   #doing: string | undefined;
+  #doingSince = performance.now();
 
   constructor(
     options: LoadOptions,
@@ -48,6 +49,7 @@ export class LoadProgress {
   /** Shows what is done next. Undefined: the usual work. */
   readonly step = (doing: string | undefined): void => {
     this.#doing = doing;
+    this.#doingSince = performance.now();
   };
 
   connects(destination: Destination): void {
@@ -97,7 +99,14 @@ export class LoadProgress {
       rejects: this.#rejects?.count,
       waitingFor: this.#sink?.waitingFor.trouble,
       nextAttemptAt: this.#sink?.waitingFor.nextAttemptAt,
+      lock: this.#connection?.locks.look(this.#silentMs()),
     };
+  }
+
+  /** For how long the server has not answered a step, or the oldest batch. */
+  #silentMs(): number {
+    if (this.#doing !== undefined) return performance.now() - this.#doingSince;
+    return this.#watched?.getMetrics().oldestInFlightAgeMs ?? 0;
   }
 
   #connections(): LoadReading['connections'] {

@@ -14,7 +14,7 @@ export { mostSimilar } from '../common/similar-names.js';
 export { onStopSignal } from '../common/stop-signal.js';
 export { printable, writeJson, writeLine } from '../common/terminal.js';
 export { startProgress } from '../live/progress.js';
-export { WAITED_FOR } from '../live/reading.js';
+export { outageOf } from '../live/reading.js';
 export { readObject } from '../ndjson/rows/ndjson-reader.js';
 export { RecordColumns } from '../ndjson/rows/ndjson-rows.js';
 export { NESTED_TOO_DEEPLY } from '../records/block-reader.js';

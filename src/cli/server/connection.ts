@@ -12,6 +12,7 @@ import { connectionFailure } from './connection-failure.js';
 import { thisMachine } from './conninfo/files.js';
 import { hostLabel } from './conninfo/hosts.js';
 import { readSettings, type ConnectionSettings } from './conninfo/settings.js';
+import { LockWatch } from './lock-watch.js';
 import { createServerPool } from './server-pool.js';
 import { readTlsMaterial } from './session/tls-material.js';
 
@@ -22,6 +23,7 @@ export interface Connection {
   readonly pool: Pg.Pool;
   /** The server that is used, for messages. */
   readonly label: string;
+  readonly locks: LockWatch;
   /** Ends all connections, and the embedded server if this process has started it. */
   close(): Promise<void>;
 }
@@ -98,6 +100,7 @@ async function open(
   pool.on('error', () => undefined);
   // A client that is lost between two statements reports it with the next one. Without a listener the error would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
+  const locks = new LockWatch(pool);
   // Its last user may have been ours, and the next one the user's own statement.
   pool.on('acquire', (client) => expectOtherStatements(client));
   const close = async (): Promise<void> => {
@@ -124,6 +127,7 @@ async function open(
   }
   return {
     pool,
+    locks,
     // A getter: after a failover it is another server.
     get label() {
       return label ?? `${hostLabel(pool.target!.host)}/${settings.database}`;

@@ -17,6 +17,8 @@ const database = useTestDatabase();
 interface Held {
   readonly terminal: PseudoTerminal;
   readonly table: string;
+  /** The process that holds the lock. */
+  readonly holder: number;
   /** Lets the load go on. */
   readonly release: () => Promise<unknown>;
 }
@@ -29,7 +31,7 @@ async function startLoad(
 ): Promise<Held> {
   const table = await database.table('a int, b text');
   await writeFile(path.join(cli.directory, 'rows.csv'), `a,b\n${'1,x\n'.repeat(ROWS)}`);
-  const holder = new pg.Client(database.url);
+  const holder = new pg.Client({ connectionString: database.url, application_name: 'holder' });
   await holder.connect();
   onTestFinished(() => holder.end());
   await holder.query(`BEGIN; LOCK TABLE ${table}`);
@@ -38,7 +40,8 @@ async function startLoad(
     ...options,
     env: { DATABASE_URL: database.url, ...options.env },
   });
-  return { terminal, table, release: () => holder.query('ROLLBACK') };
+  const { processID } = holder as unknown as { processID: number };
+  return { terminal, table, holder: processID, release: () => holder.query('ROLLBACK') };
 }
 
 /** The server has the rows, and waits for the lock. */
@@ -51,10 +54,10 @@ async function untilLocked(table: string): Promise<void> {
     .toHaveLength(1);
 }
 
-/** After some seconds, the view says that the server does not answer. */
-const ONE_LINE = /^(?:waiting for the server|100 %, 0 rows)/;
+/** After some seconds, the view says that the server does not answer, and why. */
+const ONE_LINE = /^(?:waiting for (?:the server|a lock)|100 %, 0 rows)/;
 const withoutNote = (lines: readonly string[]): readonly string[] =>
-  lines.filter((line) => !line.startsWith('waiting for the server for '));
+  lines.filter((line) => !/^waiting for (?:the server for|a lock held by) /.test(line));
 const hasBlock = (lines: readonly string[]): boolean =>
   withoutNote(lines).at(-1)?.startsWith('faults ') === true;
 /** Nothing but the block, and no line of it as wide. */
@@ -95,6 +98,20 @@ describe('the view of a load in a terminal', () => {
     await terminal.until((lines) => lines.length === 1 && ONE_LINE.test(lines[0]!));
     await release();
     expect(await terminal.exitCode).toBe(0);
+  });
+
+  it('says who holds the lock that it waits for, and no more when the lock is gone', async () => {
+    const { terminal, holder, release } = await startLoad();
+    const note = (lines: readonly string[]) => lines.find((line) => line.startsWith('waiting for a lock'));
+    const lines = await terminal.until((shown) => note(shown) !== undefined);
+    expect(note(lines)).toMatch(
+      new RegExp(
+        `^waiting for a lock held by process ${holder} \\(application "holder", idle in transaction for \\d+ s\\)$`,
+      ),
+    );
+    await release();
+    expect(await terminal.exitCode).toBe(0);
+    expect(note(await terminal.lines())).toBeUndefined();
   });
 
   it('is coloured, but not with NO_COLOR', async () => {

@@ -48,6 +48,16 @@ describe('the line of progress', () => {
       '1,200 rows, 3,400 rows/s, 2 lanes here, waiting for NATS for 12 s (a b)',
     ],
     [
+      'without the log, and with a look from before',
+      reading({ waitingFor: 'log', waitingSince: NOW }, { lagMessages: 0, lagMs: 0, lanesHeldElsewhere: 3 }),
+      '1,200 rows, 3,400 rows/s, 2 lanes here, waiting for NATS for 0 s',
+    ],
+    [
+      'behind a lock',
+      { ...reading(), lock: 'a lock held by process 7' },
+      '1,200 rows, 3,400 rows/s, 2 lanes here, waiting for a lock held by process 7',
+    ],
+    [
       'without the database, and a clock that was set back',
       reading({ waitingFor: 'database', waitingSince: new Date(NOW.getTime() + 5_000) }),
       '1,200 rows, 3,400 rows/s, 2 lanes here, waiting for PostgreSQL for 0 s',

@@ -106,6 +106,12 @@ describe('the view of a load', () => {
     ],
     ['a server that does not answer', {}, { oldestInFlightAgeMs: 7_000 }, ['waiting for the server for 7 s']],
     [
+      'who holds the lock that the server waits for',
+      { lock: 'a lock held by process 7' },
+      { oldestInFlightAgeMs: 7_000 },
+      ['waiting for a lock held by process 7'],
+    ],
+    [
       'a stop, and how to end at once',
       { isStopping: true, waitingFor: 'a lock' },
       {},
