@@ -41,8 +41,9 @@ export default defineConfig({
           name: 'server',
           include: ['test/{integration,fault,recipes}/**/*.test.ts'],
           exclude: ['test/fault/slow/**'],
-          testTimeout: timeout(60_000),
-          hookTimeout: 60_000,
+          // Only what hangs takes as long, on any machine.
+          testTimeout: timeout(180_000),
+          hookTimeout: 180_000,
           // Most of these files start a server of their own: two at a time, and after the others.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },

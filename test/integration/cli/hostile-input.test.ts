@@ -92,7 +92,7 @@ async function outcomeOf(
       NODE_OPTIONS: `--require ${usageScript}`,
       USAGE_FILE: usageFile,
     },
-    longestRunMs: 55_000,
+    longestRunMs: 150_000,
   });
   const json = JSON.parse(result.stdout) as Omit<Outcome, 'code' | keyof Usage>;
   const usage = JSON.parse(await readFile(usageFile, 'utf8')) as Usage;
