@@ -8,6 +8,16 @@ import type { NdjsonRowOptions } from '../ndjson/rows/ndjson-rows.js';
 
 const BYTE_ORDER_MARK = '\ufeff';
 
+/** A message has a key that no column stands for. */
+export class UnknownKey extends Error {
+  readonly key: string;
+
+  constructor(key: string, message: string) {
+    super(message);
+    this.key = key;
+  }
+}
+
 /** @throws {Error} saying what the message is, if it is not a JSON object */
 export function recordOf(message: Pick<LogMessage, 'bytes'>, kept?: RecordColumns['keptKeys']): JsonRecord {
   const { buffer, byteOffset, length } = message.bytes;
@@ -25,7 +35,7 @@ export function messageRow(options: NdjsonRowOptions): (message: Pick<LogMessage
   return (message) => {
     const record = recordOf(message, keptKeys);
     const row = valuesOf(columns, record);
-    if (row === undefined) throw new Error(columns.unknownKey(record));
+    if (row === undefined) throw new UnknownKey(columns.unknownKey(record), columns.describeUnknown(record));
     return row;
   };
 }

@@ -40,8 +40,10 @@ describe.skipIf(noNatsServer)(
       ]);
       const refused = await nats.consume(argsOf(stream));
       const line = said!.replace('1001', '2');
-      expect(refused.stderr.split('\n').filter((each) => each.includes('ALTER TABLE'))).toEqual([line]);
-      expect(jsonOf(refused)).toMatchObject({ rows: 1, deadLetters: 3, notes: [line], exitCode: 3 });
+      const ofNote = `to make a column for it, stop the workers, run ${addColumn!}; and start them again`;
+      const notes = [line, expect.stringContaining(ofNote) as string];
+      expect(refused.stderr.split('\n').filter((each) => each.includes('ALTER TABLE'))).toEqual(notes);
+      expect(jsonOf(refused)).toMatchObject({ rows: 1, deadLetters: 3, notes, exitCode: 3 });
 
       expect(statements!.split('\n')[0]).toBe(/ALTER TABLE .*?;/.exec(line)![0]);
       await database.query(statements!);

@@ -63,7 +63,7 @@ export class NdjsonRows implements BlockReader<unknown[]> {
       return undefined;
     }
     if (row !== undefined) return row;
-    const fault = new InputError(this.#file, line, this.#columns.unknownKey(record));
+    const fault = new InputError(this.#file, line, this.#columns.describeUnknown(record));
     onBadRecord(fault, line, this.#reader.written);
     return undefined;
   }
@@ -108,9 +108,14 @@ export class RecordColumns {
     return this.#ignoresOtherKeys || found === Object.keys(record).length ? row : undefined;
   }
 
-  /** Says which key of the record no column stands for. */
+  /** Returns the first key of the record that no column stands for. */
   unknownKey(record: JsonRecord): string {
-    const key = Object.keys(record).find((name) => !this.#names.has(name))!;
+    return Object.keys(record).find((name) => !this.#names.has(name))!;
+  }
+
+  /** Says which key that is. */
+  describeUnknown(record: JsonRecord): string {
+    const key = this.unknownKey(record);
     return `the key ${JSON.stringify(key)} is not among those that are loaded${didYouMean(key, this.#names)}; name all in --columns`;
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { UnknownKey } from '../../../../src/cli/consume/message-row.js';
 import { RefusedColumns } from '../../../../src/cli/consume/refused-columns.js';
 import type { FailedItem } from '../../../../src/api/options.js';
 import type { LogMessage } from '../../../../src/log/log.js';
@@ -15,10 +16,18 @@ const target = {
   ],
 } as unknown as Target;
 
-function failure(position: number, sqlState: string, column: string | undefined): FailedItem<LogMessage> {
-  const error = new CopyError('refused', { failureClass: 'row', sqlState, column });
+function failure(
+  position: number,
+  sqlState: string,
+  column: string | undefined,
+  cause?: unknown,
+): FailedItem<LogMessage> {
+  const error = new CopyError('refused', { failureClass: 'row', sqlState, column, cause });
   return { item: { position } as LogMessage, error, weight: 1 };
 }
+
+const ofKey = (position: number, key: string) =>
+  failure(position, '22P02', undefined, new UnknownKey(key, 'unknown'));
 
 describe('the statement that makes room for refused values', () => {
   it.each([
@@ -45,7 +54,22 @@ describe('the statement that makes room for refused values', () => {
     ]);
   });
 
+  it('makes a column for a key that has none, once', () => {
+    const refused = new RefusedColumns(target);
+    expect(refused.add([ofKey(3, 'a "note"'), ofKey(4, 'a "note"')])).toEqual([
+      'position 3 has the key "a ""note""", which has no column; --columns leaves other keys out; to make a column for it, stop the workers, run ' +
+        'ALTER TABLE "my ""own"""."orders" ADD COLUMN "a ""note""" text; and start them again',
+    ]);
+  });
+
+  it('comes for at most 20 columns', () => {
+    const keys = Array.from({ length: 30 }, (_, index) => ofKey(index, `key ${index}`));
+    expect(new RefusedColumns(target).add(keys)).toHaveLength(20);
+  });
+
   it.each([
+    ['a key that no column can be called by', ofKey(1, '')],
+    ['a key that the server would cut', ofKey(1, 'é'.repeat(32))],
     ['a constraint', failure(1, '23514', 'id')],
     ['no column', failure(1, '22P02', undefined)],
     ['a column that is not loaded', failure(1, '22P02', 'other')],
