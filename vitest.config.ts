@@ -29,7 +29,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{unit,property,simulator,soak}/**/*.test.ts'],
-          testTimeout: timeout(30_000),
+          // Only what hangs takes as long, on any machine.
+          testTimeout: timeout(120_000),
           // The default leaves one processor free, which is half of a small machine.
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
@@ -41,7 +42,6 @@ export default defineConfig({
           name: 'server',
           include: ['test/{integration,fault,recipes}/**/*.test.ts'],
           exclude: ['test/fault/slow/**'],
-          // Only what hangs takes as long, on any machine.
           testTimeout: timeout(180_000),
           hookTimeout: 180_000,
           // Most of these files start a server of their own: two at a time, and after the others.
