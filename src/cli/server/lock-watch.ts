@@ -21,7 +21,7 @@ const LOOK_LIMIT_MS = 5_000;
 const FIND_HOLDERS =
   statement(`SELECT pg_catalog.json_agg(pg_catalog.json_build_object('pid', blocker.pid, 'application', h.application_name,
     'backend', h.backend_type, 'state', h.state, 'ms', 1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch'::pg_catalog.text,
-      pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) h.state_change)::integer)
+      pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) h.state_change)::bigint)
     ORDER BY coalesce(h.wait_event_type ${EQUALS} 'Lock'::pg_catalog.text, false), h.xact_start)::pg_catalog.text AS holders
   FROM pg_catalog.pg_stat_activity own CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(own.pid)) AS blocker (pid)
     LEFT JOIN pg_catalog.pg_stat_activity h ON h.pid ${EQUALS} blocker.pid
