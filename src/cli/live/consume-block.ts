@@ -187,6 +187,10 @@ function notesOf(reading: ConsumeReading): Part[] {
   const outage = outageOf(reading);
   if (outage !== undefined) notes.push({ text: outage, tone: 'warn' });
   if (lock !== undefined) notes.push({ text: `waiting for ${lock}`, tone: 'warn' });
+  const ageMs = staleMs(reading);
+  // It takes a while until an attempt counts as failed.
+  if (ageMs !== undefined && (outage ?? lock ?? doing) === undefined)
+    notes.push({ text: `no answer from NATS or PostgreSQL for ${duration(ageMs)}`, tone: 'warn' });
   if (doing !== undefined) notes.push({ text: doing });
   return notes;
 }

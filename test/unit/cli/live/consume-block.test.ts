@@ -96,6 +96,7 @@ describe('the view of a worker', () => {
       'behind   2,000 messages, as of 12 s ago',
       'lanes    2 here, 5 finished here',
       'faults   0 dead letters, 0 retries',
+      'no answer from NATS or PostgreSQL for 12 s',
     ]);
     expect(afterTenSeconds(outage, {}, 0)[3]).toMatch(/^behind {3}up to date, as of 12 s ago/);
   });
