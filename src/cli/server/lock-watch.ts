@@ -18,15 +18,15 @@ const LOOK_LIMIT_MS = 5_000;
  *
  * Of sessions of other roles, only members of pg_read_all_stats see the state. The text of a query may hold secrets, and is not asked for.
  */
-const FIND_HOLDERS =
+export const FIND_HOLDERS =
   statement(`SELECT pg_catalog.json_agg(pg_catalog.json_build_object('pid', blocker.pid, 'application', h.application_name,
     'backend', h.backend_type, 'state', h.state, 'ms', 1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch'::pg_catalog.text,
       pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) h.state_change)::bigint)
     ORDER BY coalesce(h.wait_event_type ${EQUALS} 'Lock'::pg_catalog.text, false), h.xact_start)::pg_catalog.text AS holders
   FROM pg_catalog.pg_stat_activity own CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(own.pid)) AS blocker (pid)
     LEFT JOIN pg_catalog.pg_stat_activity h ON h.pid ${EQUALS} blocker.pid
-  WHERE own.pid ${EQUALS} ANY ($1::integer[]) AND own.wait_event_type ${EQUALS} 'Lock'::pg_catalog.text
-    AND NOT blocker.pid ${EQUALS} ANY ($1::integer[])`);
+  WHERE pg_catalog.array_position($1::integer[], own.pid) IS NOT NULL AND own.wait_event_type ${EQUALS} 'Lock'::pg_catalog.text
+    AND pg_catalog.array_position($1::integer[], blocker.pid) IS NULL`);
 
 export interface LockHolder {
   /** 0: a prepared transaction, which has no process. */

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { LockWatch, lockText, type LockHolder } from '../../../../src/cli/server/lock-watch.js';
+import { FIND_HOLDERS, LockWatch, lockText, type LockHolder } from '../../../../src/cli/server/lock-watch.js';
+import { searchPathFaults } from '../../../support/search-path-faults.js';
 
 const HOLDER: LockHolder = {
   pid: 4711,
@@ -83,4 +84,9 @@ describe('the watch of locks', () => {
     expect(watch.look(60_000)).toBeUndefined();
     expect(asked()).toBe(0);
   });
+});
+
+it('the question for holders depends on no search path, and asks for no text of a query', () => {
+  expect(searchPathFaults(FIND_HOLDERS)).toEqual([]);
+  expect(FIND_HOLDERS).not.toMatch(/query/);
 });
