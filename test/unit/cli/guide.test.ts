@@ -12,7 +12,7 @@ const guide = readFileSync(new URL('../../../src/cli/README.md', import.meta.url
 /** The first cells of the first table behind a text, without those that are not code. */
 function namesBehind(text: string): string[] {
   const [table] = /(?:^\|.*\n)+/m.exec(guide.slice(guide.indexOf(text))) ?? [''];
-  const cells = table!
+  const cells = table
     .split('\n')
     .slice(2, -1)
     .map((line) => line.split(/(?<!\\)\|/)[1]!);
