@@ -229,6 +229,8 @@ export class ImportLog<Client extends CopyClient = CopyClient> {
   /** Passes what was kept of the rejects of all runs to `use`, in the order of their positions, and awaits each call. */
   async readRejects(use: (reject: unknown) => Promise<void> | void, signal?: AbortSignal): Promise<void> {
     await this.#inRun('read the rejects of', signal, async (client) => {
+      // Nothing is locked, and `use` may take long.
+      await runStatement(client, this.#statements.liftSilenceLimit);
       await runStatement(client, this.#statements.openRejects, [this.#id]);
       for (;;) {
         const { rows } = await runStatement(client, FETCH_REJECTS, [], LARGE_ANSWER);

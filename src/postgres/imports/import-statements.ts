@@ -4,7 +4,7 @@
  */
 
 import { quoteTable } from '../sql/identifiers.js';
-import { EQUALS, statement, type Statement } from '../sql/statement.js';
+import { EQUALS, sequence, statement, type Statement } from '../sql/statement.js';
 import { IMPORTS, RANGES } from './bookkeeping-trust.js';
 
 export interface ImportStatements {
@@ -18,14 +18,16 @@ export interface ImportStatements {
   readonly compact: Statement;
   readonly checkpoint: Statement;
   readonly finish: Statement;
+  /** For a transaction that locks nothing: it may be idle for longer than `begin` allows. */
+  readonly liftSilenceLimit: Statement;
   readonly openRejects: Statement;
   readonly forget: Statement;
   readonly startOver: Statement;
   readonly forgetRanges: Statement;
 }
 
-/** How long a server waits for COMMIT after a batch has left its checkpoint. Shorter than others wait for that batch's lock. */
-const CHECKPOINT_COMMIT_LIMIT = '20s';
+/** How long a server waits for the next statement of a session that has locked an import. Shorter than others wait for that lock. */
+const SILENCE_LIMIT = '20s';
 
 /** An import, as long as no later run has taken over. */
 const IS_RUN = `id ${EQUALS} $1 AND run ${EQUALS} $2`;
@@ -34,8 +36,12 @@ export function importStatements(schema: string): ImportStatements {
   const imports = quoteTable(schema, IMPORTS);
   const ranges = quoteTable(schema, RANGES);
   return {
-    // After a wait for a lock, a session must see what was committed meanwhile, whatever its own default is.
-    begin: statement('BEGIN ISOLATION LEVEL READ COMMITTED'),
+    begin: sequence([
+      // After a wait for a lock, a session must see what was committed meanwhile, whatever its own default is.
+      statement('BEGIN ISOLATION LEVEL READ COMMITTED'),
+      statement(`SET LOCAL idle_in_transaction_session_timeout TO '${SILENCE_LIMIT}'`),
+    ]),
+    liftSilenceLimit: statement('SET LOCAL idle_in_transaction_session_timeout TO DEFAULT'),
     create: createStatements(imports, ranges),
     ...runStatements(imports, ranges),
     ...rangeStatements(imports, ranges),
@@ -140,7 +146,7 @@ function rangeStatements(
     checkpoint:
       statement(`INSERT INTO ${ranges} (import, first_position, last_position, rows, rejected, rejects)
       SELECT id, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::pg_catalog.json FROM ${imports} WHERE ${IS_RUN} FOR SHARE
-      RETURNING pg_catalog.set_config('idle_in_transaction_session_timeout', '${CHECKPOINT_COMMIT_LIMIT}', true)`),
+      RETURNING pg_catalog.set_config('idle_in_transaction_session_timeout', '${SILENCE_LIMIT}', true)`),
     forgetRanges: statement(`WITH gone AS (DELETE FROM ${ranges} WHERE import ${EQUALS} $1 RETURNING rows)
       SELECT coalesce(pg_catalog.sum(rows), 0)::pg_catalog.text AS rows FROM gone`),
     openRejects: statement(`DECLARE spillway_rejects NO SCROLL CURSOR FOR
